@@ -18,6 +18,7 @@ pub mod memory;
 pub mod messages;
 pub mod mutation;
 pub mod observer;
+pub mod ocsp;
 pub mod older_cipher;
 pub mod other;
 pub mod pem;

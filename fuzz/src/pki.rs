@@ -65,6 +65,11 @@ pub struct Pki {
 }
 
 impl Pki {
+    /// Who has issued the servers' certificates.
+    pub fn root_der(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(ROOT).expect("a certificate")
+    }
+
     pub fn leaves(&self) -> [&Leaf; 3] {
         [&self.server, &self.server_p256, &self.client]
     }

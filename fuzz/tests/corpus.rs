@@ -9,7 +9,7 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, differential, hello_view, pem, proxy_header, record,
+    certificate, codec, conversation, crl, differential, hello_view, ocsp, pem, proxy_header, record,
     walk,
 };
 
@@ -43,6 +43,11 @@ fn certificates() {
 #[test]
 fn revocation_lists() {
     each("crl", crl::run);
+}
+
+#[test]
+fn responses() {
+    each("ocsp", ocsp::run);
 }
 
 #[test]

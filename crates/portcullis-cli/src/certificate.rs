@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis::CertificateDer;
+use portcullis::pki_types::UnixTime;
 use portcullis::x509;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -174,6 +175,12 @@ pub(crate) fn json(der: &CertificateDer<'_>, with_pem: bool) -> Value {
         object.insert("pem".to_owned(), pem([der]).into());
     }
     value
+}
+
+/// A time of a certificate's or a response's.
+pub(crate) fn unix_date(time: UnixTime) -> String {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    OffsetDateTime::from_unix_timestamp(seconds).map_or_else(|_| "never".to_owned(), date)
 }
 
 fn date(time: OffsetDateTime) -> String {

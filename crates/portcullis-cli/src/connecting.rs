@@ -60,6 +60,8 @@ pub(crate) struct Connecting {
     trust: Option<Trust>,
     witness: Witness,
     address: Option<SocketAddr>,
+    /// Whether an OCSP response is asked for.
+    asks_for_status: bool,
 }
 
 impl Connecting {
@@ -77,12 +79,19 @@ impl Connecting {
             trust,
             witness,
             address: None,
+            asks_for_status: false,
         }
     }
 
     /// Changes how connections are made.
     pub(crate) fn with(mut self, change: impl FnOnce(TlsConnector) -> TlsConnector) -> Self {
         self.connector = change(self.connector);
+        self
+    }
+
+    /// Says what the OCSP response says.
+    pub(crate) fn asking_for_status(mut self) -> Self {
+        self.asks_for_status = true;
         self
     }
 
@@ -146,6 +155,7 @@ impl Connecting {
             information,
             chain,
             verdict: self.verdict(),
+            asks_for_status: self.asks_for_status,
         }
     }
 
@@ -190,7 +200,7 @@ impl Answers for Unasked {
 #[derive(Clone, Debug, Default)]
 struct Witness(Arc<Mutex<Option<Seen>>>);
 
-/// With what revocation lists say against it.
+/// With what revocation lists, or a responder, say against it.
 type Seen = (PresentedChain, Option<String>);
 
 impl Witness {
@@ -219,7 +229,12 @@ impl Answers for Witness {
             use CertificateErrorKind as Kind;
             matches!(
                 error.kind(),
-                Kind::Revoked { .. } | Kind::RevocationUnknown { .. }
+                Kind::Revoked { .. }
+                    | Kind::RevocationUnknown { .. }
+                    | Kind::RevokedByResponder { .. }
+                    | Kind::UnknownToResponder { .. }
+                    | Kind::BadStaple(_)
+                    | Kind::MissingStaple { .. }
             )
         });
         let revoked = revoked.map(|error| error.to_string());

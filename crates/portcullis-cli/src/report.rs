@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
+use portcullis::pki_types::UnixTime;
 use portcullis::suite::{Authentication, CipherSuite};
+use portcullis::x509::{OcspStatus, OcspVerdict};
 use portcullis::{
     CertificateDer, ConnectionInformation, EarlyDataRejection, EarlyDataStatus, x509,
 };
@@ -56,6 +58,8 @@ pub(crate) struct Report<'a> {
     /// What the server showed.
     pub(crate) chain: &'a [CertificateDer<'static>],
     pub(crate) verdict: Option<Verdict>,
+    /// Whether an OCSP response was asked for.
+    pub(crate) asks_for_status: bool,
 }
 
 impl Report<'_> {
@@ -71,12 +75,20 @@ impl Report<'_> {
         if let Some(information) = self.information {
             report.append(&mut negotiated(information));
         }
+        let status = self.status().map(|status| status.json());
+        report.insert("ocsp".to_owned(), status.into());
         let chain = self.chain.iter();
         let chain: Vec<_> = chain.map(|der| certificate::json(der, with_pem)).collect();
         report.insert("peer_certificates".to_owned(), chain.into());
         let verdict = self.verdict.as_ref().map(Verdict::json);
         report.insert("verdict".to_owned(), verdict.into());
         report.into()
+    }
+
+    /// What came of asking for an OCSP response, if the handshake came to its end.
+    fn status(&self) -> Option<Status<'_>> {
+        let information = self.information.filter(|_| self.asks_for_status)?;
+        Some(Status { information })
     }
 
     /// For people: one line for each fact, then the chain.
@@ -92,6 +104,9 @@ impl Report<'_> {
             lines.extend(facts(information));
             lines.push(("own certificate", own(information)));
         }
+        if let Some(status) = self.status() {
+            lines.push(("OCSP response", status.text()));
+        }
         lines.push(("server's name", self.server_name.clone()));
         if let Some(verdict) = &self.verdict {
             lines.push(("verdict", verdict.text()));
@@ -103,6 +118,56 @@ impl Report<'_> {
             lines.push(("verdict", nobody.to_owned()));
         }
         listed(lines) + &chain(self.chain)
+    }
+}
+
+/// What the OCSP response says that came with the server's certificate.
+#[derive(Clone, Copy, Debug)]
+struct Status<'a> {
+    information: &'a ConnectionInformation,
+}
+
+impl Status<'_> {
+    fn text(self) -> String {
+        let verdict = self.information.ocsp_verdict();
+        match (self.information.ocsp_response(), verdict) {
+            (None, _) if self.information.is_resumed() => {
+                "none; none comes when a session is resumed".to_owned()
+            }
+            (None, _) => "none".to_owned(),
+            (Some(response), None) => format!("{} bytes, NOT VERIFIED", response.len()),
+            (Some(_), Some(Err(why))) => format!("does not count: it {why}"),
+            (Some(_), Some(Ok(verdict))) => format!(
+                "{}, says {}, until {}",
+                name(verdict.status()),
+                printable(verdict.responder()),
+                certificate::unix_date(verdict.expires_at())
+            ),
+        }
+    }
+
+    fn json(self) -> Value {
+        let response = self.information.ocsp_response();
+        let verdict = self.information.ocsp_verdict();
+        let good = verdict.and_then(|verdict| verdict.as_ref().ok());
+        let seconds = |time: UnixTime| time.as_secs();
+        json!({
+            "status": good.map(|verdict| name(verdict.status())),
+            "responder": good.map(OcspVerdict::responder),
+            "this_update": good.map(|verdict| seconds(verdict.this_update())),
+            "next_update": good.and_then(OcspVerdict::next_update).map(seconds),
+            "unusable": verdict.and_then(|verdict| verdict.as_ref().err()).map(ToString::to_string),
+            "response": response.map(|der| hex(der, "")),
+        })
+    }
+}
+
+fn name(status: OcspStatus) -> &'static str {
+    match status {
+        OcspStatus::Good => "good",
+        OcspStatus::Revoked { .. } => "revoked",
+        OcspStatus::Unknown => "unknown",
+        _ => "a status that is not known",
     }
 }
 

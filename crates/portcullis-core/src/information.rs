@@ -15,7 +15,7 @@ use crate::psk::PskName;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
-use crate::x509::{self, LeafDigests, Presented};
+use crate::x509::{self, LeafDigests, OcspError, OcspVerdict, Presented, Sct, SctSource};
 
 /// What was negotiated. Secrets are not in here.
 pub struct ConnectionInformation(pub(crate) Information);
@@ -39,6 +39,8 @@ pub(crate) struct Information {
     pub(crate) server_random: [u8; 32],
     pub(crate) peer: Option<Presented>,
     pub(crate) peer_scheme: Option<SignatureScheme>,
+    /// What the OCSP response says that came with the peer's certificate. Boxed: hardly any has one.
+    pub(crate) ocsp: Option<Box<Result<OcspVerdict, OcspError>>>,
     /// The pre-shared key, if there is one, or the user of SRP.
     pub(crate) psk: Option<Arc<PskName>>,
     pub(crate) local: Local,
@@ -283,6 +285,34 @@ impl ConnectionInformation {
             .peer
             .as_ref()
             .map_or(&[], |shown| shown.certificates())
+    }
+
+    /// The OCSP response in DER that came with the peer's own certificate in this handshake (RFC 6066 §8), as it came: a
+    /// client has one if it [asked](crate::config::ClientConfigBuilder::request_ocsp_response) for it and the server
+    /// had one. When a session is resumed none comes.
+    pub fn ocsp_response(&self) -> Option<&[u8]> {
+        match self.0.resumed {
+            true => None,
+            false => self.0.peer.as_ref()?.ocsp_response(),
+        }
+    }
+
+    /// What that response says, or why it does not count; `None` if none came, or nobody looked at it
+    /// ([`OcspPolicy`](x509::OcspPolicy)).
+    pub fn ocsp_verdict(&self) -> Option<&Result<OcspVerdict, OcspError>> {
+        self.0.ocsp.as_deref()
+    }
+
+    /// The timestamps of logs that came with the peer's own certificate (RFC 6962 §3.3): in it, and in a full handshake
+    /// in an extension of TLS, if they were [asked for](crate::config::ClientConfigBuilder::request_scts), and in its
+    /// OCSP response. Nothing says that they are genuine: [`CtLogs::verify`](x509::CtLogs::verify) does.
+    pub fn scts(&self) -> Vec<Sct> {
+        let shown = self.0.peer.as_ref();
+        let mut scts = shown.map(Presented::scts).unwrap_or_default();
+        if self.0.resumed {
+            scts.retain(|sct| sct.source() == SctSource::Certificate);
+        }
+        scts
     }
 
     /// The raw public key (RFC 7250) by which the peer showed who it is: the DER of its SubjectPublicKeyInfo. Then

@@ -11,6 +11,9 @@
 //! | [`Layered`] | one source, and another for what that has not | |
 //!
 //! The first and the last do no I/O and need no runtime; the others need Tokio.
+//!
+//! With feature `stapler` there is `Stapler`, too, which has what a responder says of a server's own certificate (OCSP),
+//! for the server to show.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -21,6 +24,8 @@ mod hash_dir;
 mod http;
 mod layered;
 mod memory;
+#[cfg(feature = "stapler")]
+mod stapler;
 
 #[cfg(feature = "hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "hash-dir")))]
@@ -30,6 +35,9 @@ pub use hash_dir::HashDirCrls;
 pub use http::{HttpCrls, IpNet, Resolve};
 pub use layered::Layered;
 pub use memory::{CrlInput, MemoryCrls};
+#[cfg(feature = "stapler")]
+#[cfg_attr(docsrs, doc(cfg(feature = "stapler")))]
+pub use stapler::{Stapler, StaplerState, Stapling};
 
 pub use portcullis_core::x509::{Crl, CrlQuery, CrlQueryKind};
 

@@ -85,6 +85,7 @@
 //! * `ffi`: AES-CCM, RSA key exchange, RSA keys in TLS 1.1 and 1.0, brainpool's curves before TLS 1.3, each
 //!   for who names it.
 //! * `crl-hash-dir`, `crl-http`: revocation lists from a directory, and from where certificates say.
+//! * `ocsp-stapler`: a server has the OCSP responses of its certificate from its responder.
 //! * `axum`: [`Connections`] go into `axum::serve`, `TlsConnectInfo` into handlers.
 //! * `hyper-util`: `HttpsConnector` for hyper-util's pooled client.
 //! * `tokio-postgres`: a [`TlsConnector`] goes into `tokio_postgres::connect`.
@@ -165,7 +166,7 @@ pub use portcullis_core::config::{
     ClientAuthentication, ClientConfig, PreSharedKey, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
 };
 pub use portcullis_core::wire::{ImportedIdentity, KdfIdentifier};
-pub use portcullis_core::x509::{Crl, CrlCheck, Identity, PrivateKey, RawKeys, Roots};
+pub use portcullis_core::x509::{Crl, CrlCheck, Identity, OcspPolicy, PrivateKey, RawKeys, Roots};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
     Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret,
@@ -181,6 +182,9 @@ pub use portcullis_crl_fetch::HttpCrls;
 pub use portcullis_crl_fetch::{
     self as crl, CrlInput, CrlSource, Layered as LayeredCrls, MemoryCrls,
 };
+#[cfg(feature = "ocsp-stapler")]
+#[cfg_attr(docsrs, doc(cfg(feature = "ocsp-stapler")))]
+pub use portcullis_crl_fetch::{Stapler, StaplerState, Stapling};
 pub use portcullis_session_cache::{
     Claim, LayeredServerSessionStore, MemoryReplayGuard, MemoryServerSessionStore,
     MemorySessionStore, ReplayGuard, ServerSessionStore, SessionStore, StoreFuture,

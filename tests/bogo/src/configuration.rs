@@ -369,6 +369,7 @@ fn asks_identity(options: &Options, credentials: &[Credential]) -> bool {
         || identities(credentials).next().is_none()
         || options.expect.client_ca_list.is_some()
         || !options.expect.peer_verify_prefs.is_empty()
+        || options.fail_ocsp_callback && options.server
 }
 
 fn asks_hello(options: &Options) -> bool {
@@ -512,7 +513,7 @@ fn client(
 }
 
 fn asks_verdict(options: &Options) -> bool {
-    options.asynchronous || options.verify_fail || options.verify_peer
+    options.asynchronous || options.verify_fail || options.verify_peer || options.use_ocsp_callback
 }
 
 /// BoringSSL sends a share for its first group and, if one of the two is post-quantum, for the

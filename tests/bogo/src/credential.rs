@@ -1,6 +1,7 @@
 //! The runner's credentials as identities of the core.
 
 use std::path::Path;
+use std::time::Duration;
 
 use portcullis_core::SignatureScheme;
 use portcullis_core::question::ChooseIdentity;
@@ -8,7 +9,7 @@ use portcullis_core::x509::{Identity, IdentityKey, PrivateKey};
 
 use portcullis_ffi::RsaPrivateKey;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use x509_parser::der_parser::parse_der;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -37,7 +38,11 @@ pub(crate) fn load(options: &Options) -> Result<Vec<Credential>, Stop> {
     numbered
         .chain(default)
         .filter_map(|(credential, number)| {
-            load_one(credential, number, options.asynchronous).transpose()
+            let mut credential = credential.clone();
+            if options.decline_ocsp_callback {
+                credential.ocsp_response.clear();
+            }
+            load_one(&credential, number, options.asynchronous).transpose()
         })
         .collect()
 }
@@ -95,6 +100,12 @@ fn load_one(
             }
         }
     };
+    if let (Some(identity), false) = (&identity, options.ocsp_response.is_empty()) {
+        let never = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX));
+        identity
+            .dangerous_set_unread_ocsp_response(&*options.ocsp_response, never)
+            .map_err(|misuse| Stop::failed(misuse.to_string()))?;
+    }
     let issuers = chain.iter().map(|certificate| {
         X509Certificate::from_der(certificate)
             .map(|(_, certificate)| certificate.issuer().as_raw().to_vec())

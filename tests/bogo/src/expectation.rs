@@ -73,6 +73,15 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     {
         return wrong("HelloRetryRequest");
     }
+    // BoringSSL keeps the response with the session; here whoever wants it back does.
+    let response = information.ocsp_response();
+    if !options.server
+        && !information.is_resumed()
+        && !expect.ocsp_response.is_empty()
+        && response != Some(&*expect.ocsp_response)
+    {
+        return wrong("OCSP response");
+    }
     // Where nothing was to be verified, nothing is wrong.
     if expect.verify_result && done.verified.unwrap_or(true) == options.verify_fail {
         return wrong("verification result");

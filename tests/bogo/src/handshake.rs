@@ -345,6 +345,11 @@ impl<'a> Driver<'a> {
                 "the server asked for other types of certificates",
             ));
         }
+        if options.fail_ocsp_callback && options.server {
+            self.refused = Some(":OCSP_CB_ERROR:");
+            let alert = AlertDescription::INTERNAL_ERROR;
+            return Ok(question.refuse(Refusal::new(alert, "-fail-ocsp-callback")));
+        }
         if options.fail_cert_callback {
             self.refused = Some(":CERT_CB_ERROR:");
             let alert = match options.fail_cert_callback_alert {
@@ -442,6 +447,10 @@ impl<'a> Driver<'a> {
                 false => AlertDescription::HANDSHAKE_FAILURE,
             };
             return Err(CertificateError::rejected(alert, "-verify-fail"));
+        }
+        if options.fail_ocsp_callback && !options.server && !is_resumption {
+            let alert = AlertDescription::BAD_CERTIFICATE_STATUS_RESPONSE;
+            return Err(CertificateError::rejected(alert, "-fail-ocsp-callback"));
         }
         Ok(())
     }

@@ -56,6 +56,8 @@ pub(crate) struct CredentialOptions {
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) signing_prefs: Vec<SignatureScheme>,
     pub(crate) must_match_issuer: bool,
+    /// Bytes of any kind.
+    pub(crate) ocsp_response: Vec<u8>,
     /// The key is shown without a certificate (RFC 7250).
     pub(crate) raw_key: bool,
     pub(crate) psk: Option<PskOptions>,
@@ -119,6 +121,11 @@ pub(crate) struct Options {
     pub(crate) fallback_scsv: bool,
     pub(crate) cbc_record_splitting: bool,
     pub(crate) enable_ocsp_stapling: bool,
+    pub(crate) use_ocsp_callback: bool,
+    pub(crate) fail_ocsp_callback: bool,
+    pub(crate) decline_ocsp_callback: bool,
+    /// When it is set makes no difference here: nothing has asked for it before.
+    pub(crate) set_ocsp_in_callback: bool,
     /// All mock algorithms, or this one.
     pub(crate) install_cert_compression_algs: bool,
     pub(crate) install_one_cert_compression_alg: Option<u16>,
@@ -180,6 +187,7 @@ pub(crate) struct BodyOptions {
 /// What must hold once the handshake is over.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expectations {
+    pub(crate) ocsp_response: Vec<u8>,
     pub(crate) version: Option<ProtocolVersion>,
     pub(crate) alpn: Vec<u8>,
     pub(crate) advertised_alpn: Vec<u8>,
@@ -325,6 +333,10 @@ impl Options {
             "fallback-scsv" => &mut self.fallback_scsv,
             "cbc-record-splitting" => &mut self.cbc_record_splitting,
             "enable-ocsp-stapling" => &mut self.enable_ocsp_stapling,
+            "use-ocsp-callback" => &mut self.use_ocsp_callback,
+            "fail-ocsp-callback" => &mut self.fail_ocsp_callback,
+            "decline-ocsp-callback" => &mut self.decline_ocsp_callback,
+            "set-ocsp-in-callback" => &mut self.set_ocsp_in_callback,
             "install-cert-compression-algs" => &mut self.install_cert_compression_algs,
             "verify-peer" => &mut self.verify_peer,
             "verify-fail" => &mut self.verify_fail,
@@ -391,6 +403,8 @@ impl Options {
                     | "cert-file"
                     | "key-file"
                     | "signing-prefs"
+                    | "ocsp-response"
+                    | "expect-ocsp-response"
                     | "curves"
                     | "key-shares"
                     | "tls13-ciphers"
@@ -510,6 +524,8 @@ impl Options {
             "must-match-issuer" => self.credential().must_match_issuer = true,
             "cert-file" => self.credential().cert_file = Some(value.into()),
             "key-file" => self.credential().key_file = Some(value.into()),
+            "ocsp-response" => self.credential().ocsp_response = from_base64(value)?,
+            "expect-ocsp-response" => self.expect.ocsp_response = from_base64(value)?,
             "signing-prefs" => {
                 let scheme = SignatureScheme(number(name, value)?);
                 self.credential().signing_prefs.push(scheme);

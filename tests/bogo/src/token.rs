@@ -206,6 +206,10 @@ fn certificate_token(kind: &CertificateErrorKind) -> Option<&'static str> {
         K::KeyUsage | K::NoKeyEncipherment | K::NoKeyAgreement => ":KEY_USAGE_BIT_INCORRECT:",
         K::Malformed(_) => ":CANNOT_PARSE_LEAF_CERT:",
         K::MalformedKey => ":DECODE_ERROR:",
+        K::Rejected {
+            alert: AlertDescription::BAD_CERTIFICATE_STATUS_RESPONSE,
+            ..
+        } => ":OCSP_CB_ERROR:",
         _ => ":CERTIFICATE_VERIFY_FAILED:",
     })
 }

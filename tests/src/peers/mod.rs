@@ -247,7 +247,7 @@ impl Peer {
 }
 
 /// A port of 127.0.0.1 that was free a moment ago, for programs that cannot take port 0.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())
         .unwrap_or_else(|error| panic!("no free port on 127.0.0.1: {error}"))

@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use portcullis::config::Renegotiation;
 use portcullis::suite::CipherSuite;
 use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, EarlyDataOutcome, MemorySessionStore,
-    NamedGroup, PreSharedKey, SignatureScheme, TlsStream,
+    NamedGroup, OcspPolicy, PreSharedKey, SignatureScheme, TlsStream,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -72,6 +72,10 @@ pub(crate) struct Client {
     login: Login,
     #[command(flatten)]
     lists: Lists,
+    /// Ask the server for an OCSP response, say what it says, and refuse the server that it speaks against; with
+    /// `=require` also one that has none.
+    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "accept")]
+    status: Option<Status>,
     #[command(flatten)]
     sessions: Sessions,
     /// Append the connection's secrets to this file (SSLKEYLOGFILE format).
@@ -93,6 +97,14 @@ pub(crate) struct Client {
     commands: bool,
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Status {
+    /// Whoever has none is not refused, unless its certificate says that it comes with one.
+    Accept,
+    /// Whoever has none is refused.
+    Require,
 }
 
 impl Client {
@@ -164,6 +176,10 @@ impl Client {
         let log = key_log(self.keylog.as_deref())?;
         let crls = self.lists.source()?;
         let connecting = Connecting::new(destination, config, trust);
+        let connecting = match self.status {
+            Some(_) => connecting.asking_for_status(),
+            None => connecting,
+        };
         let connecting = match self.ciphers.iter().any(report::is_anonymous) {
             true => connecting.without_chain(),
             false => connecting,
@@ -226,6 +242,11 @@ impl Client {
         if let Some(Credentials { user, password }) = login {
             builder = builder.srp(user, &*password);
         }
+        builder = match self.status {
+            None => builder,
+            Some(Status::Accept) => builder.ocsp(OcspPolicy::Accept),
+            Some(Status::Require) => builder.ocsp(OcspPolicy::Require),
+        };
         if self.commands {
             builder = builder.renegotiation(Renegotiation::Accept {
                 apart: Renegotiation::APART,

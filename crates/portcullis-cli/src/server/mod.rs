@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use portcullis::suite::CipherSuite;
 use portcullis::{
     ClientAuthentication, Identity, Incoming, NamedGroup, Roots, ServerConfig, SignatureScheme,
-    TlsAcceptor, TlsListener, TlsStream,
+    Stapler, Stapling, TlsAcceptor, TlsListener, TlsStream,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,6 +45,10 @@ pub(crate) struct Server {
     /// The key of --cert (PEM), if it is in a file of its own.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+    /// Show this OCSP response (DER) to clients that ask for one, or by `auto` the one of the responder that the
+    /// certificate names, fetched anew before it is over.
+    #[arg(long, value_name = "FILE|auto", requires = "cert")]
+    ocsp: Option<PathBuf>,
     /// Answer HTTP with a page that shows what was negotiated, instead of echoing.
     #[arg(long)]
     www: bool,
@@ -102,7 +106,9 @@ impl Server {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let service = self.service()?;
         let sessions = self.sessions.open().await?;
-        let mut acceptor = sessions.equip(TlsAcceptor::new(self.config(&sessions)?));
+        let identity = self.identity()?;
+        let config = self.config(identity.clone(), &sessions)?;
+        let mut acceptor = sessions.equip(TlsAcceptor::new(config));
         if let Some(log) = key_log(self.keylog.as_deref())? {
             acceptor = acceptor.key_log(log);
         }
@@ -113,6 +119,8 @@ impl Server {
             .check()
             .map_err(|misuse| Failure::usage(misuse.to_string()))?;
         let listen = |error| Failure::transport(&format!("listening on {}", self.listen), &error);
+        // Shows what it has until this ends.
+        let _stapling = self.staple(identity.as_ref()).await?;
         let socket = TcpListener::bind(self.listen).await.map_err(listen)?;
         let listener = TlsListener::from_listener(socket, acceptor);
         println!("READY {}", listener.local_addr().map_err(listen)?);
@@ -177,18 +185,48 @@ impl Server {
         }
     }
 
-    fn config(&self, sessions: &Opened) -> Result<ServerConfig, Failure> {
+    fn identity(&self) -> Result<Option<Identity>, Failure> {
         let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
-        let identity = match &self.cert {
-            Some(cert) => Some(cert::identity(cert, self.key.as_deref()).map_err(usage)?),
+        match &self.cert {
+            Some(cert) => cert::identity(cert, self.key.as_deref())
+                .map(Some)
+                .map_err(usage),
             // Whoever has no key is to get nothing in its place.
-            None if self.keys.are_there() && self.ciphers.is_empty() => None,
+            None if self.keys.are_there() && self.ciphers.is_empty() => Ok(None),
             None => {
                 let made = cert::Leaf::for_localhost()?;
                 let made = (made.certificate.as_bytes(), Some(made.key.as_bytes()));
-                Some(Identity::from_pem(made.0, made.1).map_err(usage)?)
+                Identity::from_pem(made.0, made.1).map(Some).map_err(usage)
             }
+        }
+    }
+
+    /// Has an OCSP response shown with the certificate, if that is wanted.
+    async fn staple(&self, identity: Option<&Identity>) -> Result<Option<Stapling>, Failure> {
+        let usage = |error: portcullis::Misuse| Failure::usage(format!("--ocsp: {error}"));
+        let (Some(from), Some(identity)) = (&self.ocsp, identity) else {
+            return Ok(None);
         };
+        if from.as_os_str() != "auto" {
+            let read = std::fs::read(from);
+            let read =
+                read.map_err(|error| Failure::transport(&from.display().to_string(), &error))?;
+            identity.set_ocsp_response(Some(read)).map_err(usage)?;
+            return Ok(None);
+        }
+        let stapling = Stapler::new(identity).start().map_err(usage)?;
+        if let Err(why) = stapling.ready().await {
+            eprintln!("portcullis: no OCSP response yet: {why}");
+        }
+        Ok(Some(stapling))
+    }
+
+    fn config(
+        &self,
+        identity: Option<Identity>,
+        sessions: &Opened,
+    ) -> Result<ServerConfig, Failure> {
+        let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let mut builder = ServerConfig::builder();
         if let Some(identity) = identity {
             builder = builder.identity(identity);

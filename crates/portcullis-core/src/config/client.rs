@@ -22,7 +22,9 @@ use crate::suite::{Authentication, CipherSuite, Exchange};
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
-use crate::x509::{ChainPolicy, CrlCheck, Identity, Roots, Sha256Digest, SignatureMemo};
+use crate::x509::{
+    ChainPolicy, CrlCheck, Identity, OcspPolicy, Roots, Sha256Digest, SignatureMemo,
+};
 
 /// A client's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -51,6 +53,9 @@ pub(crate) struct ClientOptions {
     /// What whoever keeps the sessions has made of it.
     tickets_taken: Option<bool>,
     pub(crate) request_ocsp_response: bool,
+    pub(crate) request_scts: bool,
+    /// Counts where a response is asked for.
+    ocsp: OcspPolicy,
     /// What the server may show.
     pub(crate) accepted: AcceptedOfPeer,
     /// What this side can show, once built.
@@ -226,6 +231,8 @@ impl ClientConfigBuilder {
                 ticket_request: None,
                 tickets_taken: None,
                 request_ocsp_response: false,
+                request_scts: false,
+                ocsp: OcspPolicy::Accept,
                 accepted: AcceptedOfPeer::default(),
                 client_certificate_types: Vec::new(),
                 client_types_are_chosen: false,
@@ -330,12 +337,56 @@ impl ClientConfigBuilder {
         self
     }
 
-    /// Asks the server for OCSP responses with its chain (RFC 6066 §8, RFC 8446 §4.4.2.1).
-    /// They are not looked at here: with `ask_verification` they are in the
-    /// [`chain`](crate::question::VerifyChain::chain) that is to be verified. Default: no.
+    /// Asks the server for OCSP responses with its chain (RFC 6066 §8, RFC 8446 §4.4.2.1): for its own certificate,
+    /// and in TLS 1.3 for those above it. What becomes of the server by them [`ocsp`](Self::ocsp) says. Default: no.
+    ///
+    /// One that calls a certificate good stands for the revocation lists that [`crl_check`](Self::crl_check) would ask
+    /// for. It counts for the handshake that it came with: when a session is resumed none comes.
     pub fn request_ocsp_response(mut self, on: bool) -> Self {
         self.client.request_ocsp_response = on;
         self
+    }
+
+    /// Asks for OCSP responses, and sets what becomes of the server by them. Default, where they are asked for:
+    /// [`OcspPolicy::Accept`]. Without verification they are not looked at.
+    ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{ClientConfig, OcspPolicy, Roots};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ClientConfig::builder(Roots::os()?).ocsp(OcspPolicy::Require).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ocsp(mut self, policy: OcspPolicy) -> Self {
+        self.client.request_ocsp_response = true;
+        self.client.ocsp = policy;
+        self
+    }
+
+    /// Asks the server for timestamps of logs that have its certificate (RFC 6962 §3.3.1). What comes is in
+    /// [`ConnectionInformation::scts`](crate::ConnectionInformation::scts), and nothing is made of it here. Default: no.
+    pub fn request_scts(mut self, on: bool) -> Self {
+        self.client.request_scts = on;
+        self
+    }
+
+    /// OCSP responses are demanded only where they are asked for, and looked at.
+    fn check_ocsp(&self) -> Result<(), Misuse> {
+        if self.client.ocsp != OcspPolicy::Require {
+            return Ok(());
+        }
+        let lacking = match (&self.client.verification, self.client.request_ocsp_response) {
+            (_, false) => {
+                "the server is not asked for a response; leave out `request_ocsp_response(false)`"
+            }
+            (Verification::DangerouslyNone, _) => {
+                "this configuration does not verify servers; leave it out, or start with `builder`"
+            }
+            (Verification::Chain(_), true) => return Ok(()),
+        };
+        Err(Misuse::new(format!("ocsp: {lacking}")))
     }
 
     /// The most intermediates between the server's certificate and a trust anchor.
@@ -466,6 +517,7 @@ impl ClientConfigBuilder {
         self.check_anonymous()?;
         self.check_srp()?;
         self.check_dsa()?;
+        self.check_ocsp()?;
         for identity in &self.client.identities {
             self.client.policy.check_identity(identity)?;
             identity.compress(&self.client.policy.compression);
@@ -488,7 +540,11 @@ impl ClientConfigBuilder {
                 policy
                     .signed_with(&schemes, self.client.policy.key_minimum)
                     .memo(self.client.policy.memo.clone())
-                    .crl_check(self.client.policy.crl_check),
+                    .crl_check(self.client.policy.crl_check)
+                    .ocsp(match self.client.request_ocsp_response {
+                        true => self.client.ocsp,
+                        false => OcspPolicy::Off,
+                    }),
             );
         } else if self.client.policy.crl_check.is_on() {
             return Err(Misuse::new(

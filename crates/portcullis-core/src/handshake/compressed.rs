@@ -11,7 +11,7 @@ use crate::wire::extension::{
     CertificateCompressionAlgorithm as Algorithm, CompressCertificate, Extensions,
 };
 use crate::wire::{Certificate, CompressedCertificate, HandshakeMessage as _, HandshakeType};
-use crate::x509::{Form, Identity};
+use crate::x509::{Form, Identity, Staple};
 
 /// The Certificate in a message, which `policy` has said may be compressed; in `room`, if it is.
 pub(super) fn uncompressed<'a>(
@@ -54,8 +54,20 @@ pub(super) fn chosen(policy: &Policy, said: &Extensions<'_>) -> Result<Option<Al
     Ok(list.and_then(|list| policy.compression_for(|one| list.algorithms.contains(one))))
 }
 
-/// Writes the Certificate of this side, or the compressed one.
-pub(super) fn put_certificate(out: &mut Vec<u8>, identity: &Identity, by: Option<Algorithm>) {
+/// Writes the Certificate of this side, or the compressed one, with an OCSP response if the peer has asked for one.
+pub(super) fn put_certificate(
+    out: &mut Vec<u8>,
+    identity: &Identity,
+    staple: Option<&Staple>,
+    by: Option<Algorithm>,
+) {
+    if let Some(staple) = staple {
+        match by.and_then(|algorithm| staple.compressed(algorithm)) {
+            Some(message) => out.extend_from_slice(&message),
+            None => out.extend_from_slice(staple.message()),
+        }
+        return;
+    }
     match by.and_then(|algorithm| identity.compressed_message(algorithm)) {
         Some(message) => out.extend_from_slice(&message),
         None => out.extend_from_slice(identity.certificate_message(Form::Tls13)),

@@ -19,7 +19,7 @@ use crate::question::{
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::Version;
-use crate::wire::extension::{CertificateStatus, CertificateType, Place};
+use crate::wire::extension::{CertificateStatus, CertificateType, Place, SctList};
 use crate::wire::tls12::RawPublicKeyCertificate;
 use crate::wire::{Certificate, ExtensionType, tls12};
 use crate::x509::{
@@ -62,6 +62,7 @@ fn presented_chain(
     for entry in certificate.certificate_list {
         check_extensions(&entry.extensions, Place::Certificate, &offered)?;
         find::<CertificateStatus<'_>>(&entry.extensions)?;
+        find::<SctList<'_>>(&entry.extensions)?;
     }
     if certificate.certificate_list.is_empty() {
         return Ok(None);
@@ -78,7 +79,10 @@ fn presented_chain(
         )
     });
     let chain = PresentedChain::from_counted(entries, list.iter().count())?;
-    Ok(Some(chain.into()))
+    // Timestamps of those above are nobody's business.
+    let leaf = list.iter().next();
+    let scts = leaf.and_then(|leaf| find::<SctList<'_>>(&leaf.extensions).ok().flatten());
+    Ok(Some(chain.with_scts(scts.map(|list| list.0)).into()))
 }
 
 /// The same of a Certificate of before TLS 1.3, where a raw key stands alone (RFC 7250 §3).
@@ -120,6 +124,8 @@ pub(super) struct Judge<'a> {
     accepted: &'a AcceptedOfPeer,
     /// Whether the configuration leaves it to a question.
     is_asked: bool,
+    /// Whether the chain or key is that of a session.
+    resumed: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -129,6 +135,7 @@ impl<'a> Judge<'a> {
             policy: config.chain_policy(),
             accepted: &config.accepted,
             is_asked: config.policy.asked.verification,
+            resumed: false,
         }
     }
 
@@ -138,7 +145,14 @@ impl<'a> Judge<'a> {
             policy: config.client_policy(),
             accepted: &config.accepted,
             is_asked: config.policy.asked.verification,
+            resumed: false,
         }
+    }
+
+    /// Of a session that is resumed: OCSP responses came with its first connection, and come with none after it.
+    pub(super) fn of_session(mut self) -> Self {
+        self.resumed = true;
+        self
     }
 
     /// Verifies the chain that the peer has shown; `None` if somebody wants to be asked instead.
@@ -216,6 +230,9 @@ impl<'a> Judge<'a> {
         }
         match shown.kind() {
             PresentedKind::Chain(chain) => match self.policy {
+                Some(policy) if self.resumed && policy.checks_staples() => {
+                    self.expected().verify(&chain, &policy.of_resumption(), now)
+                }
                 Some(policy) => self.expected().verify(&chain, policy, now),
                 None => Ok(VerifiedChain::dangerous_accept_without_verification(chain)),
             }
@@ -239,15 +256,19 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Asks whether the chain is to be trusted; `resumed`: it is that of a session.
-    pub(super) fn ask(&self, shown: &Presented, resumed: bool, now: UnixTime) -> Question {
+    /// Asks whether the chain is to be trusted.
+    pub(super) fn ask(&self, shown: &Presented, now: UnixTime) -> Question {
+        let resumed = self.resumed;
         let (id, purpose) = (QuestionId::next(), self.expected());
         match shown.kind() {
             PresentedKind::Chain(chain) => Question::VerifyChain(VerifyChain {
                 id,
                 chain,
                 purpose,
-                policy: self.policy.cloned(),
+                policy: self.policy.map(|policy| match resumed {
+                    true => policy.of_resumption(),
+                    false => policy.clone(),
+                }),
                 resumed,
                 now,
                 concluded: None,
@@ -269,7 +290,7 @@ impl<'a> Judge<'a> {
         known: Option<Box<VerifiedChain>>,
         now: UnixTime,
     ) -> Question {
-        let mut question = self.ask(shown, true, now);
+        let mut question = self.ask(shown, now);
         if let (Question::VerifyChain(question), Some(known)) = (&mut question, known) {
             question.concluded = Some(Box::new(Ok(*known)));
         }

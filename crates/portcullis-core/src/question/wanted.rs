@@ -21,6 +21,8 @@ pub(crate) struct WantedIdentity {
     pub(crate) types: AcceptedTypes,
     /// Client: how its certificate is compressed, if both sides have a way.
     pub(crate) compression: Option<CertificateCompressionAlgorithm>,
+    /// Client: whether the server asks for an OCSP response with its certificate (RFC 8446 §4.4.2.1).
+    pub(crate) staples: bool,
     pub(crate) authorities: Vec<Vec<u8>>,
 }
 

@@ -156,7 +156,12 @@ impl ClientSession {
         let PresentedKind::Chain(chain) = peer.shown.kind() else {
             return Ok(None);
         };
-        let check = RevocationCheck::begin(&chain, Some(&self.server_name), now, policy)?;
+        let check = RevocationCheck::begin(
+            &chain,
+            Some(&self.server_name),
+            now,
+            &policy.of_resumption(),
+        )?;
         Ok(Some(check.of_resumption(true)))
     }
 

@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 
 use super::certificate::Certificate;
+use super::ct::{self, Sct, SctSource};
 use super::error::{CertificateError, CertificateErrorKind as Kind};
+use super::ocsp::{OcspError, OcspVerdict, Statuses};
 use super::path::{Path, Top};
 use super::policy::{ChainPolicy, PolicyId};
 use super::presented::Shown;
@@ -40,17 +42,26 @@ pub struct PresentedChain(Arc<Shown>);
 pub(super) struct Entries {
     /// Never empty.
     certificates: Vec<CertificateDer<'static>>,
-    /// One for each certificate, up to the last that has one.
-    ocsp_responses: Vec<Option<Box<[u8]>>>,
+    /// Boxed: hardly any chain has some.
+    beside: Option<Box<Beside>>,
     /// Which signatures are known to be good.
     known: Known,
     /// What the first walk with nobody to listen has found, if it was good: the same walk ends the same.
     judged: Judged,
 }
 
+/// What came with the certificates of a chain.
+#[derive(Default, PartialEq, Eq, Debug)]
+struct Beside {
+    /// One for each certificate, up to the last that has one.
+    ocsp_responses: Vec<Option<Box<[u8]>>>,
+    /// A SignedCertificateTimestampList about the first.
+    scts: Option<Box<[u8]>>,
+}
+
 static EMPTY: Entries = Entries {
     certificates: Vec::new(),
-    ocsp_responses: Vec::new(),
+    beside: None,
     known: Known::NEW,
     judged: Judged::new(),
 };
@@ -58,6 +69,28 @@ static EMPTY: Entries = Entries {
 impl Entries {
     pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates
+    }
+
+    pub(super) fn ocsp_response(&self, index: usize) -> Option<&[u8]> {
+        self.beside.as_ref()?.ocsp_responses.get(index)?.as_deref()
+    }
+
+    pub(super) fn scts(&self) -> Vec<Sct> {
+        let Some(leaf) = self.certificates.first() else {
+            return Vec::new();
+        };
+        let mut scts = ct::in_certificate(leaf);
+        if let Some(list) = self
+            .beside
+            .as_ref()
+            .and_then(|beside| beside.scts.as_deref())
+        {
+            scts.extend(ct::of_list(list, SctSource::TlsExtension));
+        }
+        if let Some(response) = self.ocsp_response(0) {
+            scts.extend(ct::in_response(response, leaf));
+        }
+        scts
     }
 
     /// The leaf's SubjectPublicKeyInfo, with its header.
@@ -122,12 +155,13 @@ impl PresentedChain {
     ) -> Result<Self, CertificateError> {
         // Kept as long as the connection, so no more than is needed.
         let mut certificates = Vec::with_capacity(count);
-        let mut ocsp_responses = Vec::new();
+        let mut beside: Option<Box<Beside>> = None;
         for (at, (certificate, ocsp_response)) in entries.enumerate() {
             certificates.push(certificate);
             if ocsp_response.is_some() {
-                ocsp_responses.resize(at, None);
-                ocsp_responses.push(ocsp_response);
+                let responses = &mut beside.get_or_insert_default().ocsp_responses;
+                responses.resize(at, None);
+                responses.push(ocsp_response);
             }
         }
         check_length(certificates.iter())?;
@@ -141,7 +175,7 @@ impl PresentedChain {
         }
         Ok(Self(Arc::new(Shown::Chain(Entries {
             certificates,
-            ocsp_responses,
+            beside,
             known: Known::NEW,
             judged: Judged::new(),
         }))))
@@ -165,6 +199,7 @@ impl PresentedChain {
         is_same.then(|| VerifiedChain {
             chain: self.clone(),
             proof: Some((By::Chain, policy.roots.clone())),
+            statuses: None,
         })
     }
 
@@ -212,14 +247,29 @@ impl PresentedChain {
     /// §8).
     pub(crate) fn with_ocsp_response(mut self, response: &[u8]) -> Self {
         if let Some(Shown::Chain(entries)) = Arc::get_mut(&mut self.0) {
-            entries.ocsp_responses = vec![Some(response.into())];
+            entries.beside.get_or_insert_default().ocsp_responses = vec![Some(response.into())];
         }
         self
     }
 
+    /// Adds the SignedCertificateTimestampList that came in an extension (RFC 6962 §3.3.1).
+    pub(crate) fn with_scts(mut self, list: Option<&[u8]>) -> Self {
+        if let (Some(list), Some(Shown::Chain(entries))) = (list, Arc::get_mut(&mut self.0)) {
+            entries.beside.get_or_insert_default().scts = Some(list.into());
+        }
+        self
+    }
+
+    /// The timestamps of logs that came with the peer's own certificate (RFC 6962 §3.3): in it, in an extension of TLS
+    /// if they were [asked for](crate::config::ClientConfigBuilder::request_scts), and in its OCSP response. Nothing
+    /// says that they are genuine: [`CtLogs::verify`](super::CtLogs::verify) does.
+    pub fn scts(&self) -> Vec<Sct> {
+        self.entries().scts()
+    }
+
     /// The DER of the OCSP response stapled to the certificate at `index`, not verified.
     pub fn ocsp_response(&self, index: usize) -> Option<&[u8]> {
-        self.entries().ocsp_responses.get(index)?.as_deref()
+        self.entries().ocsp_response(index)
     }
 
     /// The leaf's SubjectPublicKeyInfo, with its header.
@@ -244,6 +294,8 @@ pub struct VerifiedChain {
     chain: PresentedChain,
     /// By whom, and the roots among which the anchor is. `None` if nobody verified it.
     proof: Option<(By, Roots)>,
+    /// What OCSP responses say of the path. Boxed: hardly any chain has one.
+    statuses: Option<Box<Statuses>>,
 }
 
 /// Where it stands what was verified.
@@ -328,6 +380,7 @@ impl VerifiedChain {
         Self {
             chain: proof.chain,
             proof: Some((by, policy.roots.clone())),
+            statuses: None,
         }
     }
 
@@ -342,7 +395,11 @@ impl VerifiedChain {
     ///
     /// For an application that verifies chains by rules of its own, and for tests.
     pub fn dangerous_accept_without_verification(chain: PresentedChain) -> Self {
-        Self { chain, proof: None }
+        Self {
+            chain,
+            proof: None,
+            statuses: None,
+        }
     }
 
     /// Whether the verifier of this library proved the chain; `false` for one that was
@@ -401,6 +458,36 @@ impl VerifiedChain {
             Top::Trusted(place) => self.chain.certificates().get(place),
             Top::Pinned | Top::Unknown => None,
         }
+    }
+
+    /// What the OCSP response says that came with the peer's own certificate, or why it says nothing; `None` if none
+    /// came, or nobody wanted to know ([`OcspPolicy`](super::OcspPolicy)).
+    pub fn ocsp_verdict(&self) -> Option<&Result<OcspVerdict, OcspError>> {
+        self.status(0)
+    }
+
+    /// The same of the certificate at a place of the path.
+    fn status(&self, place: usize) -> Option<&Result<OcspVerdict, OcspError>> {
+        self.statuses.as_ref()?.get(place)?.as_ref()
+    }
+
+    /// Whether a response calls it good: whatever else it says has refused the chain.
+    pub(super) fn has_good_status(&self, place: usize) -> bool {
+        matches!(self.status(place), Some(Ok(_)))
+    }
+
+    /// The verdict, which is kept longer than the proof.
+    pub(super) fn take_ocsp_verdict(&mut self) -> Option<Box<Result<OcspVerdict, OcspError>>> {
+        self.statuses
+            .take()?
+            .into_iter()
+            .next()
+            .flatten()
+            .map(Box::new)
+    }
+
+    pub(super) fn set_statuses(&mut self, statuses: Statuses) {
+        self.statuses = Some(Box::new(statuses));
     }
 
     /// Whether the path is the same, and nothing was accepted that is wrong with it.

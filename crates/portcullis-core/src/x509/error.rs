@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustls_pki_types::UnixTime;
 
 use super::names::SubjectAltName;
+use super::ocsp::OcspError;
 use super::revocation::RevocationReason;
 use crate::AlertDescription;
 
@@ -185,6 +186,29 @@ pub enum CertificateErrorKind {
         /// What was tried, and why that was in vain; not all if it was much.
         tried: Vec<String>,
     },
+    /// The OCSP response that came with it says so (RFC 6960 §2.2).
+    RevokedByResponder {
+        /// Why it was revoked.
+        reason: RevocationReason,
+        /// Since when.
+        date: UnixTime,
+        /// Who has signed the response.
+        responder: String,
+    },
+    /// The OCSP response that came with it says that it is not known.
+    UnknownToResponder {
+        /// Who has signed the response.
+        responder: String,
+    },
+    /// The OCSP response that came with it is not genuine, or about something else.
+    BadStaple(OcspError),
+    /// No OCSP response came with it that counts, and one had to.
+    MissingStaple {
+        /// Whether the certificate, or a CA above it, says so (RFC 7633); else the configuration does.
+        demanded: bool,
+        /// Why that does not count which came, if one did.
+        unusable: Option<OcspError>,
+    },
     /// Refused by the application.
     Rejected {
         /// The alert it chose.
@@ -321,7 +345,12 @@ impl CertificateError {
                 AlertDescription::ILLEGAL_PARAMETER
             }
             Kind::Malformed(_) | Kind::MalformedKey => AlertDescription::DECODE_ERROR,
-            Kind::Revoked { .. } => AlertDescription::CERTIFICATE_REVOKED,
+            Kind::Revoked { .. } | Kind::RevokedByResponder { .. } => {
+                AlertDescription::CERTIFICATE_REVOKED
+            }
+            Kind::UnknownToResponder { .. } | Kind::BadStaple(_) | Kind::MissingStaple { .. } => {
+                AlertDescription::BAD_CERTIFICATE_STATUS_RESPONSE
+            }
             Kind::Rejected { alert, .. } => *alert,
             Kind::NameMismatch { .. }
             | Kind::BadSignature

@@ -13,6 +13,7 @@ use super::digests::{LeafDigests, Sha256Digest, key_digest, leaf_digests, raw_ke
 use super::pem::{self, Contents};
 use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
+use super::staple::StapleCell;
 use super::verify::{agrees, decrypts};
 use crate::compression::CertificateCompression;
 use crate::crypto::{
@@ -59,6 +60,7 @@ struct Inner {
     chain_schemes: Vec<Option<SignatureScheme>>,
     /// The messages that show the chain, once they have been encoded.
     certificate_messages: CertificateMessages,
+    staple: StapleCell,
 }
 
 /// Where the private key of an [`Identity`] is.
@@ -326,6 +328,7 @@ impl Identity {
             chain: Arc::new([]),
             raw_key: Some(spki.into()),
             certificate_messages: CertificateMessages::default(),
+            staple: StapleCell::default(),
         }))
     }
 
@@ -370,6 +373,7 @@ impl Identity {
             chain: chain.into(),
             raw_key: None,
             certificate_messages: CertificateMessages::default(),
+            staple: StapleCell::default(),
         })))
     }
 
@@ -486,9 +490,22 @@ impl Identity {
         }
         let message = self.certificate_message(Form::Tls13);
         let messages = &self.0.certificate_messages;
+        let staple = self.any_staple();
         for algorithm in algorithms {
             messages.compress(message, algorithm);
+            if let Some(staple) = &staple {
+                staple.compress(algorithm);
+            }
         }
+    }
+
+    /// By which it was compressed.
+    pub(super) fn compressions(&self) -> Vec<CertificateCompression> {
+        self.0.certificate_messages.compressions()
+    }
+
+    pub(super) fn staple_cell(&self) -> &StapleCell {
+        &self.0.staple
     }
 
     /// The message in this compressed form, if it was made and is worth it.

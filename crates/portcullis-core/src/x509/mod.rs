@@ -8,6 +8,7 @@ mod authority;
 mod cache;
 pub(crate) mod certificate;
 mod chain;
+mod ct;
 #[cfg(feature = "finite-field")]
 mod dh_parameters;
 mod digests;
@@ -19,6 +20,7 @@ mod identity;
 mod memo;
 mod name;
 mod names;
+mod ocsp;
 mod path;
 mod pem;
 mod policy;
@@ -32,6 +34,7 @@ mod sentence;
 mod signature_algorithm;
 mod signatures;
 mod signed_path;
+mod staple;
 #[cfg(feature = "os-roots")]
 mod system_roots;
 mod time;
@@ -39,10 +42,11 @@ mod verify;
 mod walk;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use chain::check_length;
 pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
+pub use ct::{CtLogs, Sct, SctError, SctSource};
 #[cfg(feature = "finite-field")]
 pub use dh_parameters::DhParameters;
 pub(crate) use digests::{EndPoint, LeafDigests, Sha256Digest};
@@ -51,6 +55,10 @@ pub use identity::{Identity, IdentityKey};
 pub(crate) use identity::{kind_of_issuer, kinds_of_keys, what_keys_lack};
 pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, general_names, subject, subject_alt_names};
+pub use ocsp::{
+    MAX_OCSP_RESPONSE, OcspError, OcspPolicy, OcspStatus, OcspVerdict, ocsp_request,
+    ocsp_responders, verify_ocsp_response,
+};
 pub use policy::ChainPolicy;
 pub(crate) use present::Form;
 pub(crate) use presented::{Kind as PresentedKind, PeerProof, Presented};
@@ -61,6 +69,7 @@ pub use revocation::{
 };
 pub use roots::Roots;
 pub(crate) use signed_path::SignedPath;
+pub(crate) use staple::Staple;
 pub(crate) use verify::{
     check_agreement, check_encipherment, check_key_length, check_key_usage, verify_chain,
 };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::memo::SignatureMemo;
+use super::ocsp::OcspPolicy;
 use super::revocation::CrlCheck;
 use super::roots::Roots;
 use crate::SignatureScheme;
@@ -49,6 +50,7 @@ pub struct ChainPolicy {
     pub(super) lax: bool,
     pub(super) memo: SignatureMemo,
     pub(super) crl_check: CrlCheck,
+    pub(super) ocsp: OcspPolicy,
 }
 
 impl ChainPolicy {
@@ -70,6 +72,7 @@ impl ChainPolicy {
             lax: false,
             memo: SignatureMemo::default(),
             crl_check: CrlCheck::off(),
+            ocsp: OcspPolicy::Off,
         }
     }
 
@@ -115,6 +118,24 @@ impl ChainPolicy {
         self.crl_check = check;
         self.id = PolicyId::next();
         self
+    }
+
+    /// Sets what becomes of a chain by the OCSP responses that came with it. Default: [`OcspPolicy::Off`], as nobody
+    /// was asked for any. A certificate that is trusted itself needs none.
+    #[must_use]
+    pub fn ocsp(mut self, policy: OcspPolicy) -> Self {
+        self.ocsp = policy;
+        self.id = PolicyId::next();
+        self
+    }
+
+    /// The same policy, for a chain that came with an earlier connection: what a responder said then is not looked at
+    /// again, and nothing can come with it now.
+    pub(crate) fn of_resumption(&self) -> Self {
+        Self {
+            ocsp: OcspPolicy::Off,
+            ..self.clone()
+        }
     }
 
     fn with_algorithms(mut self) -> Self {
@@ -181,6 +202,10 @@ impl ChainPolicy {
     /// The depth that is in force.
     pub(super) fn effective_depth(&self) -> usize {
         self.depth.min(MAX_DEPTH)
+    }
+
+    pub(crate) fn checks_staples(&self) -> bool {
+        self.ocsp != OcspPolicy::Off
     }
 
     pub(crate) fn checks_crls(&self) -> bool {

@@ -70,7 +70,7 @@ pub(super) struct CertificateMessages {
 }
 
 /// By which algorithm, and what came of it.
-type Compressed = (Algorithm, Option<Arc<[u8]>>);
+type Compressed = (CertificateCompression, Option<Arc<[u8]>>);
 
 impl CertificateMessages {
     /// `message` is the same each time.
@@ -91,7 +91,17 @@ impl CertificateMessages {
             .compressed
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        all.push((algorithm, compressed));
+        all.push((compression.clone(), compressed));
+    }
+
+    pub(super) fn compressions(&self) -> Vec<CertificateCompression> {
+        let all = self
+            .compressed
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.iter()
+            .map(|(compression, _)| compression.clone())
+            .collect()
     }
 
     pub(super) fn compressed(&self, algorithm: Algorithm) -> Option<Arc<[u8]>> {
@@ -103,7 +113,7 @@ impl CertificateMessages {
             .compressed
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let found = all.iter().find(|(other, _)| *other == algorithm);
+        let found = all.iter().find(|(other, _)| other.algorithm() == algorithm);
         found.map(|(_, message)| message.clone())
     }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use rustls_pki_types::CertificateDer;
 
 use super::chain::{Entries, PresentedChain, VerifiedChain};
+use super::ct::Sct;
+use super::ocsp::{OcspError, OcspVerdict};
 use super::raw_key::{RawPublicKey, VerifiedRawKey};
 use super::signed_path::SignedPath;
 use crate::wire::extension::CertificateType;
@@ -54,6 +56,17 @@ impl Presented {
     }
 
     /// Adds the response that came for the peer's certificate; a raw key has no use for it.
+    /// Adds timestamps to a chain; to a raw key nothing.
+    pub(crate) fn with_scts(self, list: Option<&[u8]>) -> Self {
+        match self.kind() {
+            Kind::Chain(chain) => {
+                drop(self);
+                chain.with_scts(list).into()
+            }
+            Kind::RawKey(_) => self,
+        }
+    }
+
     pub(crate) fn with_ocsp_response(self, response: &[u8]) -> Self {
         match self.kind() {
             Kind::Chain(chain) => {
@@ -105,6 +118,21 @@ impl Presented {
         }
     }
 
+    pub(crate) fn scts(&self) -> Vec<Sct> {
+        match &*self.0 {
+            Shown::Chain(entries) => entries.scts(),
+            Shown::RawKey(_) => Vec::new(),
+        }
+    }
+
+    /// The OCSP response that came with the peer's own certificate.
+    pub(crate) fn ocsp_response(&self) -> Option<&[u8]> {
+        match &*self.0 {
+            Shown::Chain(entries) => entries.ocsp_response(0),
+            Shown::RawKey(_) => None,
+        }
+    }
+
     /// The peer's SubjectPublicKeyInfo, with its header.
     pub(crate) fn spki(&self) -> &[u8] {
         match &*self.0 {
@@ -138,6 +166,14 @@ pub(crate) enum PeerProof {
 }
 
 impl PeerProof {
+    /// What the OCSP response says that came with the peer's own certificate.
+    pub(crate) fn take_ocsp_verdict(&mut self) -> Option<Box<Result<OcspVerdict, OcspError>>> {
+        match self {
+            Self::Chain(chain) => chain.take_ocsp_verdict(),
+            Self::RawKey(_) => None,
+        }
+    }
+
     /// The peer's SubjectPublicKeyInfo, with its header.
     pub(crate) fn spki(&self) -> &[u8] {
         match self {

@@ -104,6 +104,39 @@ impl fmt::Display for CertificateError {
                 }
                 f.write_str(": provide the CRL, or accept that with `CrlCheck::best_effort`")
             }
+            Kind::RevokedByResponder {
+                reason,
+                date,
+                responder,
+            } => write!(
+                f,
+                "{which} was revoked on {} ({reason}), says an OCSP response of {responder}: the peer needs another \
+                 certificate",
+                Date(*date)
+            ),
+            Kind::UnknownToResponder { responder } => write!(
+                f,
+                "{which} is unknown, says an OCSP response of {responder}: the peer needs a certificate that its CA \
+                 knows"
+            ),
+            Kind::BadStaple(error) => write!(f, "the OCSP response of {which} {error}"),
+            Kind::MissingStaple { demanded, unusable } => {
+                let by = match demanded {
+                    true => "TLS feature extension",
+                    false => "`OcspPolicy::Require`",
+                };
+                match unusable {
+                    None => write!(
+                        f,
+                        "{which} must come with an OCSP response ({by}) and has none: switch stapling on at the \
+                         server"
+                    ),
+                    Some(why) => write!(
+                        f,
+                        "{which} must come with an OCSP response ({by}), and the one that came {why}"
+                    ),
+                }
+            }
             Kind::Disagreement { says } => write!(
                 f,
                 "{which} is refused although this library's own rules accept it: webpki says \
@@ -252,6 +285,10 @@ impl CertificateError {
             | Kind::Rejected { .. }
             | Kind::Revoked { .. }
             | Kind::RevocationUnknown { .. }
+            | Kind::RevokedByResponder { .. }
+            | Kind::UnknownToResponder { .. }
+            | Kind::BadStaple(_)
+            | Kind::MissingStaple { .. }
             | Kind::Disagreement { .. }
             | Kind::TooManyCertificates { .. }
             | Kind::PathTooDeep { .. }

@@ -10,6 +10,7 @@ use super::certificate::Certificate;
 use super::chain::{PresentedChain, VerifiedChain};
 use super::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
 use super::extension::KeyUsage;
+use super::ocsp;
 use super::path::Wanted;
 use super::policy::ChainPolicy;
 use super::presented::Presented;
@@ -73,10 +74,6 @@ pub(super) fn verify_path(
     now: UnixTime,
     policy: &ChainPolicy,
 ) -> Result<VerifiedChain, CertificateError> {
-    // The same walk ends the same; a session brings the chain along.
-    if let Some(known) = chain.judged(server_name.as_ref(), now, policy) {
-        return Ok(known);
-    }
     if policy.lax {
         let (chain, policy) = (chain.clone(), policy.clone());
         return ChainWalk::new(chain, server_name, now, policy).into_proof();
@@ -92,8 +89,15 @@ pub(super) fn verify_path(
         now,
         policy,
     };
-    let proof = walk::check(wanted)?;
-    Ok(VerifiedChain::proven(proof, server_name, policy))
+    // The same walk ends the same; a session brings the chain along.
+    let proof = match chain.judged(server_name.as_ref(), now, policy) {
+        Some(known) => known,
+        None => {
+            let proof = walk::check(wanted)?;
+            VerifiedChain::proven(proof, server_name, policy)
+        }
+    };
+    ocsp::judge(proof, now, policy)
 }
 
 /// Checks the key usage of a leaf that was accepted without verification (§4.4.2.2).

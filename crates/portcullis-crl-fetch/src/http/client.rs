@@ -1,4 +1,4 @@
-//! One request for one list, within bounds.
+//! One request and its answer, within bounds.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,10 +8,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::http::request;
 use hyper::rt::ReadBufCursor;
 use hyper::{Request, Response, StatusCode};
 use portcullis_core::x509::Crl;
@@ -38,7 +39,7 @@ pub trait Resolve: Send + Sync + 'static {
     ) -> CrlFuture<'a, io::Result<Vec<SocketAddr>>>;
 }
 
-pub(super) struct SystemResolver;
+pub(crate) struct SystemResolver;
 
 impl Resolve for SystemResolver {
     fn resolve<'a>(
@@ -52,11 +53,11 @@ impl Resolve for SystemResolver {
 
 /// What bounds a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) connect: Duration,
-    pub(super) whole: Duration,
+pub(crate) struct Bounds {
+    pub(crate) connect: Duration,
+    pub(crate) whole: Duration,
     /// Of the body, in bytes.
-    pub(super) body: usize,
+    pub(crate) body: usize,
 }
 
 /// What is known of the list that is there, so that it need not be sent again.
@@ -105,6 +106,81 @@ async fn request(
     validators: &Validators,
     bounds: Bounds,
 ) -> Result<Fetched, String> {
+    let mut head = Request::get(&target.path);
+    if let Some(etag) = &validators.etag {
+        head = head.header(header::IF_NONE_MATCH, etag);
+    }
+    if let Some(modified) = &validators.last_modified {
+        head = head.header(header::IF_MODIFIED_SINCE, modified);
+    }
+    let Some(Received { headers, body }) =
+        exchange(target, guard, resolver, head, Bytes::new(), bounds).await?
+    else {
+        return Ok(Fetched::NotModified);
+    };
+    // Long lists are indexed where nobody waits for the thread.
+    let lists = tokio::task::spawn_blocking(move || Crl::from_der_or_pem(&body)).await;
+    let lists = lists
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())?;
+    match <[_; 1]>::try_from(lists) {
+        Ok([list]) => Ok(Fetched::List {
+            list,
+            validators: Validators {
+                etag: headers.get(header::ETAG).cloned(),
+                last_modified: headers.get(header::LAST_MODIFIED).cloned(),
+            },
+            max_age: max_age(&headers),
+        }),
+        Err(lists) => Err(format!(
+            "it is {} lists, where one was expected,",
+            lists.len()
+        )),
+    }
+}
+
+/// Sends an OCSP request to a responder (RFC 6960 appendix A.1), and gives what it answers.
+#[cfg(feature = "stapler")]
+pub(crate) async fn post_ocsp(
+    target: &Target,
+    guard: &Guard,
+    resolver: &dyn Resolve,
+    request: Vec<u8>,
+    bounds: Bounds,
+) -> Result<Vec<u8>, String> {
+    let exchanging = async {
+        let head = Request::post(&target.path)
+            .header(header::CONTENT_TYPE, "application/ocsp-request")
+            .header(header::ACCEPT, "application/ocsp-response");
+        match exchange(target, guard, resolver, head, request.into(), bounds).await? {
+            Some(Received { body, .. }) => Ok(body),
+            None => Err("304, though nothing was there,".to_owned()),
+        }
+    };
+    let begun = Instant::now();
+    match timeout(bounds.whole, exchanging).await {
+        Ok(answered) => {
+            answered.map_err(|why| format!("{why} after {} ms", begun.elapsed().as_millis()))
+        }
+        Err(_) => Err(format!("it took longer than {:?}", bounds.whole)),
+    }
+}
+
+/// What an answer brings.
+struct Received {
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// One request and its answer; `None` if what is there is still the same.
+async fn exchange(
+    target: &Target,
+    guard: &Guard,
+    resolver: &dyn Resolve,
+    head: request::Builder,
+    body: Bytes,
+    bounds: Bounds,
+) -> Result<Option<Received>, String> {
     let transport = match timeout(bounds.connect, connect(target, guard, resolver)).await {
         Ok(connected) => connected?,
         Err(_) => return Err(format!("connecting took longer than {:?}", bounds.connect)),
@@ -113,22 +189,15 @@ async fn request(
         .max_buf_size(MAX_HEAD)
         .handshake(Transport(transport));
     let (mut sender, connection) = handshake.await.map_err(|error| error.to_string())?;
-    let mut request = Request::get(&target.path)
+    let request = head
         .header(header::HOST, &target.authority)
         .header(header::ACCEPT_ENCODING, "identity")
         .header(header::CONNECTION, "close")
         .header(
             header::USER_AGENT,
             concat!("portcullis/", env!("CARGO_PKG_VERSION")),
-        );
-    if let Some(etag) = &validators.etag {
-        request = request.header(header::IF_NONE_MATCH, etag);
-    }
-    if let Some(modified) = &validators.last_modified {
-        request = request.header(header::IF_MODIFIED_SINCE, modified);
-    }
-    let request = request
-        .body(Empty::<Bytes>::new())
+        )
+        .body(Full::new(body))
         .map_err(|error| error.to_string())?;
     // The connection is driven here, so that it ends with this future.
     let mut answering = std::pin::pin!(async {
@@ -167,10 +236,10 @@ async fn connect(
     Err(failure)
 }
 
-async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Fetched, String> {
+async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Option<Received>, String> {
     match response.status() {
         StatusCode::OK => {}
-        StatusCode::NOT_MODIFIED => return Ok(Fetched::NotModified),
+        StatusCode::NOT_MODIFIED => return Ok(None),
         status if status.is_redirection() => {
             return Err(format!(
                 "{}, and redirections are not followed,",
@@ -179,52 +248,29 @@ async fn read(response: Response<Incoming>, bounds: Bounds) -> Result<Fetched, S
         }
         status => return Err(status.as_u16().to_string()),
     }
-    let headers = response.headers();
     let is_plain = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .all(is_plain)
-    {
+    let encodings = response.headers().get_all(header::CONTENT_ENCODING);
+    if !encodings.iter().all(is_plain) {
         return Err("it came with a Content-Encoding, which was not asked for,".to_owned());
     }
-    let validators = Validators {
-        etag: headers.get(header::ETAG).cloned(),
-        last_modified: headers.get(header::LAST_MODIFIED).cloned(),
-    };
-    let max_age = max_age(headers);
+    let headers = response.headers().clone();
     let too_long = || format!("it has more than {} bytes", bounds.body);
-    let mut body = response.into_body();
-    if body.size_hint().lower() > bounds.body as u64 {
+    let mut frames = response.into_body();
+    if frames.size_hint().lower() > bounds.body as u64 {
         return Err(too_long());
     }
-    let mut der = Vec::new();
-    while let Some(frame) = body.frame().await {
+    let mut body = Vec::new();
+    while let Some(frame) = frames.frame().await {
         let frame = frame.map_err(|error| error.to_string())?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if der.len() + data.len() > bounds.body {
+        if body.len() + data.len() > bounds.body {
             return Err(too_long());
         }
-        der.extend_from_slice(&data);
+        body.extend_from_slice(&data);
     }
-    // Long lists are indexed where nobody waits for the thread.
-    let lists = tokio::task::spawn_blocking(move || Crl::from_der_or_pem(&der)).await;
-    let lists = lists
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())?;
-    match <[_; 1]>::try_from(lists) {
-        Ok([list]) => Ok(Fetched::List {
-            list,
-            validators,
-            max_age,
-        }),
-        Err(lists) => Err(format!(
-            "it is {} lists, where one was expected,",
-            lists.len()
-        )),
-    }
+    Ok(Some(Received { headers, body }))
 }
 
 /// `max-age` in Cache-Control.

@@ -1,7 +1,7 @@
 //! Lists from where certificates say they are (`{http, Timeout}` of `ssl_crl_cache`).
 
-mod client;
-mod guard;
+pub(crate) mod client;
+pub(crate) mod guard;
 mod schedule;
 
 pub use client::Resolve;

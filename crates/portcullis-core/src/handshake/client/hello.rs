@@ -33,7 +33,8 @@ use crate::wire::extension::{
     Cookie, EcPointFormat, EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
     NextProtocolOffer, RecordSizeLimit, RenegotiationInfo, ServerCertificateTypes,
     ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
-    SrpUser, StatusRequest, SupportedGroups, SupportedVersions, TicketRequest,
+    SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
+    TicketRequest,
 };
 use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
 use crate::{AlertDescription, NamedGroup, Violation};
@@ -299,6 +300,9 @@ impl Client {
             }
             if config.request_ocsp_response {
                 StatusRequest::put(out);
+            }
+            if config.request_scts {
+                SignedCertificateTimestamp::put(out, &[]);
             }
             if !is_default(&config.client_certificate_types) {
                 ClientCertificateTypes::put(out, &config.client_certificate_types);

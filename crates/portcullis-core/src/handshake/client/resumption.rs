@@ -352,7 +352,7 @@ fn resumable(
         return None;
     }
     // A full handshake will say what is wrong, or find another chain.
-    let judge = Judge::of_server(config, name);
+    let judge = Judge::of_server(config, name).of_session();
     let verdict = match judge.checks_crls(&peer.shown) {
         false => match judge.verify_again(&peer.shown, cx.now).ok()? {
             Some(proof) => Reverified::Proved(proof),

@@ -3,6 +3,9 @@
 //! RFC 6066 §3, RFC 7301, RFC 8422 §5.1, RFC 8446 §4.2.3, §4.2.4.
 
 use core::net::Ipv6Addr;
+use std::sync::Arc;
+
+use rustls_pki_types::UnixTime;
 
 use super::super::{find, negotiate, wrong_answer};
 use super::certificate_types::accepted;
@@ -16,9 +19,9 @@ use crate::version::Version;
 use crate::wire::ClientHello;
 use crate::wire::extension::{
     Alpn, CertificateAuthorities, ServerName, SignatureAlgorithms, SignatureAlgorithmsCert,
-    SupportedGroups,
+    StatusRequest, SupportedGroups,
 };
-use crate::x509::{Identity, Sha256Digest};
+use crate::x509::{Identity, Sha256Digest, Staple};
 use crate::{SignatureScheme, Violation};
 
 /// What the client said about certificates.
@@ -73,6 +76,7 @@ pub(super) fn wanted(
         curves,
         types: accepted(hello)?,
         compression: None,
+        staples: false,
         authorities,
     })
 }
@@ -96,6 +100,22 @@ pub(super) fn host_name(name: &[u8]) -> Result<Option<String>, Abort> {
         Ok(Ok(_)) => Ok(None),
         _ => Err(Violation::BadServerName.explained(quote(name))),
     }
+}
+
+/// The OCSP response for a client that asks for one, if the identity has one that is not over (RFC 6066 §8).
+pub(super) fn staple(
+    identity: &Identity,
+    hello: &ClientHello<'_>,
+    now: UnixTime,
+) -> Result<Option<Arc<Staple>>, Abort> {
+    let Some(staple) = identity.staple(now) else {
+        return Ok(None);
+    };
+    // Which responders a client trusts is not looked at: there is one response.
+    Ok(match find::<StatusRequest<'_>>(&hello.extensions)? {
+        Some(StatusRequest::Ocsp { .. }) => Some(staple),
+        Some(StatusRequest::Other { .. }) | None => None,
+    })
 }
 
 /// Refuses a name that no configured identity has, if that is wanted.

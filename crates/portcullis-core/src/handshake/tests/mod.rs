@@ -30,6 +30,7 @@ mod rfc_8448;
 mod scripts;
 mod shortfalls;
 mod signatures;
+mod stapling;
 mod states;
 mod tamper;
 mod tickets;

@@ -20,6 +20,7 @@ use crate::crypto::finite_field::HAS_FINITE_FIELD;
 use crate::session::{AntiReplay, Claims, ClientSession};
 use crate::testing::{answer, pki, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
+use crate::x509::OcspPolicy;
 
 /// `WaitServerHello takes ServerHello` and `WaitServerHello goes to ReviewingServerHello`.
 type Facts = BTreeSet<String>;
@@ -332,7 +333,7 @@ fn scripts_of_other_servers() -> Vec<Scripts> {
         authenticated_client()
             .versions([version])
             .session_tickets(true)
-            .request_ocsp_response(true)
+            .ocsp(OcspPolicy::Off)
     };
     let mut scripts = Vec::new();
     for asked in 0..16 {
@@ -412,7 +413,7 @@ fn scripts_without_signature() -> Vec<Scripts> {
             let client = || {
                 let (client, _) = ends();
                 let client = client.identity(pki().client.clone()).session_tickets(true);
-                asking(client.request_ocsp_response(true), asked)
+                asking(client.ocsp(OcspPolicy::Off), asked)
             };
             scripts.push(run_resuming(client(), server(), Vec::new()));
             for staples in [true, false] {

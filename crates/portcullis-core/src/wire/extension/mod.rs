@@ -64,7 +64,7 @@ pub use renegotiation_info::RenegotiationInfo;
 pub use server_name::{ServerName, ServerNameAcknowledgement};
 pub use session_ticket::SessionTicket;
 pub use signature_algorithms::{SignatureAlgorithms, SignatureAlgorithmsCert};
-pub use signed_certificate_timestamp::SignedCertificateTimestamp;
+pub use signed_certificate_timestamp::{SctList, SignedCertificateTimestamp};
 pub use srp::SrpUser;
 pub use status_request::{
     CertificateStatus, ResponderId, StatusRequest, StatusRequestEmpty, StatusType,

@@ -47,6 +47,7 @@ impl Place {
                 E::SERVER_NAME
                     | E::MAX_FRAGMENT_LENGTH
                     | E::STATUS_REQUEST
+                    | E::SIGNED_CERTIFICATE_TIMESTAMP
                     | E::SUPPORTED_GROUPS
                     | E::EC_POINT_FORMATS
                     | E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION

@@ -5,6 +5,7 @@ use super::basic_constraints::BASIC_CONSTRAINTS;
 use super::extended_key_usage::EXTENDED_KEY_USAGE;
 use super::key_usage::KEY_USAGE;
 use super::name_constraints::NAME_CONSTRAINTS;
+use super::tls_feature::TLS_FEATURE;
 use crate::x509::certificate::{Certificate, Extension};
 
 /// How many extensions a certificate may have; those of the Web have ten.
@@ -23,6 +24,8 @@ pub(in crate::x509) struct Known<'a> {
     pub(in crate::x509) alt_name: Option<&'a [u8]>,
     pub(in crate::x509) alt_name_is_critical: bool,
     pub(in crate::x509) name_constraints: Option<&'a [u8]>,
+    /// What webpki does not know, and is processed here: it is looked at where OCSP responses are.
+    pub(in crate::x509) tls_feature_is_critical: bool,
     /// The OID of the first critical one that is not processed.
     pub(in crate::x509) unknown: Option<&'a [u8]>,
 }
@@ -60,6 +63,7 @@ impl<'a> Known<'a> {
             EXTENDED_KEY_USAGE,
             SUBJECT_ALT_NAME,
             CRL_DISTRIBUTION_POINTS,
+            TLS_FEATURE,
         ];
         Self::is_for_the_walk(oid) || others.contains(&oid)
     }
@@ -84,8 +88,10 @@ impl<'a> Known<'a> {
                 if earlier.any(|earlier| earlier.is_ok_and(|earlier| earlier.oid == oid)) {
                     return Err(Unreadable::Twice);
                 }
-                if extension.critical && oid != CRL_DISTRIBUTION_POINTS && self.unknown.is_none() {
-                    self.unknown = Some(oid);
+                match (extension.critical, oid) {
+                    (false, _) | (true, CRL_DISTRIBUTION_POINTS) => {}
+                    (true, TLS_FEATURE) => self.tls_feature_is_critical = true,
+                    (true, _) => self.unknown = self.unknown.or(Some(oid)),
                 }
                 return Ok(());
             }

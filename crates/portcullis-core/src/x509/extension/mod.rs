@@ -10,6 +10,7 @@ mod key_identifiers;
 mod key_usage;
 mod known;
 pub(super) mod name_constraints;
+mod tls_feature;
 
 #[cfg(test)]
 mod tests;
@@ -20,3 +21,4 @@ pub(super) use extended_key_usage::ExtendedKeyUsage;
 pub(super) use key_identifiers::{authority_key_identifier, subject_key_identifier};
 pub(super) use key_usage::KeyUsage;
 pub(super) use known::{Known, Unreadable};
+pub(super) use tls_feature::demands_staple;

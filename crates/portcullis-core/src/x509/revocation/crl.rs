@@ -662,7 +662,7 @@ fn read_entry_extensions(
 }
 
 /// The number of a certificate (§4.1.2.2): the contents of an INTEGER.
-pub(super) fn serial_number(certificate: &[u8]) -> Option<&[u8]> {
+pub(in crate::x509) fn serial_number(certificate: &[u8]) -> Option<&[u8]> {
     let mut parts = Reader::new(der::only(certificate, SEQUENCE)?);
     let mut tbs = Reader::new(parts.contents(SEQUENCE)?);
     tbs.optional(context(0));

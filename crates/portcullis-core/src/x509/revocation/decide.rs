@@ -105,6 +105,10 @@ impl<'a> Decision<'a> {
             if !wanted.is_on() || place > 0 && !wanted.is_of_chain() {
                 continue;
             }
+            // Its issuer has said the same in an OCSP response, of now.
+            if check.proof.has_good_status(place) {
+                continue;
+            }
             let Some(certificate) = path.certificate(place) else {
                 continue;
             };

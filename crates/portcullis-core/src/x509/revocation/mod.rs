@@ -12,17 +12,19 @@ mod query;
 mod scope;
 mod signer;
 
+pub(super) use crl::serial_number;
 pub use crl::{Crl, CrlError};
 pub use hash::crl_issuer_hash;
 pub(super) use path::CheckedPath;
 pub use query::{CrlCheck, CrlQuery, CrlQueryKind, RevocationCheck};
 pub use scope::RevocationReason;
+pub(super) use signer::is_signed;
 
 use super::name::CanonicalName;
 use crate::der;
 
 /// Whether two Names, with their headers, are the same (§7.1).
-fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+pub(super) fn is_same_name(one: &[u8], other: &[u8]) -> bool {
     let canonical = |name| CanonicalName::new(der::only(name, der::SEQUENCE)?);
     one == other || canonical(one).is_some_and(|one| canonical(other) == Some(one))
 }

@@ -41,7 +41,7 @@ impl CheckedPath {
     }
 
     /// Those below the anchor.
-    pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
+    pub(in crate::x509) fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates
     }
 
@@ -62,7 +62,7 @@ impl CheckedPath {
     }
 
     /// The Name, with its header.
-    pub(super) fn name(&self, place: usize) -> &[u8] {
+    pub(in crate::x509) fn name(&self, place: usize) -> &[u8] {
         match self.certificate(place).map(Certificate::read) {
             Some(Some(certificate)) => certificate.subject,
             _ => &self.anchor_name,
@@ -70,7 +70,7 @@ impl CheckedPath {
     }
 
     /// The SubjectPublicKeyInfo, with its header.
-    pub(super) fn spki(&self, place: usize) -> &[u8] {
+    pub(in crate::x509) fn spki(&self, place: usize) -> &[u8] {
         match self.certificate(place).map(Certificate::read) {
             Some(Some(certificate)) => certificate.spki,
             _ => &self.anchor_spki,

@@ -84,7 +84,7 @@ pub enum RevocationReason {
 }
 
 impl RevocationReason {
-    pub(super) const fn of(code: u8) -> Self {
+    pub(in crate::x509) const fn of(code: u8) -> Self {
         match code {
             0 => Self::Unspecified,
             1 => Self::KeyCompromise,

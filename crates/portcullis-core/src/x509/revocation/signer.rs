@@ -176,7 +176,18 @@ fn is_issued_by(certificate: &Certificate<'_>, spki: &[u8], policy: &ChainPolicy
         signature,
         ..
     } = *certificate;
-    verify(signature_algorithm, signature, tbs, spki, policy, false)
+    is_signed(signature_algorithm, signature, tbs, spki, policy)
+}
+
+/// Whether the key has signed that, by an algorithm of the policy. `signature` is the contents of a BIT STRING.
+pub(in crate::x509) fn is_signed(
+    algorithm: &[u8],
+    signature: &[u8],
+    message: &[u8],
+    spki: &[u8],
+    policy: &ChainPolicy,
+) -> bool {
+    verify(algorithm, signature, message, spki, policy, false)
 }
 
 /// `signature` is the contents of a BIT STRING; with `is_known` it was found good before, and only whether the policy

@@ -6,6 +6,8 @@ mod identities;
 mod listen;
 mod memo;
 mod mutations;
+mod ocsp;
+pub(crate) mod ocsp_responses;
 mod paths;
 mod pem;
 mod pinned;
@@ -15,6 +17,7 @@ mod revocation;
 mod revocation_lists;
 mod roots;
 mod signed_path;
+mod timestamps;
 mod verification;
 mod walk;
 
@@ -35,13 +38,13 @@ use super::{
 const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
 
 /// A CA, whose certificate was made by itself or by another one.
-struct Ca {
+pub(crate) struct Ca {
     certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Ca {
-    fn root(name: &str) -> Self {
+    pub(crate) fn root(name: &str) -> Self {
         Self::root_with(name, &rcgen::PKCS_ECDSA_P256_SHA256)
     }
 
@@ -70,11 +73,15 @@ impl Ca {
         self.leaf_with_key(params, &KeyPair::generate().unwrap())
     }
 
-    fn leaf_with_key(&self, params: CertificateParams, key: &KeyPair) -> CertificateDer<'static> {
+    pub(crate) fn leaf_with_key(
+        &self,
+        params: CertificateParams,
+        key: &KeyPair,
+    ) -> CertificateDer<'static> {
         params.signed_by(key, &self.issuer).unwrap().der().clone()
     }
 
-    fn der(&self) -> CertificateDer<'static> {
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
         self.certificate.der().clone()
     }
 }

@@ -12,6 +12,7 @@ use super::{Next, Walk};
 use crate::x509::chain::{PresentedChain, VerifiedChain};
 use crate::x509::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
 use crate::x509::extension::Known;
+use crate::x509::ocsp;
 use crate::x509::path::{Bad, Path, Top, Wanted};
 use crate::x509::policy::ChainPolicy;
 use crate::x509::revocation::RevocationCheck;
@@ -268,9 +269,11 @@ impl ChainWalk {
                 let Asked {
                     server_name,
                     policy,
+                    now,
                     ..
                 } = self.asked;
-                Ok(VerifiedChain::proven(proof, server_name, &policy))
+                let proof = VerifiedChain::proven(proof, server_name, &policy);
+                ocsp::judge(proof, now, &policy)
             }
         }
     }

@@ -377,9 +377,13 @@ fn alt_name(subject: &Subject<'_>) -> Result<(), Fault> {
 
 /// §4.2: what is critical and is not processed refuses the certificate. Constraints that cannot
 /// be read are no constraints.
-fn critical_extensions(walk: &Walk, subject: &Subject<'_>) -> Result<(), Fault> {
+fn critical_extensions(walk: &mut Walk, subject: &Subject<'_>) -> Result<(), Fault> {
     if let Some(value) = subject.known.name_constraints {
         NameConstraints::read(value).map_err(|NotDer| subject.malformed("its name constraints"))?;
+    }
+    if subject.known.tls_feature_is_critical {
+        // Of which webpki is not asked.
+        walk.critical |= 1 << subject.above;
     }
     match subject.known.unknown {
         // A listener that wants to know of each is asked about it.

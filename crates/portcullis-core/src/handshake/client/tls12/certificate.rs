@@ -27,6 +27,7 @@ impl WaitCertificate {
         let shown = presented_before_tls13(&message, typ)?;
         // §7.4.2: a client may have none, a server may not.
         let shown = shown.ok_or(Violation::NoServerCertificate)?;
+        let shown = shown.with_scts(negotiated.scts.as_deref());
         if let Some(previous) = &negotiated.client.previous {
             previous.check_certificate(Some(&shown))?;
         }

@@ -164,9 +164,12 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         Some(previous) => previous.next_protocol(),
     };
     let peer = peer.ok_or_else(|| Misuse::new("nobody has verified the server's chain"))?;
-    let peer = match peer {
-        ServerPeer::Proved { proof, scheme } => Some(Peer::new(proof.into_presented(), scheme)),
-        ServerPeer::None(_) => None,
+    let (peer, ocsp) = match peer {
+        ServerPeer::Proved { mut proof, scheme } => {
+            let ocsp = proof.take_ocsp_verdict();
+            (Some(Peer::new(proof.into_presented(), scheme)), ocsp)
+        }
+        ServerPeer::None(_) => (None, None),
     };
     let server_name = client
         .offer
@@ -241,6 +244,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         server_random,
         peer,
         peer_scheme,
+        ocsp,
         psk,
         local: Local::of(shown.chain),
         local_scheme: shown.scheme,

@@ -243,6 +243,7 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
         curves: WantedCurves::preferred(negotiated.client.offer.groups()),
         types: AcceptedTypes::of([negotiated.parameters.of_client].into_iter()),
         compression: None,
+        staples: false,
         authorities: requested
             .authorities
             .iter()
@@ -294,7 +295,7 @@ fn on_server_hello_done(
     let judge = Judge::of_server(&client.config, &client.name);
     let verdict = judge.verify(&shown, cx.now)?;
     let Some(peer) = verdict else {
-        let question = judge.ask(&shown, false, cx.now);
+        let question = judge.ask(&shown, cx.now);
         let paused = VerifyingChain {
             negotiated,
             shown,

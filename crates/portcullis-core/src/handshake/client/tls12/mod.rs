@@ -37,6 +37,8 @@ struct Negotiated {
     pub(super) secure_renegotiation: bool,
     /// Whether the server may send a CertificateStatus (RFC 6066 §8).
     pub(super) staples: bool,
+    /// Timestamps of logs about the server's certificate.
+    pub(super) scts: Option<Box<[u8]>>,
     /// What this side says by NPN, if the server wants to hear it.
     pub(super) next_protocol: Option<Box<[u8]>>,
     /// Whether the server sends a NewSessionTicket (RFC 5077 §3.2).

@@ -82,7 +82,7 @@ pub(super) fn resume(
     let Peer { shown, .. } = peer;
     let resuming = resuming(origin);
     let client = &resuming.0.negotiated.client;
-    let judge = Judge::of_server(&client.config, &client.name);
+    let judge = Judge::of_server(&client.config, &client.name).of_session();
     let (proof, known) = match verdict {
         Reverified::Proved(proof) => (Some(proof), None),
         Reverified::Known(known) => (None, Some(known)),

@@ -25,7 +25,7 @@ use crate::record::HandshakeBytes;
 use crate::suite::Exchange;
 use crate::version::Version;
 use crate::wire::extension::{
-    self, EcPointFormat, EcPointFormats, Extensions, NextProtocols, Place, SessionTicket,
+    self, EcPointFormat, EcPointFormats, Extensions, NextProtocols, Place, SctList, SessionTicket,
     StatusRequestEmpty,
 };
 use crate::wire::{CompressionMethod, ServerHello};
@@ -101,6 +101,7 @@ pub(in super::super) fn on_hello(
         extended,
         secure_renegotiation,
         staples: find::<StatusRequestEmpty>(&hello.extensions)?.is_some(),
+        scts: find::<SctList<'_>>(&hello.extensions)?.map(|list| list.0.into()),
         next_protocol,
         ticket: promises_ticket(&hello.extensions)?,
         new_ticket: None,

@@ -11,7 +11,6 @@ use super::finished::Authenticated;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::role::Role;
-use crate::wire::extension::CertificateCompressionAlgorithm;
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::Identity;
 use crate::{Misuse, SignatureScheme};
@@ -39,7 +38,7 @@ pub(super) fn authenticate(
         ));
     }
     match wanted.choose(&config.identities) {
-        Some((identity, scheme)) => show(authenticated, identity, scheme, wanted.compression, cx),
+        Some((identity, scheme)) => show(authenticated, identity, scheme, &wanted, cx),
         None => show_none(authenticated, cx),
     }
 }
@@ -68,14 +67,8 @@ impl ChoosingIdentity {
         self.wanted.check_type(&identity)?;
         match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes, self.wanted.version)) {
             Some(scheme) => {
-                let compression = self.wanted.compression;
-                show(
-                    self.authenticated.unbox(),
-                    identity,
-                    scheme,
-                    compression,
-                    cx,
-                )
+                let authenticated = self.authenticated.unbox();
+                show(authenticated, identity, scheme, &self.wanted, cx)
             }
             None => Err(Misuse::new(
                 "the chosen identity's key cannot sign with any scheme the server accepts",
@@ -97,11 +90,12 @@ fn show(
     mut authenticated: Authenticated,
     identity: Identity,
     scheme: SignatureScheme,
-    compression: Option<CertificateCompressionAlgorithm>,
+    wanted: &WantedIdentity,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
+    let staple = identity.staple(cx.now).filter(|_| wanted.staples);
     cx.send(&mut authenticated.transcript, |out| {
-        put_certificate(out, &identity, compression);
+        put_certificate(out, &identity, staple.as_deref(), wanted.compression);
     });
     let content = signed_content(Role::Client, &authenticated.transcript.current());
     if identity.is_external() || authenticated.client.config.policy.asked.signature {

@@ -165,7 +165,8 @@ impl Authenticated {
             .indicated(&client.name)
             .map(|name| name.to_ascii_lowercase().into());
         let (peer, psk) = self.peer.into_shown();
-        let (peer, peer_scheme) = peer.unzip();
+        let (mut peer, peer_scheme) = peer.unzip();
+        let ocsp = peer.as_mut().and_then(PeerProof::take_ocsp_verdict);
         let information = Information {
             dialect: cx.dialect,
             version: Version::V1_3,
@@ -187,6 +188,7 @@ impl Authenticated {
             server_random: self.server_random,
             peer: peer.map(PeerProof::into_presented),
             peer_scheme,
+            ocsp,
             psk,
             local: Local::of(shown.chain),
             local_scheme: shown.scheme,

@@ -59,7 +59,7 @@ pub(super) fn on_certificate(
 
     let judge = Judge::of_server(&keyed.client.config, &keyed.client.name);
     let Some(peer) = judge.verify(&shown, cx.now)? else {
-        let question = judge.ask(&shown, false, cx.now);
+        let question = judge.ask(&shown, cx.now);
         let paused = VerifyingChain {
             keyed,
             parameters,
@@ -106,7 +106,7 @@ fn on_resumption(
     resumed: Resumed,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let judge = Judge::of_server(&keyed.client.config, &keyed.client.name);
+    let judge = Judge::of_server(&keyed.client.config, &keyed.client.name).of_session();
     let Resumed {
         peer,
         origin,

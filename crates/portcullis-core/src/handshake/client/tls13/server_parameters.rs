@@ -19,7 +19,7 @@ use crate::wire::extension::{
     CertificateAuthorities, EarlyData, Place, Request, SignatureAlgorithms,
     SignatureAlgorithmsCert, check_request,
 };
-use crate::wire::{CertificateRequest, EncryptedExtensions, HandshakeType};
+use crate::wire::{CertificateRequest, EncryptedExtensions, ExtensionType, HandshakeType};
 use crate::x509::AcceptedTypes;
 
 pub(crate) struct WaitEncryptedExtensions {
@@ -115,6 +115,8 @@ fn wanted(
         curves: WantedCurves::Any,
         types: AcceptedTypes::of([parameters.of_client].into_iter()),
         compression: chosen(policy, &request.extensions)?,
+        // Whatever is in it: it should be empty.
+        staples: request.extensions.contains(ExtensionType::STATUS_REQUEST),
         authorities,
     }))
 }

@@ -45,7 +45,7 @@ impl WaitCertificate {
         };
         let judge = Judge::of_client(config);
         let Some(peer) = judge.verify(&shown, cx.now)? else {
-            let question = judge.ask(&shown, false, cx.now);
+            let question = judge.ask(&shown, cx.now);
             return Ok(Next::ask(question, VerifyingChain { showing, shown }));
         };
         Ok(WaitClientKeyExchange::with_certificate(showing, peer).into())

@@ -211,6 +211,7 @@ impl Keyed {
             server_random: self.server_random,
             peer: peer.map(PeerProof::into_presented),
             peer_scheme,
+            ocsp: None,
             psk: self.psk,
             local,
             local_scheme,

@@ -8,7 +8,7 @@ use super::super::super::{Cx, check_signature_length, expect, find, versions, wr
 use super::super::Next;
 use super::super::certificate_types::CertificateTypes;
 use super::super::record_sizes::RecordSizes;
-use super::super::requested::{acknowledges, choose_protocol};
+use super::super::requested::{acknowledges, choose_protocol, staple};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::finished::{Keyed, WaitChangeCipherSpec};
@@ -30,11 +30,11 @@ use crate::suite::{Agreement, CipherSuite, Exchange, Presence};
 use crate::version::Version;
 use crate::wire::extension::{
     self, Alpn, AlpnSelected, CertificateType, EcPointFormat, EcPointFormats, NextProtocolOffer,
-    NextProtocols, RenegotiationInfo, ServerNameAcknowledgement, SessionTicket,
+    NextProtocols, RenegotiationInfo, ServerNameAcknowledgement, SessionTicket, StatusRequestEmpty,
 };
 use crate::wire::tls12::{
-    ClientCertificateType, ServerDhParams, ServerEcdhParams, ServerHelloDone, ServerKeyExchange,
-    ServerParams, ServerSrpParams,
+    CertificateStatus, ClientCertificateType, ServerDhParams, ServerEcdhParams, ServerHelloDone,
+    ServerKeyExchange, ServerParams, ServerSrpParams,
 };
 use crate::wire::{ClientHello, ExtensionType, ServerHello};
 use crate::x509::{Form, Identity};
@@ -186,18 +186,29 @@ pub(super) fn send_flight_to(
     let identity = shown.as_ref().map(|shown| &shown.identity);
     let share = OwnShare::start(exchange, &negotiated, identity, verifier, cx)?;
     let acknowledged = acknowledges(&negotiated.config, identity, server_name.as_deref());
+    let staple = match identity {
+        Some(identity) => staple(identity, &expect(&negotiated.hello)?, cx.now)?,
+        None => None,
+    };
     let hello = Hello {
         suite,
         exchange,
         server_name,
         acknowledged,
         shown: identity.map(Identity::certificate_type),
+        staples: staple.is_some(),
         resumes: false,
     };
     let mut answering = send_server_hello(negotiated, hello, cx)?;
     if let Some(identity) = identity {
         cx.send(&mut answering.transcript, |out| {
             out.extend_from_slice(identity.certificate_message(Form::Before13));
+        });
+    }
+    // RFC 6066 §8: right behind it.
+    if let Some(staple) = staple {
+        cx.send(&mut answering.transcript, |out| {
+            CertificateStatus::put(out, staple.response());
         });
     }
     let showing = Showing {
@@ -233,6 +244,7 @@ pub(super) fn send_abbreviated_flight(
         // RFC 6066 §3: not when a session is resumed.
         acknowledged: false,
         shown,
+        staples: false,
         resumes: true,
     };
     let mut answering = send_server_hello(negotiated, hello, cx)?;
@@ -256,6 +268,8 @@ struct Hello {
     acknowledged: bool,
     /// Of which type this side's identity is, if there is one.
     shown: Option<CertificateType>,
+    /// Whether CertificateStatus follows.
+    staples: bool,
     resumes: bool,
 }
 
@@ -325,6 +339,9 @@ fn send_server_hello(
         ServerHello::put(out, version, &server_random, session_id, say.suite, |out| {
             if say.acknowledged {
                 ServerNameAcknowledgement::put(out);
+            }
+            if say.staples {
+                StatusRequestEmpty::put(out);
             }
             if negotiated.secure_renegotiation {
                 match previous {

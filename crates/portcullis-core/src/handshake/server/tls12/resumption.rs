@@ -237,10 +237,10 @@ fn reverify(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let Peer { shown, scheme } = peer;
-    let judge = Judge::of_client(&negotiated.config);
+    let judge = Judge::of_client(&negotiated.config).of_session();
     match judge.verify_again(&shown, cx.now) {
         Ok(None) => {
-            let question = judge.ask(&shown, true, cx.now);
+            let question = judge.ask(&shown, cx.now);
             let paused = ReverifyingChain(Box::new((negotiated, resumption, shown, scheme)));
             Ok(Next::ask(question, paused))
         }

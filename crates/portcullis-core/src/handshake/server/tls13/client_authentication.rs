@@ -50,7 +50,7 @@ impl WaitCertificate {
         };
         let judge = Judge::of_client(&answering.config);
         let Some(peer) = judge.verify(&shown, cx.now)? else {
-            let question = judge.ask(&shown, false, cx.now);
+            let question = judge.ask(&shown, cx.now);
             return Ok(Next::ask(question, VerifyingChain { sent, shown }));
         };
         Ok(WaitCertificateVerify { sent, peer }.into())

@@ -85,6 +85,7 @@ impl WaitFinished {
             server_random: answering.server_random,
             peer: peer.map(PeerProof::into_presented),
             peer_scheme,
+            ocsp: None,
             psk,
             local,
             local_scheme,

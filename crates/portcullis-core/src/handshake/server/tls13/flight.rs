@@ -12,7 +12,7 @@ use super::super::super::{Cx, check_signature_length, expect, find, wrong_answer
 use super::super::Next;
 use super::super::certificate_types::CertificateTypes;
 use super::super::record_sizes::RecordSizes;
-use super::super::requested::{acknowledges, choose_protocol};
+use super::super::requested::{acknowledges, choose_protocol, staple};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::client_hello::looks_like_tls12;
@@ -127,6 +127,10 @@ pub(super) fn send_flight(
     let types = choose_types(&negotiated.config, &hello, &authentication)?;
     let (tickets, expected) = count_tickets(&negotiated.config, &hello, &authentication)?;
     let compression = chosen(&negotiated.config.policy, &hello.extensions)?;
+    let staple = match &authentication {
+        ProvedBy::Certificate(identity, _) => staple(identity, &hello, cx.now)?,
+        ProvedBy::Resumed(_) | ProvedBy::External(_) => None,
+    };
     let (mut answering, secrets) =
         send_server_hello(negotiated, server_name, alpn, authentication, cx)?;
     answering.of_client = types.of_client;
@@ -164,7 +168,7 @@ pub(super) fn send_flight(
         });
     }
     cx.send(&mut answering.transcript, |out| {
-        put_certificate(out, identity, compression);
+        put_certificate(out, identity, staple.as_deref(), compression);
     });
 
     let content = signed_content(Role::Server, &answering.transcript.current());

@@ -273,10 +273,10 @@ fn reverify(
     shown: Presented,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let judge = Judge::of_client(&negotiated.config);
+    let judge = Judge::of_client(&negotiated.config).of_session();
     match judge.verify_again(&shown, cx.now) {
         Ok(None) => {
-            let question = judge.ask(&shown, true, cx.now);
+            let question = judge.ask(&shown, cx.now);
             let paused = ReverifyingChain(Box::new((negotiated, proved, shown)));
             Ok(Next::ask(question, paused))
         }

@@ -10,6 +10,7 @@ use super::{Resumable, resumable, resumable_in_each_version};
 use crate::suite::CipherSuite;
 use crate::testing::{Pair, now, resuming};
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
+use crate::x509::OcspPolicy;
 use crate::{Event, Reason, Stage, Step, Violation};
 
 /// How a state is reached.
@@ -279,7 +280,11 @@ fn ends(due: &Due, resumable: &Resumable, puts: Vec<Put>) -> Pair {
         Way::NextProtocol => (with_next_protocol!(client), with_next_protocol!(server)),
         _ => (client, server),
     };
-    let client = client.request_ocsp_response(due.way == Way::Stapled);
+    let client = match due.way {
+        // What is in it is no response.
+        Way::Stapled => client.ocsp(OcspPolicy::Off),
+        _ => client,
+    };
     let (stapled, after) = (due.way == Way::Stapled, due.after);
     let mut puts = Some(puts);
     let tamper: Tamper = Box::new(move |raw| {

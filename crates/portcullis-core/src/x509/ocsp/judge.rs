@@ -1,0 +1,101 @@
+//! What the responses that came with a chain mean for it.
+//!
+//! RFC 6066 §8, RFC 8446 §4.4.2.1, RFC 7633 §4.2. They are looked at when the path is known, and before revocation
+//! lists are: of a certificate that a response calls good no list is asked for.
+
+use rustls_pki_types::UnixTime;
+
+use super::error::OcspError;
+use super::verify::{Authority, OcspStatus, OcspVerdict, verify};
+use crate::x509::certificate::Certificate;
+use crate::x509::chain::VerifiedChain;
+use crate::x509::error::{CertificateError, CertificateErrorKind as Kind};
+use crate::x509::extension::demands_staple;
+use crate::x509::policy::ChainPolicy;
+
+/// What becomes of a server by the OCSP responses that it was asked for and that came with its chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OcspPolicy {
+    /// They are not looked at; whoever verifies may.
+    Off,
+    /// One that says of a certificate on the path that it was revoked, or that it is unknown, refuses the chain, and
+    /// so does one that is not genuine. None, and one that is over, refuses it only if the certificate says that it
+    /// comes with one (RFC 7633).
+    #[default]
+    Accept,
+    /// The same, and the server's own certificate has to have one that calls it good.
+    Require,
+}
+
+/// What the responses say of the certificates of a path, the peer's first; `None` of one without.
+pub(in crate::x509) type Statuses = Vec<Option<Result<OcspVerdict, OcspError>>>;
+
+/// Looks at the responses that came with a chain.
+pub(in crate::x509) fn judge(
+    mut proof: VerifiedChain,
+    now: UnixTime,
+    policy: &ChainPolicy,
+) -> Result<VerifiedChain, CertificateError> {
+    if policy.ocsp == OcspPolicy::Off {
+        return Ok(proof);
+    }
+    let path = proof.checked_path();
+    let presented = proof.chain().certificates();
+    let mut statuses = Statuses::new();
+    let mut demanded = false;
+    for (place, certificate) in path.certificates().iter().enumerate() {
+        let fields = Certificate::read(certificate);
+        // RFC 7633 §4.2.2: what a CA has, those below it have.
+        demanded |= fields.is_some_and(|fields| demands_staple(&fields));
+        let index = presented.iter().position(|own| own == certificate);
+        let response = index.and_then(|index| proof.chain().ocsp_response(index));
+        let issuer = Authority {
+            name: path.name(place + 1),
+            spki: path.spki(place + 1),
+        };
+        let verdict = response.map(|response| match issuer.spki {
+            [] => Err(OcspError::NoIssuer),
+            _ => verify(response, certificate, issuer, now, policy),
+        });
+        let refused = match &verdict {
+            None => None,
+            Some(Err(error)) if error.is_as_none() => None,
+            Some(Err(error)) => Some(Kind::BadStaple(error.clone())),
+            Some(Ok(verdict)) => match verdict.status() {
+                OcspStatus::Good => None,
+                OcspStatus::Revoked { reason, date } => Some(Kind::RevokedByResponder {
+                    reason,
+                    date,
+                    responder: verdict.responder().to_owned(),
+                }),
+                OcspStatus::Unknown => Some(Kind::UnknownToResponder {
+                    responder: verdict.responder().to_owned(),
+                }),
+            },
+        };
+        if let Some(kind) = refused {
+            return Err(CertificateError::at(
+                kind,
+                index.unwrap_or(place),
+                certificate,
+            ));
+        }
+        statuses.push(verdict);
+    }
+    // A certificate that is trusted itself has nobody above it who could say anything.
+    if let (Some(leaf), Some(own)) = (path.certificates().first(), statuses.first())
+        && (demanded || policy.ocsp == OcspPolicy::Require)
+        && !matches!(own, Some(Ok(_)))
+    {
+        let kind = Kind::MissingStaple {
+            demanded,
+            unusable: own.clone().and_then(Result::err),
+        };
+        return Err(CertificateError::at(kind, 0, leaf));
+    }
+    if statuses.iter().any(Option::is_some) {
+        proof.set_statuses(statuses);
+    }
+    Ok(proof)
+}

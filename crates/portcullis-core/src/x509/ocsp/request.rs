@@ -1,0 +1,59 @@
+//! Asking a responder.
+//!
+//! RFC 6960 §4.1.1, as RFC 5019 §2.1 has it for those who staple: one certificate, SHA-1, no nonce, no signature, so
+//! that a responder may have its answers ready.
+
+use super::verify::SHA1;
+use crate::crypto::md5_sha1::sha1;
+use crate::der::{self, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE};
+use crate::x509::certificate::Certificate;
+use crate::x509::extension::alt_name::URI;
+use crate::x509::revocation::serial_number;
+
+/// authorityInfoAccess, 1.3.6.1.5.5.7.1.1, and in it id-ad-ocsp, 1.3.6.1.5.5.7.48.1.
+const AUTHORITY_INFO_ACCESS: &[u8] = b"\x2b\x06\x01\x05\x05\x07\x01\x01";
+const OCSP: &[u8] = b"\x2b\x06\x01\x05\x05\x07\x30\x01";
+
+/// More responders of one certificate are not looked at.
+const MAX_RESPONDERS: usize = 8;
+
+/// What is sent to the responder to have an answer about this certificate of that issuer, both in DER; `None` if one
+/// of them is no certificate.
+pub fn ocsp_request(certificate: &[u8], issuer: &[u8]) -> Option<Vec<u8>> {
+    let fields = Certificate::read(certificate)?;
+    let issuer = Certificate::read(issuer)?;
+    let (_, key) = der::public_key_info(issuer.spki)?;
+    let octets = |bytes: &[u8]| der::element(OCTET_STRING, bytes);
+    // RFC 3370 §2.1: with parameters, which are NULL.
+    let algorithm = [der::element(OID, SHA1), vec![5, 0]].concat();
+    let id = [
+        der::sequence(&algorithm),
+        octets(&sha1(fields.issuer)),
+        octets(&sha1(key)),
+        der::element(INTEGER, serial_number(certificate)?),
+    ];
+    // Request, requestList, TBSRequest, OCSPRequest.
+    let requests = der::sequence(&der::sequence(&der::sequence(&id.concat())));
+    Some(der::sequence(&der::sequence(&requests)))
+}
+
+/// The URIs of the responders that a certificate in DER names (RFC 5280 §4.2.2.1), at most eight.
+pub fn ocsp_responders(certificate: &[u8]) -> Vec<String> {
+    let fields = Certificate::read(certificate);
+    let value = fields.and_then(|fields| fields.extension(AUTHORITY_INFO_ACCESS).ok().flatten());
+    let contents = value.and_then(|value| der::only(value, SEQUENCE));
+    let mut descriptions = Reader::new(contents.unwrap_or_default());
+    let mut found = Vec::new();
+    while let Some(description) = descriptions.contents(SEQUENCE) {
+        let mut description = Reader::new(description);
+        let (method, location) = (description.contents(OID), description.any());
+        if let (Some(OCSP), Some(location)) = (method, location)
+            && location.tag == URI
+            && location.contents.is_ascii()
+            && found.len() < MAX_RESPONDERS
+        {
+            found.push(String::from_utf8_lossy(location.contents).into_owned());
+        }
+    }
+    found
+}

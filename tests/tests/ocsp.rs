@@ -1,0 +1,461 @@
+//! OCSP responses between real peers: an authority and its responder by OpenSSL's command line, staples of OpenSSL and
+//! GnuTLS read by portcullis, and those of portcullis and its Stapler read by OpenSSL, GnuTLS, curl and Erlang.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use portcullis::pki_types::UnixTime;
+use portcullis::x509::{OcspStatus, ocsp_request};
+use portcullis::{
+    ClientConfig, Error, Identity, OcspPolicy, ProtocolVersion, Roots, ServerConfig, Stapler,
+    TlsAcceptor, TlsConnector, TlsListener,
+};
+use portcullis_tests::peers::Program;
+use portcullis_tests::scratch;
+use tokio::task::JoinHandle;
+
+const CONFIGURATION: &str = "
+[ca]
+default_ca = own
+[own]
+database = index.txt
+serial = serial
+new_certs_dir = .
+certificate = ca.pem
+private_key = ca.key
+default_md = sha256
+default_days = 30
+policy = any
+[any]
+commonName = supplied
+[leaf]
+basicConstraints = CA:FALSE
+keyUsage = digitalSignature
+subjectAltName = DNS:localhost
+authorityInfoAccess = OCSP;URI:http://127.0.0.1:1/
+[staple]
+basicConstraints = CA:FALSE
+keyUsage = digitalSignature
+subjectAltName = DNS:localhost
+tlsfeature = status_request
+[responder]
+basicConstraints = CA:FALSE
+keyUsage = digitalSignature
+extendedKeyUsage = OCSPSigning
+noCheck = yes
+";
+
+const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+
+/// An authority that has issued `good`, `staple`, which demands a response, `bad`, which it has revoked, and the
+/// certificate of its responder.
+struct Authority {
+    folder: PathBuf,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let folder = scratch::directory().join(format!("ocsp-{name}"));
+        std::fs::create_dir(&folder).unwrap();
+        let this = Self { folder };
+        let write = |name: &str, text: &str| std::fs::write(this.path(name), text).unwrap();
+        write("ca.cnf", CONFIGURATION);
+        write("index.txt", "");
+        write("serial", "01\n");
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+        this.openssl(&format!(
+            "req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=Statuses -days 30 \
+             -addext keyUsage=critical,keyCertSign,cRLSign"
+        ));
+        for (leaf, section) in [
+            ("good", "leaf"),
+            ("bad", "leaf"),
+            ("staple", "staple"),
+            ("responder", "responder"),
+        ] {
+            this.openssl(&format!(
+                "req -new {key} -keyout {leaf}.key -out {leaf}.csr -subj /CN={leaf}"
+            ));
+            this.openssl(&format!(
+                "ca -batch -config ca.cnf -in {leaf}.csr -out {leaf}.pem -extensions {section} -notext"
+            ));
+            let chain = this.read(&format!("{leaf}.pem")) + &this.read("ca.pem");
+            write(&format!("{leaf}-chain.pem"), &chain);
+        }
+        this.openssl("ca -config ca.cnf -revoke bad.pem -crl_reason keyCompromise");
+        for leaf in ["good", "bad", "staple"] {
+            this.openssl(&format!(
+                "ocsp -issuer ca.pem -cert {leaf}.pem -no_nonce -reqout {leaf}.req"
+            ));
+            this.openssl(&format!(
+                "ocsp -index index.txt -CA ca.pem -rsigner responder.pem -rkey responder.key -ndays 2 \
+                 -reqin {leaf}.req -respout {leaf}.ocsp"
+            ));
+        }
+        this
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    fn openssl(&self, arguments: &str) {
+        let output = Command::new("openssl")
+            .current_dir(&self.folder)
+            .args(arguments.split_whitespace())
+            .output()
+            .expect("openssl is there");
+        assert!(output.status.success(), "openssl {arguments}: {output:?}");
+    }
+
+    fn roots(&self) -> Roots {
+        Roots::from_pem_file(self.path("ca.pem")).unwrap()
+    }
+
+    /// With the certificate of the CA, which curl needs to make sense of a response.
+    fn identity(&self, leaf: &str) -> Identity {
+        let chain = self.path(&format!("{leaf}-chain.pem"));
+        Identity::from_pem_files(chain, self.path(&format!("{leaf}.key"))).unwrap()
+    }
+
+    fn connector(&self, version: ProtocolVersion, policy: OcspPolicy) -> TlsConnector {
+        let config = ClientConfig::builder(self.roots())
+            .versions([version])
+            .ocsp(policy)
+            .build()
+            .unwrap();
+        TlsConnector::new(config).alert_timeout(Duration::from_millis(500))
+    }
+
+    /// `openssl ocsp` as a responder, and where it is.
+    async fn responder(&self) -> (Program, String) {
+        let arguments = format!(
+            "ocsp -index {} -port 0 -CA {} -rsigner {} -rkey {} -ndays 2",
+            self.text("index.txt"),
+            self.text("ca.pem"),
+            self.text("responder.pem"),
+            self.text("responder.key")
+        );
+        let mut program = Program::start("openssl", "openssl", words(&arguments));
+        let line = program.wait_for_line("ACCEPT ").await;
+        let address = line.split_whitespace().nth(1).unwrap();
+        let port = address.rsplit(':').next().unwrap();
+        let url = format!("http://127.0.0.1:{port}/");
+        (program, url)
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split_whitespace().map(str::to_owned)
+}
+
+/// What is seen of a server.
+async fn seen(connector: &TlsConnector, address: &str) -> String {
+    match connector.connect(address, "localhost").await {
+        Ok(stream) => match stream.information().ocsp_verdict() {
+            None => "no response".to_owned(),
+            Some(Ok(verdict)) if verdict.status() == OcspStatus::Good => {
+                format!("good, says {}", verdict.responder())
+            }
+            other => format!("{other:?}"),
+        },
+        Err(error) => refusal(&error),
+    }
+}
+
+fn refusal(error: &Error) -> String {
+    let error = error.to_string();
+    for why in [
+        "was revoked on",
+        "must come with an OCSP response",
+        "is about 1 other certificates",
+    ] {
+        if error.contains(why) {
+            return why.to_owned();
+        }
+    }
+    error
+}
+
+const GOOD: &str = "good, says CN=responder";
+
+#[tokio::test]
+async fn staples_of_openssl_are_read_and_judged() {
+    let ca = Authority::new("of-openssl");
+    for (leaf, staple, accepting, requiring) in [
+        ("good", Some("good"), GOOD, GOOD),
+        ("staple", Some("staple"), GOOD, GOOD),
+        ("bad", Some("bad"), "was revoked on", "was revoked on"),
+        (
+            "good",
+            None,
+            "no response",
+            "must come with an OCSP response",
+        ),
+        (
+            "staple",
+            None,
+            "must come with an OCSP response",
+            "must come with an OCSP response",
+        ),
+        (
+            "good",
+            Some("staple"),
+            "is about 1 other certificates",
+            "is about 1 other certificates",
+        ),
+    ] {
+        let mut arguments = format!(
+            "s_server -accept 127.0.0.1:0 -cert {} -key {} -www",
+            ca.text(&format!("{leaf}.pem")),
+            ca.text(&format!("{leaf}.key"))
+        );
+        if let Some(staple) = staple {
+            arguments += &format!(" -status_file {}", ca.text(&format!("{staple}.ocsp")));
+        }
+        let mut server = Program::start("openssl", "openssl", words(&arguments));
+        let line = server.wait_for_line("ACCEPT ").await;
+        let address = line.trim_start_matches("ACCEPT ").trim().to_owned();
+        for version in VERSIONS {
+            let connector = ca.connector(version, OcspPolicy::Accept);
+            assert_eq!(
+                seen(&connector, &address).await,
+                accepting,
+                "{leaf} {staple:?}"
+            );
+            let connector = ca.connector(version, OcspPolicy::Require);
+            assert_eq!(
+                seen(&connector, &address).await,
+                requiring,
+                "{leaf} {staple:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn staples_of_gnutls_are_read() {
+    let ca = Authority::new("of-gnutls");
+    let port = portcullis_tests::peers::free_port();
+    let arguments = format!(
+        "--port {port} --http --x509certfile {} --x509keyfile {} --ocsp-response {}",
+        ca.text("staple.pem"),
+        ca.text("staple.key"),
+        ca.text("staple.ocsp")
+    );
+    let mut server = Program::start("gnutls-serv", "gnutls-bin", words(&arguments));
+    server.wait_for_line("listening on IPv4").await;
+    for version in VERSIONS {
+        let connector = ca.connector(version, OcspPolicy::Require);
+        assert_eq!(seen(&connector, &format!("127.0.0.1:{port}")).await, GOOD);
+    }
+}
+
+/// Says nothing, and closes when the client does.
+fn serve(listener: TlsListener) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while let Ok(incoming) = listener.accept().await {
+            tokio::spawn(async move {
+                use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+                let Ok(mut stream) = incoming.handshake().await else {
+                    return;
+                };
+                let _ = stream.read(&mut [0; 1_024]).await;
+                let answer =
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nhi\n";
+                let _ = stream.write_all(answer).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    })
+}
+
+async fn server(identity: &Identity) -> std::net::SocketAddr {
+    let config = ServerConfig::builder()
+        .versions(VERSIONS)
+        .identity(identity.clone())
+        .build()
+        .unwrap();
+    let listener = TlsListener::bind("127.0.0.1:0", TlsAcceptor::new(config))
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    serve(listener);
+    address
+}
+
+/// OpenSSL's client asks, and verifies nothing of it but prints it.
+#[tokio::test]
+async fn openssl_reads_what_the_stapler_has_fetched() {
+    let ca = Authority::new("openssl-reads");
+    let (_responder, url) = ca.responder().await;
+    let identity = ca.identity("staple");
+    let stapling = Stapler::new(&identity).responder(&url).start().unwrap();
+    stapling.ready().await.unwrap();
+    let address = server(&identity).await;
+    for version in ["-tls1_3", "-tls1_2"] {
+        let arguments = format!(
+            "s_client -connect {address} -servername localhost -CAfile {} -status {version}",
+            ca.text("ca.pem")
+        );
+        let mut client = Program::start("openssl", "openssl", words(&arguments));
+        client.send(b"Q\n").await;
+        let (_, output) = client.finish().await;
+        let output = output.to_string();
+        assert!(
+            output.contains("OCSP Response Status: successful"),
+            "{output}"
+        );
+        assert!(output.contains("Cert Status: good"), "{output}");
+        assert!(output.contains("Verify return code: 0"), "{output}");
+    }
+    // Who does not ask gets none.
+    let arguments = format!("s_client -connect {address} -servername localhost");
+    let mut client = Program::start("openssl", "openssl", words(&arguments));
+    client.send(b"Q\n").await;
+    let (_, output) = client.finish().await;
+    assert!(!output.to_string().contains("OCSP"), "{output}");
+}
+
+/// curl and gnutls-cli refuse a server without a staple, and verify the one that there is; it comes and goes while the
+/// server runs.
+#[tokio::test]
+async fn curl_and_gnutls_verify_staples() {
+    let ca = Authority::new("curl-gnutls");
+    let identity = ca.identity("staple");
+    let address = server(&identity).await;
+    let curl = async |version: &str| {
+        let arguments = format!(
+            "--silent --show-error --cert-status --cacert {} --noproxy * --max-time 15 {version} --resolve \
+             localhost:{port}:127.0.0.1 https://localhost:{port}/",
+            ca.text("ca.pem"),
+            port = address.port()
+        );
+        let program = Program::start("curl", "curl", words(&arguments));
+        let (status, output) = program.finish().await;
+        (status.code(), output.to_string())
+    };
+    let gnutls = async |version: &str| {
+        let arguments = format!(
+            "--x509cafile {} --port {} --priority NORMAL:-VERS-ALL:+VERS-{version} localhost",
+            ca.text("ca.pem"),
+            address.port()
+        );
+        let mut program = Program::start("gnutls-cli", "gnutls-bin", words(&arguments));
+        program.send(b"GET / HTTP/1.0\r\n\r\n").await;
+        let (_, output) = program.finish().await;
+        output.to_string()
+    };
+    for (curl_version, gnutls_version) in [
+        ("--tlsv1.3", "TLS1.3"),
+        ("--tlsv1.2 --tls-max 1.2", "TLS1.2"),
+    ] {
+        identity.set_ocsp_response(None).unwrap();
+        let (code, output) = curl(curl_version).await;
+        assert_eq!(code, Some(91), "{output}");
+        let output = gnutls(gnutls_version).await;
+        assert!(!output.contains("Handshake was completed"), "{output}");
+        identity
+            .set_ocsp_response(Some(ca.bytes("staple.ocsp")))
+            .unwrap();
+        let (code, output) = curl(curl_version).await;
+        assert_eq!(code, Some(0), "{output}");
+        let output = gnutls(gnutls_version).await;
+        assert!(output.contains("Handshake was completed"), "{output}");
+        assert!(output.contains("The certificate is trusted"), "{output}");
+    }
+}
+
+/// What the responder says of a revoked certificate is shown, and every peer refuses it.
+#[tokio::test]
+async fn a_revoked_certificate_is_shown_as_that() {
+    let ca = Authority::new("revoked");
+    let (_responder, url) = ca.responder().await;
+    let identity = ca.identity("bad");
+    let stapling = Stapler::new(&identity).responder(&url).start().unwrap();
+    stapling.ready().await.unwrap();
+    let verdict = stapling.state().verdict.unwrap();
+    assert!(matches!(verdict.status(), OcspStatus::Revoked { .. }));
+    let address = server(&identity).await;
+    for version in VERSIONS {
+        let connector = ca.connector(version, OcspPolicy::Accept);
+        assert_eq!(
+            seen(&connector, &address.to_string()).await,
+            "was revoked on"
+        );
+    }
+    let arguments = format!(
+        "--silent --show-error --cert-status --cacert {} --noproxy * --max-time 15 --resolve \
+         localhost:{port}:127.0.0.1 https://localhost:{port}/",
+        ca.text("ca.pem"),
+        port = address.port()
+    );
+    let (status, output) = Program::start("curl", "curl", words(&arguments))
+        .finish()
+        .await;
+    assert_eq!(status.code(), Some(91), "{output}");
+    assert!(
+        output.to_string().contains("reason: keyCompromise"),
+        "{output}"
+    );
+}
+
+/// What is asked is byte for byte what OpenSSL asks.
+#[test]
+fn requests_are_those_of_openssl() {
+    let ca = Authority::new("requests");
+    for leaf in ["good", "bad", "staple"] {
+        let identity = ca.identity(leaf);
+        let [leaf_der, issuer] = identity.chain() else {
+            panic!("two certificates");
+        };
+        let request = ocsp_request(leaf_der, issuer).unwrap();
+        assert_eq!(request, ca.bytes(&format!("{leaf}.req")));
+    }
+}
+
+/// A responder of OpenSSL's that names keys by SHA-256 and itself by its key, and answers for itself.
+#[test]
+fn other_forms_of_openssl_are_read() {
+    let ca = Authority::new("forms");
+    ca.openssl("ocsp -sha256 -issuer ca.pem -cert good.pem -no_nonce -reqout other.req");
+    let respond = "ocsp -index index.txt -CA ca.pem -ndays 2";
+    ca.openssl(&format!(
+        "{respond} -rsigner responder.pem -rkey responder.key -resp_key_id -reqin other.req -respout 1.ocsp"
+    ));
+    ca.openssl(&format!(
+        "{respond} -rsigner ca.pem -rkey ca.key -resp_no_certs -reqin other.req -respout 2.ocsp"
+    ));
+    let policy = portcullis::x509::ChainPolicy::new(ca.roots());
+    let identity = ca.identity("good");
+    let [leaf, issuer] = identity.chain() else {
+        panic!("two certificates");
+    };
+    for (file, by) in [("1.ocsp", "CN=responder"), ("2.ocsp", "CN=Statuses")] {
+        let response = ca.bytes(file);
+        let now = UnixTime::now();
+        let verdict =
+            portcullis::x509::verify_ocsp_response(&response, leaf, issuer, now, &policy).unwrap();
+        assert_eq!(verdict.responder(), by);
+        assert_eq!(verdict.status(), OcspStatus::Good);
+    }
+}
