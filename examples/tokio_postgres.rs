@@ -29,7 +29,7 @@ async fn main() -> Result {
 }
 
 /// What the server knows of this connection: its version of TLS, and the cipher.
-pub async fn ask(server: &str, authority: &Path) -> Result<String> {
+pub(crate) async fn ask(server: &str, authority: &Path) -> Result<String> {
     let config = ClientConfig::builder(Roots::from_pem_file(authority)?).build()?;
     let url = format!("{server} sslmode=require channel_binding=require");
     // adapter: client

@@ -136,8 +136,8 @@ async fn halves_over_unix_sockets() {
 }
 
 /// Both halves have the descriptor of the connection, over TCP and over Unix sockets.
-#[tokio::test]
 #[cfg(unix)]
+#[tokio::test]
 async fn descriptors_of_halves() {
     use std::os::fd::{AsFd, AsRawFd};
 
