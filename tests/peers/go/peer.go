@@ -54,6 +54,9 @@ func configuration(options map[string]string) *tls.Config {
 		ServerName:         options["server_name"],
 		ClientSessionCache: tls.NewLRUClientSessionCache(0),
 	}
+	if options["renegotiate"] != "" {
+		config.Renegotiation = tls.RenegotiateFreelyAsClient
+	}
 	if list := options["alpn"]; list != "" {
 		config.NextProtos = strings.Split(list, ",")
 	}

@@ -3,6 +3,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,6 +22,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SNIHostName;
@@ -122,15 +124,21 @@ public final class Peer {
         System.out.println("READY " + listener.getLocalPort());
         while (true) {
             SSLSocket socket = (SSLSocket) listener.accept();
-            new Thread(() -> echo(socket)).start();
+            new Thread(() -> echo(socket, options.containsKey("renegotiate"))).start();
         }
     }
 
-    private static void echo(SSLSocket socket) {
+    private static void echo(SSLSocket socket, boolean renegotiates) {
         try (socket) {
             socket.setSoTimeout(20_000);
             socket.startHandshake();
             print(describe(socket));
+            if (renegotiates) {
+                byte[] first = new byte[1 << 14];
+                int length = socket.getInputStream().read(first);
+                socket.getOutputStream().write(first, 0, length);
+                socket.startHandshake();
+            }
             socket.getInputStream().transferTo(socket.getOutputStream());
             socket.shutdownOutput();
         } catch (IOException error) {
@@ -149,6 +157,23 @@ public final class Peer {
         // JSSE does not say whether a session was resumed, but it then is as old as the first.
         told.put("session", Long.toString(socket.getSession().getCreationTime()));
         return told;
+    }
+
+    /** It only begins when it is asked to, and goes on where somebody reads; what is written meanwhile goes between. */
+    private static void renegotiate(SSLSocket socket) throws IOException {
+        AtomicBoolean done = new AtomicBoolean();
+        socket.addHandshakeCompletedListener(event -> done.set(true));
+        socket.startHandshake();
+        socket.setSoTimeout(100);
+        for (int left = 150; left > 0 && !done.get(); left--) {
+            try {
+                socket.getInputStream().read();
+                throw new IOException("there is data, or the end");
+            } catch (SocketTimeoutException nothing) {
+                // The records of the handshake are no data.
+            }
+        }
+        socket.setSoTimeout(15_000);
     }
 
     private static synchronized void print(Map<String, String> told) {
@@ -220,6 +245,14 @@ public final class Peer {
             writer.join();
             String text = new String(reply, StandardCharsets.UTF_8).stripTrailing();
             told.put("reply", Arrays.equals(reply, data) ? line : text);
+            if (options.containsKey("renegotiate")) {
+                renegotiate(socket);
+                output.write(data);
+                byte[] again = socket.getInputStream().readNBytes(data.length);
+                if (!Arrays.equals(again, data)) {
+                    told.put("reply", "something else behind the second handshake");
+                }
+            }
             socket.shutdownOutput();
             told.put("close", socket.getInputStream().read() < 0 ? "ok" : "data after the reply");
             return told;

@@ -83,6 +83,28 @@ pub async fn exchange(address: SocketAddr, settings: &Settings, line: &str) -> E
     }
 }
 
+/// Sends these bytes over so many connections, one after the other, each of which the server ends; the later ones
+/// offer to resume the first. Gives all that came, and what the client tells.
+///
+/// # Panics
+/// If the program is missing, or does not end well.
+pub async fn fetch(
+    address: SocketAddr,
+    settings: &Settings,
+    request: &str,
+    connections: usize,
+) -> Output {
+    let mut words = common(settings);
+    let request = scratch::file("request", request).display().to_string();
+    let (port, connections) = (address.port().to_string(), connections.to_string());
+    let named = ["-h", settings.server_name, "-4", "-p", &port, "-f"];
+    words.extend(named.map(str::to_owned));
+    words.extend(["-A", &request, "-L", &connections].map(str::to_owned));
+    let (status, output) = Program::start("tstclnt", PACKAGE, words).finish().await;
+    assert!(status.success(), "{output}");
+    output
+}
+
 /// `SSL version 3.3 using 128-bit AES-GCM with 128-bit AEAD MAC`: neither tells the suite.
 fn report(text: &str, number: usize) -> Option<Report> {
     let mut lines = text

@@ -6,7 +6,9 @@
 //!
 //! Arguments of both: `server` or `client`, then `NAME=VALUE`: `version` (`1.2`), `suites` and `groups`
 //! (registered names), `alpn`, each with commas; `chain`, `key`, `root` (files), `server_name`; of a
-//! client also `host`, `port`, `line`, `count` and `connections`.
+//! client also `host`, `port`, `line`, `count` and `connections`. `renegotiate=yes` (TLS 1.2): Go's client does as
+//! its server asks, and its server never does; Java's client renegotiates behind its first answer and sends the
+//! message again, and its server asks behind its first answer.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -142,6 +144,7 @@ impl Scripted {
         if let Some(root) = settings.root {
             words.push(format!("root={}", root.file.display()));
         }
+        words.extend(settings.extra.iter().cloned());
         words.extend(more);
         match self {
             Self::Go => Program::start(self.program(), self.package(), words),

@@ -1,7 +1,9 @@
 //! curl fetches a page of ours.
 
+use std::sync::Arc;
+
 use portcullis::config::ServerConfigBuilder;
-use portcullis::{AlertDescription, ClientAuthentication, Direction};
+use portcullis::{AlertDescription, ClientAuthentication, Direction, MemoryServerSessionStore};
 use portcullis_tests::peers::{Peer, Settings, Suite, Version, curl};
 use portcullis_tests::pki::pki;
 use tokio::io::AsyncBufReadExt as _;
@@ -95,5 +97,48 @@ async fn refuses_bad_servers_with_the_right_alert() {
             served.error(identity.name).alert(),
             Some((Direction::Received, alert))
         );
+    }
+}
+
+/// Two requests over two connections of one process, and a page of a megabyte, in TLS 1.2 as well: curl resumes
+/// by itself, before TLS 1.3 by ids alone (it sets `SSL_OP_NO_TICKET`).
+#[tokio::test]
+async fn resumes_and_fetches_a_megabyte() {
+    let long = "a line of the long page\n".repeat(50_000);
+    assert!(long.len() > 1 << 20);
+    for version in ours::VERSIONS {
+        let acceptor = ours::acceptor(ours::server(&pki().ecdsa_p256).alpn(["http/1.1"]))
+            .session_store(Arc::<MemoryServerSessionStore>::default());
+        let page = format!("HTTP/1.0 200 OK\r\n\r\n{long}");
+        let page = Arc::new(page);
+        let mut server = ours::Server::run(acceptor, move |mut stream| {
+            let page = Arc::clone(&page);
+            async move {
+                let mut line = String::new();
+                while line != "\r\n" {
+                    line.clear();
+                    match stream.read_line(&mut line).await {
+                        Ok(1..) => {}
+                        Ok(0) | Err(_) => return Ok(()),
+                    }
+                }
+                stream.send(&[page.as_bytes()]).await?;
+                stream.close(ours::LIMIT).await
+            }
+        })
+        .await;
+        let again = format!("https://localhost:{}/", server.address.port());
+        let settings = Settings::client().version(version).extra(&[&again]);
+        let fetch = curl::fetch(server.address, &settings, "/").await;
+        let twice = long.clone() + &long;
+        assert!(fetch.body.as_ref() == Ok(&twice), "{version:?}");
+        for number in 0..2 {
+            let context = format!("curl, {version:?}, number {number}");
+            let served = server.served().await;
+            let information = served.information(&context);
+            assert_eq!(information.version(), ours::code(version), "{context}");
+            assert_eq!(information.is_resumed(), number > 0, "{context}");
+            assert!(served.end.is_ok(), "{context}: {served:?}");
+        }
     }
 }

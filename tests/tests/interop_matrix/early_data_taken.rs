@@ -15,7 +15,7 @@ use portcullis::{
     EarlyDataOutcome, EarlyDataStatus, MemorySessionStore, NamedGroup, SignatureScheme,
     TlsConnector, TlsListener,
 };
-use portcullis_tests::peers::{Message, Peer, Settings, erlang, gnutls, openssl, rustls};
+use portcullis_tests::peers::{Message, Peer, Settings, erlang, gnutls, nss, openssl, rustls};
 use portcullis_tests::pki::pki;
 use portcullis_tests::scratch;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -149,6 +149,79 @@ async fn rustls_sends_early_data_to_our_server() {
         assert_eq!(status == EarlyDataStatus::Accepted, is_second, "{status:?}");
         assert_eq!(data.is_empty(), !is_second);
     }
+}
+
+/// It sends the same over both connections, over the second early if it can, and waits for the end of each.
+#[tokio::test]
+async fn nss_sends_early_data_to_our_server() {
+    let listener = TlsListener::bind("127.0.0.1:0", ours::acceptor(accepting())).await;
+    let listener = listener.expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let server = tokio::spawn(async move {
+        let mut early_data = Vec::new();
+        for _ in 0..2 {
+            let incoming = ours::soon(listener.accept()).await.expect("a connection");
+            let mut early = incoming.handshake_with_early_data().await.expect("one");
+            let mut data = Vec::new();
+            early
+                .reader()
+                .read_to_end(&mut data)
+                .await
+                .expect("a hello");
+            let mut stream = early.handshake().await.expect("a connection");
+            if data.is_empty() {
+                data = stream.recv(EARLY.len()).await.expect("the same").to_vec();
+            }
+            stream.send(&[&data]).await.expect("sent");
+            early_data.push(stream.information().early_data());
+            stream.close(ours::LIMIT).await.expect("closed");
+        }
+        early_data
+    });
+    let settings = Settings::client().extra(&["-Z"]);
+    let output = nss::fetch(address, &settings, EARLY, 2).await;
+    assert_eq!(output.stdout.matches(EARLY).count(), 2, "{output}");
+    let early_data = server.await.expect("both connections");
+    assert_eq!(
+        early_data,
+        [EarlyDataStatus::NotOffered, EarlyDataStatus::Accepted],
+        "{output}"
+    );
+}
+
+/// Its server accepts none until it has been there for as long as its window is, 10 seconds: as long as it
+/// does not, ours is told so.
+#[tokio::test]
+async fn our_client_sends_early_data_to_nss() {
+    let settings = Settings::server(&pki().ecdsa_p256).extra(&["-Z"]);
+    let (_program, address) = nss::server(&settings).await;
+    let connector =
+        ours::connector(ours::client()).session_store(Arc::<MemorySessionStore>::default());
+    let began = std::time::Instant::now();
+    let mut accepted = false;
+    while !accepted {
+        assert!(began.elapsed() < ours::LIMIT, "none is accepted");
+        let request = "GET / HTTP/1.0\r\n\r\n";
+        let name = ours::name("localhost");
+        let connected = connector
+            .connect_with_early_data(address, name, request)
+            .await;
+        let (mut stream, outcome) = connected.unwrap_or_else(|error| panic!("{error}"));
+        accepted = match outcome {
+            EarlyDataOutcome::Accepted => true,
+            EarlyDataOutcome::Rejected(data) | EarlyDataOutcome::NotOffered(data) => {
+                stream.send(&[&data]).await.expect("sent");
+                false
+            }
+        };
+        let mut page = Vec::new();
+        let read = ours::soon(stream.read_to_end(&mut page)).await;
+        // It closes when it has answered, also what it has not read of ours: EndOfEarlyData and Finished.
+        assert!(read.is_ok() || accepted, "{read:?}");
+        assert!(page.starts_with(b"HTTP/1.0 200 OK\r\n"), "{accepted}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(began.elapsed() > Duration::from_secs(5));
 }
 
 /// Our client, which keeps sessions; Erlang's server fails over schemes that it does not know.

@@ -1,10 +1,13 @@
 //! The stacks of two languages, Go's and Java's, in both roles and in both versions: every kind of key,
-//! client certificates, sessions, and a megabyte each way.
+//! client certificates, sessions, renegotiation, and a megabyte each way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
-use portcullis::{ClientAuthentication, MemorySessionStore, ProtocolVersion};
+use portcullis::config::{ClientConfigBuilder, Renegotiation, ServerConfigBuilder};
+use portcullis::{
+    AlertDescription, ClientAuthentication, Direction, MemorySessionStore, ProtocolVersion,
+};
 use portcullis_tests::peers::scripted::Scripted;
 use portcullis_tests::peers::{Message, Settings, Version};
 use portcullis_tests::pki::{self, pki};
@@ -169,6 +172,92 @@ async fn nobody_takes_a_stranger(peer: Scripted) {
             }
             _ => panic!("{context}: it was accepted"),
         }
+    }
+}
+
+const ALWAYS: Renegotiation = Renegotiation::Accept {
+    apart: Duration::ZERO,
+};
+
+/// Our server of TLS 1.2, which sends back a line, having asked for another handshake before if it `asks`, and then
+/// what comes. A connection that was not renegotiated in the end is an error.
+async fn renegotiating_server(asks: bool) -> ours::Server {
+    let config = ours::server_of(Version::Tls12, &pki().ecdsa_p256).renegotiation(ALWAYS);
+    ours::Server::run(ours::acceptor(config), move |mut stream| async move {
+        let line = stream.recv(HELLO.data().len()).await?;
+        if asks {
+            stream.renegotiate().await?;
+        }
+        stream.send(&[&line]).await?;
+        loop {
+            match stream.recv(0).await {
+                Ok(data) => stream.send(&[&data]).await?,
+                Err(error) if error.is_closed() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        assert!(stream.information().is_renegotiated());
+        stream.close(ours::LIMIT).await
+    })
+    .await
+}
+
+async fn renegotiated(peer: Scripted, asks: bool) {
+    let context = format!("{peer:?} to our server, which asks: {asks}");
+    let mut server = renegotiating_server(asks).await;
+    let settings = Settings::client().version(Version::Tls12);
+    // Java's client does as it is asked whatever it was told.
+    let settings = match (peer, asks) {
+        (Scripted::Java, true) => settings,
+        _ => settings.extra(&["renegotiate=yes"]),
+    };
+    let (exchange, _) = peer.exchange(server.address, &settings, HELLO, 1).await;
+    assert_eq!(exchange.reply.as_deref(), Ok(HELLO.line), "{context}");
+    let served = server.served().await;
+    assert!(
+        served.handshake.is_ok() && served.end.is_ok(),
+        "{context}: {served:?}"
+    );
+}
+
+#[tokio::test]
+async fn go_renegotiates_where_it_does() {
+    renegotiated(Scripted::Go, true).await;
+
+    // Its server does not, and says so in a way of its own.
+    let settings = Settings::server(&pki().ecdsa_p256).version(Version::Tls12);
+    let server = Scripted::Go.server(&settings).await;
+    let config = ours::client_of(Version::Tls12).renegotiation(ALWAYS);
+    let connected = ours::connect(server.address, config).await;
+    let mut stream = connected.unwrap_or_else(|error| panic!("{error}"));
+    ours::exchange(&mut stream, HELLO, &HELLO.data(), "Go").await;
+    let error = ours::soon(stream.renegotiate()).await.expect_err("refused");
+    let alert = Some((Direction::Received, AlertDescription::UNEXPECTED_MESSAGE));
+    assert_eq!(error.alert(), alert, "{error}");
+}
+
+#[tokio::test]
+async fn java_renegotiates() {
+    for asks in [true, false] {
+        renegotiated(Scripted::Java, asks).await;
+    }
+    for words in [&[][..], &["renegotiate=yes"]] {
+        let context = format!("our client to Java, {words:?}");
+        let settings = Settings::server(&pki().ecdsa_p256).version(Version::Tls12);
+        let server = Scripted::Java.server(&settings.extra(words)).await;
+        let config = ours::client_of(Version::Tls12).renegotiation(ALWAYS);
+        let connected = ours::connect(server.address, config).await;
+        let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
+        ours::exchange(&mut stream, HELLO, &HELLO.data(), &context).await;
+        if words.is_empty() {
+            let done = ours::soon(stream.renegotiate()).await;
+            done.unwrap_or_else(|error| panic!("{context}: {error}"));
+        }
+        // What was under way when the server asked has come; what is written next waits for the handshake.
+        for _ in 0..2 {
+            ours::exchange(&mut stream, HELLO, &HELLO.data(), &context).await;
+        }
+        assert!(stream.information().is_renegotiated(), "{context}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! How long a comparison of secrets takes, by where it fails, the refusal of a record, by how much of it is
 //! padding, and a premaster secret, by whether it has any. By hand, on a machine at rest:
-//! `cargo test --release -p portcullis-core --lib -- --ignored --nocapture crypto::timing`.
+//! `cargo test --release -p portcullis-core --features ffi --lib -- --ignored --nocapture crypto::timing`.
 //!
 //! As dudect does it (Reparaz, Balasch, Verbauwhede 2017): two classes of input in a random order,
 //! the slowest times dropped, Welch's t between the rest. Beyond 4.5 either way something leaks.

@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use portcullis::config::{ClientAuthentication, Renegotiation, ServerConfigBuilder};
-use portcullis::suite::CipherSuite;
-use portcullis::{AlertDescription, ClientConfig, Direction, ProtocolVersion, TlsAcceptor};
+use portcullis::suite::{Authentication, CipherSuite};
+use portcullis::{
+    AlertDescription, ClientConfig, Direction, PreSharedKey, ProtocolVersion, ServerConfig,
+    TlsAcceptor,
+};
 use portcullis_tests::peers::erlang::{self, Session};
-use portcullis_tests::peers::{Message, Program, gnutls, openssl};
+use portcullis_tests::peers::{Message, Program, Settings, Version, gnutls, openssl};
 use portcullis_tests::pki::pki;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -266,41 +269,56 @@ async fn openssl_renegotiates() {
     program.wait_for_line("from the client").await;
 }
 
-/// RSA key exchange in the first handshake and in those behind it, whoever begins: what is encrypted begins with
-/// the version of each hello (RFC 5246 §7.4.7.1).
-#[tokio::test]
-async fn openssl_renegotiates_with_rsa_key_exchange() {
-    let suite = CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256;
-    let words = ["-cipher", "AES128-GCM-SHA256:@SECLEVEL=0"];
-    let config = server(&pki().rsa_by_rsa).cipher_suites([suite]);
-    let settings = their_client().root(&pki().rsa_root).extra(&words);
+/// A key exchange in the first handshake and in those behind it, whoever begins.
+async fn openssl_renegotiates_with(suite: CipherSuite, version: Version, words: &[&str]) {
+    let info = suite.info().expect("a suite of the table");
+    let has_key = info.authentication == Authentication::Psk || info.name.contains("PSK");
+    let cipher = format!("{}:@SECLEVEL=0", info.openssl_name);
+    let words = [&["-cipher", &cipher], words].concat();
+    let psk = PreSharedKey::new("meter-17", [7; 16]).expect("a key");
+    let code = ours::code(version);
+    let config = ServerConfig::builder()
+        .identity(ours::identity(&pki().rsa_by_rsa))
+        .versions([code])
+        .cipher_suites([suite]);
+    let config = match has_key {
+        true => config.psk(psk.clone()),
+        false => config,
+    };
+    let settings = Settings::client().version(version).root(&pki().rsa_root);
+    let settings = settings.extra(&words);
     let (mut stream, mut program) =
         accepted_with(config, |address| openssl::client(address, &settings)).await;
     program.wait_for_line("Verify return code").await;
-    let before = *stream.information().client_random();
     program.send(b"R\n").await;
     program.wait_for_line("RENEGOTIATING").await;
     program.send(b"behind\n").await;
     expect(&mut stream, b"behind\n").await;
-    assert_ne!(*stream.information().client_random(), before);
+    assert!(stream.information().is_renegotiated());
     renegotiate(&mut stream).await;
     assert_eq!(stream.information().cipher_suite(), suite);
     send(&mut stream, b"from the server\n").await;
     program.wait_for_line("from the server").await;
 
-    let settings = their_server(&pki().rsa_by_rsa)
-        .extra(&words)
-        .extra(&["-client_renegotiation"]);
+    let settings = Settings::server(&pki().rsa_by_rsa).version(version);
+    let settings = settings.extra(&words).extra(&["-client_renegotiation"]);
     let mut theirs = openssl::server(openssl::Mode::Terminal, &settings).await;
+    // What it says of its version before TLS 1.2 is in what it encrypts, too.
+    let mut versions = vec![ProtocolVersion::TLS_1_2, code];
+    versions.dedup();
     let config = ClientConfig::builder(ours::roots(&pki().rsa_root))
-        .versions([ProtocolVersion::TLS_1_2])
+        .versions(versions)
         .cipher_suites([suite])
         .renegotiation(ALWAYS);
+    let config = match has_key {
+        true => config.psk(psk),
+        false => config,
+    };
     let connected = ours::connect(theirs.address, config).await;
-    let mut stream = connected.unwrap_or_else(|error| panic!("{error}"));
+    let mut stream = connected.unwrap_or_else(|error| panic!("{suite}: {error}"));
+    assert_eq!(stream.information().version(), code);
     let program = theirs.program_mut().expect("a program");
     program.wait_for_line("CIPHER is ").await;
-    let before = *stream.information().client_random();
     program.send(b"r\n").await;
     let answer = async { expect(&mut stream, b"behind\n").await };
     let ask = async {
@@ -308,11 +326,32 @@ async fn openssl_renegotiates_with_rsa_key_exchange() {
         program.send(b"behind\n").await;
     };
     tokio::join!(answer, ask);
-    assert_ne!(*stream.information().client_random(), before);
+    assert!(stream.information().is_renegotiated());
     renegotiate(&mut stream).await;
     assert_eq!(stream.information().cipher_suite(), suite);
     send(&mut stream, b"from the client\n").await;
     program.wait_for_line("from the client").await;
+}
+
+/// What is encrypted begins with the version of each hello (RFC 5246 §7.4.7.1), not with the one that is spoken.
+#[tokio::test]
+async fn openssl_renegotiates_with_rsa_key_exchange() {
+    let suite = CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256;
+    openssl_renegotiates_with(suite, Version::Tls12, &[]).await;
+    let suite = CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA;
+    openssl_renegotiates_with(suite, Version::Tls11, &[]).await;
+}
+
+#[tokio::test]
+async fn openssl_renegotiates_with_a_key() {
+    let key = "07".repeat(16);
+    let words = ["-psk", &key, "-psk_identity", "meter-17"];
+    for suite in [
+        CipherSuite::TLS_PSK_WITH_AES_128_GCM_SHA256,
+        CipherSuite::TLS_RSA_PSK_WITH_AES_128_GCM_SHA256,
+    ] {
+        openssl_renegotiates_with(suite, Version::Tls12, &words).await;
+    }
 }
 
 /// OpenSSL's server does not, unless told so: the connection goes on.
