@@ -26,7 +26,7 @@ commonName = supplied
 basicConstraints = CA:FALSE
 keyUsage = digitalSignature
 subjectAltName = DNS:localhost
-authorityInfoAccess = OCSP;URI:http://127.0.0.1:1/
+authorityInfoAccess = OCSP;URI:http://127.0.0.1:@PORT@/
 ";
 
 /// An authority of OpenSSL with a certificate, and what its responder says of that.
@@ -34,15 +34,29 @@ struct Authority(tempfile::TempDir);
 
 impl Authority {
     fn new() -> Self {
+        Self::naming(1)
+    }
+
+    /// Whose certificate says that its responder is at this port.
+    fn naming(port: u16) -> Self {
         let this = Self(tempfile::tempdir().unwrap());
         let write = |name: &str, text: &str| fs::write(this.0.path().join(name), text).unwrap();
-        write("ca.cnf", CONFIGURATION);
+        write(
+            "ca.cnf",
+            &CONFIGURATION.replace("@PORT@", &port.to_string()),
+        );
         write("index.txt", "");
         write("serial", "01\n");
         let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-        this.openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=Statuses -days 30"));
-        this.openssl(&format!("req -new {key} -keyout leaf.key -out leaf.csr -subj /CN=leaf"));
-        this.openssl("ca -batch -config ca.cnf -in leaf.csr -out leaf.pem -extensions leaf -notext");
+        this.openssl(&format!(
+            "req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=Statuses -days 30"
+        ));
+        this.openssl(&format!(
+            "req -new {key} -keyout leaf.key -out leaf.csr -subj /CN=leaf"
+        ));
+        this.openssl(
+            "ca -batch -config ca.cnf -in leaf.csr -out leaf.pem -extensions leaf -notext",
+        );
         this.openssl("ocsp -issuer ca.pem -cert leaf.pem -no_nonce -reqout leaf.req");
         this.respond("good.ocsp");
         this.openssl("ca -config ca.cnf -revoke leaf.pem -crl_reason superseded");
@@ -106,7 +120,10 @@ fn a_client_says_what_the_response_says() {
     let output = ca.client(&server, &["--status=require", "-v"]);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     printed(output);
-    assert!(text.contains("OCSP response:   good, says CN=Statuses, until 20"), "{text}");
+    assert!(
+        text.contains("OCSP response:   good, says CN=Statuses, until 20"),
+        "{text}"
+    );
     // Nobody has asked.
     let said = json(ca.client(&server, &["--json"]));
     assert_eq!(said["ocsp"], Value::Null);
@@ -120,7 +137,10 @@ fn a_server_is_refused_for_its_response_or_for_none() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let said = json(output);
     let reason = said["verdict"]["reason"].as_str().unwrap();
-    assert!(reason.contains("(superseded), says an OCSP response of CN=Statuses"), "{reason}");
+    assert!(
+        reason.contains("(superseded), says an OCSP response of CN=Statuses"),
+        "{reason}"
+    );
     let server = ca.server(None);
     let said = json(ca.client(&server, &["--status", "--json"]));
     assert_eq!(said["ocsp"]["response"], Value::Null);
@@ -132,9 +152,13 @@ fn a_server_is_refused_for_its_response_or_for_none() {
 fn what_no_client_could_use_is_not_shown() {
     let ca = Authority::new();
     let (chain, key) = (ca.path("chain.pem"), ca.path("leaf.key"));
-    let serve = |ocsp: &str| support::run(&["server", "--cert", &chain, "--key", &key, "--ocsp", ocsp]);
+    let serve =
+        |ocsp: &str| support::run(&["server", "--cert", &chain, "--key", &key, "--ocsp", ocsp]);
     let said = sentence(serve(&ca.path("leaf.req")), 2);
-    assert!(said.contains("--ocsp: the OCSP response is malformed"), "{said}");
+    assert!(
+        said.contains("--ocsp: the OCSP response is malformed"),
+        "{said}"
+    );
     assert!(sentence(serve(&ca.path("none")), 1).contains("none"));
     assert!(!support::run(&["server", "--ocsp", "auto"]).status.success());
 }
@@ -153,35 +177,34 @@ fn a_responder_that_is_gone_keeps_no_server() {
 #[test]
 fn a_server_asks_the_responder_of_its_certificate() {
     use std::io::{BufRead as _, BufReader};
-    let ca = Authority::new();
+    // Free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let ca = Authority::naming(port);
     let mut responder = Command::new("openssl")
         .current_dir(ca.0.path())
-        .args("ocsp -index index.txt -port 0 -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 2".split(' '))
+        .args(["ocsp", "-index", "index.txt", "-port", &port.to_string()])
+        .args("-CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 2".split(' '))
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
     let mut line = String::new();
     let mut reader = BufReader::new(responder.stdout.as_mut().unwrap());
-    reader.read_line(&mut line).unwrap();
-    let address = line.split_whitespace().nth(1).unwrap();
-    let port = address.rsplit(':').next().unwrap();
-    // Issued again, naming it; the responder has read its index before, and does not know this one's number.
-    let configuration = CONFIGURATION.replace("127.0.0.1:1/", &format!("127.0.0.1:{port}/"));
-    fs::write(ca.path("ca.cnf"), configuration).unwrap();
-    fs::write(ca.path("serial"), "01\n").unwrap();
-    fs::write(ca.path("index.txt"), "").unwrap();
-    ca.openssl("ca -batch -config ca.cnf -in leaf.csr -out leaf.pem -extensions leaf -notext");
-    let chain = fs::read(ca.path("leaf.pem")).unwrap();
-    let issuer = fs::read(ca.path("ca.pem")).unwrap();
-    fs::write(ca.path("chain.pem"), [chain, issuer].concat()).unwrap();
+    while !line.contains("ACCEPT") {
+        line.clear();
+        assert_ne!(reader.read_line(&mut line).unwrap(), 0);
+    }
     let server = ca.server(Some("auto"));
     let output = ca.client(&server, &["--status", "--json"]);
     responder.kill().unwrap();
     responder.wait().unwrap();
-    // It had been revoked when the responder read its index.
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let said = json(output);
     let reason = said["verdict"]["reason"].as_str().unwrap();
-    assert!(reason.contains("(superseded), says an OCSP response"), "{reason}");
+    assert!(
+        reason.contains("(superseded), says an OCSP response"),
+        "{reason}"
+    );
 }
