@@ -22,7 +22,6 @@ TRANSPORTS = {"t": "TLS", "d": "DTLS", "q": "QUIC"}
 # Not built yet; everything else over TCP has to pass, or to have a reason not to.
 LATER = {
     "Raw public keys",
-    "OCSP",
     "ECH",
     "Cert compression",
 }
