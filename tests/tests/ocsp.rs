@@ -1,5 +1,6 @@
-//! OCSP responses between real peers: an authority and its responder by OpenSSL's command line, staples of OpenSSL and
-//! GnuTLS read by portcullis, and those of portcullis and its Stapler read by OpenSSL, GnuTLS, curl and Erlang.
+//! OCSP responses between real peers: an authority and its responder by OpenSSL's command line, staples of OpenSSL,
+//! GnuTLS, and of Go with timestamps, read by portcullis, and those of portcullis and its Stapler read by OpenSSL,
+//! GnuTLS and curl. Erlang's client of 2022 fails at any staple (`badarg`), also at those of OpenSSL.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -267,6 +268,48 @@ async fn staples_of_gnutls_are_read() {
     for version in VERSIONS {
         let connector = ca.connector(version, OcspPolicy::Require);
         assert_eq!(seen(&connector, &format!("127.0.0.1:{port}")).await, GOOD);
+    }
+}
+
+/// Go's server sends timestamps, too, which ours does not.
+#[tokio::test]
+async fn go_shows_a_response_and_timestamps() {
+    let ca = Authority::new("of-go");
+    let program = ca.text("stapled");
+    let built = Command::new("go")
+        .args(["build", "-o", &program])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/peers/go/stapled.go"))
+        .env("GO111MODULE", "off")
+        .env("GOCACHE", scratch::directory().join("go-cache"))
+        .output()
+        .expect("go is there (Debian: golang-go)");
+    assert!(built.status.success(), "{built:?}");
+    // As of no log: what comes is what was sent.
+    let arguments = [
+        ca.text("staple-chain.pem"),
+        ca.text("staple.key"),
+        ca.text("staple.ocsp"),
+        "0102,03".to_owned(),
+    ];
+    let mut server = Program::start(program.leak(), "golang-go", arguments);
+    let line = server.wait_for_line("READY ").await;
+    let address = format!("127.0.0.1:{}", line.trim_start_matches("READY ").trim());
+    for version in VERSIONS {
+        for asks in [false, true] {
+            let config = ClientConfig::builder(ca.roots())
+                .versions([version])
+                .ocsp(OcspPolicy::Require)
+                .request_scts(asks)
+                .build()
+                .unwrap();
+            let connector = TlsConnector::new(config).without_resumption();
+            assert_eq!(seen(&connector, &address).await, GOOD);
+            let stream = connector.connect(&*address, "localhost").await.unwrap();
+            let scts = stream.information().scts();
+            let seen: Vec<_> = scts.iter().map(|sct| sct.as_bytes()).collect();
+            let sent: &[&[u8]] = if asks { &[&[1, 2], &[3]] } else { &[] };
+            assert_eq!(seen, sent);
+        }
     }
 }
 

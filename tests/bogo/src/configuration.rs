@@ -496,6 +496,7 @@ fn client(
         // Before TLS 1.3 what is not to be offered is not kept either.
         .session_tickets(session_tickets)
         .request_ocsp_response(options.enable_ocsp_stapling)
+        .request_scts(options.enable_signed_cert_timestamps)
         // RFC 8446 §4.3.1 wants illegal_parameter; BoringSSL has one word for all extensions.
         .alert_instead(
             Violation::ExtensionMisplaced,

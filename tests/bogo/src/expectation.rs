@@ -1,7 +1,7 @@
 //! What must hold once the handshake is over.
 
 use portcullis_core::session::ClientSession;
-use portcullis_core::x509::RawPublicKey;
+use portcullis_core::x509::{RawPublicKey, Sct, SctSource};
 use portcullis_core::{CertificateType, ConnectionInformation, ProtocolVersion, SignatureScheme};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -81,6 +81,22 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
         && response != Some(&*expect.ocsp_response)
     {
         return wrong("OCSP response");
+    }
+    let expected = &expect.signed_cert_timestamps;
+    if !options.server && !information.is_resumed() && !expected.is_empty() {
+        let scts = information.scts();
+        let sent = scts
+            .iter()
+            .filter(|sct| sct.source() == SctSource::TlsExtension);
+        let mut list = Vec::new();
+        for sct in sent.map(Sct::as_bytes) {
+            list.extend(u16::try_from(sct.len()).unwrap_or_default().to_be_bytes());
+            list.extend(sct);
+        }
+        let length = u16::try_from(list.len()).unwrap_or_default().to_be_bytes();
+        if [&length[..], &list].concat() != *expected {
+            return wrong("timestamps of logs");
+        }
     }
     // Where nothing was to be verified, nothing is wrong.
     if expect.verify_result && done.verified.unwrap_or(true) == options.verify_fail {

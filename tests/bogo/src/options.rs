@@ -122,6 +122,7 @@ pub(crate) struct Options {
     pub(crate) cbc_record_splitting: bool,
     pub(crate) enable_ocsp_stapling: bool,
     pub(crate) use_ocsp_callback: bool,
+    pub(crate) enable_signed_cert_timestamps: bool,
     pub(crate) fail_ocsp_callback: bool,
     pub(crate) decline_ocsp_callback: bool,
     /// When it is set makes no difference here: nothing has asked for it before.
@@ -188,6 +189,8 @@ pub(crate) struct BodyOptions {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expectations {
     pub(crate) ocsp_response: Vec<u8>,
+    /// A SignedCertificateTimestampList.
+    pub(crate) signed_cert_timestamps: Vec<u8>,
     pub(crate) version: Option<ProtocolVersion>,
     pub(crate) alpn: Vec<u8>,
     pub(crate) advertised_alpn: Vec<u8>,
@@ -333,6 +336,7 @@ impl Options {
             "fallback-scsv" => &mut self.fallback_scsv,
             "cbc-record-splitting" => &mut self.cbc_record_splitting,
             "enable-ocsp-stapling" => &mut self.enable_ocsp_stapling,
+            "enable-signed-cert-timestamps" => &mut self.enable_signed_cert_timestamps,
             "use-ocsp-callback" => &mut self.use_ocsp_callback,
             "fail-ocsp-callback" => &mut self.fail_ocsp_callback,
             "decline-ocsp-callback" => &mut self.decline_ocsp_callback,
@@ -405,6 +409,7 @@ impl Options {
                     | "signing-prefs"
                     | "ocsp-response"
                     | "expect-ocsp-response"
+                    | "expect-signed-cert-timestamps"
                     | "curves"
                     | "key-shares"
                     | "tls13-ciphers"
@@ -525,6 +530,9 @@ impl Options {
             "cert-file" => self.credential().cert_file = Some(value.into()),
             "key-file" => self.credential().key_file = Some(value.into()),
             "ocsp-response" => self.credential().ocsp_response = from_base64(value)?,
+            "expect-signed-cert-timestamps" => {
+                self.expect.signed_cert_timestamps = from_base64(value)?;
+            }
             "expect-ocsp-response" => self.expect.ocsp_response = from_base64(value)?,
             "signing-prefs" => {
                 let scheme = SignatureScheme(number(name, value)?);

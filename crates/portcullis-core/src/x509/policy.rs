@@ -121,7 +121,8 @@ impl ChainPolicy {
     }
 
     /// Sets what becomes of a chain by the OCSP responses that came with it. Default: [`OcspPolicy::Off`], as nobody
-    /// was asked for any. A certificate that is trusted itself needs none.
+    /// was asked for any. A certificate that is trusted itself needs none. They are looked at behind the walk, so whoever
+    /// [listens](crate::x509::ChainWalk) to that is not asked about them, and [lax](Self::dangerous_lax) does not mean them.
     #[must_use]
     pub fn ocsp(mut self, policy: OcspPolicy) -> Self {
         self.ocsp = policy;

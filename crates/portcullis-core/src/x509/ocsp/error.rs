@@ -64,6 +64,11 @@ pub enum OcspError {
         /// The most that are.
         limit: usize,
     },
+    /// The responses of the chain have more signatures than are verified.
+    TooExpensive {
+        /// The most that are.
+        limit: usize,
+    },
     /// It is not known who has issued the certificate.
     NoIssuer,
 }
@@ -130,6 +135,10 @@ impl fmt::Display for OcspError {
             Self::TooManyCertificates { limit } => {
                 write!(f, "comes with more than {limit} certificates")
             }
+            Self::TooExpensive { limit } => write!(
+                f,
+                "is too expensive to verify: the responses of the chain have more than {limit} signatures"
+            ),
             Self::NoIssuer => f.write_str("cannot be verified: the issuer is not known"),
         }
     }

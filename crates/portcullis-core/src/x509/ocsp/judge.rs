@@ -6,7 +6,7 @@
 use rustls_pki_types::UnixTime;
 
 use super::error::OcspError;
-use super::verify::{Authority, OcspStatus, OcspVerdict, verify};
+use super::verify::{Authority, MAX_SIGNATURES, OcspStatus, OcspVerdict, verify};
 use crate::x509::certificate::Certificate;
 use crate::x509::chain::VerifiedChain;
 use crate::x509::error::{CertificateError, CertificateErrorKind as Kind};
@@ -43,6 +43,7 @@ pub(in crate::x509) fn judge(
     let path = proof.checked_path();
     let presented = proof.chain().certificates();
     let mut statuses = Statuses::new();
+    let mut signatures = MAX_SIGNATURES;
     let mut demanded = false;
     for (place, certificate) in path.certificates().iter().enumerate() {
         let fields = Certificate::read(certificate);
@@ -56,7 +57,7 @@ pub(in crate::x509) fn judge(
         };
         let verdict = response.map(|response| match issuer.spki {
             [] => Err(OcspError::NoIssuer),
-            _ => verify(response, certificate, issuer, now, policy),
+            _ => verify(response, certificate, issuer, now, policy, &mut signatures),
         });
         let refused = match &verdict {
             None => None,

@@ -22,6 +22,9 @@ use crate::x509::revocation::{RevocationReason, is_same_name, is_signed, serial_
 /// More certificates that come with a response are not looked at.
 const MAX_CERTIFICATES: usize = 8;
 
+/// So many signatures are verified for the responses of one chain.
+pub(super) const MAX_SIGNATURES: usize = 100;
+
 /// How long a response counts that does not say until when it does, in seconds.
 const WITHOUT_END: i64 = 24 * 3_600;
 
@@ -134,31 +137,41 @@ pub fn verify_ocsp_response(
         name: issuer.subject,
         spki: issuer.spki,
     };
-    verify(response, certificate, authority, now, policy)
+    let mut signatures = MAX_SIGNATURES;
+    verify(
+        response,
+        certificate,
+        authority,
+        now,
+        policy,
+        &mut signatures,
+    )
 }
 
 /// Who has issued a certificate.
 #[derive(Clone, Copy)]
-pub(super) struct Authority<'a> {
+pub(in crate::x509) struct Authority<'a> {
     /// With its header.
-    pub(super) name: &'a [u8],
+    pub(in crate::x509) name: &'a [u8],
     /// The same.
-    pub(super) spki: &'a [u8],
+    pub(in crate::x509) spki: &'a [u8],
 }
 
-pub(super) fn verify(
+/// Of signatures, `signatures` more may be verified.
+pub(in crate::x509) fn verify(
     response: &[u8],
     certificate: &[u8],
     issuer: Authority<'_>,
     now: UnixTime,
     policy: &ChainPolicy,
+    signatures: &mut usize,
 ) -> Result<OcspVerdict, OcspError> {
     let response = Response::read(response)?;
     let single = find(&response, certificate, issuer)?;
     check_extensions(response.extensions())?;
     check_extensions(single.extensions())?;
     check_dates(&response, &single, now)?;
-    let responder = check_signature(&response, certificate, issuer, now, policy)?;
+    let responder = check_signature(&response, certificate, issuer, now, policy, signatures)?;
     Ok(OcspVerdict {
         status: match single.status {
             Status::Good => OcspStatus::Good,
@@ -357,7 +370,14 @@ fn check_signature(
     issuer: Authority<'_>,
     now: UnixTime,
     policy: &ChainPolicy,
+    signatures: &mut usize,
 ) -> Result<String, OcspError> {
+    let mut spend = || {
+        *signatures = signatures.checked_sub(1).ok_or(OcspError::TooExpensive {
+            limit: MAX_SIGNATURES,
+        })?;
+        Ok(())
+    };
     let signed_by = |spki| {
         let Response {
             algorithm,
@@ -369,6 +389,7 @@ fn check_signature(
     };
     let mut failure = None;
     if response.responder.is(issuer.name, issuer.spki) {
+        spend()?;
         if signed_by(issuer.spki) {
             return Ok(distinguished_name(issuer.name));
         }
@@ -389,6 +410,9 @@ fn check_signature(
             continue;
         }
         let responder = distinguished_name(fields.subject);
+        // That of its certificate, and its own.
+        spend()?;
+        spend()?;
         failure = Some(match why_not(&fields, issuer, now) {
             _ if delegate == certificate => OcspError::NotAuthorized {
                 responder,
