@@ -9,9 +9,7 @@ use portcullis::answers::{self, Answers, Questions, Verdict};
 use portcullis::crl::{CrlFuture, CrlQuery, Lookup};
 use portcullis::pki_types::PrivateKeyDer;
 use portcullis::question::{Answer, VerifyChain};
-use portcullis::x509::{
-    CertificateError, CertificateErrorKind, Finding, Interest, WalkStep,
-};
+use portcullis::x509::{CertificateError, CertificateErrorKind, Finding, Interest, WalkStep};
 use portcullis::{
     AlertDescription, ClientAuthentication, ClientConfig, Crl, CrlCheck, CrlInput, CrlSource,
     Direction, Error, Identity, MemoryCrls, ProtocolVersion, Reason, Roots, ServerConfig,

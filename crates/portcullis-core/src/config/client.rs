@@ -21,7 +21,9 @@ use crate::suite::{Authentication, CipherSuite, Exchange};
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
-use crate::x509::{ChainPolicy, CrlCheck, Identity, Roots, Sha256Digest, SignatureMemo};
+use crate::x509::{
+    ChainPolicy, CrlCheck, HostNameRules, Identity, Roots, Sha256Digest, SignatureMemo,
+};
 
 /// A client's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub(crate) struct ClientOptions {
     pub(crate) policy: Policy,
     pub(crate) key_shares: KeyShares,
     pub(crate) verification: Verification,
+    host_name_rules: Option<HostNameRules>,
+    skips_name_check: bool,
     pub(crate) identities: Vec<Identity>,
     /// Of their keys, in any order, and of the names of pre-shared keys; for [`SessionKey`].
     pub(crate) identities_digest: Option<Sha256Digest>,
@@ -212,6 +216,8 @@ impl ClientConfigBuilder {
                 policy: Policy::default(),
                 key_shares: KeyShares::Preferred,
                 verification,
+                host_name_rules: None,
+                skips_name_check: false,
                 identities: Vec::new(),
                 identities_digest: None,
                 server_name_indication: ServerNameIndication::Send,
@@ -262,6 +268,20 @@ impl ClientConfigBuilder {
     /// What is said about the server's name.
     pub fn server_name_indication(mut self, indication: ServerNameIndication) -> Self {
         self.client.server_name_indication = indication;
+        self
+    }
+
+    /// What counts as the name of the server in its certificate. Default: RFC 9525.
+    pub fn host_name_rules(mut self, rules: HostNameRules) -> Self {
+        self.client.host_name_rules = Some(rules);
+        self
+    }
+
+    /// Accepts a server whatever its name, if its chain leads to the roots: **any** holder of a certificate from one
+    /// of them can stand for it. What is sent as the server's name is another option,
+    /// [`server_name_indication`](Self::server_name_indication).
+    pub fn dangerous_skip_name_check(mut self) -> Self {
+        self.client.skips_name_check = true;
         self
     }
 
@@ -482,6 +502,21 @@ impl ClientConfigBuilder {
             if self.client.send_certificate_authorities {
                 check_authorities(policy.roots())?;
             }
+            let mut policy = policy;
+            match (&self.client.host_name_rules, self.client.skips_name_check) {
+                (None, false) => {}
+                (None, true) => policy = policy.dangerous_skip_name_check(),
+                (Some(rules), false) => {
+                    rules.check()?;
+                    policy = policy.host_name_rules(rules.clone());
+                }
+                (Some(_), true) => {
+                    return Err(Misuse::new(
+                        "host_name_rules: with dangerous_skip_name_check no name is looked for; leave out one of the \
+                         two",
+                    ));
+                }
+            }
             let schemes: Vec<_> = self.client.policy.certificate_schemes().collect();
             self.client.verification = Verification::Chain(
                 policy
@@ -489,6 +524,11 @@ impl ClientConfigBuilder {
                     .memo(self.client.policy.memo.clone())
                     .crl_check(self.client.policy.crl_check),
             );
+        } else if self.client.host_name_rules.is_some() || self.client.skips_name_check {
+            return Err(Misuse::new(
+                "host_name_rules, dangerous_skip_name_check: this configuration does not verify servers; leave them \
+                 out, or start with `builder`",
+            ));
         } else if self.client.policy.crl_check.is_on() {
             return Err(Misuse::new(
                 "crl_check: this configuration does not verify servers; leave it out, or start with `builder`",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::host_name_rules::HostNameRules;
 use super::memo::SignatureMemo;
 use super::revocation::CrlCheck;
 use super::roots::Roots;
@@ -41,6 +42,7 @@ pub struct ChainPolicy {
     /// The shortest RSA keys, in bits.
     pub(super) key_minimum: u32,
     pub(super) check_name: bool,
+    pub(super) host_names: Option<Arc<HostNameRules>>,
     /// Whether the dates of anchors count.
     pub(super) anchor_dates: bool,
     /// Whether anyExtendedKeyUsage counts.
@@ -65,6 +67,7 @@ impl ChainPolicy {
             schemes: schemes.to_vec(),
             key_minimum: USUAL_KEY_BITS,
             check_name: true,
+            host_names: None,
             anchor_dates: true,
             any_purpose: false,
             lax: false,
@@ -148,6 +151,14 @@ impl ChainPolicy {
     #[must_use]
     pub fn dangerous_lax(mut self) -> Self {
         self.lax = true;
+        self.id = PolicyId::next();
+        self
+    }
+
+    /// Sets what counts as the name of a server.
+    #[must_use]
+    pub fn host_name_rules(mut self, rules: HostNameRules) -> Self {
+        self.host_names = Some(Arc::new(rules));
         self.id = PolicyId::next();
         self
     }

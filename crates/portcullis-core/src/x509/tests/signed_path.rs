@@ -35,10 +35,7 @@ impl Pki {
     }
 }
 
-fn verify(
-    chain: &PresentedChain,
-    policy: &ChainPolicy,
-) -> Result<VerifiedChain, CertificateError> {
+fn verify(chain: &PresentedChain, policy: &ChainPolicy) -> Result<VerifiedChain, CertificateError> {
     verify_server(chain, &name(HOST), NOW, policy)
 }
 

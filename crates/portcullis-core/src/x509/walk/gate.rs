@@ -241,7 +241,9 @@ impl<'a> Part<'a> {
             path.map(|_| ())
         };
         self.with_algorithms(&wanted.policy.algorithms, judge)?;
-        match wanted.server_name.filter(|_| wanted.policy.check_name) {
+        // Rules of somebody's own it does not know.
+        let is_asked = wanted.policy.check_name && wanted.policy.host_names.is_none();
+        match wanted.server_name.filter(|_| is_asked) {
             Some(name) => leaf.verify_is_valid_for_subject_name(name),
             None => Ok(()),
         }

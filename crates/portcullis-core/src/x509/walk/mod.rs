@@ -314,7 +314,9 @@ impl Walk {
             self.signatures.note_root(policy, chain.end_entity());
         }
         let chain = match self.overrides.is_empty() {
-            true => self.signatures.commit(wanted, &path, anchor_key(wanted, top)),
+            true => self
+                .signatures
+                .commit(wanted, &path, anchor_key(wanted, top)),
             false => chain.clone(),
         };
         Proof {

@@ -440,9 +440,7 @@ fn signature(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Resu
     };
     let (verdict, bits, by) = match issuer {
         Some((Some(key), bits, by)) => {
-            let verdict = walk
-                .signatures
-                .verify(wanted, &subject.certificate, key);
+            let verdict = walk.signatures.verify(wanted, &subject.certificate, key);
             (verdict, bits, by)
         }
         _ => (Err(Refused::Bad), None, here),
@@ -531,10 +529,18 @@ fn the_host_name(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault>
     let Some(name) = name.filter(|_| subject.is_leaf()) else {
         return Ok(());
     };
-    if host_name::is_for(subject.alt_names()?, name) {
+    let names = subject.alt_names()?;
+    let (is_for, expected) = match &wanted.policy.host_names {
+        None => (host_name::is_for(names, name), None),
+        Some(rules) => (rules.accept(names, name), Some(rules)),
+    };
+    if is_for {
         return Ok(());
     }
-    let expected = name.to_str().into_owned();
+    let expected = match expected {
+        None => name.to_str().into_owned(),
+        Some(rules) => rules.expected(name),
+    };
     let seen = alt_names(subject.der, MAX_NAMES);
     Err(subject.fault(Kind::NameMismatch { expected, seen }))
 }
