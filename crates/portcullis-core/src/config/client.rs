@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls_pki_types::{DnsName, ServerName};
+use rustls_pki_types::{CertificateDer, DnsName, ServerName};
 
 use super::certificate_types::AcceptedOfPeer;
 use super::options::common_options;
@@ -22,7 +22,8 @@ use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
 use crate::x509::{
-    ChainPolicy, CrlCheck, HostNameRules, Identity, Roots, Sha256Digest, SignatureMemo,
+    CertificatePolicies, ChainPolicy, CrlCheck, HostNameRules, Identity, Roots, Sha256Digest,
+    SignatureMemo,
 };
 
 /// A client's configuration. Cheap to clone.
@@ -34,6 +35,8 @@ pub(crate) struct ClientOptions {
     pub(crate) policy: Policy,
     pub(crate) key_shares: KeyShares,
     pub(crate) verification: Verification,
+    intermediates: Vec<CertificateDer<'static>>,
+    certificate_policies: Option<CertificatePolicies>,
     host_name_rules: Option<HostNameRules>,
     skips_name_check: bool,
     pub(crate) identities: Vec<Identity>,
@@ -216,6 +219,8 @@ impl ClientConfigBuilder {
                 policy: Policy::default(),
                 key_shares: KeyShares::Preferred,
                 verification,
+                intermediates: Vec::new(),
+                certificate_policies: None,
                 host_name_rules: None,
                 skips_name_check: false,
                 identities: Vec::new(),
@@ -268,6 +273,23 @@ impl ClientConfigBuilder {
     /// What is said about the server's name.
     pub fn server_name_indication(mut self, indication: ServerNameIndication) -> Self {
         self.client.server_name_indication = indication;
+        self
+    }
+
+    /// Certificates that the path of a server may lead through besides those that it sends: of authorities whose
+    /// servers forget them. At most 64; they are trusted no more than what the server sends.
+    pub fn intermediates(
+        mut self,
+        certificates: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Self {
+        self.client.intermediates = certificates.into_iter().collect();
+        self
+    }
+
+    /// Looks for certificate policies in the server's chain. Default: none are asked for; see
+    /// [`CertificatePolicies`].
+    pub fn policies(mut self, policies: CertificatePolicies) -> Self {
+        self.client.certificate_policies = Some(policies);
         self
     }
 
@@ -502,7 +524,10 @@ impl ClientConfigBuilder {
             if self.client.send_certificate_authorities {
                 check_authorities(policy.roots())?;
             }
-            let mut policy = policy;
+            let mut policy = policy.intermediates(self.client.intermediates.iter().cloned())?;
+            if let Some(policies) = &self.client.certificate_policies {
+                policy = policy.policies(policies.clone());
+            }
             match (&self.client.host_name_rules, self.client.skips_name_check) {
                 (None, false) => {}
                 (None, true) => policy = policy.dangerous_skip_name_check(),
@@ -524,9 +549,13 @@ impl ClientConfigBuilder {
                     .memo(self.client.policy.memo.clone())
                     .crl_check(self.client.policy.crl_check),
             );
-        } else if self.client.host_name_rules.is_some() || self.client.skips_name_check {
+        } else if self.client.host_name_rules.is_some()
+            || self.client.skips_name_check
+            || self.client.certificate_policies.is_some()
+            || !self.client.intermediates.is_empty()
+        {
             return Err(Misuse::new(
-                "host_name_rules, dangerous_skip_name_check: this configuration does not verify servers; leave them \
+                "host_name_rules, dangerous_skip_name_check, policies, intermediates: this configuration does not verify servers; leave them \
                  out, or start with `builder`",
             ));
         } else if self.client.policy.crl_check.is_on() {

@@ -222,6 +222,8 @@ struct Verified {
     top: Top,
     /// Among which the anchor is.
     roots: Roots,
+    /// What the path may lead through besides the chain.
+    intermediates: Arc<[CertificateDer<'static>]>,
     /// What was wrong and was accepted.
     overrides: Box<[CertificateError]>,
 }
@@ -243,6 +245,7 @@ impl VerifiedChain {
                 path: proof.path,
                 top: proof.top,
                 roots: policy.roots.clone(),
+                intermediates: Arc::clone(&policy.intermediates),
                 overrides: proof.overrides.into(),
             }),
         }
@@ -291,7 +294,7 @@ impl VerifiedChain {
     /// the chain.
     pub fn path(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
         let places = self.verified.iter().flat_map(|own| own.path.places());
-        places.filter_map(|place| self.chain.certificates().get(place))
+        places.filter_map(|place| self.der(place))
     }
 
     /// The name and key among the [`Roots`] that have issued the last certificate of the
@@ -310,8 +313,15 @@ impl VerifiedChain {
         let verified = self.verified.as_ref()?;
         match verified.top {
             Top::Root(at) => verified.roots.certificate_of(at),
-            Top::Trusted(place) => self.chain.certificates().get(place),
+            Top::Trusted(place) => self.der(place),
             Top::Pinned | Top::Unknown => None,
+        }
+    }
+
+    fn der(&self, place: usize) -> Option<&CertificateDer<'static>> {
+        match place.checked_sub(MAX_CERTIFICATES) {
+            None => self.chain.certificates().get(place),
+            Some(helper) => self.verified.as_ref()?.intermediates.get(helper),
         }
     }
 
@@ -329,7 +339,7 @@ impl VerifiedChain {
     /// The path, for those who look for it in revocation lists.
     pub(super) fn checked_path(&self) -> CheckedPath {
         let top = self.verified.as_ref().map(|own| own.top);
-        let read = |place: usize| Certificate::read(self.chain.certificates().get(place)?);
+        let read = |place: usize| Certificate::read(self.der(place)?);
         let path = self.path().cloned();
         match (self.anchor(), top) {
             (Some(anchor), _) => CheckedPath::new(path, anchor),

@@ -7,7 +7,9 @@
 mod authority;
 mod cache;
 pub(crate) mod certificate;
+mod certificate_policies;
 mod chain;
+mod complete;
 #[cfg(feature = "finite-field")]
 mod dh_parameters;
 mod digests;
@@ -42,6 +44,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use certificate_policies::CertificatePolicies;
 pub(crate) use chain::check_length;
 pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
 #[cfg(feature = "finite-field")]
