@@ -48,7 +48,7 @@ pub(super) struct Entries {
 static EMPTY: Entries = Entries {
     certificates: Vec::new(),
     ocsp_responses: Vec::new(),
-    known: Known::NEW,
+    known: Known::new(),
 };
 
 impl Entries {
@@ -138,7 +138,7 @@ impl PresentedChain {
         Ok(Self(Arc::new(Shown::Chain(Entries {
             certificates,
             ocsp_responses,
-            known: Known::NEW,
+            known: Known::new(),
         }))))
     }
 
