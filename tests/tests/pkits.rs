@@ -1,18 +1,21 @@
 //! NIST's Public Key Interoperability Test Suite: paths, each with a verdict.
 //!
 //! Its files are not ours and are not committed: `tests/pkits.sh` downloads them to `target/pkits`.
-//! Policies and CRLs are not asked for, so tests that turn on them fail; they are listed, and a
-//! test that is listed and passes is an error, too.
+//! In TLS's own mode policies and CRLs are not asked for, so tests that turn on them fail; they are listed, and a
+//! test that is listed and passes is an error, too. In the suite's mode everything is asked for that it wants.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::pki_types::{CertificateDer, UnixTime};
+use portcullis_core::SignatureScheme;
 use portcullis_core::x509::{
-    CertificateErrorKind, ChainPolicy, PresentedChain, Roots, verify_client,
+    CertificateError, CertificateErrorKind, CertificatePolicies, ChainPolicy, ChainWalk, Crl,
+    CrlCheck, Finding, PresentedChain, RevocationCheck, Roots, WalkStep, verify_client,
 };
 
 /// 2026-11-29; the certificates are valid from 2010 to 2030.
@@ -73,10 +76,19 @@ const CRLS: &[&str] = &[
     "4.14.34", "4.14.35", "4.15.1", "4.15.3", "4.15.4", "4.15.6", "4.15.9", "4.15.10",
 ];
 
+/// Paths whose last certificate is that of a CA. A peer in TLS is none; who accepts that one fault gets the suite's
+/// verdict. Their lists say that nothing is revoked.
+const LEAF_IS_CA: &[&str] = &["4.6.8", "4.6.14", "4.8.6", "4.8.6 part 2", "4.14.13"];
+
+/// The suite accepts it, and OpenSSL refuses it, too: who signs lists for others is the judge of its own certificate.
+const OTHERWISE: &[&str] = &["4.14.30"];
+
 struct Test {
     number: String,
     certificates: Vec<String>,
+    lists: Vec<String>,
     is_valid: bool,
+    policies: CertificatePolicies,
 }
 
 fn folder() -> PathBuf {
@@ -88,19 +100,50 @@ fn folder() -> PathBuf {
     folder
 }
 
+/// What a test sets; without a word any policy will do.
+fn policies(text: &str) -> CertificatePolicies {
+    let setting = |name: &str| {
+        let (_, rest) = text.split_once(&format!("info.{name}("))?;
+        Some(rest.split_once(')')?.0)
+    };
+    let set = setting("SetInitialPolicySet").map(|names| names.trim_matches('"'));
+    let mut policies = match set {
+        None | Some("anyPolicy") => CertificatePolicies::any(),
+        Some(names) => {
+            let oids: Vec<_> = names
+                .split(',')
+                .map(|name| {
+                    let number = name.trim().strip_prefix("NIST-test-policy-").unwrap();
+                    format!("2.16.840.1.101.3.2.1.48.{number}")
+                })
+                .collect();
+            CertificatePolicies::of(oids.iter().map(String::as_str)).unwrap()
+        }
+    };
+    if setting("SetInitialExplicitPolicy") == Some("true") {
+        policies = policies.require_explicit();
+    }
+    if setting("SetInitialPolicyMappingInhibit") == Some("true") {
+        policies = policies.inhibit_mapping();
+    }
+    if setting("SetInitialInhibitAnyPolicy") == Some("true") {
+        policies = policies.inhibit_any();
+    }
+    policies
+}
+
 /// The table is C++: a name, a list of certificates, a number and a verdict for each test.
 fn tests(table: &str) -> Vec<Test> {
+    let list = |text: &str, begin: &str| {
+        let (_, rest) = text.split_once(begin)?;
+        let (list, _) = rest.split_once('}')?;
+        let names = list.split('"').skip(1).step_by(2);
+        Some(names.map(str::to_owned).collect())
+    };
     let body = |text: &str| {
-        let certificates = text
-            .split_once("certs[] = {")
-            .and_then(|(_, rest)| rest.split_once('}'))
-            .map(|(list, _)| {
-                list.split('"')
-                    .skip(1)
-                    .step_by(2)
-                    .map(str::to_owned)
-                    .collect()
-            });
+        let text = text
+            .split_once("this->RunTest")
+            .map_or(text, |(own, _)| own);
         let number = text
             .split_once("test_number = \"")
             .and_then(|(_, rest)| rest.split_once('"'))
@@ -108,8 +151,10 @@ fn tests(table: &str) -> Vec<Test> {
         let (_, verdict) = text.split_once("should_validate = ")?;
         Some(Test {
             number: number?,
-            certificates: certificates?,
+            certificates: list(text, "certs[] = {")?,
+            lists: list(text, "crls[] = {")?,
             is_valid: verdict.starts_with("true"),
+            policies: policies(text),
         })
     };
     table
@@ -168,4 +213,103 @@ fn every_path() {
     known.sort_unstable();
     let found: Vec<&str> = differences.keys().map(String::as_str).collect();
     assert_eq!(found, known, "{differences:#?}");
+}
+
+/// With policies, lists and DSA: as the suite says, in every order of the certificates.
+#[test]
+fn every_path_as_the_suite_asks() {
+    let folder = folder();
+    let table = fs::read_to_string(folder.join("table.h")).unwrap();
+    let tests = tests(&table);
+    let mut differences = BTreeMap::new();
+    let mut seen = BTreeMap::new();
+    for test in &tests {
+        let parts = seen.entry(test.number.as_str()).or_insert(0);
+        *parts += 1;
+        let name = match parts {
+            1 => test.number.clone(),
+            part => format!("{} part {part}", test.number),
+        };
+        let read = |kind: &str, name: &String, end: &str| {
+            let file = folder.join(kind).join(format!("{name}.{end}"));
+            fs::read(&file).unwrap_or_else(|_| panic!("{}", file.display()))
+        };
+        let mut chain: Vec<_> = test
+            .certificates
+            .iter()
+            .map(|name| CertificateDer::from(read("certs", name, "crt")))
+            .collect();
+        let mut roots = Roots::empty();
+        roots.add_der(chain.remove(0)).unwrap();
+        let leaf = chain.pop().unwrap();
+        let lists = test.lists.iter().map(|name| read("crls", name, "crl"));
+        // What is no list says nothing.
+        let lists: Vec<_> = lists
+            .filter_map(|list| Crl::from_der(list).ok())
+            .map(Arc::new)
+            .collect();
+        let orders = [
+            [vec![leaf.clone()], chain.clone()].concat(),
+            [vec![leaf], chain.into_iter().rev().collect()].concat(),
+        ];
+        let schemes = [SignatureScheme::DEFAULT, &[SignatureScheme::DSA_SHA1]].concat();
+        let policy = ChainPolicy::new(roots)
+            .schemes(&schemes)
+            .key_minimum(1_024)
+            .policies(test.policies.clone());
+        let is_ca = LEAF_IS_CA.contains(&name.as_str());
+        let verdicts = orders.map(|chain| {
+            let verdict = PresentedChain::new(chain).and_then(|chain| match is_ca {
+                true => accepting_a_ca(&chain, &policy),
+                false => with_lists(&chain, &policy, &lists),
+            });
+            if let Err(error) = &verdict {
+                let is_split = matches!(error.kind(), CertificateErrorKind::Disagreement { .. });
+                assert!(!is_split, "{name}: {error}");
+            }
+            verdict.map_err(|error| error.to_string())
+        });
+        assert_eq!(verdicts[0].is_ok(), verdicts[1].is_ok(), "{name}");
+        let [verdict, _] = verdicts;
+        if verdict.is_ok() != test.is_valid {
+            differences.insert(name, verdict);
+        }
+    }
+    let found: Vec<&str> = differences.keys().map(String::as_str).collect();
+    assert_eq!(found, OTHERWISE, "{differences:#?}");
+}
+
+fn with_lists(
+    chain: &PresentedChain,
+    policy: &ChainPolicy,
+    lists: &[Arc<Crl>],
+) -> Result<(), CertificateError> {
+    let policy = policy.clone().crl_check(CrlCheck::chain());
+    let mut check = RevocationCheck::begin(chain, None, NOW, &policy)?;
+    while check.query().is_some() {
+        check.answer(lists.to_vec());
+    }
+    check.conclude().map(|_| ())
+}
+
+/// Accepts of the last certificate that it is a CA's, and nothing else.
+fn accepting_a_ca(chain: &PresentedChain, policy: &ChainPolicy) -> Result<(), CertificateError> {
+    let mut walk = ChainWalk::of_client(chain, NOW, policy);
+    while let WalkStep::Judge(pending) = walk.step() {
+        let judgement = pending.judgement();
+        match judgement.finding() {
+            Finding::Bad(error)
+                if judgement.index() == Some(0)
+                    && matches!(
+                        error.kind(),
+                        CertificateErrorKind::WrongBasicConstraints
+                            | CertificateErrorKind::KeyUsage
+                    ) =>
+            {
+                pending.accept();
+            }
+            _ => pending.default(),
+        }
+    }
+    walk.into_verdict().map(|_| ())
 }

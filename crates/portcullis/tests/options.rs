@@ -8,7 +8,7 @@ use portcullis::answers::Answers;
 use portcullis::config::{KeyShares, MaxFragmentLength, PaddingPolicy, ServerNameIndication};
 use portcullis::pki_types::{DnsName, PrivateKeyDer};
 use portcullis::question::{Answer, ChooseIdentity};
-use portcullis::x509::CertificateErrorKind;
+use portcullis::x509::{CertificateErrorKind, HostNameRules};
 use portcullis::{
     Active, AlertDescription, ClientAuthentication, ClientConfig, ClientHelloView, Direction,
     Identity, Message, NamedGroup, ProtocolVersion, Reason, Roots, ServerConfig, ServerName,
@@ -63,6 +63,37 @@ async fn the_name_that_is_sent() {
         let config = client().server_name_indication(indication).build().unwrap();
         assert_eq!(hello(config).await.server_name(), seen);
     }
+}
+
+/// What is sent and what is looked for are two options.
+#[tokio::test]
+async fn the_name_that_is_looked_for() {
+    let attempt = async |config: ClientConfig, name: &'static str| {
+        let (ours, theirs) = duplex(1024 * 1024);
+        let (connector, acceptor) = (TlsConnector::new(config), acceptor());
+        tokio::join!(connector.upgrade(ours, name), acceptor.accept(theirs)).0
+    };
+    let wrong = "elsewhere.example";
+    let error = attempt(client().build().unwrap(), wrong).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("not valid for elsewhere.example"),
+        "{error}"
+    );
+    let any = client().dangerous_skip_name_check().build().unwrap();
+    let stream = attempt(any, wrong).await.unwrap();
+    assert_eq!(stream.information().server_name(), Some(wrong));
+    // Only the name is not looked at.
+    let stranger = ClientConfig::builder(
+        longer_chain("stranger", rcgen::ExtendedKeyUsagePurpose::ServerAuth).0,
+    );
+    let stranger = stranger.dangerous_skip_name_check().build().unwrap();
+    attempt(stranger, wrong).await.unwrap_err();
+    let localhost = DnsName::try_from("localhost").unwrap();
+    let rules = HostNameRules::new().references([localhost]);
+    let other = client().host_name_rules(rules).build().unwrap();
+    attempt(other.clone(), wrong).await.unwrap();
 }
 
 #[tokio::test]

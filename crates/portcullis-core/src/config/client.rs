@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls_pki_types::{DnsName, ServerName};
+use rustls_pki_types::{CertificateDer, DnsName, ServerName};
 
 use super::certificate_types::AcceptedOfPeer;
 use super::options::common_options;
@@ -23,7 +23,8 @@ use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
 use crate::x509::{
-    ChainPolicy, CrlCheck, Identity, OcspPolicy, Roots, Sha256Digest, SignatureMemo,
+    CertificatePolicies, ChainPolicy, CrlCheck, HostNameRules, Identity, OcspPolicy, Roots,
+    Sha256Digest, SignatureMemo,
 };
 
 /// A client's configuration. Cheap to clone.
@@ -35,6 +36,10 @@ pub(crate) struct ClientOptions {
     pub(crate) policy: Policy,
     pub(crate) key_shares: KeyShares,
     pub(crate) verification: Verification,
+    intermediates: Vec<CertificateDer<'static>>,
+    certificate_policies: Option<CertificatePolicies>,
+    host_name_rules: Option<HostNameRules>,
+    skips_name_check: bool,
     pub(crate) identities: Vec<Identity>,
     /// Of their keys, in any order, and of the names of pre-shared keys; for [`SessionKey`].
     pub(crate) identities_digest: Option<Sha256Digest>,
@@ -218,6 +223,10 @@ impl ClientConfigBuilder {
                 policy: Policy::default(),
                 key_shares: KeyShares::Preferred,
                 verification,
+                intermediates: Vec::new(),
+                certificate_policies: None,
+                host_name_rules: None,
+                skips_name_check: false,
                 identities: Vec::new(),
                 identities_digest: None,
                 server_name_indication: ServerNameIndication::Send,
@@ -270,6 +279,37 @@ impl ClientConfigBuilder {
     /// What is said about the server's name.
     pub fn server_name_indication(mut self, indication: ServerNameIndication) -> Self {
         self.client.server_name_indication = indication;
+        self
+    }
+
+    /// Certificates that the path of a server may lead through besides those that it sends: of authorities whose
+    /// servers forget them. At most 64; they are trusted no more than what the server sends.
+    pub fn intermediates(
+        mut self,
+        certificates: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Self {
+        self.client.intermediates = certificates.into_iter().collect();
+        self
+    }
+
+    /// Looks for certificate policies in the server's chain. Default: none are asked for; see
+    /// [`CertificatePolicies`].
+    pub fn policies(mut self, policies: CertificatePolicies) -> Self {
+        self.client.certificate_policies = Some(policies);
+        self
+    }
+
+    /// What counts as the name of the server in its certificate. Default: RFC 9525.
+    pub fn host_name_rules(mut self, rules: HostNameRules) -> Self {
+        self.client.host_name_rules = Some(rules);
+        self
+    }
+
+    /// Accepts a server whatever its name, if its chain leads to the roots: **any** holder of a certificate from one
+    /// of them can stand for it. What is sent as the server's name is another option,
+    /// [`server_name_indication`](Self::server_name_indication).
+    pub fn dangerous_skip_name_check(mut self) -> Self {
+        self.client.skips_name_check = true;
         self
     }
 
@@ -535,6 +575,24 @@ impl ClientConfigBuilder {
             if self.client.send_certificate_authorities {
                 check_authorities(policy.roots())?;
             }
+            let mut policy = policy.intermediates(self.client.intermediates.iter().cloned())?;
+            if let Some(policies) = &self.client.certificate_policies {
+                policy = policy.policies(policies.clone());
+            }
+            match (&self.client.host_name_rules, self.client.skips_name_check) {
+                (None, false) => {}
+                (None, true) => policy = policy.dangerous_skip_name_check(),
+                (Some(rules), false) => {
+                    rules.check()?;
+                    policy = policy.host_name_rules(rules.clone());
+                }
+                (Some(_), true) => {
+                    return Err(Misuse::new(
+                        "host_name_rules: with dangerous_skip_name_check no name is looked for; leave out one of the \
+                         two",
+                    ));
+                }
+            }
             let schemes: Vec<_> = self.client.policy.certificate_schemes().collect();
             self.client.verification = Verification::Chain(
                 policy
@@ -546,6 +604,15 @@ impl ClientConfigBuilder {
                         false => OcspPolicy::Off,
                     }),
             );
+        } else if self.client.host_name_rules.is_some()
+            || self.client.skips_name_check
+            || self.client.certificate_policies.is_some()
+            || !self.client.intermediates.is_empty()
+        {
+            return Err(Misuse::new(
+                "host_name_rules, dangerous_skip_name_check, policies, intermediates: this configuration does not verify servers; leave them \
+                 out, or start with `builder`",
+            ));
         } else if self.client.policy.crl_check.is_on() {
             return Err(Misuse::new(
                 "crl_check: this configuration does not verify servers; leave it out, or start with `builder`",

@@ -8,6 +8,8 @@ use super::early_data::EarlyDataOptions;
 use super::options::common_options;
 use super::policy::{PaddingPolicy, Policy, check_authorities};
 use super::renegotiation::Renegotiation;
+use rustls_pki_types::CertificateDer;
+
 use crate::alert::AlertDescription;
 use crate::compression::CertificateCompression;
 use crate::crypto::finite_field::Group;
@@ -23,7 +25,8 @@ use crate::wire::extension::CertificateType;
 #[cfg(feature = "finite-field")]
 use crate::x509::DhParameters;
 use crate::x509::{
-    ChainPolicy, CrlCheck, Identity, Roots, SignatureMemo, kinds_of_keys, what_keys_lack,
+    CertificatePolicies, ChainPolicy, CrlCheck, Identity, Roots, SignatureMemo, kinds_of_keys,
+    what_keys_lack,
 };
 
 /// A client gives up on a server that sends too many.
@@ -44,6 +47,8 @@ pub(crate) struct ServerOptions {
     depth: usize,
     anchor_dates: bool,
     any_purpose: bool,
+    certificate_policies: Option<CertificatePolicies>,
+    intermediates: Vec<CertificateDer<'static>>,
     pub(crate) send_certificate_authorities: bool,
     pub(crate) certificate_authorities: Option<Vec<Box<[u8]>>>,
     /// The server's own group for DHE before TLS 1.3.
@@ -173,6 +178,8 @@ impl ServerConfig {
                 depth: 10,
                 anchor_dates: true,
                 any_purpose: false,
+                certificate_policies: None,
+                intermediates: Vec::new(),
                 send_certificate_authorities: true,
                 certificate_authorities: None,
                 dh_group: None,
@@ -356,6 +363,23 @@ impl ServerConfigBuilder {
     /// [`ChainPolicy::any_purpose`](ChainPolicy::any_purpose).
     pub fn any_purpose(mut self, counts: bool) -> Self {
         self.server.any_purpose = counts;
+        self
+    }
+
+    /// Certificates that the path of a client may lead through besides those that it sends: of authorities whose
+    /// clients forget them. At most 64; they are trusted no more than what the client sends.
+    pub fn intermediates(
+        mut self,
+        certificates: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Self {
+        self.server.intermediates = certificates.into_iter().collect();
+        self
+    }
+
+    /// Looks for certificate policies in the chains of clients. Default: none are asked for; see
+    /// [`CertificatePolicies`].
+    pub fn policies(mut self, policies: CertificatePolicies) -> Self {
+        self.server.certificate_policies = Some(policies);
         self
     }
 
@@ -652,7 +676,21 @@ impl ServerConfigBuilder {
                     .any_purpose(self.server.any_purpose)
                     .signed_with(&schemes, self.server.policy.key_minimum)
                     .memo(self.server.policy.memo.clone())
-                    .crl_check(self.server.policy.crl_check);
+                    .crl_check(self.server.policy.crl_check)
+                    .intermediates(self.server.intermediates.iter().cloned())?;
+                if let Some(policies) = &self.server.certificate_policies {
+                    let chain = self.server.client_chain.clone();
+                    self.server.client_chain = chain.policies(policies.clone());
+                }
+            }
+            ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified
+                if self.server.certificate_policies.is_some()
+                    || !self.server.intermediates.is_empty() =>
+            {
+                return Err(Misuse::new(
+                    "policies, intermediates: no chain of a client is verified; ask for one with \
+                     client_authentication, or leave them out",
+                ));
             }
             ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified
                 if self.server.policy.crl_check.is_on() =>

@@ -1,7 +1,7 @@
 //! DSA, before TLS 1.3 and with the feature `ffi`.
 //!
-//! RFC 5246 §7.4.1.4.1, FIPS 186-4 §4; RFC 3279 §2.3.2 for keys. No chain is verified with it: there the algorithm
-//! of a key is compared as a whole, and that of DSA has the key's own group in it.
+//! RFC 5246 §7.4.1.4.1, FIPS 186-4 §4; RFC 3279 §2.3.2 for keys. In the algorithm of a key stands its
+//! group, so no row of a table has it: chains ask by themselves.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::error::Unspecified;

@@ -23,7 +23,7 @@ pub(crate) const MOST_RSA_BITS: usize = 8_192;
 pub(crate) const MOST_DSA_BITS: usize = 4_096;
 
 /// id-dsa.
-pub(super) const ID_DSA: &[u8] = &[der::OID, 7, 0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];
+pub(crate) const ID_DSA: &[u8] = &[der::OID, 7, 0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];
 
 /// The lengths of RSA keys that are accepted, in bits.
 pub(crate) const fn rsa_bits(least: u32) -> RangeInclusive<usize> {

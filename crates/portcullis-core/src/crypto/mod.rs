@@ -73,8 +73,9 @@ pub(crate) mod verification;
 
 pub use aead::aes_gcm;
 pub(crate) use key_length::{
-    LEAST_KEY_BITS, MOST_DSA_BITS, MOST_RSA_BITS, USUAL_KEY_BITS, dsa_bits, encrypting_bits,
-    key_is_long_enough, modulus_bits, modulus_bits_of_contents, prime_bits, rsa_bits,
+    ID_DSA, LEAST_KEY_BITS, MOST_DSA_BITS, MOST_RSA_BITS, USUAL_KEY_BITS, dsa_bits,
+    encrypting_bits, key_is_long_enough, modulus_bits, modulus_bits_of_contents, prime_bits,
+    rsa_bits,
 };
 pub(crate) use named_verification::named;
 pub use private_key::{PrivateKey, SignError};

@@ -523,7 +523,7 @@ impl VerifyChain {
     ///         match judgement.finding() {
     ///             // The peer's own may have expired.
     ///             Finding::Bad(error)
-    ///                 if judgement.index() == 0
+    ///                 if judgement.index() == Some(0)
     ///                     && matches!(error.kind(), CertificateErrorKind::Expired { .. }) =>
     ///             {
     ///                 pending.accept();

@@ -62,7 +62,7 @@ struct Beside {
 static EMPTY: Entries = Entries {
     certificates: Vec::new(),
     beside: None,
-    known: Known::NEW,
+    known: Known::new(),
     judged: Judged::new(),
 };
 
@@ -176,7 +176,7 @@ impl PresentedChain {
         Ok(Self(Arc::new(Shown::Chain(Entries {
             certificates,
             beside,
-            known: Known::NEW,
+            known: Known::new(),
             judged: Judged::new(),
         }))))
     }
@@ -198,7 +198,11 @@ impl PresentedChain {
         let is_same = verified.is_for(server_name, policy.id) && valid.contains(now);
         is_same.then(|| VerifiedChain {
             chain: self.clone(),
-            proof: Some((By::Chain, policy.roots.clone())),
+            proof: Some(Proven {
+                by: By::Chain,
+                roots: policy.roots.clone(),
+                intermediates: Arc::clone(&policy.intermediates),
+            }),
             statuses: None,
         })
     }
@@ -292,10 +296,20 @@ impl core::fmt::Debug for PresentedChain {
 #[derive(Clone, Debug)]
 pub struct VerifiedChain {
     chain: PresentedChain,
-    /// By whom, and the roots among which the anchor is. `None` if nobody verified it.
-    proof: Option<(By, Roots)>,
+    /// `None` if nobody verified it.
+    proof: Option<Proven>,
     /// What OCSP responses say of the path. Boxed: hardly any chain has one.
     statuses: Option<Box<Statuses>>,
+}
+
+/// What was verified, and by what.
+#[derive(Clone, Debug)]
+struct Proven {
+    by: By,
+    /// Among which the anchor is.
+    roots: Roots,
+    /// What the path may lead through besides the chain.
+    intermediates: Arc<[CertificateDer<'static>]>,
 }
 
 /// Where it stands what was verified.
@@ -379,13 +393,17 @@ impl VerifiedChain {
         };
         Self {
             chain: proof.chain,
-            proof: Some((by, policy.roots.clone())),
+            proof: Some(Proven {
+                by,
+                roots: policy.roots.clone(),
+                intermediates: Arc::clone(&policy.intermediates),
+            }),
             statuses: None,
         }
     }
 
     fn verified(&self) -> Option<&Verified> {
-        match &self.proof.as_ref()?.0 {
+        match &self.proof.as_ref()?.by {
             By::Chain => self.chain.entries().judged.0.get().map(|(own, _)| own),
             By::Own(own) => Some(own),
         }
@@ -436,13 +454,13 @@ impl VerifiedChain {
             .verified()
             .into_iter()
             .flat_map(|own| own.path.places());
-        places.filter_map(|place| self.chain.certificates().get(place))
+        places.filter_map(|place| self.der(place))
     }
 
     /// The name and key among the [`Roots`] that have issued the last certificate of the
     /// [`path`](Self::path). `None` if nobody verified the chain, or it rests on something else.
     pub fn anchor(&self) -> Option<&TrustAnchor<'static>> {
-        let (_, roots) = self.proof.as_ref()?;
+        let roots = &self.proof.as_ref()?.roots;
         match self.verified()?.top {
             Top::Root(at) => roots.anchor(at).map(|(anchor, _)| anchor),
             Top::Pinned | Top::Trusted(_) | Top::Unknown => None,
@@ -452,10 +470,10 @@ impl VerifiedChain {
     /// The certificate of the [`anchor`](Self::anchor), if it came to the roots with one; or that of
     /// the peer's which [somebody trusts](crate::x509::PathStart::trust).
     pub fn anchor_certificate(&self) -> Option<&CertificateDer<'static>> {
-        let (_, roots) = self.proof.as_ref()?;
+        let roots = &self.proof.as_ref()?.roots;
         match self.verified()?.top {
             Top::Root(at) => roots.certificate_of(at),
-            Top::Trusted(place) => self.chain.certificates().get(place),
+            Top::Trusted(place) => self.der(place),
             Top::Pinned | Top::Unknown => None,
         }
     }
@@ -490,6 +508,13 @@ impl VerifiedChain {
         self.statuses = Some(Box::new(statuses));
     }
 
+    fn der(&self, place: usize) -> Option<&CertificateDer<'static>> {
+        match place.checked_sub(MAX_CERTIFICATES) {
+            None => self.chain.certificates().get(place),
+            Some(helper) => self.proof.as_ref()?.intermediates.get(helper),
+        }
+    }
+
     /// Whether the path is the same, and nothing was accepted that is wrong with it.
     pub(crate) fn has_path_of(&self, other: &Self) -> bool {
         let (Some(own), Some(others)) = (self.verified(), other.verified()) else {
@@ -504,7 +529,7 @@ impl VerifiedChain {
     /// The path, for those who look for it in revocation lists.
     pub(super) fn checked_path(&self) -> CheckedPath {
         let top = self.verified().map(|own| own.top);
-        let read = |place: usize| Certificate::read(self.chain.certificates().get(place)?);
+        let read = |place: usize| Certificate::read(self.der(place)?);
         let path = self.path().cloned();
         match (self.anchor(), top) {
             (Some(anchor), _) => CheckedPath::new(path, anchor),

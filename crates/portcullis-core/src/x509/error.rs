@@ -23,6 +23,8 @@ pub struct CertificateError(Arc<Inner>);
 struct Inner {
     kind: CertificateErrorKind,
     index: Option<usize>,
+    /// Whether it is about one that the configuration brought along.
+    is_own: bool,
     subject: Option<Box<str>>,
 }
 
@@ -118,6 +120,14 @@ pub enum CertificateErrorKind {
         /// The kind of name.
         names: &'static str,
     },
+    /// A certificate policy has to hold for the whole path, and from this certificate down none does (RFC 5280 §6.1.3
+    /// (f)).
+    NoPolicy,
+    /// Certificate policies hold for the path, and none of those that this configuration asks for (RFC 5280 §6.1.5
+    /// (g)).
+    PolicyNotAccepted,
+    /// A CA says that anyPolicy is the same as another policy, which is not allowed (RFC 5280 §4.2.1.5).
+    MapsAnyPolicy,
     /// Not a certificate, or with fields that contradict each other.
     Malformed(&'static str),
     /// A raw public key that is no SubjectPublicKeyInfo (RFC 7250 §3).
@@ -238,6 +248,7 @@ impl CertificateError {
         Self(Arc::new(Inner {
             kind,
             index: None,
+            is_own: false,
             subject: None,
         }))
     }
@@ -246,8 +257,23 @@ impl CertificateError {
         Self(Arc::new(Inner {
             kind,
             index: Some(index),
+            is_own: false,
             subject: super::subject(certificate).map(String::into_boxed_str),
         }))
+    }
+
+    /// About a certificate that the configuration brought along.
+    pub(super) fn at_intermediate(kind: CertificateErrorKind, certificate: &[u8]) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            index: None,
+            is_own: true,
+            subject: super::subject(certificate).map(String::into_boxed_str),
+        }))
+    }
+
+    pub(super) fn is_about_intermediate(&self) -> bool {
+        self.0.is_own
     }
 
     /// About the trust anchor of this name.
@@ -255,6 +281,7 @@ impl CertificateError {
         Self(Arc::new(Inner {
             kind,
             index: None,
+            is_own: false,
             subject: Some(name.into()),
         }))
     }
@@ -263,6 +290,7 @@ impl CertificateError {
         Self(Arc::new(Inner {
             kind: CertificateErrorKind::Malformed("it is not DER-encoded X.509"),
             index: Some(index),
+            is_own: false,
             subject: None,
         }))
     }
@@ -308,7 +336,8 @@ impl CertificateError {
     }
 
     /// Which certificate of the chain it is about, if one; 0 is the leaf. `None` with a
-    /// [`subject`](Self::subject) means a trust anchor.
+    /// [`subject`](Self::subject) means a trust anchor, or one of the configuration's own
+    /// [`intermediates`](super::ChainPolicy::intermediates).
     pub fn index(&self) -> Option<usize> {
         self.0.index
     }
@@ -363,6 +392,9 @@ impl CertificateError {
             | Kind::IssuerKeyUsage
             | Kind::WrongBasicConstraints
             | Kind::NameConstraints
+            | Kind::NoPolicy
+            | Kind::PolicyNotAccepted
+            | Kind::MapsAnyPolicy
             | Kind::TooManyCertificates { .. }
             | Kind::PathTooDeep { limit: None }
             | Kind::Disagreement { .. } => AlertDescription::BAD_CERTIFICATE,

@@ -9,12 +9,16 @@ use super::names::distinguished_name;
 use super::path::{Path, Vain, Wanted};
 use super::signature_algorithm::SignatureAlgorithm;
 use super::signatures::{Signatures, is_signed_by};
-use crate::crypto::{modulus_bits, rsa_bits};
+use crate::crypto::{dsa_bits, modulus_bits, prime_bits, rsa_bits};
+use crate::der;
 
 /// An error about the certificate at a place of the chain.
 pub(super) fn at(wanted: Wanted<'_>, kind: Kind, place: usize) -> CertificateError {
-    match wanted.chain.certificates().get(place) {
-        Some(certificate) => CertificateError::at(kind, place, certificate),
+    match wanted.der(place) {
+        Some(certificate) if place < MAX_CERTIFICATES => {
+            CertificateError::at(kind, place, certificate)
+        }
+        Some(helper) => CertificateError::at_intermediate(kind, helper),
         None => CertificateError::new(kind),
     }
 }
@@ -95,6 +99,16 @@ fn no_issuer(wanted: Wanted<'_>, place: usize, signatures: &mut Signatures) -> C
     at(wanted, kind, place)
 }
 
+/// That nobody who is trusted has issued the certificate at this place, whatever others are called.
+pub(super) fn unknown_issuer(wanted: Wanted<'_>, place: usize) -> CertificateError {
+    let issuer = wanted.certificate(place);
+    let kind = Kind::UnknownIssuer {
+        issuer: issuer.map_or_else(String::new, |own| distinguished_name(own.issuer)),
+        trust_anchors: wanted.policy.roots.len(),
+    };
+    at(wanted, kind, place)
+}
+
 pub(super) fn self_signed(wanted: Wanted<'_>) -> Kind {
     Kind::SelfSigned {
         trust_anchors: wanted.policy.roots.len(),
@@ -106,6 +120,14 @@ pub(super) fn wrong_length(wanted: Wanted<'_>, bits: Option<usize>) -> Option<Ki
     let least = wanted.policy.key_minimum;
     bits.filter(|bits| !rsa_bits(least).contains(bits))
         .map(|bits| Kind::RsaKeyLength { bits, least })
+}
+
+/// Why no signature by a key of DSA counts.
+pub(super) fn wrong_prime(wanted: Wanted<'_>, (algorithm, key): (&[u8], &[u8])) -> Option<Kind> {
+    let least = wanted.policy.key_minimum;
+    prime_bits(&der::put_public_key_info(algorithm, key))
+        .filter(|bits| !dsa_bits(least).contains(bits))
+        .map(|bits| Kind::DsaKeyLength { bits, least })
 }
 
 /// Why nothing here verifies the signature of a certificate.

@@ -9,7 +9,7 @@ use super::extension::GeneralNames;
 use super::extension::alt_name::{DNS_NAME, IP_ADDRESS};
 
 /// Whether a `*` may stand for the leftmost label.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wildcard {
     Allowed,
     Refused,
@@ -20,9 +20,8 @@ pub(super) fn is_for(names: GeneralNames<'_>, server: &ServerName<'_>) -> bool {
     match server {
         ServerName::DnsName(name) => {
             let wanted = name.as_ref().as_bytes();
-            let wanted = wanted.strip_suffix(b".").unwrap_or(wanted);
             let mut dns = names.iter().filter(|name| name.tag == DNS_NAME);
-            dns.any(|name| stands_for(name.contents, wanted))
+            dns.any(|name| stands_for(name.contents, wanted, Wildcard::Allowed))
         }
         ServerName::IpAddress(address) => {
             let wanted: &[u8] = match address {
@@ -38,10 +37,11 @@ pub(super) fn is_for(names: GeneralNames<'_>, server: &ServerName<'_>) -> bool {
 
 /// §6.3: a wildcard is a whole leftmost label and stands for one. Two labels have to follow, as
 /// nobody has all names of a top-level domain.
-fn stands_for(presented: &[u8], wanted: &[u8]) -> bool {
-    if !is_dns_name(presented, Wildcard::Allowed) {
+pub(super) fn stands_for(presented: &[u8], wanted: &[u8], wildcard: Wildcard) -> bool {
+    if !is_dns_name(presented, wildcard) {
         return false;
     }
+    let wanted = wanted.strip_suffix(b".").unwrap_or(wanted);
     let Some(parent) = presented.strip_prefix(b"*.") else {
         return presented.eq_ignore_ascii_case(wanted);
     };

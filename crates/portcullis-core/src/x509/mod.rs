@@ -7,7 +7,9 @@
 mod authority;
 mod cache;
 pub(crate) mod certificate;
+mod certificate_policies;
 mod chain;
+mod complete;
 mod ct;
 #[cfg(feature = "finite-field")]
 mod dh_parameters;
@@ -16,6 +18,7 @@ mod error;
 mod explain;
 mod extension;
 mod host_name;
+mod host_name_rules;
 mod identity;
 mod memo;
 mod name;
@@ -44,6 +47,7 @@ mod walk;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use certificate_policies::CertificatePolicies;
 pub(crate) use chain::check_length;
 pub use chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
 pub use ct::{CtLogs, Sct, SctError, SctSource};
@@ -51,6 +55,7 @@ pub use ct::{CtLogs, Sct, SctError, SctSource};
 pub use dh_parameters::DhParameters;
 pub(crate) use digests::{EndPoint, LeafDigests, Sha256Digest};
 pub use error::{CertificateError, CertificateErrorKind, Purpose};
+pub use host_name_rules::{HostNameRules, NameMatch, PresentedName, Reference};
 pub use identity::{Identity, IdentityKey};
 pub(crate) use identity::{kind_of_issuer, kinds_of_keys, what_keys_lack};
 pub(crate) use memo::SignatureMemo;

@@ -3,6 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustls_pki_types::CertificateDer;
+
+use super::certificate::Certificate;
+use super::certificate_policies::CertificatePolicies;
+use super::chain::MAX_CERTIFICATES;
+use super::host_name_rules::HostNameRules;
 use super::memo::SignatureMemo;
 use super::ocsp::OcspPolicy;
 use super::revocation::CrlCheck;
@@ -12,6 +18,7 @@ use crate::SignatureScheme;
 use crate::crypto::LEAST_KEY_BITS;
 use crate::crypto::verification::{self as algorithms, Algorithm};
 use crate::crypto::{USUAL_KEY_BITS, named};
+use crate::error::Misuse;
 
 /// The most intermediate certificates that a path can be allowed to have.
 pub(super) const MAX_DEPTH: usize = 32;
@@ -42,6 +49,10 @@ pub struct ChainPolicy {
     /// The shortest RSA keys, in bits.
     pub(super) key_minimum: u32,
     pub(super) check_name: bool,
+    /// What a path may lead through besides the peer's chain.
+    pub(super) intermediates: Arc<[CertificateDer<'static>]>,
+    pub(super) host_names: Option<Arc<HostNameRules>>,
+    pub(super) policies: Option<Arc<CertificatePolicies>>,
     /// Whether the dates of anchors count.
     pub(super) anchor_dates: bool,
     /// Whether anyExtendedKeyUsage counts.
@@ -67,6 +78,9 @@ impl ChainPolicy {
             schemes: schemes.to_vec(),
             key_minimum: USUAL_KEY_BITS,
             check_name: true,
+            intermediates: Arc::new([]),
+            host_names: None,
+            policies: None,
             anchor_dates: true,
             any_purpose: false,
             lax: false,
@@ -87,14 +101,14 @@ impl ChainPolicy {
 
     /// Sets the schemes that certificates may be signed with. An ECDSA scheme stands for its
     /// hash with any of the curves P-256, P-384 and P-521; `rsa_pss_pss` schemes stand for authorities whose own
-    /// keys are in RSA-PSS form. SHA-1 is accepted only if it is among them, and DSA not even then.
+    /// keys are in RSA-PSS form. SHA-1 is accepted only if it is among them, and so is DSA, with the feature `ffi`.
     #[must_use]
     pub fn schemes(mut self, schemes: &[SignatureScheme]) -> Self {
         self.schemes = schemes.to_vec();
         self.with_algorithms()
     }
 
-    /// Sets the shortest RSA keys that are accepted, in bits: 1,024 to 2,048, the default; what is outside counts
+    /// Sets the shortest keys of RSA and DSA that are accepted, in bits: 1,024 to 2,048, the default; what is outside counts
     /// as the nearest. Fewer than 2,048 with the feature `ffi` only.
     #[cfg(feature = "ffi")]
     #[cfg_attr(docsrs, doc(cfg(feature = "ffi")))]
@@ -174,6 +188,52 @@ impl ChainPolicy {
         self
     }
 
+    /// Sets certificates that a path may lead through besides those that the peer sends, which come first. They are
+    /// trusted no more than these.
+    ///
+    /// # Errors
+    /// When there are more than 64, or one is no certificate.
+    pub fn intermediates(
+        mut self,
+        certificates: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Result<Self, Misuse> {
+        let all: Vec<_> = certificates
+            .into_iter()
+            .take(MAX_CERTIFICATES + 1)
+            .collect();
+        if all.len() > MAX_CERTIFICATES {
+            return Err(Misuse::new(format!(
+                "intermediates: there are more than {MAX_CERTIFICATES}; what all peers lead to is better among the roots"
+            )));
+        }
+        if let Some(at) = all.iter().position(|own| Certificate::read(own).is_none()) {
+            return Err(Misuse::new(format!(
+                "intermediates: certificate {} is not DER-encoded X.509",
+                at + 1
+            )));
+        }
+        self.intermediates = all.into();
+        self.id = PolicyId::next();
+        Ok(self)
+    }
+
+    /// Looks for certificate policies. By default none are, and a certificate with a critical extension about
+    /// policies is refused.
+    #[must_use]
+    pub fn policies(mut self, policies: CertificatePolicies) -> Self {
+        self.policies = Some(Arc::new(policies));
+        self.id = PolicyId::next();
+        self
+    }
+
+    /// Sets what counts as the name of a server.
+    #[must_use]
+    pub fn host_name_rules(mut self, rules: HostNameRules) -> Self {
+        self.host_names = Some(Arc::new(rules));
+        self.id = PolicyId::next();
+        self
+    }
+
     /// Accepts a server whatever its name: **any** holder of a certificate from one of the roots
     /// can impersonate it.
     #[must_use]
@@ -198,6 +258,10 @@ impl ChainPolicy {
     pub(crate) fn memo(mut self, memo: SignatureMemo) -> Self {
         self.memo = memo;
         self
+    }
+
+    pub(super) fn has_scheme(&self, scheme: SignatureScheme) -> bool {
+        self.schemes.contains(&scheme)
     }
 
     /// The depth that is in force.

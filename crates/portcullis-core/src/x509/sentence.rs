@@ -18,6 +18,9 @@ impl CertificateError {
             Some(0) => format!("the peer's certificate{subject}"),
             // People count from 1, and the first is the one above.
             Some(index) => format!("certificate {} of the peer's chain{subject}", index + 1),
+            None if self.is_about_intermediate() => {
+                format!("the intermediate certificate of this configuration{subject}")
+            }
             None if self.subject().is_some() => format!("the trust anchor{subject}"),
             None => "the peer's certificate chain".to_owned(),
         }
@@ -46,6 +49,18 @@ impl fmt::Display for CertificateError {
                 write!(f, "{which} is not valid for {expected}: ")?;
                 write_names(f, seen, expected)
             }
+            Kind::NoPolicy => write!(
+                f,
+                "{which} is under no certificate policy that those above it allow, and one is required"
+            ),
+            Kind::PolicyNotAccepted => f.write_str(
+                "the peer's certificate chain is under certificate policies, and none of them is one that this \
+                 configuration accepts",
+            ),
+            Kind::MapsAnyPolicy => write!(
+                f,
+                "{which} says that anyPolicy is the same as another certificate policy, which no CA may"
+            ),
             Kind::Malformed(what) => write!(f, "{which} is malformed: {what}"),
             Kind::MalformedKey => f.write_str(
                 "the peer's raw public key is malformed: it is no SubjectPublicKeyInfo in DER",
@@ -276,6 +291,9 @@ impl CertificateError {
             ),
             // Said by those who ask here.
             Kind::Expired { .. }
+            | Kind::NoPolicy
+            | Kind::PolicyNotAccepted
+            | Kind::MapsAnyPolicy
             | Kind::NotYetValid { .. }
             | Kind::NameMismatch { .. }
             | Kind::Malformed(_)

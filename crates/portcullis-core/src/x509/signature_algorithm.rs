@@ -61,6 +61,7 @@ const ALGORITHMS: &[(&[u8], SignatureAlgorithm)] = &[
     (b"\x60\x86\x48\x01\x65\x03\x04\x03\x12", row("ML-DSA-65", Hash::None, Some(SignatureScheme::MLDSA65))),
     (b"\x60\x86\x48\x01\x65\x03\x04\x03\x13", row("ML-DSA-87", Hash::None, Some(SignatureScheme::MLDSA87))),
     (b"\x2a\x86\x48\xce\x38\x04\x03", row("dsa-with-SHA1", Hash::Broken, Some(SignatureScheme::DSA_SHA1))),
+    (b"\x60\x86\x48\x01\x65\x03\x04\x03\x01", row("dsa-with-SHA224", Hash::Sha224, Some(SignatureScheme::DSA_SHA224))),
     (b"\x60\x86\x48\x01\x65\x03\x04\x03\x02", row("dsa-with-SHA256", Hash::Sha256, Some(SignatureScheme::DSA_SHA256))),
 ];
 
@@ -105,6 +106,7 @@ impl SignatureAlgorithm {
         let parameters = algorithm.get(oid.len()..)?;
         let (expected, right) = match self.name {
             name if name.starts_with("ecdsa-") => ("absent (RFC 5758 §3.2)", &[][..]),
+            name if name.starts_with("dsa-") => ("absent (RFC 5758 §3.1)", &[][..]),
             name if name.starts_with("Ed") => ("absent (RFC 8410 §3)", &[][..]),
             name if name.starts_with("ML-DSA-") => ("absent (RFC 9881 §2)", &[][..]),
             // Without them it is accepted as well.

@@ -9,8 +9,11 @@ use super::chain::PresentedChain;
 use super::memo::Log;
 use super::path::{Path, Wanted};
 use super::policy::ChainPolicy;
+use super::signature_algorithm::SignatureAlgorithm;
 use super::signed_path::SignedPath;
+use crate::SignatureScheme;
 use crate::crypto::verification::Algorithm;
+use crate::crypto::{HAS_DSA, ID_DSA, USUAL_KEY_BITS, dsa_bits, prime_bits, verify_before_tls13};
 use crate::der;
 
 /// The most signatures that one chain may cost: enough for a leaf whose issuer is the last of as
@@ -93,13 +96,15 @@ impl Signatures {
         certificate: &Certificate<'_>,
         (key_algorithm, key): (&[u8], &[u8]),
     ) -> Result<(), Refused> {
-        let Some(algorithm) = algorithm_for(policy, certificate, key_algorithm) else {
+        let Some(algorithm) =
+            Verifier::find(policy, certificate.signature_algorithm, key_algorithm)
+        else {
             return Err(Refused::Unsupported);
         };
         let Some((0, signature)) = certificate.signature.split_first() else {
             return Err(Refused::Bad);
         };
-        let is_short = algorithm.takes_as_short(key);
+        let is_short = algorithm.takes_as_short((key_algorithm, key));
         if !is_short && chain.known().says(chain, certificate, (key_algorithm, key)) {
             self.has_unlogged = true;
             return Ok(());
@@ -124,15 +129,11 @@ impl Signatures {
                 true => SLOW,
                 false => 1,
             };
-            match policy.roots.key(key) {
-                // Parsed before.
-                Some(key) => algorithm.verify_with(key, message, signature),
-                None => algorithm.verify_signature(key, message, signature),
-            }
+            algorithm.verify(policy, (key_algorithm, key), message, signature)
         };
         let parts = [
-            &*algorithm.signature_alg_id(),
-            &*algorithm.public_key_alg_id(),
+            certificate.signature_algorithm,
+            key_algorithm,
             key,
             signature,
             message,
@@ -158,16 +159,86 @@ impl Signatures {
     }
 }
 
-/// What a policy has for the signature of a certificate by a key of this AlgorithmIdentifier.
-fn algorithm_for<'a>(
-    policy: &'a ChainPolicy,
-    certificate: &Certificate<'_>,
-    key_algorithm: &[u8],
-) -> Option<&'a Algorithm> {
-    policy.algorithms.iter().find(|algorithm| {
-        *algorithm.signature_alg_id() == *certificate.signature_algorithm
-            && *algorithm.public_key_alg_id() == *key_algorithm
-    })
+/// What verifies a signature.
+pub(super) enum Verifier<'a> {
+    Row(&'a Algorithm),
+    /// In the algorithm of the key stands its group, so there is no row that has it.
+    Dsa(SignatureScheme),
+}
+
+impl<'a> Verifier<'a> {
+    /// What a policy has for a signature of this algorithm by a key of that one.
+    pub(super) fn find(
+        policy: &'a ChainPolicy,
+        algorithm: &[u8],
+        key_algorithm: &[u8],
+    ) -> Option<Self> {
+        if key_algorithm.starts_with(ID_DSA) {
+            return dsa_scheme(algorithm)
+                .filter(|scheme| HAS_DSA && policy.has_scheme(*scheme))
+                .map(Self::Dsa);
+        }
+        let mut algorithms = policy.algorithms.iter();
+        let row = algorithms.find(|row| {
+            *row.signature_alg_id() == *algorithm && *row.public_key_alg_id() == *key_algorithm
+        });
+        row.map(Self::Row)
+    }
+
+    /// Whether the key is one that is only taken because the policy says so.
+    fn takes_as_short(&self, (algorithm, key): (&[u8], &[u8])) -> bool {
+        match self {
+            Self::Row(row) => row.takes_as_short(key),
+            Self::Dsa(_) => {
+                let bits = prime_bits(&der::put_public_key_info(algorithm, key));
+                bits.is_none_or(|bits| bits < USUAL_KEY_BITS as usize)
+            }
+        }
+    }
+
+    pub(super) fn verify(
+        &self,
+        policy: &ChainPolicy,
+        (algorithm, key): (&[u8], &[u8]),
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        match self {
+            Self::Row(row) => match policy.roots.key(key) {
+                // Parsed before.
+                Some(key) => row.verify_with(key, message, signature),
+                None => row.verify_signature(key, message, signature),
+            },
+            Self::Dsa(scheme) => {
+                let spki = der::put_public_key_info(algorithm, key);
+                let bits = prime_bits(&spki);
+                if !bits.is_some_and(|bits| dsa_bits(policy.key_minimum).contains(&bits)) {
+                    return Err(InvalidSignature);
+                }
+                let verified = verify_before_tls13(*scheme, &spki, message, signature);
+                verified.map_err(|_| InvalidSignature)
+            }
+        }
+    }
+}
+
+/// Whether a certificate is signed with DSA (RFC 3279 §2.2.2, RFC 5758 §3.1).
+pub(super) fn is_signed_with_dsa(certificate: &Certificate<'_>) -> bool {
+    dsa_scheme(certificate.signature_algorithm).is_some()
+}
+
+/// Whether the algorithm of a key is DSA without its group (RFC 3279 §2.3.2): nothing, or NULL.
+pub(super) fn lacks_parameters(algorithm: &[u8]) -> bool {
+    matches!(algorithm.strip_prefix(ID_DSA), Some([] | [5, 0]))
+}
+
+fn dsa_scheme(algorithm: &[u8]) -> Option<SignatureScheme> {
+    let known = SignatureAlgorithm::find(algorithm)?;
+    let scheme = known.scheme.filter(|scheme| scheme.is_dsa())?;
+    known
+        .wrong_parameters(algorithm)
+        .is_none()
+        .then_some(scheme)
 }
 
 /// Whether one key has signed a certificate; for a certificate that is looked at by itself.

@@ -69,7 +69,7 @@ impl SignedPath {
         };
         let places = self.places.get(..usize::from(self.len));
         let mut places = places.unwrap_or_default().iter();
-        if !places.any(|place| is_it(place)) {
+        if !places.any(is_it) {
             return false;
         }
         match places.next() {
@@ -145,7 +145,9 @@ impl PartialEq for Known {
 impl Eq for Known {}
 
 impl Known {
-    pub(super) const NEW: Self = Self(OnceLock::new());
+    pub(super) const fn new() -> Self {
+        Self(OnceLock::new())
+    }
 
     /// What is known first stays.
     pub(super) fn note(&self, path: SignedPath) {

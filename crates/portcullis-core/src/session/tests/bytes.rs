@@ -163,3 +163,38 @@ fn a_session_of_another_day() {
     let session = ClientSession::from_bytes(&bytes).unwrap();
     assert!(is_resumed(client(), server(&keys), vec![session]));
 }
+
+/// What says that nobody has to verify the chain again leaves the process sealed, or not at all.
+#[test]
+fn only_what_is_sealed_has_the_proof_of_its_signatures() {
+    let keys = keys();
+    let session = first(&client().remembered_signatures(0), &server(&keys)).remove(0);
+    let proof = |session: &ClientSession| {
+        let peer = session.established.peer.as_ref().unwrap();
+        peer.shown.signed_path()
+    };
+    assert!(proof(&session).is_some(), "the handshake has verified it");
+    let plain = session.to_bytes();
+    assert!(proof(&ClientSession::from_bytes(&plain).unwrap()).is_none());
+    assert!(proof(&ClientSession::from_sealed_bytes(&plain).unwrap()).is_none());
+    let sealed = session.to_bytes_to_seal();
+    let again = ClientSession::from_sealed_bytes(&sealed).unwrap();
+    assert_eq!(proof(&again), proof(&session));
+    assert_eq!(*again.to_bytes_to_seal(), *sealed);
+    assert!(sealed.starts_with(&plain));
+    // Who takes bytes from anybody takes no proof.
+    assert!(ClientSession::from_bytes(&sealed).is_err());
+    for length in plain.len() + 1..sealed.len() {
+        assert!(ClientSession::from_sealed_bytes(&sealed[..length]).is_err());
+    }
+    assert!(ClientSession::from_sealed_bytes(&[&sealed[..], &[0]].concat()).is_err());
+    // One that nobody has verified has none.
+    let nobody = ClientConfig::dangerous_builder_without_verification()
+        .versions([ProtocolVersion::TLS_1_3])
+        .session_tickets(true);
+    let session = first(&nobody, &server(&keys)).remove(0);
+    assert!(proof(&session).is_none());
+    assert!(
+        proof(&ClientSession::from_sealed_bytes(&session.to_bytes_to_seal()).unwrap()).is_none()
+    );
+}

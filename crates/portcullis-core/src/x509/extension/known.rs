@@ -5,6 +5,9 @@ use super::basic_constraints::BASIC_CONSTRAINTS;
 use super::extended_key_usage::EXTENDED_KEY_USAGE;
 use super::key_usage::KEY_USAGE;
 use super::name_constraints::NAME_CONSTRAINTS;
+use super::policies::{
+    CERTIFICATE_POLICIES, INHIBIT_ANY_POLICY, POLICY_CONSTRAINTS, POLICY_MAPPINGS,
+};
 use super::tls_feature::TLS_FEATURE;
 use crate::x509::certificate::{Certificate, Extension};
 
@@ -26,8 +29,14 @@ pub(in crate::x509) struct Known<'a> {
     pub(in crate::x509) name_constraints: Option<&'a [u8]>,
     /// What webpki does not know, and is processed here: it is looked at where OCSP responses are.
     pub(in crate::x509) tls_feature_is_critical: bool,
-    /// The OID of the first critical one that is not processed.
+    pub(in crate::x509) policies: Option<&'a [u8]>,
+    pub(in crate::x509) policy_mappings: Option<&'a [u8]>,
+    pub(in crate::x509) policy_constraints: Option<&'a [u8]>,
+    pub(in crate::x509) inhibit_any_policy: Option<&'a [u8]>,
+    /// The OID of the first critical one that is never processed.
     pub(in crate::x509) unknown: Option<&'a [u8]>,
+    /// That of the first about policies, which are processed where somebody asks for some.
+    pub(in crate::x509) critical_policy: Option<&'a [u8]>,
 }
 
 /// Why the extensions of a certificate cannot be read.
@@ -79,6 +88,17 @@ impl<'a> Known<'a> {
             KEY_USAGE => &mut self.key_usage,
             EXTENDED_KEY_USAGE => &mut self.extended_key_usage,
             NAME_CONSTRAINTS => &mut self.name_constraints,
+            CERTIFICATE_POLICIES | POLICY_MAPPINGS | POLICY_CONSTRAINTS | INHIBIT_ANY_POLICY => {
+                if extension.critical && self.critical_policy.is_none() {
+                    self.critical_policy = Some(extension.oid);
+                }
+                match extension.oid {
+                    CERTIFICATE_POLICIES => &mut self.policies,
+                    POLICY_MAPPINGS => &mut self.policy_mappings,
+                    POLICY_CONSTRAINTS => &mut self.policy_constraints,
+                    _ => &mut self.inhibit_any_policy,
+                }
+            }
             SUBJECT_ALT_NAME => {
                 self.alt_name_is_critical = extension.critical;
                 &mut self.alt_name

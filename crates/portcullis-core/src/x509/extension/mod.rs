@@ -10,6 +10,7 @@ mod key_identifiers;
 mod key_usage;
 mod known;
 pub(super) mod name_constraints;
+pub(super) mod policies;
 mod tls_feature;
 
 #[cfg(test)]

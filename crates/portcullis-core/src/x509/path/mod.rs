@@ -12,15 +12,15 @@ use core::cmp::Reverse;
 
 use budget::Budget;
 pub(super) use budget::{MAX_PATHS, MAX_STEPS};
-use rustls_pki_types::{ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::certificate::Certificate;
-use super::chain::PresentedChain;
+use super::chain::{MAX_CERTIFICATES, PresentedChain};
 use super::error::Purpose;
 use super::extension::{authority_key_identifier, subject_key_identifier};
 use super::name;
 use super::policy::{ChainPolicy, MAX_DEPTH};
-use super::signatures::{Refused, Signatures};
+use super::signatures::{Refused, Signatures, lacks_parameters};
 use crate::der;
 
 /// The leaf and its issuers.
@@ -41,13 +41,21 @@ pub(super) struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// The certificate at a place of the chain.
+    /// The certificate at a place: of the chain, or behind the last that a chain may have, of those that the policy
+    /// brings along.
+    pub(super) fn der(&self, place: usize) -> Option<&'a CertificateDer<'static>> {
+        match place.checked_sub(MAX_CERTIFICATES) {
+            None => self.chain.certificates().get(place),
+            Some(helper) => self.policy.intermediates.get(helper),
+        }
+    }
+
     pub(super) fn certificate(&self, place: usize) -> Option<Certificate<'a>> {
-        Certificate::read(self.chain.certificates().get(place)?)
+        Certificate::read(self.der(place)?)
     }
 }
 
-/// Places in the peer's chain, from the leaf up.
+/// Places in the peer's chain, from the leaf up; for some see [`Wanted::der`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Path {
     places: [u8; MAX_PATH],
@@ -151,7 +159,7 @@ pub(super) struct Search {
     path: Path,
     frames: Frames,
     /// A bit for each certificate that is bad by itself.
-    bad: u64,
+    bad: u128,
     budget: Budget,
 }
 
@@ -320,7 +328,12 @@ impl Search {
         if several {
             signatures.expect_several_paths();
             let key = der::public_key_info(fields.spki);
-            let signed = key.map(|key| signatures.verify(wanted, head, key));
+            // One of DSA may have its group from further above, so only the path as a whole tells.
+            let is_open = |(algorithm, _): &(&[u8], &[u8])| lacks_parameters(algorithm);
+            let signed = match key.filter(is_open) {
+                Some(_) => Some(Ok(())),
+                None => key.map(|key| signatures.verify(wanted, head, key)),
+            };
             match signed {
                 Some(Ok(())) => {}
                 Some(Err(Refused::TooMany)) => return Some(Found::TooManySignatures),
@@ -340,10 +353,12 @@ impl Search {
     /// The certificates that may have issued the head, the likeliest first; `None` if looking
     /// took too long.
     fn candidates(&mut self, wanted: Wanted<'_>, head: &Certificate<'_>) -> Option<Candidates> {
-        let certificates = wanted.chain.certificates();
+        let presented = wanted.chain.certificates().iter().enumerate().skip(1);
+        let helpers = wanted.policy.intermediates.iter().enumerate();
+        let helpers = helpers.map(|(at, certificate)| (MAX_CERTIFICATES + at, certificate));
         let mut found = Candidates::NONE;
         let mut read = 0;
-        for (place, certificate) in certificates.iter().enumerate().skip(1) {
+        for (place, certificate) in presented.chain(helpers) {
             let Some(fields) = Certificate::read(certificate) else {
                 continue;
             };
@@ -358,7 +373,7 @@ impl Search {
                 read += certificate.len();
             }
             let mut earlier = found.places().iter().map(|place| usize::from(*place));
-            let is_copy = |earlier| certificates.get(earlier) == Some(certificate);
+            let is_copy = |earlier| wanted.der(earlier) == Some(certificate);
             if !earlier.any(is_copy) {
                 found.push(place);
             }

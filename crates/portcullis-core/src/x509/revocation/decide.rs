@@ -131,7 +131,10 @@ impl<'a> Decision<'a> {
             let is_revoked = matches!(kind, Kind::Revoked { .. });
             let presented = check.proof.chain().certificates();
             let index = presented.iter().position(|own| own.as_ref() == subject.der);
-            let error = CertificateError::at(kind, index.unwrap_or(place), subject.der);
+            let error = match index {
+                Some(index) => CertificateError::at(kind, index, subject.der),
+                None => CertificateError::at_intermediate(kind, subject.der),
+            };
             if is_revoked || !wanted.accepts_undetermined() {
                 return Err(Halt::Refuse(error));
             }

@@ -293,6 +293,9 @@ impl RevocationCheck {
     /// The certificates that came with the peer's, or are trusted.
     pub(super) fn others(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
         let presented = self.proof.chain().certificates().iter();
-        presented.chain(self.policy.roots.certificates())
+        let helpers = self.policy.intermediates.iter();
+        presented
+            .chain(helpers)
+            .chain(self.policy.roots.certificates())
     }
 }

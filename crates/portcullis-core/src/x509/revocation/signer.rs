@@ -3,8 +3,6 @@
 //! RFC 5280 §6.3.3 (f). Either it is one that stands above the certificate on its path, or it is in a certificate that
 //! one of these has issued: so what signs a list about a certificate leads to the same anchor as it.
 
-use rustls_pki_types::SignatureVerificationAlgorithm as _;
-
 use super::crl::{Crl, Verified};
 use super::decide::{Decision, Halt, Status, Subject};
 use super::is_same_name;
@@ -12,6 +10,7 @@ use crate::der::{self, NotDer};
 use crate::x509::certificate::Certificate;
 use crate::x509::extension::KeyUsage;
 use crate::x509::policy::ChainPolicy;
+use crate::x509::signatures::Verifier;
 
 /// Extensions that may be critical in the certificate of a signer: basicConstraints, keyUsage, subjectAltName,
 /// extendedKeyUsage.
@@ -205,9 +204,10 @@ fn verify(
     else {
         return false;
     };
-    let mut algorithms = policy.algorithms.iter();
-    let found = algorithms.find(|one| {
-        *one.signature_alg_id() == *algorithm && *one.public_key_alg_id() == *key_algorithm
-    });
-    found.is_some_and(|found| is_known || found.verify_signature(key, message, signature).is_ok())
+    Verifier::find(policy, algorithm, key_algorithm).is_some_and(|found| {
+        is_known
+            || found
+                .verify(policy, (key_algorithm, key), message, signature)
+                .is_ok()
+    })
 }

@@ -1,8 +1,24 @@
 //! A small PKI made on the spot, and what is promised about chains and identities.
+//!
+//! | trap of a walk | its test |
+//! |---|---|
+//! | a leaf issues another certificate | `walk::a_leaf_is_no_issuer` |
+//! | version 1, in the middle and as an anchor; the gate is no wider | `walk::a_version_1_certificate_is_an_anchor_and_no_intermediate` |
+//! | an override hides a later fault, or excuses name and dates | `listen::an_override_hides_no_later_fault`, `listen::an_unknown_ca_that_is_accepted_excuses_nothing_else` |
+//! | an overridden walk counts as verified on resumption; a walk answers another question; nobody answers | `portcullis`: `chain_answers::{an_override_is_not_resumed_where_nobody_overrides, a_walk_is_an_answer_to_its_own_question, a_function_that_never_answers_ends_with_the_timeout}` |
+//! | the first of two candidates is no good | `walk::the_second_path_is_tried`, `listen::each_candidate_begins_anew`, `paths::key_identifiers_that_fit_come_first` |
+//! | circles, many of one name, many names and constraints | `walk::no_walk_is_expensive`, `paths::no_chain_is_expensive`, `verification::circles_of_names_are_cheap` |
+//! | wildcards and constraints | `walk::wildcards_and_constraints`, `walk::a_common_name_is_no_way_around_constraints` |
+//! | the extended key usage of a CA | `walk::extended_key_usage_of_every_certificate` |
+//! | a common name, a NUL, an address as a DNS name or in 16 bytes | `verification::names_are_looked_for_in_the_subject_alt_name_only`, `hostile::names_that_only_look_like_the_one_that_is_wanted`, `host_names::a_function_sees_names_as_they_stand_there` |
+//! | many intermediates, one of them forged | `walk::long_paths`, `reports::a_bad_signature_is_found` |
+//! | remembered, and meanwhile expired, of a stricter policy or revoked | `memo::everything_but_the_signature_is_examined_anew`, `signed_path::{everything_else_is_examined_anew, a_signature_by_a_short_key_is_forgotten_at_once}`, `revocation::a_chain_is_looked_for_from_the_anchor_down` |
 
 mod differential;
+mod host_names;
 mod hostile;
 mod identities;
+mod intermediates;
 mod listen;
 mod memo;
 mod mutations;
@@ -11,6 +27,7 @@ pub(crate) mod ocsp_responses;
 mod paths;
 mod pem;
 mod pinned;
+mod policies;
 mod reader;
 mod reports;
 mod revocation;

@@ -26,6 +26,7 @@ use crate::x509::extension::{BasicConstraints, Known};
 use crate::x509::name;
 use crate::x509::path::{Path, Top, Wanted};
 use crate::x509::policy::USUAL_ALGORITHMS;
+use crate::x509::signatures::is_signed_with_dsa;
 
 /// How many intermediates webpki takes.
 const MAX_INTERMEDIATES: usize = 6;
@@ -86,6 +87,9 @@ enum Anchor {
 fn beyond(certificate: &Certificate<'_>) -> Option<&'static str> {
     if certificate.has_unique_ids {
         return Some("it has unique identifiers");
+    }
+    if is_signed_with_dsa(certificate) {
+        return Some("it is signed with DSA");
     }
     let is_early = |certificate: &Certificate<'_>| {
         let validity = certificate.validity();
@@ -214,10 +218,9 @@ impl<'a> Part<'a> {
     }
 
     fn verify(&self, wanted: Wanted<'_>, path: &Path) -> Result<(), Error> {
-        let certificates = wanted.chain.certificates();
         let leaf = EndEntityCert::try_from(wanted.chain.end_entity())?;
         let intermediates: [CertificateDer<'_>; MAX_INTERMEDIATES] = from_fn(|at| {
-            let certificate = path.place(at + 1).and_then(|place| certificates.get(place));
+            let certificate = path.place(at + 1).and_then(|place| wanted.der(place));
             CertificateDer::from(certificate.map_or(&[][..], |certificate| certificate.as_ref()))
         });
         let intermediates = intermediates.get(..self.intermediates).unwrap_or_default();
@@ -241,7 +244,9 @@ impl<'a> Part<'a> {
             path.map(|_| ())
         };
         self.with_algorithms(&wanted.policy.algorithms, judge)?;
-        match wanted.server_name.filter(|_| wanted.policy.check_name) {
+        // Rules of somebody's own it does not know.
+        let is_asked = wanted.policy.check_name && wanted.policy.host_names.is_none();
+        match wanted.server_name.filter(|_| is_asked) {
             Some(name) => leaf.verify_is_valid_for_subject_name(name),
             None => Ok(()),
         }

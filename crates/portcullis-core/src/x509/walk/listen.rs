@@ -9,9 +9,10 @@ use super::finding::Fault;
 use super::gate::Gate;
 use super::steps::{Subject, dotted};
 use super::{Next, Walk};
-use crate::x509::chain::{PresentedChain, VerifiedChain};
+use crate::x509::chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
 use crate::x509::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
 use crate::x509::extension::Known;
+use crate::x509::extension::policies::is_about_policies;
 use crate::x509::ocsp;
 use crate::x509::path::{Bad, Path, Top, Wanted};
 use crate::x509::policy::ChainPolicy;
@@ -297,7 +298,7 @@ impl ChainWalk {
                 match extension {
                     Some(own) => Waiting::Extension {
                         oid: own.oid.into(),
-                        is_unknown: own.critical && !Known::is_processed(own.oid),
+                        is_unknown: own.critical && !is_processed(wanted, own.oid),
                     },
                     None => Waiting::Valid,
                 }
@@ -377,13 +378,13 @@ pub struct PathStart<'w> {
 }
 
 impl PathStart<'_> {
-    /// The certificates of the path that the peer sent, root side first and the peer's own last.
+    /// The certificates of the path below its anchor, root side first and the peer's own last.
     pub fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
-        let chain = &self.walk.asked.chain;
+        let wanted = self.walk.asked.wanted();
         let (path, _) = self.walk.path();
         (0..path.len())
             .rev()
-            .filter_map(move |above| chain.certificates().get(path.place(above)?))
+            .filter_map(move |above| wanted.der(path.place(above)?))
     }
 
     /// Whether the path leads to one of the [`Roots`](crate::x509::Roots), or to a certificate among
@@ -452,9 +453,14 @@ impl Pending<'_> {
             _ if above == 0 => Finding::ValidPeer,
             _ => Finding::Valid,
         };
+        let place = path.place(above).unwrap_or_default();
         Judgement {
             chain: self.walk.asked.chain.clone(),
-            index: path.place(above).unwrap_or_default(),
+            index: (place < MAX_CERTIFICATES).then_some(place),
+            helper: match place < MAX_CERTIFICATES {
+                true => None,
+                false => wanted.der(place).cloned(),
+            },
             position: path.len().saturating_sub(1).saturating_sub(above),
             finding,
         }
@@ -498,6 +504,10 @@ impl Pending<'_> {
     }
 }
 
+fn is_processed(wanted: Wanted<'_>, oid: &[u8]) -> bool {
+    Known::is_processed(oid) || wanted.policy.policies.is_some() && is_about_policies(oid)
+}
+
 fn extension(wanted: Wanted<'_>, path: &Path, above: usize, oid: &[u8]) -> CertificateExtension {
     let certificate = path
         .place(above)
@@ -509,7 +519,7 @@ fn extension(wanted: Wanted<'_>, path: &Path, above: usize, oid: &[u8]) -> Certi
     CertificateExtension {
         oid: dotted(oid),
         critical: found.is_some_and(|extension| extension.critical),
-        processed: Known::is_processed(oid),
+        processed: is_processed(wanted, oid),
         value: found
             .map(|extension| extension.value.to_vec())
             .unwrap_or_default(),
@@ -520,7 +530,8 @@ fn extension(wanted: Wanted<'_>, path: &Path, above: usize, oid: &[u8]) -> Certi
 #[derive(Clone, Debug)]
 pub struct Judgement {
     chain: PresentedChain,
-    index: usize,
+    index: Option<usize>,
+    helper: Option<CertificateDer<'static>>,
     position: usize,
     finding: Finding,
 }
@@ -528,10 +539,11 @@ pub struct Judgement {
 impl Judgement {
     /// The certificate, in DER.
     pub fn certificate(&self) -> &CertificateDer<'static> {
-        let certificates = self.chain.certificates();
-        certificates
-            .get(self.index)
-            .unwrap_or(self.chain.end_entity())
+        let presented = self
+            .index
+            .and_then(|index| self.chain.certificates().get(index));
+        let certificate = presented.or(self.helper.as_ref());
+        certificate.unwrap_or(self.chain.end_entity())
     }
 
     /// What was found.
@@ -544,8 +556,9 @@ impl Judgement {
         self.position
     }
 
-    /// Where it stands in what the peer sent: 0 is the peer's own.
-    pub fn index(&self) -> usize {
+    /// Where it stands in what the peer sent: 0 is the peer's own. `None` if it is one of the policy's own
+    /// [`intermediates`](ChainPolicy::intermediates).
+    pub fn index(&self) -> Option<usize> {
         self.index
     }
 

@@ -17,6 +17,7 @@ mod constraints;
 mod finding;
 mod gate;
 mod listen;
+mod policies;
 mod steps;
 
 pub(super) use constraints::MAX_COMPARISONS;
@@ -206,7 +207,7 @@ impl Walk {
             }
             Found::Nothing => {
                 self.is_searched = true;
-                // The first is the likeliest.
+                // The first is the likeliest; what comes last is taken first.
                 self.dead_ends.reverse();
             }
             Found::TooManySignatures => return Some(too_expensive("signatures", MAX_SIGNATURES)),
@@ -277,6 +278,19 @@ impl Walk {
         };
         let is_fatal = matches!(fault.kind, Kind::TooExpensive { .. });
         let bad = fault.bad;
+        // An anchor with the issuer's name has not signed it: to who trusts parts of chains it is as if there were none.
+        if self.interest.paths
+            && matches!((&fault.kind, top), (Kind::BadSignature, Top::Root(_)))
+            && bad == Bad::Edge(path.len().saturating_sub(1))
+            && self.dead_ends.len() < MAX_PATHS
+            && !self
+                .dead_ends
+                .iter()
+                .any(|(own, _)| own.places().eq(path.places()))
+        {
+            let error = explain::unknown_issuer(wanted, path.head());
+            self.dead_ends.push((path, error));
+        }
         self.refuse_with(bad, is_fatal, || fault.into_error(wanted, &path, top));
     }
 
@@ -326,12 +340,14 @@ impl Walk {
                 .commit(wanted, &path, anchor_key(wanted, top)),
             false => chain.clone(),
         };
+        // Rules of somebody's own may find something else the next time.
+        let is_repeatable = !self.listening && policy.host_names.is_none();
         Proof {
             chain,
             path,
             top,
             may_sign: self.may_sign,
-            valid: (!self.listening).then_some(self.valid),
+            valid: is_repeatable.then_some(self.valid),
             overrides: core::mem::take(&mut self.overrides),
         }
     }

@@ -11,7 +11,8 @@ use super::Walk;
 use super::constraints::{self, Breach, MAX_COMPARISONS};
 use super::finding::{About, Fault};
 use super::gate::{self, Gate};
-use crate::crypto::{modulus_bits, modulus_bits_of_contents};
+use super::policies::{self, MAX_NODES, Unfit};
+use crate::crypto::{ID_DSA, modulus_bits, modulus_bits_of_contents};
 use crate::der::{self, NotDer};
 use crate::x509::certificate::{Certificate, Extension};
 use crate::x509::error::CertificateErrorKind as Kind;
@@ -25,7 +26,7 @@ use crate::x509::host_name;
 use crate::x509::name;
 use crate::x509::names::{alt_names, printable};
 use crate::x509::path::{Path, Top, Wanted};
-use crate::x509::signatures::{MAX_SIGNATURES, Refused};
+use crate::x509::signatures::{MAX_SIGNATURES, Refused, lacks_parameters};
 use crate::x509::time::Validity;
 use crate::x509::verify::may_exchange_keys;
 
@@ -33,7 +34,7 @@ use crate::x509::verify::may_exchange_keys;
 const MAX_CERTIFICATE: usize = 4 + 0xffff;
 
 /// How long a Name may be, in bytes.
-const MAX_NAME: usize = 8_192;
+pub(super) const MAX_NAME: usize = 8_192;
 
 /// Most subjectAltName entries kept in an error.
 const MAX_NAMES: usize = 100;
@@ -54,6 +55,8 @@ pub(super) enum Row {
     Dates,
     Signature,
     NameConstraints,
+    /// Of the whole path, if somebody asks for some.
+    Policies,
     HostName,
     /// It is good so far, if somebody wants to know.
     Valid,
@@ -86,7 +89,8 @@ impl Row {
             (Self::Extensions, _) => Self::Dates,
             (Self::Dates, false) | (Self::NameConstraints, true) => Self::Signature,
             (Self::Dates, true) | (Self::Signature, false) => Self::NameConstraints,
-            (Self::NameConstraints, false) | (Self::Signature, true) => Self::HostName,
+            (Self::NameConstraints, false) | (Self::Signature, true) => Self::Policies,
+            (Self::Policies, _) => Self::HostName,
             (Self::HostName, _) => Self::Valid,
             (Self::Valid, _) => Self::Gate,
             (Self::Gate | Self::Done, _) => Self::Done,
@@ -107,10 +111,11 @@ impl Row {
             Self::KeyUsage => key_usage(walk, wanted, subject),
             Self::Purpose => purpose(wanted, subject),
             Self::AltName => alt_name(subject),
-            Self::CriticalExtensions => critical_extensions(walk, subject),
+            Self::CriticalExtensions => critical_extensions(walk, wanted, subject),
             Self::Dates => dates(walk, wanted, subject),
             Self::Signature => signature(walk, wanted, subject),
             Self::NameConstraints => name_constraints(walk, wanted, subject),
+            Self::Policies => the_policies(wanted, subject),
             Self::HostName => the_host_name(wanted, subject),
             Self::Gate => the_gate(walk, wanted, subject),
             Self::Extensions | Self::Valid | Self::Done => Ok(()),
@@ -138,7 +143,7 @@ impl<'a> Subject<'a> {
     ) -> Result<Self, Fault> {
         let malformed = |what| Fault::of(Kind::Malformed(what), above);
         let place = path.place(above).unwrap_or_default();
-        let read = wanted.chain.certificates().get(place);
+        let read = wanted.der(place);
         let read = read.and_then(|der| Some((der, Certificate::read(der)?)));
         let (der, certificate) = read.ok_or_else(|| malformed("it is not DER-encoded X.509"))?;
         let known = Known::read(&certificate).map_err(|unreadable| {
@@ -377,7 +382,11 @@ fn alt_name(subject: &Subject<'_>) -> Result<(), Fault> {
 
 /// §4.2: what is critical and is not processed refuses the certificate. Constraints that cannot
 /// be read are no constraints.
-fn critical_extensions(walk: &mut Walk, subject: &Subject<'_>) -> Result<(), Fault> {
+fn critical_extensions(
+    walk: &mut Walk,
+    wanted: Wanted<'_>,
+    subject: &Subject<'_>,
+) -> Result<(), Fault> {
     if let Some(value) = subject.known.name_constraints {
         NameConstraints::read(value).map_err(|NotDer| subject.malformed("its name constraints"))?;
     }
@@ -385,7 +394,16 @@ fn critical_extensions(walk: &mut Walk, subject: &Subject<'_>) -> Result<(), Fau
         // Of which webpki is not asked.
         walk.critical |= 1 << subject.above;
     }
-    match subject.known.unknown {
+    let about_policies = subject.known.critical_policy;
+    let unknown = match (wanted.policy.policies.is_some(), about_policies) {
+        (true, Some(_)) => {
+            // webpki does not know it.
+            walk.critical |= 1 << subject.above;
+            subject.known.unknown
+        }
+        _ => subject.known.unknown.or(about_policies),
+    };
+    match unknown {
         // A listener that wants to know of each is asked about it.
         Some(oid) if !walk.interest.extensions => Err(subject.unknown_extension(oid)),
         _ => Ok(()),
@@ -447,8 +465,11 @@ fn signature(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Resu
             }),
         },
     };
+    let mut prime = None;
     let (verdict, bits, by) = match issuer {
         Some((Some(key), bits, by)) => {
+            let key = with_parameters(wanted, subject, key);
+            prime = key.0.starts_with(ID_DSA).then_some(key);
             let verdict = walk.signatures.verify(wanted, &subject.certificate, key);
             (verdict, bits, by)
         }
@@ -461,12 +482,52 @@ fn signature(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Resu
             (Kind::TooExpensive { what, limit }, About::Chain)
         }
         Err(Refused::Unsupported) => (explain::unsupported_signature(&subject.certificate), here),
-        Err(Refused::Bad) => match explain::wrong_length(wanted, bits) {
+        Err(Refused::Bad) => match explain::wrong_length(wanted, bits)
+            .or_else(|| prime.and_then(|key| explain::wrong_prime(wanted, key)))
+        {
             Some(kind) => (kind, by),
             None => (Kind::BadSignature, here),
         },
     };
     Err(Fault::of_edge(kind, above, about))
+}
+
+/// §6.1.4 (e), RFC 3279 §2.3.2: an issuer's key of DSA without a group is in that of who issued its certificate.
+fn with_parameters<'a>(
+    wanted: Wanted<'a>,
+    subject: &Subject<'_>,
+    (algorithm, key): (&'a [u8], &'a [u8]),
+) -> (&'a [u8], &'a [u8]) {
+    if !lacks_parameters(algorithm) {
+        return (algorithm, key);
+    }
+    for above in subject.above + 2..=subject.path.len() {
+        let other = match subject.path.place(above) {
+            Some(place) => wanted.certificate(place).map(|other| other.spki),
+            None => match subject.top {
+                Top::Root(at) => {
+                    let anchor = wanted.policy.roots.anchor(at);
+                    let contents = anchor.map(|(anchor, _)| &*anchor.subject_public_key_info);
+                    let info = contents.and_then(der::public_key_info_contents);
+                    return info
+                        .filter(|(other, _)| is_group(other))
+                        .map_or((algorithm, key), |(other, _)| (other, key));
+                }
+                Top::Trusted(place) => wanted.certificate(place).map(|other| other.spki),
+                Top::Pinned | Top::Unknown => None,
+            },
+        };
+        match other.and_then(der::public_key_info) {
+            Some((other, _)) if lacks_parameters(other) => {}
+            Some((other, _)) if is_group(other) => return (other, key),
+            _ => break,
+        }
+    }
+    (algorithm, key)
+}
+
+fn is_group(algorithm: &[u8]) -> bool {
+    algorithm.starts_with(ID_DSA) && !lacks_parameters(algorithm)
 }
 
 /// §6.1.3 (b), (c): the names are those that the anchor and each CA above may certify. A CA may
@@ -532,16 +593,47 @@ fn constraints_of(wanted: Wanted<'_>, place: usize) -> Option<Result<NameConstra
     known.name_constraints.map(NameConstraints::read)
 }
 
+/// RFC 9618: a policy that is asked for holds for the path, if one has to.
+fn the_policies(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
+    let policies = wanted.policy.policies.as_deref();
+    let Some(policies) = policies.filter(|_| subject.is_leaf() && !subject.is_pinned()) else {
+        return Ok(());
+    };
+    let fault = match policies::check(wanted, subject.path, policies) {
+        Ok(()) => return Ok(()),
+        Err(Unfit::NoPolicy(above)) => Fault::of_path(Kind::NoPolicy, About::Certificate(above)),
+        Err(Unfit::NotAccepted) => Fault::of_path(Kind::PolicyNotAccepted, About::Chain),
+        Err(Unfit::Malformed(above)) => {
+            let kind = Kind::Malformed("what it says of certificate policies");
+            Fault::of(kind, above)
+        }
+        Err(Unfit::MapsAnyPolicy(above)) => Fault::of(Kind::MapsAnyPolicy, above),
+        Err(Unfit::TooMany) => {
+            let (what, limit) = ("certificate policies", MAX_NODES);
+            Fault::of_path(Kind::TooExpensive { what, limit }, About::Chain)
+        }
+    };
+    Err(fault)
+}
+
 /// RFC 9525: a server has the name that was asked for.
 fn the_host_name(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
     let name = wanted.server_name.filter(|_| wanted.policy.check_name);
     let Some(name) = name.filter(|_| subject.is_leaf()) else {
         return Ok(());
     };
-    if host_name::is_for(subject.alt_names()?, name) {
+    let names = subject.alt_names()?;
+    let (is_for, expected) = match &wanted.policy.host_names {
+        None => (host_name::is_for(names, name), None),
+        Some(rules) => (rules.accept(names, name), Some(rules)),
+    };
+    if is_for {
         return Ok(());
     }
-    let expected = name.to_str().into_owned();
+    let expected = match expected {
+        None => name.to_str().into_owned(),
+        Some(rules) => rules.expected(name),
+    };
     let seen = alt_names(subject.der, MAX_NAMES);
     Err(subject.fault(Kind::NameMismatch { expected, seen }))
 }

@@ -1,0 +1,96 @@
+//! A chain of one's own, completed with the certificates of those who issued it.
+
+use rustls_pki_types::CertificateDer;
+
+use super::authority;
+use super::certificate::Certificate;
+use super::chain::MAX_CERTIFICATES;
+use super::extension::{authority_key_identifier, subject_key_identifier};
+use super::name;
+use super::policy::ChainPolicy;
+use super::roots::Roots;
+use super::signatures::Verifier;
+use crate::der;
+use crate::misuse::Misuse;
+
+/// The issuers of a leaf that is not self-signed, lowest first, without the self-signed one at the end.
+pub(super) fn issuers_of(
+    leaf: &CertificateDer<'static>,
+    given: &[CertificateDer<'static>],
+) -> Result<Vec<CertificateDer<'static>>, Misuse> {
+    let policy = ChainPolicy::new(Roots::empty());
+    let mut issuers: Vec<CertificateDer<'static>> = Vec::new();
+    let mut below = leaf;
+    let mut is_known = false;
+    while issuers.len() < MAX_CERTIFICATES {
+        let Some(fields) = Certificate::read(below) else {
+            break;
+        };
+        if is_self_signed(&fields) {
+            is_known = true;
+            issuers.pop();
+            break;
+        }
+        let Some(issuer) = issuer_of(&fields, given, &policy) else {
+            break;
+        };
+        // A loop would not end.
+        if issuer == leaf || issuers.contains(issuer) {
+            break;
+        }
+        is_known = true;
+        issuers.push(issuer.clone());
+        below = issuer;
+    }
+    match is_known {
+        true => Ok(issuers),
+        false => Err(Misuse::new(format!(
+            "none of the {} certificates given has issued {}: give that of its authority, or leave the chain as it is",
+            given.len(),
+            super::subject(leaf).unwrap_or_default(),
+        ))),
+    }
+}
+
+/// The first that has signed it, those first whose key it names.
+fn issuer_of<'a>(
+    certificate: &Certificate<'_>,
+    given: &'a [CertificateDer<'static>],
+    policy: &ChainPolicy,
+) -> Option<&'a CertificateDer<'static>> {
+    let named = authority_key_identifier(certificate);
+    let mut candidates: Vec<_> = given
+        .iter()
+        .filter_map(|own| Some((own, Certificate::read(own)?)))
+        .filter(|(_, fields)| {
+            name::is_same(fields.subject, certificate.issuer, &mut 0)
+                && authority::check_issuer(fields).is_ok()
+                && has_signed(fields.spki, certificate, policy)
+        })
+        .collect();
+    candidates.sort_by_key(|(_, fields)| {
+        let own = subject_key_identifier(fields);
+        named.is_some() && own != named
+    });
+    candidates.first().map(|(own, _)| *own)
+}
+
+/// What nothing here verifies is believed: peers may know better, and it is sent and not trusted.
+fn has_signed(spki: &[u8], certificate: &Certificate<'_>, policy: &ChainPolicy) -> bool {
+    let (Some((algorithm, key)), Some((0, signature))) = (
+        der::public_key_info(spki),
+        certificate.signature.split_first(),
+    ) else {
+        return false;
+    };
+    let verifier = Verifier::find(policy, certificate.signature_algorithm, algorithm);
+    verifier.is_none_or(|verifier| {
+        let verified = verifier.verify(policy, (algorithm, key), certificate.tbs, signature);
+        verified.is_ok()
+    })
+}
+
+fn is_self_signed(fields: &Certificate<'_>) -> bool {
+    name::is_same(fields.subject, fields.issuer, &mut 0)
+        && has_signed(fields.spki, fields, &ChainPolicy::new(Roots::empty()))
+}
