@@ -21,6 +21,7 @@ mod name;
 mod names;
 mod path;
 mod pem;
+mod pem_identity;
 mod policy;
 mod present;
 mod presented;
@@ -50,6 +51,9 @@ pub use identity::{Identity, IdentityKey};
 pub(crate) use identity::{kinds_of_keys, what_keys_lack};
 pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, general_names, subject, subject_alt_names};
+#[doc(hidden)]
+pub use pem::shown as shown_path;
+pub use pem_identity::PemIdentity;
 pub use policy::ChainPolicy;
 pub(crate) use present::Form;
 pub(crate) use presented::{Kind as PresentedKind, PeerProof, Presented};

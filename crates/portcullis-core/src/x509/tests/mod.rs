@@ -1,6 +1,7 @@
 //! A small PKI made on the spot, and what is promised about chains and identities.
 
 mod differential;
+mod encrypted_keys;
 mod hostile;
 mod identities;
 mod listen;
