@@ -9,7 +9,7 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, differential, hello_view, pem, record, walk,
+    certificate, codec, conversation, crl, differential, encrypted_key, hello_view, pem, record, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -42,6 +42,11 @@ fn certificates() {
 #[test]
 fn revocation_lists() {
     each("crl", crl::run);
+}
+
+#[test]
+fn encrypted_keys() {
+    each("encrypted_key", encrypted_key::run);
 }
 
 #[test]

@@ -13,7 +13,6 @@ use webpki::EndEntityCert;
 use zeroize::Zeroizing;
 
 use crate::error::TokenError;
-use crate::mechanism::Kind;
 use crate::pin::PinFrom;
 use crate::token::Token;
 use crate::uri::Pkcs11Uri;
@@ -27,12 +26,16 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// It is opened again when its token was lost, after a time that grows to half a minute. A wrong PIN
 /// is not tried twice.
+///
+/// Some modules, SoftHSM2 among them, may crash a process that ends while its threads use them: end handshakes and drop
+/// the keys a moment before.
 #[derive(Clone)]
 pub struct Pkcs11Key(Arc<Inner>);
 
 struct Inner {
     uri: Pkcs11Uri,
-    kind: Kind,
+    /// Of an RSA key.
+    modulus: Vec<u8>,
     schemes: Vec<SignatureScheme>,
     decrypts: bool,
     workers: Workers,
@@ -132,7 +135,7 @@ impl Builder {
             })?;
             Ok(Pkcs11Key(Arc::new(Inner {
                 uri,
-                kind: facts.kind,
+                modulus: facts.modulus,
                 schemes,
                 decrypts: facts.decrypts,
                 workers,
@@ -227,6 +230,7 @@ impl Pkcs11Key {
             )));
         }
         let signature = self.within(Work::Sign(scheme, content), "sign").await?;
+        let signature = signature.map(|mut signature| std::mem::take(&mut *signature));
         signature.ok_or_else(|| TokenError::new("the PKCS#11 token gave no signature"))
     }
 
@@ -242,21 +246,18 @@ impl Pkcs11Key {
         &self,
         ciphertext: Vec<u8>,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, TokenError> {
-        let Kind::Rsa(length) = self.0.kind else {
-            return Err(TokenError::new(
-                "the PKCS#11 key is no RSA key and decrypts nothing",
-            ));
-        };
         if !self.0.decrypts {
             return Err(TokenError::new(
-                "the PKCS#11 key does not decrypt: it has no CKA_DECRYPT, or its token no CKM_RSA_X_509",
+                "the PKCS#11 key does not decrypt: it is no RSA key, has no CKA_DECRYPT, or its token no CKM_RSA_X_509",
             ));
         }
-        if ciphertext.len() != length {
+        // Tokens say all kinds of things to a number that is not below the modulus (RFC 8017 §5.1.2).
+        let length = self.0.modulus.len();
+        if ciphertext.len() != length || ciphertext >= self.0.modulus {
             return Ok(None);
         }
         let block = self.within(Work::Decrypt(ciphertext), "decrypt").await?;
-        Ok(block.map(Zeroizing::new).map(|block| {
+        Ok(block.map(|block| {
             // Some leave zeros out that it begins with.
             let mut whole = Zeroizing::new(vec![0; length]);
             let from = length.saturating_sub(block.len());
@@ -269,7 +270,11 @@ impl Pkcs11Key {
         }))
     }
 
-    async fn within(&self, work: Work, what: &str) -> Result<Option<Vec<u8>>, TokenError> {
+    async fn within(
+        &self,
+        work: Work,
+        what: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, TokenError> {
         let done = timeout(self.0.timeout, self.0.workers.run(work)).await;
         done.unwrap_or_else(|_| {
             Err(TokenError::new(format!(

@@ -11,8 +11,7 @@ use portcullis::SignatureScheme;
 /// What the key in a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// With so many bytes of modulus.
-    Rsa(usize),
+    Rsa,
     P256,
     P384,
     P521,
@@ -45,7 +44,7 @@ impl Kind {
     /// What it signs with these mechanisms, best first.
     pub(crate) fn schemes(self, mechanisms: &[MechanismType]) -> Vec<SignatureScheme> {
         let own: &[_] = match self {
-            Self::Rsa(_) => RSA,
+            Self::Rsa => RSA,
             Self::P256 => &[SignatureScheme::ECDSA_SECP256R1_SHA256],
             Self::P384 => &[SignatureScheme::ECDSA_SECP384R1_SHA384],
             Self::P521 => &[SignatureScheme::ECDSA_SECP521R1_SHA512],

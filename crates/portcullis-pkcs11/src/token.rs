@@ -42,6 +42,8 @@ pub(crate) struct Opened {
 pub(crate) struct Facts {
     pub(crate) kind: Kind,
     pub(crate) mechanisms: Vec<MechanismType>,
+    /// Of an RSA key, without zeros before it.
+    pub(crate) modulus: Vec<u8>,
     pub(crate) decrypts: bool,
 }
 
@@ -201,11 +203,11 @@ impl Token {
                 self.uri
             )));
         }
-        let kind = match (key_type, &curve, &modulus) {
-            (Some(KeyType::RSA), _, Some(modulus)) => {
-                let zeros = modulus.iter().take_while(|digit| **digit == 0).count();
-                Some(Kind::Rsa(modulus.len() - zeros))
-            }
+        let modulus = modulus.unwrap_or_default();
+        let zeros = modulus.iter().take_while(|digit| **digit == 0).count();
+        let modulus = modulus.get(zeros..).unwrap_or_default().to_vec();
+        let kind = match (key_type, &curve, &*modulus) {
+            (Some(KeyType::RSA), _, [_, ..]) => Some(Kind::Rsa),
             (Some(KeyType::EC | KeyType::EC_EDWARDS), Some(curve), _) => Kind::of_curve(curve),
             _ => None,
         };
@@ -220,8 +222,9 @@ impl Token {
         let is_raw = mechanisms.contains(&MechanismType::RSA_X_509);
         Ok(Facts {
             kind,
-            decrypts: may_decrypt && is_raw && matches!(kind, Kind::Rsa(_)),
+            decrypts: may_decrypt && is_raw && kind == Kind::Rsa,
             mechanisms,
+            modulus,
         })
     }
 

@@ -10,6 +10,7 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use portcullis::SignatureScheme;
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use crate::error::{Consequence, TokenError, consequence};
 use crate::mechanism::{input, mechanism, output};
@@ -27,7 +28,11 @@ pub(crate) enum Work {
     Decrypt(Vec<u8>),
 }
 
-type Done = Result<Option<Vec<u8>>, TokenError>;
+/// A decrypted block is wiped, also if nobody takes it.
+type Done = Result<Option<Zeroizing<Vec<u8>>>, TokenError>;
+
+/// What the token says.
+type Said = Result<Option<Zeroizing<Vec<u8>>>, Error>;
 
 struct Job {
     work: Work,
@@ -121,7 +126,7 @@ impl Worker {
     }
 
     /// What the token says.
-    fn once(&mut self, work: &Work) -> Result<Result<Option<Vec<u8>>, Error>, TokenError> {
+    fn once(&mut self, work: &Work) -> Result<Said, TokenError> {
         let opened = self.open()?;
         Ok(match work {
             Work::Sign(scheme, content) => match mechanism(*scheme) {
@@ -130,7 +135,7 @@ impl Worker {
                     let signed = opened.session.sign(&mechanism, opened.key, &input);
                     signed.and_then(|signature| {
                         output(*scheme, signature)
-                            .map(Some)
+                            .map(|signature| Some(Zeroizing::new(signature)))
                             .ok_or(Error::InvalidValue)
                     })
                 }
@@ -141,7 +146,7 @@ impl Worker {
                     .session
                     .decrypt(&Mechanism::RsaX509, opened.key, ciphertext);
                 match block {
-                    Ok(block) => Ok(Some(block)),
+                    Ok(block) => Ok(Some(Zeroizing::new(block))),
                     // Neither as long as the key, nor a number below its modulus.
                     Err(Error::Pkcs11(
                         RvError::EncryptedDataInvalid | RvError::EncryptedDataLenRange,

@@ -154,7 +154,7 @@ pub use integrations::{redis_over_tls, replay_guard_over_tls};
 pub use key_log::{KeyLog, KeyLogFile};
 pub use name::ToServerName;
 pub use read::EofPolicy;
-pub use reload::{Configuration, IdentityFiles, Reloadable};
+pub use reload::{Configuration, IdentityFiles, PemFiles, Reloadable};
 #[cfg(feature = "watch")]
 #[cfg_attr(docsrs, doc(cfg(feature = "watch")))]
 pub use reload::{LoadedFiles, Parts, ReloadEvent, Reloader, Watching};

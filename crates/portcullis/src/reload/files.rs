@@ -1,6 +1,7 @@
 //! Files that somebody else writes: all of them as they are at one time.
 
 use std::fs::{self, File, Metadata};
+#[cfg(feature = "watch")]
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,7 @@ pub(super) fn stamps(paths: &[PathBuf]) -> Vec<Option<Stamp>> {
 
 impl Contents {
     /// The same for the same bytes, and for others only by a chance that nobody can choose.
+    #[cfg(feature = "watch")]
     pub(super) fn digest(&self, hash: &RandomState) -> u64 {
         hash.hash_one(&*self.bytes)
     }

@@ -142,7 +142,6 @@ impl IdentityFiles {
         blocking(move || read.identity(password.as_ref().map(|password| password.as_slice()))).await
     }
 
-    #[cfg(feature = "watch")]
     pub(super) fn paths(&self) -> (&Path, Option<&Path>) {
         (&self.chain, self.key.as_deref())
     }

@@ -1,12 +1,12 @@
 //! Configurations that are replaced while connections are made, and what reads them from files.
 
-#[cfg(feature = "watch")]
 mod files;
 #[cfg(feature = "watch")]
 mod folders;
 mod identity_files;
 #[cfg(feature = "watch")]
 mod parts;
+mod pem_files;
 #[cfg(feature = "watch")]
 mod reloader;
 #[cfg(feature = "watch")]
@@ -20,6 +20,7 @@ use portcullis_core::config::{ClientConfig, ServerConfig};
 pub use identity_files::IdentityFiles;
 #[cfg(feature = "watch")]
 pub use parts::Parts;
+pub use pem_files::PemFiles;
 #[cfg(feature = "watch")]
 pub use reloader::{Loaded as LoadedFiles, Reloader};
 #[cfg(feature = "watch")]
