@@ -1,8 +1,6 @@
 //! Private keys with a password, as anyone may write them.
 
-use portcullis_core::x509::{PemIdentity, PrivateKey};
-
-use crate::pki::pki;
+use portcullis_core::x509::PrivateKey;
 
 /// What is in no error.
 const PASSWORD: &[u8] = b"Zebra-Quarz 19";
@@ -16,17 +14,29 @@ pub fn run(data: &[u8]) {
     if data.windows(2).any(|two| matches!(two, [2, 3..=8])) {
         return;
     }
-    let key = match what % 2 {
+    let key = match what % 3 {
         0 => PrivateKey::from_encrypted_der(data, PASSWORD),
+        1 => PrivateKey::from_pem(data, None),
+        // What follows DEK-Info, and what is encrypted so: that costs one round whatever it says.
         _ => {
-            let marked = data.windows(5).any(|five| five.eq_ignore_ascii_case(b"BEGIN"));
-            match PemIdentity::read(pki().server.certificate, Some(data)) {
-                // Decoded, a number may be long again.
-                Ok(read) if marked && !read.needs_password() => read.identity(None).map(drop),
-                Ok(_) => Ok(()),
-                Err(error) => Err(error),
+            let at = data
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .unwrap_or(data.len());
+            let (info, body) = data.split_at(at);
+            let text = [
+                &b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: "[..],
+                info,
+                b"\n",
+                body,
+                b"\n-----END RSA PRIVATE KEY-----\n",
+            ]
+            .concat();
+            // A second section may be of another format, which may cost more.
+            match body.contains(&b'-') {
+                true => return,
+                false => PrivateKey::from_pem(text, Some(PASSWORD)),
             }
-            .and_then(|()| PrivateKey::from_pem(data, None))
         }
     };
     match key {

@@ -9,7 +9,8 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, differential, encrypted_key, hello_view, pem, record, walk,
+    certificate, codec, conversation, crl, differential, encrypted_key, hello_view, pem, record,
+    walk,
 };
 
 /// The heap is measured: one test at a time.

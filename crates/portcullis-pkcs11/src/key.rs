@@ -27,8 +27,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// It is opened again when its token was lost, after a time that grows to half a minute. A wrong PIN
 /// is not tried twice.
 ///
-/// Some modules, SoftHSM2 among them, may crash a process that ends while its threads use them: end handshakes and drop
-/// the keys a moment before.
+/// Dropping the last clone waits for its threads for at most a second: some modules, SoftHSM2 among them, crash a process
+/// that ends while a thread closes its session.
 #[derive(Clone)]
 pub struct Pkcs11Key(Arc<Inner>);
 

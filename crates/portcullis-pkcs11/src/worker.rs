@@ -39,15 +39,22 @@ struct Job {
     reply: oneshot::Sender<Done>,
 }
 
-/// A queue with threads behind it, which end when it is dropped.
+/// How long dropping the queue waits for the threads.
+const END_WITHIN: Duration = Duration::from_secs(1);
+
+/// A queue with threads behind it, which end when it is dropped. That waits for them for a moment: a module may crash
+/// a process that ends while a thread closes its session.
 pub(crate) struct Workers {
-    queue: SyncSender<Job>,
+    queue: Option<SyncSender<Job>>,
+    /// Nobody sends; it is closed when all threads have ended.
+    ended: Mutex<Receiver<()>>,
 }
 
 impl Workers {
     pub(crate) fn start(token: &Arc<Token>, count: usize, first: Opened) -> io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE);
         let jobs = Arc::new(Mutex::new(jobs));
+        let (running, ended) = sync_channel(1);
         let mut first = Some(first);
         for number in 0..count {
             let worker = Worker {
@@ -56,18 +63,25 @@ impl Workers {
                 failed: None,
                 back_off: BACK_OFF.0,
             };
-            let jobs = Arc::clone(&jobs);
+            let (jobs, running) = (Arc::clone(&jobs), running.clone());
             thread::Builder::new()
                 .name(format!("pkcs11-{number}"))
-                .spawn(move || worker.run(&jobs))?;
+                .spawn(move || {
+                    worker.run(&jobs);
+                    drop(running);
+                })?;
         }
-        Ok(Self { queue })
+        Ok(Self {
+            queue: Some(queue),
+            ended: Mutex::new(ended),
+        })
     }
 
     /// Has it done. Dropping the future leaves the work undone, if nobody has begun it.
     pub(crate) async fn run(&self, work: Work) -> Done {
         let (reply, done) = oneshot::channel();
-        self.queue
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        queue
             .try_send(Job { work, reply })
             .map_err(|error| match error {
                 TrySendError::Full(_) => TokenError::new(format!(
@@ -76,6 +90,16 @@ impl Workers {
                 TrySendError::Disconnected(_) => ended(),
             })?;
         done.await.map_err(|_| ended())?
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.queue = None;
+        let ended = self.ended.get_mut();
+        let _ = ended
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv_timeout(END_WITHIN);
     }
 }
 

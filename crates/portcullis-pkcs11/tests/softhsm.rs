@@ -48,9 +48,7 @@ fn with_token<F: Future<Output = ()>>(test: &str, kinds: &[&str], body: impl FnO
     if let Some(folder) = std::env::var_os(FOLDER) {
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(body(Hsm(folder.into())));
-        // The threads that have used the module close their sessions, which it does not survive while it is unloaded.
-        return std::thread::sleep(Duration::from_millis(500));
+        return runtime.block_on(body(Hsm(folder.into())));
     }
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

@@ -145,7 +145,7 @@ fn read_now(path: &Path) -> Result<Secrets, Misuse> {
 /// Whether a file with these bytes has secrets and nothing else.
 pub(crate) fn check(path: &Path, secrets: &[u8]) -> Result<(), Misuse> {
     let length = secrets.len();
-    if length == 0 || length % SECRET != 0 || length > MOST * SECRET {
+    if length == 0 || !length.is_multiple_of(SECRET) || length > MOST * SECRET {
         let bytes = match length > MOST * SECRET {
             true => "more than 768 bytes".to_owned(),
             false => format!("{length} bytes"),
