@@ -75,6 +75,6 @@ impl Answers for Pkcs11Signer {
 }
 
 fn refusal(error: &TokenError) -> Refusal {
-    tracing::error!(%error, "a key in a token");
+    tracing::warn!(%error, "a key in a token");
     Refusal::new(AlertDescription::INTERNAL_ERROR, error.to_string())
 }

@@ -166,7 +166,7 @@ impl<C: Configuration + Send + Sync + 'static> Task<C> {
             if Instant::now() >= end {
                 if let Some(error) = self.loaded.reject(wrong) {
                     let serving = self.reloadable.generation();
-                    tracing::error!(%error, serving, "files were not taken over");
+                    tracing::warn!(%error, serving, "files were not taken over");
                     self.tell(ReloadEvent::Rejected { error, serving });
                 }
                 return;
