@@ -9,7 +9,8 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, differential, hello_view, ocsp, pem, proxy_header, record,
+    certificate, codec, conversation, crl, differential, encrypted_key, hello_view, ocsp, pem,
+    proxy_header, record,
     walk,
 };
 
@@ -48,6 +49,11 @@ fn revocation_lists() {
 #[test]
 fn responses() {
     each("ocsp", ocsp::run);
+}
+
+#[test]
+fn encrypted_keys() {
+    each("encrypted_key", encrypted_key::run);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-const FOLDERS: [(&str, &str); 6] = [
+const FOLDERS: [(&str, &str); 7] = [
     ("core/", "crates/portcullis-core/src/"),
     ("tokio/", "crates/portcullis/tests/"),
     ("cache/", "crates/portcullis-session-cache/tests/"),
     ("crls/", "crates/portcullis-crl-fetch/tests/"),
+    ("pkcs11/", "crates/portcullis-pkcs11/tests/"),
     ("cli/", "crates/portcullis-cli/tests/"),
     ("tests/", "tests/tests/"),
 ];

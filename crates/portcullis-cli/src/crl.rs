@@ -64,6 +64,14 @@ impl Lists {
 
     /// Where the lists are from; `None` if none are wanted.
     pub(crate) fn source(&self) -> Result<Option<Arc<dyn CrlSource>>, Failure> {
+        self.source_with(&mut Vec::new())
+    }
+
+    /// The same, with the files that lists are from and where they are kept.
+    pub(crate) fn source_with(
+        &self,
+        files: &mut Vec<(PathBuf, MemoryCrls)>,
+    ) -> Result<Option<Arc<dyn CrlSource>>, Failure> {
         let mut all: Option<Arc<dyn CrlSource>> = None;
         let has_http = self.sources.iter().any(|source| source == "http");
         if !has_http && !self.allowed.is_empty() {
@@ -81,6 +89,7 @@ impl Lists {
                     let input = CrlInput::File(path.to_owned());
                     crls.insert(input, None)
                         .map_err(|error| Failure::usage(format!("--crl {error}")))?;
+                    files.push((path.to_owned(), crls.clone()));
                     Arc::new(crls)
                 }
             };

@@ -43,7 +43,7 @@ enum Action {
     Client(Box<client::Client>),
     /// Listen, and echo, show a page or give files out.
     Server(Box<server::Server>),
-    /// Make certificates for development; show what is in certificates.
+    /// Make certificates for development; show, verify and order certificates.
     #[command(subcommand)]
     Cert(cert::Cert),
     /// Make and change the ticket keys that servers share.

@@ -681,3 +681,267 @@ fn servers_share_a_replay_guard_in_a_redis_with_tls() {
     // The marker, and a claim for each that was accepted, and for the one that was not.
     assert_eq!(redis.command(&["DBSIZE"]).trim(), "5");
 }
+
+/// What `cert verify` says of a chain is what OpenSSL says, good or bad; and so with fingerprints and chains in order.
+#[test]
+fn openssl_judges_and_hashes_alike() {
+    let made = Certificates::make();
+    let file = |name: &str| path(made.folder.path(), name);
+    let openssl = |arguments: &[&str]| ran(program("openssl", arguments));
+    // An authority between, and a server below it.
+    let conf = "[ca]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n\
+                subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n[leaf]\nsubjectAltName=DNS:leaf.test\n\
+                extendedKeyUsage=serverAuth\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n";
+    fs::write(file("ext.cnf"), conf).unwrap();
+    for (name, above, section) in [("between", "ca", "ca"), ("leaf", "between", "leaf")] {
+        let (key, csr, cert) = (
+            file(&format!("{name}-key.pem")),
+            file("csr"),
+            file(&format!("{name}.pem")),
+        );
+        let (ca, ca_key) = (
+            file(&format!("{above}.pem")),
+            file(&format!("{above}-key.pem")),
+        );
+        let subject = format!("/CN={name}");
+        for arguments in [
+            &[
+                "genpkey",
+                "-algorithm",
+                "EC",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-out",
+                &key,
+            ][..],
+            &["req", "-new", "-key", &key, "-subj", &subject, "-out", &csr],
+            &[
+                "x509",
+                "-req",
+                "-in",
+                &csr,
+                "-CA",
+                &ca,
+                "-CAkey",
+                &ca_key,
+                "-CAcreateserial",
+                "-days",
+                "30",
+                "-extfile",
+                &file("ext.cnf"),
+                "-extensions",
+                section,
+                "-out",
+                &cert,
+            ],
+        ] {
+            let output = openssl(arguments);
+            assert!(output.status.success(), "{output:?}");
+        }
+    }
+    let [leaf, between, ca] = ["leaf.pem", "between.pem", "ca.pem"].map(file);
+    for (name, time, purpose, untrusted, is_good) in [
+        ("leaf.test", None, "server", true, true),
+        ("other.test", None, "server", true, false),
+        ("leaf.test", Some("4102444800"), "server", true, false),
+        ("leaf.test", None, "client", true, false),
+        ("leaf.test", None, "server", false, false),
+    ] {
+        let purposes = format!("ssl{purpose}");
+        let mut theirs = vec!["verify", "-CAfile", &ca, "-purpose", &purposes];
+        let mut ours = vec![
+            "cert",
+            "verify",
+            &leaf,
+            "--cafile",
+            &ca,
+            "--purpose",
+            purpose,
+        ];
+        if purpose == "server" {
+            theirs.extend(["-verify_hostname", name]);
+            ours.extend(["--name", name]);
+        }
+        if let Some(time) = time {
+            theirs.extend(["-attime", time]);
+            ours.extend(["--time", time]);
+        }
+        if untrusted {
+            theirs.extend(["-untrusted", &between]);
+            ours.push(&between);
+        }
+        theirs.push(&leaf);
+        let (theirs, ours) = (openssl(&theirs), run(&ours));
+        assert_eq!(theirs.status.success(), is_good, "{theirs:?}");
+        assert_eq!(
+            ours.status.code(),
+            Some(if is_good { 0 } else { 3 }),
+            "{ours:?}"
+        );
+    }
+    let bundle = file("bundle.pem");
+    printed(run(&[
+        "cert", "bundle", &between, &leaf, "--from", &ca, "--out", &bundle,
+    ]));
+    let output = openssl(&["verify", "-CAfile", &ca, "-untrusted", &bundle, &bundle]);
+    assert!(output.status.success(), "{output:?}");
+    for (hash, option) in [
+        ("sha256", "-sha256"),
+        ("sha1", "-sha1"),
+        ("sha512", "-sha512"),
+    ] {
+        let theirs = openssl(&["x509", "-in", &leaf, "-noout", "-fingerprint", option]);
+        let theirs = String::from_utf8(theirs.stdout).unwrap();
+        let (_, theirs) = theirs.trim().split_once('=').unwrap();
+        let ours = printed(run(&["cert", "fingerprint", &leaf, "--hash", hash]));
+        assert_eq!(ours, format!("{hash} {theirs}  CN=leaf\n"));
+    }
+}
+
+/// OpenSSL encrypts a key, the command serves with it, and OpenSSL is content.
+#[test]
+fn openssl_encrypts_the_key_of_a_server() {
+    let made = Certificates::make();
+    let file = |name: &str| path(made.folder.path(), name);
+    fs::write(file("password"), "from a file\n").unwrap();
+    for arguments in [
+        &["pkcs8", "-topk8"][..],
+        &["pkcs8", "-topk8", "-scrypt"],
+        &["pkcs8", "-topk8", "-v1", "PBE-SHA1-3DES"],
+        &["ec", "-aes256"],
+    ] {
+        let key = file("encrypted.pem");
+        let more = [
+            "-in",
+            &made.key,
+            "-out",
+            &key,
+            "-passout",
+            "pass:from a file",
+        ];
+        let output = ran(program("openssl", &[arguments, &more].concat()));
+        assert!(output.status.success(), "{output:?}");
+        let server = Server::start(&[
+            "--cert",
+            &made.cert,
+            "--key",
+            &key,
+            "--password-file",
+            &file("password"),
+        ]);
+        let connect = [
+            "s_client",
+            "-connect",
+            &server.address,
+            "-CAfile",
+            &made.ca,
+            "-verify_return_error",
+        ];
+        let output = ran(program("openssl", &connect));
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("Verify return code: 0 (ok)"), "{output:?}");
+    }
+}
+
+/// The key of a server is in SoftHSM2, where OpenSSL has put it, and nowhere else.
+#[test]
+fn the_key_of_a_server_is_in_a_token() {
+    let made = Certificates::make();
+    let file = |name: &str| path(made.folder.path(), name);
+    fs::create_dir(file("tokens")).unwrap();
+    let conf = file("softhsm2.conf");
+    fs::write(
+        &conf,
+        format!("directories.tokendir = {}\n", file("tokens")),
+    )
+    .unwrap();
+    let util = |arguments: &[&str]| {
+        let mut command = program("softhsm2-util", arguments);
+        command.env("SOFTHSM2_CONF", &conf);
+        let output = ran(command);
+        assert!(output.status.success(), "{output:?}");
+    };
+    util(&[
+        "--init-token",
+        "--free",
+        "--label",
+        "web",
+        "--so-pin",
+        "123456",
+        "--pin",
+        "4821",
+    ]);
+    let key = file("pkcs8.pem");
+    let pkcs8 = [
+        "pkcs8", "-topk8", "-nocrypt", "-in", &made.key, "-out", &key,
+    ];
+    assert!(ran(program("openssl", &pkcs8)).status.success());
+    util(&[
+        "--import", &key, "--token", "web", "--label", "server", "--id", "01", "--pin", "4821",
+    ]);
+    fs::remove_file(key).unwrap();
+    fs::write(file("pin"), "4821\n").unwrap();
+    let uri = |more: &str| {
+        format!("pkcs11:token=web;object=server?module-path=/usr/lib/softhsm/libsofthsm2.so{more}")
+    };
+    let with_pin = uri(&format!("&pin-source={}", file("pin")));
+    let arguments = [
+        "server",
+        "--listen",
+        "127.0.0.1:0",
+        "--cert",
+        &made.cert,
+        "--pkcs11",
+    ];
+    let mut command = portcullis(&[&arguments[..], &[&with_pin]].concat());
+    let mut child = command.env("SOFTHSM2_CONF", &conf).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line
+        .strip_prefix("READY ")
+        .expect("READY first")
+        .trim()
+        .to_owned();
+    let server = Server { child, address };
+    let connect = [
+        "s_client",
+        "-connect",
+        &server.address,
+        "-CAfile",
+        &made.ca,
+        "-verify_return_error",
+    ];
+    let output = ran(program("openssl", &connect));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("Verify return code: 0 (ok)"), "{output:?}");
+
+    fs::write(file("wrong"), "9917\n").unwrap();
+    for (uri, cert, more, expected) in [
+        (
+            uri(""),
+            &made.cert,
+            &["--password-file", &file("wrong")][..],
+            "the PIN for the PKCS#11 token \"web\" is wrong",
+        ),
+        (
+            with_pin.clone(),
+            &made.client_cert,
+            &[],
+            "does not belong to the certificate",
+        ),
+        (
+            with_pin.clone(),
+            &made.cert,
+            &["--password-file", &file("wrong")],
+            "the URI has a PIN",
+        ),
+    ] {
+        let arguments = ["server", "--cert", cert.as_str(), "--pkcs11", &uri];
+        let mut command = portcullis(&[&arguments[..], more].concat());
+        let output = command.env("SOFTHSM2_CONF", &conf).output().unwrap();
+        let said = support::sentence(output, 2);
+        assert!(said.contains(expected) && !said.contains("9917"), "{said}");
+    }
+}

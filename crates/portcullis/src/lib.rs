@@ -86,6 +86,8 @@
 //!   for who names it.
 //! * `crl-hash-dir`, `crl-http`: revocation lists from a directory, and from where certificates say.
 //! * `ocsp-stapler`: a server has the OCSP responses of its certificate from its responder.
+//! * `scrypt`, `legacy-keys`: private keys that are encrypted with scrypt, and as older programs did.
+//! * `watch`: `Reloader`, which takes over what changes in files.
 //! * `axum`: [`Connections`] go into `axum::serve`, `TlsConnectInfo` into handlers.
 //! * `hyper-util`: `HttpsConnector` for hyper-util's pooled client.
 //! * `tokio-postgres`: a [`TlsConnector`] goes into `tokio_postgres::connect`.
@@ -153,7 +155,10 @@ pub use integrations::{redis_over_tls, replay_guard_over_tls};
 pub use key_log::{KeyLog, KeyLogFile};
 pub use name::ToServerName;
 pub use read::EofPolicy;
-pub use reload::{Configuration, Reloadable};
+pub use reload::{Configuration, IdentityFiles, PemFiles, Reloadable};
+#[cfg(feature = "watch")]
+#[cfg_attr(docsrs, doc(cfg(feature = "watch")))]
+pub use reload::{LoadedFiles, Parts, ReloadEvent, Reloader, Watching};
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
 pub use split::{Locked, ReadHalf, ReuniteError, SplitIo, WriteHalf};
@@ -166,7 +171,9 @@ pub use portcullis_core::config::{
     ClientAuthentication, ClientConfig, PreSharedKey, ServerConfig, SrpGroup, SrpUsers, SrpVerifier,
 };
 pub use portcullis_core::wire::{ImportedIdentity, KdfIdentifier};
-pub use portcullis_core::x509::{Crl, CrlCheck, Identity, OcspPolicy, PrivateKey, RawKeys, Roots};
+pub use portcullis_core::x509::{
+    Crl, CrlCheck, Identity, OcspPolicy, PemIdentity, PrivateKey, RawKeys, Roots,
+};
 pub use portcullis_core::{
     AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
     Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret,

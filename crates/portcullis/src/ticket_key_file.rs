@@ -50,7 +50,7 @@ struct Shared {
 }
 
 /// What was read.
-type Secrets = Zeroizing<Vec<u8>>;
+pub(crate) type Secrets = Zeroizing<Vec<u8>>;
 
 impl TicketKeyFile {
     /// Reads the file now, and again after each time `every`, at least 10 milliseconds, in a task of this Tokio
@@ -137,7 +137,15 @@ fn read_now(path: &Path) -> Result<Secrets, Misuse> {
             count => length += count,
         }
     }
-    if length == 0 || length % SECRET != 0 || length > MOST * SECRET {
+    secrets.truncate(length);
+    check(path, &secrets)?;
+    Ok(secrets)
+}
+
+/// Whether a file with these bytes has secrets and nothing else.
+pub(crate) fn check(path: &Path, secrets: &[u8]) -> Result<(), Misuse> {
+    let length = secrets.len();
+    if length == 0 || !length.is_multiple_of(SECRET) || length > MOST * SECRET {
         let bytes = match length > MOST * SECRET {
             true => "more than 768 bytes".to_owned(),
             false => format!("{length} bytes"),
@@ -148,15 +156,14 @@ fn read_now(path: &Path) -> Result<Secrets, Misuse> {
         );
         return Err(about(path, &sentence));
     }
-    secrets.truncate(length);
-    Ok(secrets)
+    Ok(())
 }
 
-fn split(secrets: &Secrets) -> impl Iterator<Item = &[u8; SECRET]> {
+pub(crate) fn split(secrets: &[u8]) -> impl Iterator<Item = &[u8; SECRET]> {
     secrets.as_chunks().0.iter()
 }
 
-fn about(path: &Path, what: &dyn fmt::Display) -> Misuse {
+pub(crate) fn about(path: &Path, what: &dyn fmt::Display) -> Misuse {
     Misuse::new(format!("ticket keys from {}: {what}", path.display()))
 }
 

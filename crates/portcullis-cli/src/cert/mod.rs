@@ -1,27 +1,21 @@
-//! `portcullis cert`: certificates for development, never for the world; and what is in one.
+//! `portcullis cert`: certificates for development, never for the world; what is in one, and what it is worth.
 
 mod authority;
+mod bundle;
 mod dev;
+mod fingerprint;
+mod key_password;
 mod names;
 mod show;
-
-use std::path::Path;
+mod verify;
 
 use clap::Subcommand;
-use portcullis::{Identity, Misuse};
 
 use crate::failure::Failure;
 
 pub(crate) use dev::Leaf;
+pub(crate) use key_password::KeyPassword;
 pub(crate) use show::read;
-
-/// What `--cert` and `--key` name; without a key it is in the file of the certificates.
-pub(crate) fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Misuse> {
-    match key {
-        Some(key) => Identity::from_pem_files(cert, key),
-        None => Identity::from_pem_file(cert),
-    }
-}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Cert {
@@ -29,6 +23,12 @@ pub(crate) enum Cert {
     Dev(dev::Dev),
     /// Show what is in certificates: those of a file, or those of a server.
     Show(Box<show::Show>),
+    /// Say whether a chain is trusted, and the way to its authority.
+    Verify(Box<verify::Verify>),
+    /// Print hashes of certificates, or of their public keys.
+    Fingerprint(fingerprint::Fingerprint),
+    /// Put a chain in order, and complete it from certificates of authorities.
+    Bundle(bundle::Bundle),
 }
 
 impl Cert {
@@ -36,6 +36,9 @@ impl Cert {
         match self {
             Self::Dev(dev) => dev.run(),
             Self::Show(show) => show.run().await,
+            Self::Verify(verify) => verify.run().await,
+            Self::Fingerprint(fingerprint) => fingerprint.run(),
+            Self::Bundle(bundle) => bundle.run(),
         }
     }
 }

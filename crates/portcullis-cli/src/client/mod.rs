@@ -14,12 +14,13 @@ use clap::{Args, ValueEnum};
 use portcullis::config::Renegotiation;
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, EarlyDataOutcome, MemorySessionStore,
-    NamedGroup, OcspPolicy, PreSharedKey, SignatureScheme, TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, EarlyDataOutcome, Identity,
+    MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey, SignatureScheme, TlsStream,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+use crate::cert::KeyPassword;
 use crate::connect::Route;
 use crate::connecting::{Connecting, Trust};
 use crate::crl::Lists;
@@ -50,6 +51,8 @@ pub(crate) struct Client {
     /// The key of --cert (PEM), if it is in a file of its own.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+    #[command(flatten)]
+    password: KeyPassword,
     /// Application protocols in order of preference, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     alpn: Vec<String>,
@@ -172,7 +175,13 @@ impl Client {
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
         let (keys, login) = (self.keys.load()?, self.login.load()?);
-        let config = self.config(trust.as_ref(), keys, login).map_err(misuse)?;
+        let identity = match &self.cert {
+            Some(cert) => Some(self.password.identity(cert, self.key.as_deref())?),
+            None => None,
+        };
+        let config = self
+            .config(trust.as_ref(), identity, keys, login)
+            .map_err(misuse)?;
         let log = key_log(self.keylog.as_deref())?;
         let crls = self.lists.source()?;
         let connecting = Connecting::new(destination, config, trust);
@@ -212,6 +221,7 @@ impl Client {
     fn config(
         &self,
         trust: Option<&Trust>,
+        identity: Option<Identity>,
         keys: Vec<PreSharedKey>,
         login: Option<Credentials<'_>>,
     ) -> Result<ClientConfig, portcullis::Misuse> {
@@ -219,8 +229,8 @@ impl Client {
             None => ClientConfig::dangerous_builder_without_verification(),
             Some(trust) => ClientConfig::builder(trust.roots.clone()),
         };
-        if let Some(cert) = &self.cert {
-            builder = builder.identity(crate::cert::identity(cert, self.key.as_deref())?);
+        if let Some(identity) = identity {
+            builder = builder.identity(identity);
         }
         if let Some(algorithms::Versions(versions)) = &self.tls {
             builder = builder.versions(versions.clone());

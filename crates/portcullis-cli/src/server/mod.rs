@@ -2,6 +2,7 @@
 
 mod folder;
 mod http;
+mod reload;
 mod sessions;
 
 use std::net::SocketAddr;
@@ -12,13 +13,15 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    ClientAuthentication, Identity, Incoming, NamedGroup, Roots, ServerConfig, SignatureScheme,
-    Stapler, Stapling, TlsAcceptor, TlsListener, TlsStream,
+    ClientAuthentication, Identity, Incoming, LoadedFiles, MemoryCrls, NamedGroup, Roots,
+    ServerConfig, SignatureScheme, Stapler, Stapling, TlsAcceptor, TlsListener, TlsStream,
 };
+use portcullis_pkcs11::{Pkcs11Signer, Pkcs11Uri};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::cert::KeyPassword;
 use crate::crl::Lists;
 use crate::failure::Failure;
 use crate::logins::Users;
@@ -45,9 +48,24 @@ pub(crate) struct Server {
     /// The key of --cert (PEM), if it is in a file of its own.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+    #[command(flatten)]
+    password: KeyPassword,
+    /// The key of --cert is in a token: a PKCS#11 URI (RFC 7512) with `module-path`. The PIN is where it says
+    /// (`pin-source`), or in --password-file or --password-env.
+    #[arg(long, value_name = "URI", requires = "cert", conflicts_with_all = ["key", "reload"])]
+    pkcs11: Option<Pkcs11Uri>,
+    /// Take over --cert, --key, --cafile and files of --crl when they change: all together, or none of them if something is
+    /// wrong. SIGHUP has them looked at.
+    #[arg(long, requires = "cert", conflicts_with = "once")]
+    reload: bool,
     /// Show this OCSP response (DER) to clients that ask for one, or by `auto` the one of the responder that the
     /// certificate names, fetched anew before it is over.
-    #[arg(long, value_name = "FILE|auto", requires = "cert")]
+    #[arg(
+        long,
+        value_name = "FILE|auto",
+        requires = "cert",
+        conflicts_with = "reload"
+    )]
     ocsp: Option<PathBuf>,
     /// Answer HTTP with a page that shows what was negotiated, instead of echoing.
     #[arg(long)]
@@ -105,23 +123,34 @@ enum ClientAuth {
 impl Server {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let service = self.service()?;
-        let sessions = self.sessions.open().await?;
-        let identity = self.identity()?;
-        let config = self.config(identity.clone(), &sessions)?;
-        let mut acceptor = sessions.equip(TlsAcceptor::new(config));
-        if let Some(log) = key_log(self.keylog.as_deref())? {
+        let own = Arc::new(Own {
+            sessions: self.sessions.open().await?,
+            server: self,
+        });
+        let mut files = Vec::new();
+        let crls = own.server.lists.source_with(&mut files)?;
+        let Made {
+            mut acceptor,
+            identity,
+            loaded,
+        } = own.acceptor(&files).await?;
+        let Own { server, .. } = &*own;
+        if let Some(log) = key_log(server.keylog.as_deref())? {
             acceptor = acceptor.key_log(log);
         }
-        if let Some(crls) = self.lists.source()? {
+        if let Some(crls) = crls {
             acceptor = acceptor.crls(crls);
         }
         acceptor
             .check()
             .map_err(|misuse| Failure::usage(misuse.to_string()))?;
-        let listen = |error| Failure::transport(&format!("listening on {}", self.listen), &error);
+        if let Some(loaded) = loaded {
+            tokio::spawn(reload::report(loaded.watch(acceptor.reloadable())));
+        }
+        let listen = |error| Failure::transport(&format!("listening on {}", server.listen), &error);
         // Shows what it has until this ends.
-        let _stapling = self.staple(identity.as_ref()).await?;
-        let socket = TcpListener::bind(self.listen).await.map_err(listen)?;
+        let _stapling = server.staple(identity.as_ref()).await?;
+        let socket = TcpListener::bind(server.listen).await.map_err(listen)?;
         let listener = TlsListener::from_listener(socket, acceptor);
         println!("READY {}", listener.local_addr().map_err(listen)?);
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -129,17 +158,17 @@ impl Server {
             let place = Arc::clone(&places).acquire_owned().await;
             let incoming = match listener.accept().await {
                 Ok(incoming) => incoming,
-                Err(error) if self.once => return Err(Failure::transport("accepting", &error)),
+                Err(error) if server.once => return Err(Failure::transport("accepting", &error)),
                 Err(error) => {
                     eprintln!("portcullis: accepting: {error}");
                     continue;
                 }
             };
             let conduct = Conduct {
-                is_verbose: self.verbosity.is_verbose(),
-                takes_early_data: self.sessions.takes_early_data(),
+                is_verbose: server.verbosity.is_verbose(),
+                takes_early_data: server.sessions.takes_early_data(),
             };
-            if self.once {
+            if server.once {
                 return service.serve(incoming, conduct).await;
             }
             let service = service.clone();
@@ -185,20 +214,20 @@ impl Server {
         }
     }
 
-    fn identity(&self) -> Result<Option<Identity>, Failure> {
+    /// Who the server is, and whom it trusts.
+    fn parts(&self) -> Result<(Option<Identity>, Option<Roots>), Failure> {
         let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
-        match &self.cert {
-            Some(cert) => cert::identity(cert, self.key.as_deref())
-                .map(Some)
-                .map_err(usage),
+        let identity = match &self.cert {
+            Some(cert) => Some(self.password.identity(cert, self.key.as_deref())?),
             // Whoever has no key is to get nothing in its place.
-            None if self.keys.are_there() && self.ciphers.is_empty() => Ok(None),
+            None if self.keys.are_there() && self.ciphers.is_empty() => None,
             None => {
                 let made = cert::Leaf::for_localhost()?;
                 let made = (made.certificate.as_bytes(), Some(made.key.as_bytes()));
-                Identity::from_pem(made.0, made.1).map(Some).map_err(usage)
+                Some(Identity::from_pem(made.0, made.1).map_err(usage)?)
             }
-        }
+        };
+        Ok((identity, self.roots()?))
     }
 
     /// Has an OCSP response shown with the certificate, if that is wanted.
@@ -221,18 +250,26 @@ impl Server {
         Ok(Some(stapling))
     }
 
+    fn roots(&self) -> Result<Option<Roots>, Failure> {
+        let roots = self.cafile.as_ref().map(Roots::from_pem_file);
+        roots
+            .transpose()
+            .map_err(|error| Failure::usage(error.to_string()))
+    }
+
     fn config(
         &self,
-        identity: Option<Identity>,
         sessions: &Opened,
+        identity: Option<Identity>,
+        roots: Option<Roots>,
     ) -> Result<ServerConfig, Failure> {
         let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let mut builder = ServerConfig::builder();
         if let Some(identity) = identity {
             builder = builder.identity(identity);
         }
-        if let (Some(file), true) = (&self.cafile, self.client_auth != ClientAuth::None) {
-            let roots = Roots::from_pem_file(file).map_err(usage)?;
+        // Without --client-auth there is no --cafile.
+        if let Some(roots) = roots {
             builder = builder.client_authentication(match self.client_auth {
                 ClientAuth::Required => ClientAuthentication::Required(roots),
                 _ => ClientAuthentication::Optional(roots),
@@ -270,6 +307,69 @@ impl Server {
             .key_log(self.keylog.is_some())
             .build()
             .map_err(usage)
+    }
+}
+
+/// The options, and what was opened for them.
+struct Own {
+    server: Server,
+    sessions: Opened,
+}
+
+/// What takes connections.
+struct Made {
+    acceptor: TlsAcceptor,
+    /// Who the server is, unless files are read again, which may say otherwise.
+    identity: Option<Identity>,
+    loaded: Option<LoadedFiles<ServerConfig>>,
+}
+
+impl Own {
+    /// With what reads the files again, if that is wanted.
+    async fn acceptor(self: &Arc<Self>, crls: &[(PathBuf, MemoryCrls)]) -> Result<Made, Failure> {
+        let (server, sessions) = (&self.server, &self.sessions);
+        let equipped = |config| sessions.equip(TlsAcceptor::new(config));
+        if let (Some(uri), Some(cert)) = (&server.pkcs11, &server.cert) {
+            let key = reload::token(uri, &server.password).await?;
+            let identity = key.identity(cert::read(cert)?).await;
+            let identity =
+                identity.map_err(|error| Failure::usage(format!("--pkcs11: {error}")))?;
+            let config = server.config(sessions, Some(identity.clone()), server.roots()?)?;
+            return Ok(Made {
+                identity: Some(identity.clone()),
+                acceptor: equipped(config).answers(Pkcs11Signer::new(identity, key)),
+                loaded: None,
+            });
+        }
+        let cert = server.cert.as_deref().filter(|_| server.reload);
+        let Some(cert) = cert else {
+            let (identity, roots) = server.parts()?;
+            let config = server.config(sessions, identity.clone(), roots)?;
+            return Ok(Made {
+                acceptor: equipped(config),
+                identity,
+                loaded: None,
+            });
+        };
+        let files = reload::Files {
+            cert,
+            key: server.key.as_deref(),
+            password: &server.password,
+            roots: server.cafile.as_deref(),
+            crls,
+        };
+        let own = Arc::clone(self);
+        let loaded = files.load(move |parts| {
+            let identity = parts.identities().first().cloned();
+            own.server
+                .config(&own.sessions, identity, parts.roots().cloned())
+        });
+        let loaded = loaded.await?;
+        Ok(Made {
+            acceptor: equipped(loaded.config()),
+            identity: None,
+            loaded: Some(loaded),
+        })
     }
 }
 

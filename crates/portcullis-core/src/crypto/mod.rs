@@ -27,6 +27,7 @@ mod dsa;
 mod ecdsa;
 #[cfg(feature = "curve448")]
 mod ed448;
+pub(crate) mod encrypted_key;
 #[cfg(feature = "finite-field")]
 pub(crate) mod finite_field;
 #[cfg(not(feature = "finite-field"))]

@@ -4,14 +4,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use webpki::EndEntityCert;
 
 use super::certificate::Certificate;
 use super::complete::issuers_of;
 use super::digests::{LeafDigests, Sha256Digest, key_digest, leaf_digests, raw_key_digests};
-use super::pem::{self, Contents};
+use super::pem_identity::PemIdentity;
 use super::present::{CertificateMessages, Form};
 use super::signature_algorithm::SignatureAlgorithm;
 use super::staple::StapleCell;
@@ -162,18 +163,9 @@ impl Identity {
     ///
     /// # Errors
     /// As [`from_der`](Self::from_der), and when there is no certificate, no key, the key is
-    /// encrypted, or something looks like a section and cannot be read.
+    /// encrypted ([`PemIdentity`] takes its password), or something looks like a section and cannot be read.
     pub fn from_pem(chain: impl AsRef<[u8]>, key: Option<&[u8]>) -> Result<Self, Misuse> {
-        let contents = Contents::read(chain.as_ref())?;
-        if contents.certificates.is_empty() {
-            return Err(contents.no_certificate());
-        }
-        let apart = key.map(Contents::read).transpose()?;
-        let source = apart.as_ref().unwrap_or(&contents);
-        let fitting = fitting_key(&contents.certificates, &source.keys);
-        let key = fitting.or(source.keys.first());
-        let key = PrivateKey::from_der(key.ok_or_else(|| source.no_key())?)?;
-        Self::new(contents.certificates, key)
+        PemIdentity::read(chain, key)?.identity(None)
     }
 
     /// Reads a chain and its key from one PEM file, in which they stand in any order.
@@ -191,9 +183,7 @@ impl Identity {
     /// # Errors
     /// As [`from_pem`](Self::from_pem), and when the file cannot be read.
     pub fn from_pem_file(bundle: impl AsRef<Path>) -> Result<Self, Misuse> {
-        let path = bundle.as_ref();
-        let pem = pem::read_file(path)?;
-        Self::from_pem(&*pem, None).map_err(|error| pem::in_file(path, &error))
+        PemIdentity::read_file(bundle)?.identity(None)
     }
 
     /// Reads a chain from one PEM file and its key from another.
@@ -215,15 +205,7 @@ impl Identity {
     /// # Errors
     /// As [`from_pem`](Self::from_pem), and when a file cannot be read.
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, Misuse> {
-        let (chain, key) = (chain.as_ref(), key.as_ref());
-        let (chain_pem, key_pem) = (pem::read_file(chain)?, pem::read_file(key)?);
-        Self::from_pem(&*chain_pem, Some(&key_pem)).map_err(|error| {
-            Misuse::new(format!(
-                "{} with the key {}: {error}",
-                pem::shown(chain),
-                pem::shown(key)
-            ))
-        })
+        PemIdentity::read_files(chain, key)?.identity(None)
     }
 
     /// Joins a chain, leaf first, with a key that is elsewhere; `schemes` is what it can sign
@@ -458,7 +440,14 @@ impl Identity {
         schemes.filter(move |scheme| scheme.signs_in(version) && is_on_curve(scheme))
     }
 
-    /// The same, to be kept without the key.
+    /// Until when the leaf is valid; `None` of a raw public key, and of what says no time.
+    pub fn not_after(&self) -> Option<UnixTime> {
+        let validity = Certificate::read(self.0.chain.first()?)?.validity()?;
+        let seconds = validity.not_after.max(0).unsigned_abs();
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+
+    /// The certificates, to be kept without the key.
     pub(crate) fn shared_chain(&self) -> Arc<[CertificateDer<'static>]> {
         Arc::clone(&self.0.chain)
     }
@@ -703,18 +692,6 @@ fn is_fit_to_show(leaf: &[u8], fields: &Certificate<'_>) -> Result<(), Misuse> {
         )));
     }
     Ok(())
-}
-
-fn fitting_key<'a>(
-    chain: &[CertificateDer<'static>],
-    keys: &'a [PrivateKeyDer<'static>],
-) -> Option<&'a PrivateKeyDer<'static>> {
-    if keys.len() < 2 {
-        return None;
-    }
-    let spki = Certificate::read(chain.first()?)?.spki;
-    keys.iter()
-        .find(|key| PrivateKey::from_der(key).is_ok_and(|key| key.is_key_of(spki)))
 }
 
 /// Only subjectAltName counts, as for every peer.

@@ -26,6 +26,7 @@ mod names;
 mod ocsp;
 mod path;
 mod pem;
+mod pem_identity;
 mod policy;
 mod present;
 mod presented;
@@ -64,6 +65,9 @@ pub use ocsp::{
     MAX_OCSP_RESPONSE, OcspError, OcspPolicy, OcspStatus, OcspVerdict, ocsp_request,
     ocsp_responders, verify_ocsp_response,
 };
+#[doc(hidden)]
+pub use pem::shown as shown_path;
+pub use pem_identity::PemIdentity;
 pub use policy::ChainPolicy;
 pub(crate) use present::Form;
 pub(crate) use presented::{Kind as PresentedKind, PeerProof, Presented};

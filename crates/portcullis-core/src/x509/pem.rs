@@ -11,19 +11,21 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::certificate::Certificate;
+use crate::crypto::encrypted_key::{EncryptedKey, is_encrypted_pkcs8};
 use crate::der::{self, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE};
 use crate::misuse::Misuse;
 
 const DASHES: &[u8] = b"-----";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-const ENCRYPTED: &str = "the private key is encrypted, which is not supported: decrypt it \
-                         with `openssl pkey -in key.pem -out plain.pem`";
+const ENCRYPTED: &str = "the private key is encrypted: give its password, or decrypt it with \
+                         `openssl pkey -in key.pem -out plain.pem`";
 
 /// What is done with a section.
 #[derive(Clone, Copy)]
 enum Kind {
     Certificate,
     Key,
+    EncryptedKey,
     DhParameters,
     Crl,
     /// Says why this key cannot be read, if no other key is there.
@@ -45,7 +47,7 @@ const LABELS: &[(&str, Kind)] = &[
     ("PRIVATE KEY", Kind::Key),
     ("RSA PRIVATE KEY", Kind::Key),
     ("EC PRIVATE KEY", Kind::Key),
-    ("ENCRYPTED PRIVATE KEY", Kind::UnreadableKey(ENCRYPTED)),
+    ("ENCRYPTED PRIVATE KEY", Kind::EncryptedKey),
     (
         "OPENSSH PRIVATE KEY",
         Kind::UnreadableKey(
@@ -97,6 +99,8 @@ const LABELS: &[(&str, Kind)] = &[
 pub(super) struct Contents {
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) keys: Zeroizing<Vec<PrivateKeyDer<'static>>>,
+    /// Those with a password.
+    pub(super) encrypted_keys: Vec<EncryptedKey>,
     /// In DER.
     #[cfg_attr(
         not(feature = "finite-field"),
@@ -154,7 +158,13 @@ impl Contents {
                 return Err(Misuse::new(format!("the {label} on line {at} {sentence}")));
             }
             Kind::UnreadableKey(sentence) => self.unreadable_key = Some(sentence),
-            Kind::Key if body.encrypted => self.unreadable_key = Some(ENCRYPTED),
+            Kind::Key if body.dek_info.is_some() => {
+                let der = decode(&body.base64);
+                let der = der.ok_or_else(|| damaged("it is not base64"))?;
+                let dek_info = body.dek_info.unwrap_or_default();
+                self.encrypted_keys
+                    .push(EncryptedKey::rfc_1421(dek_info, der));
+            }
             _ if body.headers => return Err(damaged("it has header lines")),
             Kind::Skipped(sentence) => self.skip(label, at, sentence),
             Kind::DhParameters => {
@@ -175,8 +185,17 @@ impl Contents {
             Kind::Key => {
                 let der = decode(&body.base64);
                 let der = der.ok_or_else(|| damaged("it is not base64"))?;
-                self.keys
-                    .push(key(der).ok_or_else(|| damaged("it is not a private key in DER"))?);
+                match is_encrypted_pkcs8(&der) {
+                    true => self.encrypted_keys.push(EncryptedKey::pkcs8(der)),
+                    false => self
+                        .keys
+                        .push(key(der).ok_or_else(|| damaged("it is not a private key in DER"))?),
+                }
+            }
+            Kind::EncryptedKey => {
+                let der = decode(&body.base64);
+                let der = der.ok_or_else(|| damaged("it is not base64"))?;
+                self.encrypted_keys.push(EncryptedKey::pkcs8(der));
             }
         }
         Ok(rest)
@@ -198,7 +217,7 @@ impl Contents {
 
     /// Says that there is no certificate, and what is there instead.
     pub(super) fn no_certificate(&self) -> Misuse {
-        if !self.keys.is_empty() {
+        if !self.keys.is_empty() || !self.encrypted_keys.is_empty() {
             return Misuse::new(
                 "there is a private key and no certificate: are the two files swapped?",
             );
@@ -211,6 +230,9 @@ impl Contents {
 
     /// Says that there is no private key, and what is there instead.
     pub(super) fn no_key(&self) -> Misuse {
+        if !self.encrypted_keys.is_empty() {
+            return Misuse::new(ENCRYPTED);
+        }
         if let Some(sentence) = self.unreadable_key {
             return Misuse::new(sentence);
         }
@@ -369,7 +391,8 @@ struct Body {
     base64: Zeroizing<Vec<u8>>,
     /// RFC 1421 §4.4; RFC 7468 has none.
     headers: bool,
-    encrypted: bool,
+    /// How it is encrypted (RFC 1421 §4.6.1.3); empty if only that it is was said.
+    dek_info: Option<Vec<u8>>,
 }
 
 impl Body {
@@ -380,7 +403,7 @@ impl Body {
             // Room for the rest of the text: a buffer that grows leaves copies of the key behind.
             base64: Zeroizing::new(Vec::with_capacity(section_length(lines.rest))),
             headers: false,
-            encrypted: false,
+            dek_info: None,
         };
         while let Some(line) = lines.next() {
             let line = trim(line);
@@ -398,7 +421,11 @@ impl Body {
                     lines.number
                 )));
             }
-            body.encrypted |= line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED");
+            if let Some(info) = line.strip_prefix(b"DEK-Info:") {
+                body.dek_info = Some(info.trim_ascii().to_vec());
+            } else if line.starts_with(b"Proc-Type:") && line.ends_with(b"ENCRYPTED") {
+                body.dek_info.get_or_insert_default();
+            }
             if line.contains(&b':') {
                 body.headers = true;
             } else {
@@ -457,7 +484,7 @@ fn six_bits(digit: u8) -> Option<u8> {
 }
 
 /// The format of a key follows from what it is, as in OpenSSL: labels are often wrong.
-fn key(der: Vec<u8>) -> Option<PrivateKeyDer<'static>> {
+pub(super) fn key(der: Vec<u8>) -> Option<PrivateKeyDer<'static>> {
     let second = Reader::new(&der).contents(SEQUENCE).and_then(|fields| {
         let mut fields = Reader::new(fields);
         fields.contents(INTEGER)?;
@@ -531,7 +558,7 @@ pub(super) fn in_file(path: &Path, error: &Misuse) -> Misuse {
 }
 
 /// A path for an error. The text of a key is easily given where its path is due.
-pub(super) fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     if text.contains(['\n', '\r']) || text.contains("-----") || text.contains("\\n") {
         return "what was given as a path (it looks like the text of a PEM file)".to_owned();

@@ -1,9 +1,30 @@
-//! Configurations that are replaced while connections are made.
+//! Configurations that are replaced while connections are made, and what reads them from files.
+
+mod files;
+#[cfg(feature = "watch")]
+mod folders;
+mod identity_files;
+#[cfg(feature = "watch")]
+mod parts;
+mod pem_files;
+#[cfg(feature = "watch")]
+mod reloader;
+#[cfg(feature = "watch")]
+mod watching;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use portcullis_core::config::{ClientConfig, ServerConfig};
+
+pub use identity_files::IdentityFiles;
+#[cfg(feature = "watch")]
+pub use parts::Parts;
+pub use pem_files::PemFiles;
+#[cfg(feature = "watch")]
+pub use reloader::{Loaded as LoadedFiles, Reloader};
+#[cfg(feature = "watch")]
+pub use watching::{ReloadEvent, Watching};
 
 /// The configuration that new connections get, in a place where it can be replaced.
 ///

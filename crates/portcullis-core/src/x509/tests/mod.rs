@@ -15,6 +15,7 @@
 //! | remembered, and meanwhile expired, of a stricter policy or revoked | `memo::everything_but_the_signature_is_examined_anew`, `signed_path::{everything_else_is_examined_anew, a_signature_by_a_short_key_is_forgotten_at_once}`, `revocation::a_chain_is_looked_for_from_the_anchor_down` |
 
 mod differential;
+mod encrypted_keys;
 mod host_names;
 mod hostile;
 mod identities;

@@ -1,0 +1,499 @@
+//! Configurations that are made of files, and made again when these change.
+
+use std::fmt;
+use std::hash::RandomState;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_core::Misuse;
+use portcullis_core::session::TicketKeys;
+use portcullis_core::x509::{Crl, PemIdentity, Roots, shown_path};
+use portcullis_crl_fetch::{CrlInput, MemoryCrls};
+
+use super::files::{self, Contents, Stamp};
+use super::identity_files::{IdentityFiles, blocking};
+use super::parts::{Parts, check_time};
+use super::watching::Watching;
+use super::{Configuration, Reloadable};
+use crate::ticket_key_file;
+
+/// The most files of one reloader.
+const MOST_FILES: usize = 256;
+const POLL_EVERY: Duration = Duration::from_secs(120);
+const SETTLE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Files that a configuration is made of. With feature `watch`.
+///
+/// [`load`](Self::load) reads them and makes the first configuration; [`LoadedFiles::watch`](Loaded::watch) makes
+/// another one whenever they change, and puts it where new handshakes look for theirs. All files are taken over
+/// together or not at all: what cannot be read, a key that does not belong to its certificate, a certificate that has
+/// expired, or a configuration that cannot be built changes nothing, and what was good last stays. Connections are not touched, and handshakes keep what they
+/// began with.
+///
+/// The system tells of changes, also where a link on the way to a file is replaced, as Kubernetes does; besides, the
+/// files are read every two minutes, for file systems that tell nothing. Files that do not fit together
+/// are read again for 10 seconds, since their writer may be between two of them.
+///
+/// ```no_run
+/// use portcullis::{IdentityFiles, Reloader, ServerConfig, TlsListener};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let files = Reloader::new()
+///     .identity(IdentityFiles::new("/etc/tls/tls.crt").key("/etc/tls/tls.key"))
+///     .load(|parts| ServerConfig::builder().identity(parts.identity()?).build())
+///     .await?;
+/// let listener = TlsListener::bind("[::]:443", files.config()).await?;
+/// let mut watching = files.watch(listener.reloadable());
+/// tokio::spawn(async move {
+///     while let Some(event) = watching.next_event().await {
+///         println!("{event:?}");
+///     }
+/// });
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Reloader {
+    identities: Vec<IdentityFiles>,
+    roots: Option<PathBuf>,
+    ticket_keys: Option<PathBuf>,
+    crls: Vec<(PathBuf, MemoryCrls)>,
+    poll_every: Duration,
+    settle: Duration,
+    patience: Duration,
+}
+
+impl Default for Reloader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Reloader {
+    /// Without any file.
+    pub const fn new() -> Self {
+        Self {
+            identities: Vec::new(),
+            roots: None,
+            ticket_keys: None,
+            crls: Vec::new(),
+            poll_every: POLL_EVERY,
+            settle: SETTLE,
+            patience: PATIENCE,
+        }
+    }
+
+    /// Adds the files of an identity.
+    #[must_use]
+    pub fn identity(mut self, files: IdentityFiles) -> Self {
+        self.identities.push(files);
+        self
+    }
+
+    /// The roots, in PEM.
+    #[must_use]
+    pub fn roots(mut self, path: impl AsRef<Path>) -> Self {
+        self.roots = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Ticket keys as [`TicketKeyFile`](crate::TicketKeyFile) has them.
+    #[must_use]
+    pub fn ticket_keys(mut self, path: impl AsRef<Path>) -> Self {
+        self.ticket_keys = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Adds a file of revocation lists, in PEM or one in DER, which are kept in `crls`: give that to the acceptor
+    /// or connector. A list that is not in the file any more is removed; one that is older than
+    /// what is there is not taken.
+    #[must_use]
+    pub fn crls(mut self, path: impl AsRef<Path>, crls: &MemoryCrls) -> Self {
+        self.crls.push((path.as_ref().to_owned(), crls.clone()));
+        self
+    }
+
+    /// How often the files are read although nothing tells of a change: every two minutes unless
+    /// something else is said, and at least every 10 milliseconds.
+    #[must_use]
+    pub fn poll_every(mut self, time: Duration) -> Self {
+        self.poll_every = time.max(Duration::from_millis(10));
+        self
+    }
+
+    /// How long nothing has to change before files are read: half a second unless something else is said. After 5
+    /// seconds they are read in any case.
+    #[must_use]
+    pub const fn settle(mut self, time: Duration) -> Self {
+        self.settle = time;
+        self
+    }
+
+    /// How long files that do not fit together are read again before that is said: 10 seconds unless something else
+    /// is said.
+    #[must_use]
+    pub const fn patience(mut self, time: Duration) -> Self {
+        self.patience = time;
+        self
+    }
+
+    /// Reads the files and makes a configuration of them; `build` is called again whenever they have changed.
+    ///
+    /// # Errors
+    /// When a file cannot be read, changes while it is read, or is wrong; there are none, or more than 256; or
+    /// what `build` says. A certificate that has expired is no error here, since nothing better is served.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time.
+    pub async fn load<C, F>(self, build: F) -> Result<Loaded<C>, Misuse>
+    where
+        C: Configuration + Send + Sync + 'static,
+        F: Fn(&Parts) -> Result<C, Misuse> + Send + Sync + 'static,
+    {
+        let paths = self.paths();
+        if paths.is_empty() || paths.len() > MOST_FILES {
+            return Err(Misuse::new(format!(
+                "a reloader has 1 to {MOST_FILES} files, and not {}",
+                paths.len()
+            )));
+        }
+        let read = {
+            let paths = paths.clone();
+            blocking(move || files::read(&paths)).await?
+        };
+        let hash = RandomState::new();
+        let served = Served {
+            digests: read.iter().map(|one| one.digest(&hash)).collect(),
+            stamps: read.iter().map(Contents::stamp).collect(),
+            parts: Parts::default(),
+        };
+        let is_new = vec![true; paths.len()];
+        let parts = self.parts(read, &is_new, &Parts::default()).await?;
+        let config = build(&parts)?;
+        self.publish_lists(&parts, &Parts::default())?;
+        Ok(Loaded {
+            files: self,
+            paths,
+            build: Arc::new(build),
+            config,
+            hash,
+            served: Served { parts, ..served },
+            wrong: None,
+            rejected: None,
+        })
+    }
+
+    /// In the order in which [`parts`](Self::parts) takes them.
+    fn paths(&self) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for identity in &self.identities {
+            let (chain, key) = identity.paths();
+            paths.push(chain.to_owned());
+            paths.extend(key.map(Path::to_owned));
+        }
+        paths.extend(self.roots.clone());
+        paths.extend(self.ticket_keys.clone());
+        paths.extend(self.crls.iter().map(|(path, _)| path.clone()));
+        paths
+    }
+
+    /// Makes what has changed of what was read, and takes the rest from before.
+    async fn parts(
+        &self,
+        read: Vec<Contents>,
+        is_new: &[bool],
+        before: &Parts,
+    ) -> Result<Parts, Misuse> {
+        let mut read = read.into_iter().zip(is_new.iter().copied());
+        let mut parts = Parts::default();
+        let missing = || Misuse::new("a file was not read");
+        for (at, files) in self.identities.iter().enumerate() {
+            let (chain, is_new) = read.next().ok_or_else(missing)?;
+            let key = match files.paths().1 {
+                Some(_) => Some(read.next().ok_or_else(missing)?),
+                None => None,
+            };
+            let is_new = is_new || key.as_ref().is_some_and(|(_, is_new)| *is_new);
+            let identity = match before.identities.get(at) {
+                Some(before) if !is_new => before.clone(),
+                before => {
+                    let about = |error| {
+                        let with = key.as_ref().map(|(key, _)| shown_path(&key.path));
+                        let with = with.map(|key| format!(" with the key {key}"));
+                        Misuse::new(format!(
+                            "{}{}: {error}",
+                            shown_path(&chain.path),
+                            with.unwrap_or_default()
+                        ))
+                    };
+                    let key = key.as_ref().map(|(key, _)| key.bytes.as_slice());
+                    let pem = PemIdentity::read(&*chain.bytes, key).map_err(about)?;
+                    let identity = files.open(pem).await.map_err(about)?;
+                    if before.is_some() {
+                        check_time(&identity).map_err(about)?;
+                    }
+                    identity
+                }
+            };
+            parts.identities.push(identity);
+        }
+        if self.roots.is_some() {
+            let (roots, is_new) = read.next().ok_or_else(missing)?;
+            parts.roots = match &before.roots {
+                Some(before) if !is_new => Some(before.clone()),
+                _ => Some(Roots::from_pem(&*roots.bytes).map_err(|error| in_file(&roots, &error))?),
+            };
+        }
+        if self.ticket_keys.is_some() {
+            let (secrets, is_new) = read.next().ok_or_else(missing)?;
+            ticket_key_file::check(&secrets.path, &secrets.bytes)?;
+            let keys = || {
+                let keys = TicketKeys::shared(ticket_key_file::split(&secrets.bytes));
+                keys.map_err(|error| ticket_key_file::about(&secrets.path, &error))
+            };
+            parts.ticket_keys = match &before.ticket_keys {
+                Some(before) if !is_new => Some(before.clone()),
+                _ => Some(keys()?),
+            };
+        }
+        for at in 0..self.crls.len() {
+            let (lists, is_new) = read.next().ok_or_else(missing)?;
+            parts.crls.push(match before.crls.get(at) {
+                Some(before) if !is_new => before.clone(),
+                _ => {
+                    blocking(move || {
+                        let read = Crl::from_der_or_pem(&lists.bytes);
+                        read.map_err(|error| in_file(&lists, &error))
+                    })
+                    .await?
+                }
+            });
+        }
+        Ok(parts)
+    }
+
+    /// Puts the lists where they are looked for: first those that are new, so that at no time one is missing.
+    fn publish_lists(&self, parts: &Parts, before: &Parts) -> Result<(), Misuse> {
+        for (at, (path, crls)) in self.crls.iter().enumerate() {
+            let none = Vec::new();
+            let new = parts.crls.get(at).unwrap_or(&none);
+            let old = before.crls.get(at).unwrap_or(&none);
+            let is_in = |list: &Arc<Crl>, lists: &[Arc<Crl>]| {
+                lists.iter().any(|other| other.as_der() == list.as_der())
+            };
+            let added: Vec<_> = new
+                .iter()
+                .filter(|list| !is_in(list, old))
+                .cloned()
+                .collect();
+            if !added.is_empty() {
+                let inserted = crls.insert_lists(added, None);
+                inserted.map_err(|error| Misuse::new(format!("{}: {error}", shown_path(path))))?;
+            }
+            for gone in old.iter().filter(|list| !is_in(list, new)) {
+                // It may have been displaced by a newer one.
+                let _ = crls.remove(&CrlInput::Der(gone.as_der().to_vec()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn in_file(read: &Contents, error: &dyn fmt::Display) -> Misuse {
+    Misuse::new(format!("{}: {error}", shown_path(&read.path)))
+}
+
+type Build<C> = Arc<dyn Fn(&Parts) -> Result<C, Misuse> + Send + Sync>;
+
+/// Files that were read, and the configuration that was made of them.
+pub struct Loaded<C> {
+    files: Reloader,
+    paths: Vec<PathBuf>,
+    build: Build<C>,
+    config: C,
+    hash: RandomState,
+    served: Served,
+    /// What was read last and is wrong, and why.
+    wrong: Option<(Vec<u64>, Misuse)>,
+    /// What was said to be wrong.
+    rejected: Option<Misuse>,
+}
+
+/// What handshakes get.
+struct Served {
+    digests: Vec<u64>,
+    stamps: Vec<Option<Stamp>>,
+    parts: Parts,
+}
+
+pub(super) enum Looked {
+    Nothing,
+    Published {
+        generation: u64,
+        changed: Vec<PathBuf>,
+    },
+    Wrong(Misuse),
+}
+
+impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
+    /// The configuration, for an acceptor, listener or connector.
+    pub fn config(&self) -> C {
+        self.config.clone()
+    }
+
+    /// What it was made of.
+    pub fn parts(&self) -> &Parts {
+        &self.served.parts
+    }
+
+    /// Takes over what changes from now on, in a task of this Tokio runtime: see [`Reloader`].
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    #[must_use = "dropping it ends the watching"]
+    pub fn watch(self, reloadable: Reloadable<C>) -> Watching {
+        Watching::start(self, reloadable)
+    }
+
+    pub(super) const fn poll_every(&self) -> Duration {
+        self.files.poll_every
+    }
+
+    pub(super) const fn settle(&self) -> Duration {
+        self.files.settle
+    }
+
+    pub(super) const fn patience(&self) -> Duration {
+        self.files.patience
+    }
+
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    pub(super) fn is_rejected(&self, error: &Misuse) -> bool {
+        self.rejected.as_ref() == Some(error)
+    }
+
+    /// Remembers that this was said; `None` if it was before.
+    pub(super) fn reject(&mut self, error: Misuse) -> Option<Misuse> {
+        let is_known = self.is_rejected(&error);
+        self.rejected = Some(error.clone());
+        (!is_known).then_some(error)
+    }
+
+    /// Reads the files, unless they look the same and that is enough, and publishes what is new and right.
+    pub(super) async fn look(&mut self, is_thorough: bool, place: &Reloadable<C>) -> Looked {
+        let paths = self.paths.clone();
+        let known = (!is_thorough && self.rejected.is_none()).then(|| self.served.stamps.clone());
+        let reading = blocking(move || {
+            if known.is_some_and(|known| known == files::stamps(&paths)) {
+                return Ok(None);
+            }
+            files::read(&paths).map(Some)
+        });
+        let read = match reading.await {
+            Ok(Some(read)) => read,
+            Ok(None) => return Looked::Nothing,
+            Err(error) => return Looked::Wrong(error),
+        };
+        let digests: Vec<u64> = read.iter().map(|one| one.digest(&self.hash)).collect();
+        let stamps = read.iter().map(Contents::stamp).collect();
+        if digests == self.served.digests {
+            self.served.stamps = stamps;
+            (self.wrong, self.rejected) = (None, None);
+            return Looked::Nothing;
+        }
+        // One content is judged once: a password is not asked for again.
+        if let Some((wrong, error)) = &self.wrong
+            && *wrong == digests
+        {
+            return Looked::Wrong(error.clone());
+        }
+        match self.publish(read, &digests, place).await {
+            Ok((parts, generation)) => {
+                let changed = self.changed(&digests);
+                self.served = Served {
+                    digests,
+                    stamps,
+                    parts,
+                };
+                (self.wrong, self.rejected) = (None, None);
+                Looked::Published {
+                    generation,
+                    changed,
+                }
+            }
+            Err(error) => {
+                self.wrong = Some((digests, error.clone()));
+                Looked::Wrong(error)
+            }
+        }
+    }
+
+    fn changed(&self, digests: &[u64]) -> Vec<PathBuf> {
+        let all = self
+            .paths
+            .iter()
+            .zip(digests.iter().zip(&self.served.digests));
+        let changed = all.filter(|(_, (now, before))| now != before);
+        changed.map(|(path, _)| path.clone()).collect()
+    }
+
+    async fn publish(
+        &self,
+        read: Vec<Contents>,
+        digests: &[u64],
+        place: &Reloadable<C>,
+    ) -> Result<(Parts, u64), Misuse> {
+        let before = &self.served.parts;
+        let both = digests.iter().zip(&self.served.digests);
+        let is_new: Vec<bool> = both.map(|(now, before)| now != before).collect();
+        let secrets = self.ticket_secrets(&read, &is_new);
+        let mut parts = self.files.parts(read, &is_new, before).await?;
+        // The keys that configurations have are those of the beginning, which change.
+        if before.ticket_keys.is_some() {
+            parts.ticket_keys.clone_from(&before.ticket_keys);
+        }
+        let config = (self.build)(&parts)?;
+        // From here on nothing fails but for want of room, which changes nothing.
+        self.files.publish_lists(&parts, before)?;
+        if let (Some(keys), Some(secrets)) = (&parts.ticket_keys, secrets) {
+            keys.replace(ticket_key_file::split(&secrets))?;
+        }
+        Ok((parts, place.replace(config)))
+    }
+
+    /// Those of the file of ticket keys, if they are new.
+    fn ticket_secrets(
+        &self,
+        read: &[Contents],
+        is_new: &[bool],
+    ) -> Option<ticket_key_file::Secrets> {
+        let path = self.files.ticket_keys.as_ref()?;
+        let all = read.iter().zip(is_new).rev();
+        let mut all = all.skip(self.files.crls.len());
+        let (secrets, is_new) = all.find(|(one, _)| one.path == *path)?;
+        is_new.then(|| secrets.bytes.clone())
+    }
+}
+
+impl fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloader")
+            .field("files", &self.paths().len())
+            .field("poll_every", &self.poll_every)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for Loaded<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadedFiles")
+            .field("files", &self.files)
+            .field("parts", &self.served.parts)
+            .finish_non_exhaustive()
+    }
+}
