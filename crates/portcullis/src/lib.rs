@@ -37,7 +37,8 @@
 //! [`recv`](TlsStream::recv) and [`send`](TlsStream::send) besides. It knows what was
 //! [negotiated](TlsStream::information), [splits](TlsStream::into_split) into halves for two
 //! tasks, and [turns](TlsStream::into_active) into an [`ActiveStream`] of [`Message`]s that come
-//! by themselves, as many as [`Active`] says.
+//! by themselves, as many as [`Active`] says. What is sent in packets, lines or heads of HTTP comes so:
+//! [`TlsStream::into_packets`], [`packet`].
 //!
 //! **End.** [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes the write side,
 //! [`close`](TlsStream::close) both, [`downgrade`](TlsStream::downgrade) gives the transport back
@@ -84,6 +85,7 @@
 //! * `curve448`: X448.
 //! * `ffi`: AES-CCM, RSA key exchange, RSA keys in TLS 1.1 and 1.0, brainpool's curves before TLS 1.3, each
 //!   for who names it.
+//! * `codec`: `packet::PacketCodec`, the same packets for `tokio_util::codec`.
 //! * `crl-hash-dir`, `crl-http`: revocation lists from a directory, and from where certificates say.
 //! * `axum`: [`Connections`] go into `axum::serve`, `TlsConnectInfo` into handlers.
 //! * `hyper-util`: `HttpsConnector` for hyper-util's pooled client.
@@ -111,6 +113,7 @@ mod integrations;
 mod key_log;
 mod last_words;
 mod name;
+pub mod packet;
 mod read;
 mod reload;
 mod renegotiation;
@@ -134,7 +137,7 @@ pub use accept::{
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
 pub use connector::TlsConnector;
-pub use delivery::{Active, ActiveStream, Message, Source};
+pub use delivery::{Active, ActiveStream, Message, Packets, Records, Source};
 pub use early_data::EarlyDataOutcome;
 pub use error::{Error, HandshakeError};
 pub use handshake::{
