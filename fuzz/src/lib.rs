@@ -20,6 +20,7 @@ pub mod mutation;
 pub mod observer;
 pub mod older_cipher;
 pub mod other;
+pub mod packets;
 pub mod pem;
 pub mod pki;
 pub mod plan;

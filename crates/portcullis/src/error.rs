@@ -51,6 +51,8 @@ enum Cause {
     Closed,
     Misuse(Misuse),
     Limit(&'static str),
+    /// Of a peer's address.
+    Crowded(&'static str),
     /// An option that cannot be so.
     Options(&'static str),
     /// The connection goes on.
@@ -127,6 +129,10 @@ impl Error {
         Self(Cause::Limit(sentence))
     }
 
+    pub(crate) fn crowded(sentence: &'static str) -> Self {
+        Self(Cause::Crowded(sentence))
+    }
+
     pub(crate) fn option(sentence: &'static str) -> Self {
         Self(Cause::Options(sentence))
     }
@@ -138,7 +144,7 @@ impl Error {
             Cause::Io { stage, .. } | Cause::Timeout { stage, .. } => *stage,
             Cause::Silence(_) => Stage::WaitClientHello,
             Cause::Closed => Stage::Closed,
-            Cause::Misuse(_) | Cause::Options(_) => Stage::Start,
+            Cause::Misuse(_) | Cause::Options(_) | Cause::Crowded(_) => Stage::Start,
             Cause::Limit(_) | Cause::Packet(_) | Cause::Declined => Stage::Connected,
             Cause::At(at) => at.error.stage(),
         }
@@ -190,6 +196,12 @@ impl Error {
             self.packet(),
             Some(PacketError::TooLong { .. } | PacketError::Invalid { .. })
         )
+    }
+
+    /// Whether a client was turned away because its address has all that it
+    /// [may have](crate::AddressLimits).
+    pub fn is_over_limit(&self) -> bool {
+        matches!(self.cause(), Cause::Crowded(_))
     }
 
     /// Whether time ran out.
@@ -254,7 +266,7 @@ impl Error {
             Cause::Closed => io::ErrorKind::BrokenPipe,
             Cause::Misuse(_) | Cause::Options(_) => io::ErrorKind::InvalidInput,
             Cause::Packet(error) => error.kind(),
-            Cause::Limit(_) | Cause::Declined => io::ErrorKind::Other,
+            Cause::Limit(_) | Cause::Crowded(_) | Cause::Declined => io::ErrorKind::Other,
             Cause::At(at) => at.error.kind(),
             Cause::Protocol(error) => match error.reason() {
                 Reason::ClosedInHandshake { .. } | Reason::Truncated => {
@@ -307,7 +319,9 @@ impl std::fmt::Display for Error {
             ),
             Cause::Closed => f.write_str("the connection is closed"),
             Cause::Misuse(misuse) => misuse.fmt(f),
-            Cause::Limit(sentence) | Cause::Options(sentence) => f.write_str(sentence),
+            Cause::Limit(sentence) | Cause::Crowded(sentence) | Cause::Options(sentence) => {
+                f.write_str(sentence)
+            }
             Cause::Packet(error) => error.fmt(f),
             Cause::Declined => {
                 f.write_str("the peer does not renegotiate; the connection goes on as it was")

@@ -38,7 +38,8 @@
 //! [negotiated](TlsStream::information), [splits](TlsStream::into_split) into halves for two
 //! tasks, and [turns](TlsStream::into_active) into an [`ActiveStream`] of [`Message`]s that come
 //! by themselves, as many as [`Active`] says. What is sent in packets, lines or heads of HTTP comes so:
-//! [`TlsStream::into_packets`], [`packet`].
+//! [`TlsStream::into_packets`], [`packet`]. Where many tasks use one connection, it has a task of its own, a
+//! [`Handle`] for each of them, and an [`Inbox`] for what comes: [`TlsStream::into_mailbox`].
 //!
 //! **End.** [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes the write side,
 //! [`close`](TlsStream::close) both, [`downgrade`](TlsStream::downgrade) gives the transport back
@@ -122,6 +123,7 @@ mod server_sessions;
 mod sessions;
 mod shutdown;
 mod socket;
+mod socket_options;
 mod split;
 mod statistics;
 mod stream;
@@ -131,13 +133,16 @@ mod wakers;
 mod write;
 
 pub use accept::{
-    Accept, ConnectionError, Connections, Forwarded, Incoming, ProxyProtocol, StopHandle,
-    TlsListener,
+    Accept, AddressLimits, ConnectionError, Connections, Forwarded, Incoming, ProxyProtocol,
+    StopHandle, TlsListener,
 };
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
 pub use connector::TlsConnector;
-pub use delivery::{Active, ActiveStream, Message, Packets, Records, Source};
+pub use delivery::{
+    Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
+    Packets, Records, SendOutcome, Source,
+};
 pub use early_data::EarlyDataOutcome;
 pub use error::{Error, HandshakeError};
 pub use handshake::{
@@ -158,6 +163,7 @@ pub use read::EofPolicy;
 pub use reload::{Configuration, Reloadable};
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
+pub use socket_options::SocketOptions;
 pub use split::{Locked, ReadHalf, ReuniteError, SplitIo, WriteHalf};
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;

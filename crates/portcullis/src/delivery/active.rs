@@ -166,6 +166,11 @@ impl<S: Source> ActiveStream<S> {
         Ok(())
     }
 
+    /// The terminal message was none: the source goes on.
+    pub(super) fn go_on(&mut self) {
+        self.ended = false;
+    }
+
     pub(super) fn wake(&mut self) {
         if let Some(idle) = self.idle.take() {
             idle.wake();

@@ -16,7 +16,7 @@ use super::active::{Active, ActiveStream, Message};
 use super::passive::or_timeout;
 use super::source::{Records, Source, sealed};
 use crate::error::Error;
-use crate::packet::{Framing, Packet, PacketError, PacketOptions, Piece, Scan};
+use crate::packet::{Framing, Packet, PacketError, PacketOptions, Piece, Prefix, Scan};
 use crate::scratch::PLAINTEXT;
 use crate::split::{ReadHalf, SplitIo, WriteHalf};
 use crate::stream::TlsStream;
@@ -136,6 +136,16 @@ impl<S> Packets<S> {
     /// The stream or half. What is read from it is not in packets, and may be behind a part of one.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.source
+    }
+
+    /// What goes in front of so many bytes.
+    pub(super) fn prefix(&self, content: usize) -> Result<Prefix, Error> {
+        Ok(self.framing.prefix(content)?)
+    }
+
+    /// Whether there are no more packets, though the connection goes on.
+    fn has_fault(&self) -> bool {
+        self.fault.is_some()
     }
 
     fn rest(&self) -> &[u8] {
@@ -345,7 +355,7 @@ impl<S: AsyncWrite + Unpin> Packets<S> {
     ///
     /// # Cancel safety
     /// Not cancel-safe: dropped, a part may have been sent. Nothing can follow that in any mode but raw:
-    /// every other `send` is [`PacketError::SendInterrupted`] then. A handle sends
+    /// every other `send` is [`PacketError::SendInterrupted`] then. A [`Handle`](crate::Handle) sends
     /// packets whole or not at all.
     pub async fn send(&mut self, buffers: &[&[u8]]) -> Result<(), Error> {
         if self.missing > 0 {
@@ -457,8 +467,12 @@ impl<S: Records> Source for Packets<S> {
 
 impl<S: Records> ActiveStream<Packets<S>> {
     /// As [`Packets::set_packet`]. It counts from the next message on: change it while the stream is
-    /// passive, or after [`Active::Once`].
+    /// passive, or after [`Active::Once`]. After the error of an invalid packet the stream is passive, and
+    /// has not ended any more.
     pub fn set_packet(&mut self, options: impl Into<PacketOptions>) {
+        if self.get_ref().has_fault() {
+            self.go_on();
+        }
         self.get_mut().set_packet(options);
         self.wake();
     }

@@ -27,4 +27,5 @@ mod scan;
 pub use self::codec::PacketCodec;
 pub use self::error::PacketError;
 pub use self::options::{Packet, PacketOptions};
+pub(crate) use self::scan::Prefix;
 pub use self::scan::{Framing, Piece, Scan, Split};
