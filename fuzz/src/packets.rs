@@ -148,7 +148,10 @@ fn line(http: &Http, rest: &[u8]) -> usize {
             Http::Header(header) => {
                 let value = header.value().as_bytes();
                 assert!(!value.contains(&0));
-                if value.windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n') {
+                if value
+                    .windows(2)
+                    .any(|pair| pair[0] == b'\r' && pair[1] != b'\n')
+                {
                     panic!("a bare CR in {value:?}");
                 }
                 // Folded: it goes on as long as a line begins with a blank.

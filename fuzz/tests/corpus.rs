@@ -9,7 +9,7 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, differential, hello_view, pem, record, walk,
+    certificate, codec, conversation, crl, differential, hello_view, packets, pem, record, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -125,6 +125,11 @@ fn every_explained_difference_has_its_case() {
 #[test]
 fn views_of_hellos() {
     each("hello_view", hello_view::run);
+}
+
+#[test]
+fn packets_of_every_mode() {
+    each("packets", packets::run);
 }
 
 #[test]

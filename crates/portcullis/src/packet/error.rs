@@ -45,7 +45,7 @@ pub enum PacketError {
         /// How many bytes of it are missing.
         missing: usize,
     },
-    /// Of a [`PacketCodec`](super::Framing): what its transport says.
+    /// Of a `PacketCodec`: what its transport says.
     Io(Arc<io::Error>),
 }
 
