@@ -43,7 +43,7 @@ async fn main() -> Result {
                 let by = if text == "secret" { "other" } else { "first" };
                 assert_eq!(answer, Piece::Data(format!("{by}: {line}").into()));
             }
-            Result::Ok(())
+            Result::<_>::Ok(())
         }));
     }
     for client in clients {
@@ -62,7 +62,7 @@ async fn serve(listener: TlsListener) -> Result {
             let handle = stream.into_mailbox(delivery(), &owner);
             handles.insert(handle.id(), handle);
         }
-        Result::Ok(handles)
+        Result::<_>::Ok(handles)
     });
     // Messages wait in the inbox meanwhile.
     let handles: HashMap<_, Handle> = accepting.await??;
@@ -86,7 +86,7 @@ async fn serve(listener: TlsListener) -> Result {
                 other => return Err(format!("{other:?}").into()),
             }
         }
-        Result::Ok(())
+        Result::<_>::Ok(())
     });
 
     let mut left = CLIENTS;
