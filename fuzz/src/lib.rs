@@ -22,6 +22,7 @@ pub mod observer;
 pub mod ocsp;
 pub mod older_cipher;
 pub mod other;
+pub mod packets;
 pub mod pem;
 pub mod pki;
 pub mod plan;

@@ -9,9 +9,8 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, differential, encrypted_key, hello_view, ocsp, pem,
-    proxy_header, record,
-    walk,
+    certificate, codec, conversation, crl, differential, encrypted_key, hello_view, ocsp, packets,
+    pem, proxy_header, record, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -142,6 +141,32 @@ fn every_explained_difference_has_its_case() {
 #[test]
 fn views_of_hellos() {
     each("hello_view", hello_view::run);
+}
+
+#[test]
+fn packets_of_every_mode() {
+    each("packets", packets::run);
+}
+
+/// Without a fuzzer: bytes of those that have a meaning in some mode.
+#[test]
+fn packets_of_random_bytes() {
+    const BYTES: &[u8] =
+        b"\x00\x01\x02\x03\x04\x08\x30\x80\x81\x82\xff\r\n\n\n :/*aHGETIOP.1 HTTP/";
+    let mut state = 1_u64;
+    let mut next = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % bound
+    };
+    for _ in 0..50_000 {
+        let mut input = vec![next(256) as u8, next(20) as u8, 1 + next(7) as u8];
+        for _ in 0..next(80) {
+            input.push(BYTES[next(BYTES.len())]);
+        }
+        packets::run(&input);
+    }
 }
 
 #[test]

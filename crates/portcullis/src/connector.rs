@@ -24,6 +24,7 @@ use crate::handshake::{
 use crate::name::{ToServerName, split_port};
 use crate::reload::Reloadable;
 use crate::sessions::Place;
+use crate::socket_options::SocketOptions;
 use crate::stream::TlsStream;
 
 /// How many sessions a connector keeps by itself.
@@ -52,6 +53,8 @@ pub struct TlsConnector {
     conduct: Conduct,
     store: Option<Store>,
     service: Option<Arc<str>>,
+    /// Of the sockets of connections.
+    pub(crate) socket: Option<Arc<SocketOptions>>,
     /// For the next connection.
     offered: Option<Arc<Mutex<Vec<ClientSession>>>>,
 }
@@ -78,6 +81,7 @@ impl TlsConnector {
             conduct: Conduct::default(),
             store: None,
             service: None,
+            socket: None,
             offered: None,
         };
         match has_own {
@@ -436,7 +440,7 @@ impl TlsConnector {
         let host = name.to_str().into_owned();
         let deadline = deadline(self.conduct.handshake_timeout);
         let mut tried = Vec::new();
-        let connecting = connect_any(address, &mut tried);
+        let connecting = connect_any(address, self.socket.as_deref(), &mut tried);
         let io = match timeout_at(deadline, connecting).await {
             Ok(connected) => connected.map_err(|error| Error::io(error, Stage::Connecting)),
             Err(_) => Err(Error::timeout(
@@ -445,8 +449,10 @@ impl TlsConnector {
             )),
         };
         let io = io.map_err(|error| error.at(&host, port, &tried))?;
-        // A handshake is a dialogue of small messages.
-        let _ = io.set_nodelay(true);
+        if self.socket.is_none() {
+            // A handshake is a dialogue of small messages.
+            let _ = io.set_nodelay(true);
+        }
         let peer = tried.pop();
         let service = port.or_else(|| Some(peer?.port()));
         let mut start = self.start(io, name, T::UNTIL.questions(), Bytes::new(), service)?;
@@ -660,13 +666,18 @@ impl TlsConnector {
 /// Connects to the first address that answers. Those that were tried stand in `tried`.
 async fn connect_any(
     address: impl ToSocketAddrs,
+    options: Option<&SocketOptions>,
     tried: &mut Vec<SocketAddr>,
 ) -> io::Result<TcpStream> {
     let nowhere = || io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
     let mut last = None;
     for address in lookup_host(address).await? {
         tried.push(address);
-        match TcpStream::connect(address).await {
+        let connected = match options {
+            Some(options) => options.connect(address).await,
+            None => TcpStream::connect(address).await,
+        };
+        match connected {
             Ok(io) => return Ok(io),
             Err(error) => last = Some(error),
         }

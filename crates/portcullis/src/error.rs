@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use portcullis_core::{AlertDescription, Direction, Misuse, Reason, Stage, Violation};
 
+use crate::packet::PacketError;
+
 /// Why a handshake or a connection failed.
 ///
 /// Cheap to clone; a connection that has failed gives the same error to everyone who asks.
@@ -49,6 +51,12 @@ enum Cause {
     Closed,
     Misuse(Misuse),
     Limit(&'static str),
+    /// Of a peer's address.
+    Crowded(&'static str),
+    /// An option that cannot be so.
+    Options(&'static str),
+    /// The connection goes on.
+    Packet(Box<PacketError>),
     /// Of a renegotiation.
     Declined,
     /// Of a connection made here.
@@ -121,6 +129,14 @@ impl Error {
         Self(Cause::Limit(sentence))
     }
 
+    pub(crate) fn crowded(sentence: &'static str) -> Self {
+        Self(Cause::Crowded(sentence))
+    }
+
+    pub(crate) fn option(sentence: &'static str) -> Self {
+        Self(Cause::Options(sentence))
+    }
+
     /// What the connection was doing.
     pub fn stage(&self) -> Stage {
         match self.cause() {
@@ -128,8 +144,8 @@ impl Error {
             Cause::Io { stage, .. } | Cause::Timeout { stage, .. } => *stage,
             Cause::Silence(_) => Stage::WaitClientHello,
             Cause::Closed => Stage::Closed,
-            Cause::Misuse(_) => Stage::Start,
-            Cause::Limit(_) | Cause::Declined => Stage::Connected,
+            Cause::Misuse(_) | Cause::Options(_) | Cause::Crowded(_) => Stage::Start,
+            Cause::Limit(_) | Cause::Packet(_) | Cause::Declined => Stage::Connected,
             Cause::At(at) => at.error.stage(),
         }
     }
@@ -163,6 +179,29 @@ impl Error {
             Cause::Io { error, .. } => Some(error),
             _ => None,
         }
+    }
+
+    /// What is wrong with a packet, if it is that: the connection goes on, see
+    /// [`Packets`](crate::Packets).
+    pub fn packet(&self) -> Option<&PacketError> {
+        match self.cause() {
+            Cause::Packet(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether the peer has sent what is no packet of the mode that was asked for, or too long a one.
+    pub fn is_invalid_packet(&self) -> bool {
+        matches!(
+            self.packet(),
+            Some(PacketError::TooLong { .. } | PacketError::Invalid { .. })
+        )
+    }
+
+    /// Whether a client was turned away because its address has all that it
+    /// [may have](crate::AddressLimits).
+    pub fn is_over_limit(&self) -> bool {
+        matches!(self.cause(), Cause::Crowded(_))
     }
 
     /// Whether time ran out.
@@ -225,8 +264,9 @@ impl Error {
             Cause::Io { error, .. } => error.kind(),
             Cause::Timeout { .. } | Cause::Silence(_) => io::ErrorKind::TimedOut,
             Cause::Closed => io::ErrorKind::BrokenPipe,
-            Cause::Misuse(_) => io::ErrorKind::InvalidInput,
-            Cause::Limit(_) | Cause::Declined => io::ErrorKind::Other,
+            Cause::Misuse(_) | Cause::Options(_) => io::ErrorKind::InvalidInput,
+            Cause::Packet(error) => error.kind(),
+            Cause::Limit(_) | Cause::Crowded(_) | Cause::Declined => io::ErrorKind::Other,
             Cause::At(at) => at.error.kind(),
             Cause::Protocol(error) => match error.reason() {
                 Reason::ClosedInHandshake { .. } | Reason::Truncated => {
@@ -279,7 +319,10 @@ impl std::fmt::Display for Error {
             ),
             Cause::Closed => f.write_str("the connection is closed"),
             Cause::Misuse(misuse) => misuse.fmt(f),
-            Cause::Limit(sentence) => f.write_str(sentence),
+            Cause::Limit(sentence) | Cause::Crowded(sentence) | Cause::Options(sentence) => {
+                f.write_str(sentence)
+            }
+            Cause::Packet(error) => error.fmt(f),
             Cause::Declined => {
                 f.write_str("the peer does not renegotiate; the connection goes on as it was")
             }
@@ -295,6 +338,7 @@ impl std::error::Error for Error {
             Cause::Protocol(error) => error.source(),
             Cause::Io { error, .. } => error.source(),
             Cause::Misuse(misuse) => misuse.source(),
+            Cause::Packet(error) => error.source(),
             _ => None,
         }
     }
@@ -303,6 +347,12 @@ impl std::error::Error for Error {
 impl From<portcullis_core::Error> for Error {
     fn from(error: portcullis_core::Error) -> Self {
         Self(Cause::Protocol(error))
+    }
+}
+
+impl From<PacketError> for Error {
+    fn from(error: PacketError) -> Self {
+        Self(Cause::Packet(Box::new(error)))
     }
 }
 

@@ -37,7 +37,9 @@
 //! [`recv`](TlsStream::recv) and [`send`](TlsStream::send) besides. It knows what was
 //! [negotiated](TlsStream::information), [splits](TlsStream::into_split) into halves for two
 //! tasks, and [turns](TlsStream::into_active) into an [`ActiveStream`] of [`Message`]s that come
-//! by themselves, as many as [`Active`] says.
+//! by themselves, as many as [`Active`] says. What is sent in packets, lines or heads of HTTP comes so:
+//! [`TlsStream::into_packets`], [`packet`]. Where many tasks use one connection, it has a task of its own, a
+//! [`Handle`] for each of them, and an [`Inbox`] for what comes: [`TlsStream::into_mailbox`].
 //!
 //! **End.** [`shutdown`](tokio::io::AsyncWriteExt::shutdown) closes the write side,
 //! [`close`](TlsStream::close) both, [`downgrade`](TlsStream::downgrade) gives the transport back
@@ -84,6 +86,7 @@
 //! * `curve448`: X448.
 //! * `ffi`: AES-CCM, RSA key exchange, RSA keys in TLS 1.1 and 1.0, brainpool's curves before TLS 1.3, each
 //!   for who names it.
+//! * `codec`: `packet::PacketCodec`, the same packets for `tokio_util::codec`.
 //! * `crl-hash-dir`, `crl-http`: revocation lists from a directory, and from where certificates say.
 //! * `ocsp-stapler`: a server has the OCSP responses of its certificate from its responder.
 //! * `scrypt`, `legacy-keys`: private keys that are encrypted with scrypt, and as older programs did.
@@ -114,6 +117,7 @@ mod integrations;
 mod key_log;
 mod last_words;
 mod name;
+pub mod packet;
 mod read;
 mod reload;
 mod renegotiation;
@@ -122,6 +126,7 @@ mod server_sessions;
 mod sessions;
 mod shutdown;
 mod socket;
+mod socket_options;
 mod split;
 mod statistics;
 mod stream;
@@ -131,13 +136,16 @@ mod wakers;
 mod write;
 
 pub use accept::{
-    Accept, ConnectionError, Connections, Forwarded, Incoming, ProxyProtocol, StopHandle,
-    TlsListener,
+    Accept, AddressLimits, ConnectionError, Connections, Forwarded, Incoming, ProxyProtocol,
+    StopHandle, TlsListener,
 };
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
 pub use connector::TlsConnector;
-pub use delivery::{Active, ActiveStream, Message, Source};
+pub use delivery::{
+    Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
+    Packets, Records, SendOutcome, Source,
+};
 pub use early_data::EarlyDataOutcome;
 pub use error::{Error, HandshakeError};
 pub use handshake::{
@@ -161,6 +169,7 @@ pub use reload::{Configuration, IdentityFiles, PemFiles, Reloadable};
 pub use reload::{LoadedFiles, Parts, ReloadEvent, Reloader, Watching};
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
+pub use socket_options::SocketOptions;
 pub use split::{Locked, ReadHalf, ReuniteError, SplitIo, WriteHalf};
 pub use statistics::{Flow, TransportStatistics};
 pub use stream::TlsStream;

@@ -300,6 +300,13 @@ impl Receiving {
         self.plain.extend(data);
     }
 
+    /// Data that was taken and is to be read again, before all other.
+    pub(crate) fn unread(&mut self, data: &[u8]) {
+        let later = self.plain.take(self.plain.len());
+        self.plain.extend(data);
+        self.plain.extend(&later);
+    }
+
     /// Bytes received that nobody has read.
     pub(crate) fn pending(&self) -> usize {
         self.sealed.len() + self.plain.len()

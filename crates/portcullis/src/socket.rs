@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
+use crate::socket_options::SocketOptions;
+
 /// Options of a listening socket, and of the connections it accepts.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
@@ -15,6 +17,7 @@ pub struct ListenOptions {
     nodelay: bool,
     receive_buffer: Option<usize>,
     send_buffer: Option<usize>,
+    accepted: Option<SocketOptions>,
 }
 
 impl Default for ListenOptions {
@@ -28,6 +31,7 @@ impl Default for ListenOptions {
             nodelay: true,
             receive_buffer: None,
             send_buffer: None,
+            accepted: None,
         }
     }
 }
@@ -87,8 +91,22 @@ impl ListenOptions {
         self
     }
 
+    /// More options of each connection; they win over those above.
+    ///
+    /// They are set of the listening socket, too, which refuses what the system does not have: binding
+    /// fails then. [`SocketOptions::local_address`] is none of a listener's and fails it as well.
+    #[must_use]
+    pub fn accepted(mut self, options: SocketOptions) -> Self {
+        self.accepted = Some(options);
+        self
+    }
+
     pub(crate) fn has_nodelay(&self) -> bool {
         self.nodelay
+    }
+
+    pub(crate) fn of_accepted(&self) -> Option<&SocketOptions> {
+        self.accepted.as_ref()
     }
 
     /// Binds and listens.
@@ -113,6 +131,15 @@ impl ListenOptions {
         }
         if let Some(bytes) = self.send_buffer {
             socket.set_send_buffer_size(bytes)?;
+        }
+        if let Some(options) = &self.accepted {
+            if options.is_local() {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "local_address: a listener's connections have its address",
+                ));
+            }
+            options.set(&socket, address.is_ipv6())?;
         }
         socket.bind(&address.into())?;
         socket.listen(self.backlog)?;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use ends::*;
 use futures_util::StreamExt as _;
 use portcullis::{
-    Accept, AlertDescription, Connections, Direction, Error, ProxyProtocol, TlsListener, TlsStream,
+    Accept, AddressLimits, AlertDescription, Connections, Direction, Error, ProxyProtocol,
+    TlsListener, TlsStream,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
@@ -285,4 +286,50 @@ async fn a_graceful_stop_finishes_handshakes_under_way() {
     };
     stream.send(&[b"hello"]).await.unwrap();
     assert_eq!(&client.recv(5).await.unwrap()[..], b"hello");
+}
+
+/// One client may have so many handshakes under way; others go on, and its place comes back.
+#[tokio::test]
+async fn one_address_does_not_take_all_places() {
+    let (sender, receiver) = mpsc::channel::<(DuplexStream, SocketAddr)>(16);
+    let failures = Arc::new(Mutex::new(Vec::new()));
+    let mut connections = Connections::new(receiver, server_config(), 100)
+        .per_address(AddressLimits::new().handshakes(2), |peer| Some(peer.ip()))
+        .on_failed({
+            let failures = Arc::clone(&failures);
+            move |failure| failures.lock().unwrap().push(failure.error.is_over_limit())
+        });
+    let (busy, other): (SocketAddr, SocketAddr) = (
+        "192.0.2.1:1".parse().unwrap(),
+        "192.0.2.2:1".parse().unwrap(),
+    );
+    let connect = async |from| {
+        let (near, far) = duplex(65_536);
+        sender.send((far, from)).await.unwrap();
+        near
+    };
+    // Two that say nothing, and a third one.
+    let first = connect(busy).await;
+    let _second = connect(busy).await;
+    let mut third = connect(busy).await;
+    let failed = connections.next().await.unwrap().unwrap_err();
+    assert!(failed.error.is_over_limit(), "{failed}");
+    assert_eq!(failed.peer_addr, Some(busy));
+    assert_eq!(*failures.lock().unwrap(), [true]);
+    // Closed without a byte.
+    assert_eq!(third.read(&mut [0; 1]).await.unwrap(), 0);
+    // Another address has its own places.
+    let near = connect(other).await;
+    let connector = connector();
+    let (client, accepted) = tokio::join!(connector.upgrade(near, name()), connections.accept());
+    client.unwrap();
+    assert_eq!(accepted.unwrap().1, other);
+    // One of the silent ones goes: the address has a place again.
+    drop(first);
+    let gone = connections.next().await.unwrap().unwrap_err();
+    assert!(!gone.error.is_over_limit());
+    let near = connect(busy).await;
+    let (client, accepted) = tokio::join!(connector.upgrade(near, name()), connections.accept());
+    client.unwrap();
+    assert_eq!(accepted.unwrap().1, busy);
 }

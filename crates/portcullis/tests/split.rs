@@ -184,3 +184,27 @@ async fn halves_of_any_transport_by_a_lock() {
     assert!(whole.get_ref().get_ref().seen.lock().unwrap().len() > 5);
     assert!(!seen.lock().unwrap().is_empty());
 }
+
+/// Whoever reads nothing any more does not hold the peer up, and hears its alert.
+#[tokio::test]
+async fn a_read_side_that_is_shut_down_does_not_stop_the_peer() {
+    let (mut client, server) = pair().await;
+    let (read, mut write) = server.into_split();
+    let reading = tokio::spawn(read.shutdown_read());
+    // More than all buffers hold.
+    let megabyte = vec![0; 1024 * 1024];
+    for _ in 0..4 {
+        client.send(&[&megabyte]).await.unwrap();
+    }
+    if has_key_updates() {
+        client.update_keys(true).await.unwrap();
+    }
+    write.send(&[b"still written"]).await.unwrap();
+    assert_eq!(&client.recv(0).await.unwrap()[..], b"still written");
+    client.shutdown().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), reading)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}

@@ -6,6 +6,8 @@
 %%   {ssl, Options}   options for ssl:handshake/3 or ssl:connect/3
 %%   {steps, Steps}   after it: {send, Data}, {expect, Data} (receives it), {update_keys, What},
 %%                    renegotiate, renegotiation_is_rejected (asks for it), closed (the peer must have closed),
+%%                    {setopts, Options}, {packet, Packet} (receives it, as the mode has it),
+%%                    {message, Packet} (the same, in the mode active once), {send_fails, Data, Reason},
 %%                    close, downgrade (after which the steps are on the TCP connection again)
 %% Prints "DONE", or "FAILED" with the step and what it gave.
 -mode(compile).
@@ -59,6 +61,25 @@ step(Module, Socket, {expect, Data}) ->
     Expected = list_to_binary(Data),
     case Module:recv(Socket, byte_size(Expected), 15000) of
         {ok, Expected} -> ok;
+        Other -> Other
+    end;
+step(ssl, Socket, {setopts, Options}) ->
+    ssl:setopts(Socket, Options);
+step(ssl, Socket, {packet, Packet}) ->
+    case ssl:recv(Socket, 0, 15000) of
+        {ok, Packet} -> ok;
+        Other -> Other
+    end;
+step(ssl, Socket, {message, Packet}) ->
+    ok = ssl:setopts(Socket, [{active, once}]),
+    receive
+        {ssl, Socket, Packet} -> ok;
+        Other -> Other
+    after 15000 -> timeout
+    end;
+step(ssl, Socket, {send_fails, Data, Reason}) ->
+    case ssl:send(Socket, Data) of
+        {error, Reason} -> ok;
         Other -> Other
     end;
 step(Module, Socket, closed) ->

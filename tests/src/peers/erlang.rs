@@ -134,6 +134,19 @@ pub async fn finish_session(program: Program) {
     );
 }
 
+/// What `erlang:decode_packet/3` makes of bytes: terms and what is printed, see `packets.escript`.
+///
+/// # Panics
+/// If Erlang is missing or fails.
+pub async fn decode_packets(cases: &str) -> String {
+    let (status, output) = start("packets.escript", cases).finish().await;
+    assert!(
+        status.success() && output.line("DONE").is_some(),
+        "it failed:\n{output}"
+    );
+    output.stdout
+}
+
 impl Session<'_> {
     fn config(&self, port: &str, options: &str) -> String {
         format!(

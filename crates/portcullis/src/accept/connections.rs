@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Accept;
+use super::address_limits::{AddressLimits, Addresses, Place};
 use super::faults::Faults;
 use super::listener::TlsListener;
 use super::stop::{StopHandle, Stopping};
@@ -84,7 +86,16 @@ pub struct Connections<A: Accept = TlsListener> {
     /// While the listener recovers from an error.
     pause: Option<Pin<Box<Sleep>>>,
     on_failed: Option<OnFailed<A>>,
+    limits: Option<Limits<A>>,
 }
+
+/// What one address may have, and which it is.
+struct Limits<A: Accept> {
+    addresses: Arc<Mutex<Addresses>>,
+    address_of: AddressOf<A>,
+}
+
+type AddressOf<A> = Box<dyn Fn(&<A as Accept>::Addr) -> Option<IpAddr> + Send>;
 
 impl<A: Accept> Connections<A> {
     /// Accepts from `listener` and shakes hands with up to `limit` clients at once; see
@@ -99,6 +110,7 @@ impl<A: Accept> Connections<A> {
             faults: Faults::default(),
             pause: None,
             on_failed: None,
+            limits: None,
         }
     }
 
@@ -119,6 +131,39 @@ impl<A: Accept> Connections<A> {
         call: impl FnMut(&ConnectionError<A::Addr>) + Send + 'static,
     ) -> Self {
         self.on_failed = Some(Box::new(call));
+        self
+    }
+
+    /// Limits what one address may have, so that one client cannot take all places. `address_of` says which it
+    /// is; `None` has no limit.
+    ///
+    /// What is over a limit is closed at once, before a byte is read, and is a handshake that has failed:
+    /// with [`Error::is_over_limit`].
+    ///
+    /// ```
+    /// use portcullis::AddressLimits;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_, acceptor) = dev_ends();
+    /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// let limits = AddressLimits::new().handshakes(16).rate(50, 10);
+    /// let connections = listener
+    ///     .connections(1024)
+    ///     .per_address(limits, |peer| Some(peer.ip()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn per_address(
+        mut self,
+        limits: AddressLimits,
+        address_of: impl Fn(&A::Addr) -> Option<IpAddr> + Send + 'static,
+    ) -> Self {
+        self.limits = Some(Limits {
+            addresses: Addresses::new(limits),
+            address_of: Box::new(address_of),
+        });
         self
     }
 
@@ -221,6 +266,16 @@ impl<A: Accept> Connections<A> {
         finished
     }
 
+    fn place(&self, peer: &A::Addr) -> Result<Option<Place>, Error> {
+        let Some(limits) = &self.limits else {
+            return Ok(None);
+        };
+        let address = (limits.address_of)(peer);
+        address
+            .map(|address| Addresses::enter(&limits.addresses, address))
+            .transpose()
+    }
+
     /// `None` when it was stopped and all handshakes are over.
     fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Shaken<A>>>> {
         if self.stopping.poll(cx) {
@@ -257,8 +312,25 @@ impl<A: Accept> Connections<A> {
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 };
             let since = Instant::now();
+            let place = match self.place(&peer) {
+                Ok(place) => place,
+                Err(error) => {
+                    drop(io);
+                    let failed = ConnectionError {
+                        peer_addr: Some(peer),
+                        error,
+                        after: Duration::ZERO,
+                    };
+                    if let Some(call) = &mut self.on_failed {
+                        call(&failed);
+                    }
+                    return Poll::Ready(Some(Ok(Err(failed))));
+                }
+            };
             let handshake = self.acceptor.accept_from(io, since, Some(&peer));
             self.handshakes.spawn(async move {
+                // Given back however it ends.
+                let _place = place;
                 match handshake.await {
                     Ok(stream) => Ok((stream, peer)),
                     Err(error) => Err(ConnectionError {

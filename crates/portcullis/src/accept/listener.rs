@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use portcullis_core::config::ServerConfig;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::time::{Instant, sleep_until};
 
@@ -16,6 +17,7 @@ use crate::acceptor::TlsAcceptor;
 use crate::handshake::{EarlyHandshake, Handshaking, PausedServer};
 use crate::reload::Reloadable;
 use crate::socket::ListenOptions;
+use crate::socket_options::SocketOptions;
 
 /// Listens for TLS connections over TCP.
 ///
@@ -48,6 +50,8 @@ pub struct TlsListener {
     listener: TcpListener,
     acceptor: TlsAcceptor,
     nodelay: bool,
+    /// Boxed: few listeners have some.
+    accepted: Option<Box<SocketOptions>>,
     faults: Mutex<Faults>,
 }
 
@@ -106,6 +110,7 @@ impl TlsListener {
                         listener,
                         acceptor,
                         nodelay: options.has_nodelay(),
+                        accepted: options.of_accepted().cloned().map(Box::new),
                         faults: Mutex::default(),
                     });
                 }
@@ -133,6 +138,7 @@ impl TlsListener {
             listener,
             acceptor,
             nodelay: true,
+            accepted: None,
             faults: Mutex::default(),
         }
     }
@@ -230,6 +236,13 @@ impl TlsListener {
         if self.nodelay {
             // A connection that is gone already fails in its handshake.
             let _ = io.set_nodelay(true);
+        }
+        if let Some(options) = &self.accepted {
+            let v6 = io.local_addr().is_ok_and(|address| address.is_ipv6());
+            // The listening socket has taken them all.
+            if let Err(error) = options.set(&SockRef::from(&io), v6) {
+                tracing::debug!(%error, "an option of a socket was not set");
+            }
         }
         io
     }

@@ -1,5 +1,6 @@
 //! Accepting connections: from a socket or from anywhere, one at a time or many at once.
 
+mod address_limits;
 mod connections;
 mod faults;
 mod listener;
@@ -17,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+pub use address_limits::AddressLimits;
 pub use connections::{ConnectionError, Connections};
 pub use listener::{Incoming, TlsListener};
 pub use proxy::{Forwarded, ProxyProtocol};

@@ -11,8 +11,10 @@ use futures_core::Stream;
 use portcullis_core::session::ClientSession;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::source::Source;
 use crate::error::Error;
-use crate::read::Receiving;
+use crate::packet::http::Http;
+use crate::packet::{Piece, Split};
 use crate::split::{ReadHalf, SplitIo};
 use crate::stream::TlsStream;
 
@@ -34,8 +36,14 @@ pub enum Active {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Message {
-    /// The content of one record of the peer's, or what was read before and nobody took.
+    /// The content of one record of the peer's, or what was read before and nobody took. Of
+    /// [`Packets`](crate::Packets): a packet.
     Data(Bytes),
+    /// A packet of which the first bytes were asked for
+    /// [apart](crate::packet::PacketOptions::header).
+    Split(Box<Split>),
+    /// A line of HTTP, of packets in the modes http and httph.
+    Http(Box<Http>),
     /// Client with [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets): a
     /// session that the server has sent a ticket for. It costs no credit. With a
     /// [`session_store`](crate::TlsConnector::session_store) it goes there instead.
@@ -54,7 +62,8 @@ pub enum Message {
     /// The peer has sent close_notify, after all of its data. Nothing follows.
     Closed,
     /// The connection failed, in either direction, after all of the data that came. Nothing
-    /// follows.
+    /// follows. With [`Error::packet`] the connection goes on, and only its packets have ended:
+    /// see [`Packets`](crate::Packets).
     Error(Error),
 }
 
@@ -102,7 +111,7 @@ pub struct ActiveStream<S> {
 }
 
 impl<S: Source> ActiveStream<S> {
-    fn new(source: S, mode: Active) -> Self {
+    pub(super) fn new(source: S, mode: Active) -> Self {
         let mut this = Self {
             source,
             mode: Active::False,
@@ -153,10 +162,19 @@ impl<S: Source> ActiveStream<S> {
             return Err(Error::limit("active: the credits would exceed 32,767"));
         }
         self.switch(mode);
+        self.wake();
+        Ok(())
+    }
+
+    /// The terminal message was none: the source goes on.
+    pub(super) fn go_on(&mut self) {
+        self.ended = false;
+    }
+
+    pub(super) fn wake(&mut self) {
         if let Some(idle) = self.idle.take() {
             idle.wake();
         }
-        Ok(())
     }
 
     fn switch(&mut self, mode: Active) {
@@ -195,7 +213,7 @@ impl<S: Source> ActiveStream<S> {
         self.source
     }
 
-    fn deliver(&mut self, data: Bytes) -> Message {
+    fn deliver(&mut self, piece: Piece) -> Message {
         match self.mode {
             Active::Once => self.mode = Active::False,
             Active::N(credits) => {
@@ -204,7 +222,11 @@ impl<S: Source> ActiveStream<S> {
             }
             Active::True | Active::False => {}
         }
-        Message::Data(data)
+        match piece {
+            Piece::Data(data) => Message::Data(data),
+            Piece::Split(split) => Message::Split(split),
+            Piece::Http(line) => Message::Http(line),
+        }
     }
 
     fn end(&mut self, message: Message) -> Message {
@@ -250,7 +272,7 @@ impl<S: Source + Unpin> Stream for ActiveStream<S> {
             return Poll::Ready(Some(Message::Session(Box::new(session))));
         }
         let message = match polled {
-            Poll::Ready(Ok(Some(data))) => this.deliver(data),
+            Poll::Ready(Ok(Some(piece))) => this.deliver(piece),
             Poll::Ready(Ok(None)) => this.end(Message::Closed),
             Poll::Ready(Err(error)) => this.end(Message::Error(error)),
             Poll::Pending => return Poll::Pending,
@@ -286,110 +308,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ActiveStream<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().source).poll_shutdown(cx)
-    }
-}
-
-/// What messages come from: [`TlsStream`] or [`ReadHalf`](crate::ReadHalf).
-pub trait Source: sealed::Sealed {
-    /// The next record's content, `None` after close_notify. At most what `records` records may
-    /// take is read from the transport.
-    #[doc(hidden)]
-    fn poll_message(
-        &mut self,
-        cx: &mut Context<'_>,
-        records: usize,
-    ) -> Poll<Result<Option<Bytes>, Error>>;
-
-    /// The next session that has come.
-    #[doc(hidden)]
-    fn take_session(&mut self) -> Option<ClientSession>;
-
-    /// What is to be said of early data.
-    #[doc(hidden)]
-    fn take_early_data(&mut self) -> Option<Message>;
-
-    /// What is due although nothing may be read.
-    #[doc(hidden)]
-    fn poll_idle(&mut self, cx: &mut Context<'_>);
-}
-
-mod sealed {
-    pub trait Sealed {}
-
-    impl<IO> Sealed for super::TlsStream<IO> {}
-    impl<IO: super::SplitIo> Sealed for super::ReadHalf<IO> {}
-}
-
-/// What is to be said of the early data of a connection.
-fn early_data(read: &mut Receiving) -> Option<Message> {
-    match read.take_early_data_status() {
-        Some(true) => Some(Message::EarlyDataAccepted),
-        Some(false) => Some(Message::EarlyDataRejected),
-        None => read.take_early_data().map(Message::EarlyData),
-    }
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
-    fn poll_message(
-        &mut self,
-        cx: &mut Context<'_>,
-        records: usize,
-    ) -> Poll<Result<Option<Bytes>, Error>> {
-        let parts = self.parts_mut();
-        let message = parts.read.poll_message(&mut parts.io, cx, records);
-        let message = parts.serve(cx, message);
-        // What has ended reading is told by reading, when our alert has arrived.
-        if message.is_ready() || parts.read.has_ended() {
-            return message;
-        }
-        let Some(error) = parts.write.broken() else {
-            return message;
-        };
-        let broken = Poll::Ready(Err(error.clone()));
-        let explained = parts.explained(cx, broken);
-        if parts.read.plain().is_empty() {
-            return explained;
-        }
-        // Data that came before.
-        parts.read.poll_message(&mut parts.io, cx, records)
-    }
-
-    fn take_session(&mut self) -> Option<ClientSession> {
-        Self::take_session(self)
-    }
-
-    fn take_early_data(&mut self) -> Option<Message> {
-        early_data(&mut self.parts_mut().read)
-    }
-
-    fn poll_idle(&mut self, cx: &mut Context<'_>) {
-        self.parts_mut().idle(cx);
-    }
-}
-
-impl<IO: SplitIo> Source for ReadHalf<IO> {
-    fn poll_message(
-        &mut self,
-        cx: &mut Context<'_>,
-        records: usize,
-    ) -> Poll<Result<Option<Bytes>, Error>> {
-        let message = self.poll_with(cx, |read, io, cx| read.poll_message(io, cx, records));
-        match self.write_failure(cx) {
-            Some(error) if message.is_pending() => Poll::Ready(Err(error)),
-            _ => message,
-        }
-    }
-
-    fn take_session(&mut self) -> Option<ClientSession> {
-        Self::take_session(self)
-    }
-
-    fn take_early_data(&mut self) -> Option<Message> {
-        early_data(self.reading())
-    }
-
-    fn poll_idle(&mut self, cx: &mut Context<'_>) {
-        self.rest(cx);
     }
 }
 

@@ -125,10 +125,10 @@ where
     }
 }
 
-async fn or_timeout(
+pub(super) async fn or_timeout<T>(
     within: Duration,
-    recv: impl Future<Output = Result<Bytes, Error>>,
-) -> Result<Bytes, Error> {
+    recv: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     tokio::time::timeout(within, recv)
         .await
         .unwrap_or_else(|_| Err(Error::timeout(Stage::Connected, within)))

@@ -17,6 +17,7 @@ use crate::hibernation::Hibernation;
 use crate::last_words::Bequest;
 use crate::read::{EofPolicy, Receiving};
 use crate::renegotiation::{self, Ends as _};
+use crate::scratch::Scratch;
 use crate::statistics::Flow;
 use crate::stream::{Parts, TlsStream};
 
@@ -150,6 +151,44 @@ impl<IO: SplitIo> ReadHalf<IO> {
             self.rest(cx);
         }
         polled
+    }
+
+    /// Ends reading, and does not hold the peer up: what it still sends is read and thrown away, to its end.
+    ///
+    /// TLS has no word for a read side that is closed, so the peer is not told. For a task of its own, while
+    /// the other half writes: KeyUpdates are still answered with its next write, and the peer's alert
+    /// fails it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, server) = connected().await;
+    /// let (read, mut write) = server.into_split();
+    /// tokio::spawn(read.shutdown_read());
+    /// write.send(&[b"I only speak"]).await?;
+    /// # client.recv(12).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Why reading has failed, if the peer has not closed in good order.
+    ///
+    /// # Cancel safety
+    /// Dropped, the half is dropped, and nothing is read any more.
+    pub async fn shutdown_read(mut self) -> Result<(), Error> {
+        loop {
+            let read = poll_fn(|cx| {
+                let mut scratch = Scratch::take();
+                let mut buf = ReadBuf::new(&mut scratch);
+                self.poll_with(cx, |read, io, cx| read.poll_read(io, cx, &mut buf))
+                    .map_ok(|()| buf.filled().len())
+            });
+            if read.await? == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// As [`TlsStream::renegotiate`]. The writing half has to be polled meanwhile, by a write, a flush, or

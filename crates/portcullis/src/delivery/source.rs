@@ -1,0 +1,165 @@
+//! Where messages come from.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use portcullis_core::session::ClientSession;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::active::Message;
+use crate::error::Error;
+use crate::packet::Piece;
+use crate::read::Receiving;
+use crate::split::{ReadHalf, SplitIo};
+use crate::stream::TlsStream;
+
+/// What messages come from: [`TlsStream`], [`ReadHalf`](crate::ReadHalf), or
+/// [`Packets`](crate::Packets) of one of them.
+pub trait Source: sealed::Sealed {
+    /// The next message, `None` after close_notify. At most what `records` records may take is read
+    /// from the transport, or what a packet needs.
+    #[doc(hidden)]
+    fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Piece>, Error>>;
+
+    /// The next session that has come.
+    #[doc(hidden)]
+    fn take_session(&mut self) -> Option<ClientSession>;
+
+    /// What is to be said of early data.
+    #[doc(hidden)]
+    fn take_early_data(&mut self) -> Option<Message>;
+
+    /// What is due although nothing may be read.
+    #[doc(hidden)]
+    fn poll_idle(&mut self, cx: &mut Context<'_>);
+}
+
+/// What packets come from: [`TlsStream`] or [`ReadHalf`](crate::ReadHalf).
+pub trait Records: Source {
+    /// The next record's content, `None` after close_notify. At most what `records` records may
+    /// take is read from the transport.
+    #[doc(hidden)]
+    fn poll_record(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Bytes>, Error>>;
+
+    /// What was taken and is to be read again.
+    #[doc(hidden)]
+    fn unread(&mut self, data: &[u8]);
+}
+
+pub(super) mod sealed {
+    pub trait Sealed {}
+
+    impl<IO> Sealed for super::TlsStream<IO> {}
+    impl<IO: super::SplitIo> Sealed for super::ReadHalf<IO> {}
+}
+
+/// What is to be said of the early data of a connection.
+fn early_data(read: &mut Receiving) -> Option<Message> {
+    match read.take_early_data_status() {
+        Some(true) => Some(Message::EarlyDataAccepted),
+        Some(false) => Some(Message::EarlyDataRejected),
+        None => read.take_early_data().map(Message::EarlyData),
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Records for TlsStream<IO> {
+    fn poll_record(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Bytes>, Error>> {
+        let parts = self.parts_mut();
+        let message = parts.read.poll_message(&mut parts.io, cx, records);
+        let message = parts.serve(cx, message);
+        // What has ended reading is told by reading, when our alert has arrived.
+        if message.is_ready() || parts.read.has_ended() {
+            return message;
+        }
+        let Some(error) = parts.write.broken() else {
+            return message;
+        };
+        let broken = Poll::Ready(Err(error.clone()));
+        let explained = parts.explained(cx, broken);
+        if parts.read.plain().is_empty() {
+            return explained;
+        }
+        // Data that came before.
+        parts.read.poll_message(&mut parts.io, cx, records)
+    }
+
+    fn unread(&mut self, data: &[u8]) {
+        self.parts_mut().read.unread(data);
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
+    fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Piece>, Error>> {
+        self.poll_record(cx, records)
+            .map_ok(|content| content.map(Piece::Data))
+    }
+
+    fn take_session(&mut self) -> Option<ClientSession> {
+        Self::take_session(self)
+    }
+
+    fn take_early_data(&mut self) -> Option<Message> {
+        early_data(&mut self.parts_mut().read)
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) {
+        self.parts_mut().idle(cx);
+    }
+}
+
+impl<IO: SplitIo> Records for ReadHalf<IO> {
+    fn poll_record(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Bytes>, Error>> {
+        let message = self.poll_with(cx, |read, io, cx| read.poll_message(io, cx, records));
+        match self.write_failure(cx) {
+            Some(error) if message.is_pending() => Poll::Ready(Err(error)),
+            _ => message,
+        }
+    }
+
+    fn unread(&mut self, data: &[u8]) {
+        self.reading().unread(data);
+    }
+}
+
+impl<IO: SplitIo> Source for ReadHalf<IO> {
+    fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Piece>, Error>> {
+        self.poll_record(cx, records)
+            .map_ok(|content| content.map(Piece::Data))
+    }
+
+    fn take_session(&mut self) -> Option<ClientSession> {
+        Self::take_session(self)
+    }
+
+    fn take_early_data(&mut self) -> Option<Message> {
+        early_data(self.reading())
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) {
+        self.rest(cx);
+    }
+}
