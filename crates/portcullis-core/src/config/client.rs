@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{DnsName, ServerName};
 
+use super::ech::ClientEch;
 use super::certificate_types::AcceptedOfPeer;
 use super::options::common_options;
 use super::policy::{
@@ -57,6 +58,10 @@ pub(crate) struct ClientOptions {
     pub(super) client_types_are_chosen: bool,
     /// As whom this client logs in.
     pub(crate) srp: Option<SrpLogin>,
+    /// What it says of encrypted hellos.
+    pub(crate) ech: Option<Box<ClientEch>>,
+    /// Whether it says what means nothing.
+    pub(crate) grease: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -229,6 +234,8 @@ impl ClientConfigBuilder {
                 client_certificate_types: Vec::new(),
                 client_types_are_chosen: false,
                 srp: None,
+                ech: None,
+                grease: false,
             },
         }
     }
@@ -464,6 +471,7 @@ impl ClientConfigBuilder {
         self.settle_types()?;
         self.check_anonymous()?;
         self.check_srp()?;
+        self.check_ech()?;
         self.check_dsa()?;
         for identity in &self.client.identities {
             self.client.policy.check_identity(identity)?;

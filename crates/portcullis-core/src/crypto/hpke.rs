@@ -116,6 +116,17 @@ impl From<CryptoFailure> for HpkeError {
     }
 }
 
+/// What stands before the scalar in a PrivateKeyInfo.
+const PKCS8_X25519: &[u8] = &[
+    0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20,
+];
+
+/// The same, with an ECPrivateKey (RFC 5915) without the public half.
+const PKCS8_P256: &[u8] = &[
+    0x30, 0x41, 2, 1, 0, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 3, 1, 7, 4, 0x27, 0x30, 0x25, 2, 1, 1, 4, 0x20,
+];
+
 /// A recipient's private key, which the library wipes.
 pub(crate) struct HpkePrivateKey {
     kem: Kem,
@@ -131,6 +142,37 @@ impl HpkePrivateKey {
         let public = key.compute_public_key().map_err(|_| HpkeError)?;
         let public = public.as_ref().into();
         Ok(Self { kem, key, public })
+    }
+
+    /// Reads a PrivateKeyInfo (RFC 5208, RFC 8410 §7).
+    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, HpkeError> {
+        if let Some(scalar) = der.strip_prefix(PKCS8_X25519) {
+            // Attributes and the public half may stand behind it.
+            let scalar = scalar.get(..32).ok_or(HpkeError)?;
+            return Self::from_bytes(Kem::X25519, scalar);
+        }
+        let library = library(Kem::P256.group()).ok_or(HpkeError)?;
+        let key = PrivateKey::from_private_key_der(library, der).map_err(|_| HpkeError)?;
+        let public = key.compute_public_key().map_err(|_| HpkeError)?;
+        let public = public.as_ref().into();
+        Ok(Self {
+            kem: Kem::P256,
+            key,
+            public,
+        })
+    }
+
+    /// A PrivateKeyInfo of a scalar.
+    pub(crate) fn pkcs8(kem: Kem, scalar: &[u8]) -> Zeroizing<Vec<u8>> {
+        let prefix = match kem {
+            Kem::X25519 => PKCS8_X25519,
+            Kem::P256 => PKCS8_P256,
+        };
+        // In one piece: what grows leaves what it was.
+        let mut der = Zeroizing::new(Vec::with_capacity(prefix.len() + scalar.len()));
+        der.extend_from_slice(prefix);
+        der.extend_from_slice(scalar);
+        der
     }
 
     /// Makes a key, and gives its scalar for whoever keeps it.

@@ -149,3 +149,16 @@ fn nothing_of_a_key_is_printed() {
     let printed = format!("{private:?} {sealer:?} {opener:?}");
     assert_eq!(printed, "HpkePrivateKey(X25519) Sealer(..) Opener(..)");
 }
+
+#[test]
+fn keys_are_written_and_read() {
+    for kem in [Kem::X25519, Kem::P256] {
+        let (private, scalar) = HpkePrivateKey::generate(kem, &mut Random::system()).unwrap();
+        let der = HpkePrivateKey::pkcs8(kem, &scalar);
+        let again = HpkePrivateKey::from_pkcs8(&der).unwrap();
+        assert_eq!(again.kem(), kem);
+        assert_eq!(again.public_key(), private.public_key());
+        assert!(HpkePrivateKey::from_pkcs8(&der[..der.len() - 1]).is_err());
+    }
+    assert!(HpkePrivateKey::from_pkcs8(&[]).is_err());
+}
