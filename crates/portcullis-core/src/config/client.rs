@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustls_pki_types::{DnsName, ServerName};
 
-use super::ech::ClientEch;
 use super::certificate_types::AcceptedOfPeer;
+use super::ech::ClientEch;
 use super::options::common_options;
 use super::policy::{
     KeyShares, MaxFragmentLength, PaddingPolicy, Policy, check_authorities, distinct,

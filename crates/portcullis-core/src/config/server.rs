@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ech::ServerEch;
 use super::certificate_types::AcceptedOfPeer;
 use super::early_data::EarlyDataOptions;
+use super::ech::ServerEch;
 use super::options::common_options;
 use super::policy::{PaddingPolicy, Policy, check_authorities};
 use super::renegotiation::Renegotiation;

@@ -125,7 +125,13 @@ fn what_is_no_key_is_refused() {
             Kem::X25519 => vec![0; 32],
             Kem::P256 => [&[4][..], &[0; 64]].concat(),
         };
-        for bad in [&[][..], &good[1..], &[good, &[0]].concat(), &compressed, &zero] {
+        for bad in [
+            &[][..],
+            &good[1..],
+            &[good, &[0]].concat(),
+            &compressed,
+            &zero,
+        ] {
             let sealer = Sealer::new(kem, bad, suite, INFO, &mut Random::system());
             assert!(sealer.is_err(), "{kem:?} {bad:02x?}");
             assert!(Opener::new(&private, bad, suite, INFO).is_err());

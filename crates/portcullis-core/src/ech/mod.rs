@@ -20,7 +20,7 @@ mod tests;
 
 pub use config_list::{EchConfigError, EchConfigList};
 pub use encoded_inner::reconstruct;
-pub use keys::{EchKey, EchKeyBuilder, EchKem, EchKeys};
+pub use keys::{EchKem, EchKey, EchKeyBuilder, EchKeys};
 pub use rejection::{EchRejection, Retry};
 
 pub(crate) use config_list::Selected;

@@ -110,7 +110,9 @@ impl<'a> EchConfigContents<'a> {
         out.push(self.config_id);
         put_u16(out, self.kem_id);
         put_vec16(out, |out| out.extend_from_slice(self.public_key));
-        put_vec16(out, |out| out.extend_from_slice(self.cipher_suites.as_bytes()));
+        put_vec16(out, |out| {
+            out.extend_from_slice(self.cipher_suites.as_bytes())
+        });
         out.push(self.maximum_name_length);
         put_vec8(out, |out| out.extend_from_slice(self.public_name));
         self.extensions.put(out);

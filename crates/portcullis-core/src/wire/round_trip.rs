@@ -2,8 +2,8 @@
 
 use super::extension::{
     Alpn, AlpnSelected, CertificateAuthorities, CertificateStatus, ClientCertificateTypeSelected,
-    ClientCertificateTypes, CompressCertificate, Cookie, EarlyData, EcPointFormats, EchConfirmation,
-    EchOuterExtensions, EchRetryConfigs, EncryptThenMac, EncryptedClientHello,
+    ClientCertificateTypes, CompressCertificate, Cookie, EarlyData, EcPointFormats,
+    EchConfirmation, EchOuterExtensions, EchRetryConfigs, EncryptThenMac, EncryptedClientHello,
     ExpectedTickets, ExtendedMasterSecret, Extension, Extensions, KeyShareClientHello,
     KeyShareHelloRetryRequest, KeyShareServerHello, MaxEarlyDataSize, MaxFragmentLength,
     NextProtocolOffer, NextProtocols, OfferedPsks, OidFilters, Padding, PostHandshakeAuth,

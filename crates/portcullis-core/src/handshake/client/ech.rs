@@ -266,7 +266,12 @@ impl Client {
             Ech::Grease(body) => Some(body.as_slice()),
             _ => None,
         };
-        let mut hello = grease::put_into(plain, grease.as_ref(), pretended, which != Which::SecondWithShare)?;
+        let mut hello = grease::put_into(
+            plain,
+            grease.as_ref(),
+            pretended,
+            which != Which::SecondWithShare,
+        )?;
         let is_first = which == Which::First;
         let said = match ech {
             Ech::Offered(offering) => {
@@ -319,15 +324,13 @@ fn parse(hello: &[u8]) -> Result<ClientHello<'_>, DecodeError> {
     ClientHello::decode(hello.get(4..).unwrap_or_default())
 }
 
-/// Whether both hellos say the same of versions.
-fn shares_versions(extension: &RawExtension<'_>, version: u16) -> bool {
-    extension.extension_type == ExtensionType::SUPPORTED_VERSIONS
-        && grease::only_version(extension.body, version) == extension.body
-}
-
-fn is_shared(version: u16) -> impl Fn(&RawExtension<'_>) -> bool {
-    move |extension| {
-        may_be_shared(extension.extension_type) || shares_versions(extension, version)
+/// Which extensions of the plain hello stand in both. supported_versions does where nothing older is offered.
+fn is_shared(plain: &ClientHello<'_>, version: u16) -> impl Fn(&RawExtension<'_>) -> bool + use<> {
+    let versions = plain.extensions.raw(ExtensionType::SUPPORTED_VERSIONS);
+    let same_versions = versions.is_some_and(|body| grease::only_version(body, version) == body);
+    move |extension| match extension.extension_type {
+        ExtensionType::SUPPORTED_VERSIONS => same_versions,
+        typ => may_be_shared(typ),
     }
 }
 
@@ -335,10 +338,13 @@ fn is_shared(version: u16) -> impl Fn(&RawExtension<'_>) -> bool {
 /// order.
 fn inner_of(plain: &ClientHello<'_>, dialect: Dialect) -> Vec<u8> {
     let version = dialect.code(Version::V1_3).0;
-    let is_shared = is_shared(version);
+    let is_shared = is_shared(plain, version);
     let mut inner = Vec::new();
     let fallback = crate::suite::CipherSuite::TLS_FALLBACK_SCSV;
-    let suites = plain.cipher_suites.iter().filter(|suite| *suite != fallback);
+    let suites = plain
+        .cipher_suites
+        .iter()
+        .filter(|suite| *suite != fallback);
     ClientHello::put(
         &mut inner,
         plain.legacy_version,
@@ -471,7 +477,7 @@ impl Offering {
         const FAILURE: CryptoFailure = CryptoFailure::SealingRecord;
         let parsed = parse(inner)?;
         let version = cx.dialect.code(Version::V1_3).0;
-        let mut encoded = encoded_inner::encode(&parsed, is_shared(version));
+        let mut encoded = encoded_inner::encode(&parsed, is_shared(plain, version));
         let name = find::<ServerNameExtension<'_>>(&parsed.extensions)?;
         let name = name.map(|name| name.host_name);
         encoded_inner::pad(&mut encoded, self.selected.maximum_name_length, name);
@@ -713,8 +719,7 @@ impl Client {
             return Ok(());
         };
         // By rules, not by somebody's word: what it sent would be anybody's.
-        let is_proved =
-            matches!(peer, Some(PeerProof::Chain(chain)) if chain.is_verified());
+        let is_proved = matches!(peer, Some(PeerProof::Chain(chain)) if chain.is_verified());
         let rejection = EchRejection::new(
             rejected.public_name.clone(),
             is_proved,

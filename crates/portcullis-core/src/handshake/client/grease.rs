@@ -124,12 +124,7 @@ pub(super) fn put_into(
 }
 
 /// A list has one more in front.
-fn put_greased(
-    out: &mut Vec<u8>,
-    extension: &RawExtension<'_>,
-    grease: &Grease,
-    adds_share: bool,
-) {
+fn put_greased(out: &mut Vec<u8>, extension: &RawExtension<'_>, grease: &Grease, adds_share: bool) {
     use ExtensionType as E;
     let typ = extension.extension_type;
     let list = |prefix: usize| extension.body.get(prefix..).unwrap_or_default();
@@ -162,7 +157,8 @@ fn put_greased(
 pub(super) fn only_version(body: &[u8], version: u16) -> Vec<u8> {
     let mut out = Vec::new();
     put_vec8(&mut out, |out| {
-        let offered = List::<crate::version::ProtocolVersion>::checked(body.get(1..).unwrap_or_default());
+        let offered =
+            List::<crate::version::ProtocolVersion>::checked(body.get(1..).unwrap_or_default());
         for one in offered {
             if one.0 == version || crate::wire::is_grease(one.0) {
                 put_u16(out, one.0);

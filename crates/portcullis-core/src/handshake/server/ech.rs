@@ -164,7 +164,14 @@ impl Ech {
                 .get(IN_SERVER_HELLO)
                 .is_some_and(|place| place.iter().all(|byte| *byte == 0))
         );
-        let value = self.value(Within::ServerHello, hash, dialect, client_random, transcript, &message)?;
+        let value = self.value(
+            Within::ServerHello,
+            hash,
+            dialect,
+            client_random,
+            transcript,
+            &message,
+        )?;
         if let Some(end) = server_random.last_chunk_mut::<{ confirmation::LENGTH }>() {
             *end = value;
         }

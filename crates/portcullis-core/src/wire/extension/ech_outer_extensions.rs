@@ -19,7 +19,9 @@ pub struct EchOuterExtensions<'a> {
 impl EchOuterExtensions<'_> {
     /// Writes the extension.
     pub fn put(out: &mut Vec<u8>, types: impl IntoIterator<Item = ExtensionType>) {
-        super::put_extension(out, Self::TYPE, |out| put_list8::<ExtensionType>(out, types));
+        super::put_extension(out, Self::TYPE, |out| {
+            put_list8::<ExtensionType>(out, types)
+        });
     }
 }
 

@@ -50,7 +50,9 @@ pub use early_data::{EarlyData, MaxEarlyDataSize};
 pub use ec_point_formats::{EcPointFormat, EcPointFormats};
 pub use ech_outer_extensions::EchOuterExtensions;
 pub use encrypt_then_mac::EncryptThenMac;
-pub use encrypted_client_hello::{EchConfirmation, EchOuter, EchRetryConfigs, EncryptedClientHello};
+pub use encrypted_client_hello::{
+    EchConfirmation, EchOuter, EchRetryConfigs, EncryptedClientHello,
+};
 pub use extended_master_secret::ExtendedMasterSecret;
 pub use key_share::{
     KeyShareClientHello, KeyShareEntry, KeyShareHelloRetryRequest, KeyShareServerHello,

@@ -39,9 +39,9 @@ use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
     AlpnSelected, CertificateAuthorities, CertificateType, CompressCertificate, EarlyData,
-    EchRetryConfigs,
-    ExpectedTickets, KeyShareClientHello, KeyShareServerHello, SelectedIdentity, SelectedVersion,
-    ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert, TicketRequest,
+    EchRetryConfigs, ExpectedTickets, KeyShareClientHello, KeyShareServerHello, SelectedIdentity,
+    SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
+    TicketRequest,
 };
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
@@ -132,8 +132,13 @@ pub(super) fn send_flight(
     let (tickets, expected) = count_tickets(&negotiated.config, &hello, &authentication)?;
     let compression = chosen(&negotiated.config.policy, &hello.extensions)?;
     let ech = negotiated.ech.take();
-    let (mut answering, secrets) =
-        send_server_hello(negotiated, ech.as_deref(), (server_name, alpn), authentication, cx)?;
+    let (mut answering, secrets) = send_server_hello(
+        negotiated,
+        ech.as_deref(),
+        (server_name, alpn),
+        authentication,
+        cx,
+    )?;
     answering.of_client = types.of_client;
     sizes.apply(answering.config.policy.max_fragment_sent, cx);
     answering.tickets = tickets;

@@ -22,7 +22,8 @@ use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
-    Cookie, EchConfirmation, KeyShareClientHello, KeyShareHelloRetryRequest, RawExtension, SelectedVersion,
+    Cookie, EchConfirmation, KeyShareClientHello, KeyShareHelloRetryRequest, RawExtension,
+    SelectedVersion,
 };
 use crate::wire::list::Element as _;
 use crate::wire::{ClientHello, ExtensionType, HELLO_RETRY_REQUEST_RANDOM, ServerHello};
@@ -62,7 +63,13 @@ pub(super) fn ask_for_another(
         None => None,
         Some(ech) => {
             let put = |zeros: &[u8; 8]| request(Some(zeros));
-            ech.confirm_retry(suite.handshake_hash()?, dialect, hello.random, &transcript, put)?
+            ech.confirm_retry(
+                suite.handshake_hash()?,
+                dialect,
+                hello.random,
+                &transcript,
+                put,
+            )?
         }
     };
     let request = request(confirmation.as_ref());
@@ -240,7 +247,8 @@ fn may_change(ech: Option<&Ech>) -> bool {
 /// A digest of what a second hello has to repeat. The order of extensions is not in it: it means
 /// nothing (§4.2), and wolfSSL 5.5 has another one in its second hello.
 fn unchanging(hello: &ClientHello<'_>, ech_may_change: bool) -> Digest {
-    let is_ech = |one: &RawExtension<'_>| one.extension_type == ExtensionType::ENCRYPTED_CLIENT_HELLO;
+    let is_ech =
+        |one: &RawExtension<'_>| one.extension_type == ExtensionType::ENCRYPTED_CLIENT_HELLO;
     let extensions = hello.extensions.iter().filter(is_unchanging);
     let mut extensions: Vec<_> = extensions
         .filter(|one| !ech_may_change || !is_ech(one))
