@@ -69,7 +69,9 @@ impl<'a> Driver<'a> {
             credential: None,
             verified: None,
             kept_by_id: false,
-            offers_session: configuration::sessions(options, past).next().is_some(),
+            // Those of a hello that is encrypted are in none that somebody else can answer.
+            offers_session: configuration::sessions(options, past).next().is_some()
+                && options.ech.config_list.is_empty(),
             refused: None,
             early: Early::default(),
             ticket_age_skew: None,

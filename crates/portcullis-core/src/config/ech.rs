@@ -94,8 +94,8 @@ impl ClientConfigBuilder {
         self
     }
 
-    /// Says code points that mean nothing, one in each list of suites, groups, key shares, versions and extensions (RFC 8701
-    /// §3.1), so that servers keep ignoring what they do not know. They are the same in both hellos of a connection, and
+    /// Says code points that mean nothing, one in each list of suites, groups, key shares, signature schemes, versions and
+    /// extensions (RFC 8701 §3.1), so that servers keep ignoring what they do not know. They are the same in both hellos of a connection, and
     /// others in the next. Default: no. Fingerprints of the hello leave them out.
     pub fn grease(mut self, on: bool) -> Self {
         self.client.grease = on;

@@ -19,6 +19,7 @@ pub(super) struct Grease {
     suite: u16,
     group: u16,
     version: u16,
+    scheme: u16,
     first_extension: ExtensionType,
     last_extension: ExtensionType,
 }
@@ -31,7 +32,7 @@ const fn code_point(random: u8) -> u16 {
 
 impl Grease {
     pub(super) fn new(cx: &mut Cx<'_>) -> Result<Self, Abort> {
-        let [[suite, group, version, first, last, ..]] = cx.random_bytes()?;
+        let [[suite, group, version, scheme, first, last, ..]] = cx.random_bytes()?;
         // Two extensions of one message have different types.
         let last = match code_point(first) == code_point(last) {
             true => last ^ 0x10,
@@ -41,6 +42,7 @@ impl Grease {
             suite: code_point(suite),
             group: code_point(group),
             version: code_point(version),
+            scheme: code_point(scheme),
             first_extension: ExtensionType(code_point(first)),
             last_extension: ExtensionType(code_point(last)),
         })
@@ -132,6 +134,12 @@ fn put_greased(out: &mut Vec<u8>, extension: &RawExtension<'_>, grease: &Grease,
         E::SUPPORTED_GROUPS => put_extension(out, typ, |out| {
             put_vec16(out, |out| {
                 put_u16(out, grease.group);
+                out.extend_from_slice(list(2));
+            });
+        }),
+        E::SIGNATURE_ALGORITHMS => put_extension(out, typ, |out| {
+            put_vec16(out, |out| {
+                put_u16(out, grease.scheme);
                 out.extend_from_slice(list(2));
             });
         }),
