@@ -23,7 +23,6 @@ TRANSPORTS = {"t": "TLS", "d": "DTLS", "q": "QUIC"}
 LATER = {
     "Raw public keys",
     "OCSP",
-    "ECH",
     "Cert compression",
 }
 

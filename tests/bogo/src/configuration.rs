@@ -563,6 +563,9 @@ fn server(
     credentials: &[Credential],
     past: &Past,
 ) -> Result<ServerConfigBuilder, Stop> {
+    if options.grease {
+        return Err(Stop::unimplemented("-enable-grease of a server"));
+    }
     let mut builder: ServerConfigBuilder = common!(ServerConfig::builder(), options, credentials);
     if let Some(names) = &options.client_ca_list {
         builder = builder.certificate_authorities(names);

@@ -70,6 +70,10 @@ pub(crate) struct Client {
     lists: Lists,
     #[command(flatten)]
     sessions: Sessions,
+    /// Encrypt the ClientHello (RFC 9849): the base64 of the server's HTTPS record, a file behind @, or `grease`, which
+    /// pretends. A server that does not decrypt it ends in an error that says what to do.
+    #[arg(long, value_name = "BASE64|@FILE|grease")]
+    ech: Option<String>,
     /// Append the connection's secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
@@ -156,7 +160,21 @@ impl Client {
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
         let (keys, login) = (self.keys.load()?, self.login.load()?);
+        let (list, grease) = match self.ech.as_deref() {
+            None => (None, false),
+            Some("grease") => (None, true),
+            Some(text) => (Some(crate::ech::list(text)?), false),
+        };
         let config = self.config(trust.as_ref(), keys, login).map_err(misuse)?;
+        let config = match list {
+            Some(list) => config.with_ech(list).map_err(misuse)?,
+            None if grease => config
+                .to_builder()
+                .ech_grease(true)
+                .build()
+                .map_err(misuse)?,
+            None => config,
+        };
         let log = key_log(self.keylog.as_deref())?;
         let crls = self.lists.source()?;
         let connecting = Connecting::new(destination, config, trust);

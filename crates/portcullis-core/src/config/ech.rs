@@ -41,6 +41,15 @@ const UNUSABLE: &str = "ech: none of the configurations can be used: their versi
      `ech_required(false)`";
 
 impl ClientConfig {
+    /// The name that is seen of a connection whose hello is encrypted, in the place of the one that it is to.
+    pub fn seen_name(&self) -> Option<String> {
+        let list = self.0.ech.as_ref()?.list.as_ref();
+        let selected = list
+            .filter(|_| self.0.policy.speaks(Version::V1_3))?
+            .select()?;
+        Some(selected.public_name.as_ref().to_owned())
+    }
+
     /// The same configuration with the list of another server: a list belongs to a name, a configuration does not.
     ///
     /// # Errors
