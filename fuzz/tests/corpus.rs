@@ -9,7 +9,7 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, differential, hello_view, pem, record, walk,
+    certificate, codec, conversation, crl, differential, ech, hello_view, pem, record, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -52,6 +52,11 @@ fn walks() {
 #[test]
 fn pem_texts() {
     each("pem", pem::run);
+}
+
+#[test]
+fn encrypted_hellos() {
+    each("ech", ech::run);
 }
 
 #[test]
