@@ -11,6 +11,7 @@ pub mod crl;
 pub mod difference;
 pub mod differential;
 pub mod early_data;
+pub mod ech;
 pub mod encrypted_key;
 pub mod end;
 pub mod hello_view;

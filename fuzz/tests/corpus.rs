@@ -9,8 +9,8 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, differential, encrypted_key, hello_view, ocsp, packets,
-    pem, proxy_header, record, walk,
+    certificate, codec, conversation, crl, differential, ech, encrypted_key, hello_view, ocsp,
+    packets, pem, proxy_header, record, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -68,6 +68,11 @@ fn pem_texts() {
 #[test]
 fn headers_of_proxies() {
     each("proxy_header", proxy_header::run);
+}
+
+#[test]
+fn encrypted_hellos() {
+    each("ech", ech::run);
 }
 
 #[test]

@@ -21,7 +21,6 @@ VERSIONS = {"3": "1.3", "2": "1.2", "1": "1.1", "0": "1.0", "s": "SSL 3", "m": "
 TRANSPORTS = {"t": "TLS", "d": "DTLS", "q": "QUIC"}
 # Not built yet; everything else over TCP has to pass, or to have a reason not to.
 LATER = {
-    "ECH",
 }
 
 

@@ -9,6 +9,7 @@ mod client;
 mod connect;
 mod connecting;
 mod crl;
+mod ech;
 mod failure;
 mod files;
 mod logins;
@@ -49,6 +50,9 @@ enum Action {
     /// Make and change the ticket keys that servers share.
     #[command(subcommand)]
     TicketKey(ticket_key::TicketKey),
+    /// Make keys for servers that decrypt hellos (Encrypted ClientHello); show configurations.
+    #[command(subcommand)]
+    Ech(ech::Ech),
     /// Fetch revocation lists; look for certificates in them.
     #[command(subcommand)]
     Crl(crl::Command),
@@ -105,6 +109,7 @@ async fn main() {
         Action::Server(server) => server.run().await,
         Action::Cert(cert) => cert.run().await,
         Action::TicketKey(ticket_key) => ticket_key.run(),
+        Action::Ech(ech) => ech.run(),
         Action::Crl(crl) => crl.run().await,
         Action::Completions(completions) => completions.run(),
         Action::Man(man) => man.run(),

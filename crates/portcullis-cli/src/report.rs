@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use portcullis::ech::EchStatus;
 use portcullis::pki_types::UnixTime;
 use portcullis::suite::{Authentication, CipherSuite};
 use portcullis::x509::{OcspStatus, OcspVerdict};
@@ -205,10 +206,21 @@ fn facts(information: &ConnectionInformation) -> Vec<(&'static str, String)> {
     ];
     let early = early_data(information);
     facts.extend(early.map(|early| ("early data", early.to_owned())));
+    facts.extend(ech(information).map(|ech| ("encrypted ClientHello", ech.to_owned())));
     let shared = |bytes: Option<&[u8]>| bytes.map(|text| printable(&String::from_utf8_lossy(text)));
     facts.extend(shared(information.psk_identity()).map(|identity| ("pre-shared key", identity)));
     facts.extend(shared(information.srp_user()).map(|user| ("user", user)));
     facts
+}
+
+/// What became of an encrypted ClientHello, if there was one.
+fn ech(information: &ConnectionInformation) -> Option<&'static str> {
+    match information.ech() {
+        EchStatus::Accepted => Some("accepted"),
+        EchStatus::Grease => Some("pretended"),
+        EchStatus::Declined => Some("declined"),
+        _ => None,
+    }
 }
 
 /// What became of early data, if there was some.
@@ -275,6 +287,7 @@ fn negotiated(information: &ConnectionInformation) -> Map<String, Value> {
         "resumed": information.is_resumed(),
         "alpn": information.alpn_protocol().map(String::from_utf8_lossy),
         "early_data": early_data(information),
+        "ech": ech(information),
         "psk_identity": information.psk_identity().map(String::from_utf8_lossy),
         "srp_user": information.srp_user().map(String::from_utf8_lossy),
         "peer_signature_scheme": scheme.map(|scheme| scheme.to_string()),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::alert::AlertDescription;
 use crate::crypto::CryptoFailure;
+use crate::ech::EchRejection;
 pub(crate) use crate::misuse::Misuse;
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
@@ -67,6 +68,14 @@ impl Error {
     /// The rule the peer broke, if that is the reason.
     pub fn violation(&self) -> Option<Violation> {
         self.0.reason.violation()
+    }
+
+    /// A client: the server did not accept the encrypted ClientHello (RFC 9849 §6.1.6), and this is what can be tried.
+    pub fn ech_rejection(&self) -> Option<&EchRejection> {
+        match &self.0.reason {
+            Reason::EchRejected(rejection) => Some(rejection),
+            _ => None,
+        }
     }
 
     /// Whether two ends whose secrets differ end so (RFC 5054 §2.5.1.3, RFC 4279 §2).
@@ -229,6 +238,8 @@ pub enum Reason {
     },
     /// The peer sent a fatal alert.
     AlertReceived(AlertDescription),
+    /// The server did not accept the encrypted ClientHello (RFC 9849 §6.1.6), so that there is no connection with it.
+    EchRejected(Arc<EchRejection>),
     /// The peer's certificate chain was not accepted.
     Certificate(CertificateError),
     /// A question was answered with a refusal.
@@ -294,6 +305,7 @@ impl core::fmt::Display for Reason {
             Self::AlertReceived(alert) => {
                 write!(f, "the peer sent the alert {alert}: {}", alert.sentence())
             }
+            Self::EchRejected(rejection) => write!(f, "{rejection}"),
             Self::Certificate(error) => write!(f, "{error}"),
             Self::Refused(refusal) => write!(f, "{refusal}"),
             Self::Cancelled => f.write_str("the handshake was cancelled on this side"),
@@ -419,6 +431,7 @@ impl Abort {
             }
             Reason::Unexpected { .. } => Some(Violation::UnexpectedMessage.alert()),
             Reason::NotTls { .. } => Some(Violation::NotTls.alert()),
+            Reason::EchRejected(_) => Some(AlertDescription::ECH_REQUIRED),
             Reason::Certificate(error) => Some(error.alert()),
             Reason::Refused(refusal) => Some(refusal.alert),
             Reason::Cancelled => Some(AlertDescription::USER_CANCELED),

@@ -8,6 +8,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::crypto::prf::PrfKey;
 use crate::dialect::Dialect;
+use crate::ech::EchStatus;
 use crate::error::Misuse;
 use crate::key_schedule::{ExportError, ExporterSecret, tls12};
 use crate::named_group::NamedGroup;
@@ -31,6 +32,7 @@ pub(crate) struct Information {
     pub(crate) retried: bool,
     pub(crate) resumed: bool,
     pub(crate) early_data: EarlyDataStatus,
+    pub(crate) ech: EchStatus,
     /// When the peer signed: in this handshake, or in the first of those it resumes.
     pub(crate) authenticated_at: UnixTime,
     pub(crate) alpn: Option<Box<[u8]>>,
@@ -246,6 +248,12 @@ impl ConnectionInformation {
     /// What became of early data, if the client has offered some.
     pub fn early_data(&self) -> EarlyDataStatus {
         self.0.early_data
+    }
+
+    /// What became of the encrypted ClientHello, if the client has offered one (RFC 9849). What this value says of the hello
+    /// is then about the one that counts: the inner one, if it was accepted.
+    pub fn ech(&self) -> EchStatus {
+        self.0.ech
     }
 
     /// The application protocol (RFC 7301).

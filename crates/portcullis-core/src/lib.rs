@@ -50,6 +50,8 @@ pub mod suite;
 
 pub mod wire;
 
+pub mod ech;
+
 pub mod compression;
 
 pub mod x509;

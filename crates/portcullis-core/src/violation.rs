@@ -111,6 +111,22 @@ violations! {
         VersionChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another version than in its HelloRetryRequest";
         GroupChangedAfterRetry => ILLEGAL_PARAMETER, "§4.2.8", "the server selected another group than in its HelloRetryRequest";
     }
+    "Encrypted ClientHello" {
+        EchTypeUnknown => ILLEGAL_PARAMETER, "RFC 9849 §7", "the client sent an encrypted_client_hello that is neither outer nor inner";
+        EchInnerFromNetwork => ILLEGAL_PARAMETER, "RFC 9849 §7", "the client sent a ClientHelloInner that is not encrypted";
+        EchOuterAtBackend => ILLEGAL_PARAMETER, "RFC 9849 §7", "a ClientHelloOuter came to a server that is behind the one that decrypts";
+        EchPaddingNotZero => ILLEGAL_PARAMETER, "RFC 9849 §5.1", "the client sent a ClientHelloInner whose padding is not zero";
+        EchSessionIdNotEmpty => ILLEGAL_PARAMETER, "RFC 9849 §5.1", "the client sent a ClientHelloInner with a session id of its own";
+        OuterExtensionMissing => ILLEGAL_PARAMETER, "RFC 9849 §5.1", "the client's ClientHelloInner refers to an extension that ClientHelloOuter does not have there";
+        OuterExtensionSelfReference => ILLEGAL_PARAMETER, "RFC 9849 §5.1", "the client's ClientHelloInner refers to encrypted_client_hello";
+        InnerWithoutEch => ILLEGAL_PARAMETER, "RFC 9849 §7.1", "the client sent a ClientHelloInner that does not say that it is one";
+        InnerOffersOldVersion => ILLEGAL_PARAMETER, "RFC 9849 §7.1", "the client sent a ClientHelloInner that offers a version before TLS 1.3";
+        EchMissingInSecondHello => MISSING_EXTENSION, "RFC 9849 §7.1.1", "the client sent a second ClientHello without encrypted_client_hello, and the first was accepted";
+        EchChangedInSecondHello => ILLEGAL_PARAMETER, "RFC 9849 §7.1.1", "the client's second ClientHello is encrypted for another configuration, or with a key of its own";
+        SecondEchNotOpened => DECRYPT_ERROR, "RFC 9849 §7.1.1", "the client sent a second ClientHello that does not decrypt";
+        EchAcceptanceRevoked => ILLEGAL_PARAMETER, "RFC 9849 §6.1.5", "the server accepted the encrypted ClientHello in HelloRetryRequest, and not in ServerHello";
+        EchRejectedButResumed => ILLEGAL_PARAMETER, "RFC 9849 §6.1.2", "the server did not accept the encrypted ClientHello, and selected a pre-shared key, of which the other has none";
+    }
     "ServerHello before TLS 1.3" {
         SuiteOfAnotherVersion => ILLEGAL_PARAMETER, "RFC 5246 §A.5", "the server selected a cipher suite that does not exist in the version it selected";
         CompressionNotOffered => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server selected a compression method, and null alone was offered";

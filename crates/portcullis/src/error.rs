@@ -165,6 +165,11 @@ impl Error {
         self.protocol()?.violation()
     }
 
+    /// A client whose hello was encrypted: its server did not accept that, and this is what can be tried (RFC 9849 §6.1.6).
+    pub fn ech_rejection(&self) -> Option<&portcullis_core::ech::EchRejection> {
+        self.protocol()?.ech_rejection()
+    }
+
     /// The error of the protocol core, if it is one.
     pub fn protocol(&self) -> Option<&portcullis_core::Error> {
         match self.cause() {

@@ -187,7 +187,7 @@ pub use portcullis_core::{
     AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
     Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret,
     ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm,
-    compression, config, question, session, suite, x509,
+    compression, config, ech, question, session, suite, x509,
 };
 #[cfg(feature = "crl-hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]

@@ -97,7 +97,7 @@ pub(crate) fn server_config(
     past: &Past,
 ) -> Result<ServerConfig, Stop> {
     // BoringSSL's servers give an id to whoever gets no ticket.
-    let mut builder = server(options, credentials)?
+    let mut builder = server(options, credentials, past)?
         .resumption(false)
         .ask_sessions(true);
     if !options.no_ticket {
@@ -341,6 +341,12 @@ fn with_weak(
 
 /// What the core says against a configuration.
 fn misuse(options: &Options, misuse: &Misuse) -> Stop {
+    if options.ech.reject_unusable {
+        return Stop::Failed {
+            token: Some(":UNUSABLE_ECH_CONFIG_LIST:"),
+            message: misuse.to_string(),
+        };
+    }
     match options.allows_any_version() {
         true => Stop::unimplemented(misuse.to_string()),
         false => Stop::Failed {
@@ -463,9 +469,11 @@ fn client(
     session_tickets: bool,
 ) -> Result<ClientConfig, Stop> {
     // The verdict comes from the shim, as from the callback of BoringSSL's.
-    let builder = match options.takes_keys_alone() {
-        true => ClientConfig::builder(Roots::empty()),
-        false => ClientConfig::dangerous_builder_without_verification(),
+    let builder = match (options.takes_keys_alone(), options.ech.roots()?) {
+        (true, _) => ClientConfig::builder(Roots::empty()),
+        // Who has only its public name to prove is judged by the core.
+        (false, Some(roots)) => ClientConfig::builder(roots),
+        (false, None) => ClientConfig::dangerous_builder_without_verification(),
     };
     let builder: ClientConfigBuilder = common!(builder, options, credentials);
     let indication = match &options.host_name {
@@ -479,7 +487,7 @@ fn client(
         Some(groups) => KeyShares::Groups(groups.clone()),
         None => key_shares(options),
     };
-    let mut builder = builder;
+    let mut builder = options.ech.client(builder)?.grease(options.grease);
     if !options.accepted_peer_cert_types.is_empty() {
         builder = builder.server_certificate_types(options.accepted_peer_cert_types.clone());
     }
@@ -514,7 +522,12 @@ fn client(
 }
 
 fn asks_verdict(options: &Options) -> bool {
-    options.asynchronous || options.verify_fail || options.verify_peer || options.use_ocsp_callback
+    let has_ech = !options.ech.config_list.is_empty();
+    options.asynchronous
+        || options.verify_fail
+        || options.verify_peer
+        || options.use_ocsp_callback
+        || has_ech
 }
 
 /// BoringSSL sends a share for its first group and, if one of the two is post-quantum, for the
@@ -551,7 +564,14 @@ pub(crate) fn select_protocol(
 
 /// `-enable-ocsp-stapling` has no meaning here: the core does not ask clients for a response (RFC
 /// 8446 §4.4.2.1 lets it).
-fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigBuilder, Stop> {
+fn server(
+    options: &Options,
+    credentials: &[Credential],
+    past: &Past,
+) -> Result<ServerConfigBuilder, Stop> {
+    if options.grease {
+        return Err(Stop::unimplemented("-enable-grease of a server"));
+    }
     let mut builder: ServerConfigBuilder = common!(ServerConfig::builder(), options, credentials);
     if let Some(names) = &options.client_ca_list {
         builder = builder.certificate_authorities(names);
@@ -585,7 +605,9 @@ fn server(options: &Options, credentials: &[Credential]) -> Result<ServerConfigB
     if !options.accepted_peer_cert_types.is_empty() {
         builder = builder.client_certificate_types(options.accepted_peer_cert_types.clone());
     }
-    Ok(builder
+    Ok(options
+        .ech
+        .server(builder, &past.first_bytes)?
         .cipher_suites(cipher_suites(options)?)
         .client_authentication(authentication)
         .ask_verification(true)

@@ -31,6 +31,10 @@ impl Early {
         }
     }
 
+    pub(crate) fn is_offered(&self) -> bool {
+        self.is_offered
+    }
+
     /// The client writes before anybody has answered, unless it is to wait for a message.
     pub(crate) fn start(
         &mut self,

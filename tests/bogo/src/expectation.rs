@@ -7,6 +7,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::Stop;
+use crate::ech;
 use crate::handshake::Done;
 use crate::options::Options;
 
@@ -26,6 +27,7 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
         return wrong("version");
     }
     check_older(options, done, has_session)?;
+    ech::check(options, information)?;
     let is_missed = has_session && !information.is_resumed() && !expect.session_miss;
     let is_older = information.version() < ProtocolVersion::TLS_1_3;
     if is_missed && options.server && is_older && !done.offered_ticket {

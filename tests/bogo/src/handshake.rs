@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis_core::question::{
-    Answer, ChooseConfiguration, ChooseIdentity, Decrypt, Question, Sign,
+    Answer, ChooseConfiguration, ChooseIdentity, Decrypt, Question, Sign, VerifyChain,
 };
 use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
 use portcullis_core::x509::CertificateError;
@@ -17,7 +17,7 @@ use crate::early_data::Early;
 use crate::options::Options;
 use crate::transport::Transport;
 use crate::{Past, Stop};
-use crate::{configuration, early_data, first_hello, token};
+use crate::{configuration, early_data, ech, first_hello, token};
 
 /// What a handshake left, and what the shim saw of it.
 pub(crate) struct Done {
@@ -69,7 +69,9 @@ impl<'a> Driver<'a> {
             credential: None,
             verified: None,
             kept_by_id: false,
-            offers_session: configuration::sessions(options, past).next().is_some(),
+            // Those of a hello that is encrypted are in none that somebody else can answer.
+            offers_session: configuration::sessions(options, past).next().is_some()
+                && options.ech.config_list.is_empty(),
             refused: None,
             early: Early::default(),
             ticket_age_skew: None,
@@ -220,7 +222,7 @@ impl<'a> Driver<'a> {
             Question::Decrypt(question) => self.on_decrypt(question),
             Question::VerifyChain(question) => Ok(
                 match self.verdict(question.is_resumption(), false, handshake) {
-                    Ok(()) => question.dangerous_accept_without_verification(),
+                    Ok(()) => self.accept(question, handshake)?,
                     Err(error) => question.refuse(error),
                 },
             ),
@@ -455,6 +457,15 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
+    /// As BoringSSL's application, and with what it looks at.
+    fn accept(&self, question: VerifyChain, handshake: &Handshake) -> Result<Answer, Stop> {
+        let options = match self.early.is_lost(handshake) {
+            true => self.retry,
+            false => self.options,
+        };
+        options.ech.judge(question)
+    }
+
     /// What the hellos have led to, or would.
     fn version(&self, transport: &Transport) -> Option<ProtocolVersion> {
         first_hello::version(&transport.heard, self.options)
@@ -468,8 +479,12 @@ impl<'a> Driver<'a> {
 
     /// What a failed handshake means to the runner.
     fn failed(&self, error: &Error, transport: &Transport) -> Stop {
-        if is_inner_hello(&transport.heard) {
-            return Stop::unimplemented("Encrypted Client Hello");
+        let options = match self.early.is_offered() {
+            true => self.retry,
+            false => self.options,
+        };
+        if let Err(stop) = ech::check_failed(options, error) {
+            return stop;
         }
         let token = match error.reason() {
             Reason::Refused(_) => self.refused,
@@ -488,12 +503,6 @@ impl<'a> Driver<'a> {
             message: format!("{error}"),
         }
     }
-}
-
-/// Whether the client wants it confirmed that its hello came out of another one (ECH).
-fn is_inner_hello(heard: &[u8]) -> bool {
-    const INNER: [u8; 5] = [0xfe, 0x0d, 0, 1, 1];
-    heard.windows(INNER.len()).any(|bytes| bytes == INNER)
 }
 
 /// Whether there is a HelloRetryRequest in what the peer sent in the clear.

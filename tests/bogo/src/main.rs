@@ -7,11 +7,13 @@ mod compression;
 mod configuration;
 mod credential;
 mod early_data;
+mod ech;
 mod exchange;
 mod expectation;
 mod first_hello;
 mod handshake;
 mod options;
+mod text;
 mod token;
 mod transport;
 
@@ -119,6 +121,8 @@ pub(crate) struct Past {
     pub(crate) anti_replay: AntiReplay,
     /// Server: sessions of TLS 1.2 by their ids, and those of tickets that have to be looked into.
     pub(crate) by_id: RefCell<HashMap<Vec<u8>, ServerSession>>,
+    /// Server: what the client of this connection has begun with.
+    pub(crate) first_bytes: Vec<u8>,
     /// Client: the last session that was received.
     pub(crate) session: Option<ClientSession>,
     /// The verdict about the peer's chain in the connection that the session is of.
@@ -139,6 +143,7 @@ impl Past {
             ticket_keys: TicketKeys::rotating(Duration::from_secs(604_800))
                 .map_err(|misuse| Stop::failed(misuse.to_string()))?,
             by_id: RefCell::default(),
+            first_bytes: Vec::new(),
             session: None,
             verified: None,
         })
@@ -186,8 +191,13 @@ fn in_full(
 /// One connection from beginning to end.
 fn connect(options: &Options, retry: &Options, past: &mut Past) -> Result<(), Stop> {
     let credentials = credential::load(options)?;
-    let handshake = configuration::handshake(options, &credentials, past)?;
+    // A configuration that cannot be used is told before there is a connection.
+    let mut handshake = configuration::handshake(options, &credentials, past)?;
     let mut transport = Transport::connect(options.port, options.shim_id, options.asynchronous)?;
+    if options.server {
+        past.first_bytes = transport.peek()?;
+        handshake = configuration::handshake(options, &credentials, past)?;
+    }
     let result = in_full(
         options,
         retry,

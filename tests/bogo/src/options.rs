@@ -12,6 +12,8 @@ use portcullis_core::{
 
 use crate::Stop;
 use crate::configuration::OLDER_SUITES;
+use crate::ech::EchOptions;
+use crate::text::{from_base64, from_hex};
 
 /// What BoringSSL speaks over TCP.
 pub(crate) const EVERY_VERSION: [ProtocolVersion; 4] = [
@@ -42,12 +44,6 @@ const NO_EFFECT: &[(&str, &str)] = &[
     ),
     ("partial-write", "sealing is partial by its signature"),
 ];
-
-/// The same, with a value.
-const NO_EFFECT_VALUES: &[(&str, &str)] = &[(
-    "trust-cert",
-    "verdicts come from the shim, as in BoringSSL's",
-)];
 
 /// One credential: the default one, or what follows `-new-x509-credential`.
 #[derive(Clone, Debug, Default)]
@@ -157,6 +153,8 @@ pub(crate) struct Options {
     pub(crate) enable_early_data: bool,
     /// Client: the early data is written when this message has come, and not at once.
     pub(crate) early_write_after: Option<HandshakeType>,
+    pub(crate) ech: EchOptions,
+    pub(crate) grease: bool,
     pub(crate) body: BodyOptions,
     pub(crate) expect: Expectations,
 }
@@ -322,6 +320,7 @@ impl Options {
         let body = &mut self.body;
         let expect = &mut self.expect;
         Some(match name {
+            "enable-grease" => &mut self.grease,
             "is-handshaker-supported" => &mut self.is_handshaker_supported,
             "server" => &mut self.server,
             "async" => &mut self.asynchronous,
@@ -390,12 +389,12 @@ impl Options {
             "expect-no-server-name" => &mut expect.no_server_name,
             "expect-verify-result" => &mut expect.verify_result,
             "expect-no-peer-cert" => &mut expect.no_peer_cert,
-            _ => return None,
+            name => return self.ech.switch(name),
         })
     }
 
     fn takes_value(name: &str) -> bool {
-        NO_EFFECT_VALUES.iter().any(|(flag, _)| *flag == name)
+        EchOptions::takes_value(name)
             || matches!(
                 name,
                 "port"
@@ -498,6 +497,9 @@ impl Options {
     fn set(&mut self, name: &str, value: &str) -> Result<(), Stop> {
         if let Some(switch) = self.switch(name) {
             *switch = true;
+            return Ok(());
+        }
+        if self.ech.set(name, value)? {
             return Ok(());
         }
         let aes = std::arch::is_x86_feature_detected!("aes");
@@ -677,40 +679,6 @@ fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
         return Err(Stop::unimplemented(format!("-cipher {list}")));
     }
     Ok(suites)
-}
-
-fn from_hex(text: &str) -> Result<Vec<u8>, Stop> {
-    let wrong = || Stop::failed(format!("{text} is not hexadecimal"));
-    (0..text.len())
-        .step_by(2)
-        .map(|at| {
-            let digits = text.get(at..at + 2).ok_or_else(wrong)?;
-            u8::from_str_radix(digits, 16).map_err(|_| wrong())
-        })
-        .collect()
-}
-
-fn from_base64(text: &str) -> Result<Vec<u8>, Stop> {
-    let wrong = || Stop::failed(format!("{text} is not base64"));
-    let mut bytes = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for symbol in text.trim_end_matches('=').bytes() {
-        let value = match symbol {
-            b'A'..=b'Z' => symbol - b'A',
-            b'a'..=b'z' => symbol - b'a' + 26,
-            b'0'..=b'9' => symbol - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return Err(wrong()),
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    Ok(bytes)
 }
 
 fn supported_group(name: &str, value: &str) -> Result<NamedGroup, Stop> {

@@ -28,6 +28,7 @@ pub(crate) fn of(error: &Error, hellos: Hellos) -> Option<&'static str> {
         Reason::NotTls { first_bytes } => Some(not_tls(first_bytes)),
         Reason::AlertReceived(alert) => alert_token(*alert, error.stage()),
         Reason::Certificate(error) => certificate_token(error.kind()),
+        Reason::EchRejected(_) => Some(":ECH_REJECTED:"),
         _ => None,
     }
 }
@@ -71,6 +72,17 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::HandshakeMessageTooLong => ":EXCESSIVE_MESSAGE_SIZE:",
         V::CompressionNotOffered => ":UNSUPPORTED_COMPRESSION_ALGORITHM:",
         V::SuiteOfAnotherVersion => ":WRONG_CIPHER_RETURNED:",
+        V::EchTypeUnknown => ":ERROR_PARSING_EXTENSION:",
+        V::EchInnerFromNetwork | V::EchOuterAtBackend => ":UNEXPECTED_EXTENSION:",
+        V::EchPaddingNotZero | V::EchChangedInSecondHello => ":DECODE_ERROR:",
+        V::EchSessionIdNotEmpty | V::InnerWithoutEch | V::InnerOffersOldVersion => {
+            ":INVALID_CLIENT_HELLO_INNER:"
+        }
+        V::OuterExtensionMissing | V::OuterExtensionSelfReference => ":INVALID_OUTER_EXTENSION:",
+        V::EchMissingInSecondHello => ":MISSING_EXTENSION:",
+        V::SecondEchNotOpened => ":DECRYPTION_FAILED:",
+        V::EchAcceptanceRevoked => ":INCONSISTENT_ECH_NEGOTIATION:",
+        V::EchRejectedButResumed => ":UNEXPECTED_EXTENSION:",
         V::CompatibilitySessionIdEchoed if hellos.offers_session => {
             ":OLD_SESSION_VERSION_NOT_RETURNED:"
         }

@@ -69,20 +69,31 @@ impl Transport {
         !self.ready.is_empty()
     }
 
+    /// What will be received first, without taking it.
+    pub(crate) fn peek(&mut self) -> Result<Vec<u8>, Stop> {
+        if self.ready.is_empty() {
+            self.ready = self.read()?;
+        }
+        Ok(self.ready.clone())
+    }
+
+    fn read(&mut self) -> Result<Vec<u8>, Stop> {
+        let mut buffer = [0; 16 * 1024];
+        let read = loop {
+            match self.stream.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break 0,
+                Err(error) => return Err(Stop::failed(format!("reading: {error}"))),
+                Ok(read) => break read,
+            }
+        };
+        Ok(buffer.get(..read).unwrap_or_default().to_vec())
+    }
+
     /// The next bytes, at least one; none at the end of the stream.
     pub(crate) fn receive(&mut self) -> Result<Vec<u8>, Stop> {
         if self.ready.is_empty() {
-            let mut buffer = [0; 16 * 1024];
-            let read = loop {
-                match self.stream.read(&mut buffer) {
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == ErrorKind::ConnectionReset => break 0,
-                    Err(error) => return Err(Stop::failed(format!("reading: {error}"))),
-                    Ok(read) => break read,
-                }
-            };
-            self.ready
-                .extend_from_slice(buffer.get(..read).unwrap_or_default());
+            self.ready = self.read()?;
         }
         let count = if self.one_by_one { 1 } else { usize::MAX };
         let count = count.min(self.ready.len());

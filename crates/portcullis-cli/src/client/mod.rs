@@ -81,6 +81,10 @@ pub(crate) struct Client {
     status: Option<Status>,
     #[command(flatten)]
     sessions: Sessions,
+    /// Encrypt the ClientHello (RFC 9849): the base64 of the server's HTTPS record, a file behind @, or `grease`, which
+    /// pretends. A server that does not decrypt it ends in an error that says what to do.
+    #[arg(long, value_name = "BASE64|@FILE|grease")]
+    ech: Option<String>,
     /// Append the connection's secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
@@ -179,9 +183,23 @@ impl Client {
             Some(cert) => Some(self.password.identity(cert, self.key.as_deref())?),
             None => None,
         };
+        let (list, grease) = match self.ech.as_deref() {
+            None => (None, false),
+            Some("grease") => (None, true),
+            Some(text) => (Some(crate::ech::list(text)?), false),
+        };
         let config = self
             .config(trust.as_ref(), identity, keys, login)
             .map_err(misuse)?;
+        let config = match list {
+            Some(list) => config.with_ech(list).map_err(misuse)?,
+            None if grease => config
+                .to_builder()
+                .ech_grease(true)
+                .build()
+                .map_err(misuse)?,
+            None => config,
+        };
         let log = key_log(self.keylog.as_deref())?;
         let crls = self.lists.source()?;
         let connecting = Connecting::new(destination, config, trust);

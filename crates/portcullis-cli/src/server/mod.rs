@@ -99,6 +99,10 @@ pub(crate) struct Server {
     keys: SharedKeys,
     #[command(flatten)]
     users: Users,
+    /// Decrypt hellos (RFC 9849) with the keys in these files, as `portcullis ech new` makes them. Clients that have another
+    /// configuration are told of the first.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    ech_keys: Vec<PathBuf>,
     #[command(flatten)]
     lists: Lists,
     #[command(flatten)]
@@ -294,6 +298,9 @@ impl Server {
         }
         if let Some(users) = self.users.load()? {
             builder = builder.srp_users(users);
+        }
+        if let Some(keys) = crate::ech::keys(&self.ech_keys)? {
+            builder = builder.ech_keys(keys);
         }
         builder = sessions.configure(builder);
         // A client that speaks HTTP/2 alone is to hear so in the handshake, not in its midst.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls_pki_types::{CertificateDer, DnsName, ServerName};
 
 use super::certificate_types::AcceptedOfPeer;
+use super::ech::ClientEch;
 use super::options::common_options;
 use super::policy::{
     KeyShares, MaxFragmentLength, PaddingPolicy, Policy, check_authorities, distinct,
@@ -68,6 +69,10 @@ pub(crate) struct ClientOptions {
     pub(super) client_types_are_chosen: bool,
     /// As whom this client logs in.
     pub(crate) srp: Option<SrpLogin>,
+    /// What it says of encrypted hellos.
+    pub(crate) ech: Option<Box<ClientEch>>,
+    /// Whether it says what means nothing.
+    pub(crate) grease: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -246,6 +251,8 @@ impl ClientConfigBuilder {
                 client_certificate_types: Vec::new(),
                 client_types_are_chosen: false,
                 srp: None,
+                ech: None,
+                grease: false,
             },
         }
     }
@@ -556,6 +563,7 @@ impl ClientConfigBuilder {
         self.settle_types()?;
         self.check_anonymous()?;
         self.check_srp()?;
+        self.check_ech()?;
         self.check_dsa()?;
         self.check_ocsp()?;
         for identity in &self.client.identities {

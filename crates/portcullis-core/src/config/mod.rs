@@ -3,6 +3,7 @@
 pub(crate) mod certificate_types;
 mod client;
 mod early_data;
+pub(crate) mod ech;
 mod negotiable;
 mod options;
 mod policy;

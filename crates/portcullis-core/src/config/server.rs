@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::certificate_types::AcceptedOfPeer;
 use super::early_data::EarlyDataOptions;
+use super::ech::ServerEch;
 use super::options::common_options;
 use super::policy::{PaddingPolicy, Policy, check_authorities};
 use super::renegotiation::Renegotiation;
@@ -64,6 +65,8 @@ pub(crate) struct ServerOptions {
     /// There are some where a suite needs them.
     pub(crate) srp_users: Option<SrpUsers>,
     pub(crate) cookie: bool,
+    /// What it does with hellos that are encrypted; `None`: it does not look.
+    pub(crate) ech: Option<ServerEch>,
     pub(crate) ticket_keys: Option<TicketKeys>,
     /// Whether somebody has decided on the keys, or that there are none.
     pub(crate) ticket_keys_are_chosen: bool,
@@ -193,6 +196,7 @@ impl ServerConfig {
                 hide_unknown_psk_identities: false,
                 srp_users: None,
                 cookie: false,
+                ech: None,
                 ticket_keys: None,
                 ticket_keys_are_chosen: false,
                 ticket_count: 3,
@@ -591,6 +595,7 @@ impl ServerConfigBuilder {
     pub fn build(mut self) -> Result<ServerConfig, Misuse> {
         self.server.policy.keys_alone = self.has_keys_alone();
         self.server.policy.check()?;
+        self.check_ech()?;
         if !(1..=MAX_TICKET_COUNT).contains(&self.server.ticket_count) {
             return Err(Misuse::new(format!(
                 "ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}; for none there is \

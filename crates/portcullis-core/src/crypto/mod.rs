@@ -36,6 +36,7 @@ pub(crate) mod finite_field;
 pub(crate) mod hash;
 pub(crate) mod hkdf;
 pub(crate) mod hmac;
+pub(crate) mod hpke;
 pub(crate) mod key_exchange;
 mod key_length;
 #[cfg(feature = "legacy-ciphers")]

@@ -247,6 +247,12 @@ impl Cx<'_> {
         }
     }
 
+    /// Fills `out` with random bytes.
+    pub(crate) fn fill_random(&mut self, out: &mut [u8]) -> Result<(), Abort> {
+        self.random.fill(out).map_err(CryptoFailure::from)?;
+        Ok(())
+    }
+
     /// As many values of 32 random bytes.
     pub(crate) fn random_bytes<const N: usize>(&mut self) -> Result<[[u8; 32]; N], Abort> {
         let mut values = [[0; 32]; N];

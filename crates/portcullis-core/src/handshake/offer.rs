@@ -87,6 +87,16 @@ impl Offer {
         Ok(())
     }
 
+    /// The same of another configuration.
+    pub(super) fn of(self, config: Arc<ClientOptions>) -> Self {
+        Self { config, ..self }
+    }
+
+    /// An answer to encrypted_client_hello is none any more.
+    pub(super) fn forget_ech(&mut self) {
+        self.extensions &= !bit(ExtensionType::ENCRYPTED_CLIENT_HELLO);
+    }
+
     pub(super) fn check_extensions(
         &self,
         extensions: &Extensions<'_>,

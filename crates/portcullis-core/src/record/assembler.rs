@@ -61,6 +61,13 @@ impl HandshakeBytes {
     }
 }
 
+impl From<Vec<u8>> for HandshakeBytes {
+    /// A whole message, which was in another one.
+    fn from(message: Vec<u8>) -> Self {
+        Self(Memory::Shared(message.into()))
+    }
+}
+
 impl core::fmt::Debug for HandshakeBytes {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("HandshakeBytes")

@@ -99,6 +99,8 @@ code_points! {
         APPLICATION_SETTINGS = 0x44cd, "application_settings";
         /// The earlier code point of `application_settings`.
         APPLICATION_SETTINGS_OLD = 0x4469, "application_settings_old";
+        /// RFC 9849 §5.1; stands only in what is encrypted, never in a message.
+        ECH_OUTER_EXTENSIONS = 0xfd00, "ech_outer_extensions";
         /// RFC 9849.
         ENCRYPTED_CLIENT_HELLO = 0xfe0d, "encrypted_client_hello";
         /// RFC 5746.

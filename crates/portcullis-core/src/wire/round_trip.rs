@@ -2,7 +2,8 @@
 
 use super::extension::{
     Alpn, AlpnSelected, CertificateAuthorities, CertificateStatus, ClientCertificateTypeSelected,
-    ClientCertificateTypes, CompressCertificate, Cookie, EarlyData, EcPointFormats, EncryptThenMac,
+    ClientCertificateTypes, CompressCertificate, Cookie, EarlyData, EcPointFormats,
+    EchConfirmation, EchOuterExtensions, EchRetryConfigs, EncryptThenMac, EncryptedClientHello,
     ExpectedTickets, ExtendedMasterSecret, Extension, Extensions, KeyShareClientHello,
     KeyShareHelloRetryRequest, KeyShareServerHello, MaxEarlyDataSize, MaxFragmentLength,
     NextProtocolOffer, NextProtocols, OfferedPsks, OidFilters, Padding, PostHandshakeAuth,
@@ -131,7 +132,11 @@ fn extension(body: &[u8]) -> bool {
         Cookie<'_>,
         EarlyData,
         EcPointFormats<'_>,
+        EchConfirmation<'_>,
+        EchOuterExtensions<'_>,
+        EchRetryConfigs<'_>,
         EncryptThenMac,
+        EncryptedClientHello<'_>,
         ExpectedTickets,
         ExtendedMasterSecret,
         KeyShareClientHello<'_>,

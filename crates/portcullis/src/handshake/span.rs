@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use portcullis_core::ech::EchStatus;
 use portcullis_core::{AlertDescription, ConnectionInformation, Reason};
 use rustls_pki_types::ServerName;
 use tracing::Span;
@@ -9,11 +10,17 @@ use tracing::field::{Empty, debug, display};
 
 use crate::error::Error;
 
-pub(crate) fn client(name: &ServerName<'_>, peer: Option<&dyn fmt::Debug>) -> Span {
+/// `seen`: the name that others see, where the hello is encrypted; then that one is told of.
+pub(crate) fn client(
+    name: &ServerName<'_>,
+    seen: Option<String>,
+    peer: Option<&dyn fmt::Debug>,
+) -> Span {
+    let name = seen.unwrap_or_else(|| name.to_str().into_owned());
     let span = tracing::info_span!(
         "tls.handshake",
         role = "client",
-        server.address = %name.to_str(),
+        server.address = %name,
         network.peer.address = Empty,
         tls.protocol.version = Empty,
         tls.cipher = Empty,
@@ -55,7 +62,9 @@ pub(super) fn record(span: &Span, information: &ConnectionInformation) {
         span.record("tls.curve", display(group));
     }
     span.record("tls.resumed", information.is_resumed());
-    if let Some(name) = information.server_name() {
+    // What was encrypted is in no log either.
+    let name = information.server_name();
+    if let Some(name) = name.filter(|_| information.ech() != EchStatus::Accepted) {
         span.record("tls.client.server_name", name);
     }
     if let Some(protocol) = information.alpn_protocol() {

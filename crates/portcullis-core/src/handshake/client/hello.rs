@@ -11,6 +11,7 @@ use super::super::offer::Offer;
 use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions};
 use super::early_data::OfferedEarlyData;
+use super::ech::{self, Disguise, Which};
 use super::resumption::{self, OfferedPsk, OlderSession};
 use super::{Next, State, early_data, tls12, tls13};
 use crate::compression::CertificateCompression;
@@ -56,6 +57,8 @@ pub(super) struct Client {
     /// While it may still be accepted.
     pub(super) early_data: Option<Box<OfferedEarlyData>>,
     pub(super) early_data_status: EarlyDataStatus,
+    /// If the hello has more than it means.
+    pub(super) disguise: Option<Box<Disguise>>,
     dialect: Dialect,
 }
 
@@ -67,7 +70,13 @@ pub(crate) fn start(
     early_data: bool,
     cx: &mut Cx<'_>,
 ) -> Result<Box<dyn Machine>, Abort> {
-    let older = resumption::older(&config, &name, &sessions, cx);
+    let disguise = ech::disguise(&config, cx)?;
+    let encrypts = disguise.as_deref().is_some_and(Disguise::encrypts);
+    // RFC 9849 §6.1: it would be seen.
+    let older = match encrypts {
+        true => None,
+        false => resumption::older(&config, &name, &sessions, cx),
+    };
     let sessions = resumption::usable(&config, &name, sessions, older.as_deref(), cx)?;
     let speaks_tls13 = config.policy.speaks(Version::V1_3);
     let has_id = config.policy.middlebox_compatibility && speaks_tls13 || older.is_some();
@@ -101,6 +110,7 @@ pub(crate) fn start(
         session_id,
         older,
         previous: None,
+        disguise,
         dialect: cx.dialect,
     };
     let shares = Shares {
@@ -155,6 +165,7 @@ impl End for ClientEnd {
             previous: Some(previous),
             early_data: None,
             early_data_status: EarlyDataStatus::NotOffered,
+            disguise: None,
             dialect: cx.dialect,
         };
         let shares = Shares {
@@ -181,11 +192,19 @@ fn say_hello(
         cx.outgoing
             .offered_before_tls12(client.dialect.code(newest));
     }
-    cx.send(&mut transcript, |out| {
-        let start = out.len();
-        offered = client.put_hello(out, &shares, &sessions, None, now);
-        resumption::bind(out, start, &sessions, None);
-    });
+    if client.disguise.is_some() {
+        let mut plain = Vec::new();
+        client.put_hello(&mut plain, &shares, &sessions, None, now)?;
+        let bind = |out: &mut Vec<u8>| resumption::bind(out, 0, &sessions, None);
+        let said = client.disguised(plain, Which::First, bind, cx)?;
+        said.send(&mut transcript, cx);
+    } else {
+        cx.send(&mut transcript, |out| {
+            let start = out.len();
+            offered = client.put_hello(out, &shares, &sessions, None, now);
+            resumption::bind(out, start, &sessions, None);
+        });
+    }
     offered?;
     early_data::begin(&client, &sessions, &transcript, cx)?;
     let offered = WaitServerHello(Box::new(Offered {
@@ -539,9 +558,11 @@ impl WaitServerHello {
             cx.outgoing.drop_keys()?;
             return Err(Violation::OlderVersionAfterEarlyData.into());
         }
+        let mut this = self;
+        ech::resolve(&mut this.0, version, &hello, &message, cx.dialect)?;
         match version {
-            Version::V1_3 => tls13::server_hello::on_hello(self.0, &hello, &message, cx),
-            version => tls12::server_hello::on_hello(*self.0, version, &hello, &message, cx),
+            Version::V1_3 => tls13::server_hello::on_hello(this.0, &hello, &message, cx),
+            version => tls12::server_hello::on_hello(*this.0, version, &hello, &message, cx),
         }
     }
 }

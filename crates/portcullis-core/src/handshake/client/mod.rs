@@ -5,6 +5,8 @@
 //! of that version.
 
 mod early_data;
+mod ech;
+mod grease;
 mod hello;
 mod parameters;
 mod resumption;

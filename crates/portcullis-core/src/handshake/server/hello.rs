@@ -8,6 +8,7 @@ use super::super::compressed::check_list;
 use super::super::machine::{self, End, Machine};
 use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions, wrong_answer};
+use super::ech::{self, Ech};
 use super::{Next, State, tls12, tls13};
 use crate::Violation;
 use crate::client_hello_view::ClientHelloView;
@@ -70,7 +71,7 @@ pub(crate) struct WaitClientHello {
 impl WaitClientHello {
     pub(super) fn on_message(
         self,
-        mut message: HandshakeBytes,
+        message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let hello: ClientHello<'_> = expect(&message)?;
@@ -83,6 +84,7 @@ impl WaitClientHello {
         }
         // §5: from the first hello on, whatever the client may have been told by a middlebox.
         cx.incoming.allow_ccs(true);
+        let (mut message, ech) = ech::peel(&self.config, message, cx)?;
         if self.config.policy.asked.hello {
             let question = ChooseConfiguration {
                 id: QuestionId::next(),
@@ -92,10 +94,11 @@ impl WaitClientHello {
             let paused = ChoosingConfiguration {
                 config: self.config,
                 hello: message,
+                ech,
             };
             return Ok(Next::ask(Question::ChooseConfiguration(question), paused));
         }
-        decide(self.config, message, cx)
+        decide(self.config, message, ech, cx)
     }
 }
 
@@ -103,6 +106,7 @@ impl WaitClientHello {
 pub(crate) struct ChoosingConfiguration {
     config: Arc<ServerOptions>,
     hello: HandshakeBytes,
+    ech: Option<Box<Ech>>,
 }
 
 impl ChoosingConfiguration {
@@ -118,7 +122,7 @@ impl ChoosingConfiguration {
             }
             _ => return Err(wrong_answer()),
         };
-        decide(config, self.hello, cx)
+        decide(config, self.hello, self.ech, cx)
     }
 }
 
@@ -134,11 +138,12 @@ pub(super) fn check_syntax(hello: &ClientHello<'_>) -> Result<(), Violation> {
 fn decide(
     config: Arc<ServerOptions>,
     message: HandshakeBytes,
+    ech: Option<Box<Ech>>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
     match versions::choose(cx.dialect, &config.policy.versions, &hello)? {
-        Version::V1_3 => tls13::client_hello::choose_suite_and_group(config, message, cx),
+        Version::V1_3 => tls13::client_hello::choose_suite_and_group(config, message, ech, cx),
         version => tls12::client_hello::on_hello(config, version, message, None, cx),
     }
 }

@@ -5,6 +5,7 @@
 //! the table of that version.
 
 mod certificate_types;
+mod ech;
 mod hello;
 mod record_sizes;
 mod requested;

@@ -9,6 +9,7 @@ mod brainpool;
 mod choices;
 mod compression;
 mod early_data;
+mod ech;
 mod ed448;
 mod external_psk;
 mod flips;

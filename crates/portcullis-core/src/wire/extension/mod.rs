@@ -11,7 +11,9 @@ mod compress_certificate;
 mod cookie;
 mod early_data;
 mod ec_point_formats;
+mod ech_outer_extensions;
 mod encrypt_then_mac;
+mod encrypted_client_hello;
 mod extended_master_secret;
 mod key_share;
 mod max_fragment_length;
@@ -46,7 +48,11 @@ pub use compress_certificate::{CertificateCompressionAlgorithm, CompressCertific
 pub use cookie::Cookie;
 pub use early_data::{EarlyData, MaxEarlyDataSize};
 pub use ec_point_formats::{EcPointFormat, EcPointFormats};
+pub use ech_outer_extensions::EchOuterExtensions;
 pub use encrypt_then_mac::EncryptThenMac;
+pub use encrypted_client_hello::{
+    EchConfirmation, EchOuter, EchRetryConfigs, EncryptedClientHello,
+};
 pub use extended_master_secret::ExtendedMasterSecret;
 pub use key_share::{
     KeyShareClientHello, KeyShareEntry, KeyShareHelloRetryRequest, KeyShareServerHello,

@@ -27,7 +27,14 @@ impl Place {
                 E::KEY_SHARE | E::SUPPORTED_VERSIONS | E::PRE_SHARED_KEY
             ),
             Self::HelloRetryRequest => {
-                matches!(typ, E::KEY_SHARE | E::SUPPORTED_VERSIONS | E::COOKIE)
+                matches!(
+                    typ,
+                    E::KEY_SHARE
+                        | E::SUPPORTED_VERSIONS
+                        | E::COOKIE
+                        // RFC 9849 §5.
+                        | E::ENCRYPTED_CLIENT_HELLO
+                )
             }
             Self::EncryptedExtensions => matches!(
                 typ,
@@ -40,6 +47,7 @@ impl Place {
                     | E::TICKET_REQUEST
                     | E::CLIENT_CERTIFICATE_TYPE
                     | E::SERVER_CERTIFICATE_TYPE
+                    | E::ENCRYPTED_CLIENT_HELLO
             ),
             // supported_groups has no place there; some servers send it all the same.
             Self::ServerHelloBefore13 => matches!(
@@ -95,6 +103,7 @@ pub(crate) fn check_request(extensions: &Extensions<'_>, place: Request) -> Resu
         | E::COOKIE
         | E::PSK_KEY_EXCHANGE_MODES
         | E::POST_HANDSHAKE_AUTH
+        | E::ENCRYPTED_CLIENT_HELLO
         | E::KEY_SHARE => true,
         _ => false,
     };

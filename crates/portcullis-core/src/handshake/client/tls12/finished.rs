@@ -164,6 +164,10 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         Some(previous) => previous.next_protocol(),
     };
     let peer = peer.ok_or_else(|| Misuse::new("nobody has verified the server's chain"))?;
+    client.check_not_rejected(match &peer {
+        ServerPeer::Proved { proof, .. } => Some(proof),
+        ServerPeer::None(_) => None,
+    })?;
     let (peer, ocsp) = match peer {
         ServerPeer::Proved { mut proof, scheme } => {
             let ocsp = proof.take_ocsp_verdict();
@@ -235,6 +239,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         secure_renegotiation,
         group,
         retried: false,
+        ech: client.ech_status(),
         early_data: EarlyDataStatus::NotOffered,
         resumed: resumed.is_some(),
         authenticated_at,

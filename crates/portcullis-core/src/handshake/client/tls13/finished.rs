@@ -45,6 +45,14 @@ pub(super) enum ServerProof {
 }
 
 impl ServerProof {
+    /// What was verified.
+    fn proof(&self) -> Option<&PeerProof> {
+        match self {
+            Self::Shown(peer, _) => Some(peer),
+            Self::Key(_) => None,
+        }
+    }
+
     fn into_shown(self) -> (Option<(PeerProof, SignatureScheme)>, Option<Arc<PskName>>) {
         match self {
             Self::Shown(peer, scheme) => (Some((peer, scheme)), None),
@@ -157,6 +165,7 @@ impl Authenticated {
         cx.outgoing.install_write(self.write_secret)?;
 
         let client = self.client;
+        client.check_not_rejected(self.peer.proof())?;
         let policy = &client.config.policy;
         cx.outgoing.set_padding(policy.padding);
         let server_name = client
@@ -176,6 +185,7 @@ impl Authenticated {
             secure_renegotiation: true,
             group: self.group,
             retried: self.retried,
+            ech: client.ech_status(),
             early_data: client.early_data_status,
             resumed: self.resumed.is_some(),
             authenticated_at: self

@@ -4,6 +4,7 @@
 
 use super::super::super::{Cx, find};
 use super::super::Next;
+use super::super::ech::Which;
 use super::super::hello::{Hashing, Offered, Retry, Shares, WaitServerHello};
 use super::super::resumption;
 use crate::Violation;
@@ -53,12 +54,18 @@ pub(super) fn on_hello_retry_request(
     }
     // A session of another hash cannot go with the suite that is chosen now.
     resumption::retain(&mut offered.sessions, suite.handshake_hash()?);
-    let mut second = offered.second_hello(cookie, cx.now)?;
-    resumption::bind(&mut second, 0, &offered.sessions, Some(&transcript));
+    let second = offered.second_hello(cookie, cx.now)?;
+    let which = match group {
+        Some(_) => Which::SecondWithShare,
+        None => Which::Second,
+    };
+    let sessions = &offered.sessions;
+    let bind = |out: &mut Vec<u8>| resumption::bind(out, 0, sessions, Some(&transcript));
+    let second = offered.client.disguised(second, which, bind, cx)?;
     if !offered.client.legacy_session_id().is_empty() && !sent_early_data {
         cx.outgoing.change_cipher_spec()?;
     }
-    cx.send(&mut transcript, |out| out.extend_from_slice(&second));
+    second.send(&mut transcript, cx);
     offered.transcript = Hashing::Running(Box::new(transcript));
     offered.retry = Some(Retry { suite, group });
     Ok(WaitServerHello(offered).into())

@@ -37,6 +37,7 @@ impl WaitEncryptedExtensions {
             .client
             .offer
             .check_extensions(&extensions, Place::EncryptedExtensions)?;
+        self.keyed.client.on_ech_answer(&extensions)?;
         let parameters = parameters::take(&self.keyed.client, &extensions, cx)?;
         let is_accepted = find::<EarlyData>(&extensions)?.is_some();
         self.keyed.on_early_data(is_accepted, &parameters, cx)?;

@@ -14,6 +14,7 @@ use super::super::hello::ServerEnd;
 use super::flight::Answering;
 use super::tickets::issue;
 use crate::config::ServerOptions;
+use crate::ech::EchStatus;
 use crate::error::Abort;
 use crate::information::{EarlyDataStatus, Information, Local, Older};
 use crate::key_schedule::AddMessage;
@@ -202,6 +203,7 @@ impl Keyed {
             secure_renegotiation: self.secure_renegotiation,
             group: self.group,
             retried: false,
+            ech: EchStatus::NotOffered,
             early_data: EarlyDataStatus::NotOffered,
             resumed: is_resumed,
             authenticated_at: self.resumed.unwrap_or(cx.now),

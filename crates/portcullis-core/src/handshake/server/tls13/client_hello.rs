@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::super::super::negotiate::{self, Group};
 use super::super::super::{Cx, expect, find};
 use super::super::Next;
+use super::super::ech::Ech;
 use super::super::shortfall::{no_group, no_suite};
 use super::Negotiated;
 use super::external_psk::{needs_no_share, prefer_suite_of_key};
@@ -37,6 +38,7 @@ const MAX_SHARES: usize = 32;
 pub(in super::super) fn choose_suite_and_group(
     config: Arc<ServerOptions>,
     message: HandshakeBytes,
+    ech: Option<Box<Ech>>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
@@ -80,13 +82,15 @@ pub(in super::super) fn choose_suite_and_group(
                     transcript,
                     binder_hash,
                     retried: false,
+                    ech,
                     early_data,
                 },
                 cx,
             )
         }
         Some(Group::Retry(group)) => {
-            ask_for_another(config, message, suite, group, transcript, early_data, cx)
+            let (chosen, begun) = ((suite, group), (transcript, early_data));
+            ask_for_another(config, message, ech, chosen, begun, cx)
         }
     }
 }

@@ -76,6 +76,7 @@ impl WaitFinished {
             secure_renegotiation: true,
             group: answering.group,
             retried: answering.retried,
+            ech: answering.ech,
             early_data: answering.early_data,
             resumed: resumed.is_some(),
             authenticated_at: resumed.unwrap_or(cx.now),

@@ -11,6 +11,7 @@ use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, check_signature_length, expect, find, wrong_answer};
 use super::super::Next;
 use super::super::certificate_types::CertificateTypes;
+use super::super::ech::Ech;
 use super::super::record_sizes::RecordSizes;
 use super::super::requested::{acknowledges, choose_protocol, staple};
 use super::Negotiated;
@@ -24,6 +25,7 @@ use crate::compression::CertificateCompression;
 use crate::config::ServerOptions;
 use crate::crypto::key_exchange::{self, Share};
 use crate::crypto::secret::SharedSecret;
+use crate::ech::EchStatus;
 use crate::error::Abort;
 use crate::information::EarlyDataStatus;
 use crate::key_schedule::{
@@ -37,8 +39,9 @@ use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
     AlpnSelected, CertificateAuthorities, CertificateType, CompressCertificate, EarlyData,
-    ExpectedTickets, KeyShareClientHello, KeyShareServerHello, SelectedIdentity, SelectedVersion,
-    ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert, TicketRequest,
+    EchRetryConfigs, ExpectedTickets, KeyShareClientHello, KeyShareServerHello, SelectedIdentity,
+    SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
+    TicketRequest,
 };
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
@@ -53,6 +56,7 @@ pub(super) struct Answering {
     /// `None` if a pre-shared key is used alone.
     pub(super) group: Option<NamedGroup>,
     pub(super) retried: bool,
+    pub(super) ech: EchStatus,
     pub(super) early_data: EarlyDataStatus,
     pub(super) client_random: [u8; 32],
     pub(super) server_random: [u8; 32],
@@ -108,7 +112,7 @@ impl FlightSecrets {
 
 /// Sends ServerHello up to Certificate, and has the handshake signed.
 pub(super) fn send_flight(
-    negotiated: Negotiated,
+    mut negotiated: Negotiated,
     server_name: Option<String>,
     authentication: ProvedBy,
     cx: &mut Cx<'_>,
@@ -131,8 +135,14 @@ pub(super) fn send_flight(
         ProvedBy::Certificate(identity, _) => staple(identity, &hello, cx.now)?,
         ProvedBy::Resumed(_) | ProvedBy::External(_) => None,
     };
-    let (mut answering, secrets) =
-        send_server_hello(negotiated, server_name, alpn, authentication, cx)?;
+    let ech = negotiated.ech.take();
+    let (mut answering, secrets) = send_server_hello(
+        negotiated,
+        ech.as_deref(),
+        (server_name, alpn),
+        authentication,
+        cx,
+    )?;
     answering.of_client = types.of_client;
     sizes.apply(answering.config.policy.max_fragment_sent, cx);
     answering.tickets = tickets;
@@ -152,6 +162,9 @@ pub(super) fn send_flight(
             }
             if let Some(count) = expected {
                 ExpectedTickets::put(out, count);
+            }
+            if let Some(list) = ech.as_deref().and_then(Ech::retry_configs) {
+                EchRetryConfigs::put(out, list);
             }
         });
     });
@@ -216,8 +229,8 @@ fn count_tickets(
 /// follow.
 fn send_server_hello(
     mut negotiated: Negotiated,
-    server_name: Option<String>,
-    alpn: Option<Box<[u8]>>,
+    ech: Option<&Ech>,
+    (server_name, alpn): (Option<String>, Option<Box<[u8]>>),
     mut authentication: ProvedBy,
     cx: &mut Cx<'_>,
 ) -> Result<(Answering, FlightSecrets), Abort> {
@@ -232,7 +245,7 @@ fn send_server_hello(
         retried,
         ..
     } = negotiated;
-    let [server_random] = cx.random_bytes()?;
+    let [mut server_random] = cx.random_bytes()?;
     let is_alone = matches!(&authentication, ProvedBy::External(psk) if psk.alone);
     let group = group.filter(|_| !is_alone);
     let exchanged = match group {
@@ -241,13 +254,13 @@ fn send_server_hello(
         None => return Err(Violation::KeyShareMissing.into()),
     };
     let dialect = cx.dialect;
-    cx.send(&mut transcript, |out| {
+    let put = |out: &mut Vec<u8>, server_random: &[u8; 32]| {
         let legacy_version = dialect.legacy_version();
         let session_id = hello.legacy_session_id;
         ServerHello::put(
             out,
             legacy_version,
-            &server_random,
+            server_random,
             session_id,
             suite,
             |out| {
@@ -260,7 +273,12 @@ fn send_server_hello(
                 }
             },
         );
-    });
+    };
+    if let Some(ech) = ech {
+        let randoms = (hello.random, &mut server_random);
+        ech.confirm(suite.handshake_hash()?, dialect, randoms, &transcript, put)?;
+    }
+    cx.send(&mut transcript, |out| put(out, &server_random));
     // D.4: after the first message, which was the HelloRetryRequest if there was one.
     if !retried && looks_like_tls12(&config, &hello) {
         cx.outgoing.change_cipher_spec()?;
@@ -303,6 +321,7 @@ fn send_server_hello(
         suite,
         group,
         retried,
+        ech: Ech::status(ech),
         early_data: status,
         client_random: *hello.random,
         server_random,

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use super::super::table::states;
 use super::Next;
+use super::ech::Ech;
 use crate::NamedGroup;
 use crate::config::ServerOptions;
 use crate::crypto::hash::Digest;
@@ -38,6 +39,8 @@ pub(super) struct Negotiated {
     /// The transcript without the binders, if the client offers pre-shared keys.
     pub(super) binder_hash: Option<Digest>,
     pub(super) retried: bool,
+    /// If the hello was encrypted, or should have been.
+    pub(super) ech: Option<Box<Ech>>,
     /// What becomes of early data, as far as that is decided.
     pub(super) early_data: EarlyDataStatus,
 }

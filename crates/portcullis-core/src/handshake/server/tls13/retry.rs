@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::super::{Cx, expect, find};
 use super::super::Next;
+use super::super::ech::Ech;
 use super::super::hello::check_syntax;
 use super::Negotiated;
 use super::client_hello::{add_hello, check_hello, looks_like_tls12};
@@ -21,7 +22,8 @@ use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
-    Cookie, KeyShareClientHello, KeyShareHelloRetryRequest, RawExtension, SelectedVersion,
+    Cookie, EchConfirmation, KeyShareClientHello, KeyShareHelloRetryRequest, RawExtension,
+    SelectedVersion,
 };
 use crate::wire::list::Element as _;
 use crate::wire::{ClientHello, ExtensionType, HELLO_RETRY_REQUEST_RANDOM, ServerHello};
@@ -31,15 +33,15 @@ use crate::{NamedGroup, Violation};
 pub(super) fn ask_for_another(
     config: Arc<ServerOptions>,
     message: HandshakeBytes,
-    suite: CipherSuite,
-    group: NamedGroup,
-    mut transcript: Transcript,
-    early_data: EarlyDataStatus,
+    ech: Option<Box<Ech>>,
+    (suite, group): (CipherSuite, NamedGroup),
+    (mut transcript, early_data): (Transcript, EarlyDataStatus),
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
     let first = FirstHello {
-        unchanging: unchanging(&hello),
+        unchanging: unchanging(&hello, may_change(ech.as_deref())),
+        may_change: may_change(ech.as_deref()),
         psks: FirstPsks::of(&config, &hello, suite, cx)?,
     };
     // §4.4.1: the first hello goes into the transcript as its hash.
@@ -53,7 +55,24 @@ pub(super) fn ask_for_another(
     } else {
         None
     };
-    let request = hello_retry_request(cx.dialect, &hello, suite, group, cookie.as_ref());
+    let (dialect, cookie_bytes) = (cx.dialect, cookie.as_ref().map(<[u8; 32]>::as_slice));
+    let request = |confirmation: Option<&[u8; 8]>| {
+        hello_retry_request(dialect, &hello, suite, group, cookie_bytes, confirmation)
+    };
+    let confirmation = match &ech {
+        None => None,
+        Some(ech) => {
+            let put = |zeros: &[u8; 8]| request(Some(zeros));
+            ech.confirm_retry(
+                suite.handshake_hash()?,
+                dialect,
+                hello.random,
+                &transcript,
+                put,
+            )?
+        }
+    };
+    let request = request(confirmation.as_ref());
     cx.send(&mut transcript, |out| out.extend_from_slice(&request));
     if looks_like_tls12(&config, &hello) {
         cx.outgoing.change_cipher_spec()?;
@@ -61,6 +80,7 @@ pub(super) fn ask_for_another(
     Ok(WaitSecondClientHello(Box::new(RetryRequested {
         config,
         first,
+        ech,
         suite,
         group,
         cookie,
@@ -76,7 +96,8 @@ fn hello_retry_request(
     hello: &ClientHello<'_>,
     suite: CipherSuite,
     group: NamedGroup,
-    cookie: Option<&[u8; 32]>,
+    cookie: Option<&[u8]>,
+    confirmation: Option<&[u8; 8]>,
 ) -> Vec<u8> {
     let mut message = Vec::with_capacity(128);
     ServerHello::put(
@@ -91,6 +112,9 @@ fn hello_retry_request(
             if let Some(cookie) = cookie {
                 Cookie::put(out, cookie);
             }
+            if let Some(confirmation) = confirmation {
+                EchConfirmation::put(out, confirmation);
+            }
         },
     );
     message
@@ -102,6 +126,7 @@ pub(crate) struct WaitSecondClientHello(Box<RetryRequested>);
 struct RetryRequested {
     config: Arc<ServerOptions>,
     first: FirstHello,
+    ech: Option<Box<Ech>>,
     suite: CipherSuite,
     group: NamedGroup,
     cookie: Option<[u8; 32]>,
@@ -119,6 +144,11 @@ impl WaitSecondClientHello {
         let mut requested = *self.0;
         let hello: ClientHello<'_> = expect(&message)?;
         check_syntax(&hello)?;
+        let message = match &mut requested.ech {
+            None => message,
+            Some(ech) => ech.peel_second(message, cx)?,
+        };
+        let hello: ClientHello<'_> = expect(&message)?;
         check_hello(&hello)?;
         // Early data offered again (§4.1.2 forbids it) is not accepted either: its records fail
         // to decrypt.
@@ -135,6 +165,7 @@ impl WaitSecondClientHello {
         let binder_hash = add_hello(&mut requested.transcript, &message)?;
         let RetryRequested {
             config,
+            ech,
             suite,
             group,
             transcript,
@@ -150,6 +181,7 @@ impl WaitSecondClientHello {
                 transcript,
                 binder_hash,
                 retried: true,
+                ech,
                 early_data,
             },
             cx,
@@ -183,6 +215,7 @@ impl RetryRequested {
 /// What is kept of the first hello: a client may say 47 KiB and then nothing for long.
 struct FirstHello {
     unchanging: Digest,
+    may_change: bool,
     psks: FirstPsks,
 }
 
@@ -191,7 +224,7 @@ impl FirstHello {
     /// a pre-shared key that does not go with the suite, and no other, and brings none if the first
     /// had none.
     fn check(&self, second: &ClientHello<'_>) -> Result<(), Violation> {
-        if unchanging(second) != self.unchanging {
+        if unchanging(second, self.may_change) != self.unchanging {
             return Err(Violation::SecondHelloChanged);
         }
         let has_psk = second.extensions.contains(ExtensionType::PRE_SHARED_KEY);
@@ -205,10 +238,21 @@ impl FirstHello {
     }
 }
 
+/// RFC 9849 §7.1.1: what could not be decrypted is not looked at, nor is it by who knows nothing of it. A client that was
+/// not understood may encrypt its second hello anew. What was decrypted says that it was, in both hellos.
+fn may_change(ech: Option<&Ech>) -> bool {
+    ech.is_none_or(|ech| matches!(ech, Ech::Declined(_)))
+}
+
 /// A digest of what a second hello has to repeat. The order of extensions is not in it: it means
 /// nothing (§4.2), and wolfSSL 5.5 has another one in its second hello.
-fn unchanging(hello: &ClientHello<'_>) -> Digest {
-    let mut extensions: Vec<_> = hello.extensions.iter().filter(is_unchanging).collect();
+fn unchanging(hello: &ClientHello<'_>, ech_may_change: bool) -> Digest {
+    let is_ech =
+        |one: &RawExtension<'_>| one.extension_type == ExtensionType::ENCRYPTED_CLIENT_HELLO;
+    let extensions = hello.extensions.iter().filter(is_unchanging);
+    let mut extensions: Vec<_> = extensions
+        .filter(|one| !ech_may_change || !is_ech(one))
+        .collect();
     // No type comes twice.
     extensions.sort_unstable_by_key(|extension| extension.extension_type.0);
     let mut bytes = Vec::with_capacity(hello.extensions.as_bytes().len());

@@ -106,6 +106,62 @@ fn an_unprotected_record_where_a_protected_one_is_due_is_unexpected() {
 /// Covered by a test of its own.
 const APART: &[(Violation, &str)] = &[
     (
+        Violation::EchTypeUnknown,
+        "handshake::tests::ech::violations::the_kind_of_hello_has_to_fit_the_kind_of_server",
+    ),
+    (
+        Violation::EchInnerFromNetwork,
+        "handshake::tests::ech::violations::the_kind_of_hello_has_to_fit_the_kind_of_server",
+    ),
+    (
+        Violation::EchOuterAtBackend,
+        "handshake::tests::ech::violations::the_kind_of_hello_has_to_fit_the_kind_of_server",
+    ),
+    (
+        Violation::EchPaddingNotZero,
+        "handshake::tests::ech::violations::an_inner_hello_that_breaks_a_rule_is_fatal",
+    ),
+    (
+        Violation::EchSessionIdNotEmpty,
+        "handshake::tests::ech::violations::an_inner_hello_that_breaks_a_rule_is_fatal",
+    ),
+    (
+        Violation::OuterExtensionMissing,
+        "handshake::tests::ech::violations::an_inner_hello_that_breaks_a_rule_is_fatal",
+    ),
+    (
+        Violation::OuterExtensionSelfReference,
+        "handshake::tests::ech::violations::an_inner_hello_that_breaks_a_rule_is_fatal",
+    ),
+    (
+        Violation::InnerWithoutEch,
+        "handshake::tests::ech::violations::an_inner_hello_that_breaks_a_rule_is_fatal",
+    ),
+    (
+        Violation::InnerOffersOldVersion,
+        "handshake::tests::ech::violations::an_inner_hello_that_breaks_a_rule_is_fatal",
+    ),
+    (
+        Violation::EchMissingInSecondHello,
+        "handshake::tests::ech::violations::a_second_hello_belongs_to_the_first",
+    ),
+    (
+        Violation::EchChangedInSecondHello,
+        "handshake::tests::ech::violations::a_second_hello_belongs_to_the_first",
+    ),
+    (
+        Violation::SecondEchNotOpened,
+        "handshake::tests::ech::violations::a_second_hello_belongs_to_the_first",
+    ),
+    (
+        Violation::EchAcceptanceRevoked,
+        "handshake::tests::ech::violations::a_server_says_the_same_twice",
+    ),
+    (
+        Violation::EchRejectedButResumed,
+        "handshake::tests::ech::violations::who_has_not_read_the_inner_hello_cannot_resume",
+    ),
+    (
         Violation::BadSrpGroup,
         "handshake::tests::tls12::user::groups_and_values_of_a_server",
     ),

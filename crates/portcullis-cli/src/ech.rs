@@ -1,0 +1,169 @@
+//! `portcullis ech`: keys for servers that decrypt hellos (RFC 9849), in the files that `openssl ech` writes, too.
+//!
+//! A file has the private key (`PRIVATE KEY`, PKCS#8) and the configuration for clients (`ECHCONFIG`).
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, Subcommand, ValueEnum};
+use portcullis::ech::{EchConfigList, EchKem, EchKey, EchKeys};
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::files;
+
+/// The longest file that is read, in bytes: a key and a configuration have less than a thousand.
+const MOST: usize = 65_536;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ech {
+    /// Make a key, and print what goes into the server's HTTPS record.
+    New(New),
+    /// Print what is in a file, or in the base64 of an HTTPS record; nothing of a private key.
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// The name that is seen in the place of others, for which the server has a certificate.
+    #[arg(long, value_name = "NAME")]
+    public_name: String,
+    /// How keys are encapsulated.
+    #[arg(long, value_enum, default_value_t = Kem::X25519)]
+    kem: Kem,
+    /// How hellos name the key: 0 to 255, at random unless it is said.
+    #[arg(long, value_name = "NUMBER")]
+    id: Option<u8>,
+    /// The length of the server's longest name; shorter ones look as long.
+    #[arg(long, value_name = "BYTES", default_value_t = 64)]
+    max_name: u8,
+    /// The file, which must not be there.
+    file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kem {
+    X25519,
+    P256,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// A file, or base64.
+    #[arg(value_name = "FILE|BASE64")]
+    what: String,
+}
+
+impl Ech {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::New(new) => new.run(),
+            Self::Show(Show { what }) => {
+                let path = Path::new(&what);
+                let list = match path.exists() {
+                    true => config_list(path)?,
+                    false => list(&what)?,
+                };
+                println!("{list}");
+                Ok(())
+            }
+        }
+    }
+}
+
+impl New {
+    fn run(self) -> Result<(), Failure> {
+        let kem = match self.kem {
+            Kem::X25519 => EchKem::X25519,
+            Kem::P256 => EchKem::P256,
+        };
+        let mut builder = EchKey::builder(&self.public_name)
+            .kem(kem)
+            .maximum_name_length(self.max_name);
+        if let Some(id) = self.id {
+            builder = builder.config_id(id);
+        }
+        let made = builder.generate();
+        let (key, private) = made.map_err(|misuse| Failure::usage(misuse.to_string()))?;
+        let configs = STANDARD.encode(key.config_list().as_bytes());
+        let private = Zeroizing::new(STANDARD.encode(&*private));
+        let text = Zeroizing::new(format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n\
+             -----BEGIN ECHCONFIG-----\n{configs}\n-----END ECHCONFIG-----\n",
+            &*private
+        ));
+        let written = files::create(&self.file, text.as_bytes(), files::Readers::Owner);
+        written.map_err(|error| about(&self.file, &error))?;
+        println!("{configs}");
+        println!("HTTPS record: 1 . ech={configs}");
+        Ok(())
+    }
+}
+
+/// What `--ech` of a client has: base64, or a file behind an at sign.
+pub(crate) fn list(text: &str) -> Result<EchConfigList, Failure> {
+    if let Some(path) = text.strip_prefix('@') {
+        return config_list(Path::new(path));
+    }
+    let bytes = STANDARD.decode(text).map_err(|_| {
+        Failure::usage(format!(
+            "--ech {text}: is no base64; a file is named with @ before it, and `grease` pretends"
+        ))
+    })?;
+    from_bytes(&bytes)
+}
+
+fn from_bytes(bytes: &[u8]) -> Result<EchConfigList, Failure> {
+    EchConfigList::from_bytes(bytes).map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// The configuration in a file, which may be one with its key or without, or the bare base64.
+fn config_list(path: &Path) -> Result<EchConfigList, Failure> {
+    let text = read(path)?;
+    let bytes = match section(&text, "ECHCONFIG") {
+        Some(bytes) => bytes,
+        None => STANDARD
+            .decode(text.trim())
+            .map_err(|_| about(path, &"there is no ECHCONFIG in it, nor is it base64"))?,
+    };
+    from_bytes(&bytes)
+}
+
+/// The keys of a server, of which the first is sent to clients that have another.
+pub(crate) fn keys(paths: &[PathBuf]) -> Result<Option<EchKeys>, Failure> {
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    let mut keys = Vec::new();
+    for path in paths {
+        let text = read(path)?;
+        let private = section(&text, "PRIVATE KEY").map(Zeroizing::new);
+        let (Some(private), Some(configs)) = (private, section(&text, "ECHCONFIG")) else {
+            let what = "a file of `portcullis ech new` has a PRIVATE KEY and an ECHCONFIG";
+            return Err(about(path, &what));
+        };
+        let key = EchKey::from_pkcs8(&configs, &private).map_err(|misuse| about(path, &misuse))?;
+        keys.push(key.send_as_retry(keys.is_empty()));
+    }
+    let keys = EchKeys::new(keys).map_err(|misuse| Failure::usage(misuse.to_string()))?;
+    Ok(Some(keys))
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let bytes = files::secret(path, MOST).map_err(|error| about(path, &error))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| about(path, &"it is no text"))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// What stands in a section of PEM; `None` if it is not there or is no base64.
+fn section(text: &str, name: &str) -> Option<Vec<u8>> {
+    let (_, rest) = text.split_once(&format!("-----BEGIN {name}-----"))?;
+    let (body, _) = rest.split_once(&format!("-----END {name}-----"))?;
+    let body: Zeroizing<String> = Zeroizing::new(body.split_whitespace().collect());
+    STANDARD.decode(&*body).ok()
+}
+
+fn about(path: &Path, what: &dyn std::fmt::Display) -> Failure {
+    Failure::usage(format!("{}: {what}", path.display()))
+}
