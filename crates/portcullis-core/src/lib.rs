@@ -83,13 +83,17 @@ mod testing;
 
 pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::ClientHelloView;
-pub use connection::Connection;
+pub use connection::{Connection, DatagramConnection};
 pub use crypto::{CryptoFailure, aes_gcm};
 pub use error::{Direction, Error, Reason, Refusal, Stage};
-pub use handshake::Handshake;
+pub use handshake::{Admission, CookiePolicy, Gate, Handshake, Verdict};
 pub use information::{ConnectionInformation, EarlyDataRejection, EarlyDataStatus, PrfSecret};
 pub use misuse::Misuse;
 pub use named_group::NamedGroup;
+pub use record::{
+    Control, DatagramOptions, DatagramReader, DatagramWriter, Discarded, Discards, Received,
+    Records, Retransmission,
+};
 pub use record::{
     Frame, Mailbox, Opened, PaddingPolicy, ParkedCipher, PeerRequest, Reader, Sealed, Writer,
 };

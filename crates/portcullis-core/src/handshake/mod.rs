@@ -13,9 +13,11 @@
 mod again;
 pub(crate) mod client;
 mod compressed;
+mod datagram;
 mod drive;
 mod early_data;
 mod external_psk;
+mod gate;
 mod handshake_keys;
 mod machine;
 mod negotiate;
@@ -32,6 +34,7 @@ pub(crate) mod tests;
 mod versions;
 
 pub use drive::Handshake;
+pub use gate::{Admission, CookiePolicy, Gate, Verdict};
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -11,6 +11,7 @@
 
 mod alert;
 mod assembler;
+mod datagram;
 mod gather;
 mod header;
 mod keys;
@@ -25,6 +26,10 @@ mod stream;
 mod tests;
 mod writer;
 
+pub use datagram::{
+    Control, DatagramOptions, Discarded, Discards, Reader as DatagramReader, Received, Records,
+    Retransmission, Writer as DatagramWriter,
+};
 pub(crate) use keys::Keys;
 pub(crate) use later::{Another, Later, Older, OnRequest};
 pub use mailbox::Mailbox;
