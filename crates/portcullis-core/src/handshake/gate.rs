@@ -34,7 +34,7 @@ pub enum Verdict {
 /// [`Handshake::datagram_server`](crate::Handshake::datagram_server) begins with it.
 #[derive(Debug)]
 pub struct Admission {
-    datagram: Vec<u8>,
+    pub(super) datagram: Vec<u8>,
 }
 
 impl Admission {

@@ -265,7 +265,7 @@ pub(crate) fn expect<'a, M: HandshakeMessage<'a>>(message: &'a HandshakeBytes) -
     if message.typ() != M::TYPE {
         return Err(unexpected(M::TYPE.name().unwrap_or_default(), message));
     }
-    Ok(M::decode(message.body())?)
+    Ok(M::decode_as(message.syntax(), message.body())?)
 }
 
 /// The extension, if it is there, well-formed.

@@ -12,6 +12,7 @@ use super::{Next, State, tls12, tls13};
 use crate::Violation;
 use crate::client_hello_view::ClientHelloView;
 use crate::config::{Policy, ServerConfig, ServerOptions};
+use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::Unhashed;
 use crate::question::{AnswerContent, ChooseConfiguration, Question, QuestionId};
@@ -86,7 +87,7 @@ impl WaitClientHello {
         if self.config.policy.asked.hello {
             let question = ChooseConfiguration {
                 id: QuestionId::next(),
-                hello: ClientHelloView::new(message.share())?,
+                hello: ClientHelloView::of(&mut message)?,
                 config: ServerConfig(Arc::clone(&self.config)),
             };
             let paused = ChoosingConfiguration {
@@ -109,7 +110,11 @@ impl ChoosingConfiguration {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let config = match answer {
             AnswerContent::KeepConfiguration => self.config,
-            AnswerContent::Configuration(ServerConfig(config)) => {
+            AnswerContent::Configuration(config) => {
+                let ServerConfig(config) = match cx.dialect {
+                    Dialect::Tls => config,
+                    Dialect::Dtls => config.for_datagrams()?,
+                };
                 *cx.observe = config.policy.observe_messages;
                 cx.alerts.clone_from(&config.policy.alerts);
                 cx.incoming

@@ -158,6 +158,10 @@ pub(super) fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
     {
         return Err(Violation::CompressionOffered.into());
     }
+    // RFC 9147 §5.3.
+    if hello.legacy_cookie.is_some_and(|cookie| !cookie.is_empty()) {
+        return Err(Violation::LegacyCookieInHello.into());
+    }
     // §4.2.11: binders cover everything before them.
     let mut types = hello
         .extensions

@@ -234,7 +234,7 @@ fn send_server_hello(
     let dialect = cx.dialect;
     cx.send(&mut transcript, |out| {
         let legacy_version = dialect.legacy_version();
-        let session_id = hello.legacy_session_id;
+        let session_id = dialect.session_id_echo(hello.legacy_session_id);
         ServerHello::put(
             out,
             legacy_version,

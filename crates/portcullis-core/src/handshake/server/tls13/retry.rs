@@ -83,7 +83,7 @@ fn hello_retry_request(
         &mut message,
         dialect.legacy_version(),
         &HELLO_RETRY_REQUEST_RANDOM,
-        hello.legacy_session_id,
+        dialect.session_id_echo(hello.legacy_session_id),
         suite,
         |out| {
             SelectedVersion::put(out, dialect.code(Version::V1_3));

@@ -1,0 +1,1 @@
+//! What is lost is sent again.

@@ -1,0 +1,5 @@
+//! Handshakes and connections over datagrams that are lost, come twice, or in another order.
+
+mod loss;
+mod network;
+mod pair;
