@@ -357,7 +357,7 @@ impl Writer {
 
     /// Makes the key as old as its cipher lets it become, but for so many records.
     #[cfg(test)]
-    pub(super) fn wear_out(&mut self, left: u64) {
+    pub(crate) fn wear_out(&mut self, left: u64) {
         if let Some(epoch) = self.transmitter.newest_mut() {
             epoch.wear_out(left);
         }

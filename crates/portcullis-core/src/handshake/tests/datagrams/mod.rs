@@ -1,5 +1,8 @@
 //! Handshakes and connections over datagrams that are lost, come twice, or in another order.
 
+mod after;
+mod hostile;
 mod loss;
 mod network;
 mod pair;
+mod timers;

@@ -70,12 +70,16 @@ fn a_session_is_resumed_by_a_ticket_that_came_over_datagrams() {
         .identity(pki().server.clone())
         .build()
         .unwrap();
-    let mut network = Network::new(client_config(), server.clone());
+    let client = ClientConfig::builder(pki().roots.clone())
+        .session_tickets(true)
+        .build()
+        .unwrap();
+    let mut network = Network::new(client.clone(), server.clone());
     network.run(&mut |_, datagram| usual(datagram));
     network.check();
     let sessions = network.sessions;
-    assert_eq!(sessions.len(), 3);
-    let mut network = Network::resuming(client_config(), server, sessions, network.options);
+    assert!(!sessions.is_empty());
+    let mut network = Network::resuming(client, server, sessions, network.options);
     network.run(&mut |_, datagram| usual(datagram));
     network.check();
     assert!(network.sides[0].connection().information.is_resumed());
