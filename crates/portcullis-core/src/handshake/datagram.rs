@@ -64,11 +64,21 @@ impl Handshake {
         let config = config.for_datagrams().map_err(misuse)?;
         options.check().map_err(misuse)?;
         let policy = &config.0.policy;
-        let incoming = Incoming::datagrams(Role::Server, policy.max_handshake_size, 0);
-        let outgoing = Outgoing::datagrams(options, 0, 0);
+        let Admission {
+            datagram,
+            returned,
+            next_record,
+        } = admission;
+        // What was answered by a HelloRetryRequest is over for both.
+        let message = u16::from(returned.is_some());
+        let incoming = Incoming::datagrams(Role::Server, policy.max_handshake_size, message);
+        let outgoing = Outgoing::datagrams(options, message, next_record);
         let mut this = Self::over(incoming, outgoing, policy, Random::system());
-        this.machine = Some(super::server::start(config.0));
-        this.receive(&admission.datagram, now);
+        this.machine = Some(match returned {
+            None => super::server::start(config.0),
+            Some(returned) => super::server::start_after_cookie(config.0, returned),
+        });
+        this.receive(&datagram, now);
         Ok(this)
     }
 

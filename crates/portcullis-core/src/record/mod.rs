@@ -28,10 +28,12 @@ pub(crate) mod stream;
 mod tests;
 mod writer;
 
-pub(crate) use datagram::Mail;
 pub use datagram::{
     Control, DatagramOptions, Discarded, Discards, Reader as DatagramReader, Received, Records,
     Retransmission, Writer as DatagramWriter,
+};
+pub(crate) use datagram::{
+    HelloPiece, Mail, Reassembly, Taken, hello_pieces, plain_alert, plain_message,
 };
 pub(crate) use incoming::Incoming;
 pub(crate) use keys::Keys;

@@ -8,6 +8,7 @@ use super::super::compressed::check_list;
 use super::super::machine::{self, End, Machine};
 use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions, wrong_answer};
+use super::tls13::Requested;
 use super::{Next, State, tls12, tls13};
 use crate::Violation;
 use crate::client_hello_view::ClientHelloView;
@@ -24,8 +25,29 @@ use crate::wire::tls12::HelloRequest;
 
 /// Waits for a client.
 pub(crate) fn start(config: Arc<ServerOptions>) -> Box<dyn Machine> {
-    let previous = None;
-    machine::begin(State::from(WaitClientHello { config, previous }))
+    machine::begin(State::from(WaitClientHello {
+        config,
+        previous: None,
+        returned: None,
+    }))
+}
+
+/// Waits for the second hello of a client whose first has left nothing but a cookie.
+pub(crate) fn start_after_cookie(
+    config: Arc<ServerOptions>,
+    returned: Box<ReturnedCookie>,
+) -> Box<dyn Machine> {
+    machine::begin(State::from(WaitClientHello {
+        config,
+        previous: None,
+        returned: Some(returned),
+    }))
+}
+
+/// A cookie that has come back, and what was in it.
+pub(crate) struct ReturnedCookie {
+    pub(in super::super) requested: Requested,
+    pub(in super::super) cookie: Box<[u8]>,
 }
 
 /// What another handshake on a connection begins with.
@@ -58,6 +80,7 @@ impl End for ServerEnd {
         Ok(machine::begin(State::from(WaitClientHello {
             config,
             previous,
+            returned: None,
         })))
     }
 }
@@ -66,6 +89,8 @@ pub(crate) struct WaitClientHello {
     config: Arc<ServerOptions>,
     /// In a renegotiation.
     previous: Option<Arc<Previous>>,
+    /// Over datagrams: this is the second hello.
+    returned: Option<Box<ReturnedCookie>>,
 }
 
 impl WaitClientHello {
@@ -93,10 +118,11 @@ impl WaitClientHello {
             let paused = ChoosingConfiguration {
                 config: self.config,
                 hello: message,
+                returned: self.returned,
             };
             return Ok(Next::ask(Question::ChooseConfiguration(question), paused));
         }
-        decide(self.config, message, cx)
+        decide(self.config, message, self.returned, cx)
     }
 }
 
@@ -104,6 +130,7 @@ impl WaitClientHello {
 pub(crate) struct ChoosingConfiguration {
     config: Arc<ServerOptions>,
     hello: HandshakeBytes,
+    returned: Option<Box<ReturnedCookie>>,
 }
 
 impl ChoosingConfiguration {
@@ -123,7 +150,7 @@ impl ChoosingConfiguration {
             }
             _ => return Err(wrong_answer()),
         };
-        decide(config, self.hello, cx)
+        decide(config, self.hello, self.returned, cx)
     }
 }
 
@@ -139,10 +166,17 @@ pub(super) fn check_syntax(hello: &ClientHello<'_>) -> Result<(), Violation> {
 fn decide(
     config: Arc<ServerOptions>,
     message: HandshakeBytes,
+    returned: Option<Box<ReturnedCookie>>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
-    match versions::choose(cx.dialect, &config.policy.versions, &hello)? {
+    let version = versions::choose(cx.dialect, &config.policy.versions, &hello)?;
+    if let Some(returned) = returned {
+        // A cookie is asked for with TLS 1.3 alone, and a configuration for datagrams has nothing else.
+        let ReturnedCookie { requested, cookie } = *returned;
+        return tls13::on_returned_cookie(config, requested, cookie, message, cx);
+    }
+    match version {
         Version::V1_3 => tls13::client_hello::choose_suite_and_group(config, message, cx),
         version => tls12::client_hello::on_hello(config, version, message, None, cx),
     }

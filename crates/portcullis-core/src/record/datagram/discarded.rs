@@ -28,7 +28,8 @@ reasons! {
     ForeignByte,
     /// The header cannot be read; the rest of the datagram is lost with it.
     Malformed,
-    /// The ciphertext is shorter than what its number is encrypted with (RFC 9147 §4.2.3).
+    /// The ciphertext is shorter than what its number is encrypted with (RFC 9147 §4.2.3), or a hello is
+    /// shorter than half of what would answer it.
     TooShort,
     /// The header has a version that is none of DTLS.
     WrongVersion,
@@ -64,8 +65,10 @@ reasons! {
     BadCookie,
     /// A cookie that is older than a minute.
     StaleCookie,
-    /// A hello, or the start of one, that a gate has nothing to say to.
+    /// Nothing that a gate has an answer to.
     NoHello,
+    /// A piece of a hello, which a gate keeps for a second until the rest comes.
+    NotWhole,
 }
 
 /// How many records were dropped, by reason. The counters stay at their maximum.

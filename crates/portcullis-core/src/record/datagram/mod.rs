@@ -21,6 +21,7 @@ mod incoming;
 mod notes;
 mod options;
 mod outgoing;
+mod plain;
 mod reader;
 mod reassembly;
 mod replay;
@@ -34,7 +35,9 @@ pub(crate) use incoming::Incoming;
 pub(crate) use notes::{Mail, Notes};
 pub use options::{DatagramOptions, Retransmission};
 pub(crate) use outgoing::Outgoing;
+pub(crate) use plain::{HelloPiece, hello_pieces, plain_alert, plain_message};
 pub use reader::{Reader, Received, Records};
+pub(crate) use reassembly::{Reassembly, Taken};
 pub use writer::{Control, Writer};
 
 use crate::crypto::CryptoFailure;

@@ -18,7 +18,7 @@ const BESIDE: usize = 16 * 1024;
 
 /// What became of a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// It brought something, or nothing that was not there.
     New,
     /// Its message was given out before.
@@ -33,13 +33,14 @@ pub(super) enum Taken {
 ///
 /// Held is what has come: at most the longest message and 16 KiB in all.
 #[derive(Debug)]
-pub(super) struct Reassembly {
+pub(crate) struct Reassembly {
     /// The message_seq that is due; `None` when there are no more.
     next: Option<u16>,
     /// From the one that is due on.
     parts: VecDeque<Option<Part>>,
     held: usize,
     max_body: usize,
+    beside: usize,
 }
 
 /// A message of which something has come.
@@ -115,11 +116,17 @@ impl Part {
 impl Reassembly {
     /// Begins with this message_seq; bodies have at most `max_body` bytes.
     pub(super) const fn new(next: u16, max_body: usize) -> Self {
+        Self::bounded(next, max_body, BESIDE)
+    }
+
+    /// The same; so much may be held beyond the longest message.
+    pub(crate) const fn bounded(next: u16, max_body: usize, beside: usize) -> Self {
         Self {
             next: Some(next),
             parts: VecDeque::new(),
             held: 0,
             max_body,
+            beside,
         }
     }
 
@@ -138,7 +145,7 @@ impl Reassembly {
     }
 
     /// Takes a fragment that came in this epoch.
-    pub(super) fn put(&mut self, epoch: u16, header: FragmentHeader, fragment: &[u8]) -> Taken {
+    pub(crate) fn put(&mut self, epoch: u16, header: FragmentHeader, fragment: &[u8]) -> Taken {
         let Some(next) = self.next else {
             return Taken::Old;
         };
@@ -218,7 +225,7 @@ impl Reassembly {
 
     /// Whether there is room for a piece of the message at this place: those behind it make some.
     fn make_room(&mut self, at: usize, bytes: usize) -> bool {
-        let most = self.max_body + BESIDE;
+        let most = self.max_body + self.beside;
         let mut farthest = self.parts.len();
         while self.held + bytes + PIECE > most {
             farthest -= 1;
@@ -232,7 +239,7 @@ impl Reassembly {
 
     /// The message that is due, if it is whole and came in the epoch that is due. One of an older epoch is
     /// dropped: anybody could have sent it.
-    pub(super) fn pop(&mut self, epoch: u16) -> Option<HandshakeBytes> {
+    pub(crate) fn pop(&mut self, epoch: u16) -> Option<HandshakeBytes> {
         let part = self.parts.front()?.as_ref()?;
         if part.epoch < epoch {
             self.forget(0);
@@ -283,7 +290,7 @@ impl Reassembly {
 
     /// What is held, in bytes.
     #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.held
     }
 }

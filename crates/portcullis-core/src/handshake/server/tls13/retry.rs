@@ -1,14 +1,18 @@
 //! HelloRetryRequest, and the second ClientHello that it asks for.
 //!
-//! RFC 8446 §4.1.2, §4.1.4.
+//! RFC 8446 §4.1.2, §4.1.4; RFC 9147 §5.1.
 
 use std::sync::Arc;
 
-use super::super::super::{Cx, expect, find};
+use super::super::super::negotiate::Group;
+use super::super::super::{Cx, expect, find, versions};
 use super::super::Next;
 use super::super::hello::check_syntax;
+use super::super::shortfall::{no_group, no_suite};
 use super::Negotiated;
-use super::client_hello::{add_hello, check_hello, looks_like_tls12};
+use super::client_hello::{
+    add_hello, check_hello, choose_any_group, choose_suite, looks_like_tls12,
+};
 use super::psk::{FirstPsks, is_configured, resume_or_authenticate};
 use crate::config::ServerOptions;
 use crate::crypto::hash::{Digest, HashAlgorithm, hash};
@@ -53,7 +57,9 @@ pub(super) fn ask_for_another(
     } else {
         None
     };
-    let request = hello_retry_request(cx.dialect, &hello, suite, group, cookie.as_ref());
+    let cookie: Option<Box<[u8]>> = cookie.map(|cookie| cookie.as_slice().into());
+    let id = hello.legacy_session_id;
+    let request = hello_retry_request(cx.dialect, id, suite, Some(group), cookie.as_deref());
     cx.send(&mut transcript, |out| out.extend_from_slice(&request));
     if looks_like_tls12(&config, &hello) {
         cx.outgoing.change_cipher_spec()?;
@@ -62,7 +68,7 @@ pub(super) fn ask_for_another(
         config,
         first,
         suite,
-        group,
+        group: Some(group),
         cookie,
         transcript,
         early_data,
@@ -70,24 +76,114 @@ pub(super) fn ask_for_another(
     .into())
 }
 
+/// What a server that keeps nothing of a first hello has to have back (RFC 9147 §5.1): it is in the cookie.
+pub(in super::super::super) struct Requested {
+    pub(in super::super::super) suite: CipherSuite,
+    /// If a share of it was asked for.
+    pub(in super::super::super) group: Option<NamedGroup>,
+    pub(in super::super::super) had_psk: bool,
+    pub(in super::super::super) unchanging: [u8; UNCHANGING],
+    /// The hash of the first hello.
+    pub(in super::super::super) hello: Digest,
+}
+
+/// Asks for a cookie, and for a share where one is missing, without a state. Gives the HelloRetryRequest,
+/// whose cookie `seal` makes.
+pub(in super::super::super) fn ask_for_cookie(
+    config: &ServerOptions,
+    message: &HandshakeBytes,
+    seal: impl FnOnce(&Requested) -> Vec<u8>,
+) -> Result<Vec<u8>, Abort> {
+    let dialect = Dialect::Dtls;
+    let hello: ClientHello<'_> = expect(message)?;
+    check_syntax(&hello)?;
+    versions::choose(dialect, &config.policy.versions, &hello)?;
+    check_hello(&hello)?;
+    let suite = choose_suite(config, &hello, dialect)?;
+    let group = match choose_any_group(config, &hello, dialect)? {
+        Some(Group::Retry(group)) => Some(group),
+        Some(Group::Shared(_)) | None => None,
+    };
+    let requested = Requested {
+        suite,
+        group,
+        had_psk: hello.extensions.contains(ExtensionType::PRE_SHARED_KEY),
+        unchanging: unchanging(&hello),
+        hello: hash(suite.handshake_hash()?, message.raw()),
+    };
+    let cookie = seal(&requested);
+    let id = hello.legacy_session_id;
+    Ok(hello_retry_request(
+        dialect,
+        id,
+        suite,
+        group,
+        Some(&cookie),
+    ))
+}
+
+/// Goes on where the cookie has come back.
+pub(in super::super) fn on_returned_cookie(
+    config: Arc<ServerOptions>,
+    requested: Requested,
+    cookie: Box<[u8]>,
+    message: HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let hello: ClientHello<'_> = expect(&message)?;
+    let Requested { suite, group, .. } = requested;
+    // Another configuration may serve this client than the one that has asked.
+    let version = cx.dialect.code(Version::V1_3);
+    if !config.policy.cipher_suites.contains(&suite) {
+        return Err(no_suite(&config, version, &hello));
+    }
+    if group.is_some_and(|group| !config.policy.groups.contains(&group)) {
+        return Err(no_group(&config, version, &hello));
+    }
+    cx.outgoing
+        .set_max_fragment(config.policy.max_fragment_sent);
+    let mut transcript = Transcript::after_hello(suite.handshake_hash()?, &requested.hello);
+    let id = hello.legacy_session_id;
+    let request = hello_retry_request(cx.dialect, id, suite, group, Some(&cookie));
+    transcript.add_bytes(&request);
+    let psks = match requested.had_psk {
+        // Tickets are not opened for strangers, so nobody knows what it was.
+        true => FirstPsks::Unknown,
+        false => FirstPsks::None,
+    };
+    let unchanging = requested.unchanging;
+    WaitSecondClientHello(Box::new(RetryRequested {
+        config,
+        first: FirstHello { unchanging, psks },
+        suite,
+        group,
+        cookie: Some(cookie),
+        transcript,
+        early_data: EarlyDataStatus::NotOffered,
+    }))
+    .on_message(message, cx)
+}
+
 /// §4.1.4.
 fn hello_retry_request(
     dialect: Dialect,
-    hello: &ClientHello<'_>,
+    session_id: &[u8],
     suite: CipherSuite,
-    group: NamedGroup,
-    cookie: Option<&[u8; 32]>,
+    group: Option<NamedGroup>,
+    cookie: Option<&[u8]>,
 ) -> Vec<u8> {
     let mut message = Vec::with_capacity(128);
     ServerHello::put(
         &mut message,
         dialect.legacy_version(),
         &HELLO_RETRY_REQUEST_RANDOM,
-        dialect.session_id_echo(hello.legacy_session_id),
+        dialect.session_id_echo(session_id),
         suite,
         |out| {
             SelectedVersion::put(out, dialect.code(Version::V1_3));
-            KeyShareHelloRetryRequest::put(out, group);
+            if let Some(group) = group {
+                KeyShareHelloRetryRequest::put(out, group);
+            }
             if let Some(cookie) = cookie {
                 Cookie::put(out, cookie);
             }
@@ -103,8 +199,9 @@ struct RetryRequested {
     config: Arc<ServerOptions>,
     first: FirstHello,
     suite: CipherSuite,
-    group: NamedGroup,
-    cookie: Option<[u8; 32]>,
+    /// If a share of it was asked for.
+    group: Option<NamedGroup>,
+    cookie: Option<Box<[u8]>>,
     transcript: Transcript,
     /// Of the first hello; it is not accepted any more.
     early_data: EarlyDataStatus,
@@ -123,20 +220,13 @@ impl WaitSecondClientHello {
         // Early data offered again (§4.1.2 forbids it) is not accepted either: its records fail
         // to decrypt.
         requested.check_cookie(&hello)?;
-        let shares = find::<KeyShareClientHello<'_>>(&hello.extensions)?
-            .ok_or(Violation::KeyShareMissing)?;
-        let mut entries = shares.client_shares.iter();
-        match (entries.next(), entries.next()) {
-            (Some(only), None) if only.group == requested.group => {}
-            _ => return Err(Violation::RetryIgnored.into()),
-        }
+        let group = requested.group(&hello, cx)?;
         requested.first.check(&hello)?;
         requested.check_key(&hello, cx)?;
         let binder_hash = add_hello(&mut requested.transcript, &message)?;
         let RetryRequested {
             config,
             suite,
-            group,
             transcript,
             early_data,
             ..
@@ -146,7 +236,7 @@ impl WaitSecondClientHello {
                 config,
                 hello: message,
                 suite,
-                group: Some(group),
+                group,
                 transcript,
                 binder_hash,
                 retried: true,
@@ -158,6 +248,25 @@ impl WaitSecondClientHello {
 }
 
 impl RetryRequested {
+    /// §4.1.2: the share that was asked for, and no other. Where the request was for the cookie alone, what
+    /// is chosen is what was chosen before.
+    fn group(&self, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Result<Option<NamedGroup>, Abort> {
+        let Some(asked) = self.group else {
+            return match choose_any_group(&self.config, hello, cx.dialect)? {
+                None => Ok(None),
+                Some(Group::Shared(group)) => Ok(Some(group)),
+                Some(Group::Retry(_)) => Err(Violation::RetryIgnored.into()),
+            };
+        };
+        let shares = find::<KeyShareClientHello<'_>>(&hello.extensions)?
+            .ok_or(Violation::KeyShareMissing)?;
+        let mut entries = shares.client_shares.iter();
+        match (entries.next(), entries.next()) {
+            (Some(only), None) if only.group == asked => Ok(Some(asked)),
+            _ => Err(Violation::RetryIgnored.into()),
+        }
+    }
+
     /// §4.1.2: of the keys that it had offered, those that go with the suite are still there.
     fn check_key(&self, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Result<(), Abort> {
         match self.first.psks == FirstPsks::Configured
@@ -182,7 +291,7 @@ impl RetryRequested {
 
 /// What is kept of the first hello: a client may say 47 KiB and then nothing for long.
 struct FirstHello {
-    unchanging: Digest,
+    unchanging: [u8; UNCHANGING],
     psks: FirstPsks,
 }
 
@@ -205,9 +314,13 @@ impl FirstHello {
     }
 }
 
+/// Bytes of the digest of what a second hello has to repeat. Who finds two hellos with the same has written
+/// both.
+pub(in super::super::super) const UNCHANGING: usize = 8;
+
 /// A digest of what a second hello has to repeat. The order of extensions is not in it: it means
 /// nothing (§4.2), and wolfSSL 5.5 has another one in its second hello.
-fn unchanging(hello: &ClientHello<'_>) -> Digest {
+fn unchanging(hello: &ClientHello<'_>) -> [u8; UNCHANGING] {
     let mut extensions: Vec<_> = hello.extensions.iter().filter(is_unchanging).collect();
     // No type comes twice.
     extensions.sort_unstable_by_key(|extension| extension.extension_type.0);
@@ -224,7 +337,8 @@ fn unchanging(hello: &ClientHello<'_>) -> Digest {
             }
         },
     );
-    hash(HashAlgorithm::Sha256, &bytes)
+    let digest = hash(HashAlgorithm::Sha256, &bytes);
+    digest.as_slice().first_chunk().copied().unwrap_or_default()
 }
 
 fn is_unchanging(extension: &RawExtension<'_>) -> bool {

@@ -1,0 +1,1 @@
+//! The gate: what it lets in, and that nothing else comes of anything.
