@@ -14,7 +14,7 @@ use crate::wire::HandshakeType;
 #[non_exhaustive]
 #[must_use]
 pub enum Step {
-    /// Send these bytes to the peer, then poll again.
+    /// Send these bytes to the peer, then poll again. Over datagrams they are one.
     Transmit(Vec<u8>),
     /// Something happened; nothing need be done.
     Event(Event),

@@ -33,6 +33,16 @@ impl TrafficSecret {
         }
     }
 
+    /// A secret of somebody else's connection.
+    #[cfg(test)]
+    pub(crate) const fn for_tests(
+        suite: SuiteParameters,
+        prefix: LabelPrefix,
+        secret: Secret,
+    ) -> Self {
+        Self::new(suite, prefix, secret)
+    }
+
     /// Moves the secret and leaves none, as [`Secret::take`].
     pub(crate) fn take(&mut self) -> Self {
         Self {

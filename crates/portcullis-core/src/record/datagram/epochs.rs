@@ -50,10 +50,12 @@ pub(super) struct ReadEpoch {
     expires: Option<Monotonic>,
 }
 
-/// For reading, the oldest first.
+/// For reading, the oldest first. Each is boxed: a vector that grows leaves what it had behind, and secrets
+/// with it.
 #[derive(Default)]
 pub(super) struct ReadEpochs {
-    epochs: Vec<ReadEpoch>,
+    #[allow(clippy::vec_box, reason = "secrets are not moved")]
+    epochs: Vec<Box<ReadEpoch>>,
     /// The newest under which anything was opened.
     current: u16,
 }
@@ -76,7 +78,7 @@ impl ReadEpochs {
             self.epochs.remove(0);
         }
         self.epochs.reserve_exact(1);
-        self.epochs.push(ReadEpoch {
+        self.epochs.push(Box::new(ReadEpoch {
             epoch,
             protection,
             number_key: None,
@@ -84,7 +86,7 @@ impl ReadEpochs {
             opened: 0,
             forged: 0,
             expires: None,
-        });
+        }));
     }
 
     /// The keys after those of the newest epoch (§8).
@@ -156,7 +158,9 @@ impl ReadEpochs {
 
     /// Whether a key has opened, or refused, so much that the peer is to change it.
     pub(super) fn is_worn_out(&self) -> bool {
-        self.epochs.last().is_some_and(ReadEpoch::is_worn_out)
+        self.epochs
+            .last()
+            .is_some_and(|newest| newest.is_worn_out())
     }
 
     /// Gives the memory of the ciphers back until records need them.

@@ -29,8 +29,10 @@ const ACK_LENGTH: usize = 2;
 
 /// See the file.
 pub(super) struct Transmitter {
-    /// The newest is the last; none in the clear.
-    epochs: Vec<WriteEpoch>,
+    /// The newest is the last; none in the clear. Each is boxed: a vector that grows leaves what it had
+    /// behind, and secrets with it.
+    #[allow(clippy::vec_box, reason = "secrets are not moved")]
+    epochs: Vec<Box<WriteEpoch>>,
     /// The number of the next record in the clear.
     plain: u64,
     /// The message_seq of the next message; `None` when there are no more.
@@ -83,7 +85,7 @@ impl Transmitter {
     /// What is sent from here on is under these keys.
     pub(super) fn install(&mut self, epoch: WriteEpoch) {
         self.epochs.reserve_exact(1);
-        self.epochs.push(epoch);
+        self.epochs.push(Box::new(epoch));
     }
 
     /// The epoch of what is sent next; 0 in the clear.
@@ -92,11 +94,11 @@ impl Transmitter {
     }
 
     pub(super) fn newest(&self) -> Option<&WriteEpoch> {
-        self.epochs.last()
+        self.epochs.last().map(|newest| &**newest)
     }
 
     pub(super) fn newest_mut(&mut self) -> Option<&mut WriteEpoch> {
-        self.epochs.last_mut()
+        self.epochs.last_mut().map(|newest| &mut **newest)
     }
 
     pub(super) fn mtu(&self) -> usize {
@@ -130,7 +132,7 @@ impl Transmitter {
         match self.round_trip {
             Some(taken) if retransmission.adaptive => {
                 let least = SHORTEST_ADAPTIVE.min(retransmission.initial);
-                (3 * taken).clamp(least, retransmission.initial)
+                taken.saturating_mul(3).clamp(least, retransmission.initial)
             }
             _ => retransmission.initial,
         }
@@ -192,10 +194,14 @@ impl Transmitter {
         busy.is_some_and(|busy| !busy.flight.is_empty())
     }
 
-    /// Says an alert, instead of whatever else is under way.
+    /// Says an alert, behind what was not sent yet; nothing is sent again.
     pub(super) fn alert(&mut self, alert: [u8; 2]) {
         let busy = self.busy();
-        busy.flight.clear();
+        if !busy.flight.has_to_send() {
+            busy.flight.clear();
+        }
+        // The flight does not end any more.
+        busy.is_ended = true;
         busy.resend_at = None;
         busy.to_acknowledge.clear();
         busy.acknowledge_at = None;

@@ -313,7 +313,7 @@ impl Writer {
 
     /// One flight at a time: what is asked for meanwhile waits.
     fn send_update(&mut self, now: Monotonic) {
-        if self.transmitter.is_in_flight() || matches!(self.state, State::Failed(_)) {
+        if self.transmitter.is_in_flight() || !matches!(self.state, State::Open) {
             return;
         }
         let Some(request_peer) = self.update.take() else {
@@ -354,12 +354,24 @@ impl Writer {
         self.state = State::Failed(error.clone());
         error
     }
+}
 
+/// What only a test does.
+#[cfg(test)]
+impl Writer {
     /// Makes the key as old as its cipher lets it become, but for so many records.
-    #[cfg(test)]
     pub(crate) fn wear_out(&mut self, left: u64) {
         if let Some(epoch) = self.transmitter.newest_mut() {
             epoch.wear_out(left);
         }
+    }
+
+    /// A record of any type and content.
+    pub(crate) fn forge(&mut self, typ: ContentType, content: &[u8]) -> Vec<u8> {
+        let epoch = self.transmitter.newest_mut().unwrap();
+        let mut record = vec![0; epoch.record_len(content.len())];
+        record[UNIFIED..UNIFIED + content.len()].copy_from_slice(content);
+        epoch.seal(typ, content.len(), &mut record).unwrap();
+        record
     }
 }

@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::io::IoSlice;
 
+use proptest::prelude::*;
+
 use super::network::{Network, Side, usual};
 use crate::error::Reason;
 use crate::record::Discarded;
@@ -217,4 +219,65 @@ fn a_server_of_dtls_1_2_is_refused_by_name() {
     let error = network.sides[0].error();
     assert_eq!(error.violation(), Some(Violation::VersionNotOffered));
     assert!(error.to_string().contains("offered: DTLSv1.3"), "{error}");
+}
+
+/// Bytes that look like records, more often than not.
+fn any_datagram() -> impl Strategy<Value = Vec<u8>> {
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..80);
+    let typ = prop_oneof![Just(20_u8), Just(21), Just(22), Just(23), Just(26)];
+    prop_oneof![
+        bytes(),
+        (0x20_u8..0x40, bytes()).prop_map(|(first, rest)| [vec![first], rest].concat()),
+        (typ, bytes()).prop_map(|(typ, content)| plain(ContentType(typ), &content)),
+        (0_u8..26, 0_u16..9, 0_u32..90, 0_u32..90, bytes()).prop_map(
+            |(typ, message_seq, more, offset, body)| {
+                let length = offset + body.len() as u32 + more;
+                fragment(HandshakeType(typ), message_seq, length, offset, &body)
+            }
+        ),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Whatever comes: no panic, an end, little memory, and of what is established nothing is lost.
+    #[test]
+    fn any_datagrams(
+        datagrams in proptest::collection::vec(any_datagram(), 1..16),
+        cuts in proptest::collection::vec(0_usize..100, 16),
+    ) {
+        let mut network = Network::new(client_config(), server_config());
+        network.run_until(Duration::from_millis(15), &mut |_, datagram| usual(datagram));
+        for (datagram, cut) in datagrams.iter().zip(&cuts) {
+            let cut = (*cut).min(datagram.len());
+            for (side, piece) in [(0, &datagram[..]), (1, &datagram[..cut]), (1, &datagram[cut..])] {
+                if !piece.is_empty() {
+                    network.inject(side, piece.to_vec());
+                }
+            }
+        }
+        network.run_until(Duration::from_millis(16), &mut |_, datagram| usual(datagram));
+        for side in &network.sides {
+            if let Side::Handshake(handshake) = side {
+                prop_assert!(handshake.held() <= (256 + 32) * 1024);
+            }
+        }
+
+        let mut network = Network::new(client_config(), server_config());
+        network.run(&mut |_, datagram| usual(datagram));
+        for datagram in datagrams {
+            if !datagram.is_empty() {
+                network.inject(0, datagram.clone());
+                network.inject(1, datagram);
+            }
+        }
+        network.run(&mut |_, datagram| usual(datagram));
+        network.check();
+        for side in [0, 1] {
+            network.say(side, b"as before", &mut |_, datagram| usual(datagram));
+        }
+        network.run(&mut |_, datagram| usual(datagram));
+        prop_assert_eq!(&network.received, &[[b"as before"], [b"as before"]]);
+    }
 }

@@ -6,3 +6,4 @@ mod loss;
 mod network;
 mod pair;
 mod timers;
+mod violations;

@@ -1,1 +1,5 @@
-//! Tests of records over datagrams.
+//! Records of DTLS 1.3 by themselves: those of others, those that are forged, and fragments.
+
+mod fragments;
+mod records;
+mod vectors;
