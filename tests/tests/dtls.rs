@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use dimpl::{Config, Dtls, Dtls13CipherSuite, DtlsCertificate, NamedGroup as Group, Output};
+use dimpl::crypto::Dtls13CipherSuite;
+use dimpl::{Config, Dtls, DtlsCertificate, NamedGroup as Group, Output};
 use portcullis_core::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::x509::{Identity, Roots};

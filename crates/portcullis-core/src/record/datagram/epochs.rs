@@ -149,9 +149,8 @@ impl ReadEpochs {
 
     /// Drops what nothing can come under any more.
     pub(super) fn expire(&mut self, now: Monotonic) {
-        let is_over = |one: &ReadEpoch| one.expires.is_some_and(|end| end <= now);
-        if self.epochs.iter().any(is_over) {
-            self.epochs.retain(|one| !is_over(one));
+        if self.epochs.iter().any(|one| one.is_over(now)) {
+            self.epochs.retain(|one| !one.is_over(now));
             self.epochs.shrink_to_fit();
         }
     }
@@ -185,6 +184,10 @@ impl core::fmt::Debug for ReadEpochs {
 }
 
 impl ReadEpoch {
+    fn is_over(&self, now: Monotonic) -> bool {
+        self.expires.is_some_and(|end| end <= now)
+    }
+
     const fn low_bits(&self) -> u8 {
         let [_, low] = self.epoch.to_be_bytes();
         low & 3
