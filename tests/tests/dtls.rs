@@ -9,8 +9,8 @@ use portcullis_core::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::x509::{Identity, Roots};
 use portcullis_core::{
-    Admission, Control, DatagramConnection, DatagramOptions, Handshake, Monotonic, NamedGroup, Now,
-    ProtocolVersion, Received, Step,
+    Control, CookiePolicy, DatagramConnection, DatagramOptions, Discarded, Gate, Handshake,
+    Monotonic, NamedGroup, Now, ProtocolVersion, Received, Step, Verdict,
 };
 use portcullis_tests::pki::pki;
 use rustls::pki_types::{ServerName, UnixTime};
@@ -37,10 +37,12 @@ impl Clock {
 
 /// This side.
 enum Ours {
-    /// A server that nobody has called.
-    Idle(ServerConfig),
+    /// A server that has admitted nobody.
+    Idle(Box<(ServerConfig, Gate)>),
     Handshake(Box<Handshake>),
     Connected(Box<DatagramConnection>),
+    /// Between the two.
+    Gone,
 }
 
 /// Both ends, and what was heard.
@@ -166,7 +168,13 @@ impl Pair {
                 .identity(identity(&pki().ecdsa_p256))
                 .client_authentication(clients)
                 .build();
-            Ours::Idle(config.unwrap())
+            let config = config.unwrap();
+            let policy = match case.cookie {
+                true => CookiePolicy::Always,
+                false => CookiePolicy::Never,
+            };
+            let gate = Gate::new(&config, policy).unwrap();
+            Ours::Idle(Box::new((config, gate)))
         };
         Self {
             ours,
@@ -188,7 +196,7 @@ impl Pair {
         let mut datagrams = Vec::new();
         loop {
             match &mut self.ours {
-                Ours::Idle(_) => return datagrams,
+                Ours::Idle(_) | Ours::Gone => return datagrams,
                 Ours::Connected(connection) => {
                     let mut out = vec![0; connection.writer.control_len()];
                     match connection
@@ -220,13 +228,7 @@ impl Pair {
     }
 
     fn connect(&mut self) {
-        let idle = Ours::Idle(
-            ServerConfig::builder()
-                .identity(identity(&pki().ecdsa_p256))
-                .build()
-                .unwrap(),
-        );
-        let Ours::Handshake(handshake) = std::mem::replace(&mut self.ours, idle) else {
+        let Ours::Handshake(handshake) = std::mem::replace(&mut self.ours, Ours::Gone) else {
             panic!("only a handshake becomes a connection");
         };
         let mut connection = handshake.into_datagram_connection().unwrap();
@@ -240,12 +242,25 @@ impl Pair {
     fn ours_receives(&mut self, mut datagram: Vec<u8>) {
         let now = self.clock.now();
         match &mut self.ours {
-            Ours::Idle(config) => {
-                let admission = Admission::without_cookie(datagram);
+            Ours::Idle(idle) => {
+                let (config, gate) = &mut **idle;
+                let admission = match gate.on_datagram(b"dimpl", &datagram, now) {
+                    Verdict::Admit(admission) => admission,
+                    Verdict::Reply(reply) => {
+                        assert!(reply.len() <= 2 * datagram.len());
+                        self.theirs.handle_packet(&reply).unwrap();
+                        return;
+                    }
+                    Verdict::Discard(why) => {
+                        assert_eq!(why, Discarded::NotWhole);
+                        return;
+                    }
+                };
                 let options = DatagramOptions::default();
                 let server = Handshake::datagram_server(config.clone(), admission, options, now);
                 self.ours = Ours::Handshake(Box::new(server.unwrap()));
             }
+            Ours::Gone => unreachable!("it is replaced at once"),
             Ours::Handshake(handshake) => handshake.receive(&datagram, now),
             Ours::Connected(connection) => {
                 let mut records = connection.reader.open(&mut datagram, now.monotonic);
@@ -303,7 +318,7 @@ impl Pair {
         match &mut self.ours {
             Ours::Connected(connection) => connection,
             Ours::Handshake(handshake) => panic!("still at {:?}", handshake.stage()),
-            Ours::Idle(_) => panic!("nobody has called"),
+            Ours::Idle(_) | Ours::Gone => panic!("nobody was admitted"),
         }
     }
 
@@ -355,6 +370,7 @@ fn every_suite_in_both_roles_with_and_without_a_cookie() {
                     let information = &pair.connection().information;
                     assert_eq!(information.cipher_suite(), SUITES[suite].0);
                     assert_eq!(information.group(), Some(group));
+                    assert!(information.hello_retried() || !cookie);
                 }
             }
         }

@@ -22,6 +22,7 @@
 // comes later. docs/architecture.md says what each is for, `layers.rs` holds both to the code.
 
 mod alert;
+mod clock;
 mod code_point;
 mod misuse;
 mod named_group;
@@ -83,6 +84,7 @@ mod testing;
 
 pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::ClientHelloView;
+pub use clock::{Monotonic, Now};
 pub use connection::{Connection, DatagramConnection};
 pub use crypto::{CryptoFailure, aes_gcm};
 pub use error::{Direction, Error, Reason, Refusal, Stage};
@@ -99,7 +101,7 @@ pub use record::{
 };
 pub use server_hello_view::ServerHelloView;
 pub use signature_scheme::SignatureScheme;
-pub use step::{Event, KeyLogLine, Monotonic, Now, Step};
+pub use step::{Event, KeyLogLine, Step};
 pub use version::ProtocolVersion;
 pub use violation::Violation;
 pub use wire::extension::CertificateType;

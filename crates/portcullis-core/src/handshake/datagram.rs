@@ -10,6 +10,7 @@ use rustls_pki_types::ServerName;
 use super::Outcome;
 use super::drive::Handshake;
 use super::gate::Admission;
+use crate::clock::{Monotonic, Now};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::DatagramConnection;
 use crate::crypto::random::Random;
@@ -17,7 +18,6 @@ use crate::error::{Abort, Error, Misuse, Stage};
 use crate::record::{DatagramOptions, Discards, Incoming, Later, Mail, Outgoing};
 use crate::role::Role;
 use crate::session::ClientSession;
-use crate::step::{Monotonic, Now};
 
 fn misuse(misuse: Misuse) -> Error {
     Abort::from(misuse).into_silent_error(Stage::Start)

@@ -6,10 +6,10 @@ use super::datagram::{self, Discards, Notes};
 use super::keys::Keys;
 use super::stream::{self, Message};
 use super::{DatagramReader, Mailbox, Reader, Role};
+use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::dialect::Dialect;
 use crate::error::Abort;
-use crate::step::Monotonic;
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 

@@ -6,10 +6,10 @@ use super::datagram::{self, DatagramOptions, Notes};
 use super::keys::Keys;
 use super::{DatagramWriter, Mailbox, PaddingPolicy, Role, Writer, stream};
 use crate::alert::AlertDescription;
+use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::error::{Abort, Error};
 use crate::key_schedule::Hashed;
-use crate::step::Monotonic;
 use crate::version::ProtocolVersion;
 
 /// The writing side during the handshake. That over datagrams is boxed, so that the other does not grow.
@@ -270,20 +270,12 @@ impl Outgoing {
         }
     }
 
-    pub(crate) fn queue(&mut self, message: &[u8]) {
-        self.handshake(|out| out.extend_from_slice(message));
-    }
-
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.stream().raw(bytes);
     }
 
     pub(crate) fn any_record(&mut self, typ: crate::wire::ContentType, content: &[u8]) {
         self.stream().any_record(typ, content);
-    }
-
-    pub(crate) fn wear_out(&mut self) {
-        self.stream().wear_out();
     }
 
     pub(crate) fn update_keys(&mut self) {

@@ -12,13 +12,13 @@ use self::cookie::Secrets;
 use self::pieces::Pieces;
 use super::server::{ReturnedCookie, ask_for_cookie};
 use crate::alert::AlertDescription;
+use crate::clock::{Monotonic, Now};
 use crate::config::ServerConfig;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Reason, Stage};
 use crate::record::{
     Discarded, HandshakeBytes, HelloPiece, hello_pieces, plain_alert, plain_message,
 };
-use crate::step::{Monotonic, Now};
 use crate::wire::codec::Cursor;
 use crate::wire::extension::Cookie;
 use crate::wire::{ClientHello, ExtensionType, HandshakeMessage, Syntax};

@@ -5,8 +5,8 @@
 
 use core::time::Duration;
 
+use crate::clock::Monotonic;
 use crate::record::{Discarded, HandshakeBytes, HelloPiece, Reassembly, Taken};
-use crate::step::Monotonic;
 
 /// How many addresses are under way at once.
 const PLACES: usize = 64;

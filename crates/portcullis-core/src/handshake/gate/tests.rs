@@ -49,17 +49,10 @@ fn begin(config: ClientConfig, options: DatagramOptions) -> Handshake {
 
 fn sent(handshake: &mut Handshake) -> Vec<Vec<u8>> {
     let mut datagrams = Vec::new();
-    loop {
-        match handshake.poll() {
-            Ok(Step::Transmit(datagram)) => datagrams.push(datagram),
-            Ok(Step::Ask(question)) => {
-                let answer = question.default_answer();
-                handshake.answer(answer, at(0)).unwrap();
-            }
-            Ok(Step::Event(_)) => {}
-            _ => return datagrams,
-        }
+    while let Ok(Step::Transmit(datagram)) = handshake.poll() {
+        datagrams.push(datagram);
     }
+    datagrams
 }
 
 fn reply(verdict: Verdict) -> Vec<u8> {
@@ -107,11 +100,8 @@ fn connect(
         for datagram in sent(server) {
             client.receive(&datagram, at(0));
         }
-        let ends = (client.poll(), server.poll());
-        if let (Err(error), _) | (_, Err(error)) = ends {
-            return Err(error);
-        }
-        if matches!(ends, (Ok(Step::Connected), Ok(Step::Connected))) {
+        let is_connected = |end: &Handshake| end.stage() == Stage::Connected;
+        if is_connected(&client) && is_connected(server) && sent(&mut client).is_empty() {
             let server = admitted.take().unwrap().into_datagram_connection()?;
             return Ok((client.into_datagram_connection()?, server));
         }
@@ -282,7 +272,8 @@ fn hellos_from_everywhere_leave_nothing() {
     let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
     let [first, _] = hellos(&mut gate);
     let suite = CipherSuite::TLS_AES_128_GCM_SHA256;
-    let mut in_pieces = begin(client(suite), DatagramOptions::default().mtu(228));
+    // With a post-quantum share it does not fit.
+    let mut in_pieces = begin(client_config(), DatagramOptions::default());
     let piece = sent(&mut in_pieces).remove(0);
     for number in 0..3_000_u32 {
         let peer = number.to_be_bytes();

@@ -8,13 +8,13 @@ use core::time::Duration;
 use super::header::{self, NUMBERS, UNIFIED, Unified};
 use super::replay::ReplayWindow;
 use super::{Discarded, Fault};
+use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::number_key::{NumberKey, SAMPLE};
 use crate::record::header::check_inner;
 use crate::record::keys::Keys;
 use crate::record::protect::{Protection, Tls13, Unopened};
-use crate::step::Monotonic;
 use crate::violation::Violation;
 use crate::wire::{ContentType, RecordNumber};
 

@@ -11,12 +11,12 @@ use super::reader::{HandedOver, Reader};
 use super::reassembly::{Reassembly, Taken};
 use super::{Discarded, Discards, Fault};
 use crate::alert::AlertLevel;
+use crate::clock::Monotonic;
 use crate::error::Abort;
 use crate::record::keys::Keys;
 use crate::record::stream::Message;
 use crate::record::{MAX_CLIENT_HELLO, MAX_INNER_PLAINTEXT, MAX_WARNINGS, alert};
 use crate::role::Role;
-use crate::step::Monotonic;
 use crate::violation::Violation;
 use crate::wire::{Ack, ContentType, FragmentHeader, RecordNumber};
 

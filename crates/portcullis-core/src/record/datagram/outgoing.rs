@@ -10,11 +10,11 @@ use super::options::DatagramOptions;
 use super::transmitter::Transmitter;
 use super::writer::Writer;
 use crate::alert::AlertDescription;
+use crate::clock::Monotonic;
 use crate::error::Abort;
 use crate::key_schedule::Hashed;
 use crate::record::keys::Keys;
 use crate::record::{PaddingPolicy, alert};
-use crate::step::Monotonic;
 
 /// The writing side during the handshake.
 pub(crate) struct Outgoing {

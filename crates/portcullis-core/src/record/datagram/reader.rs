@@ -11,6 +11,7 @@ use super::notes::{Mail, Notes};
 use super::reassembly::{Reassembly, Taken};
 use super::{Discarded, Discards, Fault};
 use crate::alert::AlertDescription;
+use crate::clock::Monotonic;
 use crate::error::{Abort, Error, Reason, Stage};
 use crate::record::assembler::HandshakeBytes;
 use crate::record::post_handshake::{
@@ -19,7 +20,6 @@ use crate::record::post_handshake::{
 use crate::record::{MAX_TICKETS, MAX_WARNINGS, alert};
 use crate::role::Role;
 use crate::session::ReceivedTicket;
-use crate::step::Monotonic;
 use crate::violation::Violation;
 use crate::wire::{
     Ack, ContentType, FragmentHeader, HandshakeType, KeyUpdateRequest, RecordNumber,

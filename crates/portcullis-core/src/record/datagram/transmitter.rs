@@ -9,10 +9,10 @@ use super::flight::Flight;
 use super::header::{self, PLAIN, UNIFIED};
 use super::notes::{MOST_NUMBERS, Notes, push};
 use super::options::{DatagramOptions, LEAST_MTU, LONGEST_TIMEOUT};
+use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::error::{Abort, Reason};
 use crate::record::size::RecordSize;
-use crate::step::Monotonic;
 use crate::violation::Violation;
 use crate::wire::{Ack, ContentType, FragmentHeader, HandshakeType, RecordNumber};
 

@@ -10,11 +10,11 @@ use super::header::UNIFIED;
 use super::notes::{Mail, Work};
 use super::transmitter::Transmitter;
 use crate::AlertDescription;
+use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::error::{Abort, Direction, Error, Reason, Stage};
 use crate::record::gather::Gather;
 use crate::record::{alert, misuse};
-use crate::step::Monotonic;
 use crate::violation::Violation;
 use crate::wire::{ContentType, KeyUpdate, KeyUpdateRequest};
 

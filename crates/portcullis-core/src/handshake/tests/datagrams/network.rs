@@ -4,13 +4,14 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 use std::io::IoSlice;
 
+use crate::clock::{Monotonic, Now};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::DatagramConnection;
 use crate::error::Error;
 use crate::question::{Answer, Question};
 use crate::record::{Control, DatagramOptions, Received};
 use crate::session::ClientSession;
-use crate::step::{Monotonic, Now, Step};
+use crate::step::Step;
 use crate::testing::{name, now};
 use crate::{Admission, Handshake};
 

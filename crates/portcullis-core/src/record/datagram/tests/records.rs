@@ -5,13 +5,13 @@ use core::time::Duration;
 use super::super::Fault;
 use super::super::epochs::{Opened, ReadEpochs, WriteEpoch};
 use super::super::header::{self, Header};
+use crate::clock::Monotonic;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hkdf::LabelPrefix;
 use crate::crypto::secret::SharedSecret;
 use crate::key_schedule::{EarlySecret, TrafficSecret};
 use crate::record::{Discarded, MAX_INNER_PLAINTEXT};
-use crate::step::Monotonic;
 use crate::wire::ContentType;
 
 const ALGORITHMS: &[AeadAlgorithm] = &[

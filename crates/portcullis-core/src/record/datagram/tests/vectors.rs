@@ -2,6 +2,7 @@
 
 use super::super::epochs::{ReadEpochs, WriteEpoch};
 use super::super::header::{self, Header};
+use crate::clock::Monotonic;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hex;
@@ -9,7 +10,6 @@ use crate::crypto::hkdf::LabelPrefix;
 use crate::crypto::secret::Secret;
 use crate::key_schedule::{SuiteParameters, TrafficSecret};
 use crate::record::MAX_INNER_PLAINTEXT;
-use crate::step::Monotonic;
 
 /// The cipher, the epoch, the secret; and of each record the number, the inner plaintext, and itself.
 type Direction = (
