@@ -14,6 +14,10 @@ use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 
 /// The reading side during the handshake. That over datagrams is boxed, so that the other does not grow.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every handshake has the large one"
+)]
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Stream(stream::Incoming),

@@ -13,6 +13,10 @@ use crate::key_schedule::Hashed;
 use crate::version::ProtocolVersion;
 
 /// The writing side during the handshake. That over datagrams is boxed, so that the other does not grow.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every handshake has the large one"
+)]
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     Stream(stream::Outgoing),
