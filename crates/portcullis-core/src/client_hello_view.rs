@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::named_group::NamedGroup;
+use crate::record::HandshakeBytes;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::ProtocolVersion;
@@ -16,7 +17,9 @@ use crate::wire::extension::{
     ServerName, SignatureAlgorithms, SupportedGroups, SupportedVersions,
 };
 use crate::wire::list::{Element, List};
-use crate::wire::{ClientHello, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType};
+use crate::wire::{
+    ClientHello, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType, Syntax,
+};
 
 /// A ClientHello as it came, unauthenticated and in the client's order.
 ///
@@ -38,12 +41,12 @@ impl ClientHelloView {
     ///
     /// # Errors
     /// When it is not a ClientHello or does not have its syntax.
-    pub(crate) fn new(message: Bytes) -> Result<Self, DecodeError> {
+    pub(crate) fn new(message: Bytes, syntax: Syntax) -> Result<Self, DecodeError> {
         let (msg_type, body) = HandshakeHeader::split(&message)?;
         if msg_type != HandshakeType::CLIENT_HELLO {
             return Err(DecodeError);
         }
-        let hello = ClientHello::decode(body)?;
+        let hello = ClientHello::decode_as(syntax, body)?;
         let name = hello.extensions.find::<ServerName<'_>>();
         Ok(Self {
             legacy_version: hello.legacy_version,
@@ -54,6 +57,14 @@ impl ClientHelloView {
             server_name: name.and_then(|name| Some(host(name.ok()?.host_name)?.into())),
             message,
         })
+    }
+
+    /// Shares the memory of a message.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn of(message: &mut HandshakeBytes) -> Result<Self, DecodeError> {
+        Self::new(message.share(), message.syntax())
     }
 
     /// The message as it came, with its four-byte header.
@@ -188,7 +199,7 @@ mod tests {
             suites,
             extensions,
         );
-        ClientHelloView::new(out.into()).unwrap()
+        ClientHelloView::new(out.into(), Syntax::Tls).unwrap()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::information::ConnectionInformation;
-use crate::record::{Reader, Writer};
+use crate::record::{DatagramReader, DatagramWriter, Reader, Writer};
 
 /// What a finished handshake leaves: two directions that share nothing but a mailbox.
 #[derive(Debug)]
@@ -19,4 +19,17 @@ pub struct Connection {
     /// Bytes to transmit before any of the writer's; empty when every
     /// [`Step::Transmit`](crate::Step::Transmit) was done.
     pub transmit: Vec<u8>,
+}
+
+/// What a finished handshake over datagrams leaves.
+#[derive(Debug)]
+pub struct DatagramConnection {
+    /// Opens what the peer sends.
+    pub reader: DatagramReader,
+    /// Seals what is sent to the peer, and sends again what was lost of the handshake.
+    pub writer: DatagramWriter,
+    /// What was negotiated.
+    pub information: Arc<ConnectionInformation>,
+    /// Datagrams that came before the handshake was over: to be given to the reader before any other.
+    pub unread: Vec<Vec<u8>>,
 }

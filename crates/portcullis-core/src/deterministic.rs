@@ -87,6 +87,6 @@ impl ClientHelloView {
     /// # Errors
     /// When it is not a ClientHello or does not have its syntax.
     pub fn from_message(message: Bytes) -> Result<Self, DecodeError> {
-        Self::new(message)
+        Self::new(message, crate::wire::Syntax::Tls)
     }
 }

@@ -55,6 +55,24 @@ impl Dialect {
         self.code(Version::V1_2)
     }
 
+    /// What stands in a hello's legacy_cookie, if there is one: what asks for cookies in DTLS 1.3 is another
+    /// message (RFC 9147 §5.3).
+    pub(crate) const fn legacy_cookie(self) -> Option<&'static [u8]> {
+        match self {
+            Self::Tls => None,
+            Self::Dtls => Some(&[]),
+        }
+    }
+
+    /// What a server of TLS 1.3 says to this session id of a client (RFC 8446 §4.1.3); over datagrams
+    /// nothing (RFC 9147 §5).
+    pub(crate) const fn session_id_echo(self, of_client: &[u8]) -> &[u8] {
+        match self {
+            Self::Tls => of_client,
+            Self::Dtls => &[],
+        }
+    }
+
     /// RFC 8446 §7.1, RFC 9147 §5.9.
     pub(crate) const fn label_prefix(self) -> LabelPrefix {
         match self {

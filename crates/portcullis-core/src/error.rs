@@ -261,6 +261,19 @@ pub enum Reason {
     /// Before TLS 1.3: this side's key has protected as many records as its cipher may (RFC 8446 §5.5
     /// for TLS 1.3, whose limits are those of the ciphers), and cannot be updated.
     KeyWornOut,
+    /// Over datagrams: the peer has not answered, however often this side's last messages were sent.
+    NoAnswer {
+        /// How often.
+        sent: u8,
+    },
+    /// Over datagrams: the message was not sent, because it fits into no record. The connection is as it
+    /// was.
+    MessageTooLong {
+        /// The bytes of the message.
+        length: usize,
+        /// The most that it may have.
+        most: usize,
+    },
     /// The connection is closed.
     Closed,
     /// The library was used in a way that cannot work.
@@ -328,6 +341,14 @@ impl core::fmt::Display for Reason {
             Self::KeyWornOut => f.write_str(
                 "this side's key has protected as many records as its cipher may, and TLS 1.2 and \
                  older cannot change it: open a new connection",
+            ),
+            Self::NoAnswer { sent } => write!(
+                f,
+                "the peer has not answered: this side's last messages were sent {sent} times"
+            ),
+            Self::MessageTooLong { length, most } => write!(
+                f,
+                "the message was not sent: it has {length} bytes, and may have {most}"
             ),
             Self::Closed => f.write_str("the connection is closed"),
             Self::Misuse(misuse) => write!(f, "{misuse}"),
@@ -440,6 +461,8 @@ impl Abort {
             | Reason::ClosedInHandshake { .. }
             | Reason::Truncated
             | Reason::KeyWornOut
+            | Reason::NoAnswer { .. }
+            | Reason::MessageTooLong { .. }
             | Reason::Closed => None,
         }
     }

@@ -170,7 +170,7 @@ mod tests {
     use crate::wire::extension::{
         Alpn, ServerName, SignatureAlgorithms, SupportedGroups, SupportedVersions, put_extension,
     };
-    use crate::wire::{ClientHello, HandshakeMessage, HandshakeType};
+    use crate::wire::{ClientHello, HandshakeMessage, HandshakeType, Syntax};
 
     fn view(suites: &[u16], extensions: impl FnOnce(&mut Vec<u8>)) -> ClientHelloView {
         let suites: Vec<_> = suites.iter().copied().map(CipherSuite).collect();
@@ -183,7 +183,7 @@ mod tests {
             &suites,
             extensions,
         );
-        ClientHelloView::new(out.into()).unwrap()
+        ClientHelloView::new(out.into(), Syntax::Tls).unwrap()
     }
 
     /// The example in the README of JA3.
@@ -200,7 +200,7 @@ mod tests {
         .raw_bytes()
         .to_vec();
         raw[5] = 1;
-        let (string, hash) = ja3(&ClientHelloView::new(raw.into()).unwrap());
+        let (string, hash) = ja3(&ClientHelloView::new(raw.into(), Syntax::Tls).unwrap());
         let expected = "769,47-53-5-10-49161-49162-49171-49172-50-56-19-4,0-10-11,23-24-25,0";
         assert_eq!(string, expected);
         assert_eq!(hash, "ada70206e40642a3e4461f35503241d5");
@@ -219,7 +219,7 @@ mod tests {
             body.extend([1, 0]);
             ClientHello::decode(&body).unwrap().encode_body(out);
         });
-        let hello = ClientHelloView::new(message.into()).unwrap();
+        let hello = ClientHelloView::new(message.into(), Syntax::Tls).unwrap();
         let (string, hash) = ja3(&hello);
         assert_eq!(string, "769,4-5-10-9-100-98-3-6-19-18-99,,,");
         assert_eq!(hash, "de350869b8c85de67a350c8d186f11e6");

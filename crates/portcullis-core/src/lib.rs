@@ -22,6 +22,7 @@
 // comes later. docs/architecture.md says what each is for, `layers.rs` holds both to the code.
 
 mod alert;
+mod clock;
 mod code_point;
 mod misuse;
 mod named_group;
@@ -85,19 +86,24 @@ mod testing;
 
 pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::ClientHelloView;
-pub use connection::Connection;
+pub use clock::{Monotonic, Now};
+pub use connection::{Connection, DatagramConnection};
 pub use crypto::{CryptoFailure, aes_gcm};
 pub use error::{Direction, Error, Reason, Refusal, Stage};
-pub use handshake::Handshake;
+pub use handshake::{Admission, CookiePolicy, Gate, Handshake, Verdict};
 pub use information::{ConnectionInformation, EarlyDataRejection, EarlyDataStatus, PrfSecret};
 pub use misuse::Misuse;
 pub use named_group::NamedGroup;
+pub use record::{
+    Control, DatagramOptions, DatagramReader, DatagramWriter, Discarded, Discards, Received,
+    Records, Retransmission,
+};
 pub use record::{
     Frame, Mailbox, Opened, PaddingPolicy, ParkedCipher, PeerRequest, Reader, Sealed, Writer,
 };
 pub use server_hello_view::ServerHelloView;
 pub use signature_scheme::SignatureScheme;
-pub use step::{Event, KeyLogLine, Monotonic, Now, Step};
+pub use step::{Event, KeyLogLine, Step};
 pub use version::ProtocolVersion;
 pub use violation::Violation;
 pub use wire::extension::CertificateType;

@@ -1,10 +1,7 @@
 //! What polling a handshake gives.
 
-use core::time::Duration;
-
-use rustls_pki_types::UnixTime;
-
 use crate::AlertDescription;
+use crate::clock::Monotonic;
 use crate::error::Direction;
 use crate::question::Question;
 use crate::wire::HandshakeType;
@@ -14,7 +11,7 @@ use crate::wire::HandshakeType;
 #[non_exhaustive]
 #[must_use]
 pub enum Step {
-    /// Send these bytes to the peer, then poll again.
+    /// Send these bytes to the peer, then poll again. Over datagrams they are one.
     Transmit(Vec<u8>),
     /// Something happened; nothing need be done.
     Event(Event),
@@ -37,28 +34,6 @@ pub enum Step {
         /// itself what is lost.
         deadline: Option<Monotonic>,
     },
-}
-
-/// The time at which something is given to the core, which has no clock of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// What certificates and tickets are judged by.
-    pub wall: UnixTime,
-    /// What deadlines are measured by. Streams have none, so their drivers read one clock only.
-    pub monotonic: Monotonic,
-}
-
-/// The time since an origin that the driver chooses; it never goes back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Monotonic(pub Duration);
-
-impl From<UnixTime> for Now {
-    fn from(wall: UnixTime) -> Self {
-        Self {
-            wall,
-            monotonic: Monotonic::default(),
-        }
-    }
 }
 
 /// A fact about a handshake under way.

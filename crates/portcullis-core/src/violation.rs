@@ -68,6 +68,9 @@ violations! {
         ApplicationDataTooEarly => UNEXPECTED_MESSAGE, "§2", "the peer sent application data before the handshake was over";
         TooMuchEarlyData => UNEXPECTED_MESSAGE, "§4.2.10", "the peer sent more early data than may be skipped";
         EarlyDataBeyondLimit => UNEXPECTED_MESSAGE, "§4.2.10, §4.6.1", "the client sent more early data than its ticket allows";
+        MalformedAck => DECODE_ERROR, "RFC 9147 §7", "the peer sent an acknowledgement that cannot be decoded";
+        FragmentContradictsMessage => ILLEGAL_PARAMETER, "RFC 9147 §5.5", "the peer sent a fragment whose message has another type or length than before";
+        MessageInOldEpoch => UNEXPECTED_MESSAGE, "RFC 9147 §8", "the peer sent a new handshake message under a key that it has replaced";
         AeadLimitReached => BAD_RECORD_MAC, "§5.5", "the peer sent more records under one key than the cipher can protect";
     }
     "alerts" {
@@ -206,6 +209,7 @@ violations! {
         UnsupportedVersion => PROTOCOL_VERSION, "§4.2.1", "the client offered no version that is enabled here";
         InappropriateFallback => INAPPROPRIATE_FALLBACK, "RFC 7507 §3", "the client says that it fell back to fewer versions than it and this server can speak";
         LegacyVersionInClientHello => PROTOCOL_VERSION, "§D.5", "the client sent a legacy_version older than TLS 1.0";
+        LegacyCookieInHello => ILLEGAL_PARAMETER, "RFC 9147 §5.3", "the client sent a legacy_cookie with DTLS 1.3";
         CompressionOffered => ILLEGAL_PARAMETER, "§4.1.2", "the client offered compression together with TLS 1.3";
         NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that can be used here";
         NoSharedGroup => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no group that is enabled here";

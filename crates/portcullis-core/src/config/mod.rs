@@ -2,6 +2,7 @@
 
 pub(crate) mod certificate_types;
 mod client;
+mod datagrams;
 mod early_data;
 pub(crate) mod ech;
 mod negotiable;

@@ -8,18 +8,18 @@ use rustls_pki_types::{ServerName, UnixTime};
 use super::again::Again;
 use super::machine::{Entered, Machine};
 use super::{Cx, Outcome};
+use crate::clock::Now;
 use crate::config::{ClientConfig, Policy, ServerConfig};
 use crate::connection::Connection;
 use crate::crypto::random::Random;
 use crate::crypto::secret::wipe_stack;
-use crate::dialect::Dialect;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
 use crate::psk::Shared;
 use crate::question::{Answer, AnswerContent, Question, QuestionId};
 use crate::record::{Incoming, Message, Outgoing};
 use crate::role::Role;
 use crate::session::ClientSession;
-use crate::step::{Event, Now, Step};
+use crate::step::{Event, Step};
 use crate::version::Version;
 use crate::wire::HandshakeType;
 use crate::{AlertDescription, AlertLevel, Direction, Violation};
@@ -37,7 +37,7 @@ pub struct Handshake {
     events: VecDeque<Event>,
     question: Option<Box<Question>>,
     waiting_for: Option<QuestionId>,
-    outcome: Option<Outcome>,
+    pub(super) outcome: Option<Outcome>,
     pub(super) error: Option<Error>,
     pub(super) now: Now,
     /// In a renegotiation.
@@ -146,12 +146,22 @@ impl Handshake {
     }
 
     pub(super) fn new(role: Role, policy: &Policy, random: Random) -> Self {
-        let mut incoming = Incoming::new(role, policy.max_handshake_size);
+        let incoming = Incoming::new(role, policy.max_handshake_size);
+        Self::over(incoming, Outgoing::new(role), policy, random)
+    }
+
+    /// Over either transport.
+    pub(super) fn over(
+        mut incoming: Incoming,
+        outgoing: Outgoing,
+        policy: &Policy,
+        random: Random,
+    ) -> Self {
         incoming.set_strict_alert_levels(policy.strict_alert_levels);
         Self {
             machine: None,
             incoming,
-            outgoing: Outgoing::new(role),
+            outgoing,
             random,
             events: VecDeque::new(),
             question: None,
@@ -173,12 +183,12 @@ impl Handshake {
 
     pub(super) fn cx(&mut self) -> Cx<'_> {
         Cx {
+            dialect: self.incoming.dialect(),
             incoming: &mut self.incoming,
             outgoing: &mut self.outgoing,
             random: &mut self.random,
             events: &mut self.events,
             now: self.now.wall,
-            dialect: Dialect::Tls,
             observe: &mut self.observe,
             alerts: &mut self.alerts,
             shared: &mut self.shared,
@@ -195,7 +205,18 @@ impl Handshake {
         self.now = now.into();
         self.received = self.received.saturating_add(bytes.len() as u64);
         if self.error.is_none() {
-            self.incoming.feed(bytes);
+            if let Err(abort) = self.incoming.feed(bytes, self.now.monotonic) {
+                self.outcome = None;
+                self.fail(abort);
+            }
+            self.pass_notes();
+        }
+    }
+
+    /// What has come over datagrams changes what is sent.
+    pub(super) fn pass_notes(&mut self) {
+        if let Some(notes) = self.incoming.take_notes() {
+            self.outgoing.heed(notes, self.now.monotonic);
         }
     }
 
@@ -284,6 +305,11 @@ impl Handshake {
                     }
                 }
             }
+            // A pause is no end: what is said after it belongs to the same flight (RFC 9147 §5.8).
+            if self.waiting_for.is_none() {
+                let is_over = self.outcome.is_some();
+                self.outgoing.end_of_flight(is_over, self.now.monotonic);
+            }
             let bytes = self.take_output();
             if !bytes.is_empty() {
                 return Ok(Step::Transmit(bytes));
@@ -291,7 +317,9 @@ impl Handshake {
             return match (&self.error, &self.outcome) {
                 (Some(error), _) => Err(error.clone()),
                 (None, Some(_)) => Ok(Step::Connected),
-                (None, None) => Ok(Step::Wait { deadline: None }),
+                (None, None) => Ok(Step::Wait {
+                    deadline: self.outgoing.deadline(),
+                }),
             };
         }
     }
@@ -376,7 +404,9 @@ impl Handshake {
 
     /// Takes the next message, if there is one. Whether anything happened.
     fn advance(&mut self) -> Result<bool, Abort> {
-        let Some(message) = self.incoming.next()? else {
+        let message = self.incoming.next(self.now.monotonic)?;
+        self.pass_notes();
+        let Some(message) = message else {
             return Ok(false);
         };
         match message {
@@ -460,7 +490,7 @@ impl Handshake {
     }
 
     fn take_output(&mut self) -> Vec<u8> {
-        match self.outgoing.take() {
+        match self.outgoing.take(self.now.monotonic) {
             Ok(bytes) => bytes,
             Err(abort) => {
                 let stage = self.stage();

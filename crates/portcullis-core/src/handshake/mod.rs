@@ -13,9 +13,11 @@
 mod again;
 pub(crate) mod client;
 mod compressed;
+mod datagram;
 mod drive;
 mod early_data;
 mod external_psk;
+mod gate;
 mod handshake_keys;
 mod machine;
 mod negotiate;
@@ -32,6 +34,7 @@ pub(crate) mod tests;
 mod versions;
 
 pub use drive::Handshake;
+pub use gate::{Admission, CookiePolicy, Gate, Verdict};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -268,7 +271,7 @@ pub(crate) fn expect<'a, M: HandshakeMessage<'a>>(message: &'a HandshakeBytes) -
     if message.typ() != M::TYPE {
         return Err(unexpected(M::TYPE.name().unwrap_or_default(), message));
     }
-    Ok(M::decode(message.body())?)
+    Ok(M::decode_as(message.syntax(), message.body())?)
 }
 
 /// The extension, if it is there, well-formed.

@@ -1,6 +1,6 @@
 //! Traffic secrets: record keys, Finished and KeyUpdate.
 //!
-//! RFC 8446 §4.4.4, §7.2, §7.3.
+//! RFC 8446 §4.4.4, §7.2, §7.3; RFC 9147 §4.2.3.
 
 use super::SuiteParameters;
 use crate::crypto::CryptoFailure;
@@ -8,10 +8,12 @@ use crate::crypto::aead::{AeadKey, IV_LEN};
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::crypto::hkdf::{Label, LabelPrefix, Prk};
 use crate::crypto::hmac::HmacKey;
+use crate::crypto::number_key::NumberKey;
 use crate::crypto::secret::Secret;
 
 const KEY: Label = Label::new(b"key");
 const IV: Label = Label::new(b"iv");
+const NUMBER_KEY: Label = Label::new(b"sn");
 const FINISHED: Label = Label::new(b"finished");
 const TRAFFIC_UPDATE: Label = Label::new(b"traffic upd");
 
@@ -29,6 +31,16 @@ impl TrafficSecret {
             prefix,
             secret,
         }
+    }
+
+    /// A secret of somebody else's connection.
+    #[cfg(test)]
+    pub(crate) const fn for_tests(
+        suite: SuiteParameters,
+        prefix: LabelPrefix,
+        secret: Secret,
+    ) -> Self {
+        Self::new(suite, prefix, secret)
     }
 
     /// Moves the secret and leaves none, as [`Secret::take`].
@@ -72,6 +84,16 @@ impl TrafficSecret {
             key.as_slice(),
             iv.ok_or(CryptoFailure::KeyDerivation)?,
         )
+    }
+
+    /// The key that hides the numbers of records over datagrams (RFC 9147 §4.2.3).
+    ///
+    /// # Errors
+    /// When the library cannot set up the key; not for any secret.
+    pub(crate) fn number_key(&self) -> Result<NumberKey, CryptoFailure> {
+        let SuiteParameters { aead, .. } = self.suite;
+        let key = self.prk().expand_label(NUMBER_KEY, None, aead.key_len());
+        NumberKey::new(aead, key.as_slice())
     }
 
     /// The secret after a KeyUpdate (§7.2): application_traffic_secret_N+1.

@@ -66,6 +66,8 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
+    const MESSAGE_HASH: u8 = 254;
+
     /// Starts before the first message, for callers that know the hash by then.
     pub(crate) fn new(hash: HashAlgorithm) -> Self {
         Self {
@@ -91,11 +93,16 @@ impl Transcript {
     /// Puts message_hash in the place of ClientHello1, which must be all that was added; called
     /// before HelloRetryRequest is added.
     pub(crate) fn replace_with_message_hash(&mut self) {
-        const MESSAGE_HASH: u8 = 254;
         let hello = self.current();
-        *self = Self::new(self.hash);
-        self.add_bytes(&[MESSAGE_HASH, 0, 0, hello.len()]);
-        self.add_bytes(hello.as_slice());
+        *self = Self::after_hello(self.hash, &hello);
+    }
+
+    /// Starts behind a ClientHello1 with this hash, of which nothing else is left.
+    pub(crate) fn after_hello(hash: HashAlgorithm, hello: &Digest) -> Self {
+        let mut this = Self::new(hash);
+        this.add_bytes(&[Self::MESSAGE_HASH, 0, 0, hello.len()]);
+        this.add_bytes(hello.as_slice());
+        this
     }
 }
 

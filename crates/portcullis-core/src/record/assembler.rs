@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::key_schedule::Hashed;
 use crate::violation::Violation;
-use crate::wire::HandshakeType;
+use crate::wire::{HandshakeType, Syntax};
 
 /// Bytes of a handshake header: type and length.
 pub(super) const MESSAGE_HEADER: usize = 4;
@@ -22,6 +22,8 @@ pub(crate) struct HandshakeBytes(Memory);
 enum Memory {
     Own(BytesMut),
     Shared(Bytes),
+    /// Put together of what came in datagrams.
+    OfDatagrams(Bytes),
 }
 
 impl HandshakeBytes {
@@ -46,7 +48,20 @@ impl HandshakeBytes {
     pub(crate) fn raw(&self) -> &[u8] {
         match &self.0 {
             Memory::Own(bytes) => bytes,
-            Memory::Shared(bytes) => bytes,
+            Memory::Shared(bytes) | Memory::OfDatagrams(bytes) => bytes,
+        }
+    }
+
+    /// A message that was put together, header and body.
+    pub(super) fn of_datagrams(message: impl Into<Bytes>) -> Self {
+        Self(Memory::OfDatagrams(message.into()))
+    }
+
+    /// How the message is to be read.
+    pub(crate) fn syntax(&self) -> Syntax {
+        match &self.0 {
+            Memory::Own(_) | Memory::Shared(_) => Syntax::Tls,
+            Memory::OfDatagrams(_) => Syntax::Dtls,
         }
     }
 
@@ -55,6 +70,7 @@ impl HandshakeBytes {
         let bytes = match &mut self.0 {
             Memory::Own(bytes) => core::mem::take(bytes).freeze(),
             Memory::Shared(bytes) => bytes.clone(),
+            Memory::OfDatagrams(bytes) => return bytes.clone(),
         };
         self.0 = Memory::Shared(bytes.clone());
         bytes

@@ -11,27 +11,39 @@
 
 mod alert;
 mod assembler;
+mod datagram;
 mod gather;
 mod header;
+mod incoming;
 mod keys;
 mod later;
 mod mailbox;
+mod outgoing;
 mod post_handshake;
 mod protect;
 mod reader;
 mod size;
-mod stream;
+pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use datagram::{
+    Control, DatagramOptions, Discarded, Discards, Reader as DatagramReader, Received, Records,
+    Retransmission, Writer as DatagramWriter,
+};
+pub(crate) use datagram::{
+    HelloPiece, Mail, Reassembly, Taken, hello_pieces, plain_alert, plain_message,
+};
+pub(crate) use incoming::Incoming;
 pub(crate) use keys::Keys;
 pub(crate) use later::{Another, Later, Older, OnRequest};
 pub use mailbox::Mailbox;
+pub(crate) use outgoing::Outgoing;
 pub(crate) use post_handshake::Tickets;
 pub use reader::{Frame, Opened, PeerRequest, Reader};
 pub use size::PaddingPolicy;
-pub(crate) use stream::{HandshakeBytes, Incoming, Message, Outgoing};
+pub(crate) use stream::{HandshakeBytes, Message};
 pub use writer::{ParkedCipher, Sealed, Writer};
 
 use crate::error::{Error, Misuse, Reason, Stage};

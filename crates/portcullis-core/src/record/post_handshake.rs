@@ -21,7 +21,7 @@ const MAX_KEY_UPDATE: usize = 255;
 
 /// The longest NewSessionTicket there can be, in bytes of body: each of its lists is as long as its
 /// length can say (§4.6.1).
-const MAX_NEW_SESSION_TICKET: usize = 4 + 4 + (1 + 255) + (2 + 65_535) + (2 + 65_534);
+pub(super) const MAX_NEW_SESSION_TICKET: usize = 4 + 4 + (1 + 255) + (2 + 65_535) + (2 + 65_534);
 
 /// How many tickets are kept until somebody takes them.
 const MAX_RECEIVED: usize = 8;
@@ -310,7 +310,7 @@ impl PostHandshake {
     }
 }
 
-fn key_update(message: &HandshakeBytes) -> Result<KeyUpdateRequest, Abort> {
+pub(super) fn key_update(message: &HandshakeBytes) -> Result<KeyUpdateRequest, Abort> {
     let KeyUpdate { request_update } = KeyUpdate::decode(message.body())?;
     match request_update {
         KeyUpdateRequest::UPDATE_NOT_REQUESTED | KeyUpdateRequest::UPDATE_REQUESTED => {
@@ -337,7 +337,10 @@ impl Tickets {
 }
 
 /// Checks a ticket, and keeps it for a client that wants to resume.
-fn on_ticket(message: &HandshakeBytes, tickets: Option<&mut Tickets>) -> Result<(), Abort> {
+pub(super) fn on_ticket(
+    message: &HandshakeBytes,
+    tickets: Option<&mut Tickets>,
+) -> Result<(), Abort> {
     let ticket = NewSessionTicket::decode(message.body())?;
     if ticket.ticket_lifetime > MAX_TICKET_LIFETIME {
         return Err(Violation::TicketLifetimeTooLong.into());

@@ -1,12 +1,12 @@
 //! ClientHello: what the client offers.
 //!
-//! RFC 8446 §4.1.2; the same bytes in RFC 5246 §7.4.1.2 and older.
+//! RFC 8446 §4.1.2; the same bytes in RFC 5246 §7.4.1.2 and older; over datagrams RFC 9147 §5.3.
 
 use core::borrow::Borrow;
 
 use super::codec::{Cursor, DecodeError, put_u16, put_vec8, put_vec16};
 use super::extension::Extensions;
-use super::handshake::{HandshakeMessage, put_message};
+use super::handshake::{HandshakeMessage, Syntax, put_message};
 use super::handshake_type::HandshakeType;
 use super::list::{List, code_point_elements, put_list8, put_list16};
 use crate::code_point::code_points;
@@ -30,7 +30,7 @@ code_point_elements! { CompressionMethod: u8; }
 /// The most bytes in a session id (§4.1.2).
 pub const MAX_SESSION_ID: usize = 32;
 
-/// ClientHello of any version over TLS (DTLS has one more field).
+/// ClientHello of any version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientHello<'a> {
     /// 0x0303 since TLS 1.2.
@@ -39,6 +39,9 @@ pub struct ClientHello<'a> {
     pub random: &'a [u8; 32],
     /// 0 to 32 bytes.
     pub legacy_session_id: &'a [u8],
+    /// What a HelloVerifyRequest had, and in DTLS 1.3 empty (RFC 9147 §5.3). `None` over a stream, where
+    /// there is no such field.
+    pub legacy_cookie: Option<&'a [u8]>,
     /// At least one, preferred ones first; GREASE and signalling values included.
     pub cipher_suites: List<'a, CipherSuite>,
     /// At least one; in TLS 1.3 it must be `null` alone, which is not checked here.
@@ -60,12 +63,26 @@ impl ClientHello<'_> {
         cipher_suites: impl IntoIterator<Item = impl Borrow<CipherSuite>>,
         extensions: impl FnOnce(&mut Vec<u8>),
     ) {
+        let ids = (legacy_session_id, None);
+        Self::put_with_cookie(out, legacy_version, random, ids, cipher_suites, extensions);
+    }
+
+    /// The same over either transport: over datagrams there is a cookie of at most 255 bytes behind the
+    /// session id, in DTLS 1.3 an empty one (RFC 9147 §5.3).
+    pub fn put_with_cookie(
+        out: &mut Vec<u8>,
+        legacy_version: ProtocolVersion,
+        random: &[u8; 32],
+        (legacy_session_id, legacy_cookie): (&[u8], Option<&[u8]>),
+        cipher_suites: impl IntoIterator<Item = impl Borrow<CipherSuite>>,
+        extensions: impl FnOnce(&mut Vec<u8>),
+    ) {
         put_message(out, Self::TYPE, |out| {
             put_fields(
                 out,
                 legacy_version,
                 random,
-                legacy_session_id,
+                (legacy_session_id, legacy_cookie),
                 cipher_suites,
             );
             put_list8::<CompressionMethod>(out, [CompressionMethod::NULL]);
@@ -78,11 +95,19 @@ impl<'a> HandshakeMessage<'a> for ClientHello<'a> {
     const TYPE: HandshakeType = HandshakeType::CLIENT_HELLO;
 
     fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::decode_as(Syntax::Tls, body)
+    }
+
+    fn decode_as(syntax: Syntax, body: &'a [u8]) -> Result<Self, DecodeError> {
         Cursor::whole(body, |cursor| {
             Ok(Self {
                 legacy_version: ProtocolVersion(cursor.u16()?),
                 random: cursor.array()?,
                 legacy_session_id: session_id(cursor)?,
+                legacy_cookie: match syntax {
+                    Syntax::Tls => None,
+                    Syntax::Dtls => Some(cursor.vec8()?),
+                },
                 cipher_suites: List::decode_non_empty(cursor.vec16()?)?,
                 legacy_compression_methods: List::decode_non_empty(cursor.vec8()?)?,
                 extensions: Extensions::read_optional(cursor)?,
@@ -95,7 +120,7 @@ impl<'a> HandshakeMessage<'a> for ClientHello<'a> {
             out,
             self.legacy_version,
             self.random,
-            self.legacy_session_id,
+            (self.legacy_session_id, self.legacy_cookie),
             self.cipher_suites,
         );
         put_list8::<CompressionMethod>(out, self.legacy_compression_methods);
@@ -116,12 +141,15 @@ fn put_fields(
     out: &mut Vec<u8>,
     legacy_version: ProtocolVersion,
     random: &[u8; 32],
-    legacy_session_id: &[u8],
+    (legacy_session_id, legacy_cookie): (&[u8], Option<&[u8]>),
     cipher_suites: impl IntoIterator<Item = impl Borrow<CipherSuite>>,
 ) {
     put_u16(out, legacy_version.0);
     out.extend_from_slice(random);
     put_vec8(out, |out| out.extend_from_slice(legacy_session_id));
+    if let Some(cookie) = legacy_cookie {
+        put_vec8(out, |out| out.extend_from_slice(cookie));
+    }
     put_list16::<CipherSuite>(out, cipher_suites);
 }
 
@@ -153,6 +181,41 @@ mod tests {
         let mut again = Vec::new();
         hello.encode(&mut again);
         assert_eq!(again, out);
+    }
+
+    #[test]
+    fn a_hello_over_datagrams_has_a_cookie() {
+        let suites = [CipherSuite::TLS_AES_128_GCM_SHA256];
+        for cookie in [&[][..], &[5; 255]] {
+            let mut out = Vec::new();
+            ClientHello::put_with_cookie(
+                &mut out,
+                ProtocolVersion::DTLS_1_2,
+                &[7; 32],
+                (&[], Some(cookie)),
+                suites,
+                |_| {},
+            );
+            let hello = ClientHello::decode_as(Syntax::Dtls, &out[4..]).unwrap();
+            assert_eq!(hello.legacy_cookie, Some(cookie));
+            assert!(hello.cipher_suites.iter().eq(suites));
+            let mut again = Vec::new();
+            hello.encode(&mut again);
+            assert_eq!(again, out);
+            assert!(ClientHello::decode(&out[4..]).is_err());
+        }
+        let mut over_stream = Vec::new();
+        ClientHello::put(
+            &mut over_stream,
+            ProtocolVersion::TLS_1_2,
+            &[7; 32],
+            &[],
+            suites,
+            |_| {},
+        );
+        let hello = ClientHello::decode(&over_stream[4..]).unwrap();
+        assert_eq!(hello.legacy_cookie, None);
+        assert!(ClientHello::decode_as(Syntax::Dtls, &over_stream[4..]).is_err());
     }
 
     #[test]

@@ -4,6 +4,25 @@
 
 use super::codec::{Cursor, DecodeError, put_vec24};
 use super::handshake_type::HandshakeType;
+use crate::dialect::Dialect;
+
+/// Over which transport a message came: a ClientHello has a field more over datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    /// RFC 8446.
+    Tls,
+    /// RFC 9147.
+    Dtls,
+}
+
+impl Syntax {
+    pub(crate) const fn of(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Tls => Self::Tls,
+            Dialect::Dtls => Self::Dtls,
+        }
+    }
+}
 
 /// A handshake message: a borrowed view of its body, and back.
 pub trait HandshakeMessage<'a>: Sized {
@@ -16,6 +35,14 @@ pub trait HandshakeMessage<'a>: Sized {
     /// # Errors
     /// When `body` does not have the syntax of the message, or bytes are left over.
     fn decode(body: &'a [u8]) -> Result<Self, DecodeError>;
+
+    /// The same of a message that came over either transport.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    fn decode_as(_: Syntax, body: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::decode(body)
+    }
 
     /// Writes the body, without the header.
     fn encode_body(&self, out: &mut Vec<u8>);

@@ -12,12 +12,12 @@ use super::extension::{
     SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert, SignedCertificateTimestamp,
     StatusRequest, StatusRequestEmpty, SupportedGroups, SupportedVersions, TicketRequest,
 };
-use super::handshake::HandshakeMessage;
+use super::handshake::{HandshakeMessage, Syntax};
 use super::handshake_type::HandshakeType;
 use super::{
-    Certificate, CertificateRequest, CertificateVerify, ClientHello, CompressedCertificate,
-    EncryptedExtensions, EndOfEarlyData, Finished, ImportedIdentity, KeyUpdate, NewSessionTicket,
-    ServerHello, tls10, tls12,
+    Ack, Certificate, CertificateRequest, CertificateVerify, ClientHello, CompressedCertificate,
+    EncryptedExtensions, EndOfEarlyData, Finished, FragmentHeader, HelloVerifyRequest,
+    ImportedIdentity, KeyUpdate, NewSessionTicket, ServerHello, tls10, tls12,
 };
 
 /// Decodes `body` as a message of type `msg_type` with all its extensions, encodes what was
@@ -30,6 +30,9 @@ pub fn round_trip(msg_type: HandshakeType, body: &[u8]) -> bool {
     match msg_type {
         HandshakeType::CLIENT_HELLO => {
             imported_identity(body)
+                && ack(body)
+                && fragment(body)
+                && hello_with_cookie(body)
                 && message::<ClientHello<'_>>(body, |m| {
                     extensions(m.extensions) && identities(m.extensions)
                 })
@@ -37,6 +40,7 @@ pub fn round_trip(msg_type: HandshakeType, body: &[u8]) -> bool {
         HandshakeType::SERVER_HELLO => {
             message::<ServerHello<'_>>(body, |m| extensions(m.extensions))
         }
+        HandshakeType::HELLO_VERIFY_REQUEST => message::<HelloVerifyRequest<'_>>(body, |_| true),
         HandshakeType::ENCRYPTED_EXTENSIONS => {
             message::<EncryptedExtensions<'_>>(body, |m| extensions(m.extensions))
         }
@@ -98,6 +102,34 @@ fn message<'a, M: HandshakeMessage<'a>>(body: &'a [u8], inside: impl FnOnce(M) -
         return true;
     };
     written(body, |out| message.encode_body(out)) && inside(message)
+}
+
+/// A hello as it comes over datagrams.
+fn hello_with_cookie(body: &[u8]) -> bool {
+    let Ok(hello) = ClientHello::decode_as(Syntax::Dtls, body) else {
+        return true;
+    };
+    written(body, |out| hello.encode_body(out)) && extensions(hello.extensions)
+}
+
+/// The content of a record, which no message holds.
+fn ack(content: &[u8]) -> bool {
+    let Ok(ack) = Ack::decode(content) else {
+        return true;
+    };
+    written(content, |out| Ack::put(out, ack.record_numbers.iter()))
+}
+
+/// A fragment, which holds a message or a part of one.
+fn fragment(content: &[u8]) -> bool {
+    let Ok((header, fragment, rest)) = FragmentHeader::split(content) else {
+        return true;
+    };
+    written(content, |out| {
+        header.put(out);
+        out.extend_from_slice(fragment);
+        out.extend_from_slice(rest);
+    })
 }
 
 /// Whether `put` writes just these bytes.

@@ -37,7 +37,9 @@ use crate::wire::extension::{
     SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
     TicketRequest,
 };
-use crate::wire::{ClientHello, HandshakeMessage, ServerHello};
+use crate::wire::{
+    ClientHello, HandshakeMessage, HandshakeType, HelloVerifyRequest, ServerHello, Syntax,
+};
 use crate::{AlertDescription, NamedGroup, Violation};
 
 /// What every state of the client carries. A review of the ServerHello may replace `config`; `offer`
@@ -310,7 +312,12 @@ impl Client {
         let speaks_tls13 = policy.speaks(Version::V1_3) && previous.is_none();
         let older = self.older.as_deref();
         let sends_early_data = self.sends_early_data();
+        let dialect = self.dialect;
         let extensions = |out: &mut Vec<u8>| {
+            // RFC 9147 §5.1: in the first fragment, where a server finds it that keeps nothing.
+            if let (Some(cookie), Dialect::Dtls) = (cookie, dialect) {
+                Cookie::put(out, cookie);
+            }
             if let Some(host) = config.indicated(&self.name) {
                 ServerNameExtension::put(out, host);
             }
@@ -352,7 +359,7 @@ impl Client {
                 let most = if speaks_tls13 { 16_385 } else { 16_384 };
                 RecordSizeLimit::put(out, limit.min(most));
             }
-            if let Some(cookie) = cookie {
+            if let (Some(cookie), Dialect::Tls) = (cookie, dialect) {
                 Cookie::put(out, cookie);
             }
             if speaks_tls13 {
@@ -405,16 +412,17 @@ impl Client {
             .cipher_suites
             .iter()
             .filter(|suite| version.is_none_or(|version| suite.is_usable_in(version)));
-        ClientHello::put(
+        ClientHello::put_with_cookie(
             hello,
             // §4.1.2: what is newer is in supported_versions alone.
             self.dialect.code(policy.newest().min(Version::V1_2)),
             &self.client_random,
-            self.legacy_session_id(),
+            (self.legacy_session_id(), self.dialect.legacy_cookie()),
             suites.chain(fallback),
             extensions,
         );
-        let parsed = ClientHello::decode(hello.get(at + 4..).unwrap_or_default())?;
+        let body = hello.get(at + 4..).unwrap_or_default();
+        let parsed = ClientHello::decode_as(Syntax::of(self.dialect), body)?;
         self.offer.set_extensions(&parsed.extensions)
     }
 }
@@ -490,7 +498,8 @@ impl Offered {
             .put_hello(&mut hello, shares, sessions, None, now)?;
         if let Some(cookie) = cookie {
             // The block of extensions has a length of two bytes, and the server can fill it.
-            let block = ClientHello::decode(hello.get(4..).unwrap_or_default())?.extensions;
+            let body = hello.get(4..).unwrap_or_default();
+            let block = ClientHello::decode_as(Syntax::of(self.client.dialect), body)?.extensions;
             let length = block.as_bytes().len() + Cookie::OVERHEAD + cookie.len();
             if length > usize::from(u16::MAX) {
                 return Err(Violation::CookieTooLong.into());
@@ -544,6 +553,13 @@ impl WaitServerHello {
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
+        if message.typ() == HandshakeType::HELLO_VERIFY_REQUEST && cx.dialect == Dialect::Dtls {
+            let _: HelloVerifyRequest<'_> = expect(&message)?;
+            let offered = list(&self.0.client.offer.config().policy.versions);
+            return Err(Violation::VersionNotOffered.explained(format!(
+                "it asks for a cookie by HelloVerifyRequest, as DTLSv1.2 and older do; offered: {offered}"
+            )));
+        }
         let hello: ServerHello<'_> = expect(&message)?;
         let client = &self.0.client;
         let version = match &client.previous {

@@ -9,10 +9,12 @@ use super::super::machine::{self, End, Machine};
 use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions, wrong_answer};
 use super::ech::{self, Ech};
+use super::tls13::Requested;
 use super::{Next, State, tls12, tls13};
 use crate::Violation;
 use crate::client_hello_view::ClientHelloView;
 use crate::config::{Policy, ServerConfig, ServerOptions};
+use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::Unhashed;
 use crate::question::{AnswerContent, ChooseConfiguration, Question, QuestionId};
@@ -24,8 +26,29 @@ use crate::wire::tls12::HelloRequest;
 
 /// Waits for a client.
 pub(crate) fn start(config: Arc<ServerOptions>) -> Box<dyn Machine> {
-    let previous = None;
-    machine::begin(State::from(WaitClientHello { config, previous }))
+    machine::begin(State::from(WaitClientHello {
+        config,
+        previous: None,
+        returned: None,
+    }))
+}
+
+/// Waits for the second hello of a client whose first has left nothing but a cookie.
+pub(crate) fn start_after_cookie(
+    config: Arc<ServerOptions>,
+    returned: Box<ReturnedCookie>,
+) -> Box<dyn Machine> {
+    machine::begin(State::from(WaitClientHello {
+        config,
+        previous: None,
+        returned: Some(returned),
+    }))
+}
+
+/// A cookie that has come back, and what was in it.
+pub(crate) struct ReturnedCookie {
+    pub(in super::super) requested: Requested,
+    pub(in super::super) cookie: Box<[u8]>,
 }
 
 /// What another handshake on a connection begins with.
@@ -58,6 +81,7 @@ impl End for ServerEnd {
         Ok(machine::begin(State::from(WaitClientHello {
             config,
             previous,
+            returned: None,
         })))
     }
 }
@@ -66,6 +90,8 @@ pub(crate) struct WaitClientHello {
     config: Arc<ServerOptions>,
     /// In a renegotiation.
     previous: Option<Arc<Previous>>,
+    /// Over datagrams: this is the second hello.
+    returned: Option<Box<ReturnedCookie>>,
 }
 
 impl WaitClientHello {
@@ -84,21 +110,26 @@ impl WaitClientHello {
         }
         // §5: from the first hello on, whatever the client may have been told by a middlebox.
         cx.incoming.allow_ccs(true);
-        let (mut message, ech) = ech::peel(&self.config, message, cx)?;
+        // Over datagrams there is none: `for_datagrams`.
+        let (mut message, ech) = match self.returned {
+            None => ech::peel(&self.config, message, cx)?,
+            Some(_) => (message, None),
+        };
         if self.config.policy.asked.hello {
             let question = ChooseConfiguration {
                 id: QuestionId::next(),
-                hello: ClientHelloView::new(message.share())?,
+                hello: ClientHelloView::of(&mut message)?,
                 config: ServerConfig(Arc::clone(&self.config)),
             };
             let paused = ChoosingConfiguration {
                 config: self.config,
                 hello: message,
                 ech,
+                returned: self.returned,
             };
             return Ok(Next::ask(Question::ChooseConfiguration(question), paused));
         }
-        decide(self.config, message, ech, cx)
+        decide(self.config, message, ech, self.returned, cx)
     }
 }
 
@@ -107,13 +138,18 @@ pub(crate) struct ChoosingConfiguration {
     config: Arc<ServerOptions>,
     hello: HandshakeBytes,
     ech: Option<Box<Ech>>,
+    returned: Option<Box<ReturnedCookie>>,
 }
 
 impl ChoosingConfiguration {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let config = match answer {
             AnswerContent::KeepConfiguration => self.config,
-            AnswerContent::Configuration(ServerConfig(config)) => {
+            AnswerContent::Configuration(config) => {
+                let ServerConfig(config) = match cx.dialect {
+                    Dialect::Tls => config,
+                    Dialect::Dtls => config.for_datagrams()?,
+                };
                 *cx.observe = config.policy.observe_messages;
                 cx.alerts.clone_from(&config.policy.alerts);
                 cx.incoming
@@ -122,7 +158,7 @@ impl ChoosingConfiguration {
             }
             _ => return Err(wrong_answer()),
         };
-        decide(config, self.hello, self.ech, cx)
+        decide(config, self.hello, self.ech, self.returned, cx)
     }
 }
 
@@ -139,10 +175,17 @@ fn decide(
     config: Arc<ServerOptions>,
     message: HandshakeBytes,
     ech: Option<Box<Ech>>,
+    returned: Option<Box<ReturnedCookie>>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
-    match versions::choose(cx.dialect, &config.policy.versions, &hello)? {
+    let version = versions::choose(cx.dialect, &config.policy.versions, &hello)?;
+    if let Some(returned) = returned {
+        // A cookie is asked for with TLS 1.3 alone, and a configuration for datagrams has nothing else.
+        let ReturnedCookie { requested, cookie } = *returned;
+        return tls13::on_returned_cookie(config, requested, cookie, message, cx);
+    }
+    match version {
         Version::V1_3 => tls13::client_hello::choose_suite_and_group(config, message, ech, cx),
         version => tls12::client_hello::on_hello(config, version, message, None, cx),
     }

@@ -14,7 +14,8 @@ mod shortfall;
 mod tls12;
 mod tls13;
 
-pub(crate) use hello::start;
+pub(crate) use hello::{ReturnedCookie, start, start_after_cookie};
+pub(super) use tls13::{Requested, UNCHANGING, ask_for_cookie};
 
 use super::machine::Hello;
 use super::table::states;

@@ -19,7 +19,8 @@ use crate::key_schedule::rfc_8448::{
 };
 use crate::key_schedule::{AddMessage, EarlySecret, Hashed, TranscriptBuffer};
 use crate::question::Question;
-use crate::record::{Incoming, Keys, Mailbox, Message, Outgoing};
+use crate::record::stream::{Incoming, Outgoing};
+use crate::record::{Keys, Mailbox, Message};
 use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::testing::now;

@@ -8,7 +8,8 @@ use core::ops::Range;
 use super::super::header;
 use super::Unopened;
 use crate::crypto::CryptoFailure;
-use crate::crypto::aead::AeadKey;
+use crate::crypto::aead::{AeadAlgorithm, AeadKey};
+use crate::crypto::number_key::NumberKey;
 use crate::key_schedule::TrafficSecret;
 use crate::wire::ContentType;
 
@@ -38,7 +39,7 @@ impl Tls13 {
     }
 
     /// Moves the secret; what stays is none.
-    pub(super) fn take(&mut self) -> Self {
+    pub(in super::super) fn take(&mut self) -> Self {
         Self {
             key: self.key.take(),
             secret: self.secret.take(),
@@ -48,7 +49,7 @@ impl Tls13 {
 
     /// What a record has besides header, content and padding: the content's type and the tag.
     #[inline]
-    pub(super) const fn overhead(&self) -> usize {
+    pub(in super::super) const fn overhead(&self) -> usize {
         1 + self.tag_len()
     }
 
@@ -58,16 +59,20 @@ impl Tls13 {
         self.tag_len()
     }
 
-    const fn tag_len(&self) -> usize {
+    pub(in super::super) const fn aead(&self) -> AeadAlgorithm {
+        self.secret.suite_parameters().aead
+    }
+
+    pub(in super::super) const fn tag_len(&self) -> usize {
         self.secret.suite_parameters().aead.tag_len()
     }
 
-    pub(super) fn record_limit(&self) -> u64 {
+    pub(in super::super) fn record_limit(&self) -> u64 {
         self.secret.suite_parameters().aead.record_limit()
     }
 
     #[inline]
-    pub(super) fn open_in_place(
+    pub(in super::super) fn open_in_place(
         &mut self,
         number: u64,
         head: &[u8],
@@ -95,7 +100,7 @@ impl Tls13 {
         Ok((typ, length))
     }
 
-    pub(super) fn seal_in_place(
+    pub(in super::super) fn seal_in_place(
         &mut self,
         number: u64,
         head: &[u8],
@@ -114,7 +119,7 @@ impl Tls13 {
     }
 
     #[inline]
-    pub(super) fn seal_from(
+    pub(in super::super) fn seal_from(
         &mut self,
         number: u64,
         head: &[u8],
@@ -128,22 +133,22 @@ impl Tls13 {
         sealed.map_err(|_| FAILURE)
     }
 
-    pub(super) fn next(&self) -> Self {
+    pub(in super::super) fn next(&self) -> Self {
         Self {
             generation: self.generation.saturating_add(1),
             ..Self::new(self.secret.next())
         }
     }
 
-    pub(super) const fn generation(&self) -> u32 {
+    pub(in super::super) const fn generation(&self) -> u32 {
         self.generation
     }
 
-    pub(super) fn traffic_secret(&self) -> &[u8] {
+    pub(in super::super) fn traffic_secret(&self) -> &[u8] {
         self.secret.as_bytes()
     }
 
-    pub(super) const fn is_hibernating(&self) -> bool {
+    pub(in super::super) const fn is_hibernating(&self) -> bool {
         self.key.is_none()
     }
 
@@ -154,6 +159,11 @@ impl Tls13 {
 
     pub(in super::super) fn put_cipher(&mut self, key: AeadKey) {
         self.key = Some(key);
+    }
+
+    /// The key that hides the numbers of these records over datagrams (RFC 9147 §4.2.3).
+    pub(in super::super) fn number_key(&self) -> Result<NumberKey, CryptoFailure> {
+        self.secret.number_key()
     }
 
     /// The cipher, set up if it is not.

@@ -142,7 +142,7 @@ proptest! {
             (true, plain(typ, &bytes)),
             (true, sealed),
         ] {
-            let mut incoming = crate::record::Incoming::new(Role::Server, 1000);
+            let mut incoming = crate::record::stream::Incoming::new(Role::Server, 1000);
             incoming.decided_before_tls13(crate::ProtocolVersion::TLS_1_2).unwrap();
             if has_keys {
                 incoming.install_read(older::keys(ALGORITHMS[aead])).unwrap();
@@ -154,10 +154,10 @@ proptest! {
 
     #[test]
     fn no_bytes_make_incoming_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let mut incoming = crate::record::Incoming::new(Role::Server, 1000);
+        let mut incoming = crate::record::stream::Incoming::new(Role::Server, 1000);
         incoming.feed(&bytes);
         while let Ok(Some(_)) = incoming.next() {}
-        let mut incoming = crate::record::Incoming::new(Role::Server, 1000);
+        let mut incoming = crate::record::stream::Incoming::new(Role::Server, 1000);
         incoming.feed(&plain(HANDSHAKE, &bytes));
         while let Ok(Some(_)) = incoming.next() {}
     }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::Abort;
-use crate::record::{Incoming, Message};
+use crate::record::Message;
+use crate::record::stream::Incoming;
 
 pub(super) fn incoming(role: Role) -> Incoming {
     Incoming::new(role, 1 << 16)

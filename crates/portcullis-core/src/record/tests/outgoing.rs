@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::alert::AlertDescription;
-use crate::record::{Incoming, Message, Outgoing, PaddingPolicy};
+use crate::record::stream::{Incoming, Outgoing};
+use crate::record::{Message, PaddingPolicy};
 
 fn types(bytes: &[u8]) -> Vec<(u8, u8, usize)> {
     records(bytes)

@@ -3,7 +3,7 @@
 use super::incoming::{accepted, drain, incoming, refused};
 use super::*;
 use crate::error::Abort;
-use crate::record::Incoming;
+use crate::record::stream::Incoming;
 
 #[test]
 fn one_byte_feeds_move_each_byte_a_bounded_number_of_times() {

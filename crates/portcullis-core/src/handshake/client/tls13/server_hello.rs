@@ -45,7 +45,7 @@ pub(in super::super) fn on_hello(
     };
     let client = &offered.client;
     client.offer.check_extensions(&hello.extensions, place)?;
-    if hello.legacy_session_id_echo != client.legacy_session_id() {
+    if hello.legacy_session_id_echo != cx.dialect.session_id_echo(client.legacy_session_id()) {
         return Err(Violation::SessionIdNotEchoed.into());
     }
     if hello.legacy_compression_method != CompressionMethod::NULL {

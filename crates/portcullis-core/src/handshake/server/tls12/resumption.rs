@@ -122,7 +122,7 @@ fn find_session(mut negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abo
     }
     let question = FindSession {
         id: QuestionId::next(),
-        hello: ClientHelloView::new(negotiated.hello.share())?,
+        hello: ClientHelloView::of(&mut negotiated.hello)?,
         now: cx.now,
     };
     let paused = FindingSession(Box::new(negotiated));

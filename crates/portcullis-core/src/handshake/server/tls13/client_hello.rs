@@ -16,10 +16,12 @@ use super::retry::ask_for_another;
 use crate::Violation;
 use crate::config::ServerOptions;
 use crate::crypto::hash::Digest;
+use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::information::{EarlyDataRejection, EarlyDataStatus};
 use crate::key_schedule::{AddMessage, Transcript};
 use crate::record::HandshakeBytes;
+use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
     EarlyData, KeyShareClientHello, OfferedPsks, SignatureAlgorithms, SupportedGroups,
@@ -45,24 +47,8 @@ pub(in super::super) fn choose_suite_and_group(
     check_hello(&hello)?;
     cx.outgoing
         .set_max_fragment(config.policy.max_fragment_sent);
-    let version = cx.dialect.code(Version::V1_3);
-    let suites = || negotiate::cipher_suites(&config, version, hello.cipher_suites.iter());
-    let suite = match prefer_suite_of_key(&config, &hello, suites(), cx)? {
-        Some(suite) => suite,
-        None => suites()
-            .next()
-            .ok_or_else(|| no_suite(&config, version, &hello))?,
-    };
-    // §9.2: only a session can do without; whether there is one turns out later.
-    if find::<SignatureAlgorithms<'_>>(&hello.extensions)?.is_none()
-        && !hello.extensions.contains(ExtensionType::PRE_SHARED_KEY)
-    {
-        return Err(Violation::SignatureAlgorithmsMissing.into());
-    }
-    let group = match needs_no_share(&config, &hello)? {
-        true => group_beside_key(&config, &hello)?,
-        false => Some(choose_group(&config, &hello, cx)?),
-    };
+    let suite = choose_suite(&config, &hello, cx.dialect)?;
+    let group = choose_any_group(&config, &hello, cx.dialect)?;
     let early_data = early_data(&config, &hello, cx)?;
 
     let mut transcript = Transcript::new(suite.handshake_hash()?);
@@ -95,11 +81,46 @@ pub(in super::super) fn choose_suite_and_group(
     }
 }
 
+/// §4.1.1, and what must be there besides.
+pub(super) fn choose_suite(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+    dialect: Dialect,
+) -> Result<CipherSuite, Abort> {
+    let version = dialect.code(Version::V1_3);
+    let suites = || negotiate::cipher_suites(config, version, hello.cipher_suites.iter());
+    let suite = match prefer_suite_of_key(config, hello, suites(), dialect)? {
+        Some(suite) => suite,
+        None => suites()
+            .next()
+            .ok_or_else(|| no_suite(config, version, hello))?,
+    };
+    // §9.2: only a session can do without; whether there is one turns out later.
+    if find::<SignatureAlgorithms<'_>>(&hello.extensions)?.is_none()
+        && !hello.extensions.contains(ExtensionType::PRE_SHARED_KEY)
+    {
+        return Err(Violation::SignatureAlgorithmsMissing.into());
+    }
+    Ok(suite)
+}
+
+/// The group, unless a pre-shared key is used alone.
+pub(super) fn choose_any_group(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+    dialect: Dialect,
+) -> Result<Option<Group>, Abort> {
+    match needs_no_share(config, hello)? {
+        true => group_beside_key(config, hello),
+        false => choose_group(config, hello, dialect).map(Some),
+    }
+}
+
 /// §4.2.7, §4.2.8.
 fn choose_group(
     config: &ServerOptions,
     hello: &ClientHello<'_>,
-    cx: &Cx<'_>,
+    dialect: Dialect,
 ) -> Result<Group, Abort> {
     let groups =
         find::<SupportedGroups<'_>>(&hello.extensions)?.ok_or(Violation::SupportedGroupsMissing)?;
@@ -112,7 +133,7 @@ fn choose_group(
         .take(MAX_SHARES)
         .map(|entry| entry.group);
     negotiate::group(config, groups.groups.iter(), share_groups)
-        .ok_or_else(|| no_group(config, cx.dialect.code(Version::V1_3), hello))
+        .ok_or_else(|| no_group(config, dialect.code(Version::V1_3), hello))
 }
 
 /// The same of a client that uses pre-shared keys alone: nothing need be there, and no other hello is asked for
@@ -161,6 +182,10 @@ pub(super) fn check_hello(hello: &ClientHello<'_>) -> Result<(), Abort> {
         .eq([CompressionMethod::NULL])
     {
         return Err(Violation::CompressionOffered.into());
+    }
+    // RFC 9147 §5.3.
+    if hello.legacy_cookie.is_some_and(|cookie| !cookie.is_empty()) {
+        return Err(Violation::LegacyCookieInHello.into());
     }
     // §4.2.11: binders cover everything before them.
     let mut types = hello

@@ -16,6 +16,7 @@ use super::psk::{Resumption, check_binder, resume_session};
 use crate::config::{PreSharedKey, ServerOptions};
 use crate::crypto::CryptoFailure;
 use crate::crypto::hash::HashAlgorithm;
+use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::EarlySecret;
 use crate::psk::PskName;
@@ -95,7 +96,7 @@ pub(super) fn prefer_suite_of_key(
     config: &ServerOptions,
     hello: &ClientHello<'_>,
     suites: impl Iterator<Item = CipherSuite>,
-    cx: &Cx<'_>,
+    dialect: Dialect,
 ) -> Result<Option<CipherSuite>, Abort> {
     if !config.takes_keys_in_tls13() || is_used_alone(config, hello)?.is_none() {
         return Ok(None);
@@ -108,7 +109,7 @@ pub(super) fn prefer_suite_of_key(
             true => binder.0.len() == hash.output_len(),
             false => {
                 may_go_with(hash, &binder)
-                    && external_psk::find(&policy.psks, identity, hash, cx.dialect).is_some()
+                    && external_psk::find(&policy.psks, identity, hash, dialect).is_some()
             }
         });
         if goes_with_key {

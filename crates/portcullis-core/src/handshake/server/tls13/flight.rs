@@ -256,7 +256,7 @@ fn send_server_hello(
     let dialect = cx.dialect;
     let put = |out: &mut Vec<u8>, server_random: &[u8; 32]| {
         let legacy_version = dialect.legacy_version();
-        let session_id = hello.legacy_session_id;
+        let session_id = dialect.session_id_echo(hello.legacy_session_id);
         ServerHello::put(
             out,
             legacy_version,

@@ -52,7 +52,7 @@ pub(super) fn ask_identity(
     let question = ChooseIdentity {
         id: QuestionId::next(),
         configured: negotiated.config.identities.clone(),
-        hello: Some(ClientHelloView::new(negotiated.hello.share())?),
+        hello: Some(ClientHelloView::of(&mut negotiated.hello)?),
         wanted: wanted.clone(),
     };
     let paused = ChoosingIdentity(Box::new(UndecidedIdentity {

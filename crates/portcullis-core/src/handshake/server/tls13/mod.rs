@@ -15,6 +15,9 @@ mod psk;
 mod retry;
 mod tickets;
 
+pub(super) use retry::on_returned_cookie;
+pub(in super::super) use retry::{Requested, UNCHANGING, ask_for_cookie};
+
 use std::sync::Arc;
 
 use super::super::table::states;

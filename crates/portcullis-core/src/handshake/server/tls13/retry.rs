@@ -1,15 +1,19 @@
 //! HelloRetryRequest, and the second ClientHello that it asks for.
 //!
-//! RFC 8446 §4.1.2, §4.1.4.
+//! RFC 8446 §4.1.2, §4.1.4; RFC 9147 §5.1.
 
 use std::sync::Arc;
 
-use super::super::super::{Cx, expect, find};
+use super::super::super::negotiate::Group;
+use super::super::super::{Cx, expect, find, versions};
 use super::super::Next;
 use super::super::ech::Ech;
 use super::super::hello::check_syntax;
+use super::super::shortfall::{no_group, no_suite};
 use super::Negotiated;
-use super::client_hello::{add_hello, check_hello, looks_like_tls12};
+use super::client_hello::{
+    add_hello, check_hello, choose_any_group, choose_suite, looks_like_tls12,
+};
 use super::psk::{FirstPsks, is_configured, resume_or_authenticate};
 use crate::config::ServerOptions;
 use crate::crypto::hash::{Digest, HashAlgorithm, hash};
@@ -55,9 +59,17 @@ pub(super) fn ask_for_another(
     } else {
         None
     };
-    let (dialect, cookie_bytes) = (cx.dialect, cookie.as_ref().map(<[u8; 32]>::as_slice));
+    let cookie: Option<Box<[u8]>> = cookie.map(|cookie| cookie.as_slice().into());
+    let (dialect, id) = (cx.dialect, hello.legacy_session_id);
     let request = |confirmation: Option<&[u8; 8]>| {
-        hello_retry_request(dialect, &hello, suite, group, cookie_bytes, confirmation)
+        hello_retry_request(
+            dialect,
+            id,
+            suite,
+            Some(group),
+            cookie.as_deref(),
+            confirmation,
+        )
     };
     let confirmation = match &ech {
         None => None,
@@ -82,7 +94,7 @@ pub(super) fn ask_for_another(
         first,
         ech,
         suite,
-        group,
+        group: Some(group),
         cookie,
         transcript,
         early_data,
@@ -90,12 +102,106 @@ pub(super) fn ask_for_another(
     .into())
 }
 
+/// What a server that keeps nothing of a first hello has to have back (RFC 9147 §5.1): it is in the cookie.
+pub(in super::super::super) struct Requested {
+    pub(in super::super::super) suite: CipherSuite,
+    /// If a share of it was asked for.
+    pub(in super::super::super) group: Option<NamedGroup>,
+    pub(in super::super::super) had_psk: bool,
+    pub(in super::super::super) unchanging: [u8; UNCHANGING],
+    /// The hash of the first hello.
+    pub(in super::super::super) hello: Digest,
+}
+
+/// Asks for a cookie, and for a share where one is missing, without a state. Gives the HelloRetryRequest,
+/// whose cookie `seal` makes.
+pub(in super::super::super) fn ask_for_cookie(
+    config: &ServerOptions,
+    message: &HandshakeBytes,
+    seal: impl FnOnce(&Requested) -> Vec<u8>,
+) -> Result<Vec<u8>, Abort> {
+    let dialect = Dialect::Dtls;
+    let hello: ClientHello<'_> = expect(message)?;
+    check_syntax(&hello)?;
+    versions::choose(dialect, &config.policy.versions, &hello)?;
+    check_hello(&hello)?;
+    let suite = choose_suite(config, &hello, dialect)?;
+    let group = match choose_any_group(config, &hello, dialect)? {
+        Some(Group::Retry(group)) => Some(group),
+        Some(Group::Shared(_)) | None => None,
+    };
+    let requested = Requested {
+        suite,
+        group,
+        had_psk: hello.extensions.contains(ExtensionType::PRE_SHARED_KEY),
+        unchanging: unchanging(&hello, true),
+        hello: hash(suite.handshake_hash()?, message.raw()),
+    };
+    let cookie = seal(&requested);
+    let id = hello.legacy_session_id;
+    Ok(hello_retry_request(
+        dialect,
+        id,
+        suite,
+        group,
+        Some(&cookie),
+        None,
+    ))
+}
+
+/// Goes on where the cookie has come back.
+pub(in super::super) fn on_returned_cookie(
+    config: Arc<ServerOptions>,
+    requested: Requested,
+    cookie: Box<[u8]>,
+    message: HandshakeBytes,
+    cx: &mut Cx<'_>,
+) -> Result<Next, Abort> {
+    let hello: ClientHello<'_> = expect(&message)?;
+    let Requested { suite, group, .. } = requested;
+    // Another configuration may serve this client than the one that has asked.
+    let version = cx.dialect.code(Version::V1_3);
+    if !config.policy.cipher_suites.contains(&suite) {
+        return Err(no_suite(&config, version, &hello));
+    }
+    if group.is_some_and(|group| !config.policy.groups.contains(&group)) {
+        return Err(no_group(&config, version, &hello));
+    }
+    cx.outgoing
+        .set_max_fragment(config.policy.max_fragment_sent);
+    let mut transcript = Transcript::after_hello(suite.handshake_hash()?, &requested.hello);
+    let id = hello.legacy_session_id;
+    let request = hello_retry_request(cx.dialect, id, suite, group, Some(&cookie), None);
+    transcript.add_bytes(&request);
+    let psks = match requested.had_psk {
+        // Tickets are not opened for strangers, so nobody knows what it was.
+        true => FirstPsks::Unknown,
+        false => FirstPsks::None,
+    };
+    let unchanging = requested.unchanging;
+    WaitSecondClientHello(Box::new(RetryRequested {
+        config,
+        first: FirstHello {
+            unchanging,
+            may_change: true,
+            psks,
+        },
+        ech: None,
+        suite,
+        group,
+        cookie: Some(cookie),
+        transcript,
+        early_data: EarlyDataStatus::NotOffered,
+    }))
+    .on_message(message, cx)
+}
+
 /// §4.1.4.
 fn hello_retry_request(
     dialect: Dialect,
-    hello: &ClientHello<'_>,
+    session_id: &[u8],
     suite: CipherSuite,
-    group: NamedGroup,
+    group: Option<NamedGroup>,
     cookie: Option<&[u8]>,
     confirmation: Option<&[u8; 8]>,
 ) -> Vec<u8> {
@@ -104,11 +210,13 @@ fn hello_retry_request(
         &mut message,
         dialect.legacy_version(),
         &HELLO_RETRY_REQUEST_RANDOM,
-        hello.legacy_session_id,
+        dialect.session_id_echo(session_id),
         suite,
         |out| {
             SelectedVersion::put(out, dialect.code(Version::V1_3));
-            KeyShareHelloRetryRequest::put(out, group);
+            if let Some(group) = group {
+                KeyShareHelloRetryRequest::put(out, group);
+            }
             if let Some(cookie) = cookie {
                 Cookie::put(out, cookie);
             }
@@ -128,8 +236,9 @@ struct RetryRequested {
     first: FirstHello,
     ech: Option<Box<Ech>>,
     suite: CipherSuite,
-    group: NamedGroup,
-    cookie: Option<[u8; 32]>,
+    /// If a share of it was asked for.
+    group: Option<NamedGroup>,
+    cookie: Option<Box<[u8]>>,
     transcript: Transcript,
     /// Of the first hello; it is not accepted any more.
     early_data: EarlyDataStatus,
@@ -153,13 +262,7 @@ impl WaitSecondClientHello {
         // Early data offered again (§4.1.2 forbids it) is not accepted either: its records fail
         // to decrypt.
         requested.check_cookie(&hello)?;
-        let shares = find::<KeyShareClientHello<'_>>(&hello.extensions)?
-            .ok_or(Violation::KeyShareMissing)?;
-        let mut entries = shares.client_shares.iter();
-        match (entries.next(), entries.next()) {
-            (Some(only), None) if only.group == requested.group => {}
-            _ => return Err(Violation::RetryIgnored.into()),
-        }
+        let group = requested.group(&hello, cx)?;
         requested.first.check(&hello)?;
         requested.check_key(&hello, cx)?;
         let binder_hash = add_hello(&mut requested.transcript, &message)?;
@@ -167,7 +270,6 @@ impl WaitSecondClientHello {
             config,
             ech,
             suite,
-            group,
             transcript,
             early_data,
             ..
@@ -177,7 +279,7 @@ impl WaitSecondClientHello {
                 config,
                 hello: message,
                 suite,
-                group: Some(group),
+                group,
                 transcript,
                 binder_hash,
                 retried: true,
@@ -190,6 +292,25 @@ impl WaitSecondClientHello {
 }
 
 impl RetryRequested {
+    /// §4.1.2: the share that was asked for, and no other. Where the request was for the cookie alone, what
+    /// is chosen is what was chosen before.
+    fn group(&self, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Result<Option<NamedGroup>, Abort> {
+        let Some(asked) = self.group else {
+            return match choose_any_group(&self.config, hello, cx.dialect)? {
+                None => Ok(None),
+                Some(Group::Shared(group)) => Ok(Some(group)),
+                Some(Group::Retry(_)) => Err(Violation::RetryIgnored.into()),
+            };
+        };
+        let shares = find::<KeyShareClientHello<'_>>(&hello.extensions)?
+            .ok_or(Violation::KeyShareMissing)?;
+        let mut entries = shares.client_shares.iter();
+        match (entries.next(), entries.next()) {
+            (Some(only), None) if only.group == asked => Ok(Some(asked)),
+            _ => Err(Violation::RetryIgnored.into()),
+        }
+    }
+
     /// §4.1.2: of the keys that it had offered, those that go with the suite are still there.
     fn check_key(&self, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Result<(), Abort> {
         match self.first.psks == FirstPsks::Configured
@@ -214,7 +335,7 @@ impl RetryRequested {
 
 /// What is kept of the first hello: a client may say 47 KiB and then nothing for long.
 struct FirstHello {
-    unchanging: Digest,
+    unchanging: [u8; UNCHANGING],
     may_change: bool,
     psks: FirstPsks,
 }
@@ -244,9 +365,13 @@ fn may_change(ech: Option<&Ech>) -> bool {
     ech.is_none_or(|ech| matches!(ech, Ech::Declined(_)))
 }
 
+/// Bytes of the digest of what a second hello has to repeat. Who finds two hellos with the same has written
+/// both.
+pub(in super::super::super) const UNCHANGING: usize = 8;
+
 /// A digest of what a second hello has to repeat. The order of extensions is not in it: it means
 /// nothing (§4.2), and wolfSSL 5.5 has another one in its second hello.
-fn unchanging(hello: &ClientHello<'_>, ech_may_change: bool) -> Digest {
+fn unchanging(hello: &ClientHello<'_>, ech_may_change: bool) -> [u8; UNCHANGING] {
     let is_ech =
         |one: &RawExtension<'_>| one.extension_type == ExtensionType::ENCRYPTED_CLIENT_HELLO;
     let extensions = hello.extensions.iter().filter(is_unchanging);
@@ -268,7 +393,8 @@ fn unchanging(hello: &ClientHello<'_>, ech_may_change: bool) -> Digest {
             }
         },
     );
-    hash(HashAlgorithm::Sha256, &bytes)
+    let digest = hash(HashAlgorithm::Sha256, &bytes);
+    digest.as_slice().first_chunk().copied().unwrap_or_default()
 }
 
 fn is_unchanging(extension: &RawExtension<'_>) -> bool {

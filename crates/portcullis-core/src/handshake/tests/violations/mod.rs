@@ -183,6 +183,22 @@ const APART: &[(Violation, &str)] = &[
     ),
     (Violation::AeadLimitReached, "aead_limit_reached"),
     (
+        Violation::MalformedAck,
+        "handshake::tests::datagrams::violations::what_no_peer_seals_ends_the_connection",
+    ),
+    (
+        Violation::FragmentContradictsMessage,
+        "handshake::tests::datagrams::violations::what_no_peer_seals_ends_the_connection",
+    ),
+    (
+        Violation::MessageInOldEpoch,
+        "handshake::tests::datagrams::violations::a_new_message_under_an_old_key",
+    ),
+    (
+        Violation::LegacyCookieInHello,
+        "handshake::tests::datagrams::violations::a_cookie_of_an_older_version",
+    ),
+    (
         Violation::EarlyDataBeyondLimit,
         "handshake::tests::early_data::a_limit_for_both",
     ),

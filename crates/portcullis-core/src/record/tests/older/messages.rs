@@ -2,7 +2,8 @@
 
 use super::super::incoming::{accepted, refused as not_taken};
 use super::*;
-use crate::record::{Incoming, MAX_CLIENT_HELLO, Message as M, Outgoing};
+use crate::record::stream::{Incoming, Outgoing};
+use crate::record::{MAX_CLIENT_HELLO, Message as M};
 
 /// With the version decided.
 fn decided(role: Role) -> Incoming {

@@ -1,0 +1,147 @@
+//! The contract over datagrams: as over a stream, but that [`Step::Transmit`](crate::Step::Transmit) is one datagram, and
+//! that there are deadlines.
+//!
+//! RFC 9147 §5.
+
+use std::sync::Arc;
+
+use rustls_pki_types::ServerName;
+
+use super::Outcome;
+use super::drive::Handshake;
+use super::gate::Admission;
+use crate::clock::{Monotonic, Now};
+use crate::config::{ClientConfig, ServerConfig};
+use crate::connection::DatagramConnection;
+use crate::crypto::random::Random;
+use crate::error::{Abort, Error, Misuse, Stage};
+use crate::record::{DatagramOptions, Discards, Incoming, Later, Mail, Outgoing};
+use crate::role::Role;
+use crate::session::ClientSession;
+
+fn misuse(misuse: Misuse) -> Error {
+    Abort::from(misuse).into_silent_error(Stage::Start)
+}
+
+impl Handshake {
+    /// Starts as a client of the server `name` over datagrams, and offers to resume these sessions, as
+    /// [`client_resuming`](Self::client_resuming).
+    ///
+    /// [`for_datagrams`](ClientConfig::for_datagrams) of the configuration, once for many handshakes,
+    /// saves work here.
+    ///
+    /// # Errors
+    /// When the configuration has nothing to speak over datagrams, an option is out of its bounds, or
+    /// randomness or key generation fails.
+    pub fn datagram_client(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        options: DatagramOptions,
+        now: Now,
+    ) -> Result<Self, Error> {
+        let config = config.for_datagrams().map_err(misuse)?;
+        options.check().map_err(misuse)?;
+        let policy = &config.0.policy;
+        let incoming = Incoming::datagrams(Role::Client, policy.max_handshake_size, 0);
+        let outgoing = Outgoing::datagrams(options, 0, 0);
+        let mut this = Self::over(incoming, outgoing, policy, Random::system());
+        this.now = now;
+        this.start_client(config, name, sessions, false)?;
+        Ok(this)
+    }
+
+    /// Starts as a server with what a [`Gate`](crate::Gate) has admitted.
+    ///
+    /// # Errors
+    /// As [`datagram_client`](Self::datagram_client).
+    pub fn datagram_server(
+        config: ServerConfig,
+        admission: Admission,
+        options: DatagramOptions,
+        now: Now,
+    ) -> Result<Self, Error> {
+        let config = config.for_datagrams().map_err(misuse)?;
+        options.check().map_err(misuse)?;
+        let policy = &config.0.policy;
+        let Admission {
+            datagram,
+            returned,
+            next_record,
+        } = admission;
+        // What was answered by a HelloRetryRequest is over for both.
+        let message = u16::from(returned.is_some());
+        let incoming = Incoming::datagrams(Role::Server, policy.max_handshake_size, message);
+        let outgoing = Outgoing::datagrams(options, message, next_record);
+        let mut this = Self::over(incoming, outgoing, policy, Random::system());
+        this.machine = Some(match returned {
+            None => super::server::start(config.0),
+            Some(returned) => super::server::start_after_cookie(config.0, returned),
+        });
+        this.receive(&datagram, now);
+        Ok(this)
+    }
+
+    /// The [deadline](Self::deadline) has come, or time has passed: what is due is done. To be called
+    /// before an [answer](Self::answer) too, if a deadline has passed meanwhile. Afterwards poll.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
+        if self.error.is_none()
+            && let Err(abort) = self.outgoing.on_time(now.monotonic)
+        {
+            self.outcome = None;
+            self.fail(abort);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called, whatever else happens; also while a
+    /// question is open. `None`: when something comes. Always `None` over a stream.
+    pub fn deadline(&self) -> Option<Monotonic> {
+        self.outgoing.deadline()
+    }
+
+    /// What was dropped of what came over datagrams.
+    pub fn discards(&self) -> Discards {
+        self.incoming.discards()
+    }
+
+    /// Takes the connection once [`poll`](Self::poll) has said
+    /// [`Step::Connected`](crate::Step::Connected).
+    ///
+    /// # Errors
+    /// When the handshake is not over, or runs over a stream.
+    pub fn into_datagram_connection(mut self) -> Result<DatagramConnection, Error> {
+        let stage = self.stage();
+        let Some(outcome) = self.outcome.take() else {
+            let why = "the handshake is not over, or its connection was taken before";
+            return Err(Abort::from(Misuse::new(why)).into_silent_error(stage));
+        };
+        let connection = outcome.into_datagram_connection(&mut self.incoming, &mut self.outgoing);
+        connection.ok_or_else(|| {
+            let why = "this handshake runs over a stream: call `into_connection`";
+            Abort::from(Misuse::new(why)).into_silent_error(stage)
+        })
+    }
+}
+
+impl Outcome {
+    fn into_datagram_connection(
+        self,
+        incoming: &mut Incoming,
+        outgoing: &mut Outgoing,
+    ) -> Option<DatagramConnection> {
+        let mail = Arc::new(Mail::default());
+        let (mut reader, unread) = incoming.take_datagram_reader(Arc::clone(&mail))?;
+        reader.keep(match self.later.map(|later| *later) {
+            Some(Later::Tls13(tickets)) => Some(tickets),
+            Some(Later::Older(_)) | None => None,
+        });
+        let writer = outgoing.take_datagram_writer(mail, self.key_update_at)?;
+        Some(DatagramConnection {
+            reader,
+            writer,
+            information: self.information,
+            unread,
+        })
+    }
+}

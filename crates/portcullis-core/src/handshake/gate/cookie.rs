@@ -1,0 +1,163 @@
+//! The cookie of a server that keeps nothing of a first hello: what it has to have back, and a seal.
+//!
+//! RFC 9147 §5.1; RFC 8446 §4.2.2.
+//!
+//! ```text
+//! 3, key u8, time u32, suite u16, group u16, psk u8, unchanging[8], hash[32 | 48], tag[16]
+//! ```
+//!
+//! The time is in milliseconds since the gate began. The tag is over the address, too.
+
+use core::time::Duration;
+
+use super::super::server::{Requested, UNCHANGING};
+use crate::crypto::CryptoFailure;
+use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::crypto::hmac::HmacKey;
+use crate::crypto::random::Random;
+use crate::crypto::secret::ConstantTimeEq as _;
+use crate::named_group::NamedGroup;
+use crate::record::Discarded;
+use crate::suite::CipherSuite;
+use crate::wire::codec::{Cursor, DecodeError};
+
+/// The first byte: which layout this is.
+const FORMAT: u8 = 3;
+const TAG: usize = 16;
+/// How long a cookie is good.
+const LIFETIME: Duration = Duration::from_secs(60);
+/// How long new cookies are sealed with one secret. The one before still opens those that are under way.
+const SECRET_LIFETIME: Duration = Duration::from_secs(600);
+
+/// The secrets, and when the newest was drawn.
+pub(super) struct Secrets {
+    /// The id of the newest; it wraps.
+    id: u8,
+    newest: HmacKey,
+    previous: Option<HmacKey>,
+    /// Since the gate began.
+    drawn: Duration,
+}
+
+fn draw(random: &mut Random) -> Result<HmacKey, CryptoFailure> {
+    let mut secret = zeroize::Zeroizing::new([0; 32]);
+    random.fill(secret.as_mut_slice())?;
+    Ok(HmacKey::new(HashAlgorithm::Sha256, secret.as_slice()))
+}
+
+impl Secrets {
+    /// # Errors
+    /// When there are no random bytes.
+    pub(super) fn new(random: &mut Random) -> Result<Self, CryptoFailure> {
+        Ok(Self {
+            id: 0,
+            newest: draw(random)?,
+            previous: None,
+            drawn: Duration::ZERO,
+        })
+    }
+
+    /// Draws another secret when it is time; without random bytes the old one stays for longer.
+    pub(super) fn rotate(&mut self, now: Duration, random: &mut Random) {
+        if now.saturating_sub(self.drawn) < SECRET_LIFETIME {
+            return;
+        }
+        if let Ok(newest) = draw(random) {
+            self.previous = Some(core::mem::replace(&mut self.newest, newest));
+            self.id = self.id.wrapping_add(1);
+            self.drawn = now;
+        }
+    }
+
+    fn key(&self, id: u8) -> Option<&HmacKey> {
+        match self.id.wrapping_sub(id) {
+            0 => Some(&self.newest),
+            1 => self.previous.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The cookie for this address.
+    pub(super) fn seal(&self, peer: &[u8], now: Duration, requested: &Requested) -> Vec<u8> {
+        let mut cookie = vec![FORMAT, self.id];
+        cookie.extend(milliseconds(now).to_be_bytes());
+        cookie.extend(requested.suite.0.to_be_bytes());
+        let group = requested.group.map_or(0, |group| group.0);
+        cookie.extend(group.to_be_bytes());
+        cookie.push(u8::from(requested.had_psk));
+        cookie.extend(requested.unchanging);
+        cookie.extend_from_slice(requested.hello.as_slice());
+        let tag = tag(&self.newest, peer, &cookie);
+        cookie.extend(tag);
+        cookie
+    }
+
+    /// What was sealed, if it was for this address, and not long ago.
+    ///
+    /// # Errors
+    /// Whatever of it is wrong; nothing of it is believed then.
+    pub(super) fn open(
+        &self,
+        peer: &[u8],
+        now: Duration,
+        cookie: &[u8],
+    ) -> Result<Requested, Discarded> {
+        let (sealed, received) = cookie
+            .split_last_chunk::<TAG>()
+            .ok_or(Discarded::BadCookie)?;
+        let id = sealed.get(1).ok_or(Discarded::BadCookie)?;
+        let key = self.key(*id).ok_or(Discarded::StaleCookie)?;
+        if !tag(key, peer, sealed).ct_eq(received) {
+            return Err(Discarded::BadCookie);
+        }
+        let (time, requested) = decode(sealed).map_err(|DecodeError| Discarded::BadCookie)?;
+        let age = milliseconds(now).wrapping_sub(time);
+        match Duration::from_millis(age.into()) > LIFETIME {
+            true => Err(Discarded::StaleCookie),
+            false => Ok(requested),
+        }
+    }
+}
+
+/// They wrap after 49 days, which is longer than any secret.
+#[allow(clippy::cast_possible_truncation, reason = "it wraps")]
+const fn milliseconds(time: Duration) -> u32 {
+    time.as_millis() as u32
+}
+
+fn tag(key: &HmacKey, peer: &[u8], sealed: &[u8]) -> [u8; TAG] {
+    let length = peer.len().to_be_bytes();
+    let parts = [length.as_slice(), peer, sealed];
+    let mac = key.mac(parts.into_iter());
+    mac.as_slice().first_chunk().copied().unwrap_or_default()
+}
+
+fn decode(sealed: &[u8]) -> Result<(u32, Requested), DecodeError> {
+    Cursor::whole(sealed, |cursor| {
+        if cursor.u8()? != FORMAT {
+            return Err(DecodeError);
+        }
+        let _key = cursor.u8()?;
+        let time = cursor.u32()?;
+        let suite = CipherSuite(cursor.u16()?);
+        let group = Some(NamedGroup(cursor.u16()?)).filter(|group| group.0 != 0);
+        let had_psk = cursor.u8()? != 0;
+        let unchanging = *cursor.array::<UNCHANGING>()?;
+        let hash = suite.handshake_hash().map_err(|_| DecodeError)?;
+        let hello = Digest::truncating(cursor.take(hash.output_len())?);
+        let requested = Requested {
+            suite,
+            group,
+            had_psk,
+            unchanging,
+            hello,
+        };
+        Ok((time, requested))
+    })
+}
+
+impl core::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Secrets(..)")
+    }
+}

@@ -1,0 +1,280 @@
+//! Who may begin a handshake over datagrams: who reads at the address that he writes from.
+//!
+//! RFC 9147 §5.1. A server keeps nothing of a client before its cookie has come back, but for the pieces of
+//! hellos that are too long for a datagram, in a fixed number of places.
+
+mod cookie;
+mod pieces;
+#[cfg(test)]
+mod tests;
+
+use self::cookie::Secrets;
+use self::pieces::Pieces;
+use super::server::{ReturnedCookie, ask_for_cookie};
+use crate::alert::AlertDescription;
+use crate::clock::{Monotonic, Now};
+use crate::config::ServerConfig;
+use crate::crypto::random::Random;
+use crate::error::{Abort, Error, Reason, Stage};
+use crate::record::{
+    Discarded, HandshakeBytes, HelloPiece, hello_pieces, plain_alert, plain_message,
+};
+use crate::wire::codec::Cursor;
+use crate::wire::extension::Cookie;
+use crate::wire::{ClientHello, ExtensionType, HandshakeMessage, Syntax};
+
+/// How much longer an answer may be than what it answers.
+const MOST_AMPLIFICATION: usize = 2;
+
+/// Whether a client has to send back a cookie before a handshake begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CookiePolicy {
+    /// Every client: an address can be forged.
+    #[default]
+    Always,
+    /// No client: the transport has proved that somebody reads there (ICE, a link in memory).
+    Never,
+}
+
+/// What becomes of a datagram of somebody with whom there is no connection.
+#[derive(Debug)]
+#[must_use]
+pub enum Verdict {
+    /// Nothing.
+    Discard(Discarded),
+    /// This datagram is sent back. It is never longer than twice what it answers.
+    Reply(Vec<u8>),
+    /// A handshake begins.
+    Admit(Admission),
+}
+
+/// Proof that somebody reads at an address, and what was received from there:
+/// [`Handshake::datagram_server`](crate::Handshake::datagram_server) begins with it.
+pub struct Admission {
+    pub(super) datagram: Vec<u8>,
+    pub(super) returned: Option<Box<ReturnedCookie>>,
+    /// The number of the first record that the server sends.
+    pub(super) next_record: u64,
+}
+
+impl core::fmt::Debug for Admission {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Admission")
+            .field("datagram", &self.datagram.len())
+            .field("returned", &self.returned.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Admission {
+    /// Begins without a cookie: the caller says that the address was proved by other means. `datagram` is
+    /// the first that came from there.
+    pub fn without_cookie(datagram: impl Into<Vec<u8>>) -> Self {
+        Self {
+            datagram: datagram.into(),
+            returned: None,
+            next_record: 0,
+        }
+    }
+}
+
+/// Decides who may begin a handshake. Its memory does not depend on how many ask.
+pub struct Gate {
+    config: ServerConfig,
+    policy: CookiePolicy,
+    secrets: Secrets,
+    pieces: Pieces,
+    random: Random,
+    /// When the first datagram came.
+    began: Option<Monotonic>,
+}
+
+impl core::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Gate")
+            .field("policy", &self.policy)
+            .field("pieces", &self.pieces)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Gate {
+    /// Cookies are sealed with a secret that is drawn here and replaced every 10 minutes; each is good for a
+    /// minute.
+    ///
+    /// # Errors
+    /// When the configuration has nothing to speak over datagrams, or there are no random bytes.
+    pub fn new(config: &ServerConfig, policy: CookiePolicy) -> Result<Self, Error> {
+        Self::with_random(config, policy, Random::system())
+    }
+
+    fn with_random(
+        config: &ServerConfig,
+        policy: CookiePolicy,
+        mut random: Random,
+    ) -> Result<Self, Error> {
+        let error = |abort: Abort| abort.into_silent_error(Stage::Start);
+        Ok(Self {
+            config: config.for_datagrams().map_err(|why| error(why.into()))?,
+            policy,
+            secrets: Secrets::new(&mut random).map_err(|why| error(why.into()))?,
+            pieces: Pieces::default(),
+            random,
+            began: None,
+        })
+    }
+
+    /// Asks by another configuration from here on. Cookies that were given out stay good.
+    ///
+    /// # Errors
+    /// When it has nothing to speak over datagrams; then nothing changes.
+    pub fn replace_config(&mut self, config: &ServerConfig) -> Result<(), Error> {
+        let config = config.for_datagrams();
+        self.config = config.map_err(|why| Abort::from(why).into_silent_error(Stage::Start))?;
+        Ok(())
+    }
+
+    /// What becomes of a datagram from an address with which there is no connection. `peer` is the
+    /// address in any form that is always the same for it, and no other's.
+    pub fn on_datagram(&mut self, peer: &[u8], datagram: &[u8], now: Now) -> Verdict {
+        match self.judge(peer, datagram, now) {
+            Ok(verdict) => verdict,
+            Err(why) => Verdict::Discard(why),
+        }
+    }
+
+    fn judge(&mut self, peer: &[u8], datagram: &[u8], now: Now) -> Result<Verdict, Discarded> {
+        let hello = hello_pieces(datagram)?;
+        if self.policy == CookiePolicy::Never {
+            return Ok(Verdict::Admit(Admission::without_cookie(datagram)));
+        }
+        let began = *self.began.get_or_insert(now.monotonic);
+        let since = now.monotonic.0.saturating_sub(began.0);
+        self.secrets.rotate(since, &mut self.random);
+        let Some(first) = hello.first() else {
+            return Err(Discarded::NoHello);
+        };
+        let is_second = first.header.message_seq > 0;
+        // The cookie of a second hello is often in its first piece, and the rest of it is for the handshake.
+        if is_second && first.header.fragment_offset == 0 {
+            match find_cookie(first.fragment) {
+                Found::Cookie(cookie) => {
+                    let admitted = self.admit(peer, cookie, datagram.to_vec(), first, since);
+                    return admitted.or_else(|why| refuse(why, first, datagram.len()));
+                }
+                Found::NoCookie => return Err(Discarded::BadCookie),
+                Found::MoreIsNeeded => {}
+            }
+        }
+        let Some((message, received)) =
+            self.pieces
+                .put(peer, &hello, datagram.len(), now.monotonic)?
+        else {
+            return Err(Discarded::NotWhole);
+        };
+        if !is_second {
+            return self.ask(peer, &message, first, received, since);
+        }
+        let cookie = match find_cookie(message.body()) {
+            Found::Cookie(cookie) => cookie,
+            Found::NoCookie | Found::MoreIsNeeded => return Err(Discarded::BadCookie),
+        };
+        let whole = plain_message(first.sequence, first.header.message_seq, message.raw());
+        let admitted = self.admit(peer, cookie, whole, first, since);
+        admitted.or_else(|why| refuse(why, first, received))
+    }
+
+    fn admit(
+        &self,
+        peer: &[u8],
+        cookie: &[u8],
+        datagram: Vec<u8>,
+        piece: &HelloPiece<'_>,
+        since: core::time::Duration,
+    ) -> Result<Verdict, Discarded> {
+        let requested = self.secrets.open(peer, since, cookie)?;
+        Ok(Verdict::Admit(Admission {
+            datagram,
+            returned: Some(Box::new(ReturnedCookie {
+                requested,
+                cookie: cookie.into(),
+            })),
+            // RFC 6347 §4.2.2: as servers do that keep nothing; what was sent before had a lower one.
+            next_record: piece.sequence,
+        }))
+    }
+
+    /// Answers a first hello: with a HelloRetryRequest, or by saying why there is none.
+    fn ask(
+        &self,
+        peer: &[u8],
+        message: &HandshakeBytes,
+        piece: &HelloPiece<'_>,
+        received: usize,
+        since: core::time::Duration,
+    ) -> Result<Verdict, Discarded> {
+        let seal = |requested: &_| self.secrets.seal(peer, since, requested);
+        let reply = match ask_for_cookie(&self.config.0, message, seal) {
+            Ok(request) => plain_message(piece.sequence, 0, &request),
+            Err(Abort(Reason::Violation(violation) | Reason::Explained { violation, .. })) => {
+                plain_alert(piece.sequence, violation.alert())
+            }
+            Err(_) => return Err(Discarded::NoHello),
+        };
+        bounded(reply, received)
+    }
+}
+
+/// §5.1: a wrong cookie is answered by an alert; the client would take no second request.
+fn refuse(why: Discarded, piece: &HelloPiece<'_>, received: usize) -> Result<Verdict, Discarded> {
+    match why {
+        Discarded::BadCookie | Discarded::StaleCookie => {
+            let alert = plain_alert(piece.sequence, AlertDescription::ILLEGAL_PARAMETER);
+            bounded(alert, received)
+        }
+        other => Err(other),
+    }
+}
+
+/// The one place that lets anything out to somebody who may not be there.
+fn bounded(reply: Vec<u8>, received: usize) -> Result<Verdict, Discarded> {
+    match reply.len() <= MOST_AMPLIFICATION * received {
+        true => Ok(Verdict::Reply(reply)),
+        false => Err(Discarded::TooShort),
+    }
+}
+
+enum Found<'a> {
+    Cookie(&'a [u8]),
+    NoCookie,
+    /// The part that is there ends before there was any.
+    MoreIsNeeded,
+}
+
+/// Looks for the cookie in a ClientHello of which the end may be missing.
+fn find_cookie(body: &[u8]) -> Found<'_> {
+    if let Ok(hello) = ClientHello::decode_as(Syntax::Dtls, body) {
+        return match hello.extensions.find::<Cookie<'_>>() {
+            Some(Ok(cookie)) => Found::Cookie(cookie.cookie),
+            Some(Err(_)) | None => Found::NoCookie,
+        };
+    }
+    find_in_part(&mut Cursor::new(body)).map_or(Found::MoreIsNeeded, Found::Cookie)
+}
+
+fn find_in_part<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    cursor.take(2 + 32).ok()?;
+    cursor.vec8().ok()?;
+    cursor.vec8().ok()?;
+    cursor.vec16().ok()?;
+    cursor.vec8().ok()?;
+    let _extensions = cursor.u16().ok()?;
+    loop {
+        let typ = ExtensionType(cursor.u16().ok()?);
+        let body = cursor.vec16().ok()?;
+        if typ == ExtensionType::COOKIE {
+            return Cursor::whole(body, Cursor::vec16).ok();
+        }
+    }
+}

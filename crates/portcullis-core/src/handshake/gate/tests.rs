@@ -1,0 +1,368 @@
+//! The gate: whom it lets in, what it answers, and that nothing grows.
+
+use core::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{ClientConfig, KeyShares};
+use crate::error::Error;
+use crate::handshake::Handshake;
+use crate::named_group::NamedGroup;
+use crate::record::DatagramOptions;
+use crate::step::Step;
+use crate::suite::CipherSuite;
+use crate::testing::{client_config, name, now, pki};
+use crate::{DatagramConnection, ProtocolVersion, Violation};
+
+const PEER: &[u8] = b"192.0.2.1:4433";
+
+fn at(milliseconds: u64) -> Now {
+    Now {
+        wall: now(),
+        monotonic: Monotonic(Duration::from_millis(1_000_000 + milliseconds)),
+    }
+}
+
+fn server(group: NamedGroup) -> ServerConfig {
+    ServerConfig::builder()
+        .identity(pki().server.clone())
+        .groups([group])
+        .resumption(false)
+        .build()
+        .unwrap()
+}
+
+/// A client that shares a key of X25519, whose hello is short.
+fn client(suite: CipherSuite) -> ClientConfig {
+    ClientConfig::builder(pki().roots.clone())
+        .cipher_suites([suite])
+        .groups([NamedGroup::X25519, NamedGroup::SECP256R1])
+        .key_shares(KeyShares::Groups(vec![NamedGroup::X25519]))
+        .build()
+        .unwrap()
+}
+
+fn begin(config: ClientConfig, options: DatagramOptions) -> Handshake {
+    Handshake::datagram_client(config, name(), Vec::new(), options, at(0)).unwrap()
+}
+
+fn sent(handshake: &mut Handshake) -> Vec<Vec<u8>> {
+    let mut datagrams = Vec::new();
+    while let Ok(Step::Transmit(datagram)) = handshake.poll() {
+        datagrams.push(datagram);
+    }
+    datagrams
+}
+
+fn reply(verdict: Verdict) -> Vec<u8> {
+    match verdict {
+        Verdict::Reply(reply) => reply,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Through the gate, and to the end.
+fn connect(
+    gate: &mut Gate,
+    server: &ServerConfig,
+    client: ClientConfig,
+    options: DatagramOptions,
+) -> Result<(DatagramConnection, DatagramConnection), Error> {
+    let mut client = begin(client, options);
+    let mut admitted: Option<Handshake> = None;
+    for _ in 0..20 {
+        for datagram in sent(&mut client) {
+            if let Some(server) = &mut admitted {
+                server.receive(&datagram, at(0));
+                continue;
+            }
+            match gate.on_datagram(PEER, &datagram, at(0)) {
+                Verdict::Reply(reply) => {
+                    assert!(reply.len() <= 2 * datagram.len());
+                    client.receive(&reply, at(0));
+                }
+                Verdict::Discard(why) => assert_eq!(why, Discarded::NotWhole),
+                Verdict::Admit(admission) => {
+                    let config = server.clone();
+                    admitted = Some(Handshake::datagram_server(
+                        config,
+                        admission,
+                        options,
+                        at(0),
+                    )?);
+                }
+            }
+        }
+        let Some(server) = &mut admitted else {
+            continue;
+        };
+        for datagram in sent(server) {
+            client.receive(&datagram, at(0));
+        }
+        let is_connected = |end: &Handshake| end.stage() == Stage::Connected;
+        if is_connected(&client) && is_connected(server) && sent(&mut client).is_empty() {
+            let server = admitted.take().unwrap().into_datagram_connection()?;
+            return Ok((client.into_datagram_connection()?, server));
+        }
+    }
+    panic!("they do not come to an end");
+}
+
+#[test]
+fn every_suite_and_group_comes_through() {
+    let of_dtls = |suite: &&CipherSuite| suite.is_usable_in(ProtocolVersion::DTLS_1_3);
+    for &suite in CipherSuite::SUPPORTED.iter().filter(of_dtls) {
+        // With a share that is there, and with one that is asked for beside the cookie.
+        for group in [NamedGroup::X25519, NamedGroup::SECP256R1] {
+            let config = ServerConfig::builder()
+                .identity(pki().server.clone())
+                .cipher_suites([suite])
+                .groups([group])
+                .build()
+                .unwrap();
+            let mut gate = Gate::new(&config, CookiePolicy::Always).unwrap();
+            let options = DatagramOptions::default();
+            let (client, server) = connect(&mut gate, &config, client(suite), options).unwrap();
+            let (client, server) = (client.information, server.information);
+            assert_eq!(
+                client.tls_exporter().unwrap(),
+                server.tls_exporter().unwrap()
+            );
+            assert_eq!(client.group(), Some(group));
+            assert_eq!(client.cipher_suite(), suite);
+            assert!(client.hello_retried() && server.hello_retried());
+        }
+    }
+}
+
+/// The post-quantum share needs two datagrams, and many where they are short.
+#[test]
+fn hellos_in_pieces_come_through() {
+    let config = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .build()
+        .unwrap();
+    for mtu in [1_200, 600, 228] {
+        let mut gate = Gate::new(&config, CookiePolicy::Always).unwrap();
+        let options = DatagramOptions::default().mtu(mtu);
+        let (client, _) = connect(&mut gate, &config, client_config(), options).unwrap();
+        let group = client.information.group();
+        assert_eq!(group, Some(NamedGroup::X25519_MLKEM768));
+    }
+}
+
+#[test]
+fn without_cookies_the_first_datagram_begins() {
+    let config = server(NamedGroup::X25519);
+    let mut gate = Gate::new(&config, CookiePolicy::Never).unwrap();
+    let options = DatagramOptions::default();
+    let suite = CipherSuite::TLS_AES_128_GCM_SHA256;
+    let (client, _) = connect(&mut gate, &config, client(suite), options).unwrap();
+    assert!(!client.information.hello_retried());
+}
+
+/// The first and the second hello of a client whose suite has SHA-256.
+fn hellos(gate: &mut Gate) -> [Vec<u8>; 2] {
+    let suite = CipherSuite::TLS_AES_128_GCM_SHA256;
+    let mut client = begin(client(suite), DatagramOptions::default());
+    let first = sent(&mut client).remove(0);
+    client.receive(&reply(gate.on_datagram(PEER, &first, at(0))), at(0));
+    let second = sent(&mut client).remove(0);
+    [first, second]
+}
+
+#[test]
+fn a_cookie_is_of_an_address_and_of_a_minute() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    let [_, second] = hellos(&mut gate);
+    let is_admitted = |verdict| matches!(verdict, Verdict::Admit(_));
+    assert!(is_admitted(gate.on_datagram(PEER, &second, at(59_000))));
+    // A refusal is an alert in the clear.
+    let refused = reply(gate.on_datagram(PEER, &second, at(61_000)));
+    assert_eq!((refused.len(), refused[0], refused[14]), (15, 21, 47));
+    let refused = reply(gate.on_datagram(b"192.0.2.2:4433", &second, at(1)));
+    assert_eq!((refused.len(), refused[0], refused[14]), (15, 21, 47));
+    let mut other = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    assert!(!is_admitted(other.on_datagram(PEER, &second, at(1))));
+}
+
+#[test]
+fn a_cookie_outlives_its_secret_by_its_own_time() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    let [_, _] = hellos(&mut gate);
+    let suite = CipherSuite::TLS_AES_128_GCM_SHA256;
+    let mut client = begin(client(suite), DatagramOptions::default());
+    let first = sent(&mut client).remove(0);
+    client.receive(&reply(gate.on_datagram(PEER, &first, at(599_000))), at(0));
+    let second = sent(&mut client).remove(0);
+    // A new secret is drawn between the two.
+    let verdict = gate.on_datagram(PEER, &second, at(601_000));
+    assert!(matches!(verdict, Verdict::Admit(_)), "{verdict:?}");
+    let verdict = gate.on_datagram(PEER, &second, at(1_300_000));
+    assert!(!matches!(verdict, Verdict::Admit(_)), "{verdict:?}");
+}
+
+/// Whatever bit of a second hello is another one: no handshake comes to an end, and mostly none begins.
+#[test]
+fn no_bit_of_a_second_hello_can_be_changed() {
+    let config = server(NamedGroup::X25519);
+    let mut gate = Gate::new(&config, CookiePolicy::Always).unwrap();
+    let [_, second] = hellos(&mut gate);
+    // What is behind the headers of record and fragment.
+    for at_byte in 25..second.len() {
+        let mut changed = second.clone();
+        changed[at_byte] ^= 1;
+        let Verdict::Admit(admission) = gate.on_datagram(PEER, &changed, at(0)) else {
+            continue;
+        };
+        let options = DatagramOptions::default();
+        let mut server =
+            Handshake::datagram_server(config.clone(), admission, options, at(0)).unwrap();
+        let answers = sent(&mut server);
+        // What may differ between two hellos is in the transcript all the same: Finished fails then.
+        let may_differ = [
+            None,
+            Some(Violation::SecondHelloChanged),
+            Some(Violation::BadCookie),
+            Some(Violation::RetryIgnored),
+            Some(Violation::BadKeyShare),
+            Some(Violation::KeyShareMissing),
+            Some(Violation::KeyShareOutsideGroups),
+            Some(Violation::MalformedMessage),
+            Some(Violation::MalformedExtension),
+            Some(Violation::LegacyCookieInHello),
+            Some(Violation::UnsupportedVersion),
+            Some(Violation::LegacyVersionInClientHello),
+            Some(Violation::CompressionOffered),
+            Some(Violation::DuplicateNegotiation),
+            Some(Violation::SupportedGroupsMissing),
+        ];
+        match server.poll() {
+            Err(error) => assert!(
+                may_differ.contains(&error.violation()),
+                "{at_byte}: {error}"
+            ),
+            Ok(_) => assert!(!answers.is_empty() || at_byte < 40, "{at_byte}"),
+        }
+    }
+}
+
+#[test]
+fn nothing_is_answered_by_more_than_twice_its_length() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    let [first, second] = hellos(&mut gate);
+    for hello in [first, second] {
+        for length in 0..hello.len() {
+            for flip in [None, Some(length)] {
+                let mut datagram = hello[..length].to_vec();
+                if let Some(byte) = flip.and_then(|at| datagram.get_mut(at.wrapping_sub(1))) {
+                    *byte ^= 0x55;
+                }
+                if let Verdict::Reply(reply) = gate.on_datagram(PEER, &datagram, at(0)) {
+                    assert!(reply.len() <= 2 * datagram.len());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn hellos_from_everywhere_leave_nothing() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    let [first, _] = hellos(&mut gate);
+    let suite = CipherSuite::TLS_AES_128_GCM_SHA256;
+    // With a post-quantum share it does not fit.
+    let mut in_pieces = begin(client_config(), DatagramOptions::default());
+    let piece = sent(&mut in_pieces).remove(0);
+    for number in 0..3_000_u32 {
+        let peer = number.to_be_bytes();
+        let verdict = gate.on_datagram(&peer, &first, at(0));
+        assert!(matches!(verdict, Verdict::Reply(_)));
+        let verdict = gate.on_datagram(&peer, &piece, at(0));
+        assert!(matches!(verdict, Verdict::Discard(Discarded::NotWhole)));
+        assert!(gate.pieces.held() <= 64 * (4_096 + 1_024));
+    }
+    // An honest client comes through meanwhile.
+    let config = server(NamedGroup::X25519);
+    let options = DatagramOptions::default();
+    connect(&mut gate, &config, client(suite), options).unwrap();
+}
+
+#[test]
+fn a_client_of_an_older_version_is_told_so() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    let mut hello = Vec::new();
+    ClientHello::put_with_cookie(
+        &mut hello,
+        ProtocolVersion::DTLS_1_2,
+        &[7; 32],
+        (&[], Some(&[])),
+        [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256],
+        |_| {},
+    );
+    let datagram = plain_message(5, 0, &hello);
+    let refused = reply(gate.on_datagram(PEER, &datagram, at(0)));
+    // Its record has the number of the hello's, and says protocol_version.
+    assert_eq!(
+        refused,
+        [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 5, 0, 2, 2, 70]
+    );
+}
+
+#[test]
+fn what_is_no_hello_is_dropped() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    for datagram in [
+        &[][..],
+        &[0; 30],
+        &[0x2e, 0, 0, 0, 1, 7],
+        &plain_alert(0, AlertDescription::CLOSE_NOTIFY),
+        &plain_message(0, 0, &[20, 0, 0, 1, 7]),
+        &plain_message(0, 7, &[1, 0, 0, 1, 7]),
+        &b"GET / HTTP/1.1"[..],
+    ] {
+        let verdict = gate.on_datagram(PEER, datagram, at(0));
+        assert!(matches!(verdict, Verdict::Discard(_)), "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_configuration_of_older_versions_has_no_gate() {
+    let older = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .versions([ProtocolVersion::TLS_1_2])
+        .build()
+        .unwrap();
+    let error = Gate::new(&older, CookiePolicy::Always).unwrap_err();
+    assert!(error.to_string().contains("DTLSv1.3"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn any_datagram_is_judged(
+        first in proptest::collection::vec(any::<u8>(), 0..60),
+        body in proptest::collection::vec(any::<u8>(), 0..200),
+        header in (0_u16..3, 0_u32..300, 0_u32..300),
+    ) {
+        let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+        let mut content = Vec::new();
+        crate::wire::FragmentHeader {
+            msg_type: crate::wire::HandshakeType::CLIENT_HELLO,
+            length: header.1 + header.2 + body.len() as u32,
+            message_seq: header.0,
+            fragment_offset: header.1,
+            fragment_length: body.len() as u32,
+        }
+        .put(&mut content);
+        content.extend(&body);
+        let mut record = vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0];
+        record.extend((content.len() as u16).to_be_bytes());
+        record.extend(content);
+        for datagram in [first, record, plain_message(0, 0, &[&[1, 0, 0, 0][..], &body].concat())] {
+            if let Verdict::Reply(reply) = gate.on_datagram(PEER, &datagram, at(0)) {
+                prop_assert!(reply.len() <= 2 * datagram.len());
+            }
+        }
+    }
+}

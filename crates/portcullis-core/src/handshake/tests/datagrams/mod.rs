@@ -1,0 +1,9 @@
+//! Handshakes and connections over datagrams that are lost, come twice, or in another order.
+
+mod after;
+mod hostile;
+mod loss;
+mod network;
+mod pair;
+mod timers;
+mod violations;

@@ -1,0 +1,325 @@
+//! Two ends, what is under way between them, and a clock that is moved by hand.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::io::IoSlice;
+
+use crate::clock::{Monotonic, Now};
+use crate::config::{ClientConfig, ServerConfig};
+use crate::connection::DatagramConnection;
+use crate::error::Error;
+use crate::question::{Answer, Question};
+use crate::record::{Control, DatagramOptions, Received};
+use crate::session::ClientSession;
+use crate::step::Step;
+use crate::testing::{name, now};
+use crate::{Admission, Handshake};
+
+/// How long a datagram is under way if nothing else is said.
+pub(crate) const LATENCY: Duration = Duration::from_millis(10);
+
+/// An end.
+pub(crate) enum Side {
+    /// A server of whom nobody has asked anything.
+    Absent,
+    Handshake(Box<Handshake>),
+    Connected(Box<DatagramConnection>),
+    Failed(Error),
+}
+
+impl Side {
+    pub(crate) fn connection(&mut self) -> &mut DatagramConnection {
+        match self {
+            Self::Connected(connection) => connection,
+            Self::Failed(error) => panic!("{error}"),
+            Self::Absent => panic!("there is no server"),
+            Self::Handshake(handshake) => panic!("{:?}", handshake.stage()),
+        }
+    }
+
+    pub(crate) fn error(&self) -> &Error {
+        match self {
+            Self::Failed(error) => error,
+            _ => panic!("it has not failed"),
+        }
+    }
+}
+
+/// What becomes of a datagram: when it comes, each time it comes.
+pub(crate) type Fate<'a> = dyn FnMut(usize, &[u8]) -> Vec<(Duration, Vec<u8>)> + 'a;
+
+/// It comes once, after the usual time.
+pub(crate) fn usual(datagram: &[u8]) -> Vec<(Duration, Vec<u8>)> {
+    vec![(LATENCY, datagram.to_vec())]
+}
+
+pub(crate) struct Network {
+    /// The client and the server.
+    pub(crate) sides: [Side; 2],
+    server_config: ServerConfig,
+    pub(crate) options: DatagramOptions,
+    pub(crate) clock: Duration,
+    /// When, to which side, in which order, and what.
+    under_way: BTreeSet<(Duration, usize, usize, Vec<u8>)>,
+    /// How many were sent, in all, and how many bytes by each side.
+    pub(crate) sent: usize,
+    pub(crate) lengths: Vec<(usize, usize)>,
+    arrived: usize,
+    /// The messages that each side has received.
+    pub(crate) received: [Vec<Vec<u8>>; 2],
+    pub(crate) closed: [usize; 2],
+    pub(crate) sessions: Vec<ClientSession>,
+    /// How long a question stays open.
+    pub(crate) thinking: Option<Duration>,
+    answers: Vec<(Duration, usize, Answer)>,
+}
+
+impl Network {
+    pub(crate) fn new(client: ClientConfig, server: ServerConfig) -> Self {
+        Self::resuming(client, server, Vec::new(), DatagramOptions::default())
+    }
+
+    pub(crate) fn resuming(
+        client: ClientConfig,
+        server: ServerConfig,
+        sessions: Vec<ClientSession>,
+        options: DatagramOptions,
+    ) -> Self {
+        let at = Now {
+            wall: now(),
+            monotonic: Monotonic::default(),
+        };
+        let client = Handshake::datagram_client(client, name(), sessions, options, at).unwrap();
+        Self {
+            sides: [Side::Handshake(Box::new(client)), Side::Absent],
+            server_config: server.for_datagrams().unwrap(),
+            options,
+            clock: Duration::ZERO,
+            under_way: BTreeSet::new(),
+            sent: 0,
+            lengths: Vec::new(),
+            arrived: 0,
+            received: Default::default(),
+            closed: [0; 2],
+            sessions: Vec::new(),
+            thinking: None,
+            answers: Vec::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            wall: now(),
+            monotonic: Monotonic(self.clock),
+        }
+    }
+
+    /// Sends a datagram from this side.
+    fn send(&mut self, from: usize, datagram: &[u8], fate: &mut Fate<'_>) {
+        assert!(!datagram.is_empty());
+        self.lengths.push((from, datagram.len()));
+        let index = self.sent;
+        self.sent += 1;
+        for (delay, bytes) in fate(index, datagram) {
+            self.arrived += 1;
+            self.under_way
+                .insert((self.clock + delay, 1 - from, self.arrived, bytes));
+        }
+    }
+
+    /// Lets something come to this side as if it were from the other.
+    pub(crate) fn inject(&mut self, to: usize, datagram: Vec<u8>) {
+        self.arrived += 1;
+        self.under_way
+            .insert((self.clock, to, self.arrived, datagram));
+    }
+
+    /// Sends a message of the application.
+    pub(crate) fn say(&mut self, from: usize, message: &[u8], fate: &mut Fate<'_>) {
+        let writer = &mut self.sides[from].connection().writer;
+        let mut out = vec![0; writer.sealed_len(message.len())];
+        let length = writer.seal(&[IoSlice::new(message)], &mut out).unwrap();
+        assert_eq!(length, out.len());
+        self.send(from, &out, fate);
+    }
+
+    /// Lets a side do what it can; gives its deadline.
+    fn turn(&mut self, side: usize, fate: &mut Fate<'_>) -> Option<Monotonic> {
+        loop {
+            let mut to_send = Vec::new();
+            let waits = match &mut self.sides[side] {
+                Side::Absent | Side::Failed(_) => return None,
+                Side::Connected(connection) => {
+                    let mut out = vec![0; connection.writer.control_len()];
+                    match connection
+                        .writer
+                        .poll_control(Monotonic(self.clock), &mut out)
+                    {
+                        Ok(Control::Transmit(length)) => {
+                            to_send = out[..length].to_vec();
+                            None
+                        }
+                        Ok(Control::Wait { deadline }) => Some(deadline),
+                        Err(error) => {
+                            self.sides[side] = Side::Failed(error);
+                            return None;
+                        }
+                    }
+                }
+                Side::Handshake(handshake) => match handshake.poll() {
+                    Ok(Step::Transmit(datagram)) => {
+                        to_send = datagram;
+                        None
+                    }
+                    Ok(Step::Event(_)) => None,
+                    Ok(Step::Ask(question)) => {
+                        self.ask(side, *question);
+                        None
+                    }
+                    Ok(Step::Connected) => {
+                        self.connect(side);
+                        None
+                    }
+                    Ok(Step::Wait { deadline }) => {
+                        assert_eq!(deadline, handshake.deadline());
+                        Some(deadline)
+                    }
+                    Ok(other) => panic!("{other:?}"),
+                    Err(error) => {
+                        self.sides[side] = Side::Failed(error);
+                        return None;
+                    }
+                },
+            };
+            if !to_send.is_empty() {
+                self.send(side, &to_send, fate);
+            }
+            if let Some(deadline) = waits {
+                return deadline;
+            }
+        }
+    }
+
+    fn ask(&mut self, side: usize, question: Question) {
+        let answer = crate::testing::answer(question);
+        match self.thinking {
+            Some(delay) => self.answers.push((self.clock + delay, side, answer)),
+            None => {
+                let now = self.now();
+                let Side::Handshake(handshake) = &mut self.sides[side] else {
+                    panic!("only a handshake asks");
+                };
+                handshake.answer(answer, now).unwrap();
+            }
+        }
+    }
+
+    fn connect(&mut self, side: usize) {
+        let Side::Handshake(handshake) = core::mem::replace(&mut self.sides[side], Side::Absent)
+        else {
+            panic!("only a handshake becomes a connection");
+        };
+        let mut connection = handshake.into_datagram_connection().unwrap();
+        let unread = core::mem::take(&mut connection.unread);
+        self.sides[side] = Side::Connected(Box::new(connection));
+        for datagram in unread {
+            self.deliver(side, datagram);
+        }
+    }
+
+    fn deliver(&mut self, side: usize, mut datagram: Vec<u8>) {
+        let now = self.now();
+        match &mut self.sides[side] {
+            Side::Absent => {
+                let admission = Admission::without_cookie(datagram);
+                let config = self.server_config.clone();
+                let server = Handshake::datagram_server(config, admission, self.options, now);
+                self.sides[side] = Side::Handshake(Box::new(server.unwrap()));
+            }
+            Side::Handshake(handshake) => handshake.receive(&datagram, now),
+            Side::Failed(_) => {}
+            Side::Connected(connection) => {
+                let mut records = connection.reader.open(&mut datagram, now.monotonic);
+                loop {
+                    match records.next() {
+                        Ok(None) | Err(_) => break,
+                        Ok(Some(Received::Data(data))) => self.received[side].push(data.to_vec()),
+                        Ok(Some(Received::Closed)) => self.closed[side] += 1,
+                        Ok(Some(_)) => {}
+                    }
+                }
+                let tickets = core::iter::from_fn(|| connection.reader.take_ticket());
+                self.sessions
+                    .extend(tickets.map(|ticket| ticket.into_session(now.wall)));
+            }
+        }
+    }
+
+    /// Lets both do what they can, and time pass until neither has anything to do. Somebody who waits for
+    /// the other must have a deadline, or something must be under way.
+    pub(crate) fn run(&mut self, fate: &mut Fate<'_>) {
+        self.run_until(Duration::MAX, fate);
+    }
+
+    /// The same, but until this time at most.
+    pub(crate) fn run_until(&mut self, end: Duration, fate: &mut Fate<'_>) {
+        for _ in 0..10_000 {
+            let deadlines = [self.turn(0, fate), self.turn(1, fate)];
+            let arrival = self.under_way.first().map(|(at, ..)| *at);
+            let answer = self.answers.iter().map(|(at, ..)| *at).min();
+            let deadline = deadlines.iter().flatten().map(|deadline| deadline.0).min();
+            let Some(next) = [arrival, answer, deadline].into_iter().flatten().min() else {
+                let waits = |side: &Side| matches!(side, Side::Handshake(_));
+                let is_stuck = self.sides.iter().any(waits)
+                    && !self
+                        .sides
+                        .iter()
+                        .any(|side| matches!(side, Side::Failed(_)));
+                assert!(!is_stuck, "both wait for ever");
+                return;
+            };
+            assert!(
+                next >= self.clock || deadline != Some(next),
+                "a deadline is past"
+            );
+            if next > end {
+                self.clock = end;
+                return;
+            }
+            self.clock = self.clock.max(next);
+            let now = self.now();
+            for (side, deadline) in deadlines.into_iter().enumerate() {
+                if deadline.is_some_and(|deadline| deadline <= now.monotonic)
+                    && let Side::Handshake(handshake) = &mut self.sides[side]
+                {
+                    handshake.handle_timeout(now);
+                }
+            }
+            if let Some(at) = self.answers.iter().position(|(at, ..)| *at <= self.clock) {
+                let (_, side, answer) = self.answers.remove(at);
+                if let Side::Handshake(handshake) = &mut self.sides[side] {
+                    handshake.handle_timeout(now);
+                    handshake.answer(answer, now).unwrap();
+                }
+                continue;
+            }
+            if arrival.is_some_and(|at| at <= self.clock) {
+                let (_, side, _, datagram) = self.under_way.pop_first().unwrap();
+                self.deliver(side, datagram);
+            }
+        }
+        panic!("it does not come to an end");
+    }
+
+    /// Both ends are connected, agree, and wait for nothing.
+    pub(crate) fn check(&mut self) {
+        let [client, server] = &mut self.sides;
+        let (client, server) = (client.connection(), server.connection());
+        assert!(client.writer.is_acknowledged() && server.writer.is_acknowledged());
+        let (c, s) = (&client.information, &server.information);
+        assert_eq!(c.tls_exporter().unwrap(), s.tls_exporter().unwrap());
+        assert_eq!(c.cipher_suite(), s.cipher_suite());
+        assert_eq!(c.version(), crate::ProtocolVersion::DTLS_1_3);
+        assert_eq!(s.version(), crate::ProtocolVersion::DTLS_1_3);
+    }
+}

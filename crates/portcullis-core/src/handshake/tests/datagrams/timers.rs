@@ -1,0 +1,141 @@
+//! When something is sent again, and when it is not.
+
+use core::time::Duration;
+
+use super::network::{LATENCY, Network, Side, usual};
+use crate::config::{ClientConfig, ServerConfig};
+use crate::error::Reason;
+use crate::record::{DatagramOptions, Retransmission};
+use crate::testing::{client_config, pki, server_config};
+
+#[test]
+fn a_peer_that_never_answers_is_given_up_after_thirteen_sendings() {
+    let mut network = Network::new(client_config(), server_config());
+    let mut times = Vec::new();
+    let clock = core::cell::Cell::new(Duration::ZERO);
+    for _ in 0..40 {
+        let before = network.clock;
+        network.run_until(before + Duration::from_secs(20), &mut |_, _| {
+            times.push(clock.get());
+            Vec::new()
+        });
+        clock.set(network.clock);
+    }
+    let error = network.sides[0].error();
+    assert!(
+        matches!(error.reason(), Reason::NoAnswer { sent: 13 }),
+        "{error}"
+    );
+    assert_eq!(error.alert(), None);
+    // A hello with a post-quantum share has two datagrams, and three when 548 bytes are tried.
+    assert_eq!(times.len(), 4 * 2 + 9 * 3);
+}
+
+#[test]
+fn timeouts_double() {
+    let mut network = Network::new(client_config(), server_config());
+    let mut expected = Duration::ZERO;
+    for doubling in 0..6 {
+        network.run_until(expected, &mut |_, _| Vec::new());
+        let Side::Handshake(handshake) = &network.sides[0] else {
+            panic!("it waits");
+        };
+        expected += Duration::from_secs(1 << doubling);
+        assert_eq!(handshake.deadline().map(|at| at.0), Some(expected));
+    }
+}
+
+#[test]
+fn what_is_lost_later_is_sent_again_after_three_round_trips() {
+    let mut network = Network::new(client_config(), server_config());
+    let mut lost = false;
+    // The first that the server sends is there; the client's Finished is not.
+    let mut from_client = 0;
+    let lengths = core::cell::RefCell::new(Vec::new());
+    network.run(&mut |_, datagram| {
+        lengths.borrow_mut().push(datagram.len());
+        // Finished alone: the only short one before anything else.
+        if !lost && datagram.len() < 100 && datagram[0] & 0xe3 == 0x22 {
+            lost = true;
+            from_client += 1;
+            return Vec::new();
+        }
+        usual(datagram)
+    });
+    assert!(lost, "{:?}", lengths.borrow());
+    network.check();
+    assert!(
+        network.clock < Duration::from_millis(400),
+        "{:?}",
+        network.clock
+    );
+}
+
+/// The pause is not the end of the flight: its first half is not forgotten.
+#[test]
+fn a_lost_server_hello_is_sent_again_after_an_external_signature() {
+    let server = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .ask_signature(true)
+        .resumption(false)
+        .build();
+    let mut network = Network::new(client_config(), server.unwrap());
+    network.thinking = Some(Duration::from_millis(50));
+    let mut lost = 0;
+    network.run(&mut |_, datagram| {
+        // What the server says before it signs begins with ServerHello.
+        let is_server_hello = datagram[0] == 22 && datagram[13] == 2;
+        if is_server_hello && lost == 0 {
+            lost += 1;
+            return Vec::new();
+        }
+        usual(datagram)
+    });
+    assert_eq!(lost, 1);
+    network.check();
+}
+
+#[test]
+fn a_slow_answer_is_not_followed_by_a_resend() {
+    let client = ClientConfig::builder(pki().roots.clone())
+        .ask_verification(true)
+        .build();
+    let mut network = Network::new(client.unwrap(), server_config());
+    network.thinking = Some(Duration::from_millis(700));
+    network.run(&mut |_, datagram| usual(datagram));
+    network.check();
+    // The client acknowledged the server's flight while it thought, so nothing was sent twice.
+    let long = |side: usize| {
+        let lengths = network.lengths.iter().filter(|(from, _)| *from == side);
+        lengths.filter(|(_, length)| *length > 400).count()
+    };
+    assert!(long(0) <= 2, "{:?}", network.lengths);
+    assert!(long(1) <= 3, "{:?}", network.lengths);
+}
+
+#[test]
+fn without_adaptive_timeouts_a_lost_finished_costs_a_second() {
+    let options = DatagramOptions::default()
+        .retransmission(Retransmission::default().adaptive(false).prompt(false));
+    let mut network = Network::resuming(client_config(), server_config(), Vec::new(), options);
+    let mut lost = false;
+    network.run(&mut |_, datagram| {
+        if !lost && datagram.len() < 100 && datagram[0] & 0xe3 == 0x22 {
+            lost = true;
+            return Vec::new();
+        }
+        usual(datagram)
+    });
+    network.check();
+    assert!(network.clock >= Duration::from_secs(1));
+}
+
+#[test]
+fn a_handshake_without_loss_sends_nothing_twice() {
+    let mut network = Network::new(client_config(), server_config());
+    network.run(&mut |_, datagram| usual(datagram));
+    network.check();
+    // A hello of two datagrams, a flight of one or two, Finished, its acknowledgement.
+    assert!(network.sent <= 6, "{:?}", network.lengths);
+    assert!(network.clock <= LATENCY * 6, "{:?}", network.clock);
+}

@@ -1,0 +1,142 @@
+//! What a peer may not seal: each rule costs its alert, which comes to it.
+
+use super::network::{Network, usual};
+use crate::config::{ClientConfig, KeyShares};
+use crate::error::Reason;
+use crate::named_group::NamedGroup;
+use crate::record::{hello_pieces, plain_message};
+use crate::testing::{client_config, pki, server_config};
+use crate::wire::{
+    ClientHello, ContentType, FragmentHeader, HandshakeMessage, HandshakeType, Syntax,
+};
+use crate::{Direction, Violation};
+
+fn connected() -> Network {
+    let mut network = Network::new(client_config(), server_config());
+    network.run(&mut |_, datagram| usual(datagram));
+    network.check();
+    network
+}
+
+fn fragment(typ: HandshakeType, message_seq: u16, length: u32, body: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    FragmentHeader {
+        msg_type: typ,
+        length,
+        message_seq,
+        fragment_offset: 0,
+        fragment_length: body.len() as u32,
+    }
+    .put(&mut content);
+    content.extend(body);
+    content
+}
+
+/// The server has sent five messages: the next one is the sixth.
+const NEXT: u16 = 5;
+
+/// The client has refused what the server sent.
+fn check(network: &mut Network, violation: Violation) {
+    network.run(&mut |_, datagram| usual(datagram));
+    let error = network.sides[0].error();
+    assert_eq!(error.violation(), Some(violation), "{error}");
+    let alert = violation.alert();
+    assert_eq!(error.alert(), Some((Direction::Sent, alert)));
+    let told = network.sides[1].error();
+    assert!(matches!(told.reason(), Reason::AlertReceived(seen) if *seen == alert));
+}
+
+#[test]
+fn what_no_peer_seals_ends_the_connection() {
+    use HandshakeType as T;
+    let ticket = |length| fragment(T::NEW_SESSION_TICKET, NEXT, length, &[7; 9]);
+    let cases: [(ContentType, Vec<Vec<u8>>, Violation); 10] = [
+        (
+            ContentType::ACK,
+            vec![vec![0, 1, 7]],
+            Violation::MalformedAck,
+        ),
+        (ContentType::HANDSHAKE, vec![vec![]], Violation::EmptyRecord),
+        (
+            ContentType::HANDSHAKE,
+            vec![vec![24, 0, 0]],
+            Violation::MalformedMessage,
+        ),
+        (
+            ContentType::HANDSHAKE,
+            vec![fragment(T::KEY_UPDATE, NEXT, 1, &[7])],
+            Violation::BadKeyUpdate,
+        ),
+        (
+            ContentType::HANDSHAKE,
+            vec![fragment(T::KEY_UPDATE, NEXT, 2, &[0, 0])],
+            Violation::MalformedMessage,
+        ),
+        (
+            ContentType::HANDSHAKE,
+            vec![fragment(T::FINISHED, NEXT, 32, &[7; 32])],
+            Violation::UnexpectedPostHandshakeMessage,
+        ),
+        (
+            ContentType::HANDSHAKE,
+            vec![ticket(50), ticket(60)],
+            Violation::FragmentContradictsMessage,
+        ),
+        (ContentType::ALERT, vec![vec![2]], Violation::MalformedAlert),
+        (ContentType(99), vec![vec![1]], Violation::UnknownRecordType),
+        (ContentType(0), vec![vec![0]], Violation::NoContentType),
+    ];
+    for (typ, contents, violation) in cases {
+        let mut network = connected();
+        for content in contents {
+            let record = network.sides[1].connection().writer.forge(typ, &content);
+            network.inject(0, record);
+        }
+        check(&mut network, violation);
+    }
+}
+
+#[test]
+fn a_new_message_under_an_old_key() {
+    let mut network = connected();
+    let content = fragment(HandshakeType::NEW_SESSION_TICKET, NEXT + 2, 50, &[7; 9]);
+    let typ = ContentType::HANDSHAKE;
+    let late = network.sides[1].connection().writer.forge(typ, &content);
+    network.sides[1]
+        .connection()
+        .writer
+        .key_update(false)
+        .unwrap();
+    network.run(&mut |_, datagram| usual(datagram));
+    network.say(1, b"under the new one", &mut |_, datagram| usual(datagram));
+    network.run(&mut |_, datagram| usual(datagram));
+    network.inject(0, late);
+    check(&mut network, Violation::MessageInOldEpoch);
+}
+
+#[test]
+fn a_cookie_of_an_older_version() {
+    let client = ClientConfig::builder(pki().roots.clone())
+        .groups([NamedGroup::X25519])
+        .key_shares(KeyShares::Preferred)
+        .build();
+    let mut network = Network::new(client.unwrap(), server_config());
+    network.run(&mut |_, datagram| {
+        let Ok(pieces) = hello_pieces(datagram) else {
+            return usual(datagram);
+        };
+        let hello = ClientHello::decode_as(Syntax::Dtls, pieces[0].fragment).unwrap();
+        let changed = ClientHello {
+            legacy_cookie: Some(b"cookie"),
+            ..hello
+        };
+        let mut message = Vec::new();
+        changed.encode(&mut message);
+        usual(&plain_message(0, 0, &message))
+    });
+    let error = network.sides[1].error();
+    assert_eq!(error.violation(), Some(Violation::LegacyCookieInHello));
+    let told = network.sides[0].error();
+    let alert = Violation::LegacyCookieInHello.alert();
+    assert!(matches!(told.reason(), Reason::AlertReceived(seen) if *seen == alert));
+}

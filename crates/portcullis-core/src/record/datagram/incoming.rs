@@ -1,0 +1,408 @@
+//! From datagrams to handshake messages and alerts, while keys come.
+//!
+//! RFC 9147 §4.5, §5.2, §5.8, §7.
+
+use std::collections::VecDeque;
+
+use super::epochs::{APPLICATION, HANDSHAKE, Opened, ReadEpochs};
+use super::header::{self, Header, PLAIN, Unified};
+use super::notes::Notes;
+use super::reader::{HandedOver, Reader};
+use super::reassembly::{Reassembly, Taken};
+use super::{Discarded, Discards, Fault};
+use crate::alert::AlertLevel;
+use crate::clock::Monotonic;
+use crate::error::Abort;
+use crate::record::keys::Keys;
+use crate::record::stream::Message;
+use crate::record::{MAX_CLIENT_HELLO, MAX_INNER_PLAINTEXT, MAX_WARNINGS, alert};
+use crate::role::Role;
+use crate::violation::Violation;
+use crate::wire::{Ack, ContentType, FragmentHeader, RecordNumber};
+
+/// How many records are held that came before their keys, and how many bytes of them.
+const MOST_EARLY: usize = 8;
+const MOST_EARLY_BYTES: usize = 16 * 1024;
+/// Alerts that wait to be taken; anybody can send them in the clear.
+const MOST_ALERTS: usize = 4;
+
+/// The reading side during the handshake.
+///
+/// Records are opened when they come, also while a question is open. Held are at most the longest message
+/// and 32 KiB.
+pub(crate) struct Incoming {
+    role: Role,
+    epochs: ReadEpochs,
+    /// Records of epochs that may come next: whole, as they came.
+    early: Vec<Vec<u8>>,
+    /// Keys were installed since these were tried.
+    retry_early: bool,
+    reassembly: Reassembly,
+    alerts: VecDeque<Message>,
+    notes: Notes,
+    discards: Option<Box<Discards>>,
+    inner_limit: usize,
+    max_handshake_size: usize,
+    strict_alert_levels: bool,
+    warnings: u8,
+}
+
+impl Incoming {
+    /// Starts without keys, with the message of the peer that is due.
+    pub(crate) fn new(role: Role, max_handshake_size: usize, next_message: u16) -> Self {
+        let max_handshake_size = match role {
+            Role::Server => max_handshake_size.min(MAX_CLIENT_HELLO),
+            Role::Client => max_handshake_size,
+        };
+        Self {
+            role,
+            epochs: ReadEpochs::default(),
+            early: Vec::new(),
+            retry_early: false,
+            reassembly: Reassembly::new(next_message, max_handshake_size),
+            alerts: VecDeque::new(),
+            notes: Notes::default(),
+            discards: None,
+            inner_limit: MAX_INNER_PLAINTEXT,
+            max_handshake_size,
+            strict_alert_levels: false,
+            warnings: 0,
+        }
+    }
+
+    /// Messages have at most so many bytes from here on.
+    pub(crate) fn set_max_handshake_size(&mut self, max_handshake_size: usize) {
+        self.max_handshake_size = max_handshake_size;
+        self.reassembly.set_max_body(max_handshake_size);
+    }
+
+    pub(crate) fn set_strict_alert_levels(&mut self, on: bool) {
+        self.strict_alert_levels = on;
+    }
+
+    /// Bounds the inner plaintext; of several bounds the strictest counts.
+    pub(crate) fn limit_inner(&mut self, limit: usize) {
+        self.inner_limit = limit.min(self.inner_limit);
+    }
+
+    /// Takes a datagram.
+    ///
+    /// # Errors
+    /// When the peer has broken a rule in a record that it has sealed.
+    pub(crate) fn receive(&mut self, datagram: &[u8], now: Monotonic) -> Result<(), Abort> {
+        let mut datagram = datagram.to_vec();
+        let mut rest = datagram.as_mut_slice();
+        while !rest.is_empty() {
+            let (header, length) = match header::split(rest) {
+                Ok(split) => split,
+                Err(why) => {
+                    self.discard(why);
+                    return Ok(());
+                }
+            };
+            let (record, behind) = rest.split_at_mut(length);
+            rest = behind;
+            match self.on_record(header, record, now) {
+                Ok(()) => {}
+                Err(Fault::Discard(why)) => self.discard(why),
+                Err(Fault::Abort(abort)) => return Err(abort),
+            }
+        }
+        if self.reassembly.has_gap() {
+            self.notes.at_once = true;
+        }
+        Ok(())
+    }
+
+    /// What writing has to know.
+    pub(crate) fn take_notes(&mut self) -> Option<Notes> {
+        (!self.notes.is_empty()).then(|| core::mem::take(&mut self.notes))
+    }
+
+    /// Gives the next message, or `None` until more comes.
+    pub(crate) fn next(&mut self, now: Monotonic) -> Result<Option<Message>, Abort> {
+        if core::mem::take(&mut self.retry_early) {
+            self.try_early(now)?;
+        }
+        if let Some(alert) = self.alerts.pop_front() {
+            return Ok(Some(alert));
+        }
+        // With the keys of data nothing of the handshake is due any more.
+        let due = self.epochs.newest();
+        while due < APPLICATION {
+            let before = self.reassembly.next();
+            let Some(message) = self.reassembly.pop(due) else {
+                return Ok(None);
+            };
+            debug_assert_ne!(before, self.reassembly.next(), "a message was given out");
+            self.warnings = 0;
+            if due == 0 {
+                // It is whole, and the state that gets it judges it: nothing less of what anybody can send
+                // stops a timer.
+                self.notes.answered = true;
+            }
+            return Ok(Some(Message::Handshake(message)));
+        }
+        Ok(None)
+    }
+
+    /// Installs the keys of the next epoch; the old ones stay for what is late.
+    ///
+    /// # Errors
+    /// When part of a message waits that came, protected, under the old ones.
+    pub(crate) fn install_read(&mut self, keys: Keys) -> Result<(), Abort> {
+        let epoch = match self.epochs.newest() {
+            0 => HANDSHAKE,
+            newest => newest.saturating_add(1),
+        };
+        if epoch > HANDSHAKE && self.reassembly.holds(HANDSHAKE) {
+            return Err(Violation::MessageSpansKeyChange.into());
+        }
+        self.reassembly.forget_before(epoch);
+        self.epochs.install(epoch, keys)?;
+        self.retry_early = true;
+        Ok(())
+    }
+
+    /// Says that the peer has to wait for this side's answer now.
+    ///
+    /// # Errors
+    /// When more has come, protected, all the same.
+    pub(crate) fn end_of_flight(&mut self) -> Result<(), Violation> {
+        if self.reassembly.holds(HANDSHAKE) {
+            return Err(Violation::MessageAfterFlight);
+        }
+        self.reassembly.forget_before(HANDSHAKE);
+        Ok(())
+    }
+
+    pub(crate) fn discards(&self) -> Discards {
+        self.discards.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Turns into the data path; the datagrams are those that came before it.
+    pub(crate) fn take_reader(
+        &mut self,
+        mail: std::sync::Arc<super::notes::Mail>,
+    ) -> (Reader, Vec<Vec<u8>>) {
+        let reader = Reader::new(
+            HandedOver {
+                role: self.role,
+                epochs: self.epochs.take(),
+                inner_limit: self.inner_limit,
+                next_message: self.reassembly.next(),
+                max_handshake_size: self.max_handshake_size,
+                strict_alert_levels: self.strict_alert_levels,
+                discards: self.discards.take(),
+            },
+            mail,
+        );
+        (reader, core::mem::take(&mut self.early))
+    }
+
+    fn discard(&mut self, why: Discarded) {
+        self.discards.get_or_insert_default().add(why);
+    }
+
+    /// Tries the records that came before their keys.
+    fn try_early(&mut self, now: Monotonic) -> Result<(), Abort> {
+        for mut record in core::mem::take(&mut self.early) {
+            self.receive_held(&mut record, now)?;
+        }
+        Ok(())
+    }
+
+    fn receive_held(&mut self, record: &mut [u8], now: Monotonic) -> Result<(), Abort> {
+        let Ok((header, _)) = header::split(record) else {
+            return Ok(());
+        };
+        match self.on_record(header, record, now) {
+            Ok(()) => Ok(()),
+            Err(Fault::Discard(why)) => {
+                self.discard(why);
+                Ok(())
+            }
+            Err(Fault::Abort(abort)) => Err(abort),
+        }
+    }
+
+    fn on_record(
+        &mut self,
+        header: Header,
+        record: &mut [u8],
+        now: Monotonic,
+    ) -> Result<(), Fault> {
+        match header {
+            Header::Plain {
+                typ,
+                epoch: 0,
+                sequence,
+            } => self.on_plain(typ, sequence, record.get(PLAIN..).unwrap_or_default()),
+            Header::Plain { .. } => Err(Discarded::UnknownEpoch.into()),
+            Header::Unified(unified) => self.on_protected(unified, record, now),
+        }
+    }
+
+    /// What anybody can have sent.
+    fn on_plain(&mut self, typ: ContentType, sequence: u64, content: &[u8]) -> Result<(), Fault> {
+        let was_protected = self.epochs.current() > 0;
+        match typ {
+            ContentType::HANDSHAKE => self.on_plain_handshake(sequence, content),
+            ContentType::CHANGE_CIPHER_SPEC => Err(Discarded::ChangeCipherSpec.into()),
+            ContentType::ALERT if was_protected => Err(Discarded::UnprotectedAfterKeys.into()),
+            // A peer that refuses the hello cannot say so otherwise.
+            ContentType::ALERT => {
+                let alert = alert::decode(content).map_err(|_| Discarded::UnprotectedFault)?;
+                if self.alerts.len() >= MOST_ALERTS || !self.counts_warning(alert.level) {
+                    return Err(Discarded::UnprotectedFault.into());
+                }
+                self.alerts.push_back(Message::Alert {
+                    level: alert.level,
+                    description: alert.description,
+                });
+                Ok(())
+            }
+            _ => Err(Discarded::UnprotectedFault.into()),
+        }
+    }
+
+    fn counts_warning(&mut self, level: AlertLevel) -> bool {
+        if level != AlertLevel::WARNING {
+            return true;
+        }
+        let is_within = self.warnings < MAX_WARNINGS;
+        self.warnings = self.warnings.saturating_add(1);
+        is_within
+    }
+
+    fn on_plain_handshake(&mut self, sequence: u64, content: &[u8]) -> Result<(), Fault> {
+        let mut rest = content;
+        if rest.is_empty() {
+            return Err(Discarded::UnprotectedFault.into());
+        }
+        let is_over = self.epochs.newest() > 0;
+        while !rest.is_empty() {
+            let split = FragmentHeader::split(rest).map_err(|_| Discarded::UnprotectedFault)?;
+            let (header, fragment, behind) = split;
+            rest = behind;
+            match is_over && !self.reassembly.is_old(header.message_seq) {
+                true => return Err(Discarded::UnprotectedAfterKeys.into()),
+                false => self.put(0, header, fragment)?,
+            }
+        }
+        self.notes.arrived(RecordNumber {
+            epoch: 0,
+            sequence_number: sequence,
+        });
+        Ok(())
+    }
+
+    /// Takes a fragment; an error means that its record is not acknowledged.
+    fn put(&mut self, epoch: u16, header: FragmentHeader, fragment: &[u8]) -> Result<(), Fault> {
+        match self.reassembly.put(epoch, header, fragment) {
+            Taken::New if epoch > 0 => self.notes.answered = true,
+            Taken::New => {}
+            Taken::Old => self.notes.repeated = true,
+            Taken::Dropped(why) => return Err(why.into()),
+            Taken::Broken(violation) => return Err(violation.into()),
+        }
+        Ok(())
+    }
+
+    fn on_protected(
+        &mut self,
+        unified: Unified,
+        record: &mut [u8],
+        now: Monotonic,
+    ) -> Result<(), Fault> {
+        // Data and acknowledgements under the keys of data are for the reader, even if these are there.
+        if unified.epoch == (APPLICATION & 3) as u8 || !self.epochs.has(unified.epoch) {
+            return self.hold(unified, record);
+        }
+        let opened = self.epochs.open(unified, record, self.inner_limit, now)?;
+        let content = record.get(opened.content.clone()).unwrap_or_default();
+        match opened.typ {
+            ContentType::HANDSHAKE => self.on_handshake(&opened, content),
+            ContentType::ACK => self.on_acknowledgement(content),
+            ContentType::ALERT => self.on_alert(content),
+            ContentType::APPLICATION_DATA => Err(Violation::ApplicationDataTooEarly.into()),
+            _ => Err(Violation::UnknownRecordType.into()),
+        }
+    }
+
+    /// Keeps a record whose keys may come.
+    fn hold(&mut self, unified: Unified, record: &[u8]) -> Result<(), Fault> {
+        if ![HANDSHAKE, APPLICATION].contains(&unified.epoch.into()) {
+            return Err(Discarded::UnknownEpoch.into());
+        }
+        let held: usize = self.early.iter().map(Vec::len).sum();
+        if self.early.len() == MOST_EARLY || held + record.len() > MOST_EARLY_BYTES {
+            return Err(Discarded::EarlyFull.into());
+        }
+        self.early.push(record.to_vec());
+        Ok(())
+    }
+
+    fn on_handshake(&mut self, opened: &Opened, content: &[u8]) -> Result<(), Fault> {
+        if content.is_empty() {
+            return Err(Violation::EmptyRecord.into());
+        }
+        let mut rest = content;
+        while !rest.is_empty() {
+            let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedMessage)?;
+            let (header, fragment, behind) = split;
+            rest = behind;
+            self.put(HANDSHAKE, header, fragment)?;
+        }
+        self.notes.arrived(opened.number);
+        Ok(())
+    }
+
+    /// §7: what it names of an epoch above its own cannot be (erratum 8108).
+    fn on_acknowledgement(&mut self, content: &[u8]) -> Result<(), Fault> {
+        let ack = Ack::decode(content).map_err(|_| Violation::MalformedAck)?;
+        for number in ack.record_numbers.iter() {
+            if number.epoch <= HANDSHAKE.into() {
+                self.notes.acknowledged(number);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_alert(&mut self, content: &[u8]) -> Result<(), Fault> {
+        let alert = alert::decode(content)?;
+        if self.strict_alert_levels && alert::is_understated(alert) {
+            return Err(Violation::WrongAlertLevel.into());
+        }
+        if !self.counts_warning(alert.level) {
+            return Err(Violation::TooManyWarnings.into());
+        }
+        if self.alerts.len() < MOST_ALERTS {
+            self.alerts.push_back(Message::Alert {
+                level: alert.level,
+                description: alert.description,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl core::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Incoming")
+            .field("epochs", &self.epochs)
+            .field("reassembly", &self.reassembly)
+            .field("early", &self.early.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What only a test asks.
+#[cfg(test)]
+impl Incoming {
+    /// The memory held for what came, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        let early: usize = self.early.iter().map(Vec::len).sum();
+        early + self.reassembly.held()
+    }
+}

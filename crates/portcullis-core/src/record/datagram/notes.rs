@@ -1,0 +1,177 @@
+//! What reading tells writing: what has come, and what the peer says has come there.
+//!
+//! RFC 9147 §5.8.1, §7.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::Error;
+use crate::sync::{AtomicU32, OnceLock, Ordering};
+use crate::wire::RecordNumber;
+
+/// How many numbers an ACK has at most; the newest are kept.
+pub(super) const MOST_NUMBERS: usize = 32;
+
+/// What one or more datagrams have brought.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Records with handshake messages, for an ACK.
+    pub(super) arrived: Vec<RecordNumber>,
+    /// What the peer's ACKs name.
+    pub(super) acknowledged: Vec<RecordNumber>,
+    /// The peer has begun the next flight, which acknowledges the last one of this side.
+    pub(super) answered: bool,
+    /// A message has come again, so the peer waits for something.
+    pub(super) repeated: bool,
+    /// The ACK is worth a record of its own now.
+    pub(super) at_once: bool,
+}
+
+impl Notes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.arrived.is_empty()
+            && self.acknowledged.is_empty()
+            && !self.answered
+            && !self.repeated
+            && !self.at_once
+    }
+
+    /// A record with handshake messages has come.
+    pub(super) fn arrived(&mut self, number: RecordNumber) {
+        push(&mut self.arrived, number);
+    }
+
+    /// The peer says that it has this record.
+    pub(super) fn acknowledged(&mut self, number: RecordNumber) {
+        push(&mut self.acknowledged, number);
+    }
+
+    fn merge(&mut self, other: Self) {
+        for number in other.arrived {
+            self.arrived(number);
+        }
+        for number in other.acknowledged {
+            self.acknowledged(number);
+        }
+        self.answered |= other.answered;
+        self.repeated |= other.repeated;
+        self.at_once |= other.at_once;
+    }
+}
+
+/// Keeps the newest, each once.
+pub(super) fn push(numbers: &mut Vec<RecordNumber>, number: RecordNumber) {
+    if numbers.contains(&number) {
+        return;
+    }
+    if numbers.len() == MOST_NUMBERS {
+        numbers.remove(0);
+    }
+    numbers.push(number);
+}
+
+/// There are notes.
+const NOTES: u32 = 1;
+/// The peer asked for a KeyUpdate.
+const ANSWER_KEY_UPDATE: u32 = 1 << 1;
+/// The peer has used its key for as long as it may.
+const REQUEST_KEY_UPDATE: u32 = 1 << 2;
+/// The reader has failed.
+const FAILED: u32 = 1 << 3;
+/// The writer has something to send by itself.
+const OWN: u32 = 1 << 4;
+/// The peer goes on although this side has said close_notify.
+const PEER_GOES_ON: u32 = 1 << 5;
+
+/// Between a reader and its writer. Looking into it is one relaxed load; only records that are not data
+/// take the lock.
+#[derive(Debug, Default)]
+pub(crate) struct Mail {
+    flags: AtomicU32,
+    /// Whether this side has said close_notify.
+    closed: AtomicU32,
+    notes: Mutex<Notes>,
+    failure: OnceLock<Error>,
+}
+
+/// What was in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work(u32);
+
+impl Work {
+    pub(super) const fn answers_key_update(self) -> bool {
+        self.0 & ANSWER_KEY_UPDATE != 0
+    }
+
+    pub(super) const fn requests_key_update(self) -> bool {
+        self.0 & REQUEST_KEY_UPDATE != 0
+    }
+
+    pub(super) const fn peer_goes_on(self) -> bool {
+        self.0 & PEER_GOES_ON != 0
+    }
+}
+
+impl Mail {
+    #[inline]
+    pub(super) fn has_work(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn failure(&self) -> Option<&Error> {
+        self.failure.get()
+    }
+
+    pub(super) fn note(&self, notes: Notes) {
+        if notes.is_empty() {
+            return;
+        }
+        let mut place = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        place.merge(notes);
+        self.flags.fetch_or(NOTES, Ordering::Release);
+    }
+
+    pub(super) fn answer_key_update(&self) {
+        self.flags.fetch_or(ANSWER_KEY_UPDATE, Ordering::Release);
+    }
+
+    pub(super) fn request_key_update(&self) {
+        self.flags.fetch_or(REQUEST_KEY_UPDATE, Ordering::Release);
+    }
+
+    /// This side says close_notify.
+    pub(super) fn close(&self) {
+        self.closed.store(1, Ordering::Relaxed);
+        self.own_work();
+    }
+
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn peer_goes_on(&self) {
+        self.flags.fetch_or(PEER_GOES_ON, Ordering::Release);
+    }
+
+    /// The writer has something to send that nobody has asked for.
+    pub(super) fn own_work(&self) {
+        self.flags.fetch_or(OWN, Ordering::Release);
+    }
+
+    pub(super) fn fail(&self, error: Error) {
+        // The first failure is the one that counts.
+        let _ = self.failure.set(error);
+        self.flags.fetch_or(FAILED, Ordering::Release);
+    }
+
+    /// Takes what there is.
+    pub(super) fn take(&self) -> (Work, Notes) {
+        let work = Work(self.flags.swap(0, Ordering::Acquire));
+        let mut notes = Notes::default();
+        if work.0 & NOTES != 0 {
+            let mut place = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            core::mem::swap(&mut notes, &mut place);
+        }
+        (work, notes)
+    }
+}

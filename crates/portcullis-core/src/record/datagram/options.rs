@@ -1,0 +1,134 @@
+//! What a user may set of DTLS, with its bounds and the reasons for the defaults.
+
+use core::time::Duration;
+
+use crate::misuse::Misuse;
+
+/// The least that a path can be expected to carry, in bytes of UDP payload: the handshake of BoringSSL's
+/// suite is run with it.
+pub(super) const LEAST_MTU: u16 = 228;
+/// The most that UDP carries.
+const MOST_MTU: u16 = 65_507;
+/// RFC 9147 §5.8.2 has timers doubled up to this.
+pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// What a clock that is read in microseconds can keep apart.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+
+/// How a handshake over datagrams is sent, and sent again. Cheap to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatagramOptions {
+    pub(super) mtu: u16,
+    pub(super) retransmission: Retransmission,
+}
+
+/// When messages are sent again that the peer has not acknowledged (RFC 9147 §5.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retransmission {
+    pub(super) initial: Duration,
+    pub(super) adaptive: bool,
+    pub(super) prompt: bool,
+}
+
+impl Default for Retransmission {
+    fn default() -> Self {
+        Self {
+            initial: Duration::from_secs(1),
+            adaptive: true,
+            prompt: true,
+        }
+    }
+}
+
+impl Retransmission {
+    /// How long the peer's first answer is waited for, before the messages are sent again: 1 ms to 60 s;
+    /// 1 s by default (RFC 9147 §5.8.2). It is doubled each time, up to 60 s.
+    #[must_use]
+    pub const fn initial(mut self, timeout: Duration) -> Self {
+        self.initial = timeout;
+        self
+    }
+
+    /// Whether the time is three round trips, but at least 200 ms, once one was measured. On by default.
+    #[must_use]
+    pub const fn adaptive(mut self, on: bool) -> Self {
+        self.adaptive = on;
+        self
+    }
+
+    /// Whether what an acknowledgement shows to be missing is sent again at once, and what this side
+    /// misses is told at once (RFC 9147 §7.2). On by default.
+    #[must_use]
+    pub const fn prompt(mut self, on: bool) -> Self {
+        self.prompt = on;
+        self
+    }
+}
+
+impl Default for DatagramOptions {
+    fn default() -> Self {
+        Self {
+            // Tunnels and clouds often carry less than Ethernet's 1,472.
+            mtu: 1_200,
+            retransmission: Retransmission::default(),
+        }
+    }
+}
+
+impl DatagramOptions {
+    /// The longest datagram of a handshake, in bytes of UDP payload: 228 to 65,507; 1,200 by default.
+    /// After two timeouts in a row 1,024 are tried, and after four 548.
+    #[must_use]
+    pub const fn mtu(mut self, bytes: u16) -> Self {
+        self.mtu = bytes;
+        self
+    }
+
+    /// When messages are sent again.
+    #[must_use]
+    pub const fn retransmission(mut self, retransmission: Retransmission) -> Self {
+        self.retransmission = retransmission;
+        self
+    }
+
+    /// Whether all values are within their bounds, which the constructors of handshakes look at.
+    ///
+    /// # Errors
+    /// When one is not; it says which.
+    pub fn check(&self) -> Result<(), Misuse> {
+        let initial = self.retransmission.initial;
+        if !(LEAST_MTU..=MOST_MTU).contains(&self.mtu) {
+            return Err(Misuse::new(format!(
+                "mtu: {} is outside of {LEAST_MTU}..={MOST_MTU}",
+                self.mtu
+            )));
+        }
+        if !(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&initial) {
+            return Err(Misuse::new(format!(
+                "retransmission: the initial timeout of {initial:?} is outside of 1 ms to 60 s"
+            )));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_bounds_is_refused() {
+        let default = DatagramOptions::default();
+        assert_eq!(default.check(), Ok(()));
+        for mtu in [LEAST_MTU, MOST_MTU] {
+            assert_eq!(default.mtu(mtu).check(), Ok(()));
+        }
+        for mtu in [0, LEAST_MTU - 1, MOST_MTU + 1] {
+            let seen = default.mtu(mtu).check().unwrap_err().to_string();
+            assert_eq!(seen, format!("mtu: {mtu} is outside of 228..=65507"));
+        }
+        for wrong in [Duration::ZERO, Duration::from_secs(61)] {
+            let retransmission = Retransmission::default().initial(wrong);
+            assert!(default.retransmission(retransmission).check().is_err());
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! From handshake messages and alerts to datagrams.
+//!
+//! RFC 9147 §5.2, §5.8.
+
+use std::sync::Arc;
+
+use super::epochs::{HANDSHAKE, WriteEpoch};
+use super::notes::{Mail, Notes};
+use super::options::DatagramOptions;
+use super::transmitter::Transmitter;
+use super::writer::Writer;
+use crate::alert::AlertDescription;
+use crate::clock::Monotonic;
+use crate::error::Abort;
+use crate::key_schedule::Hashed;
+use crate::record::keys::Keys;
+use crate::record::{PaddingPolicy, alert};
+
+/// The writing side during the handshake.
+pub(crate) struct Outgoing {
+    transmitter: Transmitter,
+    /// Why a message could not be queued, once one could not.
+    failure: Option<Abort>,
+    /// What could not be queued, to be hashed all the same.
+    unsent: Vec<u8>,
+}
+
+impl Outgoing {
+    pub(crate) fn new(options: DatagramOptions) -> Self {
+        Self {
+            transmitter: Transmitter::new(options),
+            failure: None,
+            unsent: Vec::new(),
+        }
+    }
+
+    /// Goes on where a gate has answered before.
+    pub(crate) fn go_on(&mut self, next_message: u16, next_record: u64) {
+        self.transmitter.go_on(next_message, next_record);
+    }
+
+    /// Queues the handshake message that `put` writes with its header; gives what it wrote.
+    pub(crate) fn handshake(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> Hashed<'_> {
+        let mut message = Vec::new();
+        put(&mut message);
+        if self.failure.is_some() {
+            self.unsent = message;
+            return Hashed {
+                message: &self.unsent,
+            };
+        }
+        match self.transmitter.message(message) {
+            Ok(message) => Hashed { message },
+            Err(abort) => {
+                self.failure = Some(abort);
+                Hashed { message: &[] }
+            }
+        }
+    }
+
+    /// Says an alert in a datagram of its own; what else was under way is given up.
+    pub(crate) fn alert(&mut self, description: AlertDescription) {
+        self.transmitter.alert(alert::encode(description));
+    }
+
+    /// Protects what is queued from here on.
+    ///
+    /// # Errors
+    /// For keys of before TLS 1.3.
+    pub(crate) fn install_write(&mut self, keys: Keys) -> Result<(), Abort> {
+        let epoch = match self.transmitter.epoch() {
+            0 => HANDSHAKE,
+            newest => newest.saturating_add(1),
+        };
+        self.transmitter.install(WriteEpoch::new(epoch, keys)?);
+        Ok(())
+    }
+
+    pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
+        self.transmitter.size.set_record_size_limit(limit);
+    }
+
+    pub(crate) fn set_max_fragment(&mut self, limit: u16) {
+        self.transmitter.size.set_max_fragment(limit);
+    }
+
+    pub(crate) fn set_padding(&mut self, padding: PaddingPolicy) {
+        self.transmitter.size.set_padding(padding);
+    }
+
+    /// Takes in what reading has seen.
+    pub(crate) fn heed(&mut self, notes: Notes, now: Monotonic) {
+        self.transmitter.heed(notes, now);
+    }
+
+    /// The peer is to answer what was queued. With `is_over` the handshake is over for this side, and what
+    /// the peer has sent is acknowledged without delay.
+    pub(crate) fn end_of_flight(&mut self, is_over: bool, now: Monotonic) {
+        self.transmitter.end_of_flight(now);
+        if is_over {
+            self.transmitter.acknowledge_at_once(now);
+        }
+    }
+
+    /// Does what is due.
+    ///
+    /// # Errors
+    /// When the peer does not answer any more.
+    pub(crate) fn on_time(&mut self, now: Monotonic) -> Result<(), Abort> {
+        self.transmitter.on_time(now)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Monotonic> {
+        self.transmitter.deadline()
+    }
+
+    /// Takes the next datagram; empty for none.
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub(crate) fn take(&mut self, now: Monotonic) -> Result<Vec<u8>, Abort> {
+        if let Some(abort) = self.failure.take() {
+            return Err(abort);
+        }
+        let mut out = Vec::new();
+        self.transmitter.datagram(now, &mut out)?;
+        Ok(out)
+    }
+
+    /// Turns into the data path, with what of the handshake is under way.
+    pub(crate) fn take_writer(&mut self, mail: Arc<Mail>, key_update_at: u64) -> Writer {
+        Writer::new(self.transmitter.take(), key_update_at, mail)
+    }
+}
+
+impl core::fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("transmitter", &self.transmitter)
+            .finish_non_exhaustive()
+    }
+}

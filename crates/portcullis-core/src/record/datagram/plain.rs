@@ -1,0 +1,96 @@
+//! What goes in the clear before there is a handshake: hellos in pieces, and what answers them.
+//!
+//! RFC 9147 §4, §5.2.
+
+use super::Discarded;
+use super::header::{self, Header, PLAIN};
+use crate::alert::AlertDescription;
+use crate::record::alert;
+use crate::wire::{ContentType, FragmentHeader, HandshakeHeader, HandshakeType};
+
+/// A piece of a ClientHello.
+#[derive(Debug)]
+pub(crate) struct HelloPiece<'a> {
+    pub(crate) header: FragmentHeader,
+    pub(crate) fragment: &'a [u8],
+    /// The number of its record.
+    pub(crate) sequence: u64,
+}
+
+/// The pieces of one hello, a first or a second, in a datagram that has nothing else.
+///
+/// # Errors
+/// When it has.
+pub(crate) fn hello_pieces(datagram: &[u8]) -> Result<Vec<HelloPiece<'_>>, Discarded> {
+    let (mut rest, mut pieces) = (datagram, Vec::<HelloPiece<'_>>::new());
+    while !rest.is_empty() {
+        let (header, length) = header::split(rest)?;
+        let Header::Plain {
+            typ: ContentType::HANDSHAKE,
+            epoch: 0,
+            sequence,
+        } = header
+        else {
+            return Err(Discarded::NoHello);
+        };
+        let (record, behind) = rest.split_at_checked(length).ok_or(Discarded::Malformed)?;
+        rest = behind;
+        let mut content = record.get(PLAIN..).unwrap_or_default();
+        while !content.is_empty() {
+            let split = FragmentHeader::split(content).map_err(|_| Discarded::Malformed)?;
+            let (header, fragment, behind) = split;
+            content = behind;
+            let before = pieces.first().map(|piece| piece.header.message_seq);
+            if header.msg_type != HandshakeType::CLIENT_HELLO
+                || header.message_seq > 1
+                || before.is_some_and(|before| before != header.message_seq)
+            {
+                return Err(Discarded::NoHello);
+            }
+            pieces.push(HelloPiece {
+                header,
+                fragment,
+                sequence,
+            });
+        }
+    }
+    match pieces.is_empty() {
+        true => Err(Discarded::NoHello),
+        false => Ok(pieces),
+    }
+}
+
+/// A message, given with its header of four bytes, as one record in the clear.
+pub(crate) fn plain_message(sequence: u64, message_seq: u16, message: &[u8]) -> Vec<u8> {
+    let (header, body) = message
+        .split_at_checked(HandshakeHeader::SIZE)
+        .unwrap_or_default();
+    // Lengths of messages have 24 bits.
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    let mut record = vec![0; PLAIN];
+    FragmentHeader {
+        msg_type: HandshakeType(header.first().copied().unwrap_or_default()),
+        length,
+        message_seq,
+        fragment_offset: 0,
+        fragment_length: length,
+    }
+    .put(&mut record);
+    record.extend_from_slice(body);
+    close(ContentType::HANDSHAKE, sequence, record)
+}
+
+/// An alert in the clear.
+pub(crate) fn plain_alert(sequence: u64, description: AlertDescription) -> Vec<u8> {
+    let mut record = vec![0; PLAIN];
+    record.extend_from_slice(&alert::encode(description));
+    close(ContentType::ALERT, sequence, record)
+}
+
+fn close(typ: ContentType, sequence: u64, mut record: Vec<u8>) -> Vec<u8> {
+    let body = record.len().saturating_sub(PLAIN);
+    if let Some(head) = record.first_chunk_mut() {
+        header::put_plain(head, typ, sequence, body);
+    }
+    record
+}

@@ -1,0 +1,368 @@
+//! What the peer sends on an established connection, record by record.
+//!
+//! RFC 9147 §4.2, §4.5, §5.10, §7, §8.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::epochs::{APPLICATION, Opened, ReadEpochs};
+use super::header::{self, Header, Unified};
+use super::notes::{Mail, Notes};
+use super::reassembly::{Reassembly, Taken};
+use super::{Discarded, Discards, Fault};
+use crate::alert::AlertDescription;
+use crate::clock::Monotonic;
+use crate::error::{Abort, Error, Reason, Stage};
+use crate::record::assembler::HandshakeBytes;
+use crate::record::post_handshake::{
+    MAX_NEW_SESSION_TICKET, Tickets, count, key_update, on_ticket,
+};
+use crate::record::{MAX_TICKETS, MAX_WARNINGS, alert};
+use crate::role::Role;
+use crate::session::ReceivedTicket;
+use crate::violation::Violation;
+use crate::wire::{
+    Ack, ContentType, FragmentHeader, HandshakeType, KeyUpdateRequest, RecordNumber,
+};
+
+/// How long data is still taken that was overtaken by close_notify (§5.10).
+const OVERTAKEN: Duration = Duration::from_secs(1);
+
+/// What was in a record of a datagram.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Received<'a> {
+    /// A message of the application; it may be empty. It stands in the datagram, which was opened in place.
+    Data(&'a mut [u8]),
+    /// Something that was handled: an acknowledgement, a KeyUpdate, a ticket ([`Reader::take_ticket`]).
+    Nothing,
+    /// The record was dropped.
+    Discarded(Discarded),
+    /// The peer's close_notify, once: it sends no more. Data that this has overtaken may come for a second.
+    Closed,
+}
+
+/// The reading half of an established connection over datagrams.
+///
+/// Whatever cannot be authenticated is dropped and counted, never an error. An [`Error`] ends the
+/// connection: the same comes from then on, and the alert is with the [`Writer`](super::Writer).
+#[derive(Debug)]
+pub struct Reader {
+    role: Role,
+    epochs: ReadEpochs,
+    inner_limit: usize,
+    reassembly: Reassembly,
+    strict_alert_levels: bool,
+    /// Since the last data.
+    warnings: u8,
+    tickets_seen: u8,
+    /// Whether the peer was asked to update its key because it is worn out.
+    asked_for_update: bool,
+    tickets: Option<Box<Tickets>>,
+    state: State,
+    discards: Option<Box<Discards>>,
+    mail: Arc<Mail>,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    Closed { at: RecordNumber, until: Monotonic },
+    Failed(Error),
+}
+
+/// What a handshake leaves to it.
+pub(super) struct HandedOver {
+    pub(super) role: Role,
+    pub(super) epochs: ReadEpochs,
+    pub(super) inner_limit: usize,
+    pub(super) next_message: Option<u16>,
+    pub(super) max_handshake_size: usize,
+    pub(super) strict_alert_levels: bool,
+    pub(super) discards: Option<Box<Discards>>,
+}
+
+/// The records of one datagram.
+#[derive(Debug)]
+pub struct Records<'r, 'd> {
+    reader: &'r mut Reader,
+    rest: &'d mut [u8],
+    now: Monotonic,
+}
+
+impl Reader {
+    pub(super) fn new(handed_over: HandedOver, mail: Arc<Mail>) -> Self {
+        let longest = MAX_NEW_SESSION_TICKET.min(handed_over.max_handshake_size);
+        Self {
+            role: handed_over.role,
+            epochs: handed_over.epochs,
+            inner_limit: handed_over.inner_limit,
+            reassembly: Reassembly::new(handed_over.next_message.unwrap_or(u16::MAX), longest),
+            strict_alert_levels: handed_over.strict_alert_levels,
+            warnings: 0,
+            tickets_seen: 0,
+            asked_for_update: false,
+            tickets: None,
+            state: State::Open,
+            discards: handed_over.discards,
+            mail,
+        }
+    }
+
+    /// Makes sessions of the tickets that come.
+    pub(crate) fn keep(&mut self, tickets: Option<Tickets>) {
+        self.tickets = tickets.map(Box::new);
+    }
+
+    /// Opens the records of a datagram, one after the other, where they stand.
+    ///
+    /// Afterwards, if [`writer_has_work`](Self::writer_has_work), the writer's
+    /// [`poll_control`](super::Writer::poll_control) is to be called.
+    pub fn open<'r, 'd>(&'r mut self, datagram: &'d mut [u8], now: Monotonic) -> Records<'r, 'd> {
+        Records {
+            reader: self,
+            rest: datagram,
+            now,
+        }
+    }
+
+    /// The next ticket that has come (RFC 8446 §4.6.1); at most 8 are kept, and the oldest makes room.
+    pub fn take_ticket(&mut self) -> Option<ReceivedTicket> {
+        self.tickets.as_mut()?.received.pop_front()
+    }
+
+    /// Whether the writer's [`poll_control`](super::Writer::poll_control) would do something.
+    #[inline]
+    pub fn writer_has_work(&self) -> bool {
+        self.mail.has_work()
+    }
+
+    /// What was dropped so far, the handshake included.
+    pub fn discards(&self) -> Discards {
+        self.discards.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Whether the peer has said close_notify.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed { .. })
+    }
+
+    /// Gives the memory of the ciphers back until the next record comes.
+    pub fn hibernate(&mut self) {
+        self.epochs.hibernate();
+    }
+
+    fn discard(&mut self, why: Discarded) {
+        self.discards.get_or_insert_default().add(why);
+    }
+
+    fn on_record<'d>(
+        &mut self,
+        header: Header,
+        record: &'d mut [u8],
+        now: Monotonic,
+    ) -> Result<Received<'d>, Fault> {
+        match header {
+            Header::Plain { epoch: 0, .. } => Err(Discarded::UnprotectedAfterKeys.into()),
+            Header::Plain { .. } => Err(Discarded::UnknownEpoch.into()),
+            Header::Unified(unified) => self.on_protected(unified, record, now),
+        }
+    }
+
+    fn on_protected<'d>(
+        &mut self,
+        unified: Unified,
+        record: &'d mut [u8],
+        now: Monotonic,
+    ) -> Result<Received<'d>, Fault> {
+        self.epochs.expire(now);
+        let opened = self.epochs.open(unified, record, self.inner_limit, now);
+        if !self.asked_for_update && self.epochs.is_worn_out() {
+            self.asked_for_update = true;
+            self.mail.request_key_update();
+        }
+        let opened = opened?;
+        if opened.typ == ContentType::APPLICATION_DATA {
+            return self.on_data(&opened, record, now);
+        }
+        let content = record.get(opened.content.clone()).unwrap_or_default();
+        match opened.typ {
+            ContentType::HANDSHAKE => self.on_handshake(&opened, content)?,
+            ContentType::ACK => self.on_acknowledgement(content)?,
+            ContentType::ALERT => return self.on_alert(&opened, content, now),
+            _ => return Err(Violation::UnknownRecordType.into()),
+        }
+        Ok(Received::Nothing)
+    }
+
+    #[inline]
+    fn on_data<'d>(
+        &mut self,
+        opened: &Opened,
+        record: &'d mut [u8],
+        now: Monotonic,
+    ) -> Result<Received<'d>, Fault> {
+        if opened.number.epoch < APPLICATION.into() {
+            return Err(Violation::ApplicationDataTooEarly.into());
+        }
+        if let State::Closed { at, until } = &self.state
+            && (opened.number > *at || now > *until)
+        {
+            return Err(Discarded::AfterClose.into());
+        }
+        (self.warnings, self.tickets_seen) = (0, 0);
+        if self.mail.is_closed() {
+            self.mail.peer_goes_on();
+        }
+        let content = record.get_mut(opened.content.clone());
+        Ok(Received::Data(content.unwrap_or_default()))
+    }
+
+    fn on_handshake(&mut self, opened: &Opened, content: &[u8]) -> Result<(), Fault> {
+        if content.is_empty() {
+            return Err(Violation::EmptyRecord.into());
+        }
+        let epoch = u16::try_from(opened.number.epoch).unwrap_or(u16::MAX);
+        let (mut rest, mut notes) = (content, Notes::default());
+        while !rest.is_empty() {
+            let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedMessage)?;
+            let (header, fragment, behind) = split;
+            rest = behind;
+            if self.reassembly.is_old(header.message_seq) {
+                // The peer has not seen that it was acknowledged.
+                notes.repeated = true;
+                continue;
+            }
+            self.check_message(epoch, header)?;
+            match self.reassembly.put(epoch, header, fragment) {
+                Taken::New => {}
+                Taken::Old => notes.repeated = true,
+                Taken::Dropped(why) => return Err(why.into()),
+                Taken::Broken(violation) => return Err(violation.into()),
+            }
+        }
+        while let Some(message) = self.reassembly.pop(epoch) {
+            self.on_message(&message)?;
+        }
+        notes.arrived(opened.number);
+        notes.at_once = true;
+        self.mail.note(notes);
+        Ok(())
+    }
+
+    /// What may come, before anything of it is kept.
+    fn check_message(&self, epoch: u16, header: FragmentHeader) -> Result<(), Violation> {
+        // All that was sent under a key is acknowledged before the next one is used (§8).
+        if epoch < APPLICATION || epoch < self.epochs.current() {
+            return Err(Violation::MessageInOldEpoch);
+        }
+        match header.msg_type {
+            // A right one has one byte (RFC 8446 §4.6.3).
+            HandshakeType::KEY_UPDATE if header.length != 1 => Err(Violation::MalformedMessage),
+            HandshakeType::KEY_UPDATE => Ok(()),
+            HandshakeType::NEW_SESSION_TICKET if self.role == Role::Client => Ok(()),
+            _ => Err(Violation::UnexpectedPostHandshakeMessage),
+        }
+    }
+
+    fn on_message(&mut self, message: &HandshakeBytes) -> Result<(), Fault> {
+        if message.typ() == HandshakeType::KEY_UPDATE {
+            let request = key_update(message).map_err(Fault::Abort)?;
+            self.epochs.update()?;
+            self.asked_for_update = false;
+            if request == KeyUpdateRequest::UPDATE_REQUESTED {
+                self.mail.answer_key_update();
+            }
+            return Ok(());
+        }
+        count(
+            &mut self.tickets_seen,
+            MAX_TICKETS,
+            Violation::TooManyTickets,
+        )?;
+        on_ticket(message, self.tickets.as_deref_mut()).map_err(Fault::Abort)
+    }
+
+    fn on_acknowledgement(&mut self, content: &[u8]) -> Result<(), Fault> {
+        let ack = Ack::decode(content).map_err(|_| Violation::MalformedAck)?;
+        let mut notes = Notes::default();
+        for number in ack.record_numbers.iter() {
+            notes.acknowledged(number);
+        }
+        self.mail.note(notes);
+        Ok(())
+    }
+
+    fn on_alert<'d>(
+        &mut self,
+        opened: &Opened,
+        content: &[u8],
+        now: Monotonic,
+    ) -> Result<Received<'d>, Fault> {
+        let alert = alert::decode(content)?;
+        if self.strict_alert_levels && alert::is_understated(alert) {
+            return Err(Violation::WrongAlertLevel.into());
+        }
+        match alert.description {
+            AlertDescription::CLOSE_NOTIFY if self.is_closed() => Ok(Received::Nothing),
+            AlertDescription::CLOSE_NOTIFY => {
+                self.state = State::Closed {
+                    at: opened.number,
+                    until: Monotonic(now.0.saturating_add(OVERTAKEN)),
+                };
+                Ok(Received::Closed)
+            }
+            AlertDescription::USER_CANCELED => {
+                count(&mut self.warnings, MAX_WARNINGS, Violation::TooManyWarnings)?;
+                Ok(Received::Nothing)
+            }
+            description => Err(Fault::Abort(Abort(Reason::AlertReceived(description)))),
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, abort: Abort) -> Error {
+        let error = abort.into_error(Stage::Connected);
+        self.mail.fail(error.clone());
+        self.state = State::Failed(error.clone());
+        error
+    }
+}
+
+impl<'d> Records<'_, 'd> {
+    /// The next record; `None` when the datagram is over.
+    ///
+    /// # Errors
+    /// When the peer has broken a rule in a record that it has sealed, or has sent a fatal alert: the
+    /// connection is over.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an error comes again and again"
+    )]
+    pub fn next(&mut self) -> Result<Option<Received<'d>>, Error> {
+        if let State::Failed(error) = &self.reader.state {
+            return Err(error.clone());
+        }
+        let rest = core::mem::take(&mut self.rest);
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let (header, length) = match header::split(rest) {
+            Ok(split) => split,
+            Err(why) => {
+                self.reader.discard(why);
+                return Ok(Some(Received::Discarded(why)));
+            }
+        };
+        let (record, behind) = rest.split_at_mut(length);
+        self.rest = behind;
+        match self.reader.on_record(header, record, self.now) {
+            Ok(received) => Ok(Some(received)),
+            Err(Fault::Discard(why)) => {
+                self.reader.discard(why);
+                Ok(Some(Received::Discarded(why)))
+            }
+            Err(Fault::Abort(abort)) => Err(self.reader.fail(abort)),
+        }
+    }
+}

@@ -1,0 +1,613 @@
+//! What is sent besides data, and when it is sent again: flights, acknowledgements and their timers.
+//!
+//! RFC 9147 §5.8, §7. It serves the handshake, and afterwards what is left of it.
+
+use core::time::Duration;
+
+use super::epochs::WriteEpoch;
+use super::flight::Flight;
+use super::header::{self, PLAIN, UNIFIED};
+use super::notes::{MOST_NUMBERS, Notes, push};
+use super::options::{DatagramOptions, LEAST_MTU, LONGEST_TIMEOUT};
+use crate::clock::Monotonic;
+use crate::crypto::CryptoFailure;
+use crate::error::{Abort, Reason};
+use crate::record::size::RecordSize;
+use crate::violation::Violation;
+use crate::wire::{Ack, ContentType, FragmentHeader, HandshakeType, RecordNumber};
+
+/// A flight that was sent so often is given up at the next timeout.
+const MOST_SENDINGS: u8 = 13;
+/// An adaptive timeout is no shorter.
+const SHORTEST_ADAPTIVE: Duration = Duration::from_millis(200);
+/// What is tried when two, and when four timeouts in a row may be because of the length of datagrams.
+const SMALLER: [(u8, u16); 2] = [(2, 1_024), (4, 548)];
+/// A piece of a message that is shorter waits for the next datagram, unless it is the end of it.
+const LEAST_FRAGMENT: usize = 32;
+/// Bytes of an ACK record besides its numbers and what protects it: the length of its list.
+const ACK_LENGTH: usize = 2;
+
+/// See the file.
+pub(super) struct Transmitter {
+    /// The newest is the last; none in the clear. Each is boxed: a vector that grows leaves what it had
+    /// behind, and secrets with it.
+    #[allow(clippy::vec_box, reason = "secrets are not moved")]
+    epochs: Vec<Box<WriteEpoch>>,
+    /// The number of the next record in the clear.
+    plain: u64,
+    /// The message_seq of the next message; `None` when there are no more.
+    next_message: Option<u16>,
+    pub(super) size: RecordSize,
+    options: DatagramOptions,
+    mtu: u16,
+    /// What a round trip took, once one was measured.
+    round_trip: Option<Duration>,
+    /// There while a flight, an acknowledgement or an alert is under way.
+    busy: Option<Box<Busy>>,
+}
+
+struct Busy {
+    flight: Flight,
+    /// The peer is to answer now; what is sent after that begins another flight.
+    is_ended: bool,
+    timeout: Duration,
+    /// How often the flight was sent.
+    sendings: u8,
+    last_sent: Monotonic,
+    /// When it is sent again.
+    resend_at: Option<Monotonic>,
+    to_acknowledge: Vec<RecordNumber>,
+    acknowledge_at: Option<Monotonic>,
+    /// An alert, and how often it is to be sent.
+    alert: Option<[u8; 2]>,
+}
+
+impl Transmitter {
+    pub(super) fn new(options: DatagramOptions) -> Self {
+        Self {
+            epochs: Vec::new(),
+            plain: 0,
+            next_message: Some(0),
+            size: RecordSize::default(),
+            options,
+            mtu: options.mtu,
+            round_trip: None,
+            busy: None,
+        }
+    }
+
+    /// Goes on where a gate has answered before: with this message and this record.
+    pub(super) fn go_on(&mut self, next_message: u16, next_record: u64) {
+        self.next_message = Some(next_message);
+        self.plain = next_record;
+    }
+
+    /// What is sent from here on is under these keys.
+    pub(super) fn install(&mut self, epoch: WriteEpoch) {
+        self.epochs.reserve_exact(1);
+        self.epochs.push(Box::new(epoch));
+    }
+
+    /// The epoch of what is sent next; 0 in the clear.
+    pub(super) fn epoch(&self) -> u16 {
+        self.epochs.last().map_or(0, |newest| newest.epoch)
+    }
+
+    pub(super) fn newest(&self) -> Option<&WriteEpoch> {
+        self.epochs.last().map(|newest| &**newest)
+    }
+
+    pub(super) fn newest_mut(&mut self) -> Option<&mut WriteEpoch> {
+        self.epochs.last_mut().map(|newest| &mut **newest)
+    }
+
+    pub(super) fn mtu(&self) -> usize {
+        self.mtu.into()
+    }
+
+    pub(super) fn set_mtu(&mut self, bytes: u16) {
+        self.mtu = bytes.max(LEAST_MTU);
+    }
+
+    fn busy(&mut self) -> &mut Busy {
+        let timeout = self.first_timeout();
+        self.busy.get_or_insert_with(|| {
+            Box::new(Busy {
+                flight: Flight::default(),
+                is_ended: false,
+                timeout,
+                sendings: 0,
+                last_sent: Monotonic::default(),
+                resend_at: None,
+                to_acknowledge: Vec::new(),
+                acknowledge_at: None,
+                alert: None,
+            })
+        })
+    }
+
+    /// RFC 9147 §5.8.2.
+    fn first_timeout(&self) -> Duration {
+        let retransmission = self.options.retransmission;
+        match self.round_trip {
+            Some(taken) if retransmission.adaptive => {
+                let least = SHORTEST_ADAPTIVE.min(retransmission.initial);
+                taken.saturating_mul(3).clamp(least, retransmission.initial)
+            }
+            _ => retransmission.initial,
+        }
+    }
+
+    /// Adds a message to the flight, or begins another one with it; gives it as it is hashed.
+    ///
+    /// # Errors
+    /// When message_seq has no number left for it.
+    pub(super) fn message(&mut self, message: Vec<u8>) -> Result<&[u8], Abort> {
+        let message_seq = self.next_message.ok_or(Violation::TooManyKeyUpdates)?;
+        self.next_message = message_seq.checked_add(1);
+        let epoch = self.epoch();
+        let timeout = self.first_timeout();
+        let busy = self.busy();
+        if busy.is_ended {
+            // The peer has answered the one before, or this one would not begin.
+            busy.flight.clear();
+            busy.is_ended = false;
+            busy.resend_at = None;
+        }
+        if busy.flight.is_empty() {
+            busy.sendings = 0;
+            busy.timeout = timeout;
+            if epoch < super::epochs::APPLICATION {
+                // §7.1: a flight of the handshake acknowledges the one that it answers.
+                busy.to_acknowledge.clear();
+                busy.acknowledge_at = None;
+            }
+        }
+        Ok(busy.flight.push(epoch, message_seq, message))
+    }
+
+    /// The peer is to answer what was sent, so from here on it is waited for.
+    pub(super) fn end_of_flight(&mut self, now: Monotonic) {
+        let Some(busy) = &mut self.busy else {
+            return;
+        };
+        if !busy.is_ended && !busy.flight.is_empty() {
+            busy.is_ended = true;
+            busy.sendings = 1;
+            busy.last_sent = now;
+            busy.resend_at = Some(after(now, busy.timeout));
+        }
+    }
+
+    /// What has come is acknowledged without delay: the peer waits for nothing else.
+    pub(super) fn acknowledge_at_once(&mut self, now: Monotonic) {
+        if let Some(busy) = &mut self.busy
+            && !busy.to_acknowledge.is_empty()
+        {
+            busy.acknowledge_at = Some(now);
+        }
+    }
+
+    /// Whether a flight is under way.
+    pub(super) fn is_in_flight(&self) -> bool {
+        let busy = self.busy.as_ref();
+        busy.is_some_and(|busy| !busy.flight.is_empty())
+    }
+
+    /// Says an alert, behind what was not sent yet; nothing is sent again.
+    pub(super) fn alert(&mut self, alert: [u8; 2]) {
+        let busy = self.busy();
+        if !busy.flight.has_to_send() {
+            busy.flight.clear();
+        }
+        // The flight does not end any more.
+        busy.is_ended = true;
+        busy.resend_at = None;
+        busy.to_acknowledge.clear();
+        busy.acknowledge_at = None;
+        busy.alert = Some(alert);
+    }
+
+    /// Says an alert; what was under way goes on.
+    pub(super) fn closing_alert(&mut self, alert: [u8; 2]) {
+        self.busy().alert = Some(alert);
+    }
+
+    /// Sends nothing more of what was under way.
+    pub(super) fn give_up(&mut self) {
+        self.busy = None;
+    }
+
+    /// Goes on with the next keys; nothing is under way under the old ones.
+    pub(super) fn switch(&mut self, epoch: WriteEpoch) {
+        self.install(epoch);
+        self.leave_epochs();
+    }
+
+    /// Takes in what reading has seen.
+    pub(super) fn heed(&mut self, notes: Notes, now: Monotonic) {
+        let Notes {
+            arrived,
+            acknowledged,
+            answered,
+            repeated,
+            at_once,
+        } = notes;
+        if answered {
+            self.answered(now);
+        }
+        self.on_acknowledgement(&acknowledged, now);
+        if repeated {
+            self.on_repeat(now);
+        }
+        // Nobody understands an ACK in the clear: the version is not even known.
+        if !arrived.is_empty() && !self.epochs.is_empty() {
+            let delay = if at_once {
+                Duration::ZERO
+            } else {
+                self.first_timeout() / 4
+            };
+            let busy = self.busy();
+            for number in arrived {
+                push(&mut busy.to_acknowledge, number);
+            }
+            let due = after(now, delay);
+            busy.acknowledge_at = Some(busy.acknowledge_at.map_or(due, |before| before.min(due)));
+        }
+        self.rest();
+    }
+
+    /// The peer's next flight has begun: it has all of ours.
+    fn answered(&mut self, now: Monotonic) {
+        self.measure(now);
+        if let Some(busy) = &mut self.busy {
+            busy.flight.clear();
+            busy.is_ended = false;
+            busy.resend_at = None;
+        }
+        self.leave_epochs();
+    }
+
+    /// Of a flight that was sent once: else nobody knows which sending was answered (Karn).
+    fn measure(&mut self, now: Monotonic) {
+        if let Some(busy) = &self.busy
+            && busy.is_ended
+            && busy.sendings == 1
+            && !busy.flight.is_empty()
+        {
+            self.round_trip = now.0.checked_sub(busy.last_sent.0);
+        }
+    }
+
+    fn on_acknowledgement(&mut self, numbers: &[RecordNumber], now: Monotonic) {
+        let prompt = self.options.retransmission.prompt;
+        let round_trip = self.round_trip;
+        let Some(busy) = &mut self.busy else {
+            return;
+        };
+        let mut is_news = false;
+        for number in numbers {
+            is_news |= busy.flight.acknowledge(*number);
+        }
+        if !is_news {
+            return;
+        }
+        if busy.flight.is_acknowledged() {
+            self.answered(now);
+        } else if prompt && busy.is_ended && busy.flight.has_gap() {
+            // §7.2: what is missing is sent again, once in a round trip.
+            let pause = round_trip.unwrap_or(busy.timeout / 4);
+            let soon = after(busy.last_sent, pause).max(now);
+            busy.resend_at = busy.resend_at.map(|before| before.min(soon));
+        }
+    }
+
+    /// The peer has not got what it waits for; that is worth a sending in half a timeout.
+    fn on_repeat(&mut self, now: Monotonic) {
+        let prompt = self.options.retransmission.prompt;
+        if let Some(busy) = &mut self.busy
+            && prompt
+            && busy.is_ended
+            && after(busy.last_sent, busy.timeout / 2) <= now
+        {
+            busy.last_sent = now;
+            busy.flight.send_again();
+        }
+    }
+
+    /// Does what is due.
+    ///
+    /// # Errors
+    /// When the peer has not answered for so long that it is gone.
+    pub(super) fn on_time(&mut self, now: Monotonic) -> Result<(), Abort> {
+        let Some(busy) = &mut self.busy else {
+            return Ok(());
+        };
+        if busy.resend_at.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        if busy.sendings >= MOST_SENDINGS {
+            return Err(Abort(Reason::NoAnswer {
+                sent: busy.sendings,
+            }));
+        }
+        busy.sendings += 1;
+        busy.timeout = (busy.timeout * 2).min(LONGEST_TIMEOUT);
+        busy.last_sent = now;
+        busy.resend_at = Some(after(now, busy.timeout));
+        busy.flight.send_again();
+        let sendings = busy.sendings;
+        for (timeouts, mtu) in SMALLER {
+            if sendings > timeouts {
+                self.mtu = self.mtu.min(mtu);
+            }
+        }
+        Ok(())
+    }
+
+    /// When [`on_time`](Self::on_time) has something to do, or [`datagram`](Self::datagram).
+    pub(super) fn deadline(&self) -> Option<Monotonic> {
+        let busy = self.busy.as_ref()?;
+        [busy.resend_at, busy.acknowledge_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The next datagram, written to the front of `out`; gives its length, 0 for none.
+    ///
+    /// # Errors
+    /// When the crypto library fails, or a key has done what it may.
+    pub(super) fn datagram(&mut self, now: Monotonic, out: &mut Vec<u8>) -> Result<(), Abort> {
+        out.clear();
+        let Some(busy) = &mut self.busy else {
+            return Ok(());
+        };
+        if busy.flight.has_to_send() {
+            self.put_flight(out)?;
+        } else if busy.acknowledge_at.is_some_and(|due| due <= now) {
+            self.put_acknowledgement(out)?;
+        } else if let Some(alert) = busy.alert.take() {
+            self.put_record(ContentType::ALERT, &alert, out)?;
+        }
+        self.rest();
+        Ok(())
+    }
+
+    fn put_acknowledgement(&mut self, out: &mut Vec<u8>) -> Result<(), Abort> {
+        let mtu = self.mtu();
+        let overhead = self.newest().map_or(0, WriteEpoch::overhead) + ACK_LENGTH;
+        let most = (mtu.saturating_sub(overhead) / RecordNumber::SIZE).min(MOST_NUMBERS);
+        let Some(busy) = &mut self.busy else {
+            return Ok(());
+        };
+        busy.acknowledge_at = None;
+        let mut numbers = core::mem::take(&mut busy.to_acknowledge);
+        let newest = numbers.len().saturating_sub(most);
+        numbers.drain(..newest);
+        numbers.sort_unstable();
+        let mut content = Vec::new();
+        Ack::put(&mut content, numbers);
+        self.put_record(ContentType::ACK, &content, out)
+    }
+
+    /// One record in the newest epoch.
+    fn put_record(
+        &mut self,
+        typ: ContentType,
+        content: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Abort> {
+        match self.epochs.last_mut() {
+            None => {
+                out.extend_from_slice(&[0; PLAIN]);
+                out.extend_from_slice(content);
+                self.close_plain(typ, out, 0);
+            }
+            Some(epoch) => {
+                out.extend_from_slice(&[0; UNIFIED]);
+                out.extend_from_slice(content);
+                out.resize(epoch.record_len(content.len()), 0);
+                epoch.seal(typ, content.len(), out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close_plain(&mut self, typ: ContentType, out: &mut [u8], at: usize) -> RecordNumber {
+        let body = out.len().saturating_sub(at + PLAIN);
+        let record = out.get_mut(at..).unwrap_or_default();
+        if let Some(head) = record.first_chunk_mut() {
+            header::put_plain(head, typ, self.plain, body);
+        }
+        let number = RecordNumber {
+            epoch: 0,
+            sequence_number: self.plain,
+        };
+        self.plain += 1;
+        number
+    }
+
+    /// As much of the flight as fits into a datagram. In the clear each message has a record of its own, for
+    /// the sake of old peers.
+    fn put_flight(&mut self, out: &mut Vec<u8>) -> Result<(), Abort> {
+        let mtu = self.mtu();
+        let Some(mut busy) = self.busy.take() else {
+            return Ok(());
+        };
+        let mut at = 0;
+        while let Some(queued) = busy.flight.messages.get(at) {
+            if queued.to_send.is_empty() {
+                at += 1;
+                continue;
+            }
+            let epoch = queued.epoch;
+            let start = out.len();
+            let record = self.put_fragments(&mut busy.flight, &mut at, epoch, mtu, out);
+            match record {
+                Ok(Some((number, fragments))) => busy.flight.sent(number, fragments),
+                Ok(None) => {
+                    out.truncate(start);
+                    break;
+                }
+                Err(abort) => {
+                    self.busy = Some(busy);
+                    return Err(abort);
+                }
+            }
+        }
+        self.busy = Some(busy);
+        Ok(())
+    }
+
+    /// One record; `None` when there is no room for it.
+    #[allow(clippy::type_complexity, reason = "what a record holds")]
+    fn put_fragments(
+        &mut self,
+        flight: &mut Flight,
+        at: &mut usize,
+        epoch: u16,
+        mtu: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<(RecordNumber, Vec<(u16, core::ops::Range<usize>)>)>, Abort> {
+        let keys = self.epochs.iter().find(|one| one.epoch == epoch);
+        let (head, behind, most) = match (epoch, keys) {
+            (0, _) => (PLAIN, 0, self.size.unprotected()),
+            (_, Some(keys)) => (UNIFIED, keys.overhead() - UNIFIED, self.size.protected()),
+            // Its keys are kept as long as a message names them.
+            (_, None) => return Err(CryptoFailure::SealingRecord.into()),
+        };
+        let start = out.len();
+        let mut fragments = Vec::new();
+        out.resize(start + head, 0);
+        while let Some(queued) = flight.messages.get_mut(*at) {
+            if queued.epoch != epoch || (epoch == 0 && !fragments.is_empty()) {
+                break;
+            }
+            let Some(range) = queued.to_send.front().cloned() else {
+                *at += 1;
+                continue;
+            };
+            let room = mtu.saturating_sub(out.len() + behind);
+            let content = out.len() - start - head;
+            let room = room.min(most.saturating_sub(content));
+            let room = room.saturating_sub(FragmentHeader::SIZE);
+            let is_short = room < range.len().min(LEAST_FRAGMENT) || room == 0 && !range.is_empty();
+            // Nothing at all would be sent for ever.
+            if is_short && (start > 0 || !fragments.is_empty() || room == 0) {
+                break;
+            }
+            let end = range.end.min(range.start + room);
+            let piece = range.start..end;
+            put_fragment(queued.message_seq, &queued.message, piece.clone(), out);
+            queued.to_send.pop_front();
+            if end < range.end {
+                queued.to_send.push_front(end..range.end);
+            }
+            fragments.push((queued.message_seq, piece));
+        }
+        if fragments.is_empty() {
+            return Ok(None);
+        }
+        let number = match epoch {
+            0 => self.close_plain(ContentType::HANDSHAKE, out, start),
+            _ => self.close_protected(epoch, out, start)?,
+        };
+        Ok(Some((number, fragments)))
+    }
+
+    fn close_protected(
+        &mut self,
+        epoch: u16,
+        out: &mut Vec<u8>,
+        start: usize,
+    ) -> Result<RecordNumber, Abort> {
+        let content = out.len() - start - UNIFIED;
+        let keys = self.epochs.iter_mut().find(|one| one.epoch == epoch);
+        let keys = keys.ok_or(CryptoFailure::SealingRecord)?;
+        out.resize(start + keys.record_len(content), 0);
+        let record = out.get_mut(start..).unwrap_or_default();
+        Ok(keys.seal(ContentType::HANDSHAKE, content, record)?)
+    }
+
+    /// Gives memory back that nothing needs any more.
+    fn rest(&mut self) {
+        let is_idle = |busy: &Busy| {
+            busy.flight.is_empty() && busy.to_acknowledge.is_empty() && busy.alert.is_none()
+        };
+        if self.busy.as_deref().is_some_and(is_idle) {
+            self.busy = None;
+            self.leave_epochs();
+        }
+    }
+
+    /// Drops the keys that no message names any more.
+    fn leave_epochs(&mut self) {
+        let flight = self
+            .busy
+            .as_ref()
+            .and_then(|busy| busy.flight.oldest_epoch());
+        let oldest = flight.unwrap_or(u16::MAX).min(self.epoch());
+        if self
+            .epochs
+            .first()
+            .is_some_and(|first| first.epoch < oldest)
+        {
+            self.epochs.retain(|one| one.epoch >= oldest);
+            self.epochs.shrink_to_fit();
+        }
+    }
+
+    /// Gives the memory of the ciphers back until records need them.
+    pub(super) fn hibernate(&mut self) {
+        for epoch in &mut self.epochs {
+            epoch.hibernate();
+        }
+    }
+
+    /// Moves everything.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            epochs: core::mem::take(&mut self.epochs),
+            busy: self.busy.take(),
+            ..*self
+        }
+    }
+}
+
+impl core::fmt::Debug for Transmitter {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Transmitter")
+            .field("epochs", &self.epochs)
+            .field("next_message", &self.next_message)
+            .field("mtu", &self.mtu)
+            .field("is_busy", &self.busy.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+fn after(now: Monotonic, delay: Duration) -> Monotonic {
+    Monotonic(now.0.saturating_add(delay))
+}
+
+/// Writes a piece of a message with its header of twelve bytes.
+fn put_fragment(
+    message_seq: u16,
+    message: &[u8],
+    piece: core::ops::Range<usize>,
+    out: &mut Vec<u8>,
+) {
+    let (header, body) = message.split_at_checked(4).unwrap_or_default();
+    let piece_body = body.get(piece.clone()).unwrap_or_default();
+    // Lengths of messages have 24 bits.
+    let bits = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    FragmentHeader {
+        msg_type: HandshakeType(header.first().copied().unwrap_or_default()),
+        length: bits(body.len()),
+        message_seq,
+        fragment_offset: bits(piece.start),
+        fragment_length: bits(piece_body.len()),
+    }
+    .put(out);
+    out.extend_from_slice(piece_body);
+}
