@@ -190,7 +190,7 @@ fn curl_gets_pages_and_files() {
 
     // The pin that is shown is one that curl takes.
     let shown = printed(run(&["cert", "show", &made.cert, "--json"]));
-    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
     let pin = shown["certificates"][0]["spki_pin"].as_str().unwrap();
     printed(curl(&["--pinnedpubkey", pin, &large_url]));
     let output = curl(&["--pinnedpubkey", &pin.replace("//", "//A"), &large_url]);
@@ -338,7 +338,7 @@ END
     ));
     assert!(stopped.status.success(), "{stopped:?}");
 
-    let facts: serde_json::Value = serde_json::from_str(&printed(on)).unwrap();
+    let facts: Value = serde_json::from_str(&printed(on)).unwrap();
     assert_eq!(facts["version"], "TLSv1.3");
     assert_eq!(facts["verdict"]["verified"], true);
     assert_eq!(off.status.code(), Some(4), "{off:?}");
