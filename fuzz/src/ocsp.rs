@@ -5,7 +5,7 @@ use portcullis_core::x509::{
     ocsp_request, ocsp_responders, verify_ocsp_response, verify_server,
 };
 
-use crate::pki::{NOW, Leaf, name, pki};
+use crate::pki::{Leaf, NOW, name, pki};
 
 /// Takes what to do, and the bytes to do it with.
 pub fn run(data: &[u8]) {
@@ -36,10 +36,16 @@ fn forged(response: &[u8]) {
                 assert_eq!(proof.ocsp_verdict(), Some(&Err(why.clone())));
             }
             (Err(error), true, OcspPolicy::Require) => {
-                assert!(matches!(error.kind(), Kind::MissingStaple { .. }), "{error}");
+                assert!(
+                    matches!(error.kind(), Kind::MissingStaple { .. }),
+                    "{error}"
+                );
             }
             (Err(error), false, _) => {
-                assert!(matches!(error.kind(), Kind::BadStaple(other) if *other == why), "{error}");
+                assert!(
+                    matches!(error.kind(), Kind::BadStaple(other) if *other == why),
+                    "{error}"
+                );
             }
             (verdict, ..) => panic!("{verdict:?}, although it {why}"),
         }

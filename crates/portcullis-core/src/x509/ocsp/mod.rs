@@ -14,8 +14,6 @@ pub use error::OcspError;
 pub use judge::OcspPolicy;
 pub(super) use judge::{Statuses, judge};
 pub use request::{ocsp_request, ocsp_responders};
-#[cfg(test)]
-pub(super) use verify::{Authority, verify};
 pub use verify::{OcspStatus, OcspVerdict, verify_ocsp_response};
 pub(super) use verify::{single_extension, staple_ends};
 
