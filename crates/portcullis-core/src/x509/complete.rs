@@ -6,6 +6,7 @@ use super::authority;
 use super::certificate::Certificate;
 use super::chain::MAX_CERTIFICATES;
 use super::extension::{authority_key_identifier, subject_key_identifier};
+use super::identity::Identity;
 use super::name;
 use super::policy::ChainPolicy;
 use super::roots::Roots;
@@ -13,8 +14,43 @@ use super::signatures::Verifier;
 use crate::der;
 use crate::misuse::Misuse;
 
+impl Identity {
+    /// Adds to a leaf that stands alone the certificates of those who issued it, found among these: certificates of
+    /// authorities in any order, such as a file of trusted ones. The self-signed one at the end is not added, because peers
+    /// have it. A chain of more than one certificate, or of a self-signed one, stays as it is.
+    ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Identity;
+    /// # use rustls_pki_types::{CertificateDer, pem::PemObject};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let authorities: Result<Vec<_>, _> = CertificateDer::pem_file_iter("cas.pem")?.collect();
+    /// let identity = Identity::from_pem_files("leaf.pem", "key.pem")?.completed_from(&authorities?)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When none of them has issued the leaf, or the identity is in use already.
+    pub fn completed_from(self, authorities: &[CertificateDer<'static>]) -> Result<Self, Misuse> {
+        let [leaf] = self.chain() else {
+            return Ok(self);
+        };
+        let issuers = issuers_of(leaf, authorities)?;
+        if issuers.is_empty() {
+            return Ok(self);
+        }
+        self.with_more(issuers).unwrap_or_else(|| {
+            Err(Misuse::new(
+                "the identity is in use already; complete its chain before it is cloned or given to a configuration",
+            ))
+        })
+    }
+}
+
 /// The issuers of a leaf that is not self-signed, lowest first, without the self-signed one at the end.
-pub(super) fn issuers_of(
+fn issuers_of(
     leaf: &CertificateDer<'static>,
     given: &[CertificateDer<'static>],
 ) -> Result<Vec<CertificateDer<'static>>, Misuse> {

@@ -10,7 +10,6 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use webpki::EndEntityCert;
 
 use super::certificate::Certificate;
-use super::complete::issuers_of;
 use super::digests::{LeafDigests, Sha256Digest, key_digest, leaf_digests, raw_key_digests};
 use super::pem_identity::PemIdentity;
 use super::present::{CertificateMessages, Form};
@@ -360,39 +359,14 @@ impl Identity {
         })))
     }
 
-    /// Adds to a leaf that stands alone the certificates of those who issued it, found among these: certificates of
-    /// authorities in any order, such as a file of trusted ones. The self-signed one at the end is not added, because peers
-    /// have it. A chain of more than one certificate, or of a self-signed one, stays as it is.
-    ///
-    /// ```no_run
-    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
-    /// use portcullis::Identity;
-    /// # use rustls_pki_types::{CertificateDer, pem::PemObject};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let authorities: Result<Vec<_>, _> = CertificateDer::pem_file_iter("cas.pem")?.collect();
-    /// let identity = Identity::from_pem_files("leaf.pem", "key.pem")?.completed_from(&authorities?)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// When none of them has issued the leaf, or the identity is in use already.
-    pub fn completed_from(self, authorities: &[CertificateDer<'static>]) -> Result<Self, Misuse> {
-        let [leaf] = self.chain() else {
-            return Ok(self);
-        };
-        let issuers = issuers_of(leaf, authorities)?;
-        if issuers.is_empty() {
-            return Ok(self);
-        }
-        let Some(inner) = Arc::into_inner(self.0) else {
-            return Err(Misuse::new(
-                "the identity is in use already; complete its chain before it is cloned or given to a configuration",
-            ));
-        };
-        let chain = inner.chain.iter().cloned().chain(issuers).collect();
-        Self::join(chain, inner.key)
+    /// With these certificates behind its own; `None` if it is in use already.
+    pub(super) fn with_more(
+        self,
+        certificates: Vec<CertificateDer<'static>>,
+    ) -> Option<Result<Self, Misuse>> {
+        let inner = Arc::into_inner(self.0)?;
+        let chain = inner.chain.iter().cloned().chain(certificates).collect();
+        Some(Self::join(chain, inner.key))
     }
 
     /// By what it is shown.
