@@ -685,14 +685,20 @@ fn servers_share_a_replay_guard_in_a_redis_with_tls() {
 /// What `cert verify` says of a chain is what OpenSSL says, good or bad; and so with fingerprints and chains in order.
 #[test]
 fn openssl_judges_and_hashes_alike() {
-    let made = Certificates::make();
-    let file = |name: &str| path(made.folder.path(), name);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| path(folder.path(), name);
     let openssl = |arguments: &[&str]| ran(program("openssl", arguments));
     // An authority between, and a server below it.
     let conf = "[ca]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n\
                 subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n[leaf]\nsubjectAltName=DNS:leaf.test\n\
                 extendedKeyUsage=serverAuth\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n";
     fs::write(file("ext.cnf"), conf).unwrap();
+    let (root, root_key) = (file("ca.pem"), file("ca-key.pem"));
+    let output = openssl(&[
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=root",
+        "-keyout", &root_key, "-out", &root,
+    ]);
+    assert!(output.status.success(), "{output:?}");
     for (name, above, section) in [("between", "ca", "ca"), ("leaf", "between", "leaf")] {
         let (key, csr, cert) = (
             file(&format!("{name}-key.pem")),
@@ -793,6 +799,7 @@ fn openssl_judges_and_hashes_alike() {
         let theirs = openssl(&["x509", "-in", &leaf, "-noout", "-fingerprint", option]);
         let theirs = String::from_utf8(theirs.stdout).unwrap();
         let (_, theirs) = theirs.trim().split_once('=').unwrap();
+        let theirs = theirs.to_lowercase();
         let ours = printed(run(&["cert", "fingerprint", &leaf, "--hash", hash]));
         assert_eq!(ours, format!("{hash} {theirs}  CN=leaf\n"));
     }
