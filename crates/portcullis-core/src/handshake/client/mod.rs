@@ -4,6 +4,7 @@
 //! order of the figure. START is `start`. What follows the choice of a version stands in the table
 //! of that version.
 
+mod both_hellos;
 mod early_data;
 mod ech;
 mod grease;
