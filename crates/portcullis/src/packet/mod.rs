@@ -24,6 +24,7 @@ mod options;
 mod scan;
 
 #[cfg(feature = "codec")]
+#[cfg_attr(docsrs, doc(cfg(feature = "codec")))]
 pub use self::codec::PacketCodec;
 pub use self::error::PacketError;
 pub use self::options::{Packet, PacketOptions};
