@@ -129,21 +129,17 @@ impl Incoming {
         }
         // With the keys of data nothing of the handshake is due any more.
         let due = self.epochs.newest();
-        while due < APPLICATION {
-            let before = self.reassembly.next();
-            let Some(message) = self.reassembly.pop(due) else {
-                return Ok(None);
-            };
-            debug_assert_ne!(before, self.reassembly.next(), "a message was given out");
-            self.warnings = 0;
-            if due == 0 {
-                // It is whole, and the state that gets it judges it: nothing less of what anybody can send
-                // stops a timer.
-                self.notes.answered = true;
-            }
-            return Ok(Some(Message::Handshake(message)));
+        if due >= APPLICATION {
+            return Ok(None);
         }
-        Ok(None)
+        let Some(message) = self.reassembly.pop(due) else {
+            return Ok(None);
+        };
+        self.warnings = 0;
+        // It is whole, and the state that gets it judges it: nothing less of what anybody can send stops a
+        // timer.
+        self.notes.answered |= due == 0;
+        Ok(Some(Message::Handshake(message)))
     }
 
     /// Installs the keys of the next epoch; the old ones stay for what is late.
