@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::cases::run::runtime;
-use crate::job::Choice;
+use crate::job::{Choice, Resumed};
 use crate::pki::Pki;
 use crate::stack::Stack;
 use crate::stacks::Portcullis;
@@ -82,7 +82,10 @@ pub fn connections() -> usize {
 fn stack<S: Stack>(pki: &Pki, state: State) -> io::Result<S> {
     let choice = Choice {
         remember_chains: true,
-        resumed: state == State::Resumed,
+        resumed: match state {
+            State::Resumed => Resumed::Ticket,
+            _ => Resumed::No,
+        },
         hibernate_after: (state == State::Hibernated).then_some(HIBERNATE_AFTER),
         ..Choice::default()
     };

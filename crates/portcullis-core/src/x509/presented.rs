@@ -14,10 +14,6 @@ use super::signed_path::SignedPath;
 use crate::wire::extension::CertificateType;
 
 /// What a peer showed.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "always behind a pointer, and nearly always a chain"
-)]
 #[derive(PartialEq, Eq)]
 pub(super) enum Shown {
     Chain(Entries),
