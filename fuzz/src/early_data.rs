@@ -129,7 +129,7 @@ impl End {
                     assert_eq!(handshake.send(&data), data.len());
                 }
                 Ok(Step::Ask(question)) => {
-                    let answer = match *question {
+                    let answer = match question {
                         Question::ClaimEarlyData(question) if self.accepts => question.accept(),
                         other => other.default_answer(),
                     };

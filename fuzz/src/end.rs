@@ -197,7 +197,7 @@ impl Ours {
                 }
                 Ok(Step::Event(Event::Secret(line))) => learn(&mut self.secrets, &line.to_line()),
                 Ok(Step::Event(_)) => {}
-                Ok(Step::Ask(question)) => self.on_question(*question),
+                Ok(Step::Ask(question)) => self.on_question(question),
                 Ok(Step::Connected) => self.connect(),
                 Ok(Step::Wait { .. }) => return,
                 Ok(step) => panic!("an unknown step: {step:?}"),

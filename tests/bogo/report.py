@@ -98,10 +98,10 @@ def core_set(outcome, tests):
             why[reason] += 1
         rows.setdefault("all versions", Counter())[word] += 1
         rows.setdefault("  version " + tests[name][1], Counter())[word] += 1
-    table("core TCP outside the themes that come later", rows)
+    table("core TCP", rows)
     for reason, count in why.most_common():
         print(f"{count:>6} {reason}: {reasons.get(reason, '')}")
-    print(f"core TCP outside those themes, not passing and without a reason: {why['no reason given']}")
+    print(f"core TCP, not passing and without a reason: {why['no reason given']}")
 
 
 def check_exceptions(outcome, tests):

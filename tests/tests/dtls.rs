@@ -355,7 +355,7 @@ impl Pair {
 #[test]
 fn every_suite_in_both_roles_with_and_without_a_cookie() {
     for we_are_client in [true, false] {
-        for suite in 0..SUITES.len() {
+        for (suite, (name, ..)) in SUITES.iter().enumerate() {
             for group in [NamedGroup::X25519, NamedGroup::SECP256R1] {
                 for cookie in [true, false] {
                     let case = Case {
@@ -368,7 +368,7 @@ fn every_suite_in_both_roles_with_and_without_a_cookie() {
                     let mut pair = Pair::new(case);
                     pair.must_succeed(&case, &mut |_| false);
                     let information = &pair.connection().information;
-                    assert_eq!(information.cipher_suite(), SUITES[suite].0);
+                    assert_eq!(information.cipher_suite(), *name);
                     assert_eq!(information.group(), Some(group));
                     assert!(information.hello_retried() || !cookie);
                 }

@@ -4,7 +4,6 @@
 
 use crate::crypto::hkdf::LabelPrefix;
 use crate::version::{ProtocolVersion, Version};
-use crate::wire::codec::{Cursor, DecodeError};
 
 /// TLS or DTLS. The numbers are those in the record of a session, and in its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,12 +13,12 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    /// Reads its number.
-    pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, DecodeError> {
-        match cursor.u8()? {
-            1 => Ok(Self::Tls),
-            2 => Ok(Self::Dtls),
-            _ => Err(DecodeError),
+    /// The one with this number.
+    pub(crate) const fn numbered(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Tls),
+            2 => Some(Self::Dtls),
+            _ => None,
         }
     }
 

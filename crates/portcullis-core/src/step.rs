@@ -24,7 +24,7 @@ pub enum Step {
     EarlyData(Vec<u8>),
     /// The handshake stands still until [`answer`](crate::Handshake::answer) is called. Boxed:
     /// most handshakes ask nothing, and a step moves often.
-    Ask(Box<Question>),
+    Ask(Question),
     /// The handshake is over: take the connection with
     /// [`into_connection`](crate::Handshake::into_connection).
     Connected,

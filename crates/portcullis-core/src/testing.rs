@@ -224,7 +224,7 @@ fn step(
             Ok(Step::Transmit(bytes)) => sent.extend_from_slice(&bytes),
             Ok(Step::Event(event)) => events.push(event),
             Ok(Step::Ask(question)) => {
-                if let Some(answer) = answer(is_server, *question) {
+                if let Some(answer) = answer(is_server, question) {
                     handshake.answer(answer, now()).unwrap();
                 }
             }

@@ -345,42 +345,42 @@ impl<A: Answers> DynAnswers for A {
     fn answer(self: Arc<Self>, question: Question) -> AnswerFuture {
         match question {
             Question::ChooseConfiguration(question) => {
-                Box::pin(async move { self.choose_configuration(question).await })
+                Box::pin(async move { self.choose_configuration(*question).await })
             }
             Question::ReviewServerHello(question) => {
-                Box::pin(async move { self.review_server_hello(question).await })
+                Box::pin(async move { self.review_server_hello(*question).await })
             }
             Question::OpenTickets(question) => {
-                Box::pin(async move { self.open_tickets(question).await })
+                Box::pin(async move { self.open_tickets(*question).await })
             }
             Question::IssueTickets(question) => {
-                Box::pin(async move { self.issue_tickets(question).await })
+                Box::pin(async move { self.issue_tickets(*question).await })
             }
             Question::FindSession(question) => {
-                Box::pin(async move { self.find_session(question).await })
+                Box::pin(async move { self.find_session(*question).await })
             }
             Question::KeepSession(question) => {
-                Box::pin(async move { self.keep_session(question).await })
+                Box::pin(async move { self.keep_session(*question).await })
             }
             Question::ChooseIdentity(question) => {
-                Box::pin(async move { self.choose_identity(question).await })
+                Box::pin(async move { self.choose_identity(*question).await })
             }
             Question::ChoosePsk(question) => {
-                Box::pin(async move { self.choose_psk(question).await })
+                Box::pin(async move { self.choose_psk(*question).await })
             }
             Question::LookUpUser(question) => {
-                Box::pin(async move { self.look_up_user(question).await })
+                Box::pin(async move { self.look_up_user(*question).await })
             }
             Question::ClaimEarlyData(question) => {
-                Box::pin(async move { self.claim_early_data(question).await })
+                Box::pin(async move { self.claim_early_data(*question).await })
             }
-            Question::Sign(question) => Box::pin(async move { self.sign(question).await }),
-            Question::Decrypt(question) => Box::pin(async move { self.decrypt(question).await }),
+            Question::Sign(question) => Box::pin(async move { self.sign(*question).await }),
+            Question::Decrypt(question) => Box::pin(async move { self.decrypt(*question).await }),
             Question::VerifyChain(question) => {
-                Box::pin(async move { self.verify_chain(question).await })
+                Box::pin(async move { self.verify_chain(*question).await })
             }
             Question::VerifyRawKey(question) => {
-                Box::pin(async move { self.verify_raw_key(question).await })
+                Box::pin(async move { self.verify_raw_key(*question).await })
             }
             other => Box::pin(async { other.default_answer() }),
         }

@@ -221,7 +221,7 @@ impl Conduct {
     pub(crate) fn answer(&self, question: Question) -> Result<Answer, AnswerFuture> {
         let question = match (&self.crls, question) {
             (Some(crls), Question::VerifyChain(question)) if question.wants_crls() => {
-                return Err(crls.answer(question, self.answers.clone(), self.crl_budget()));
+                return Err(crls.answer(*question, self.answers.clone(), self.crl_budget()));
             }
             (None, Question::VerifyChain(question))
                 if question.wants_crls() && !self.answers.questions().chain =>
@@ -231,7 +231,7 @@ impl Conduct {
             (_, question) => question,
         };
         match (&self.session_store, &self.replay_guard, question) {
-            (_, Some(guard), Question::ClaimEarlyData(question)) => Err(guard.claim(question)),
+            (_, Some(guard), Question::ClaimEarlyData(question)) => Err(guard.claim(*question)),
             (Some(store), _, question) => store.answer(question, &self.answers),
             (None, _, question) => self.answers.answer(question),
         }

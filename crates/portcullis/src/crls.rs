@@ -51,7 +51,7 @@ impl Crls {
             };
             match others.questions().chain {
                 false => question.verify(),
-                true => match others.answer(Question::VerifyChain(question)) {
+                true => match others.answer(Question::VerifyChain(Box::new(question))) {
                     Ok(answer) => answer,
                     Err(answering) => answering.await,
                 },

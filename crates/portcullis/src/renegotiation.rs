@@ -352,7 +352,7 @@ pub(crate) trait Ends {
                 Step::Transmit(bytes) => self.say(&bytes),
                 Step::Event(event) => observe(&event, &renegotiating.conduct),
                 Step::Data(data) => self.read().add_plain(&data),
-                Step::Ask(question) => match ask(&renegotiating.conduct, *question) {
+                Step::Ask(question) => match ask(&renegotiating.conduct, question) {
                     Ok(answer) => handshake.answer(answer, UnixTime::now())?,
                     Err(answering) => renegotiating.answering = Some(Mutex::new(answering)),
                 },

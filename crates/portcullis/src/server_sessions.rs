@@ -45,11 +45,11 @@ impl ServerStore {
     ) -> Result<Answer, AnswerFuture> {
         let store = Arc::clone(&self.store);
         match question {
-            Question::OpenTickets(question) => Err(Box::pin(open(store, question))),
-            Question::FindSession(question) => Err(Box::pin(find(store, question))),
+            Question::OpenTickets(question) => Err(Box::pin(open(store, *question))),
+            Question::FindSession(question) => Err(Box::pin(find(store, *question))),
             // Only sessions of TLS 1.3 are kept under tickets; the others have ids.
             Question::IssueTickets(question) if is_of_tls13(&question) => {
-                Err(Box::pin(issue(store, question)))
+                Err(Box::pin(issue(store, *question)))
             }
             Question::IssueTickets(question) => Ok(question.seal_configured()),
             Question::KeepSession(question) => {

@@ -695,7 +695,7 @@ async fn its_questions_are_asked() {
         async fn verify_chain(&self, question: VerifyChain) -> Answer {
             self.0.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(5)).await;
-            Question::VerifyChain(question).default_answer()
+            Question::VerifyChain(Box::new(question)).default_answer()
         }
     }
 

@@ -166,7 +166,7 @@ impl<'a> Driver<'a> {
                 Ok(Step::Data(bytes)) => data.extend_from_slice(&bytes),
                 Ok(Step::EarlyData(bytes)) => Early::echo(self.options, handshake, &bytes)?,
                 Ok(Step::Ask(question)) => {
-                    let answer = self.delayed(*question, handshake, transport)?;
+                    let answer = self.delayed(question, handshake, transport)?;
                     handshake
                         .answer(answer, self.past.now)
                         .map_err(|misuse| Stop::failed(misuse.to_string()))?;
@@ -216,13 +216,13 @@ impl<'a> Driver<'a> {
             }
         }
         match question {
-            Question::ChooseConfiguration(question) => self.on_hello(question),
-            Question::ChooseIdentity(question) => self.on_identity(question, transport),
-            Question::Sign(question) => self.on_sign(question),
-            Question::Decrypt(question) => self.on_decrypt(question),
+            Question::ChooseConfiguration(question) => self.on_hello(*question),
+            Question::ChooseIdentity(question) => self.on_identity(*question, transport),
+            Question::Sign(question) => self.on_sign(*question),
+            Question::Decrypt(question) => self.on_decrypt(*question),
             Question::VerifyChain(question) => Ok(
                 match self.verdict(question.is_resumption(), false, handshake) {
-                    Ok(()) => self.accept(question, handshake)?,
+                    Ok(()) => self.accept(*question, handshake)?,
                     Err(error) => question.refuse(error),
                 },
             ),

@@ -305,7 +305,7 @@ impl Side<'_> {
                 Ok(Step::Transmit(bytes)) => sent.extend_from_slice(&bytes),
                 Ok(Step::Event(_)) => {}
                 Ok(Step::Ask(question)) => {
-                    let answer = self.answer(*question);
+                    let answer = self.answer(question);
                     handshake.answer(answer, self.now).expect("an answer");
                 }
                 Ok(Step::Wait { .. }) => {

@@ -10,6 +10,7 @@ mod options;
 mod policy;
 mod psk;
 mod renegotiation;
+mod revocation;
 mod server;
 mod tickets;
 

@@ -35,7 +35,7 @@ pub struct Handshake {
     pub(super) outgoing: Outgoing,
     random: Random,
     events: VecDeque<Event>,
-    question: Option<Box<Question>>,
+    question: Option<Question>,
     waiting_for: Option<QuestionId>,
     pub(super) outcome: Option<Outcome>,
     pub(super) error: Option<Error>,

@@ -60,7 +60,7 @@ pub(crate) trait Machine: Send + Sync {
 /// What a [`Next`] says to the driver.
 pub(crate) enum Entered {
     State,
-    Question(Box<Question>),
+    Question(Question),
     Connected(Outcome),
 }
 

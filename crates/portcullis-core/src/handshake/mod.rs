@@ -66,13 +66,13 @@ use crate::{AlertDescription, Direction, Misuse, Violation};
 /// What follows a message or an answer in a role with the states `S`.
 pub(crate) enum Next<S> {
     State(S),
-    Ask(Box<Question>, S),
+    Ask(Question, S),
     Connected(Outcome),
 }
 
 impl<S> Next<S> {
     pub(crate) fn ask(question: Question, state: impl Into<S>) -> Self {
-        Self::Ask(Box::new(question), state.into())
+        Self::Ask(question, state.into())
     }
 }
 

@@ -261,7 +261,7 @@ impl<'a> Judge<'a> {
         let resumed = self.resumed;
         let (id, purpose) = (QuestionId::next(), self.expected());
         match shown.kind() {
-            PresentedKind::Chain(chain) => Question::VerifyChain(VerifyChain {
+            PresentedKind::Chain(chain) => Question::VerifyChain(Box::new(VerifyChain {
                 id,
                 chain,
                 purpose,
@@ -272,14 +272,14 @@ impl<'a> Judge<'a> {
                 resumed,
                 now,
                 concluded: None,
-            }),
-            PresentedKind::RawKey(key) => Question::VerifyRawKey(VerifyRawKey {
+            })),
+            PresentedKind::RawKey(key) => Question::VerifyRawKey(Box::new(VerifyRawKey {
                 id,
                 key,
                 purpose,
                 trusted: self.trusted_keys(),
                 resumed,
-            }),
+            })),
         }
     }
 

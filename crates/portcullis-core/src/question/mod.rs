@@ -37,40 +37,41 @@ use crate::x509::{
 };
 use crate::{ClientHelloView, NamedGroup, ServerHelloView};
 
-/// Something the handshake wants to know before it goes on.
+/// Something the handshake wants to know before it goes on. Each is in a box of its own size: one that fitted the
+/// largest would have what lay on the stack before, secrets too, in the place that another one leaves free.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Question {
     /// Server: which configuration serves this client? Asked with `pause_at_hello`.
-    ChooseConfiguration(ChooseConfiguration),
+    ChooseConfiguration(Box<ChooseConfiguration>),
     /// Client: go on with this server? Asked with `pause_at_hello`.
-    ReviewServerHello(ReviewServerHello),
+    ReviewServerHello(Box<ReviewServerHello>),
     /// Server: which session do these tickets stand for? Asked with `ask_tickets`.
-    OpenTickets(OpenTickets),
+    OpenTickets(Box<OpenTickets>),
     /// Server: what tickets stand for these sessions? Asked with `ask_tickets`.
-    IssueTickets(IssueTickets),
+    IssueTickets(Box<IssueTickets>),
     /// Server before TLS 1.3: which session has this id? Asked with `ask_sessions`.
-    FindSession(FindSession),
+    FindSession(Box<FindSession>),
     /// Server before TLS 1.3: this session could be resumed. Asked with `ask_sessions`.
-    KeepSession(KeepSession),
+    KeepSession(Box<KeepSession>),
     /// Which pre-shared key? Asked with `ask_psk`.
-    ChoosePsk(ChoosePsk),
+    ChoosePsk(Box<ChoosePsk>),
     /// Server: what is known of the user who logs in (SRP)? Asked with `ask_user`.
-    LookUpUser(LookUpUser),
+    LookUpUser(Box<LookUpUser>),
     /// Which certificate is shown to the peer? Asked with `ask_identity`.
-    ChooseIdentity(ChooseIdentity),
+    ChooseIdentity(Box<ChooseIdentity>),
     /// Server: was this early data accepted before? Asked with
     /// [`AntiReplay::asked`](crate::session::AntiReplay::asked).
-    ClaimEarlyData(ClaimEarlyData),
+    ClaimEarlyData(Box<ClaimEarlyData>),
     /// A signature with the identity's key. Asked for external keys, and with `ask_signature`.
-    Sign(Sign),
+    Sign(Box<Sign>),
     /// Server before TLS 1.3: a decryption with the identity's key. Asked for external keys, and with
     /// `ask_signature`.
-    Decrypt(Decrypt),
+    Decrypt(Box<Decrypt>),
     /// Is this the peer's chain to trust? Asked with `ask_verification`.
-    VerifyChain(VerifyChain),
+    VerifyChain(Box<VerifyChain>),
     /// Is this raw public key the peer's to trust? Asked with `ask_verification`.
-    VerifyRawKey(VerifyRawKey),
+    VerifyRawKey(Box<VerifyRawKey>),
 }
 
 impl Question {

@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 
 use super::established::{Established, MOST_FIELDS, Names, Peer, Secret, put_time, read_time};
 use super::{EarlyDataTerms, MAX_TICKET, MAX_TICKET_LIFETIME, age};
-use crate::config::ClientConfig;
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
 use crate::key_schedule::ResumptionMasterSecret;
@@ -21,9 +20,7 @@ use crate::violation::Violation;
 use crate::wire::NewSessionTicket;
 use crate::wire::codec::{Cursor, DecodeError, put_vec8, put_vec16};
 use crate::wire::extension::MaxEarlyDataSize;
-use crate::x509::{
-    CertificateError, PresentedKind, RevocationCheck, Sha256Digest, SignedPath, VerifiedChain,
-};
+use crate::x509::{PresentedKind, RevocationCheck, Sha256Digest, SignedPath, VerifiedChain};
 
 /// A session with a server: a ticket and the key it stands for.
 ///
@@ -131,38 +128,6 @@ impl ClientSession {
     /// The name of the user of SRP whose password the session began with, before TLS 1.3.
     pub fn srp_user(&self) -> Option<&[u8]> {
         self.established.shared_key.as_ref()?.user()
-    }
-
-    /// Looks for the chain that the server had shown in revocation lists, as the configuration demands: before the
-    /// session is offered, because after the ServerHello there is no way back to a full handshake. Asks for what is in
-    /// memory only. What it ends in goes to [`note_revocation`](Self::note_revocation); a configuration with a
-    /// [`crl_check`](crate::config::ClientConfigBuilder::crl_check) offers no other session whose server has shown a
-    /// chain. `None` where there is nothing to look for.
-    ///
-    /// # Errors
-    /// Why the chain is not trusted, whatever the lists say: the session will not be offered.
-    pub fn revocation_check(
-        &self,
-        config: &ClientConfig,
-        now: UnixTime,
-    ) -> Result<Option<RevocationCheck>, CertificateError> {
-        let policy = config.0.chain_policy();
-        let Some(policy) = policy.filter(|policy| policy.checks_crls()) else {
-            return Ok(None);
-        };
-        let Some(peer) = &self.established.peer else {
-            return Ok(None);
-        };
-        let PresentedKind::Chain(chain) = peer.shown.kind() else {
-            return Ok(None);
-        };
-        let check = RevocationCheck::begin(
-            &chain,
-            Some(&self.server_name),
-            now,
-            &policy.of_resumption(),
-        )?;
-        Ok(Some(check.of_resumption(true)))
     }
 
     /// Takes what a [`revocation_check`](Self::revocation_check) of this session has ended in. Whether the session may

@@ -266,7 +266,7 @@ impl Established {
         if cursor.u8()? != FORMAT {
             return Err(DecodeError);
         }
-        let dialect = Dialect::read(cursor)?;
+        let dialect = Dialect::numbered(cursor.u8()?).ok_or(DecodeError)?;
         let code = ProtocolVersion(cursor.u16()?);
         let version = Version::of(code).ok_or(DecodeError)?;
         let suite = CipherSuite(cursor.u16()?);

@@ -103,7 +103,7 @@ impl SessionKey {
         if cursor.u8()? != FORMAT {
             return Err(DecodeError);
         }
-        let dialect = Dialect::read(cursor)?;
+        let dialect = Dialect::numbered(cursor.u8()?).ok_or(DecodeError)?;
         let (has_identities, has_service) = (flag(cursor)?, flag(cursor)?);
         let asks_identity = flag(cursor)?;
         let identities = match has_identities {

@@ -49,7 +49,7 @@ pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
 enum Phase {
     Running,
     /// What was said before is flushed before somebody thinks about it.
-    Asked(Box<Question>),
+    Asked(Question),
     /// A mutex that nobody locks: with it a handshake that is paused is `Sync`.
     Answering(Mutex<AnswerFuture>),
     /// The peer gets its alert and sees the end.
@@ -163,7 +163,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     let Phase::Asked(question) = asked else {
                         continue;
                     };
-                    match ask(&self.conduct, *question) {
+                    match ask(&self.conduct, question) {
                         Ok(answer) => answer,
                         Err(answering) => {
                             self.phase = Phase::Answering(Mutex::new(answering));

@@ -56,7 +56,7 @@ pub enum Until {
 
 /// How far a handshake has come.
 pub enum Reached {
-    Question(Box<Question>),
+    Question(Question),
     EarlyData,
     End,
 }

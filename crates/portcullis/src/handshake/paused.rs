@@ -75,9 +75,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Goal<IO> for PausedServer<IO> {
 
     fn reach(mut driver: Box<Driver<IO>>, reached: Reached) -> Result<Self, HandshakeError<IO>> {
         if let Reached::Question(question) = reached
-            && let Question::ChooseConfiguration(question) = *question
+            && let Question::ChooseConfiguration(question) = question
         {
-            return Ok(Self { driver, question });
+            return Ok(Self {
+                driver,
+                question: *question,
+            });
         }
         Err(driver.give_back(Error::limit("the handshake did not pause")))
     }
@@ -147,9 +150,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Goal<IO> for PausedClient<IO> {
 
     fn reach(mut driver: Box<Driver<IO>>, reached: Reached) -> Result<Self, HandshakeError<IO>> {
         if let Reached::Question(question) = reached
-            && let Question::ReviewServerHello(question) = *question
+            && let Question::ReviewServerHello(question) = question
         {
-            return Ok(Self { driver, question });
+            return Ok(Self {
+                driver,
+                question: *question,
+            });
         }
         Err(driver.give_back(Error::limit("the handshake did not pause")))
     }

@@ -67,7 +67,7 @@ mod tests {
         let (volume, real) = (base.join("volume"), base.join("volume/..2026"));
         fs::create_dir_all(&real).unwrap();
         fs::write(real.join("tls.crt"), "x").unwrap();
-        let link = std::os::unix::fs::symlink::<&Path, &Path>;
+        let link = |to: &Path, at: &Path| std::os::unix::fs::symlink(to, at);
         link("..2026".as_ref(), &volume.join("..data")).unwrap();
         link("..data/tls.crt".as_ref(), &volume.join("tls.crt")).unwrap();
         link(&volume, &base.join("certs")).unwrap();

@@ -127,7 +127,10 @@ impl WaitClientHello {
                 ech,
                 returned: self.returned,
             };
-            return Ok(Next::ask(Question::ChooseConfiguration(question), paused));
+            return Ok(Next::ask(
+                Question::ChooseConfiguration(Box::new(question)),
+                paused,
+            ));
         }
         decide(self.config, message, ech, self.returned, cx)
     }

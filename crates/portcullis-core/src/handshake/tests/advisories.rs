@@ -369,7 +369,7 @@ fn a_hello_in_pieces_at_the_pause() {
     let Ok(Step::Ask(question)) = server.poll() else {
         panic!("no question");
     };
-    let Question::ChooseConfiguration(question) = *question else {
+    let Question::ChooseConfiguration(question) = question else {
         panic!("another question");
     };
     assert_eq!(question.client_hello().server_name(), Some("localhost"));

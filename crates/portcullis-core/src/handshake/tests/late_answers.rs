@@ -16,7 +16,9 @@ fn a_late_answer() {
     for (version, count) in VERSIONS.into_iter().zip([3, 1]) {
         let (_, got) = stored(version, names(count));
         let (mut pair, question) = opening(got);
-        let late = Question::OpenTickets(question).late_answer().unwrap();
+        let late = Question::OpenTickets(Box::new(question))
+            .late_answer()
+            .unwrap();
         pair.server.answer(late, now()).unwrap();
         let Question::IssueTickets(question) = until(&mut pair, true, "IssueTickets") else {
             unreachable!()

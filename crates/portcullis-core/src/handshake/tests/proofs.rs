@@ -75,7 +75,7 @@ fn judge(asked: &dyn Fn() -> (Pair, Box<VerifyChain>), of_server: bool, proofs: 
 
 fn asked_about_chain(pair: &mut Pair, of_server: bool) -> Box<VerifyChain> {
     match until(pair, of_server, "VerifyChain") {
-        Question::VerifyChain(question) => Box::new(question),
+        Question::VerifyChain(question) => Box::new(*question),
         _ => unreachable!(),
     }
 }

@@ -395,7 +395,7 @@ fn who_is_asked_about_a_key() {
                 Some(match question {
                     Question::VerifyRawKey(question) => {
                         asked += 1;
-                        answer(question, &other)
+                        answer(*question, &other)
                     }
                     other => other.default_answer(),
                 })

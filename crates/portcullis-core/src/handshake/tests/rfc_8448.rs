@@ -158,7 +158,7 @@ fn our_server() {
     let Ok(Step::Ask(question)) = server.poll() else {
         panic!("no question");
     };
-    let Question::Sign(question) = *question else {
+    let Question::Sign(question) = question else {
         panic!("another question");
     };
     let verify = CertificateVerify::decode(&certificate_verify[4..]).unwrap();
@@ -222,7 +222,7 @@ fn our_client() {
     let Ok(Step::Ask(question)) = client.poll() else {
         panic!("no question");
     };
-    let Question::VerifyChain(question) = *question else {
+    let Question::VerifyChain(question) = question else {
         panic!("another question");
     };
     assert_eq!(question.chain().certificates(), [certificate()]);

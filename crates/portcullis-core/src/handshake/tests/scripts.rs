@@ -162,7 +162,7 @@ fn feed(
                 Step::Ask(question) => {
                     let kind = kind(&question);
                     before = end.stage();
-                    end.answer(answer(*question), now()).unwrap();
+                    end.answer(answer(question), now()).unwrap();
                     script.push(format!("{before:?} ={kind}=> {:?}", end.stage()));
                 }
                 Step::Connected | Step::Wait { .. } => break,

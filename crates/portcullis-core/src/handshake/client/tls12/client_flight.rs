@@ -65,7 +65,10 @@ pub(super) fn authenticate(
             wanted: (*wanted).clone(),
         };
         let paused = ChoosingIdentity(Box::new((proved, wanted)));
-        return Ok(Next::ask(Question::ChooseIdentity(question), paused));
+        return Ok(Next::ask(
+            Question::ChooseIdentity(Box::new(question)),
+            paused,
+        ));
     }
     match wanted.choose(&config.identities) {
         Some((identity, scheme)) => show(proved, identity, scheme, cx),
@@ -136,7 +139,7 @@ fn show(
             identity,
             scheme,
         };
-        return Ok(Next::ask(Question::Sign(question), paused));
+        return Ok(Next::ask(Question::Sign(Box::new(question)), paused));
     }
     let signature = identity.sign(scheme, content)?;
     signed(keyed, &identity, scheme, &signature, cx)

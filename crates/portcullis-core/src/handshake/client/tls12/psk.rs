@@ -33,7 +33,7 @@ pub(super) fn choose_psk(
         configured,
     };
     let paused = ChoosingPsk(Box::new(proved));
-    Ok(Next::ask(Question::ChoosePsk(question), paused))
+    Ok(Next::ask(Question::ChoosePsk(Box::new(question)), paused))
 }
 
 /// Paused: somebody chooses the key.

@@ -185,7 +185,10 @@ fn go_on_or_ask(
         negotiated,
         session,
     };
-    Ok(Next::ask(Question::ReviewServerHello(question), paused))
+    Ok(Next::ask(
+        Question::ReviewServerHello(Box::new(question)),
+        paused,
+    ))
 }
 
 fn go_on(

@@ -30,7 +30,7 @@ pub(super) fn authenticate(
             wanted: (*wanted).clone(),
         };
         return Ok(Next::ask(
-            Question::ChooseIdentity(question),
+            Question::ChooseIdentity(Box::new(question)),
             ChoosingIdentity {
                 authenticated: Box::new(authenticated),
                 wanted,
@@ -106,7 +106,7 @@ fn show(
             content: content.to_vec(),
         };
         return Ok(Next::ask(
-            Question::Sign(question),
+            Question::Sign(Box::new(question)),
             Signing {
                 authenticated: Box::new(authenticated),
                 identity,

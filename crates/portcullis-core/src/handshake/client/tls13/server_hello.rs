@@ -189,7 +189,7 @@ fn go_on_or_ask(keyed: Box<Keyed>, message: &HandshakeBytes) -> Result<Next, Abo
         config: ClientConfig(Arc::clone(&keyed.client.config)),
     };
     Ok(Next::ask(
-        Question::ReviewServerHello(question),
+        Question::ReviewServerHello(Box::new(question)),
         ReviewingServerHello { keyed },
     ))
 }

@@ -49,7 +49,7 @@ pub(super) fn decrypt(
                 ciphertext: encrypted.into(),
             };
             let paused = Decrypting(Box::new(undecided));
-            Ok(Next::ask(Question::Decrypt(question), paused))
+            Ok(Next::ask(Question::Decrypt(Box::new(question)), paused))
         }
     }
 }

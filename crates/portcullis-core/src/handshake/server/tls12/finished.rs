@@ -299,7 +299,7 @@ impl WaitFinished {
             session: keyed.session(MAX_SESSION_LIFETIME, cx),
         };
         let paused = KeepingSession(keyed);
-        Ok(Next::ask(Question::KeepSession(question), paused))
+        Ok(Next::ask(Question::KeepSession(Box::new(question)), paused))
     }
 }
 

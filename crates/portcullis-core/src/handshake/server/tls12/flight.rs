@@ -425,7 +425,7 @@ fn sign(showing: Showing, cx: &mut Cx<'_>) -> Result<Next, Abort> {
             content: content.into_vec(),
         };
         let paused = Signing(Box::new(showing));
-        return Ok(Next::ask(Question::Sign(question), paused));
+        return Ok(Next::ask(Question::Sign(Box::new(question)), paused));
     }
     let signature = identity.sign(*scheme, &content)?;
     finish(showing, Some(&signature), cx)

@@ -154,7 +154,10 @@ fn ask(
         suites,
         session,
     }));
-    Ok(Next::ask(Question::ChooseIdentity(question), paused))
+    Ok(Next::ask(
+        Question::ChooseIdentity(Box::new(question)),
+        paused,
+    ))
 }
 
 /// What the client said about certificates, of which only what a suite can have.

@@ -51,7 +51,7 @@ fn ask(
     configured: Option<PreSharedKey>,
     cx: &Cx<'_>,
 ) -> Question {
-    Question::ChoosePsk(ChoosePsk {
+    Question::ChoosePsk(Box::new(ChoosePsk {
         id: QuestionId::next(),
         version: cx.dialect.code(negotiated.version),
         server_name: server_name.map(Box::from),
@@ -60,7 +60,7 @@ fn ask(
             resumed,
         },
         configured,
-    })
+    }))
 }
 
 /// Paused: somebody looks for the key.

@@ -75,7 +75,7 @@ pub(super) fn resume_or_authenticate(
             now: cx.now,
         };
         let paused = OpeningTickets(Box::new(negotiated));
-        return Ok(Next::ask(Question::OpenTickets(question), paused));
+        return Ok(Next::ask(Question::OpenTickets(Box::new(question)), paused));
     }
     let session = open_configured(&negotiated, ticket, cx);
     resume_or_choose(negotiated, session, cx)
@@ -126,7 +126,7 @@ fn find_session(mut negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abo
         now: cx.now,
     };
     let paused = FindingSession(Box::new(negotiated));
-    Ok(Next::ask(Question::FindSession(question), paused))
+    Ok(Next::ask(Question::FindSession(Box::new(question)), paused))
 }
 
 /// Paused: somebody looks for the session.

@@ -23,7 +23,10 @@ pub(super) fn issue(keyed: Box<Keyed>, cx: &mut Cx<'_>) -> Result<Next, Abort> {
             names: cx.random_bytes::<1>()?.to_vec(),
         };
         let paused = IssuingTickets(Box::new((keyed, session)));
-        return Ok(Next::ask(Question::IssueTickets(question), paused));
+        return Ok(Next::ask(
+            Question::IssueTickets(Box::new(question)),
+            paused,
+        ));
     }
     seal(keyed, &session, cx)
 }

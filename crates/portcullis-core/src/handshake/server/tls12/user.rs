@@ -55,14 +55,14 @@ fn ask(
     configured: Option<SrpVerifier>,
     cx: &Cx<'_>,
 ) -> Question {
-    Question::LookUpUser(LookUpUser {
+    Question::LookUpUser(Box::new(LookUpUser {
         id: QuestionId::next(),
         version: cx.dialect.code(negotiated.version),
         server_name: server_name.map(Box::from),
         user: user.into(),
         resumed,
         configured,
-    })
+    }))
 }
 
 /// Paused: somebody looks for the user.

@@ -113,7 +113,10 @@ pub(super) fn claim_and_resume(
                 now: cx.now,
             };
             let paused = ClaimingEarlyData(Box::new((negotiated, server_name, resumption)));
-            return Ok(Next::ask(Question::ClaimEarlyData(question), paused));
+            return Ok(Next::ask(
+                Question::ClaimEarlyData(Box::new(question)),
+                paused,
+            ));
         }
     };
     claimed(negotiated, server_name, resumption, is_first, cx)

@@ -181,7 +181,7 @@ fn ask(
     cx: &Cx<'_>,
 ) -> Result<Question, Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
-    Ok(Question::ChoosePsk(ChoosePsk {
+    Ok(Question::ChoosePsk(Box::new(ChoosePsk {
         id: QuestionId::next(),
         version: cx.dialect.code(Version::V1_3),
         server_name: host_name_of(&hello)?.map(String::into_boxed_str),
@@ -190,7 +190,7 @@ fn ask(
             resumed,
         },
         configured,
-    }))
+    })))
 }
 
 /// Paused: somebody looks for the key.

@@ -193,7 +193,7 @@ pub(super) fn send_flight(
             content: content.to_vec(),
         };
         let paused = Signing(Box::new((answering, secrets)));
-        return Ok(Next::ask(Question::Sign(question), paused));
+        return Ok(Next::ask(Question::Sign(Box::new(question)), paused));
     }
     let signature = identity.sign(scheme, &content)?;
     send_certificate_verify(&mut answering, &signature, cx)?;

@@ -60,7 +60,10 @@ pub(super) fn ask_identity(
         wanted,
         session,
     }));
-    Ok(Next::ask(Question::ChooseIdentity(question), paused))
+    Ok(Next::ask(
+        Question::ChooseIdentity(Box::new(question)),
+        paused,
+    ))
 }
 
 /// §9.2: a certificate is shown only to a client that says what may sign. The list is never

@@ -73,7 +73,7 @@ pub(in super::super) fn resume_or_authenticate(
             now: cx.now,
         };
         let paused = OpeningTickets(Box::new(negotiated));
-        return Ok(Next::ask(Question::OpenTickets(question), paused));
+        return Ok(Next::ask(Question::OpenTickets(Box::new(question)), paused));
     }
     let session = open_configured(config, &hello, cx)?;
     resume_or_choose(negotiated, session, cx)

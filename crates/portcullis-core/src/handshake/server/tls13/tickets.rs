@@ -45,7 +45,10 @@ impl Issuing {
                 names,
             };
             let paused = IssuingTickets(Box::new((sessions, self)));
-            return Ok(Next::ask(Question::IssueTickets(question), paused));
+            return Ok(Next::ask(
+                Question::IssueTickets(Box::new(question)),
+                paused,
+            ));
         }
         self.seal(&sessions, cx)
     }

@@ -173,7 +173,7 @@ impl Network {
                     }
                     Ok(Step::Event(_)) => None,
                     Ok(Step::Ask(question)) => {
-                        self.ask(side, *question);
+                        self.ask(side, question);
                         None
                     }
                     Ok(Step::Connected) => {

@@ -157,7 +157,7 @@ fn a_shared_guard() {
         let Ok(Step::Ask(question)) = server.poll() else {
             panic!("nobody is asked")
         };
-        let Question::ClaimEarlyData(question) = *question else {
+        let Question::ClaimEarlyData(question) = question else {
             panic!("another question")
         };
         assert_eq!(question.lifetime(), Duration::from_secs(80));

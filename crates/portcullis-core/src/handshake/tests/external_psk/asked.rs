@@ -22,7 +22,7 @@ fn run(
         Question::ChoosePsk(question) => {
             assert!(is_server);
             asked += 1;
-            Some(choose(question))
+            Some(choose(*question))
         }
         other => Some(answer(other)),
     });

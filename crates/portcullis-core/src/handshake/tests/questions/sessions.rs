@@ -39,7 +39,7 @@ fn issuing(version: ProtocolVersion) -> (Pair, IssueTickets) {
     let server = server().versions([version]).ask_tickets(true);
     let mut pair = Pair::new(client, server.build().unwrap());
     match until(&mut pair, true, "IssueTickets") {
-        Question::IssueTickets(question) => (pair, question),
+        Question::IssueTickets(question) => (pair, *question),
         question => panic!("{question:?}"),
     }
 }
@@ -51,7 +51,7 @@ pub(in super::super) fn opening(sessions: Vec<ClientSession>) -> (Pair, OpenTick
     let server = server().versions([version]).ask_tickets(true);
     let mut pair = resuming(client, server.build().unwrap(), sessions);
     match until(&mut pair, true, "OpenTickets") {
-        Question::OpenTickets(question) => (pair, question),
+        Question::OpenTickets(question) => (pair, *question),
         question => panic!("{question:?}"),
     }
 }

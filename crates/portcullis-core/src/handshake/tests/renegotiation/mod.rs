@@ -286,7 +286,7 @@ fn the_version_in_an_encrypted_secret() {
                     let block = decryption::raw(question.ciphertext()).unwrap();
                     // The padding, a zero, and 48 bytes.
                     seen.push(block[block.len() - 48..][..2].to_vec());
-                    decryption::answer(question)
+                    decryption::answer(*question)
                 }
                 other => other.default_answer(),
             })

@@ -138,7 +138,7 @@ fn a_chosen_identity_has_to_be_on_a_listed_curve() {
     let Ok(Step::Ask(question)) = handshake.poll() else {
         panic!("nothing is asked");
     };
-    let Question::ChooseIdentity(question) = *question else {
+    let Question::ChooseIdentity(question) = question else {
         panic!("another question");
     };
     assert_eq!(question.certificate_curves(), None);

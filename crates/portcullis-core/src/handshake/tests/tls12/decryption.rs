@@ -52,7 +52,7 @@ pub(super) fn run(
     pair.turn(&mut |is_server, question| match question {
         Question::Decrypt(question) => {
             assert!(is_server);
-            Some(decrypt(question))
+            Some(decrypt(*question))
         }
         other => Some(other.default_answer()),
     });
@@ -145,7 +145,7 @@ fn every_ciphertext_is_asked_about() {
         pair.turn(&mut |_, question| match question {
             Question::Decrypt(question) => {
                 asked.push(question.ciphertext().to_vec());
-                Some(answer(question))
+                Some(answer(*question))
             }
             other => Some(other.default_answer()),
         });
@@ -256,7 +256,7 @@ fn one_that_does_both() {
         pair.turn(&mut |_, question| {
             asked.push(super::super::scripts::kind(&question));
             Some(match question {
-                Question::Decrypt(question) => answer(question),
+                Question::Decrypt(question) => answer(*question),
                 Question::Sign(question) => {
                     let signature = rsa().both.sign(question.scheme(), question.content());
                     question.signature(signature.unwrap())

@@ -26,7 +26,7 @@ fn run_choosing(
         Question::ChoosePsk(question) => {
             assert_eq!(is_server, of_server);
             asked += 1;
-            Some(choose(question))
+            Some(choose(*question))
         }
         other => Some(answer(other)),
     });

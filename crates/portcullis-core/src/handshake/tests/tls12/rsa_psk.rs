@@ -76,7 +76,7 @@ fn every_suite_in_every_version_with_a_key_here_and_elsewhere() {
                 let mut pair = run(client, server.cipher_suites([suite]));
                 pair.turn(&mut |_, question| {
                     Some(match question {
-                        Question::Decrypt(question) => decryption::answer(question),
+                        Question::Decrypt(question) => decryption::answer(*question),
                         other => other.default_answer(),
                     })
                 });

@@ -334,7 +334,7 @@ fn run_asking(
         Question::LookUpUser(question) => {
             assert!(is_server);
             asked.push(question.is_resumption());
-            Some(answer_user(question))
+            Some(answer_user(*question))
         }
         other => Some(answer(other)),
     });
