@@ -529,11 +529,18 @@ fn completions_and_manual_pages_have_every_command() {
 /// `docs/command.md` and the README name no option and no command that is not there.
 #[test]
 fn the_guide_names_what_is_there() {
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 15] = [
         &["client"],
         &["server"],
         &["cert", "dev"],
         &["cert", "show"],
+        &["cert", "verify"],
+        &["cert", "fingerprint"],
+        &["cert", "bundle"],
+        &["crl", "fetch"],
+        &["crl", "check"],
+        &["ech", "new"],
+        &["ech", "show"],
         &["ticket-key", "new"],
         &["ticket-key", "rotate"],
         &["completions"],

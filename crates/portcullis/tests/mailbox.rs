@@ -35,11 +35,11 @@ async fn next(inbox: &mut Inbox) -> (ConnectionId, String) {
     (id, text)
 }
 
-#[tokio::test]
 #[expect(
     clippy::mutable_key_type,
     reason = "a handle is compared and hashed by its id alone"
 )]
+#[tokio::test]
 async fn messages_of_two_connections_in_one_inbox() {
     let (mut inbox, owner) = Inbox::new(16);
     let mut peers = HashMap::new();

@@ -18,7 +18,7 @@ use crate::SignatureScheme;
 use crate::crypto::LEAST_KEY_BITS;
 use crate::crypto::verification::{self as algorithms, Algorithm};
 use crate::crypto::{USUAL_KEY_BITS, named};
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 
 /// The most intermediate certificates that a path can be allowed to have.
 pub(super) const MAX_DEPTH: usize = 32;
