@@ -31,7 +31,7 @@ pub enum SctSource {
 }
 
 /// A signed certificate timestamp (RFC 6962 §3.2): a log says that it has, or will have, a certificate. Nothing says
-/// that it is genuine: [`CtLogs::verify`] does.
+/// that it is genuine: [`CtLogs::verify`](super::CtLogs::verify) does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sct {
     pub(super) source: SctSource,
