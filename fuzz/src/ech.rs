@@ -1,10 +1,10 @@
 //! Encrypted ClientHello: configurations from DNS, and inner hellos as a client has encrypted them.
 
 use portcullis_core::ech::{EchConfigList, reconstruct};
+use portcullis_core::wire::HandshakeType;
 use portcullis_core::wire::codec::Cursor;
 use portcullis_core::wire::list::{Element, List};
 use portcullis_core::wire::{EchConfigEntry, round_trip};
-use portcullis_core::wire::HandshakeType;
 
 /// An odd first byte: a list of configurations. An even one: the length of an outer hello in two bytes, the hello, and what
 /// was in it.
