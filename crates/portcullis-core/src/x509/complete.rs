@@ -17,7 +17,8 @@ use crate::misuse::Misuse;
 impl Identity {
     /// Adds to a leaf that stands alone the certificates of those who issued it, found among these: certificates of
     /// authorities in any order, such as a file of trusted ones. The self-signed one at the end is not added, because peers
-    /// have it. A chain of more than one certificate, or of a self-signed one, stays as it is.
+    /// have it. A chain of more than one certificate, or of a self-signed one, stays as it is. Clones of this identity stay as
+    /// they are, too; what has more certificates has no OCSP response yet.
     ///
     /// ```no_run
     /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
@@ -32,7 +33,7 @@ impl Identity {
     /// ```
     ///
     /// # Errors
-    /// When none of them has issued the leaf, or the identity is in use already.
+    /// When none of them has issued the leaf.
     pub fn completed_from(self, authorities: &[CertificateDer<'static>]) -> Result<Self, Misuse> {
         let [leaf] = self.chain() else {
             return Ok(self);
@@ -41,11 +42,7 @@ impl Identity {
         if issuers.is_empty() {
             return Ok(self);
         }
-        self.with_more(issuers).unwrap_or_else(|| {
-            Err(Misuse::new(
-                "the identity is in use already; complete its chain before it is cloned or given to a configuration",
-            ))
-        })
+        self.with_more(issuers)
     }
 }
 

@@ -41,7 +41,8 @@ struct Inner {
     chain: Arc<[CertificateDer<'static>]>,
     /// The SubjectPublicKeyInfo of a raw public key.
     raw_key: Option<Box<[u8]>>,
-    key: IdentityKey,
+    /// Shared with what was completed from it.
+    key: Arc<IdentityKey>,
     /// dNSName entries of the leaf in lower case.
     names: Vec<Box<str>>,
     /// For sessions.
@@ -120,7 +121,7 @@ impl Identity {
                          {scheme}: have the certificate issued again with the public half of this key"
                     )));
                 }
-                Self::join(chain, IdentityKey::Local(key))
+                Self::join(chain, IdentityKey::Local(key).into())
             }
             Some(other) => Err(Misuse::new(format!(
                 "the private key belongs to {}: put that one first",
@@ -297,7 +298,7 @@ impl Identity {
     /// No usage is said of such a key, but RSA key exchange and static ECDH belong to certificates.
     fn of_raw_key(spki: Vec<u8>, key: IdentityKey) -> Self {
         Self(Arc::new(Inner {
-            key,
+            key: Arc::new(key),
             names: Vec::new(),
             leaf_digests: Arc::new(raw_key_digests(&spki)),
             key_digest: Arc::new(key_digest(&spki)),
@@ -321,10 +322,10 @@ impl Identity {
     ) -> Result<Self, Misuse> {
         let spki = all_fields(&chain)?.first().map(|fields| fields.spki);
         check_schemes(spki.unwrap_or_default(), &schemes)?;
-        Self::join(chain, IdentityKey::External { schemes, decrypts })
+        Self::join(chain, IdentityKey::External { schemes, decrypts }.into())
     }
 
-    fn join(chain: Vec<CertificateDer<'static>>, key: IdentityKey) -> Result<Self, Misuse> {
+    fn join(chain: Vec<CertificateDer<'static>>, key: Arc<IdentityKey>) -> Result<Self, Misuse> {
         let fields = all_fields(&chain)?;
         let (Some(leaf), Some(of_leaf)) = (chain.first(), fields.first()) else {
             return Err(Misuse::new("the certificate chain is empty"));
@@ -359,14 +360,13 @@ impl Identity {
         })))
     }
 
-    /// With these certificates behind its own; `None` if it is in use already.
+    /// Another one, with the same key and these certificates behind its own.
     pub(super) fn with_more(
-        self,
+        &self,
         certificates: Vec<CertificateDer<'static>>,
-    ) -> Option<Result<Self, Misuse>> {
-        let inner = Arc::into_inner(self.0)?;
-        let chain = inner.chain.iter().cloned().chain(certificates).collect();
-        Some(Self::join(chain, inner.key))
+    ) -> Result<Self, Misuse> {
+        let chain = self.chain().iter().cloned().chain(certificates).collect();
+        Self::join(chain, Arc::clone(&self.0.key))
     }
 
     /// By what it is shown.
