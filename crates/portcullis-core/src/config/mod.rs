@@ -16,8 +16,8 @@ mod tickets;
 
 pub use crate::psk::PreSharedKey;
 pub use crate::srp::{SrpGroup, SrpUsers, SrpVerifier};
-pub(crate) use client::ClientOptions;
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
+pub(crate) use client::{ClientOptions, Verification};
 pub(crate) use policy::Policy;
 pub use policy::{
     BeastMitigation, ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy,

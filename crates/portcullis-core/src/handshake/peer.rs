@@ -185,12 +185,25 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Whether a session of this peer may be offered by a configuration that looks at OCSP responses. A session has none, and
+    /// what one said then is not asked again: so it has to have been this configuration that has judged the chain, with
+    /// the response that came with it.
+    pub(super) fn has_judged_staples(&self, shown: &Presented, now: UnixTime) -> bool {
+        match (self.policy, shown.kind()) {
+            (Some(policy), PresentedKind::Chain(chain)) if policy.checks_staples() => {
+                chain.judged(self.server_name, now, policy).is_some()
+            }
+            _ => true,
+        }
+    }
+
     /// The same of a session whose chain was looked for in revocation lists, and was found good: a proof, unless
     /// somebody wants to be asked, who finds it in the question. `None` if it is one of something else.
     pub(super) fn verify_with_lists(
         &self,
         shown: &Presented,
         known: &VerifiedChain,
+        now: UnixTime,
     ) -> Option<Reverified> {
         let PresentedKind::Chain(chain) = shown.kind() else {
             return None;
@@ -200,6 +213,11 @@ impl<'a> Judge<'a> {
             || !known.is_for(self.server_name, self.policy)
         {
             return None;
+        }
+        // A date may have passed since. Here only the lists are missing.
+        match self.conclude(shown, now) {
+            Err(error) if !error.is_about_revocation() => return None,
+            _ => {}
         }
         Some(match self.is_asked {
             true => Reverified::Known(Box::new(known.clone())),

@@ -188,7 +188,7 @@ impl PresentedChain {
 
     /// What a walk by this policy for the server of that name, or for a client, would find, if one has found it
     /// before and no date has passed since. `None` if that is not known.
-    pub(super) fn judged(
+    pub(crate) fn judged(
         &self,
         server_name: Option<&ServerName<'_>>,
         now: UnixTime,

@@ -269,6 +269,17 @@ impl ChainPolicy {
         self.depth.min(MAX_DEPTH)
     }
 
+    /// The same policy for a server of which nothing counts but the name that it is known by: no rules for names but those of
+    /// everybody.
+    pub(crate) fn by_name_alone(&self) -> Self {
+        Self {
+            id: PolicyId::next(),
+            check_name: true,
+            host_names: None,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn checks_staples(&self) -> bool {
         self.ocsp != OcspPolicy::Off
     }

@@ -20,7 +20,7 @@ use super::super::{Cx, find};
 use super::both_hellos::{inner_of, is_shared, outer_of, parse};
 use super::grease::{self, Grease};
 use super::hello::{Client, Hashing, Offered};
-use crate::config::{ClientOptions, ServerNameIndication};
+use crate::config::{ClientOptions, ServerNameIndication, Verification};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::TAG_LEN;
 use crate::crypto::hpke::Sealer;
@@ -503,6 +503,9 @@ impl ClientOptions {
         options.server_name_indication = ServerNameIndication::Send;
         options.policy.asked.identity = false;
         options.policy.asked.hello = false;
+        if let Verification::Chain(policy) = &mut options.verification {
+            *policy = policy.by_name_alone();
+        }
         options.accepted.raw_keys = Some(Default::default());
         options
     }

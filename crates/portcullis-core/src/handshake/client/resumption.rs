@@ -353,13 +353,16 @@ fn resumable(
     }
     // A full handshake will say what is wrong, or find another chain.
     let judge = Judge::of_server(config, name).of_session();
+    if !judge.has_judged_staples(&peer.shown, cx.now) {
+        return None;
+    }
     let verdict = match judge.checks_crls(&peer.shown) {
         false => match judge.verify_again(&peer.shown, cx.now).ok()? {
             Some(proof) => Reverified::Proved(proof),
             None => Reverified::Asked,
         },
         // After the ServerHello there is no way back to a full handshake.
-        true => judge.verify_with_lists(&peer.shown, session.unrevoked(cx.now)?)?,
+        true => judge.verify_with_lists(&peer.shown, session.unrevoked(cx.now)?, cx.now)?,
     };
     Some(Resumed {
         peer: peer.clone(),

@@ -242,35 +242,51 @@ fn an_identity_takes_no_response_of_another_certificate() {
 /// A staple belongs to the handshake that it came with: none comes when a session is resumed, and none is missed.
 #[test]
 fn a_session_is_resumed_without_one() {
-    for version in VERSIONS {
+    for (version, asks) in VERSIONS
+        .iter()
+        .flat_map(|version| [(*version, false), (*version, true)])
+    {
         let issued = issued(true).stapled(Said::good(7));
-        let client = issued
-            .client(version)
-            .ocsp(OcspPolicy::Require)
-            .session_tickets(true)
-            .build()
-            .unwrap();
+        let client = issued.client(version).ocsp(OcspPolicy::Require);
+        let client = client.session_tickets(true).ask_verification(asks);
+        let client = client.build().unwrap();
         let server = issued.server(version).resumption(true).build().unwrap();
-        let mut sessions = sessions_of(client.clone(), server.clone());
+        let sessions = sessions_of(client.clone(), server.clone());
         // It is not looked at again either, if it has become another one.
         issued
             .identity
             .set_ocsp_response(Some(issued.says(Said::revoked(7, None))))
             .unwrap();
-        for asks in [false, true] {
-            let client = client.to_builder().ask_verification(asks).build().unwrap();
-            // Tickets of TLS 1.3 are for once each.
-            let sessions = match sessions.len() {
-                1 => sessions.clone(),
-                _ => sessions.pop().into_iter().collect(),
-            };
-            let pair = resuming(client, server.clone(), sessions);
-            let (client, server) = pair.run();
-            server.unwrap();
-            let information = client.unwrap().information;
-            assert!(information.is_resumed());
-            assert_eq!(information.ocsp_response(), None);
-            assert!(information.ocsp_verdict().is_none());
+        let (client, server) = resuming(client, server, sessions).run();
+        server.unwrap();
+        let information = client.unwrap().information;
+        assert!(information.is_resumed());
+        assert_eq!(information.ocsp_response(), None);
+        assert!(information.ocsp_verdict().is_none());
+    }
+}
+
+/// A session has no response, so one of a configuration that has not looked at any brings nobody past one that does
+/// (RFC 7633 §4.2.2).
+#[test]
+fn a_session_of_another_configuration_is_not_resumed() {
+    for version in VERSIONS {
+        let issued = issued(true);
+        let server = issued.server(version).resumption(true).build().unwrap();
+        let client = issued.client(version).session_tickets(true);
+        let sessions = sessions_of(client.clone().build().unwrap(), server.clone());
+        for (policy, resumes) in [
+            (OcspPolicy::Off, true),
+            (OcspPolicy::Accept, false),
+            (OcspPolicy::Require, false),
+        ] {
+            let client = client.clone().ocsp(policy).build().unwrap();
+            let (client, _) = resuming(client, server.clone(), sessions.clone()).run();
+            match resumes {
+                true => assert!(client.unwrap().information.is_resumed()),
+                // The certificate demands a response, and there is none.
+                false => drop(client.unwrap_err()),
+            }
         }
     }
 }

@@ -5,12 +5,12 @@
 
 use core::time::Duration;
 
+use aws_lc_rs::digest;
 use rustls_pki_types::UnixTime;
 
 use super::TOLERATED;
 use super::error::OcspError;
 use super::response::{CertId, ResponderId, Response, Single, Status};
-use crate::crypto::hash::{HashAlgorithm, Hasher};
 use crate::crypto::md5_sha1::sha1;
 use crate::der;
 use crate::x509::certificate::{Certificate, Extensions};
@@ -35,6 +35,8 @@ const LONGEST: i64 = 10 * 24 * 3_600;
 /// SHA-1 and SHA-256: 1.3.14.3.2.26, 2.16.840.1.101.3.4.2.1
 pub(super) const SHA1: &[u8] = b"\x2b\x0e\x03\x02\x1a";
 const SHA256: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
+const SHA384: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x02";
+const SHA512: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x03";
 
 /// Extensions of a response, or of what it says of one certificate, that ask for nothing here: nonce, CRL references,
 /// archive cutoff, service locator and extended revoke (§4.4), timestamps (RFC 6962 §3.3).
@@ -265,6 +267,8 @@ fn not_about(serial: &[u8], response: &Response<'_>) -> OcspError {
 enum Hash {
     Sha1,
     Sha256,
+    Sha384,
+    Sha512,
 }
 
 impl Hash {
@@ -273,18 +277,19 @@ impl Hash {
         match oid {
             SHA1 => Some(Self::Sha1),
             SHA256 => Some(Self::Sha256),
+            SHA384 => Some(Self::Sha384),
+            SHA512 => Some(Self::Sha512),
             _ => None,
         }
     }
 
     fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        let digest = |algorithm, bytes| digest::digest(algorithm, bytes).as_ref().to_vec();
         match self {
             Self::Sha1 => sha1(bytes).to_vec(),
-            Self::Sha256 => {
-                let mut hasher = Hasher::new(HashAlgorithm::Sha256);
-                hasher.update(bytes);
-                hasher.finish().as_slice().to_vec()
-            }
+            Self::Sha256 => digest(&digest::SHA256, bytes),
+            Self::Sha384 => digest(&digest::SHA384, bytes),
+            Self::Sha512 => digest(&digest::SHA512, bytes),
         }
     }
 }
@@ -294,8 +299,8 @@ struct Digests<'a> {
     /// As the certificate has it, and as the issuer has it itself: they may differ where names are folded.
     names: [&'a [u8]; 2],
     key: &'a [u8],
-    sha1: Option<[Vec<u8>; 3]>,
-    sha256: Option<[Vec<u8>; 3]>,
+    /// By each hash.
+    known: [Option<[Vec<u8>; 3]>; 4],
 }
 
 impl<'a> Digests<'a> {
@@ -304,8 +309,7 @@ impl<'a> Digests<'a> {
         Self {
             names: [certificate.issuer, issuer.name],
             key: key.unwrap_or_default(),
-            sha1: None,
-            sha256: None,
+            known: Default::default(),
         }
     }
 
@@ -313,9 +317,12 @@ impl<'a> Digests<'a> {
         let Some(hash) = Hash::of(id.hash) else {
             return false;
         };
+        let [sha1, sha256, sha384, sha512] = &mut self.known;
         let known = match hash {
-            Hash::Sha1 => &mut self.sha1,
-            Hash::Sha256 => &mut self.sha256,
+            Hash::Sha1 => sha1,
+            Hash::Sha256 => sha256,
+            Hash::Sha384 => sha384,
+            Hash::Sha512 => sha512,
         };
         let [name, folded] = self.names;
         let key = self.key;

@@ -288,9 +288,10 @@ impl Handle {
     }
 }
 
-/// How much of the room a packet takes.
+/// How much of the room a packet takes: itself, and what is kept beside it until it is sent.
 fn weight(packet: &Bytes) -> u32 {
-    u32::try_from(packet.len().min(ROOM)).unwrap_or(u32::MAX)
+    const BESIDE: usize = 128;
+    u32::try_from((packet.len() + BESIDE).min(ROOM)).unwrap_or(u32::MAX)
 }
 
 impl PartialEq for Handle {

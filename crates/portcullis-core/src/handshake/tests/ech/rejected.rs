@@ -119,6 +119,28 @@ fn only_who_proves_the_public_name_is_listened_to() {
     assert!(error.ech_rejection().is_none());
 }
 
+/// RFC 9849 §6.1.7: also where the name of the hidden server is not looked for, or by other rules.
+#[test]
+fn the_public_name_is_proved_whatever_the_rules_for_the_hidden_one() {
+    let (old, new) = (key(1), key(2));
+    let keys = EchKeys::new([new.clone()]).unwrap();
+    let impostor = ServerConfig::builder().identity(names().secret.clone());
+    let impostor = impostor.ech_keys(keys).build().unwrap();
+    let everything =
+        crate::x509::HostNameRules::default().matching(|_, _| crate::x509::NameMatch::Yes);
+    for config in [
+        client(old.config_list()).dangerous_skip_name_check(),
+        client(old.config_list()).host_name_rules(everything),
+    ] {
+        let config = config.build().unwrap();
+        let (error, _) = run(config.clone(), impostor.clone());
+        assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
+        assert!(error.ech_rejection().is_none());
+        let (error, _) = run(config, server(&new).build().unwrap());
+        assert_rejected(&error);
+    }
+}
+
 #[test]
 fn who_verifies_nobody_is_told_nothing() {
     let (old, new) = (key(1), key(2));
