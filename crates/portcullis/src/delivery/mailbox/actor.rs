@@ -25,6 +25,8 @@ use crate::stream::TlsStream;
 
 /// Messages of one turn: a peer that always has one more must not hold the thread.
 const TURN: usize = 100;
+/// How many packets are written before their senders hear of them.
+const FLUSHED_AT_ONCE: usize = 64;
 /// How long a connection may take to close that nobody owns any more.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -279,15 +281,24 @@ where
 
     fn poll_write_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let stream = self.stream.get_mut().get_mut();
-        while let Some(unsent) = self.unsent.front_mut() {
+        loop {
+            // Senders hear of their packets before too many more are written: else those that come behind could keep them
+            // waiting for ever.
+            let is_due = self.unsent.is_empty() || self.unflushed.len() >= FLUSHED_AT_ONCE;
+            if is_due && !self.unflushed.is_empty() {
+                let flushed = ready!(Pin::new(&mut *stream).poll_flush(cx));
+                flushed.map_err(|error| Error::io(error, Stage::Connected))?;
+                for done in self.unflushed.drain(..) {
+                    let _ = done.send(Ok(()));
+                }
+            }
+            let Some(unsent) = self.unsent.front_mut() else {
+                break;
+            };
             ready!(unsent.poll_write(stream, cx))?;
             if let Some(sent) = self.unsent.pop_front() {
                 self.unflushed.push(sent.done);
             }
-        }
-        if !self.unflushed.is_empty() {
-            let flushed = ready!(Pin::new(&mut *stream).poll_flush(cx));
-            flushed.map_err(|error| Error::io(error, Stage::Connected))?;
         }
         if !self.shutdown.is_empty() {
             let shut = ready!(Pin::new(stream).poll_shutdown(cx));
