@@ -30,9 +30,6 @@ use crate::x509::{
     what_keys_lack,
 };
 
-/// A client gives up on a server that sends too many.
-const MAX_TICKET_COUNT: u8 = 16;
-
 /// A server's configuration. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ServerConfig(pub(crate) Arc<ServerOptions>);
@@ -596,26 +593,7 @@ impl ServerConfigBuilder {
         self.server.policy.keys_alone = self.has_keys_alone();
         self.server.policy.check()?;
         self.check_ech()?;
-        if !(1..=MAX_TICKET_COUNT).contains(&self.server.ticket_count) {
-            return Err(Misuse::new(format!(
-                "ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}; for none there is \
-                 `resumption(false)`",
-                self.server.ticket_count
-            )));
-        }
-        if !(1..=MAX_TICKET_COUNT).contains(&self.server.resumed_ticket_count) {
-            return Err(Misuse::new(format!(
-                "resumed_ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}",
-                self.server.resumed_ticket_count
-            )));
-        }
-        if let Some(most) = self.server.ticket_request_limit
-            && most > MAX_TICKET_COUNT
-        {
-            return Err(Misuse::new(format!(
-                "ticket_request_limit: {most} is outside of 0..={MAX_TICKET_COUNT}"
-            )));
-        }
+        self.check_ticket_counts()?;
         if let Some(group) = &self.server.dh_group
             && group.bits() < self.server.policy.dh_minimum
         {

@@ -5,7 +5,11 @@
 use std::time::Duration;
 
 use super::server::ServerConfigBuilder;
+use crate::misuse::Misuse;
 use crate::session::TicketKeys;
+
+/// A client gives up on a server that sends too many.
+const MAX_TICKET_COUNT: u8 = 16;
 
 impl ServerConfigBuilder {
     /// Resumes connections by tickets that hold the session, sealed with these keys
@@ -117,5 +121,29 @@ impl ServerConfigBuilder {
             self.server.ticket_keys = None;
         }
         self
+    }
+
+    pub(super) fn check_ticket_counts(&self) -> Result<(), Misuse> {
+        if !(1..=MAX_TICKET_COUNT).contains(&self.server.ticket_count) {
+            return Err(Misuse::new(format!(
+                "ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}; for none there is \
+                 `resumption(false)`",
+                self.server.ticket_count
+            )));
+        }
+        if !(1..=MAX_TICKET_COUNT).contains(&self.server.resumed_ticket_count) {
+            return Err(Misuse::new(format!(
+                "resumed_ticket_count: {} is outside of 1..={MAX_TICKET_COUNT}",
+                self.server.resumed_ticket_count
+            )));
+        }
+        if let Some(most) = self.server.ticket_request_limit
+            && most > MAX_TICKET_COUNT
+        {
+            return Err(Misuse::new(format!(
+                "ticket_request_limit: {most} is outside of 0..={MAX_TICKET_COUNT}"
+            )));
+        }
+        Ok(())
     }
 }
