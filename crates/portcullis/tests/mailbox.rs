@@ -368,6 +368,48 @@ async fn send_timeout_keeps_the_stream() {
     assert_eq!(recv().await, Piece::Data("now".into()));
 }
 
+/// What has no content takes room, too.
+#[tokio::test]
+async fn empty_packets_to_a_peer_that_does_not_read_are_refused_in_the_end() {
+    let (_inbox, owner) = Inbox::new(4);
+    let (_client, server) = pair_over_small().await;
+    let handle = server.into_mailbox(all(Packet::Length4), &owner);
+    let mut queued = 0;
+    let mut refusals = 0;
+    // The mailbox takes packets over in turns of its own.
+    while refusals < 100 && queued < 10_000 {
+        match handle.try_send("").unwrap() {
+            true => queued += 1,
+            false => refusals += 1,
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!((1..10_000).contains(&queued), "{queued}");
+}
+
+/// Others that always have something more keep nobody waiting for the end of a packet of its own.
+#[tokio::test]
+async fn a_sender_hears_of_its_packet_while_others_keep_coming() {
+    let (_inbox, owner) = Inbox::new(4);
+    let (client, server) = pair_over_small().await;
+    let mut client = client.into_packets(Packet::Length4);
+    let handle = server.into_mailbox(all(Packet::Length4), &owner);
+    let reading = tokio::spawn(async move { while client.recv().await.is_ok() {} });
+    let others = handle.clone();
+    let flooding = tokio::spawn(async move {
+        loop {
+            while others.try_send("more").unwrap() {}
+            tokio::task::yield_now().await;
+        }
+    });
+    tokio::task::yield_now().await;
+    for _ in 0..20 {
+        timeout(SOON, handle.send("mine")).await.unwrap().unwrap();
+    }
+    flooding.abort();
+    reading.abort();
+}
+
 #[tokio::test]
 async fn close_sends_what_was_queued() {
     let (_inbox, owner) = Inbox::new(4);

@@ -13,7 +13,8 @@ use crate::x509::{
 
 pub(crate) const HOST: &str = "host.test";
 const SHA1: &[u8] = b"\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00";
-const SHA256: &[u8] = b"\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00";
+/// Their OIDs differ in the last byte.
+const SHA2: &[u8] = b"\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02";
 const GENERALIZED_TIME: u8 = 0x18;
 
 /// What is said of one certificate.
@@ -24,7 +25,8 @@ pub(crate) struct Said {
     pub(crate) this_update: &'static str,
     pub(crate) next_update: Option<&'static str>,
     pub(crate) extensions: Vec<Vec<u8>>,
-    pub(crate) sha256: bool,
+    /// By which an issuer is named: the length of SHA-1 or of one of SHA-2.
+    pub(crate) hash_len: usize,
 }
 
 impl Said {
@@ -35,7 +37,7 @@ impl Said {
             this_update: "20270114000000Z",
             next_update: Some("20270116000000Z"),
             extensions: Vec::new(),
-            sha256: false,
+            hash_len: 20,
         }
     }
 
@@ -68,12 +70,16 @@ impl Said {
 
     fn der(&self, issuer: &Certificate<'_>) -> Vec<u8> {
         let (_, key) = der::public_key_info(issuer.spki).unwrap();
-        let (algorithm, name, key) = match self.sha256 {
-            false => (SHA1, sha1(issuer.subject).to_vec(), sha1(key).to_vec()),
-            true => (SHA256, sha256(issuer.subject), sha256(key)),
+        let sha2 = |last: u8| [SHA2, &[last, 5, 0]].concat();
+        let (algorithm, hash): (_, fn(&[u8]) -> Vec<u8>) = match self.hash_len {
+            20 => (SHA1.to_vec(), |bytes| sha1(bytes).to_vec()),
+            32 => (sha2(1), sha2_of::<sha2::Sha256>),
+            48 => (sha2(2), sha2_of::<sha2::Sha384>),
+            _ => (sha2(3), sha2_of::<sha2::Sha512>),
         };
+        let (name, key) = (hash(issuer.subject), hash(key));
         let id = [
-            der::sequence(algorithm),
+            der::sequence(&algorithm),
             der::element(der::OCTET_STRING, &name),
             der::element(der::OCTET_STRING, &key),
             vec![2, 1, self.serial],
@@ -89,9 +95,8 @@ impl Said {
     }
 }
 
-fn sha256(bytes: &[u8]) -> Vec<u8> {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).to_vec()
+fn sha2_of<H: sha2::Digest>(bytes: &[u8]) -> Vec<u8> {
+    H::digest(bytes).to_vec()
 }
 
 fn time(text: &str) -> Vec<u8> {
