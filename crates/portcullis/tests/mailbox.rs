@@ -387,29 +387,6 @@ async fn empty_packets_to_a_peer_that_does_not_read_are_refused_in_the_end() {
     assert!((1..10_000).contains(&queued), "{queued}");
 }
 
-/// Others that always have something more keep nobody waiting for the end of a packet of its own.
-#[tokio::test]
-async fn a_sender_hears_of_its_packet_while_others_keep_coming() {
-    let (_inbox, owner) = Inbox::new(4);
-    let (client, server) = pair_over_small().await;
-    let mut client = client.into_packets(Packet::Length4);
-    let handle = server.into_mailbox(all(Packet::Length4), &owner);
-    let reading = tokio::spawn(async move { while client.recv().await.is_ok() {} });
-    let others = handle.clone();
-    let flooding = tokio::spawn(async move {
-        loop {
-            while others.try_send("more").unwrap() {}
-            tokio::task::yield_now().await;
-        }
-    });
-    tokio::task::yield_now().await;
-    for _ in 0..20 {
-        timeout(SOON, handle.send("mine")).await.unwrap().unwrap();
-    }
-    flooding.abort();
-    reading.abort();
-}
-
 #[tokio::test]
 async fn close_sends_what_was_queued() {
     let (_inbox, owner) = Inbox::new(4);
