@@ -71,11 +71,17 @@ impl Said {
     fn der(&self, issuer: &Certificate<'_>) -> Vec<u8> {
         let (_, key) = der::public_key_info(issuer.spki).unwrap();
         let sha2 = |last: u8| [SHA2, &[last, 5, 0]].concat();
-        let (algorithm, hash): (_, fn(&[u8]) -> Vec<u8>) = match self.hash_len {
-            20 => (SHA1.to_vec(), |bytes| sha1(bytes).to_vec()),
-            32 => (sha2(1), sha2_of::<sha2::Sha256>),
-            48 => (sha2(2), sha2_of::<sha2::Sha384>),
-            _ => (sha2(3), sha2_of::<sha2::Sha512>),
+        let hash = |bytes: &[u8]| match self.hash_len {
+            20 => sha1(bytes).to_vec(),
+            32 => sha2_of::<sha2::Sha256>(bytes),
+            48 => sha2_of::<sha2::Sha384>(bytes),
+            _ => sha2_of::<sha2::Sha512>(bytes),
+        };
+        let algorithm = match self.hash_len {
+            20 => SHA1.to_vec(),
+            32 => sha2(1),
+            48 => sha2(2),
+            _ => sha2(3),
         };
         let (name, key) = (hash(issuer.subject), hash(key));
         let id = [
