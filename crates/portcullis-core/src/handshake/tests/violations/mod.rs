@@ -223,8 +223,8 @@ const APART: &[(Violation, &str)] = &[
         "handshake::tests::tls12::resumption::an_id_of_no_session_comes_back",
     ),
     (
-        Violation::DataDuringRenegotiation,
-        "handshake::tests::renegotiation::violations::no_data_once_it_has_begun",
+        Violation::DataBeforeFinished,
+        "handshake::tests::renegotiation::violations::no_data_under_keys_that_no_finished_has_confirmed",
     ),
     (
         Violation::RenegotiationChangedCertificate,
