@@ -467,7 +467,7 @@ impl ClientConfigBuilder {
     /// `SRP_SHA_RSA`, which are of TLS 1.2 and older, come with the feature `finite-field`, and have to be
     /// [named](Self::cipher_suites). Both ends prove that they know the password, or what is made of it,
     /// and nobody who listens can try passwords. The name, of 1 to 255 bytes, is sent in the clear. Both are
-    /// taken as they are; what is not ASCII should be in the form of RFC 4013 (§2.3).
+    /// taken as they are; what is not ASCII should be in the form of RFC 4013 (RFC 5054 §2.3).
     ///
     /// A server of `SRP_SHA` shows no certificate; one of `SRP_SHA_RSA` shows one that is verified as any.
     /// Any group of the RFC's appendix is accepted that has as many bits as `dh_minimum` says (2,048), and no

@@ -123,7 +123,7 @@ fn a_version_that_is_refused_is_shown_with_those_that_are_accepted() {
     let says = server.poll().unwrap_err().to_string();
     assert_eq!(
         says,
-        "the peer sent a record with a version that is not TLS: its version is 2.0 (§5.1), while \
+        "the peer sent a record with a version that is not TLS: its version is 2.0 (RFC 8446 §5.1), while \
          waiting for ClientHello; the peer was sent the alert protocol_version"
     );
     // Or says so.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::super::super::renegotiation::BothFinished;
 use super::super::super::{Cx, check_signature_length, wrong_answer};
 use super::super::Next;
-use super::super::shown_identity::ShownIdentity;
+use super::super::shown_identity::{ShownIdentity, answered};
 use super::Negotiated;
 use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
 use super::key_exchange::ServerShare;
@@ -82,26 +82,9 @@ pub(crate) struct ChoosingIdentity(Box<(ServerProved, Box<WantedIdentity>)>);
 impl ChoosingIdentity {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let (proved, wanted) = *self.0;
-        let (identity, scheme) = match answer {
-            AnswerContent::Identity(identity) => (identity, None),
-            AnswerContent::ConfiguredIdentity(chosen) => {
-                let (identity, scheme) = chosen.unzip();
-                (identity, scheme.flatten())
-            }
-            _ => return Err(wrong_answer()),
-        };
-        let Some(identity) = identity else {
-            return show_none(proved, cx);
-        };
-        let policy = &proved.negotiated.client.config.policy;
-        policy.check_identity(&identity)?;
-        wanted.check_type(&identity)?;
-        match scheme.or_else(|| identity.scheme_for(&wanted.schemes, wanted.version)) {
-            Some(scheme) => show(proved, identity, scheme, cx),
-            None => Err(Misuse::new(
-                "the chosen identity's key cannot sign with any scheme the server accepts",
-            )
-            .into()),
+        match answered(answer, &wanted, &proved.negotiated.client.config.policy)? {
+            Some((identity, scheme)) => show(proved, identity, scheme, cx),
+            None => show_none(proved, cx),
         }
     }
 }
@@ -167,16 +150,12 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
     let login = login.filter(|_| negotiated.exchange.has_user());
     let (group, premaster) = agree(&mut negotiated, &peer, share, psk.as_ref(), cx)?;
     *cx.shared = negotiated.exchange.shared();
-    let session_hash;
-    let seed = if negotiated.extended {
-        session_hash = negotiated.transcript.current();
-        MasterSeed::Extended(&session_hash)
-    } else {
-        MasterSeed::Randoms {
-            client: &negotiated.client.client_random,
-            server: &negotiated.server_random,
-        }
-    };
+    let seed = MasterSeed::new(
+        negotiated.extended,
+        &negotiated.transcript,
+        &negotiated.client.client_random,
+        &negotiated.server_random,
+    );
     let master = premaster.into_master(negotiated.keys.hash, seed);
     cx.secret_log(
         &negotiated.client.config.policy,

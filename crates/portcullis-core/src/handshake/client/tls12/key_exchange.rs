@@ -224,9 +224,9 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
     let policy = &negotiated.client.config.policy;
     // §7.4.4, RFC 8422 §5.5: the types say which keys, and EdDSA counts as ECDSA.
     let usable = |scheme: &SignatureScheme| {
-        let typ = match scheme.kind_of_key() {
-            "RSA" => ClientCertificateType::RSA_SIGN,
-            "DSA" => ClientCertificateType::DSS_SIGN,
+        let typ = match (scheme.is_rsa(), scheme.is_dsa()) {
+            (true, _) => ClientCertificateType::RSA_SIGN,
+            (_, true) => ClientCertificateType::DSS_SIGN,
             _ => ClientCertificateType::ECDSA_SIGN,
         };
         policy.signs_with(*scheme, negotiated.version) && requested.types.contains(typ)

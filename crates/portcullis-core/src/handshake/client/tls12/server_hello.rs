@@ -53,7 +53,7 @@ pub(in super::super) fn on_hello(
     if hello.legacy_compression_method != CompressionMethod::NULL {
         return Err(Violation::CompressionNotOffered.into());
     }
-    // §7.4.1.3: an id that comes back means that the session is resumed, so its version comes, too.
+    // §7.4.1.3: an echoed id means resumption, so the version must be the session's.
     let id = client.legacy_session_id();
     let resumed = !id.is_empty() && hello.legacy_session_id_echo == id;
     match &client.older {

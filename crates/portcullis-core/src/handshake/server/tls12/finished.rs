@@ -38,7 +38,7 @@ pub(super) struct Keyed {
     pub(super) suite: CipherSuite,
     /// Of the key exchange, if it has one; where a session is resumed: that of its own.
     pub(super) group: Option<NamedGroup>,
-    /// The pre-shared key, here or where the session began.
+    /// The pre-shared key, here or where the session began, or who has logged in.
     pub(super) psk: Option<Arc<PskName>>,
     pub(super) extended: bool,
     /// Whether the client gets a ticket.
@@ -282,7 +282,7 @@ impl WaitFinished {
         keyed.finished.add(finished.verify_data);
         // The handshake is over, or the client waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
-        if !keyed.write.are_there() {
+        if keyed.resumed.is_some() {
             return Ok(Next::Connected(keyed.connected(cx)));
         }
         keyed.transcript.add(message.hashed());

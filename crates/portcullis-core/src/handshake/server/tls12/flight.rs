@@ -3,6 +3,7 @@
 //!
 //! RFC 5246 §7.4.1.3 to §7.4.5, RFC 8422 §5.4.
 
+use super::super::super::renegotiation::Previous;
 use super::super::super::signed_content::server_key_exchange_content;
 use super::super::super::{Cx, check_signature_length, expect, find, versions, wrong_answer};
 use super::super::Next;
@@ -119,7 +120,7 @@ impl OwnShare {
                 let strength = identity.and_then(Identity::key_bits).unwrap_or_default();
                 let field = groups.field.as_ref();
                 let group = field.and_then(|field| field.group(config, strength));
-                let group = group.ok_or(Violation::NoSharedGroup)?;
+                let group = group.ok_or(Violation::NoSharedFiniteField)?;
                 FieldShare::start(&group, cx).map(|share| Some(Self::Field(share)))
             }
         }
@@ -281,19 +282,10 @@ fn send_server_hello(
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let config = &negotiated.config;
     let previous = negotiated.previous.as_deref();
-    // What the client is told, and what the connection has.
-    let (told, alpn) = match previous {
-        None => {
-            let chosen = choose_protocol(config, &hello)?;
-            (chosen.is_some(), chosen)
-        }
-        Some(previous) => {
-            previous.check_name(say.server_name.as_deref())?;
-            let offered = find::<Alpn<'_>>(&hello.extensions)?;
-            let offered = offered.map(|list| list.protocols.iter().map(|name| name.0));
-            (previous.check_protocols(offered)?, previous.alpn())
-        }
-    };
+    if let Some(previous) = previous {
+        previous.check_name(say.server_name.as_deref())?;
+    }
+    let (told, alpn) = protocol(config, &hello, previous)?;
     let sizes = RecordSizes::choose(config, &hello, cx)?;
     let requests = !say.resumes && requests_certificate(say.exchange, config);
     let types = CertificateTypes::choose(config, &hello, say.shown, requests)?;
@@ -310,25 +302,14 @@ fn send_server_hello(
         }
     }
     // Where ALPN settles nothing, and once for a connection.
-    let next_protocols = config
-        .policy
-        .next_protocols
-        .as_deref()
-        .filter(|_| alpn.is_none() && previous.is_none());
     let next_protocols = match find::<NextProtocolOffer>(&hello.extensions)? {
-        Some(NextProtocolOffer) => next_protocols,
-        None => None,
+        Some(_) if alpn.is_none() && previous.is_none() => config.policy.next_protocols.as_deref(),
+        _ => None,
     };
     let hears_protocol = next_protocols.is_some();
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
-    let [mut server_random] = cx.random_bytes()?;
-    // §4.1.3 of RFC 8446: that this side could have had more.
-    if let Some(sentinel) = versions::sentinel(&config.policy.versions, negotiated.version)
-        && let Some(end) = server_random.last_chunk_mut()
-    {
-        *end = sentinel;
-    }
+    let server_random = random(config, negotiated.version, cx)?;
     let session_id = match (say.resumes, &negotiated.session_id) {
         // RFC 5077 §3.4: the client sees by its id that a session is resumed, also that of a ticket.
         (true, _) => hello.legacy_session_id,
@@ -392,6 +373,32 @@ fn send_server_hello(
         hears_protocol,
         transcript,
     })
+}
+
+/// Whether the client is told an application protocol, and which one the connection has: a renegotiation keeps it.
+fn protocol(
+    config: &ServerOptions,
+    hello: &ClientHello<'_>,
+    previous: Option<&Previous>,
+) -> Result<(bool, Option<Box<[u8]>>), Abort> {
+    let Some(previous) = previous else {
+        let chosen = choose_protocol(config, hello)?;
+        return Ok((chosen.is_some(), chosen));
+    };
+    let offered = find::<Alpn<'_>>(&hello.extensions)?;
+    let offered = offered.map(|list| list.protocols.iter().map(|name| name.0));
+    Ok((previous.check_protocols(offered)?, previous.alpn()))
+}
+
+fn random(config: &ServerOptions, version: Version, cx: &mut Cx<'_>) -> Result<[u8; 32], Abort> {
+    let [mut random] = cx.random_bytes()?;
+    // RFC 8446 §4.1.3: that this side could have had more.
+    if let Some(sentinel) = versions::sentinel(&config.policy.versions, version)
+        && let Some(end) = random.last_chunk_mut()
+    {
+        *end = sentinel;
+    }
+    Ok(random)
 }
 
 /// §7.4.3: where the row says so, the share is signed with the randoms before it.

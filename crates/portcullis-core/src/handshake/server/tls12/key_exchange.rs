@@ -178,16 +178,12 @@ pub(super) fn master_secret(
         (None, None) => return Err(another_exchange()),
     };
     *cx.shared = answering.exchange.shared();
-    let session_hash;
-    let seed = if answering.negotiated.extended {
-        session_hash = answering.transcript.current();
-        MasterSeed::Extended(&session_hash)
-    } else {
-        MasterSeed::Randoms {
-            client: &answering.client_random,
-            server: &answering.server_random,
-        }
-    };
+    let seed = MasterSeed::new(
+        answering.negotiated.extended,
+        &answering.transcript,
+        &answering.client_random,
+        &answering.server_random,
+    );
     let master = Box::new(premaster.into_master(answering.keys.hash, seed));
     let leaf = shown
         .as_ref()

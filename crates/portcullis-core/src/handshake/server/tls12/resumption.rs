@@ -224,7 +224,9 @@ fn fits(
         .contains(ExtensionType::EXTENDED_MASTER_SECRET);
     match (extended, negotiated.extended) {
         // RFC 7627 §5.3. Where it is off here the client has done nothing wrong.
-        (true, false) if fits && !offered => Err(Violation::ExtendedMasterSecretMissing.into()),
+        (true, false) if fits && !offered => {
+            Err(Violation::ResumedWithoutExtendedMasterSecret.into())
+        }
         (session, connection) => Ok(fits && session == connection),
     }
 }
