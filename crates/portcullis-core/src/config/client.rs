@@ -15,7 +15,7 @@ use crate::compression::CertificateCompression;
 use crate::dialect::Dialect;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
-use crate::psk::{PskName, Shared};
+use crate::psk::{Shared, SharedSecretName};
 use crate::session::SessionKey;
 use crate::signature_scheme::SignatureScheme;
 use crate::srp::SrpLogin;
@@ -176,7 +176,7 @@ impl ClientOptions {
     /// Whether this side still has what a session began with, as far as can be known: with `ask_psk` the
     /// caller that gave the session answers for it, and so who gives one that was written down answers for
     /// the password of a user.
-    pub(crate) fn knows(&self, name: &PskName) -> bool {
+    pub(crate) fn knows(&self, name: &SharedSecretName) -> bool {
         match name.kind {
             Shared::Psk => self.policy.asked.psk || self.policy.psks.contains(name),
             Shared::Password => {

@@ -160,9 +160,8 @@ mod tests {
             )
         };
         let options = "depth, anchor_dates, any_purpose";
-        let chosen = |builder: ServerConfigBuilder| {
-            builder.depth(3).anchor_dates(false).any_purpose(true)
-        };
+        let chosen =
+            |builder: ServerConfigBuilder| builder.depth(3).anchor_dates(false).any_purpose(true);
         assert_eq!(refused(chosen), about(options));
         let chosen = |builder| chosen(builder).client_authentication(unverified);
         assert_eq!(refused(chosen), about(options));

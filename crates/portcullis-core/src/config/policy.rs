@@ -231,8 +231,8 @@ impl Policy {
     /// Whether a peer of this version may sign so. Before TLS 1.2 that is no matter of choice.
     pub(crate) fn accepts(&self, scheme: SignatureScheme, version: Version) -> bool {
         match Rules::of(version).signatures {
-            Signatures::Said => self.schemes.contains(&scheme),
-            Signatures::OfKey => {
+            Signatures::Explicit => self.schemes.contains(&scheme),
+            Signatures::ByKeyType => {
                 scheme.signs_in(version) && (!scheme.is_dsa() || self.accepts_dsa())
             }
         }
@@ -246,8 +246,8 @@ impl Policy {
     /// Whether this side signs so in a handshake of this version: with a weak hash only if it was named.
     pub(crate) fn signs_with(&self, scheme: SignatureScheme, version: Version) -> bool {
         let is_allowed = match Rules::of(version).signatures {
-            Signatures::Said => !scheme.has_weak_hash() || self.schemes.contains(&scheme),
-            Signatures::OfKey => true,
+            Signatures::Explicit => !scheme.has_weak_hash() || self.schemes.contains(&scheme),
+            Signatures::ByKeyType => true,
         };
         is_allowed && scheme.signs_in(version)
     }

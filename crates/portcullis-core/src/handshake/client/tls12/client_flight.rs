@@ -4,19 +4,19 @@
 
 use std::sync::Arc;
 
-use super::super::super::renegotiation::BothFinished;
+use super::super::super::renegotiation::VerifyData;
 use super::super::super::{Cx, check_signature_length, wrong_answer};
 use super::super::Next;
 use super::super::shown_identity::{ShownIdentity, answered};
 use super::Negotiated;
-use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
+use super::finished::{AwaitingFinished, WaitChangeCipherSpec, WaitNewSessionTicket};
 use super::key_exchange::ServerShare;
 use crate::config::PreSharedKey;
 use crate::crypto::key_exchange::respond;
 use crate::crypto::{CryptoFailure, point_in_key, rsa_premaster};
 use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret};
-use crate::psk::PskName;
+use crate::psk::SharedSecretName;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::rules::Rules;
 use crate::suite::{Agreement, NoCertificate};
@@ -134,7 +134,7 @@ struct Keyed {
     peer: ServerPeer,
     /// Of the key exchange, if it had one.
     group: Option<NamedGroup>,
-    psk: Option<Arc<PskName>>,
+    psk: Option<Arc<SharedSecretName>>,
     master: MasterSecret,
 }
 
@@ -332,10 +332,10 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         &negotiated.server_random,
     )?;
     let verify_data = negotiated.send_finished(&mut block.client, &master, cx)?;
-    let mut finished = BothFinished::default();
+    let mut finished = VerifyData::default();
     finished.add(&verify_data);
     let ticket = negotiated.ticket;
-    let flight = Box::new(Flight {
+    let flight = Box::new(AwaitingFinished {
         negotiated,
         peer: Some(peer),
         group,

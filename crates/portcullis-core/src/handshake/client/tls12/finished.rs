@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::UnixTime;
 
-use super::super::super::renegotiation::{BothFinished, Settled};
+use super::super::super::renegotiation::{Settled, VerifyData};
 use super::super::super::{Cx, Outcome, expect};
 use super::super::Next;
 use super::super::hello::{Client, ClientEnd};
@@ -19,7 +19,7 @@ use crate::error::{Abort, Misuse};
 use crate::information::{EarlyDataStatus, Information, Local, Older, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret};
-use crate::psk::PskName;
+use crate::psk::SharedSecretName;
 use crate::record::{HandshakeBytes, Keys};
 use crate::role::Role;
 use crate::session::{Established, MAX_SESSION_LIFETIME, MAX_TICKET, Peer, ReceivedTicket, Secret};
@@ -28,26 +28,26 @@ use crate::wire::tls12::{NewSessionTicket, NextProtocol};
 use crate::{NamedGroup, Violation};
 
 /// The server's Finished is awaited.
-pub(super) struct Flight {
+pub(super) struct AwaitingFinished {
     pub(super) negotiated: Box<Negotiated>,
     /// There once it is settled who that is.
     pub(super) peer: Option<ServerPeer>,
     /// Where a session is resumed: its own.
     pub(super) group: Option<NamedGroup>,
     /// The pre-shared key, here or where the session began, or who has logged in.
-    pub(super) psk: Option<Arc<PskName>>,
+    pub(super) psk: Option<Arc<SharedSecretName>>,
     pub(super) shown: ShownIdentity,
     pub(super) master: Box<MasterSecret>,
     /// What the server writes with, once it says so.
     pub(super) read: DirectionKeys,
     /// What this side writes with from its Finished on, until it does.
     pub(super) write: DirectionKeys,
-    pub(super) finished: BothFinished,
+    pub(super) finished: VerifyData,
     /// If a session is resumed.
     pub(super) resumed: Option<Origin>,
 }
 
-pub(crate) struct WaitNewSessionTicket(pub(super) Box<Flight>);
+pub(crate) struct WaitNewSessionTicket(pub(super) Box<AwaitingFinished>);
 
 impl WaitNewSessionTicket {
     pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
@@ -73,7 +73,7 @@ pub(super) struct Ticket {
 }
 
 /// The server must change its keys now.
-pub(crate) struct WaitChangeCipherSpec(pub(super) Box<Flight>);
+pub(crate) struct WaitChangeCipherSpec(pub(super) Box<AwaitingFinished>);
 
 impl WaitChangeCipherSpec {
     pub(super) fn on_change_cipher_spec(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
@@ -84,7 +84,7 @@ impl WaitChangeCipherSpec {
     }
 }
 
-pub(crate) struct WaitFinished(Box<Flight>);
+pub(crate) struct WaitFinished(Box<AwaitingFinished>);
 
 impl WaitFinished {
     pub(super) fn on_message(
@@ -136,7 +136,7 @@ impl Negotiated {
     }
 }
 
-impl Flight {
+impl AwaitingFinished {
     /// Who the server is.
     fn take_peer(&mut self) -> Result<ServerPeer, Abort> {
         let peer = self.peer.take();
@@ -198,7 +198,7 @@ impl Flight {
     }
 }
 
-fn connected(mut flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
+fn connected(mut flight: AwaitingFinished, cx: &Cx<'_>) -> Result<Outcome, Abort> {
     let (peer, ocsp) = match flight.take_peer()? {
         ServerPeer::Proved { mut proof, scheme } => {
             let ocsp = proof.take_ocsp_verdict();
@@ -216,7 +216,7 @@ fn connected(mut flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         true => flight.take_session(peer.as_ref(), authenticated_at, cx),
         false => None,
     };
-    let Flight {
+    let AwaitingFinished {
         negotiated,
         group,
         psk,
@@ -264,7 +264,7 @@ fn connected(mut flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         version,
         is_server: false,
         cipher_suite: suite,
-        encrypt_then_mac: keys.encrypts_first(),
+        encrypt_then_mac: keys.has_encrypt_then_mac(),
         secure_renegotiation,
         group,
         retried: false,

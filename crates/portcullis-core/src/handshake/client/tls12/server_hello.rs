@@ -13,7 +13,7 @@ use super::super::hello::{Client, Hashing, Offered};
 use super::super::parameters;
 use super::super::resumption::OlderSession;
 use super::Negotiated;
-use super::certificate::{Identity, Shown, WaitCertificate};
+use super::certificate::{ServerIdentity, Shown, WaitCertificate};
 use super::key_exchange::WaitServerKeyExchange;
 use super::resumption::resume;
 use crate::config::{ClientConfig, ClientOptions, ExtendedMasterSecret};
@@ -212,7 +212,7 @@ fn begin(negotiated: Box<Negotiated>) -> Result<Next, Abort> {
             }
             let shown = Shown {
                 negotiated,
-                identity: Identity::None(nobody),
+                identity: ServerIdentity::None(nobody),
             };
             Ok(WaitServerKeyExchange(shown).into())
         }

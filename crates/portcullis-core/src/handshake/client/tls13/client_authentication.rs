@@ -8,12 +8,12 @@ use super::super::super::{Cx, check_signature_length, wrong_answer};
 use super::super::Next;
 use super::super::shown_identity::{ShownIdentity, answered};
 use super::finished::Authenticated;
+use crate::SignatureScheme;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::role::Role;
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::Identity;
-use crate::SignatureScheme;
 
 /// Answers a CertificateRequest.
 pub(super) fn authenticate(

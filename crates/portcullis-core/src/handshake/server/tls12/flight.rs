@@ -51,13 +51,13 @@ pub(super) struct Answering {
     pub(super) client_random: [u8; 32],
     pub(super) server_random: [u8; 32],
     /// The session id of the ServerHello.
-    pub(super) said_id: Box<[u8]>,
+    pub(super) session_id_sent: Box<[u8]>,
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Box<[u8]>>,
     /// What the client will show, if it is asked.
     pub(super) of_client: CertificateType,
     /// Whether the client says by NPN what it has chosen.
-    pub(super) hears_protocol: bool,
+    pub(super) awaits_next_protocol: bool,
     pub(super) transcript: Transcript,
 }
 
@@ -285,7 +285,7 @@ fn send_server_hello(
     if let Some(previous) = previous {
         previous.check_name(say.server_name.as_deref())?;
     }
-    let (told, alpn) = protocol(config, &hello, previous)?;
+    let Protocol { alpn, is_told } = Protocol::choose(config, &hello, previous)?;
     let sizes = RecordSizes::choose(config, &hello, cx)?;
     let requests = !say.resumes && requests_certificate(say.exchange, config);
     let types = CertificateTypes::choose(config, &hello, say.shown, requests)?;
@@ -295,8 +295,8 @@ fn send_server_hello(
     // RFC 7366 §3: not for an AEAD. As each hello says it, sessions do not keep it.
     let encrypt_then_mac = keys.encrypt_then_mac(negotiated.encrypt_then_mac);
     if let Some(previous) = previous {
-        let encrypts_first = say.suite.has_cbc().then_some(encrypt_then_mac);
-        previous.check_protection(negotiated.extended, encrypts_first)?;
+        let encrypt_then_mac = say.suite.has_cbc().then_some(encrypt_then_mac);
+        previous.check_protection(negotiated.extended, encrypt_then_mac)?;
         if !say.exchange.requests_certificate {
             previous.check_certificate_of_client(None)?;
         }
@@ -306,7 +306,7 @@ fn send_server_hello(
         Some(_) if alpn.is_none() && previous.is_none() => config.policy.next_protocols.as_deref(),
         _ => None,
     };
-    let hears_protocol = next_protocols.is_some();
+    let awaits_next_protocol = next_protocols.is_some();
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
     let server_random = random(config, negotiated.version, cx)?;
@@ -346,7 +346,7 @@ fn send_server_hello(
             if !say.resumes && negotiated.wants_ticket {
                 SessionTicket::put(out, &[]);
             }
-            if let (Some(protocol), true) = (&alpn, told) {
+            if let (Some(protocol), true) = (&alpn, is_told) {
                 AlpnSelected::put(out, protocol);
             }
             if let Some(protocols) = next_protocols {
@@ -358,7 +358,7 @@ fn send_server_hello(
     });
     sizes.apply(config.policy.max_fragment_sent, cx);
     let client_random = *hello.random;
-    let said_id = session_id.into();
+    let session_id_sent = session_id.into();
     Ok(Answering {
         negotiated,
         suite: say.suite,
@@ -366,28 +366,41 @@ fn send_server_hello(
         keys,
         client_random,
         server_random,
-        said_id,
+        session_id_sent,
         server_name: say.server_name,
         alpn,
         of_client: types.of_client,
-        hears_protocol,
+        awaits_next_protocol,
         transcript,
     })
 }
 
-/// Whether the client is told an application protocol, and which one the connection has: a renegotiation keeps it.
-fn protocol(
-    config: &ServerOptions,
-    hello: &ClientHello<'_>,
-    previous: Option<&Previous>,
-) -> Result<(bool, Option<Box<[u8]>>), Abort> {
-    let Some(previous) = previous else {
-        let chosen = choose_protocol(config, hello)?;
-        return Ok((chosen.is_some(), chosen));
-    };
-    let offered = find::<Alpn<'_>>(&hello.extensions)?;
-    let offered = offered.map(|list| list.protocols.iter().map(|name| name.0));
-    Ok((previous.check_protocols(offered)?, previous.alpn()))
+/// The application protocol of ALPN.
+struct Protocol {
+    /// What the connection has: a renegotiation keeps it.
+    alpn: Option<Box<[u8]>>,
+    /// Whether the client is told.
+    is_told: bool,
+}
+
+impl Protocol {
+    fn choose(
+        config: &ServerOptions,
+        hello: &ClientHello<'_>,
+        previous: Option<&Previous>,
+    ) -> Result<Self, Abort> {
+        let Some(previous) = previous else {
+            let alpn = choose_protocol(config, hello)?;
+            let is_told = alpn.is_some();
+            return Ok(Self { alpn, is_told });
+        };
+        let offered = find::<Alpn<'_>>(&hello.extensions)?;
+        let offered = offered.map(|list| list.protocols.iter().map(|name| name.0));
+        Ok(Self {
+            is_told: previous.check_protocols(offered)?,
+            alpn: previous.alpn(),
+        })
+    }
 }
 
 fn random(config: &ServerOptions, version: Version, cx: &mut Cx<'_>) -> Result<[u8; 32], Abort> {
@@ -502,7 +515,7 @@ fn requests_certificate(exchange: Exchange, config: &ServerOptions) -> bool {
 
 /// §7.4.4.
 fn put_certificate_request(out: &mut Vec<u8>, rules: Rules, config: &ServerOptions) {
-    let has_rsa = HAS_RSA || rules.signatures == Signatures::Said;
+    let has_rsa = HAS_RSA || rules.signatures == Signatures::Explicit;
     let types = [ClientCertificateType::ECDSA_SIGN]
         .into_iter()
         .chain(has_rsa.then_some(ClientCertificateType::RSA_SIGN))

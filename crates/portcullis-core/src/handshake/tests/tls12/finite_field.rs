@@ -173,7 +173,9 @@ fn nothing_in_common() {
     let client = client()
         .groups([NamedGroup::FFDHE3072, NamedGroup::X25519])
         .cipher_suites([SUITE[0], ecdhe]);
-    let server = server().groups([NamedGroup::SECP256R1]).cipher_suites([ecdhe]);
+    let server = server()
+        .groups([NamedGroup::SECP256R1])
+        .cipher_suites([ecdhe]);
     let (_, server) = Pair::new(client.build().unwrap(), server.build().unwrap()).run();
     let violation = server.unwrap_err().violation();
     assert_eq!(violation, Some(V::NoSharedGroup));
