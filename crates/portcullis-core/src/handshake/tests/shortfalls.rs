@@ -150,7 +150,7 @@ fn schemes_that_are_not_shared_are_shown() {
             hello.extensions.set(E::SIGNATURE_ALGORITHMS, schemes);
         }),
         "the peer accepts no signature scheme that an identity here can produce: it accepts ed25519, \
-         rsa_pss_rsae_sha256; those of the keys here in TLSv1.3: ecdsa_secp256r1_sha256 (§4.4.2.2), while \
+         rsa_pss_rsae_sha256; those of the keys here in TLSv1.3: ecdsa_secp256r1_sha256 (RFC 8446 §4.4.2.2), while \
          waiting for ClientHello; the peer was sent the alert handshake_failure"
     );
     assert_eq!(
@@ -159,7 +159,7 @@ fn schemes_that_are_not_shared_are_shown() {
         }),
         "the peer accepts no signature scheme that an identity here can produce: it sent no \
          signature_algorithms, which stands for SHA-1; those of the keys here in TLSv1.2: \
-         ecdsa_secp521r1_sha512, ecdsa_secp384r1_sha384, ecdsa_secp256r1_sha256 (§4.4.2.2), while \
+         ecdsa_secp521r1_sha512, ecdsa_secp384r1_sha384, ecdsa_secp256r1_sha256 (RFC 8446 §4.4.2.2), while \
          waiting for ClientHello; the peer was sent the alert handshake_failure"
     );
 }
