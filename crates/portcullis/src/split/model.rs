@@ -20,6 +20,7 @@ use portcullis_core::{
 use rustls_pki_types::{PrivateKeyDer, ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Join, ReadBuf, join};
 
+use crate::metrics::Meter;
 use crate::conduct::Conduct;
 use crate::delivery::{Active, Message};
 use crate::hibernation::Hibernation;
@@ -230,6 +231,7 @@ impl Peer {
             Flow::default(),
             None,
             Duration::ZERO,
+            Meter::begin(true).connected(&server.information),
         );
         read.keep_conduct(&Conduct {
             handshake_timeout: self.patience,
