@@ -2,22 +2,27 @@
 
 mod ends;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use portcullis::metrics::METRICS;
 use portcullis::{ClientConfig, Roots, TlsAcceptor, TlsConnector};
 use tokio::io::{AsyncWriteExt as _, duplex};
 
 use ends::{client_config, name, pki, server_config};
 
-/// The numbers since the last look, by `name{label="value",…}`; of a histogram, how many values it got.
+/// The numbers since the last look, by `name{label="value",…}`; of a gauge, how it has
+/// changed, of a histogram, how many values it got.
 fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     let snapshot = snapshotter.snapshot().into_vec();
     let numbers = snapshot.into_iter().map(|(key, _, description, value)| {
         assert!(description.is_some(), "{key:?} is described");
         let (_, key) = key.into_parts();
-        let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        let labels: Vec<_> = key
+            .labels()
+            .map(|label| format!("{}={}", label.key(), label.value()))
+            .collect();
         let value = match value {
             DebugValue::Counter(count) => count as f64,
             DebugValue::Gauge(level) => level.into_inner(),
@@ -29,7 +34,10 @@ fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
 }
 
 fn is(numbers: &BTreeMap<String, f64>, expected: &[(&str, f64)]) {
-    let expected: BTreeMap<_, _> = expected.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect();
+    let expected: BTreeMap<_, _> = expected
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), *value))
+        .collect();
     assert_eq!(numbers, &expected);
 }
 
@@ -52,9 +60,18 @@ async fn handshakes_and_open_connections() {
             ("tls_connections_open{side=server}", 1.0),
             ("tls_handshake_seconds{side=client,resumed=no}", 1.0),
             ("tls_handshake_seconds{side=server,resumed=no}", 1.0),
-            ("tls_handshakes_total{side=client,version=1.3,resumed=no,result=ok}", 1.0),
-            ("tls_handshakes_total{side=server,version=1.3,resumed=no,result=ok}", 1.0),
-            ("tls_session_store_ops_total{operation=take,outcome=miss}", 1.0),
+            (
+                "tls_handshakes_total{side=client,version=1.3,resumed=no,result=ok}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=server,version=1.3,resumed=no,result=ok}",
+                1.0,
+            ),
+            (
+                "tls_session_store_ops_total{operation=take,outcome=miss}",
+                1.0,
+            ),
         ],
     );
 
@@ -70,12 +87,27 @@ async fn handshakes_and_open_connections() {
     is(
         &numbers(&snapshotter),
         &[
+            // All four are gone, and two had come before the last look.
+            ("tls_connections_open{side=client}", -1.0),
+            ("tls_connections_open{side=server}", -1.0),
             ("tls_handshake_seconds{side=client,resumed=yes}", 1.0),
             ("tls_handshake_seconds{side=server,resumed=yes}", 1.0),
-            ("tls_handshakes_total{side=client,version=1.3,resumed=yes,result=ok}", 1.0),
-            ("tls_handshakes_total{side=server,version=1.3,resumed=yes,result=ok}", 1.0),
-            ("tls_session_store_ops_total{operation=put,outcome=kept}", 2.0),
-            ("tls_session_store_ops_total{operation=take,outcome=hit}", 1.0),
+            (
+                "tls_handshakes_total{side=client,version=1.3,resumed=yes,result=ok}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=server,version=1.3,resumed=yes,result=ok}",
+                1.0,
+            ),
+            (
+                "tls_session_store_ops_total{operation=put,outcome=kept}",
+                3.0,
+            ),
+            (
+                "tls_session_store_ops_total{operation=take,outcome=hit}",
+                1.0,
+            ),
         ],
     );
 }
@@ -96,12 +128,30 @@ async fn failures_probes_and_alerts() {
     is(
         &numbers(&snapshotter),
         &[
-            ("tls_alerts_total{direction=received,description=unknown_ca}", 1.0),
-            ("tls_alerts_total{direction=sent,description=unknown_ca}", 1.0),
-            ("tls_handshake_failures_total{side=client,reason=unknown_ca}", 1.0),
-            ("tls_handshake_failures_total{side=server,reason=alert_received}", 1.0),
-            ("tls_handshakes_total{side=client,version=unknown,resumed=no,result=failed}", 1.0),
-            ("tls_handshakes_total{side=server,version=unknown,resumed=no,result=failed}", 1.0),
+            (
+                "tls_alerts_total{direction=received,description=unknown_ca}",
+                1.0,
+            ),
+            (
+                "tls_alerts_total{direction=sent,description=unknown_ca}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=client,reason=unknown_ca}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=server,reason=alert_received}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=client,version=unknown,resumed=no,result=failed}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=server,version=unknown,resumed=no,result=failed}",
+                1.0,
+            ),
         ],
     );
 
@@ -122,12 +172,30 @@ async fn failures_probes_and_alerts() {
     is(
         &numbers(&snapshotter),
         &[
-            ("tls_alerts_total{direction=sent,description=unexpected_message}", 1.0),
-            ("tls_handshake_failures_total{side=server,reason=cancelled}", 1.0),
-            ("tls_handshake_failures_total{side=server,reason=not_tls}", 1.0),
-            ("tls_handshake_failures_total{side=server,reason=timeout}", 1.0),
-            ("tls_handshakes_total{side=server,version=unknown,resumed=no,result=failed}", 3.0),
-            ("tls_handshakes_total{side=server,version=unknown,resumed=no,result=probe}", 1.0),
+            (
+                "tls_alerts_total{direction=sent,description=unexpected_message}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=server,reason=cancelled}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=server,reason=not_tls}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=server,reason=timeout}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=server,version=unknown,resumed=no,result=failed}",
+                3.0,
+            ),
+            (
+                "tls_handshakes_total{side=server,version=unknown,resumed=no,result=probe}",
+                1.0,
+            ),
         ],
     );
 }
@@ -144,13 +212,56 @@ async fn an_alert_after_the_handshake() {
     numbers(&snapshotter);
     let mut transport = client.into_inner();
     // A record that nobody has sealed.
-    transport.write_all(&[23, 3, 3, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).await.unwrap();
+    transport
+        .write_all(&[
+            23, 3, 3, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ])
+        .await
+        .unwrap();
     server.recv(1).await.unwrap_err();
     drop(server);
     is(
         &numbers(&snapshotter),
-        &[("tls_alerts_total{direction=sent,description=bad_record_mac}", 1.0)],
+        &[
+            ("tls_connections_open{side=client}", -1.0),
+            ("tls_connections_open{side=server}", -1.0),
+            (
+                "tls_alerts_total{direction=sent,description=bad_record_mac}",
+                1.0,
+            ),
+        ],
     );
+}
+
+/// The pages for people have all numbers, and no other.
+#[test]
+fn pages_and_dashboards_name_what_there_is() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/");
+    let read = |file: &str| std::fs::read_to_string(format!("{docs}{file}")).unwrap();
+    let known: BTreeSet<_> = METRICS
+        .iter()
+        .map(|metric| metric.name.to_owned())
+        .collect();
+    assert_eq!(named(&read("metrics.md")), known);
+    assert_eq!(named(&read("metrics/dashboard.json")), known);
+    let alerts = named(&read("metrics/alerts.yml"));
+    assert!(!alerts.is_empty() && alerts.is_subset(&known), "{alerts:?}");
+    let page = read("metrics.md");
+    for reason in METRICS[1].labels[1].1 {
+        assert!(
+            page.contains(&format!("`{reason}`")),
+            "{reason} is not explained"
+        );
+    }
+}
+
+/// The names of numbers in a text.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let names = words.filter(|word| word.starts_with("tls_"));
+    names
+        .map(|name| name.trim_end_matches("_bucket").to_owned())
+        .collect()
 }
 
 /// An authority that has signed nothing here.
@@ -158,5 +269,8 @@ fn other_root() -> String {
     let _ = pki();
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    params
+        .self_signed(&rcgen::KeyPair::generate().unwrap())
+        .unwrap()
+        .pem()
 }

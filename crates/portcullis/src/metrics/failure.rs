@@ -86,7 +86,9 @@ pub(super) fn reason(error: &Error) -> &'static str {
         Some(Reason::Refused(_)) => "refused",
         Some(Reason::Cancelled) => "cancelled",
         Some(Reason::Certificate(error)) => certificate(error.kind()),
-        Some(Reason::Violation(violation) | Reason::Explained { violation, .. }) => rule(*violation),
+        Some(Reason::Violation(violation) | Reason::Explained { violation, .. }) => {
+            rule(*violation)
+        }
         None if error.is_closed() => "closed",
         _ => "protocol",
     }

@@ -21,8 +21,8 @@ mod table;
 use std::time::Instant;
 
 use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, Recorder, SharedString, Unit};
-use portcullis_core::{AlertDescription, ConnectionInformation, Direction, ProtocolVersion};
 use portcullis_core::EarlyDataStatus;
+use portcullis_core::{ConnectionInformation, Direction, ProtocolVersion};
 
 use crate::error::Error;
 
@@ -138,7 +138,9 @@ pub fn describe() {
             match metric.kind {
                 MetricKind::Counter => recorder.describe_counter(name, Some(Unit::Count), text),
                 MetricKind::Gauge => recorder.describe_gauge(name, Some(Unit::Count), text),
-                MetricKind::Histogram => recorder.describe_histogram(name, Some(Unit::Seconds), text),
+                MetricKind::Histogram => {
+                    recorder.describe_histogram(name, Some(Unit::Seconds), text)
+                }
             }
         }
     });
@@ -158,8 +160,12 @@ fn with<T>(key: &Key, register: fn(&dyn Recorder, &Key, &Metadata<'_>) -> T, the
     metrics::with_recorder(|recorder| then(register(recorder, key, &METADATA)));
 }
 
-fn count<const N: usize>(table: &Table<N>, values: [&str; N]) {
-    with(&table.key(values), |r, k, m| r.register_counter(k, m), |counter: Counter| counter.increment(1));
+fn count<const N: usize>(table: &'static Table<N>, values: [&str; N]) {
+    with(
+        &table.key(values),
+        |r, k, m| r.register_counter(k, m),
+        |counter: Counter| counter.increment(1),
+    );
 }
 
 fn side(is_server: bool) -> &'static str {
@@ -203,11 +209,15 @@ impl Meter {
         count(&HANDSHAKES_BY, [side, version, resumed, "ok"]);
         let took = self.begun.elapsed();
         let record = |histogram: Histogram| histogram.record(took);
-        with(&SECONDS_BY.key([side, resumed]), |r, k, m| r.register_histogram(k, m), record);
+        with(
+            &SECONDS_BY.key([side, resumed]),
+            |r, k, m| r.register_histogram(k, m),
+            record,
+        );
         match information.early_data() {
-            EarlyDataStatus::NotOffered => {}
             EarlyDataStatus::Accepted => count(&EARLY_BY, [side, "accepted"]),
             EarlyDataStatus::Rejected(_) => count(&EARLY_BY, [side, "rejected"]),
+            _ => {}
         }
         Open::new(self.is_server)
     }
@@ -227,7 +237,10 @@ impl Meter {
 
     fn count(&self, result: &'static str) {
         let resumed = resumed(false);
-        count(&HANDSHAKES_BY, [side(self.is_server), "unknown", resumed, result]);
+        count(
+            &HANDSHAKES_BY,
+            [side(self.is_server), "unknown", resumed, result],
+        );
     }
 }
 

@@ -25,16 +25,25 @@ impl<const N: usize> Table<N> {
     /// The key with these values; what is not among the values of its label counts as the last of them.
     pub(super) fn key(&'static self, values: [&str; N]) -> Key {
         let rows = self.rows.get_or_init(|| rows(self.metric));
-        let place = self.metric.labels.iter().zip(values).fold(0, |place, ((_, all), value)| {
-            let digit = all.iter().position(|known| *known == value);
-            place * all.len() + digit.unwrap_or(all.len() - 1)
-        });
+        let place = self
+            .metric
+            .labels
+            .iter()
+            .zip(values)
+            .fold(0, |place, ((_, all), value)| {
+                let digit = all.iter().position(|known| *known == value);
+                place * all.len() + digit.unwrap_or(all.len() - 1)
+            });
         Key::from_static_labels(self.metric.name, &rows[place])
     }
 }
 
 fn rows<const N: usize>(metric: &Metric) -> Vec<[Label; N]> {
-    let count = metric.labels.iter().map(|(_, values)| values.len()).product();
+    let count = metric
+        .labels
+        .iter()
+        .map(|(_, values)| values.len())
+        .product();
     (0..count)
         .map(|place| {
             let mut rest = place;

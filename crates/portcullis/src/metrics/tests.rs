@@ -11,7 +11,10 @@ fn a_key_for_each_combination() {
             for resumed in RESUMED {
                 for result in RESULTS {
                     let key = HANDSHAKES_BY.key([side, version, resumed, result]);
-                    let labels: Vec<_> = key.labels().map(|label| (label.key(), label.value())).collect();
+                    let labels: Vec<_> = key
+                        .labels()
+                        .map(|label| (label.key(), label.value()))
+                        .collect();
                     let expected = [
                         ("side", *side),
                         ("version", *version),
@@ -42,5 +45,8 @@ fn an_unknown_value_is_the_last() {
 #[test]
 fn every_table_has_its_number() {
     let names: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
-    assert_eq!(names, [HANDSHAKES, FAILURES, SECONDS, OPEN, ALERTS, EARLY, STORE]);
+    assert_eq!(
+        names,
+        [HANDSHAKES, FAILURES, SECONDS, OPEN, ALERTS, EARLY, STORE]
+    );
 }

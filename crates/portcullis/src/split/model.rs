@@ -20,10 +20,10 @@ use portcullis_core::{
 use rustls_pki_types::{PrivateKeyDer, ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Join, ReadBuf, join};
 
-use crate::metrics::Meter;
 use crate::conduct::Conduct;
 use crate::delivery::{Active, Message};
 use crate::hibernation::Hibernation;
+use crate::metrics::Meter;
 use crate::read::Receiving;
 use crate::split::{ReadHalf, SplitIo, WriteHalf};
 use crate::statistics::Flow;
