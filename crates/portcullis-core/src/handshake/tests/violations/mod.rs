@@ -223,6 +223,10 @@ const APART: &[(Violation, &str)] = &[
         "handshake::tests::tls12::resumption::an_id_of_no_session_comes_back",
     ),
     (
+        Violation::NoSharedFiniteField,
+        "handshake::tests::tls12::finite_field::nothing_in_common",
+    ),
+    (
         Violation::DataBeforeFinished,
         "handshake::tests::renegotiation::violations::no_data_under_keys_that_no_finished_has_confirmed",
     ),
