@@ -29,8 +29,17 @@ pub mod pki;
 pub mod plan;
 pub mod proxy_header;
 pub mod record;
+pub mod renegotiation;
 pub mod rustls_end;
+pub mod sealed;
 pub mod settings;
 pub mod verdict;
 pub mod verdict_older;
 pub mod walk;
+
+/// Of the stores whose seal is a target.
+#[path = "../../crates/portcullis-session-cache/src/error.rs"]
+#[allow(dead_code, reason = "a part of it is taken")]
+mod store_error;
+
+use store_error::{StoreError, StoreErrorKind};

@@ -10,7 +10,7 @@ use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
     certificate, codec, conversation, crl, differential, ech, encrypted_key, hello_view, ocsp,
-    packets, pem, proxy_header, record, walk,
+    packets, pem, proxy_header, record, renegotiation, sealed, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -177,6 +177,23 @@ fn packets_of_random_bytes() {
 #[test]
 fn records() {
     each("record", record::run);
+}
+
+#[test]
+fn renegotiations() {
+    each("renegotiation", renegotiation::run);
+}
+
+/// Sessions of each side that come out again are among them.
+#[test]
+fn sealed_sessions() {
+    let opened = std::cell::Cell::new([0; 2]);
+    each("sealed", |data| {
+        let mut counts = opened.get();
+        counts[usize::from(data[0] & 1)] += usize::from(sealed::opens(data));
+        opened.set(counts);
+    });
+    assert!(opened.get().iter().all(|count| *count > 1), "{opened:?}");
 }
 
 #[test]
