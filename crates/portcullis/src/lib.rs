@@ -104,6 +104,7 @@
 mod accept;
 mod acceptor;
 pub mod answers;
+mod authentication;
 mod conduct;
 mod connector;
 mod crls;
@@ -141,6 +142,7 @@ pub use accept::{
 };
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
+pub use authentication::{ClientCertificate, PendingCertificate};
 pub use connector::TlsConnector;
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,

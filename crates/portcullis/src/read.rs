@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
 use self::target::Target;
+use crate::authentication::{Authentication, Reading};
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::last_words::Ending;
@@ -58,6 +59,8 @@ struct Besides {
     /// How further handshakes are run, if there may be any.
     conduct: Option<Box<Conduct>>,
     early_data: Option<Box<Early>>,
+    /// There if the client may be asked for a certificate.
+    authentication: Option<Reading>,
 }
 
 /// Of data before the handshake was over, what nobody has been told.
@@ -113,6 +116,7 @@ impl Receiving {
                     sessions: Received::stored(place),
                     conduct: None,
                     early_data: None,
+                    authentication: None,
                 })
             }),
         };
@@ -192,6 +196,52 @@ impl Receiving {
             && self.reader.take_request(UnixTime::now()).is_some()
         {
             self.renegotiate(manners);
+        }
+        if let Some(authentication) = self.authentication()
+            && let Err(error) = authentication.collect()
+        {
+            self.fail(error);
+        }
+    }
+
+    /// Notes how the client authenticates after the handshake, if it may.
+    pub(crate) fn keep_authentication(&mut self, authentication: Option<Authentication>) {
+        if let Some(authentication) = authentication {
+            let besides = self.besides.get_or_insert_default();
+            besides.authentication = Some(Reading(authentication));
+        }
+    }
+
+    pub(crate) fn authentication(&self) -> Option<&Authentication> {
+        let reading = self.besides.as_ref()?.authentication.as_ref()?;
+        Some(&reading.0)
+    }
+
+    /// Reading is pending: the task is woken for what somebody has answered meanwhile.
+    #[inline]
+    pub(crate) fn attend(&mut self, cx: &Context<'_>) {
+        if self.besides.is_some() {
+            self.attend_authentication(cx);
+        }
+    }
+
+    #[cold]
+    fn attend_authentication(&mut self, cx: &Context<'_>) {
+        let authentication = self.authentication();
+        if let Some(error) = authentication.and_then(|one| one.attend(cx)) {
+            self.fail(error);
+            // The next read says why.
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Nothing more is read, and who waits for a certificate hears so.
+    #[cold]
+    fn end_authentication(&self) {
+        if let Some(besides) = &self.besides
+            && let Some(reading) = &besides.authentication
+        {
+            reading.end(self.failure());
         }
     }
 
@@ -356,6 +406,7 @@ impl Receiving {
         if let End::NotYet(manners) = &self.end {
             let limit = Duration::from_millis(manners.alert_timeout.into());
             self.end = End::Failed(Box::new(Ending::new(error, limit)));
+            self.end_authentication();
         }
     }
 
@@ -610,7 +661,10 @@ impl Receiving {
             };
             match opened {
                 Ok(false) => {}
-                Ok(true) => self.end = End::Closed,
+                Ok(true) => {
+                    self.end = End::Closed;
+                    self.end_authentication();
+                }
                 Err(error) => self.fail(error.into()),
             }
         }
@@ -683,7 +737,10 @@ impl Receiving {
             (Err(error), End::NotYet(manners)) if manners.eof == EofPolicy::Strict => {
                 self.fail(error.into());
             }
-            _ => self.end = End::Closed,
+            _ => {
+                self.end = End::Closed;
+                self.end_authentication();
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod ech;
 mod negotiable;
 mod options;
 mod policy;
+mod post_handshake;
 mod psk;
 mod renegotiation;
 mod revocation;

@@ -11,6 +11,7 @@
 
 mod alert;
 mod assembler;
+mod authentication;
 mod datagram;
 mod gather;
 mod header;
@@ -35,6 +36,7 @@ pub use datagram::{
 pub(crate) use datagram::{
     HelloPiece, Mail, Reassembly, Taken, hello_pieces, plain_alert, plain_message,
 };
+pub(crate) use authentication::{Authentication, MAX_RUN};
 pub(crate) use incoming::Incoming;
 pub(crate) use keys::Keys;
 pub(crate) use later::{Another, Later, Older, OnRequest};

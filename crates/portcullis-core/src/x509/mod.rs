@@ -23,6 +23,7 @@ mod identity;
 mod memo;
 mod name;
 mod names;
+mod oid_filters;
 mod ocsp;
 mod path;
 mod pem;
@@ -61,6 +62,7 @@ pub use identity::{Identity, IdentityKey};
 pub(crate) use identity::{kind_of_issuer, kinds_of_keys, what_keys_lack};
 pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, general_names, subject, subject_alt_names};
+pub use oid_filters::CertificateFilter;
 pub use ocsp::{
     MAX_OCSP_RESPONSE, OcspError, OcspPolicy, OcspStatus, OcspVerdict, ocsp_request,
     ocsp_responders, verify_ocsp_response,

@@ -15,6 +15,9 @@ mod tls12;
 mod tls13;
 
 pub(crate) use hello::{ReturnedCookie, start, start_after_cookie};
+pub(crate) use tls13::post_handshake_auth::{
+    AnsweredLater, IssuingLater, PostHandshakeServer, VerifyingLater,
+};
 pub(super) use tls13::{Requested, UNCHANGING, ask_for_cookie};
 
 use super::machine::Hello;
