@@ -277,8 +277,9 @@ impl<IO> TlsStream<IO> {
     /// here on is that of the client that has shown this certificate.
     ///
     /// # Errors
-    /// [`Reason::Misuse`](crate::Reason::Misuse) where it is not possible: over HTTP/2, before TLS 1.3, of a client that
-    /// has not offered it, on the client's side, and while four are open; the connection goes on.
+    /// One that says what is missing ([`InvalidInput`](std::io::ErrorKind::InvalidInput)) where it is not possible: over
+    /// HTTP/2, before TLS 1.3, of a client that has not offered it, on the client's side, and while four are open; the
+    /// connection goes on.
     /// [`Error::is_closed`] when nothing more is read.
     pub fn request_client_certificate(&mut self) -> Result<PendingCertificate, Error> {
         let parts = self.parts_mut();

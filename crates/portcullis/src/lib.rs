@@ -110,6 +110,8 @@ mod connector;
 mod crls;
 mod delivery;
 mod early_data;
+mod ech_front;
+mod ech_retry;
 mod error;
 mod handshake;
 mod hibernation;
@@ -149,6 +151,7 @@ pub use delivery::{
     Packets, Records, SendOutcome, Source,
 };
 pub use early_data::EarlyDataOutcome;
+pub use ech_front::{EchFront, Fronted, Routed};
 pub use error::{Error, HandshakeError};
 pub use handshake::{
     EarlyHandshake, EarlyReader, EarlyStream, EarlyWriter, Handshaking, OrTransport, PausedClient,

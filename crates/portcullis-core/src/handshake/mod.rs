@@ -36,6 +36,7 @@ mod versions;
 
 pub use drive::Handshake;
 pub use gate::{Admission, CookiePolicy, Gate, Verdict};
+pub use server::{EchFront, FrontStep};
 pub use post_handshake_auth::{
     Authenticating, AuthenticationId, AuthenticationStep, PostHandshakeAuthentication,
 };
