@@ -27,7 +27,9 @@ async fn main() -> Result {
     let server = tokio::spawn(serve(listener));
 
     let client = |config: portcullis::config::ClientConfigBuilder| -> Result<TlsConnector> {
-        let config = config.alpn(["http/1.1"]).post_handshake_authentication(true);
+        let config = config
+            .alpn(["http/1.1"])
+            .post_handshake_authentication(true);
         Ok(TlsConnector::new(config.build()?))
     };
     let plain = || -> Result<_> { Ok(ClientConfig::builder(authority.roots()?)) };

@@ -14,7 +14,11 @@ use tokio::io::duplex;
 const PUBLIC: &str = "public.example";
 
 fn key(kem: EchKem) -> EchKey {
-    EchKey::builder(PUBLIC).kem(kem).generate().expect("a key").0
+    EchKey::builder(PUBLIC)
+        .kem(kem)
+        .generate()
+        .expect("a key")
+        .0
 }
 
 fn client(key: &EchKey) -> ClientConfig {
@@ -51,12 +55,11 @@ async fn our_server_reads_what_rustls_has_encrypted() {
             let connector = tokio_rustls::TlsConnector::from(Arc::new(client(&key)));
             let (near, far) = duplex(65_536);
             let name = ServerName::try_from("localhost").expect("a name");
-            let (theirs, ours) =
-                tokio::join!(connector.connect(name, near), acceptor.upgrade(far));
+            let (theirs, ours) = tokio::join!(connector.connect(name, near), acceptor.upgrade(far));
             let (theirs, ours) = (theirs.expect("rustls connects"), ours.expect("we accept"));
             assert_eq!(theirs.get_ref().1.ech_status(), RustlsStatus::Accepted);
             assert_eq!(ours.information().ech(), EchStatus::Accepted);
-            assert_eq!(ours.information().is_retried(), retries);
+            assert_eq!(ours.information().hello_retried(), retries);
             assert_eq!(ours.server_name(), Some("localhost"));
         }
     }

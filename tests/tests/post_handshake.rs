@@ -25,7 +25,9 @@ fn identity(of: &pki::Identity) -> Identity {
 
 fn roots() -> Roots {
     let mut roots = Roots::empty();
-    roots.add_der(pki().root.certificate.clone()).expect("a root");
+    roots
+        .add_der(pki().root.certificate.clone())
+        .expect("a root");
     roots
 }
 
@@ -43,13 +45,17 @@ fn server(clients: ClientAuthentication) -> ServerConfigBuilder {
 async fn connect(address: SocketAddr, config: ClientConfigBuilder) -> TlsStream<TcpStream> {
     let connector = TlsConnector::new(config.build().expect("a configuration"));
     let name = ServerName::try_from("localhost").expect("a name");
-    soon(connector.connect(address, name)).await.expect("a connection")
+    soon(connector.connect(address, name))
+        .await
+        .expect("a connection")
 }
 
 /// Our server, whose next connection is to be accepted.
 async fn listen(config: ServerConfigBuilder) -> TlsListener {
     let acceptor = TlsAcceptor::new(config.build().expect("a configuration"));
-    TlsListener::bind("127.0.0.1:0", acceptor).await.expect("a listener")
+    TlsListener::bind("127.0.0.1:0", acceptor)
+        .await
+        .expect("a listener")
 }
 
 async fn accept(listener: &mut TlsListener) -> TlsStream<TcpStream> {
@@ -184,7 +190,10 @@ async fn our_server_asks_openssl() {
     stream.update_keys(true).await.expect("an update");
     program.send(b"K\n").await;
     let third = soon(stream.authenticate_client(LIMIT)).await;
-    assert!(matches!(third, Ok(ClientCertificate::Presented(_))), "{third:?}");
+    assert!(
+        matches!(third, Ok(ClientCertificate::Presented(_))),
+        "{third:?}"
+    );
     // What comes now is the session of the client that has shown a certificate.
     received(&program, "NewSessionTicket", 3).await;
 }
@@ -196,7 +205,10 @@ async fn our_server_asks_an_openssl_that_has_nothing_to_show() {
     let mut program = s_client(address, None);
     let mut stream = accept(&mut listener).await;
     let declined = soon(stream.authenticate_client(LIMIT)).await;
-    assert!(matches!(declined, Ok(ClientCertificate::Declined)), "{declined:?}");
+    assert!(
+        matches!(declined, Ok(ClientCertificate::Declined)),
+        "{declined:?}"
+    );
     stream.send(&[b"as you like\n"]).await.expect("data");
     program.wait_for_line("as you like").await;
 
@@ -222,7 +234,9 @@ async fn our_server_refuses_a_certificate_of_nobody_it_knows() {
     let address = listener.local_addr().expect("an address");
     let _program = s_client(address, Some(&pki().unknown_ca));
     let mut stream = accept(&mut listener).await;
-    let error = soon(stream.authenticate_client(LIMIT)).await.expect_err("a refusal");
+    let error = soon(stream.authenticate_client(LIMIT))
+        .await
+        .expect_err("a refusal");
     let alert = AlertDescription::UNKNOWN_CA;
     assert_eq!(error.alert(), Some((Direction::Sent, alert)), "{error}");
 }

@@ -91,9 +91,8 @@ pub use connection::{Connection, DatagramConnection};
 pub use crypto::{CryptoFailure, aes_gcm};
 pub use error::{Direction, Error, Reason, Refusal, Stage};
 pub use handshake::{
-    Admission, Authenticating, AuthenticationId, AuthenticationStep, CookiePolicy, EchFront, FrontStep,
-    Gate, Handshake,
-    PostHandshakeAuthentication, Verdict,
+    Admission, Authenticating, AuthenticationId, AuthenticationStep, CookiePolicy, EchFront,
+    FrontStep, Gate, Handshake, PostHandshakeAuthentication, Verdict,
 };
 pub use information::{ConnectionInformation, EarlyDataRejection, EarlyDataStatus, PrfSecret};
 pub use misuse::Misuse;

@@ -82,7 +82,7 @@ async fn the_server_behind_is_talked_to_also_after_a_second_hello() {
         let connector = TlsConnector::new(client.build().unwrap()).without_resumption();
         let mut stream = connector.upgrade(io, other_name()).await.unwrap();
         assert_eq!(stream.information().ech(), EchStatus::Accepted);
-        assert_eq!(stream.information().is_retried(), retried);
+        assert_eq!(stream.information().hello_retried(), retried);
         stream.send(&[b"hello"]).await.unwrap();
         assert_eq!(&stream.recv(5).await.unwrap()[..], b"hello");
         stream.shutdown().await.unwrap();

@@ -37,7 +37,10 @@ fn acceptor(clients: ClientAuthentication, protocol: &str) -> TlsAcceptor {
 }
 
 fn optional() -> TlsAcceptor {
-    acceptor(ClientAuthentication::Optional(pki().roots.clone()), "http/1.1")
+    acceptor(
+        ClientAuthentication::Optional(pki().roots.clone()),
+        "http/1.1",
+    )
 }
 
 async fn connected(connector: &TlsConnector, acceptor: &TlsAcceptor) -> (Stream, Stream) {
@@ -56,9 +59,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 fn is_ours(shown: &ClientCertificate) -> bool {
     match shown {
-        ClientCertificate::Presented(chain) => {
-            chain.chain().certificates() == pki().client.chain()
-        }
+        ClientCertificate::Presented(chain) => chain.chain().certificates() == pki().client.chain(),
         _ => false,
     }
 }
@@ -114,8 +115,13 @@ async fn a_client_that_has_to_show_one_is_told() {
     let (mut client, mut server) =
         connected(&connector(false), &acceptor(required, "http/1.1")).await;
     let reading = tokio::spawn(async move { client.recv(1).await.unwrap_err() });
-    let error = soon(server.authenticate_client(Duration::from_secs(20))).await.unwrap_err();
-    assert_eq!(error.violation(), Some(portcullis::Violation::NoClientCertificate));
+    let error = soon(server.authenticate_client(Duration::from_secs(20)))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.violation(),
+        Some(portcullis::Violation::NoClientCertificate)
+    );
     // Reading says the same, and has the alert sent.
     let again = soon(server.recv(1)).await.unwrap_err();
     assert_eq!(again.violation(), error.violation());
@@ -154,7 +160,10 @@ async fn active_delivery_completes_it() {
     let pending = messages.get_mut().request_client_certificate().unwrap();
     messages.get_mut().send(&[b"hello"]).await.unwrap();
     let message = soon(messages.next()).await;
-    assert!(matches!(&message, Some(Message::Data(data)) if &data[..] == b"hello"), "{message:?}");
+    assert!(
+        matches!(&message, Some(Message::Data(data)) if &data[..] == b"hello"),
+        "{message:?}"
+    );
     messages.get_mut().send(&[b"again"]).await.unwrap();
     soon(messages.next()).await;
     assert!(is_ours(&soon(pending).await.unwrap()));
@@ -226,7 +235,9 @@ async fn who_may_not_ask_is_told_why() {
     let why = misuse(client.request_client_certificate().unwrap_err());
     assert!(why.contains("not offered"), "{why}");
 
-    let older = client_config().to_builder().versions([ProtocolVersion::TLS_1_2]);
+    let older = client_config()
+        .to_builder()
+        .versions([ProtocolVersion::TLS_1_2]);
     let older = TlsConnector::new(older.build().unwrap()).without_resumption();
     let versions = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
     let server = server_config().to_builder().versions(versions);

@@ -17,8 +17,10 @@ impl ServerOptions {
 
     /// Whether a client is refused in a handshake in which it shows nothing.
     pub(crate) fn requires_in_handshake(&self) -> bool {
-        matches!(self.client_authentication, ClientAuthentication::Required(_))
-            && !self.policy.post_handshake
+        matches!(
+            self.client_authentication,
+            ClientAuthentication::Required(_)
+        ) && !self.policy.post_handshake
     }
 }
 

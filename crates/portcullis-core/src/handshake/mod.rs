@@ -36,10 +36,10 @@ mod versions;
 
 pub use drive::Handshake;
 pub use gate::{Admission, CookiePolicy, Gate, Verdict};
-pub use server::{EchFront, FrontStep};
 pub use post_handshake_auth::{
     Authenticating, AuthenticationId, AuthenticationStep, PostHandshakeAuthentication,
 };
+pub use server::{EchFront, FrontStep};
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -29,6 +29,7 @@ pub(crate) mod stream;
 mod tests;
 mod writer;
 
+pub(crate) use authentication::{Authentication, MAX_RUN};
 pub use datagram::{
     Control, DatagramOptions, Discarded, Discards, Reader as DatagramReader, Received, Records,
     Retransmission, Writer as DatagramWriter,
@@ -36,7 +37,6 @@ pub use datagram::{
 pub(crate) use datagram::{
     HelloPiece, Mail, Reassembly, Taken, hello_pieces, plain_alert, plain_message,
 };
-pub(crate) use authentication::{Authentication, MAX_RUN};
 pub(crate) use incoming::Incoming;
 pub(crate) use keys::Keys;
 pub(crate) use later::{Another, Later, Older, OnRequest};

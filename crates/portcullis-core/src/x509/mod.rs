@@ -23,8 +23,8 @@ mod identity;
 mod memo;
 mod name;
 mod names;
-mod oid_filters;
 mod ocsp;
+mod oid_filters;
 mod path;
 mod pem;
 mod pem_identity;
@@ -62,11 +62,11 @@ pub use identity::{Identity, IdentityKey};
 pub(crate) use identity::{kind_of_issuer, kinds_of_keys, what_keys_lack};
 pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, general_names, subject, subject_alt_names};
-pub use oid_filters::CertificateFilter;
 pub use ocsp::{
     MAX_OCSP_RESPONSE, OcspError, OcspPolicy, OcspStatus, OcspVerdict, ocsp_request,
     ocsp_responders, verify_ocsp_response,
 };
+pub use oid_filters::CertificateFilter;
 #[doc(hidden)]
 pub use pem::shown as shown_path;
 pub use pem_identity::PemIdentity;

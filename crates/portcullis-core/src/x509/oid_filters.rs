@@ -103,11 +103,13 @@ impl CertificateFilter {
             return true;
         }
         match oid {
-            KEY_USAGE => bits(&self.values).zip(bits(found)).is_some_and(|(wanted, has)| {
-                let mut has = has.iter().copied().chain(core::iter::repeat(0));
-                let mut both = wanted.iter().map(|bits| (bits, has.next().unwrap_or(0)));
-                both.all(|(wanted, has)| wanted & !has == 0)
-            }),
+            KEY_USAGE => bits(&self.values)
+                .zip(bits(found))
+                .is_some_and(|(wanted, has)| {
+                    let mut has = has.iter().copied().chain(core::iter::repeat(0));
+                    let mut both = wanted.iter().map(|bits| (bits, has.next().unwrap_or(0)));
+                    both.all(|(wanted, has)| wanted & !has == 0)
+                }),
             _ => purposes(&self.values)
                 .zip(purposes(found))
                 .is_some_and(|(wanted, has)| wanted.iter().all(|one| has.contains(one))),

@@ -32,10 +32,10 @@ use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
     self as extension, Alpn, CertificateAuthorities, ClientCertificateTypes, CompressCertificate,
     Cookie, EcPointFormat, EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
-    NextProtocolOffer, PostHandshakeAuth, RecordSizeLimit, RenegotiationInfo, ServerCertificateTypes,
-    ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
-    SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
-    TicketRequest,
+    NextProtocolOffer, PostHandshakeAuth, RecordSizeLimit, RenegotiationInfo,
+    ServerCertificateTypes, ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms,
+    SignatureAlgorithmsCert, SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups,
+    SupportedVersions, TicketRequest,
 };
 use crate::wire::{
     ClientHello, HandshakeMessage, HandshakeType, HelloVerifyRequest, ServerHello, Syntax,

@@ -283,7 +283,11 @@ fn hello(bytes: &[u8]) -> Hello {
             let is_long = announced.is_some_and(|&[_, _, _, a, b]| {
                 usize::from(u16::from_be_bytes([a, b])) > MAX_PLAINTEXT
             });
-            return if is_long { Hello::None } else { Hello::Incomplete };
+            return if is_long {
+                Hello::None
+            } else {
+                Hello::Incomplete
+            };
         };
         let content = rest.get(RecordHeader::SIZE..length).unwrap_or_default();
         if content.is_empty() || content.len() > MAX_PLAINTEXT {
@@ -333,7 +337,9 @@ fn answer(bytes: &[u8]) -> Option<bool> {
 fn records(message: &HandshakeBytes) -> Vec<u8> {
     let mut out = Vec::new();
     for fragment in message.raw().chunks(MAX_PLAINTEXT) {
-        let [a, b] = u16::try_from(fragment.len()).unwrap_or_default().to_be_bytes();
+        let [a, b] = u16::try_from(fragment.len())
+            .unwrap_or_default()
+            .to_be_bytes();
         out.extend_from_slice(&[ContentType::HANDSHAKE.0, 3, 1, a, b]);
         out.extend_from_slice(fragment);
     }

@@ -1,6 +1,8 @@
 //! Authentication after the handshake (RFC 8446 §4.6.2): both roles, and what a peer gets that breaks its rules.
 
-use super::attack::{By, connected_with, read_all, refused_after_with, resuming_client, ticket_keys, transmitted};
+use super::attack::{
+    By, connected_with, read_all, refused_after_with, resuming_client, ticket_keys, transmitted,
+};
 use super::parts::message;
 use super::tamper::Put;
 use crate::config::{
@@ -12,7 +14,9 @@ use crate::session::ClientSession;
 use crate::testing::{Pair, now, pki, resuming};
 use crate::wire::codec::{put_vec16, put_vec24};
 use crate::wire::extension::{OidFilter, OidFilters, SignatureAlgorithms};
-use crate::wire::{Certificate, CertificateRequest, CertificateVerify, ContentType, HandshakeType as T};
+use crate::wire::{
+    Certificate, CertificateRequest, CertificateVerify, ContentType, HandshakeType as T,
+};
 use crate::x509::CertificateFilter;
 use crate::{
     AuthenticationId, AuthenticationStep, Direction, NamedGroup, ProtocolVersion, SignatureScheme,
@@ -129,7 +133,10 @@ fn several_requests_are_answered_in_any_order_while_data_flows_and_keys_change()
 
     // The later one is answered first, after the client's key has changed; the server's changes, too.
     let authentication = client.authentication.clone().unwrap();
-    let (mut one, mut two) = (authentication.take().unwrap(), authentication.take().unwrap());
+    let (mut one, mut two) = (
+        authentication.take().unwrap(),
+        authentication.take().unwrap(),
+    );
     assert!(authentication.take().is_none());
     update_keys(&mut client, &mut server);
     update_keys(&mut server, &mut client);
@@ -159,7 +166,10 @@ fn a_client_without_a_certificate_declines() {
     ask(&server);
     deliver(&mut server, &mut client);
     let settled = settle(&client);
-    assert!(matches!(settled[0].1, AuthenticationStep::Answered { shown: false }));
+    assert!(matches!(
+        settled[0].1,
+        AuthenticationStep::Answered { shown: false }
+    ));
     deliver(&mut client, &mut server);
     assert!(matches!(settle(&server)[0].1, AuthenticationStep::Declined));
 
@@ -168,7 +178,13 @@ fn a_client_without_a_certificate_declines() {
     ask(&server);
     deliver(&mut server, &mut client);
     // Nobody answers for it.
-    client.authentication.as_ref().unwrap().take().unwrap().give_up();
+    client
+        .authentication
+        .as_ref()
+        .unwrap()
+        .take()
+        .unwrap()
+        .give_up();
     deliver(&mut client, &mut server);
     let mut answered = server.authentication.as_ref().unwrap().take().unwrap();
     let error = answered.poll(now()).unwrap_err();
@@ -183,7 +199,10 @@ fn a_client_without_a_certificate_declines() {
 #[test]
 fn a_chain_that_is_not_trusted_ends_the_connection() {
     let stranger = super::attack::ed25519_identity().clone();
-    let (mut client, mut server) = connect(self::client().identity(stranger).ask_identity(true), self::server());
+    let (mut client, mut server) = connect(
+        self::client().identity(stranger).ask_identity(true),
+        self::server(),
+    );
     ask(&server);
     deliver(&mut server, &mut client);
     let stranger = super::attack::ed25519_identity();
@@ -194,7 +213,10 @@ fn a_chain_that_is_not_trusted_ends_the_connection() {
     deliver(&mut client, &mut server);
     let mut answered = server.authentication.as_ref().unwrap().take().unwrap();
     let error = answered.poll(now()).unwrap_err();
-    assert!(matches!(error.reason(), crate::Reason::Certificate(_)), "{error}");
+    assert!(
+        matches!(error.reason(), crate::Reason::Certificate(_)),
+        "{error}"
+    );
     assert!(server.writer.mailbox().failure().is_some());
 }
 
@@ -212,14 +234,23 @@ fn everything_is_asked_that_a_handshake_asks() {
     deliver(&mut server, &mut client);
     let mut asked = Vec::new();
     let mut note = |question: Question| {
-        asked.push(format!("{question:?}").split('(').next().unwrap().to_owned());
+        asked.push(
+            format!("{question:?}")
+                .split('(')
+                .next()
+                .unwrap()
+                .to_owned(),
+        );
         question.default_answer()
     };
     settle_answering(&client, &mut note);
     deliver(&mut client, &mut server);
     let settled = settle_answering(&server, &mut note);
     assert!(is_alice(&settled[0].1));
-    assert_eq!(asked, ["ChooseIdentity", "Sign", "VerifyChain", "IssueTickets"]);
+    assert_eq!(
+        asked,
+        ["ChooseIdentity", "Sign", "VerifyChain", "IssueTickets"]
+    );
 }
 
 /// The sessions of the tickets that have come.
@@ -287,7 +318,10 @@ fn nobody_is_asked_in_the_handshake_or_where_it_is_not_possible() {
     let authentication = server.authentication.unwrap();
     (0..4).for_each(|_| drop(authentication.request().unwrap()));
     let misuse = authentication.request().unwrap_err();
-    assert!(misuse.to_string().contains("has not answered 4"), "{misuse}");
+    assert!(
+        misuse.to_string().contains("has not answered 4"),
+        "{misuse}"
+    );
 }
 
 /// RFC 9113 §9.2.3.
@@ -298,7 +332,12 @@ fn over_http2_nobody_may_be_asked() {
     let misuse = server.authentication.unwrap().request().unwrap_err();
     assert!(misuse.to_string().contains("HTTP/2"), "{misuse}");
     let asked = request(&[7], |_| {});
-    let error = refused_after_with(By::Server, alice().alpn(["h2"]), self::server().alpn(["h2"]), &asked);
+    let error = refused_after_with(
+        By::Server,
+        alice().alpn(["h2"]),
+        self::server().alpn(["h2"]),
+        &asked,
+    );
     assert_eq!(error.violation(), Some(V::AuthenticationNotOffered));
 }
 
@@ -336,7 +375,9 @@ fn request(context: &[u8], more: impl FnOnce(&mut Vec<u8>)) -> Vec<Put> {
 fn a_server_that_breaks_the_rules_is_refused() {
     let filters = |filters: Vec<(Vec<u8>, Vec<u8>)>| {
         request(&[1], move |out| {
-            let filters = filters.iter().map(|(oid, values)| OidFilter { oid, values });
+            let filters = filters
+                .iter()
+                .map(|(oid, values)| OidFilter { oid, values });
             OidFilters::put(out, filters);
         })
     };
@@ -344,7 +385,9 @@ fn a_server_that_breaks_the_rules_is_refused() {
     let cases: Vec<(V, Vec<Put>)> = vec![
         (
             V::TooManyAuthenticationRequests,
-            (0..5).flat_map(|context| request(&[context], |_| {})).collect(),
+            (0..5)
+                .flat_map(|context| request(&[context], |_| {}))
+                .collect(),
         ),
         (
             V::RequestContextReused,
@@ -361,7 +404,10 @@ fn a_server_that_breaks_the_rules_is_refused() {
         ),
         (
             V::RequestWithoutSignatureAlgorithms,
-            vec![Put::Unhashed(message(T::CERTIFICATE_REQUEST, &[0, 0, 4, 0, 99, 0, 0]))],
+            vec![Put::Unhashed(message(
+                T::CERTIFICATE_REQUEST,
+                &[0, 0, 4, 0, 99, 0, 0],
+            ))],
         ),
         (
             V::UnexpectedPostHandshakeMessage,
@@ -384,16 +430,28 @@ fn a_client_that_breaks_the_rules_is_refused() {
     }
     let leaf = pki().client.chain()[0].clone();
     let mut signed = Vec::new();
-    CertificateVerify::put(&mut signed, SignatureScheme::ECDSA_SECP256R1_SHA256, &[7; 64]);
+    CertificateVerify::put(
+        &mut signed,
+        SignatureScheme::ECDSA_SECP256R1_SHA256,
+        &[7; 64],
+    );
     let verify = || Put::Unhashed(signed.clone());
     let finished = || Put::Unhashed(message(T::FINISHED, &[0; 48]));
     let data = || Put::Record(ContentType::APPLICATION_DATA, b"data".to_vec());
     let update = || Put::Unhashed(message(T::KEY_UPDATE, &[0]));
     type Puts<'a> = Box<dyn Fn(&[u8]) -> Vec<Put> + 'a>;
     let cases: [(V, bool, Puts<'_>); 11] = [
-        (V::UnaskedCertificate, false, Box::new(|_| vec![certificate(&[], &[])])),
+        (
+            V::UnaskedCertificate,
+            false,
+            Box::new(|_| vec![certificate(&[], &[])]),
+        ),
         (V::UnaskedCertificate, false, Box::new(|_| vec![finished()])),
-        (V::CertificateContextUnknown, true, Box::new(|_| vec![certificate(&[1], &[])])),
+        (
+            V::CertificateContextUnknown,
+            true,
+            Box::new(|_| vec![certificate(&[1], &[])]),
+        ),
         // Neither data, nor a KeyUpdate, nor another message, may come before the end.
         (
             V::AuthenticationInterleaved,
@@ -457,7 +515,10 @@ fn a_client_that_breaks_the_rules_is_refused() {
 #[test]
 fn a_certificate_has_what_the_filters_say() {
     let purpose = |last| {
-        let (oid, values) = ([6, 3, 0x55, 0x1d, 0x25], [0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, last]);
+        let (oid, values) = (
+            [6, 3, 0x55, 0x1d, 0x25],
+            [0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, last],
+        );
         CertificateFilter::new(&oid, &values).unwrap()
     };
     let (client_auth, code_signing) = (purpose(2), purpose(3));
@@ -487,13 +548,19 @@ fn a_certificate_has_what_the_filters_say() {
         if let Err(error) = read {
             assert_eq!(error.violation(), Some(V::OidFiltersNotMet));
         }
-        let server = server().post_handshake_authentication(false).build().unwrap();
+        let server = server()
+            .post_handshake_authentication(false)
+            .build()
+            .unwrap();
         let pair = Pair::new(insisting().build().unwrap(), server);
         let (_, server) = pair.run_answering(|_, question| Some(answer(question)));
-        assert_eq!(server.map(|_| ()).err().and_then(|error| error.violation()), match is_met {
-            true => None,
-            false => Some(V::OidFiltersNotMet),
-        });
+        assert_eq!(
+            server.map(|_| ()).err().and_then(|error| error.violation()),
+            match is_met {
+                true => None,
+                false => Some(V::OidFiltersNotMet),
+            }
+        );
     }
 }
 
@@ -502,7 +569,9 @@ fn a_request_of_any_length_is_bounded() {
     let mut body = vec![1, 7];
     put_vec16(&mut body, |out| {
         out.extend_from_slice(&[0, 13]);
-        put_vec16(out, |out| put_vec16(out, |out| out.extend_from_slice(&[4, 3].repeat(16_000))));
+        put_vec16(out, |out| {
+            put_vec16(out, |out| out.extend_from_slice(&[4, 3].repeat(16_000)))
+        });
     });
     let mut request = vec![T::CERTIFICATE_REQUEST.0];
     put_vec24(&mut request, |out| out.extend_from_slice(&body));

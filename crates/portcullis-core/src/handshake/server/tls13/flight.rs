@@ -41,13 +41,12 @@ use crate::version::Version;
 use crate::wire::extension::{
     AlpnSelected, CertificateAuthorities, CertificateType, CompressCertificate, EarlyData,
     EchRetryConfigs, ExpectedTickets, KeyShareClientHello, KeyShareServerHello, OidFilter,
-    OidFilters, SelectedIdentity,
-    SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
-    TicketRequest,
+    OidFilters, SelectedIdentity, SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms,
+    SignatureAlgorithmsCert, TicketRequest,
 };
 use crate::wire::{
-    CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, ExtensionType, Finished,
-    ServerHello,
+    CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, ExtensionType,
+    Finished, ServerHello,
 };
 use crate::x509::Identity;
 use crate::{NamedGroup, SignatureScheme, Violation};
@@ -337,7 +336,9 @@ fn send_server_hello(
         tickets: 0,
         asks_later: config.policy.post_handshake
             && dialect == Dialect::Tls
-            && hello.extensions.contains(ExtensionType::POST_HANDSHAKE_AUTH),
+            && hello
+                .extensions
+                .contains(ExtensionType::POST_HANDSHAKE_AUTH),
         config,
         authentication,
         of_client: CertificateType::X509,
@@ -377,11 +378,7 @@ fn key_share(
 }
 
 /// §4.3.2.
-pub(super) fn put_certificate_request(
-    out: &mut Vec<u8>,
-    context: &[u8],
-    config: &ServerOptions,
-) {
+pub(super) fn put_certificate_request(out: &mut Vec<u8>, context: &[u8], config: &ServerOptions) {
     CertificateRequest::put(out, context, |out| {
         SignatureAlgorithms::put(out, &config.policy.schemes);
         let policy = &config.policy;

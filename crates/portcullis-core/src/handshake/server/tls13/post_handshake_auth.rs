@@ -21,16 +21,16 @@ use crate::config::{ClientAuthentication, ServerOptions};
 use crate::crypto::random::Random;
 use crate::error::Abort;
 use crate::information::ConnectionInformation;
-use crate::key_schedule::{AddMessage as _, Hashed, ResumptionMasterSecret, TrafficSecret, Transcript};
+use crate::key_schedule::{
+    AddMessage as _, Hashed, ResumptionMasterSecret, TrafficSecret, Transcript,
+};
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
 use crate::record::{Authentication, HandshakeBytes, MAX_RUN};
 use crate::role::Role;
 use crate::session::{Peer, ServerSession};
 use crate::wire::extension::CertificateType;
 use crate::wire::{CertificateVerify, Finished, HandshakeType};
-use crate::x509::{
-    LeafDigests, PeerProof, Presented, PresentedKind, Sha256Digest, VerifiedChain,
-};
+use crate::x509::{LeafDigests, PeerProof, Presented, PresentedKind, Sha256Digest, VerifiedChain};
 use crate::{CryptoFailure, Misuse, SignatureScheme, Violation};
 
 /// A server whose client may be asked.

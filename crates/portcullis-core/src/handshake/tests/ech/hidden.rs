@@ -2,8 +2,8 @@
 
 use super::rejected::each_hello;
 use super::*;
-use crate::wire::{ClientHello, ExtensionType as E, HandshakeMessage as _, is_grease};
 use crate::wire::extension::EncryptedClientHello;
+use crate::wire::{ClientHello, ExtensionType as E, HandshakeMessage as _, is_grease};
 
 fn contains(bytes: &[u8], wanted: &str) -> bool {
     bytes
@@ -115,7 +115,10 @@ fn a_pretended_hello_has_the_order_of_a_real_one() {
         let real = order(client(key.config_list()));
         let pretended = ClientConfig::builder(names().roots.clone()).ech_grease(true);
         assert_eq!(order(pretended), real);
-        assert_eq!(real.iter().filter(|typ| **typ == 0x0a0a).count(), if grease { 2 } else { 0 });
+        assert_eq!(
+            real.iter().filter(|typ| **typ == 0x0a0a).count(),
+            if grease { 2 } else { 0 }
+        );
     }
 }
 
