@@ -46,6 +46,8 @@ fn front(keys: EchKeys, backend: ServerConfigBuilder) -> (DuplexStream, Served) 
                     stream.read_exact(&mut line).await.unwrap();
                     stream.send(&[&line]).await?;
                     stream.shutdown().await.unwrap();
+                    // To the client's end.
+                    let _ = stream.recv(1).await;
                     Ok::<_, portcullis::Error>(())
                 });
                 routed.splice(to).await?;
@@ -53,7 +55,10 @@ fn front(keys: EchKeys, backend: ServerConfigBuilder) -> (DuplexStream, Served) 
                 Ok(None)
             }
             Fronted::NotOurs { io, received } => {
-                Ok(Some(own.upgrade_with_prefix(io, received).await?))
+                let mut stream = own.upgrade_with_prefix(io, received).await?;
+                // To the client's end.
+                let _ = stream.recv(1).await;
+                Ok(Some(stream))
             }
         }
     });
@@ -99,7 +104,7 @@ async fn what_is_not_for_those_behind_is_for_its_own_server() {
     let (io, serving) = front(keys(), backend());
     let connector = TlsConnector::new(client(&other).build().unwrap()).without_resumption();
     let error = connector.upgrade(io, other_name()).await.unwrap_err();
-    let retry = error.error().ech_rejection().unwrap().retry();
+    let retry = error.ech_rejection().unwrap().retry();
     let list = ours.config_list();
     assert_eq!(retry, portcullis::ech::Retry::With(&list));
     drop(serving);
@@ -108,10 +113,11 @@ async fn what_is_not_for_those_behind_is_for_its_own_server() {
     let plain = ClientConfig::builder(pki().roots.clone()).build().unwrap();
     let connector = TlsConnector::new(plain).without_resumption();
     let stream = connector.upgrade(io, ends::name()).await.unwrap();
-    assert!(serving.await.unwrap().unwrap().is_some());
     drop(stream);
+    assert!(serving.await.unwrap().unwrap().is_some());
     // No TLS.
     let (mut io, serving) = front(keys(), backend());
     io.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    drop(io);
     assert!(serving.await.unwrap().unwrap_err().is_not_tls());
 }

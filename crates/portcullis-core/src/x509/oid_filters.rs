@@ -4,7 +4,7 @@
 
 use super::certificate::Certificate;
 use crate::der::{self, BIT_STRING, OID, Reader, SEQUENCE};
-use crate::error::Misuse;
+use crate::misuse::Misuse;
 use crate::violation::Violation;
 
 /// The contents of the identifiers that this build knows: RFC 5280 §4.2.1.3, §4.2.1.12.

@@ -162,7 +162,7 @@ fn several_requests_are_answered_in_any_order_while_data_flows_and_keys_change()
 
 #[test]
 fn a_client_without_a_certificate_declines() {
-    let (mut client, mut server) = connect(self::client(), self::server());
+    let (mut client, mut server) = connect(client(), server());
     ask(&server);
     deliver(&mut server, &mut client);
     let settled = settle(&client);
@@ -199,10 +199,8 @@ fn a_client_without_a_certificate_declines() {
 #[test]
 fn a_chain_that_is_not_trusted_ends_the_connection() {
     let stranger = super::attack::ed25519_identity().clone();
-    let (mut client, mut server) = connect(
-        self::client().identity(stranger).ask_identity(true),
-        self::server(),
-    );
+    let (mut client, mut server) =
+        connect(client().identity(stranger).ask_identity(true), server());
     ask(&server);
     deliver(&mut server, &mut client);
     let stranger = super::attack::ed25519_identity();
@@ -223,7 +221,7 @@ fn a_chain_that_is_not_trusted_ends_the_connection() {
 #[test]
 fn everything_is_asked_that_a_handshake_asks() {
     let client = alice().ask_identity(true).ask_signature(true);
-    let server = self::server()
+    let server = server()
         .ask_verification(true)
         .ticket_keys(ticket_keys())
         .ask_tickets(true)
@@ -266,7 +264,7 @@ fn a_ticket_that_comes_afterwards_is_that_of_the_authenticated_client() {
         .alpn(Vec::<&str>::new())
         .identity(pki().client.clone())
         .post_handshake_authentication(true);
-    let server = self::server().ticket_keys(ticket_keys()).ticket_count(1);
+    let server = server().ticket_keys(ticket_keys()).ticket_count(1);
     let (client_config, server_config) = (client.build().unwrap(), server.build().unwrap());
     let (client, server) = Pair::new(client_config.clone(), server_config.clone()).run();
     let (mut client, mut server) = (client.unwrap(), server.unwrap());
@@ -316,7 +314,9 @@ fn nobody_is_asked_in_the_handshake_or_where_it_is_not_possible() {
     assert!(misuse.to_string().contains("the server asks"));
     // Four at a time.
     let authentication = server.authentication.unwrap();
-    (0..4).for_each(|_| drop(authentication.request().unwrap()));
+    for _ in 0..4 {
+        authentication.request().unwrap();
+    }
     let misuse = authentication.request().unwrap_err();
     assert!(
         misuse.to_string().contains("has not answered 4"),
@@ -365,7 +365,7 @@ fn what_cannot_work_is_not_built() {
 fn request(context: &[u8], more: impl FnOnce(&mut Vec<u8>)) -> Vec<Put> {
     let mut message = Vec::new();
     CertificateRequest::put(&mut message, context, |out| {
-        SignatureAlgorithms::put(out, &SignatureScheme::DEFAULT);
+        SignatureAlgorithms::put(out, SignatureScheme::DEFAULT);
         more(out);
     });
     vec![Put::Unhashed(message)]
