@@ -3,6 +3,7 @@
 //! Ciphertext is read into the thread's scratch area and opened from there into the caller's
 //! buffer. The connection owns only an incomplete record and plaintext that did not fit.
 
+mod besides;
 mod target;
 
 use std::mem;
@@ -12,13 +13,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::session::ClientSession;
-use portcullis_core::{EarlyDataStatus, Frame, Mailbox, Opened, Reader, Stage};
+use portcullis_core::{Frame, Mailbox, Opened, Reader, Stage};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
+use self::besides::Besides;
 use self::target::Target;
-use crate::authentication::{Authentication, Reading};
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::last_words::Ending;
@@ -50,26 +51,6 @@ pub(crate) struct Receiving {
     received: Flow,
     /// Boxed: most connections have nothing of it.
     besides: Option<Box<Besides>>,
-}
-
-/// What few connections have.
-#[derive(Default)]
-struct Besides {
-    sessions: Received,
-    /// How further handshakes are run, if there may be any.
-    conduct: Option<Box<Conduct>>,
-    early_data: Option<Box<Early>>,
-    /// There if the client may be asked for a certificate.
-    authentication: Option<Reading>,
-}
-
-/// Of data before the handshake was over, what nobody has been told.
-#[derive(Default)]
-struct Early {
-    /// Server: what nobody has read.
-    unread: Bytes,
-    /// Client: whether it was accepted.
-    accepted: Option<bool>,
 }
 
 /// Whether there may be more to read, and if not, why.
@@ -157,37 +138,6 @@ impl Receiving {
         self.besides.as_mut()?.sessions.take()
     }
 
-    /// Server: keeps early data that nobody has read.
-    pub(crate) fn keep_early_data(&mut self, unread: Bytes) {
-        if !unread.is_empty() {
-            self.early_data().unread = unread;
-        }
-    }
-
-    /// Client: notes what became of its early data.
-    pub(crate) fn keep_early_data_status(&mut self, status: EarlyDataStatus) {
-        if status != EarlyDataStatus::NotOffered {
-            self.early_data().accepted = Some(status == EarlyDataStatus::Accepted);
-        }
-    }
-
-    fn early_data(&mut self) -> &mut Early {
-        let besides = self.besides.get_or_insert_default();
-        besides.early_data.get_or_insert_default()
-    }
-
-    /// Early data that nobody has read.
-    pub(crate) fn take_early_data(&mut self) -> Option<Bytes> {
-        let early = self.besides.as_mut()?.early_data.as_mut()?;
-        let unread = mem::take(&mut early.unread);
-        (!unread.is_empty()).then_some(unread)
-    }
-
-    /// Whether early data was accepted, told once.
-    pub(crate) fn take_early_data_status(&mut self) -> Option<bool> {
-        self.besides.as_mut()?.early_data.as_mut()?.accepted.take()
-    }
-
     /// A record without data may have been a ticket, or the request for another handshake.
     #[cold]
     fn collect(&mut self) {
@@ -201,47 +151,6 @@ impl Receiving {
             && let Err(error) = authentication.collect()
         {
             self.fail(error);
-        }
-    }
-
-    /// Notes how the client authenticates after the handshake, if it may.
-    pub(crate) fn keep_authentication(&mut self, authentication: Option<Authentication>) {
-        if let Some(authentication) = authentication {
-            let besides = self.besides.get_or_insert_default();
-            besides.authentication = Some(Reading(authentication));
-        }
-    }
-
-    pub(crate) fn authentication(&self) -> Option<&Authentication> {
-        let reading = self.besides.as_ref()?.authentication.as_ref()?;
-        Some(&reading.0)
-    }
-
-    /// Reading is pending: the task is woken for what somebody has answered meanwhile.
-    #[inline]
-    pub(crate) fn attend(&mut self, cx: &Context<'_>) {
-        if self.besides.is_some() {
-            self.attend_authentication(cx);
-        }
-    }
-
-    #[cold]
-    fn attend_authentication(&mut self, cx: &Context<'_>) {
-        let authentication = self.authentication();
-        if let Some(error) = authentication.and_then(|one| one.attend(cx)) {
-            self.fail(error);
-            // The next read says why.
-            cx.waker().wake_by_ref();
-        }
-    }
-
-    /// Nothing more is read, and who waits for a certificate hears so.
-    #[cold]
-    fn end_authentication(&self) {
-        if let Some(besides) = &self.besides
-            && let Some(reading) = &besides.authentication
-        {
-            reading.end(self.failure());
         }
     }
 
