@@ -23,6 +23,7 @@ use self::target::Target;
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::last_words::Ending;
+use crate::metrics::{self, Open};
 use crate::renegotiation::Renegotiating;
 use crate::scratch::{Backlog, PLAINTEXT, Scratch};
 use crate::sessions::{Place, Received};
@@ -49,6 +50,7 @@ pub(crate) struct Receiving {
     plain: Backlog,
     end: End,
     received: Flow,
+    _open: Open,
     /// Boxed: most connections have nothing of it.
     besides: Option<Box<Besides>>,
 }
@@ -81,6 +83,7 @@ impl Receiving {
         received: Flow,
         place: Option<Place>,
         alert_timeout: Duration,
+        open: Open,
     ) -> Self {
         let manners = Manners {
             eof: EofPolicy::Strict,
@@ -92,6 +95,7 @@ impl Receiving {
             plain: Backlog::default(),
             end: End::NotYet(manners),
             received,
+            _open: open,
             besides: place.map(|place| {
                 Box::new(Besides {
                     sessions: Received::stored(place),
@@ -313,6 +317,7 @@ impl Receiving {
     #[cold]
     pub(crate) fn fail(&mut self, error: Error) {
         if let End::NotYet(manners) = &self.end {
+            metrics::alert(&error);
             let limit = Duration::from_millis(manners.alert_timeout.into());
             self.end = End::Failed(Box::new(Ending::new(error, limit)));
             self.end_authentication();
