@@ -3,7 +3,8 @@
 //! RFC 8446 §4.2.5, §4.2.6, §4.6.2.
 
 use super::client::ClientConfigBuilder;
-use super::server::{ClientAuthentication, ServerConfigBuilder, ServerOptions};
+use super::client_authentication::ClientAuthentication;
+use super::server::{ServerConfigBuilder, ServerOptions};
 use crate::error::Misuse;
 use crate::version::Version;
 use crate::wire::extension::CertificateType;
