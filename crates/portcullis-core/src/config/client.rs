@@ -6,6 +6,7 @@ use rustls_pki_types::{CertificateDer, DnsName, ServerName};
 
 use super::certificate_types::AcceptedOfPeer;
 use super::ech::ClientEch;
+use super::instructions::Instructed;
 use super::options::common_options;
 use super::policy::{
     KeyShares, MaxFragmentLength, PaddingPolicy, Policy, check_authorities, distinct,
@@ -57,7 +58,7 @@ pub(crate) struct ClientOptions {
     /// After a full handshake, and when a session is resumed.
     pub(crate) ticket_request: Option<(u8, u8)>,
     /// What whoever keeps the sessions has made of it.
-    tickets_taken: Option<bool>,
+    pub(super) tickets_taken: Option<bool>,
     pub(crate) request_ocsp_response: bool,
     pub(crate) request_scts: bool,
     /// Counts where a response is asked for.
@@ -73,6 +74,7 @@ pub(crate) struct ClientOptions {
     pub(crate) ech: Option<Box<ClientEch>>,
     /// Whether it says what means nothing.
     pub(crate) grease: bool,
+    pub(super) instructed: Instructed<ClientConfig>,
 }
 
 #[derive(Clone, Debug)]
@@ -253,6 +255,7 @@ impl ClientConfigBuilder {
                 srp: None,
                 ech: None,
                 grease: false,
+                instructed: Instructed::default(),
             },
         }
     }

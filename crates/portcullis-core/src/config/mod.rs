@@ -5,6 +5,7 @@ mod client;
 mod datagrams;
 mod early_data;
 pub(crate) mod ech;
+mod instructions;
 mod negotiable;
 mod options;
 mod policy;
@@ -18,6 +19,7 @@ pub use crate::psk::PreSharedKey;
 pub use crate::srp::{SrpGroup, SrpUsers, SrpVerifier};
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
 pub(crate) use client::{ClientOptions, Verification};
+pub use instructions::Instructions;
 pub(crate) use policy::Policy;
 pub use policy::{
     BeastMitigation, ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::certificate_types::AcceptedOfPeer;
 use super::early_data::EarlyDataOptions;
 use super::ech::ServerEch;
+use super::instructions::Instructed;
 use super::options::common_options;
 use super::policy::{PaddingPolicy, Policy, check_authorities};
 use super::renegotiation::Renegotiation;
@@ -74,6 +75,7 @@ pub(crate) struct ServerOptions {
     pub(crate) ticket_request_limit: Option<u8>,
     pub(super) ticket_lifetime: Duration,
     pub(crate) early_data: EarlyDataOptions,
+    pub(super) instructed: Instructed<ServerConfig>,
 }
 
 impl ServerOptions {
@@ -201,6 +203,7 @@ impl ServerConfig {
                 ticket_request_limit: None,
                 ticket_lifetime: Duration::from_secs(7_200),
                 early_data: EarlyDataOptions::default(),
+                instructed: Instructed::default(),
             },
         }
     }
@@ -212,9 +215,9 @@ impl ServerConfig {
     pub fn replacing(&self, before: &Self) -> Self {
         let mut builder = self.to_builder();
         builder.server.policy.carry_over(&before.0.policy);
-        builder.server.early_data.carry_over(&before.0.early_data);
         if !self.0.ticket_keys_are_chosen
             && !before.0.ticket_keys_are_chosen
+            && !self.0.early_data.conflicts_with(&before.0.early_data)
             && self.0.ticket_lifetime == before.0.ticket_lifetime
         {
             builder.server.ticket_keys = before.0.ticket_keys.clone();
@@ -224,35 +227,6 @@ impl ServerConfig {
         }
         // Nothing that was checked depends on this.
         builder.build().unwrap_or_else(|_| self.clone())
-    }
-
-    /// This configuration for whoever answers all questions about sessions from a store: they are
-    /// asked, and there are no ticket keys but those that were chosen for TLS 1.2 alone.
-    ///
-    /// # Errors
-    /// When keys were chosen and TLS 1.3 is spoken, whose tickets cannot be both sealed and kept; and
-    /// when resumption was switched off.
-    pub fn for_session_store(&self) -> Result<Self, Misuse> {
-        let options = &self.0;
-        let has_keys = options.ticket_keys.is_some();
-        if options.ticket_keys_are_chosen && !has_keys {
-            return Err(Misuse::new(
-                "session_store: the configuration has resumption(false); leave out one of the two",
-            ));
-        }
-        let is_tls13 = options.policy.speaks(Version::V1_3);
-        if options.ticket_keys_are_chosen && is_tls13 {
-            return Err(Misuse::new(
-                "session_store: the configuration has ticket_keys, and a ticket of TLS 1.3 either is the \
-                 session or stands for one in the store; leave out one of the two",
-            ));
-        }
-        let mut builder = self.to_builder().ask_sessions(true).ask_tickets(is_tls13);
-        if !options.ticket_keys_are_chosen {
-            builder.server.ticket_keys = None;
-            builder.server.ticket_keys_are_chosen = true;
-        }
-        builder.build()
     }
 
     /// Whether somebody has to say if early data was accepted before
@@ -653,7 +627,12 @@ impl ServerConfigBuilder {
                     check_authorities(roots)?;
                 }
                 let schemes: Vec<_> = self.server.policy.certificate_schemes().collect();
-                self.server.client_chain = ChainPolicy::new(roots.clone())
+                // With the same demands it is the same policy, and what was judged by it counts.
+                let chain = match self.server.client_chain.roots().is_same(roots) {
+                    true => self.server.client_chain.clone(),
+                    false => ChainPolicy::new(roots.clone()),
+                };
+                self.server.client_chain = chain
                     .depth(self.server.depth)
                     .anchor_dates(self.server.anchor_dates)
                     .any_purpose(self.server.any_purpose)
@@ -685,6 +664,8 @@ impl ServerConfigBuilder {
             }
             ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified => {}
         }
+        let options = &mut self.server;
+        options.early_data.settle(options.ticket_keys.as_ref())?;
         Ok(ServerConfig(Arc::new(self.server)))
     }
 }
