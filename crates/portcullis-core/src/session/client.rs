@@ -13,6 +13,7 @@ use super::{EarlyDataTerms, MAX_TICKET, MAX_TICKET_LIFETIME, age};
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
 use crate::key_schedule::ResumptionMasterSecret;
+use crate::psk::Shared;
 use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -120,6 +121,12 @@ impl ClientSession {
         self.established.shown.is_some() || self.established.shared_key.is_some()
     }
 
+    /// Whether it can be told if another client is the one that began it: not by the name of a user alone.
+    pub(crate) fn says_whose_it_is(&self) -> bool {
+        let name = self.established.shared_key.as_ref();
+        name.is_none_or(|name| name.kind != Shared::Password || name.has_digest())
+    }
+
     /// The identity of the pre-shared key that the session began with.
     pub fn psk_identity(&self) -> Option<&[u8]> {
         self.established.shared_key.as_ref()?.psk()
@@ -157,7 +164,8 @@ impl ClientSession {
     /// Writes the session down, for another process or a later day. With these bytes
     /// one can take the place of either end of a connection that resumes it: keep them as a key. Not
     /// written down are OCSP responses that the server had stapled, and what would tell the password of a user of
-    /// SRP from another: who offers the session again answers for it that this is his.
+    /// SRP from another: who offers the session again answers for it that this is his, and a connector takes none from a
+    /// store ([`SessionKey::admits`](super::SessionKey::admits)).
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         self.written(None)
     }
