@@ -14,6 +14,7 @@ use rustls_pki_types::UnixTime;
 use tokio::sync::Semaphore;
 
 use crate::answers::{AnswerFuture, SharedAnswers};
+use crate::metrics;
 use crate::sessions::in_background;
 
 /// How many sessions wait for a slow store; more are not kept. Those of clients that come and go
@@ -63,6 +64,7 @@ impl ServerStore {
     /// Nobody waits for it: the client has all that it needs.
     fn keep(&self, question: &KeepSession) {
         let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
+            metrics::store("put", "lost");
             return;
         };
         let store = Arc::clone(&self.store);
@@ -79,6 +81,10 @@ fn is_of_tls13(question: &IssueTickets) -> bool {
     sessions.all(|session| session.version() == ProtocolVersion::TLS_1_3)
 }
 
+fn hit_or_miss(session: Option<&ServerSession>) -> &'static str {
+    session.map_or("miss", |_| "hit")
+}
+
 /// Under what the session of a ticket is kept: the ticket without its last byte. An id has 32 bytes and was in the clear:
 /// whoever shows one as a ticket finds, and takes out, nothing that is kept under it.
 fn place(ticket: &[u8; 32]) -> &[u8] {
@@ -92,7 +98,9 @@ async fn open(store: Arc<dyn ServerSessionStore>, question: OpenTickets) -> Answ
         let Ok(ticket) = ticket.try_into() else {
             continue;
         };
-        if let Some(session) = store.claim(place(ticket), question.now()).await {
+        let claimed = store.claim(place(ticket), question.now()).await;
+        metrics::store("claim", hit_or_miss(claimed.as_ref()));
+        if let Some(session) = claimed {
             found = Some((index, session));
             break;
         }
@@ -117,6 +125,7 @@ async fn find(store: Arc<dyn ServerSessionStore>, question: FindSession) -> Answ
         Ok(id) => store.get(id, question.now()).await,
         Err(_) => None,
     };
+    metrics::store("get", hit_or_miss(session.as_ref()));
     match session {
         Some(session) => question.resume(session),
         None => question.none(),
@@ -127,6 +136,7 @@ async fn put(store: &dyn ServerSessionStore, id: &[u8], session: &ServerSession)
     let end = session.issued_at().as_secs() + session.lifetime().as_secs();
     let until = UnixTime::since_unix_epoch(Duration::from_secs(end));
     store.put(id, session.clone(), until).await;
+    metrics::store("put", "kept");
 }
 
 impl fmt::Debug for ServerStore {
