@@ -302,7 +302,7 @@ fn what_is_forgotten_while_it_is_fetched_stays_so() {
             }
             let mut fetched = store.get(&[1; 32], at(1_000));
             let mut forgotten: StoreFuture<'_, ()> = match is_claimed {
-                true => store.claim(&[1; 32], at(1_000)).map(drop).boxed(),
+                true => Box::pin(store.claim(&[1; 32], at(1_000)).map(drop)),
                 false => store.forget(&[1; 32]),
             };
             // It has the session, and is on its way with it.

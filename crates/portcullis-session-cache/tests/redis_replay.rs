@@ -225,7 +225,7 @@ async fn one_that_evicts_later_is_refused() {
     let set = |option: &'static str, value: String| {
         let server = &server;
         async move {
-            let words = ["CONFIG", "SET", option, &value];
+            let words = ["CONFIG", "SET", option, value.as_str()];
             let _: () = server.command(&words).await;
         }
     };
