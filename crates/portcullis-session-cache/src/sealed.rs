@@ -118,7 +118,8 @@ impl fmt::Debug for StoreKeys {
 /// is no secret to it.
 fn one_time_key(key: &Prk, salt: &[u8; SALT_LEN]) -> Option<LessSafeKey> {
     let mut bytes = Zeroizing::new([0; StoreKeys::KEY_LEN]);
-    let made = key.expand(&[salt], HKDF_SHA256).ok()?;
+    let info: [&[u8]; 1] = [salt];
+    let made = key.expand(&info, HKDF_SHA256).ok()?;
     made.fill(&mut *bytes).ok()?;
     UnboundKey::new(&AES_256_GCM, &*bytes)
         .ok()
