@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use portcullis::session::TicketKeys;
 use portcullis::{
-    ClientConfig, IdentityFiles, LoadedFiles, MemoryCrls, Misuse, Parts, ReloadEvent, Reloader,
-    Roots, ServerConfig, TlsAcceptor, TlsConnector, TlsListener, Watching,
+    ClientConfig, IdentityFiles, LoadedFiles, MemoryCrls, Misuse, Parts, ReloadEvent,
+    ReloadWarning, Reloader, Roots, ServerConfig, TlsAcceptor, TlsConnector, TlsListener, Watching,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
@@ -152,6 +152,16 @@ async fn rejected(watching: &mut Watching) -> String {
     }
 }
 
+async fn warning(watching: &mut Watching) -> ReloadWarning {
+    match event(watching).await {
+        ReloadEvent::Warning { path, warning } => {
+            assert!(path.ends_with("tls.crt"), "{path:?}");
+            warning
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 async fn nothing_happens(watching: &mut Watching) {
     let event = timeout(Duration::from_millis(1_200), watching.next_event()).await;
     assert!(event.is_err(), "{event:?}");
@@ -260,6 +270,91 @@ async fn a_certificate_that_has_expired_is_not_taken() {
     let error = rejected(&mut watching).await;
     assert!(error.contains("the certificate has expired"), "{error}");
     assert!(serves(&acceptor, "first").await);
+}
+
+/// What is served, and should be looked at by somebody, is told once for each content.
+#[tokio::test]
+async fn what_is_to_be_seen_to_is_told() {
+    let folder = Folder::new();
+    let reloader = folder.reloader().patience(Duration::ZERO);
+    let put = |change: &dyn Fn(&mut CertificateParams)| {
+        let (chain, key) = CA.leaf_with("first", |params| change(params));
+        // One file after the other: in between they do not fit.
+        folder.rename_into_place("tls.key", &key);
+        folder.rename_into_place("tls.crt", &chain);
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = Duration::from_secs(now.unwrap().as_secs());
+    let days = |days| Duration::from_secs(days * 24 * 3_600);
+    let of = |left: u64, over: u64| {
+        move |params: &mut CertificateParams| {
+            let begin = rcgen::date_time_ymd(1970, 1, 1);
+            params.not_before = begin + (now - days(over));
+            params.not_after = begin + (now + days(left));
+        }
+    };
+    // 91 days of 100 are over, when it is loaded.
+    put(&of(9, 91));
+    let (_acceptor, mut watching) = start(reloader).await;
+    let ReloadWarning::Expires { at } = warning(&mut watching).await else {
+        panic!("it expires");
+    };
+    assert_eq!(at.as_secs() - now.as_secs(), 9 * 24 * 3_600);
+    watching.look_now();
+    nothing_happens(&mut watching).await;
+
+    // Skips what was wrong in between.
+    async fn next(watching: &mut Watching) -> ReloadEvent {
+        loop {
+            match event(watching).await {
+                ReloadEvent::Rejected { .. } => {}
+                other => return other,
+            }
+        }
+    }
+    // 11 of 100 are left, and it is newer.
+    put(&of(11, 89));
+    let published = next(&mut watching).await;
+    assert!(
+        matches!(published, ReloadEvent::Published { .. }),
+        "{published:?}"
+    );
+    nothing_happens(&mut watching).await;
+    // An old one comes back.
+    put(&of(3_000, 100));
+    let published = next(&mut watching).await;
+    assert!(
+        matches!(published, ReloadEvent::Published { .. }),
+        "{published:?}"
+    );
+    let older = warning(&mut watching).await;
+    assert!(matches!(older, ReloadWarning::OlderThanServed { .. }));
+    assert_eq!(
+        older.to_string(),
+        "the certificate begins 264 hours before the one that was served until now: see that no old file was put back"
+    );
+    // It says where its issuer is, which is not there.
+    put(&|params| {
+        of(3_000, 1)(params);
+        // caIssuers
+        let location = b"\x86\x08http://a";
+        let method = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02";
+        let length = u8::try_from(method.len() + location.len()).unwrap();
+        let value = [&[0x30, length + 2, 0x30, length][..], method, location].concat();
+        let oid = [1, 3, 6, 1, 5, 5, 7, 1, 1];
+        let extension = rcgen::CustomExtension::from_oid_content(&oid, value);
+        params.custom_extensions.push(extension);
+    });
+    let published = next(&mut watching).await;
+    assert!(
+        matches!(published, ReloadEvent::Published { .. }),
+        "{published:?}"
+    );
+    let incomplete = warning(&mut watching).await.to_string();
+    assert!(
+        incomplete.contains("testing root") && incomplete.contains("is not in the chain"),
+        "{incomplete}"
+    );
 }
 
 /// Files are links through `..data`, which is replaced; and the whole volume is behind a link.
