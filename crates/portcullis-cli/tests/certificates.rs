@@ -270,9 +270,8 @@ fn the_certificates_of_a_file_are_shown() {
 #[test]
 fn what_stands_in_extensions_is_shown() {
     let folder = tempfile::tempdir().unwrap();
-    let own = |oid: &[u64], value: &[u8]| {
-        rcgen::CustomExtension::from_oid_content(oid, value.to_vec())
-    };
+    let own =
+        |oid: &[u64], value: &[u8]| rcgen::CustomExtension::from_oid_content(oid, value.to_vec());
     let mut params = rcgen::CertificateParams::new(["a.test".to_owned()]).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(1));
     params.crl_distribution_points = vec![rcgen::CrlDistributionPoint {
@@ -330,7 +329,10 @@ fn what_stands_in_extensions_is_shown() {
     assert_eq!(facts["path_length"], 1);
     assert_eq!(facts["permitted_names"][0], "example.com");
     assert_eq!(facts["excluded_names"][0], "e-mail bad.test");
-    assert_eq!(facts["crl_distribution_points"][0], "http://crl.test/a\\u{7}.crl");
+    assert_eq!(
+        facts["crl_distribution_points"][0],
+        "http://crl.test/a\\u{7}.crl"
+    );
     assert_eq!(facts["ocsp_responders"][0], "http://");
     assert_eq!(facts["must_staple"], true);
     assert_eq!(facts["timestamps"].as_array().unwrap().len(), 1);

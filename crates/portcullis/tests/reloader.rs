@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use portcullis::session::TicketKeys;
 use portcullis::{
-    ClientConfig, IdentityFiles, LoadedFiles, MemoryCrls, Misuse, Parts, ReloadEvent,
-    ReloadWarning, Reloader, Roots, ServerConfig, TlsAcceptor, TlsConnector, TlsListener, Watching,
+    AlertDescription, ClientAuthentication, ClientConfig, Direction, Identity, IdentityFiles,
+    LoadedFiles, MemoryCrls, Misuse, Parts, ReloadEvent, ReloadWarning, Reloader, Roots,
+    ServerConfig, TlsAcceptor, TlsConnector, TlsListener, Watching,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
@@ -559,18 +560,90 @@ async fn tickets_outlive_a_reload() {
     serving.abort();
 }
 
-/// 100 reloads under connections that live and handshakes that begin: none fails.
+/// A client whose authority is taken out of the roots is refused from then on, also if its session would open.
+#[tokio::test]
+async fn roots_that_are_taken_away_end_sessions() {
+    let folder = Folder::new();
+    let stays = Ca::new("stays");
+    let identity = |ca: &Ca| {
+        let (chain, key) = ca.leaf("client.test");
+        Identity::from_pem(&(chain + &key), None).unwrap()
+    };
+    let (goes_away, remains) = (identity(&CA), identity(&stays));
+    fs::write(folder.path("roots.pem"), CA.pem.clone() + &stays.pem).unwrap();
+    fs::write(folder.path("tickets"), [1; TicketKeys::SECRET_LEN]).unwrap();
+    let reloader = folder.reloader().ticket_keys(folder.path("tickets"));
+    let loaded = reloader
+        .roots(folder.path("roots.pem"))
+        .load(|parts| {
+            let missing = || Misuse::new("a part is missing");
+            let roots = parts.roots().cloned().ok_or_else(missing)?;
+            ServerConfig::builder()
+                .identity(parts.identity()?)
+                .client_authentication(ClientAuthentication::Required(roots))
+                .ticket_keys(parts.ticket_keys().cloned().ok_or_else(missing)?)
+                .build()
+        })
+        .await
+        .unwrap();
+    let acceptor = TlsAcceptor::new(loaded.config());
+    let mut watching = loaded.watch(acceptor.reloadable());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let connector = |identity: &Identity| {
+        let roots = Roots::from_pem(&CA.pem).unwrap();
+        let config = ClientConfig::builder(roots).identity(identity.clone());
+        TlsConnector::new(config.build().unwrap())
+    };
+    // Whether it was resumed.
+    let connect = async |connector: &TlsConnector| {
+        let (near, far) = duplex(64 * 1024);
+        let client = async {
+            let mut stream = connector.upgrade(near, "localhost").await?;
+            stream.recv(2).await?;
+            Ok::<_, portcullis::Error>(stream.is_resumed())
+        };
+        let server = async {
+            let mut stream = acceptor.upgrade(far).await?;
+            stream.send(&[b"hi"]).await
+        };
+        tokio::join!(client, server)
+    };
+    let (first, second) = (connector(&goes_away), connector(&remains));
+    for connector in [&first, &second] {
+        assert!(!connect(connector).await.0.unwrap());
+        assert!(connect(connector).await.0.unwrap());
+    }
+    folder.rename_into_place("roots.pem", &stays.pem);
+    published(&mut watching).await;
+    // It has a session, and another one after that was refused.
+    for _ in 0..2 {
+        let (client, server) = connect(&first).await;
+        let error = server.unwrap_err();
+        assert_eq!(
+            error.alert(),
+            Some((Direction::Sent, AlertDescription::UNKNOWN_CA)),
+            "{error}"
+        );
+        client.unwrap_err();
+    }
+    assert!(connect(&second).await.0.unwrap());
+}
+
+/// 100 reloads under 1,000 connections that live and handshakes that begin: none fails. Most are in memory, which has
+/// no bound of descriptors.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_reloads_lose_no_connection() {
     const RELOADS: u64 = 100;
-    const LIVE: usize = 40;
+    const LIVE: usize = 1_000;
+    /// Of these so many are used between two reloads.
+    const USED: usize = 50;
     let folder = Folder::new();
     let reloader = folder.reloader().settle(Duration::from_millis(2));
     let loaded = reloader.load(config).await.unwrap();
     let listener = TlsListener::bind("127.0.0.1:0", loaded.config())
         .await
         .unwrap();
-    let address = listener.local_addr().unwrap();
+    let (address, acceptor) = (listener.local_addr().unwrap(), listener.acceptor().clone());
     let mut watching = loaded.watch(listener.reloadable());
     tokio::time::sleep(Duration::from_millis(50)).await;
     let serving = tokio::spawn(async move {
@@ -588,9 +661,14 @@ async fn a_hundred_reloads_lose_no_connection() {
             });
         }
     });
-    let mut live = Vec::new();
+    let (mut live, connector_of_all) = (Vec::new(), connector());
     for _ in 0..LIVE {
-        live.push(connector().connect(address, "localhost").await.unwrap());
+        let (near, far) = duplex(4 * 1024);
+        let (client, server) = tokio::join!(
+            connector_of_all.upgrade(near, "localhost"),
+            acceptor.upgrade(far)
+        );
+        live.push((client.unwrap(), server.unwrap()));
     }
     let handshakes = Arc::new(AtomicUsize::new(0));
     let connecting = tokio::spawn({
@@ -608,13 +686,12 @@ async fn a_hundred_reloads_lose_no_connection() {
     for reload in 1..=RELOADS {
         folder.put(&format!("name{reload}"));
         assert_eq!(published(&mut watching).await.0, reload);
-        for stream in live
-            .iter_mut()
-            .skip(usize::try_from(reload).unwrap() % 4)
-            .step_by(4)
-        {
-            stream.send(&[b"ping"]).await.unwrap();
-            assert_eq!(&stream.recv(4).await.unwrap()[..], b"ping");
+        let first = usize::try_from(reload).unwrap() * USED % LIVE;
+        for (client, server) in &mut live[first..first + USED] {
+            client.send(&[b"ping"]).await.unwrap();
+            assert_eq!(&server.recv(4).await.unwrap()[..], b"ping");
+            server.send(&[b"pong"]).await.unwrap();
+            assert_eq!(&client.recv(4).await.unwrap()[..], b"pong");
         }
     }
     assert!(!connecting.is_finished(), "{:?}", connecting.await);

@@ -17,8 +17,8 @@ use crate::der;
 use crate::x509::certificate::Certificate;
 use crate::x509::error::CertificateErrorKind as Kind;
 use crate::x509::{
-    CertificateError, ChainPolicy, ChainWalk, Crl, CrlCheck, CrlQuery, CrlQueryKind, PresentedChain,
-    RevocationCheck, RevocationReason, VerifiedChain, WalkStep,
+    CertificateError, ChainPolicy, ChainWalk, Crl, CrlCheck, CrlQuery, CrlQueryKind,
+    PresentedChain, RevocationCheck, RevocationReason, VerifiedChain, WalkStep,
 };
 
 fn is_unknown(verdict: &Result<VerifiedChain, CertificateError>) -> bool {
