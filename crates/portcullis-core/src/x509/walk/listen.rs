@@ -253,9 +253,21 @@ impl ChainWalk {
         self.asked.policy.lax
     }
 
+    /// What is still to be asked of revocation lists, if the policy has a [`crl_check`](ChainPolicy::crl_check). What is
+    /// not judged yet is judged by default. In a handshake the question does this:
+    /// [`VerifyChain::revocation_check_of`](crate::question::VerifyChain::revocation_check_of).
+    ///
+    /// # Errors
+    /// Why the chain is not accepted, whatever the lists say.
+    pub fn into_revocation_check(self) -> Result<RevocationCheck, CertificateError> {
+        let (policy, now) = (self.asked.policy.clone(), self.asked.now);
+        let proof = self.into_proof()?;
+        Ok(RevocationCheck::of(proof, now, &policy))
+    }
+
     /// The verdict. What is not judged yet is judged by default. Of a policy with a
     /// [`crl_check`](ChainPolicy::crl_check) it is that without any list: a
-    /// [`RevocationCheck`] asks for them.
+    /// [`RevocationCheck`] [asks for them](Self::into_revocation_check).
     ///
     /// # Errors
     /// Why the chain is not accepted.
