@@ -1,162 +1,26 @@
 //! Revocation lists in handshakes: who is asked, when, for how long, and what the ends see.
 
+mod revocable;
+
 use std::future::pending;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portcullis::answers::{self, Answers, Questions, Verdict};
 use portcullis::crl::{CrlFuture, CrlQuery, Lookup};
 use portcullis::pki_types::PrivateKeyDer;
 use portcullis::question::{Answer, VerifyChain};
-use portcullis::x509::{CertificateError, CertificateErrorKind, Finding, Interest, WalkStep};
+use portcullis::x509::{CertificateError, Finding, Interest, WalkStep};
 use portcullis::{
-    AlertDescription, ClientAuthentication, ClientConfig, Crl, CrlCheck, CrlInput, CrlSource,
-    Direction, Error, Identity, MemoryCrls, ProtocolVersion, Reason, Roots, ServerConfig,
-    TlsAcceptor, TlsConnector, TlsStream,
+    AlertDescription, ClientConfig, Crl, CrlCheck, CrlInput, CrlSource, Direction, Identity,
+    MemoryCrls, ProtocolVersion, Roots, ServerConfig, TlsAcceptor, TlsConnector,
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber,
 };
-use tokio::io::{DuplexStream, duplex};
-
-/// An authority with a server's certificate and a client's.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    roots: Roots,
-    server: Identity,
-    client: Identity,
-}
-
-const SERVER: u8 = 7;
-const CLIENT: u8 = 8;
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "CA");
-    let key = KeyPair::generate().unwrap();
-    let mut roots = Roots::empty();
-    roots
-        .add_der(params.self_signed(&key).unwrap().der().clone())
-        .unwrap();
-    let issuer = Issuer::new(params, key);
-    let leaf = |name: &str, serial: u8| {
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        params.serial_number = Some(SerialNumber::from(vec![serial]));
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, name);
-        params.crl_distribution_points = vec![rcgen::CrlDistributionPoint {
-            uris: vec!["http://crl.test/ca.crl".to_owned()],
-        }];
-        let key = KeyPair::generate().unwrap();
-        let der = params.signed_by(&key, &issuer).unwrap().der().clone();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        Identity::from_der(vec![der], &key).unwrap()
-    };
-    let (server, client) = (leaf("localhost", SERVER), leaf("client.test", CLIENT));
-    Authority {
-        issuer,
-        roots,
-        server,
-        client,
-    }
-}
-
-impl Authority {
-    fn list(&self, number: u64, revoked: &[u8]) -> Vec<u8> {
-        list_of(&self.issuer, number, revoked)
-    }
-
-    fn crls(&self, revoked: &[u8]) -> Arc<MemoryCrls> {
-        let crls = MemoryCrls::new();
-        assert_eq!(
-            crls.insert(CrlInput::Der(self.list(1, revoked)), None)
-                .unwrap(),
-            1
-        );
-        Arc::new(crls)
-    }
-
-    fn client_config(&self, check: CrlCheck) -> ClientConfig {
-        let builder = ClientConfig::builder(self.roots.clone()).identity(self.client.clone());
-        builder.crl_check(check).build().unwrap()
-    }
-
-    fn server_config(&self, check: CrlCheck, version: ProtocolVersion) -> ServerConfig {
-        let builder = ServerConfig::builder()
-            .identity(self.server.clone())
-            .versions([version]);
-        let clients = ClientAuthentication::Required(self.roots.clone());
-        builder
-            .client_authentication(clients)
-            .crl_check(check)
-            .build()
-            .unwrap()
-    }
-
-    /// Neither end looks at lists.
-    fn plain_client(&self) -> TlsConnector {
-        TlsConnector::new(self.client_config(CrlCheck::off()))
-    }
-
-    fn plain_server(&self) -> TlsAcceptor {
-        TlsAcceptor::new(self.server_config(CrlCheck::off(), ProtocolVersion::TLS_1_3))
-    }
-}
-
-fn list_of(issuer: &Issuer<'_, KeyPair>, number: u64, revoked: &[u8]) -> Vec<u8> {
-    let params = CertificateRevocationListParams {
-        this_update: date_time_ymd(2020, 1, 1),
-        next_update: date_time_ymd(2049, 1, 1),
-        crl_number: SerialNumber::from(number),
-        issuing_distribution_point: None,
-        revoked_certs: revoked
-            .iter()
-            .map(|serial| RevokedCertParams {
-                serial_number: SerialNumber::from(vec![*serial]),
-                revocation_time: date_time_ymd(2026, 1, 2),
-                reason_code: Some(rcgen::RevocationReason::KeyCompromise),
-                invalidity_date: None,
-            })
-            .collect(),
-        key_identifier_method: KeyIdMethod::Sha256,
-    };
-    params.signed_by(issuer).unwrap().der().to_vec()
-}
-
-type End = Result<TlsStream<DuplexStream>, Error>;
-
-/// Both ends, after the client has read the server's first words if there are any.
-async fn shake_hands(connector: &TlsConnector, acceptor: &TlsAcceptor) -> (End, End) {
-    let (near, far) = duplex(65_536);
-    let client = async {
-        let mut stream = connector.upgrade(near, "localhost").await?;
-        stream.recv(2).await?;
-        Ok(stream)
-    };
-    let server = async {
-        let mut stream = acceptor.accept(far).await?;
-        stream.send(&[b"hi"]).await?;
-        Ok(stream)
-    };
-    tokio::join!(client, server)
-}
-
-fn is_revoked(error: &Error) -> bool {
-    matches!(error.reason(), Some(Reason::Certificate(error))
-        if matches!(error.kind(), CertificateErrorKind::Revoked { .. }))
-}
-
-fn is_unknown(error: &Error) -> bool {
-    matches!(error.reason(), Some(Reason::Certificate(error))
-        if matches!(error.kind(), CertificateErrorKind::RevocationUnknown { .. }))
-}
+use revocable::*;
+use tokio::io::duplex;
 
 #[tokio::test]
 async fn a_client_looks_for_the_server() {
@@ -343,35 +207,6 @@ async fn nobody_is_asked_about_a_chain_of_an_unknown_authority() {
     let error = client.unwrap_err();
     assert!(!is_unknown(&error) && !is_revoked(&error), "{error}");
     assert_eq!(source.0.load(Ordering::Relaxed), 0);
-}
-
-/// Lists in memory that remember which questions were for memory alone.
-struct Noting(Arc<MemoryCrls>, Mutex<Vec<bool>>);
-
-impl Noting {
-    fn new(crls: Arc<MemoryCrls>) -> Arc<Self> {
-        Arc::new(Self(crls, Mutex::default()))
-    }
-
-    fn take(&self) -> Vec<bool> {
-        std::mem::take(&mut self.1.lock().unwrap())
-    }
-}
-
-impl CrlSource for Noting {
-    fn lookup<'a>(&'a self, query: &'a CrlQuery) -> CrlFuture<'a, Lookup> {
-        self.1.lock().unwrap().push(query.is_memory_only());
-        self.0.lookup(query)
-    }
-
-    fn select<'a>(&'a self, query: &'a CrlQuery) -> CrlFuture<'a, Lookup> {
-        self.1.lock().unwrap().push(query.is_memory_only());
-        self.0.select(query)
-    }
-
-    fn fresh<'a>(&'a self, query: &'a CrlQuery, stale: &'a Arc<Crl>) -> CrlFuture<'a, Lookup> {
-        self.0.fresh(query, stale)
-    }
 }
 
 #[tokio::test]
@@ -595,158 +430,6 @@ async fn lists_say_nothing_of_another_path_than_they_were_asked_about() {
     }
     let peer = connector(CrlCheck::peer()).answers(Detour);
     shake_hands(&peer, &acceptor).await.0.unwrap();
-}
-
-/// Accepts that the server has another name, and that its authority is not known.
-fn accepting_strangers() -> impl Answers {
-    answers::chain().verify_fun((), |judgement, ()| async move {
-        let verdict = match judgement.finding() {
-            Finding::Bad(error) => match error.kind() {
-                CertificateErrorKind::NameMismatch { .. }
-                | CertificateErrorKind::SelfSigned { .. }
-                | CertificateErrorKind::UnknownIssuer { .. } => Verdict::Valid,
-                _ => Verdict::Unknown,
-            },
-            _ => Verdict::Unknown,
-        };
-        (verdict, ())
-    })
-}
-
-/// The same by hand.
-struct AcceptingByHand;
-
-impl Answers for AcceptingByHand {
-    fn questions(&self) -> Questions {
-        Questions::none().and_chain()
-    }
-
-    async fn verify_chain(&self, question: VerifyChain) -> Answer {
-        let mut walk = question.walk();
-        while let WalkStep::Judge(pending) = walk.step() {
-            pending.accept();
-        }
-        question.conclude(walk)
-    }
-}
-
-#[tokio::test]
-async fn what_was_accepted_is_looked_for_all_the_same() {
-    let ca = authority();
-    // The server has the certificate of another name.
-    let config = ServerConfig::builder().identity(ca.client.clone());
-    let acceptor = TlsAcceptor::new(config.build().unwrap());
-    for (revoked, good) in [(&[][..], true), (&[CLIENT], false)] {
-        let noting = Noting::new(ca.crls(revoked));
-        let connector = TlsConnector::new(ca.client_config(CrlCheck::chain())).crls(noting.clone());
-        let connector = connector.without_resumption();
-        let together = answers::together(
-            answers::signer(|_, _, _| async { Err::<Vec<u8>, _>("nobody signs here") }),
-            accepting_strangers(),
-        );
-        for connector in [
-            connector.clone().answers(accepting_strangers()),
-            connector.clone().answers(AcceptingByHand),
-            connector.clone().answers(together),
-        ] {
-            let (client, _) = shake_hands(&connector, &acceptor).await;
-            match good {
-                true => drop(client.unwrap()),
-                false => assert!(is_revoked(&client.unwrap_err())),
-            }
-            // An authority that is trusted says where the lists are.
-            assert_eq!(noting.take(), [false]);
-        }
-        // Without it the name is refused, before any list is asked.
-        let (client, _) = shake_hands(&connector, &acceptor).await;
-        let error = client.unwrap_err();
-        assert!(!is_revoked(&error) && !is_unknown(&error), "{error}");
-        assert_eq!(noting.take(), []);
-    }
-}
-
-/// Nobody goes where a stranger says that lists are.
-#[tokio::test]
-async fn of_an_unknown_authority_that_is_accepted_lists_are_asked_for_in_memory() {
-    let (ca, other) = (authority(), authority());
-    let config = ServerConfig::builder().identity(ca.server.clone());
-    let acceptor = TlsAcceptor::new(config.build().unwrap());
-    let noting = Noting::new(ca.crls(&[SERVER]));
-    for check in [CrlCheck::chain(), CrlCheck::best_effort()] {
-        let connector = TlsConnector::new(other.client_config(check)).crls(noting.clone());
-        for connector in [
-            connector.clone().answers(accepting_strangers()),
-            connector.answers(AcceptingByHand),
-        ] {
-            let (client, _) = shake_hands(&connector, &acceptor).await;
-            let asked = noting.take();
-            assert!(!asked.is_empty() && asked.iter().all(|memory_only| *memory_only));
-            // Nobody is known who could sign a list about a certificate that came alone.
-            match check.accepts_undetermined() {
-                true => assert!(client.is_ok()),
-                false => assert!(is_unknown(&client.unwrap_err())),
-            }
-        }
-    }
-}
-
-/// The function that judges is told of revocation, behind all else and with its state, and its word counts.
-#[tokio::test]
-async fn a_function_is_told_what_lists_say() {
-    let ca = authority();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let judging = |verdict: Verdict| {
-        let seen = Arc::clone(&seen);
-        answers::chain().verify_fun(0, move |judgement, count| {
-            let (seen, verdict) = (Arc::clone(&seen), verdict.clone());
-            async move {
-                let verdict = match judgement.finding() {
-                    Finding::Bad(error) => {
-                        seen.lock().unwrap().push((count, error.to_string()));
-                        verdict
-                    }
-                    _ => Verdict::Unknown,
-                };
-                (verdict, count + 1)
-            }
-        })
-    };
-    let refusal = CertificateError::rejected(AlertDescription::ACCESS_DENIED, "by its own word");
-    for (crls, word) in [
-        (ca.crls(&[SERVER]), "was revoked"),
-        (Arc::default(), "cannot be told"),
-    ] {
-        let connector = TlsConnector::new(ca.client_config(CrlCheck::peer())).crls(crls);
-        let connector = connector.without_resumption();
-        let (client, _) = shake_hands(
-            &connector.clone().answers(judging(Verdict::Valid)),
-            &ca.plain_server(),
-        )
-        .await;
-        drop(client.unwrap());
-        let said = std::mem::take(&mut *seen.lock().unwrap());
-        assert_eq!(said.len(), 1, "{said:?}");
-        assert!(said[0].0 > 0 && said[0].1.contains(word), "{said:?}");
-
-        let (client, _) = shake_hands(
-            &connector.clone().answers(judging(Verdict::Unknown)),
-            &ca.plain_server(),
-        )
-        .await;
-        let error = client.unwrap_err();
-        assert!(is_revoked(&error) || is_unknown(&error), "{error}");
-        let (client, server) = shake_hands(
-            &connector.answers(judging(Verdict::Fail(refusal.clone()))),
-            &ca.plain_server(),
-        )
-        .await;
-        assert!(client.unwrap_err().to_string().contains("by its own word"));
-        assert_eq!(
-            server.unwrap_err().alert(),
-            Some((Direction::Received, AlertDescription::ACCESS_DENIED))
-        );
-        seen.lock().unwrap().clear();
-    }
 }
 
 struct Counting(Arc<AtomicUsize>);
