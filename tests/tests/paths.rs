@@ -57,6 +57,8 @@ struct Traits {
     wildcard: bool,
     /// The leaf is a CA.
     leaf_is_ca: bool,
+    /// How many CAs constrain names.
+    constraints: usize,
 }
 
 struct Chain {
@@ -152,6 +154,7 @@ fn authority(chance: &mut Chance, above: &Authority, at: usize, traits: &mut Tra
     };
     params.extended_key_usages = purposes(chance);
     if chance.one_in(4) {
+        traits.constraints += 1;
         let (mut permitted_subtrees, mut excluded_subtrees) = (vec![], vec![]);
         for _ in 0..=chance.below(2) {
             match chance.one_in(2) {
@@ -516,8 +519,9 @@ fn a_function_is_told_what_erlangs_is() {
 
 /// Where two who accept all faults go on differently.
 fn is_known_to_differ(reason: &str, traits: Traits) -> bool {
-    // A wildcard may be a name that is excluded, and has to be permitted as a whole.
-    reason == "name_not_permitted" && traits.wildcard
+    // A wildcard may be a name that is excluded, and has to be permitted as a whole. Of `www.a.example` above and
+    // `a.example` below, both permitted, nothing is left in Erlang; RFC 5280 §6.1.4 (g) leaves the narrower.
+    reason == "name_not_permitted" && (traits.wildcard || traits.constraints > 1)
 }
 
 fn erlang(folder: &Path) -> BTreeMap<String, String> {

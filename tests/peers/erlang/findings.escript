@@ -1,6 +1,8 @@
 #!/usr/bin/env escript
 %% Walks paths with a verify_fun that accepts everything: each file of a folder is one, as PEM, its anchor first and the
 %% peer's certificate last. Prints a line for each: what the function was told of each certificate, separated by `|`.
+-mode(compile).
+
 main([Folder]) ->
     Files = lists:sort(filelib:wildcard("*.path", Folder)),
     lists:foreach(
