@@ -390,8 +390,8 @@ impl ClientConfigBuilder {
     /// Asks the server for OCSP responses with its chain (RFC 6066 §8, RFC 8446 §4.4.2.1): for its own certificate,
     /// and in TLS 1.3 for those above it. What becomes of the server by them [`ocsp`](Self::ocsp) says. Default: no.
     ///
-    /// One that calls a certificate good stands for the revocation lists that [`crl_check`](Self::crl_check) would ask
-    /// for. It counts for the handshake that it came with: when a session is resumed none comes.
+    /// One that calls a certificate good stands for the revocation lists that [`crl_check`](Self::crl_check) asks for, where
+    /// these are missing; a list that has the certificate, or that of the responder, counts against it. It counts for the handshake that it came with: when a session is resumed none comes.
     pub fn request_ocsp_response(mut self, on: bool) -> Self {
         self.client.request_ocsp_response = on;
         self

@@ -144,6 +144,7 @@ impl ClientSession {
         let at = check.now();
         let is_known = check.query().is_none() && check.undetermined().is_empty();
         let proof = is_known.then(|| check.conclude().ok()).flatten();
+        let proof = proof.filter(VerifiedChain::is_verified);
         self.unrevoked = proof.map(|proof| Box::new(Unrevoked { proof, at }));
         self.unrevoked.is_some()
     }
