@@ -164,7 +164,8 @@ pub(super) fn outer_of(
                 let typ = extension.extension_type;
                 // What means nothing stands first and last; where no name is indicated, the public one still is.
                 let is_grease = is_grease(typ.0);
-                if !is_named && !(is_grease && at == 0) {
+                let stands_first = is_grease && at == 0;
+                if !is_named && !stands_first {
                     ServerNameExtension::put(out, public_name);
                     is_named = true;
                 }
