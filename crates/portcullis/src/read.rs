@@ -3,6 +3,7 @@
 //! Ciphertext is read into the thread's scratch area and opened from there into the caller's
 //! buffer. The connection owns only an incomplete record and plaintext that did not fit.
 
+mod discard;
 mod target;
 
 use std::mem;
@@ -19,8 +20,11 @@ use tokio::task::coop::poll_proceed;
 
 use self::target::Target;
 use crate::conduct::Conduct;
+use crate::environment::Member;
 use crate::error::Error;
+use crate::handshake::span::report_connection;
 use crate::last_words::Ending;
+use crate::log_level::LogLevel;
 use crate::metrics::{self, Open};
 use crate::renegotiation::Renegotiating;
 use crate::scratch::{Backlog, PLAINTEXT, Scratch};
@@ -60,6 +64,10 @@ struct Besides {
     /// How further handshakes are run, if there may be any.
     conduct: Option<Box<Conduct>>,
     early_data: Option<Box<Early>>,
+    /// Reading was ended here: how the connection behaves that is read away.
+    discarding: Option<Manners>,
+    /// In an environment.
+    member: Option<Member>,
 }
 
 /// Of data before the handshake was over, what nobody has been told.
@@ -90,6 +98,7 @@ pub(crate) struct Manners {
     eof: EofPolicy,
     /// How long this side's alert may take to arrive, in milliseconds.
     alert_timeout: u32,
+    log: Option<LogLevel>,
 }
 
 impl Receiving {
@@ -99,10 +108,12 @@ impl Receiving {
         received: Flow,
         place: Option<Place>,
         alert_timeout: Duration,
+        log: Option<LogLevel>,
         open: Open,
     ) -> Self {
         let manners = Manners {
             eof: EofPolicy::Strict,
+            log,
             alert_timeout: u32::try_from(alert_timeout.as_millis()).unwrap_or(u32::MAX),
         };
         let mut this = Self {
@@ -117,6 +128,8 @@ impl Receiving {
                     sessions: Received::stored(place),
                     conduct: None,
                     early_data: None,
+                    discarding: None,
+                    member: None,
                 })
             }),
         };
@@ -128,6 +141,12 @@ impl Receiving {
     pub(crate) fn set_eof_policy(&mut self, policy: EofPolicy) {
         if let End::NotYet(manners) = &mut self.end {
             manners.eof = policy;
+        }
+    }
+
+    pub(crate) fn set_log_level(&mut self, level: Option<LogLevel>) {
+        if let End::NotYet(manners) = &mut self.end {
+            manners.log = level;
         }
     }
 
@@ -360,6 +379,7 @@ impl Receiving {
         if let End::NotYet(manners) = &self.end {
             metrics::alert(&error);
             let limit = Duration::from_millis(manners.alert_timeout.into());
+            report_connection(&error, manners.log);
             self.end = End::Failed(Box::new(Ending::new(error, limit)));
         }
     }
