@@ -57,6 +57,7 @@ pub mod compression;
 
 pub mod x509;
 
+mod configured;
 mod error;
 mod information;
 
@@ -87,10 +88,14 @@ mod testing;
 pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::ClientHelloView;
 pub use clock::{Monotonic, Now};
+pub use configured::{ConfiguredOption, OptionValue};
 pub use connection::{Connection, DatagramConnection};
 pub use crypto::{CryptoFailure, aes_gcm};
 pub use error::{Direction, Error, Reason, Refusal, Stage};
-pub use handshake::{Admission, CookiePolicy, Gate, Handshake, Verdict};
+pub use handshake::{
+    Admission, Authenticating, AuthenticationId, AuthenticationStep, CookiePolicy, EchFront,
+    FrontStep, Gate, Handshake, PostHandshakeAuthentication, Verdict,
+};
 pub use information::{ConnectionInformation, EarlyDataRejection, EarlyDataStatus, PrfSecret};
 pub use misuse::Misuse;
 pub use named_group::NamedGroup;

@@ -1,17 +1,23 @@
 //! How the handshakes of a connector or acceptor are run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis_core::config::{ClientConfig, ServerConfig, ServerConfigBuilder};
+use portcullis_core::config::{ClientConfig, Instructions, ServerConfig};
 use portcullis_core::question::{Answer, Question};
 use portcullis_core::x509::CrlCheck;
 use portcullis_core::{KeyLogLine, Misuse};
 
+use crate::accept::AddressLimits;
 use crate::answers::{AnswerFuture, Questions, SharedAnswers};
 use crate::crls::Crls;
 use crate::early_data::Guard;
+use crate::environment::Life;
+use crate::error::Error;
 #[cfg(feature = "key-log")]
 use crate::key_log::KeyLog;
+use crate::log_level::{LogLevel, wants_messages};
+use crate::send_limits::SendLimits;
 use crate::server_sessions::ServerStore;
 
 /// How the handshakes of a connector or acceptor are run.
@@ -21,7 +27,7 @@ pub(crate) struct Conduct {
     /// Where revocation lists are from.
     pub(crate) crls: Option<Crls>,
     #[cfg(feature = "key-log")]
-    pub(crate) key_log: Option<std::sync::Arc<dyn KeyLog>>,
+    pub(crate) key_log: Option<Arc<dyn KeyLog>>,
     /// Server: who answers what is asked about sessions.
     pub(crate) session_store: Option<ServerStore>,
     /// Server: who remembers which early data was accepted.
@@ -31,6 +37,13 @@ pub(crate) struct Conduct {
     pub(crate) first_byte_timeout: Duration,
     pub(crate) alert_timeout: Duration,
     pub(crate) hibernate_after: Option<Duration>,
+    pub(crate) send_limits: SendLimits,
+    /// How much is logged of a connection.
+    pub(crate) log: Option<LogLevel>,
+    /// Server: what one address may have of a listener's connections.
+    pub(crate) addresses: Option<AddressLimits>,
+    /// Of the environment, if it is in one.
+    pub(crate) life: Option<Arc<Life>>,
     /// Whether a peer that does not speak TLS is sent nothing.
     pub(crate) plaintext_fallback: bool,
 }
@@ -48,50 +61,21 @@ impl Default for Conduct {
             first_byte_timeout: Duration::from_secs(3),
             alert_timeout: Duration::from_secs(5),
             hibernate_after: None,
+            send_limits: SendLimits::default(),
+            log: None,
+            addresses: None,
+            life: None,
             plaintext_fallback: false,
         }
     }
 }
 
-/// A configuration of either role with what a [`Conduct`] adds to it. What the caller has
-/// switched on stays on.
-macro_rules! instructed {
-    ($conduct:expr, $config:expr, $questions:expr, $ask_server:expr) => {{
-        let questions = $questions;
-        let messages = tracing::enabled!(tracing::Level::DEBUG);
-        let secrets = $conduct.wants_secrets();
-        if questions == Questions::none() && !messages && !secrets {
-            return Ok($config.clone());
-        }
-        let mut builder = $config.to_builder();
-        if questions.hello {
-            builder = builder.pause_at_hello(true);
-        }
-        builder = $ask_server(builder, questions);
-        if questions.identity {
-            builder = builder.ask_identity(true);
-        }
-        if questions.psk {
-            builder = builder.ask_psk(true);
-        }
-        if questions.signature {
-            builder = builder.ask_signature(true);
-        }
-        if questions.chain {
-            builder = builder.ask_verification(true);
-        }
-        if messages {
-            builder = builder.observe_messages(true);
-        }
-        #[cfg(feature = "key-log")]
-        if secrets {
-            builder = builder.key_log(true);
-        }
-        builder.build()
-    }};
-}
-
 impl Conduct {
+    /// Whether something may begin: not in an environment that was shut down.
+    pub(crate) fn check_life(&self) -> Result<(), Error> {
+        self.life.as_ref().map_or(Ok(()), |life| life.check())
+    }
+
     #[cfg(feature = "key-log")]
     fn wants_secrets(&self) -> bool {
         self.key_log.is_some()
@@ -139,17 +123,19 @@ impl Conduct {
         }
     }
 
-    /// Makes a configuration ask what the answers want to be asked and `more`, and report what is
-    /// logged.
+    /// A configuration that asks what the answers want to be asked and `more`, and reports what is logged. It is made
+    /// once, and not for each connection.
     pub(crate) fn client_config(
         &self,
         config: &ClientConfig,
         more: Questions,
+        take_tickets: bool,
     ) -> Result<ClientConfig, Misuse> {
         self.check_crls(config.crl_check())?;
-        let questions = self.answers.questions().with(more);
+        let mut instructions = self.instructions(self.answers.questions().with(more));
         // A client is not asked about tickets: it looks for sessions before it connects.
-        instructed!(self, config, questions, |builder, _: Questions| builder)
+        instructions.take_tickets = take_tickets;
+        config.instructed(instructions)
     }
 
     /// The same for a server's; with a store what is asked about sessions is the store's.
@@ -161,33 +147,35 @@ impl Conduct {
         config: &ServerConfig,
         more: Questions,
     ) -> Result<ServerConfig, Misuse> {
-        let mut questions = self.answers.questions().with(more);
+        let questions = self.answers.questions().with(more);
         self.check_crls(config.crl_check())?;
         self.check_early_data(config, questions)?;
-        questions.early_data = false;
-        let stateful;
-        let config = match &self.session_store {
-            None => config,
-            Some(_) => {
-                questions.tickets = false;
-                questions.sessions = false;
-                stateful = config.for_session_store()?;
-                &stateful
+        let mut instructions = self.instructions(questions);
+        instructions.ask_user = questions.user;
+        match self.session_store {
+            Some(_) => instructions.session_store = true,
+            None => {
+                instructions.ask_tickets = questions.tickets;
+                instructions.ask_sessions = questions.sessions;
             }
-        };
-        let ask = |mut builder: ServerConfigBuilder, questions: Questions| {
-            if questions.tickets {
-                builder = builder.ask_tickets(true);
-            }
-            if questions.sessions {
-                builder = builder.ask_sessions(true);
-            }
-            if questions.user {
-                builder = builder.ask_user(true);
-            }
-            builder
-        };
-        instructed!(self, config, questions, ask)
+        }
+        config.instructed(instructions)
+    }
+
+    /// What is the same in both roles.
+    fn instructions(&self, questions: Questions) -> Instructions {
+        let mut instructions = Instructions::default();
+        instructions.pause_at_hello = questions.hello;
+        instructions.ask_identity = questions.identity;
+        instructions.ask_psk = questions.psk;
+        instructions.ask_signature = questions.signature;
+        instructions.ask_verification = questions.chain;
+        instructions.observe_messages = wants_messages(self.log);
+        #[cfg(feature = "key-log")]
+        {
+            instructions.key_log = self.wants_secrets();
+        }
+        instructions
     }
 
     /// Somebody has to remember what was accepted, if the configuration wants to know; else nobody is
@@ -250,6 +238,9 @@ impl std::fmt::Debug for Conduct {
             .field("first_byte_timeout", &self.first_byte_timeout)
             .field("alert_timeout", &self.alert_timeout)
             .field("hibernate_after", &self.hibernate_after)
+            .field("send_limits", &self.send_limits)
+            .field("log", &self.log)
+            .field("in_environment", &self.life.is_some())
             .field("plaintext_fallback", &self.plaintext_fallback)
             .finish()
     }
@@ -320,6 +311,44 @@ macro_rules! conduct_options {
         #[must_use]
         pub fn alert_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.conduct.alert_timeout = timeout;
+            self
+        }
+
+        /// How much is logged of connections: as the subscriber of `tracing` says unless this says less, or more; see
+        /// [`LogLevel`](crate::LogLevel). It can be [changed](crate::TlsStream::set_log_level) while a connection
+        /// lasts.
+        #[must_use]
+        pub fn log_level(mut self, level: $crate::LogLevel) -> Self {
+            self.conduct.log = Some(level);
+            self
+        }
+
+        /// For how long the transport of a connection may take nothing while something waits to be sent; then the
+        /// connection fails, with [`Error::is_timeout`](crate::Error::is_timeout). Default: 5 minutes of a server, no limit
+        /// of a client. `Duration::MAX` is none; milliseconds.
+        ///
+        /// A peer that does not read holds what was written for it, for as long as it likes. A byte that moves is enough
+        /// to begin anew. Time is measured by the task that writes, flushes or reads, and it may be a quarter more.
+        #[must_use]
+        pub fn write_timeout(mut self, limit: std::time::Duration) -> Self {
+            self.conduct.send_limits.set_write_timeout(Some(limit));
+            self
+        }
+
+        /// How long a [`send`](crate::TlsStream::send) of streams, halves and handles may take: then it fails, and the
+        /// connection goes on ([`send_timeout`](crate::TlsStream::send_timeout)). Default: no limit; milliseconds.
+        /// Writing by `AsyncWrite` has none, nor have packets but those of a [`Handle`](crate::Handle).
+        #[must_use]
+        pub fn send_timeout(mut self, limit: std::time::Duration) -> Self {
+            self.conduct.send_limits.set_send_timeout(Some(limit));
+            self
+        }
+
+        /// Whether a send that takes longer than [`send_timeout`](Self::send_timeout) says ends the connection. Default:
+        /// no.
+        #[must_use]
+        pub fn send_timeout_close(mut self, on: bool) -> Self {
+            self.conduct.send_limits.closes = on;
             self
         }
 

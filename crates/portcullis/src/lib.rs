@@ -33,6 +33,9 @@
 //! [`resumption`](config::ServerConfigBuilder::resumption) and
 //! [`without_resumption`](TlsConnector::without_resumption) turn it off.
 //!
+//! **Share.** What many connectors and acceptors have in common is an [`Environment`]: stores, files, defaults, and an
+//! [end](Environment::shut_down) that is waited for. Without one each has its own.
+//!
 //! **Read and write.** [`TlsStream`] is an `AsyncRead`, `AsyncBufRead` and `AsyncWrite`, with
 //! [`recv`](TlsStream::recv) and [`send`](TlsStream::send) besides. It knows what was
 //! [negotiated](TlsStream::information), [splits](TlsStream::into_split) into halves for two
@@ -104,18 +107,24 @@
 mod accept;
 mod acceptor;
 pub mod answers;
+mod authentication;
 mod conduct;
 mod connector;
 mod crls;
 mod delivery;
 mod early_data;
+mod ech_front;
+mod ech_retry;
+mod environment;
 mod error;
+mod first_shares;
 mod handshake;
 mod hibernation;
 mod integrations;
 #[cfg(feature = "key-log")]
 mod key_log;
 mod last_words;
+mod log_level;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
@@ -123,11 +132,14 @@ pub mod metrics;
 #[path = "metrics/none.rs"]
 mod metrics;
 mod name;
+mod options;
 pub mod packet;
 mod read;
 mod reload;
 mod renegotiation;
 mod scratch;
+mod send;
+mod send_limits;
 mod server_sessions;
 mod sessions;
 mod shutdown;
@@ -147,12 +159,15 @@ pub use accept::{
 };
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
+pub use authentication::{ClientCertificate, PendingCertificate};
 pub use connector::TlsConnector;
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
     Packets, Records, SendOutcome, Source,
 };
 pub use early_data::EarlyDataOutcome;
+pub use ech_front::{EchFront, Fronted, Routed};
+pub use environment::{Environment, EnvironmentBuilder, EnvironmentStatistics, ShutdownReport};
 pub use error::{Error, HandshakeError};
 pub use handshake::{
     EarlyHandshake, EarlyReader, EarlyStream, EarlyWriter, Handshaking, OrTransport, PausedClient,
@@ -167,12 +182,13 @@ pub use integrations::{HttpsConnector, MaybeHttpsStream};
 pub use integrations::{redis_over_tls, replay_guard_over_tls};
 #[cfg(feature = "key-log")]
 pub use key_log::{KeyLog, KeyLogFile};
+pub use log_level::LogLevel;
 pub use name::ToServerName;
 pub use read::EofPolicy;
 pub use reload::{Configuration, IdentityFiles, PemFiles, Reloadable};
 #[cfg(feature = "watch")]
 #[cfg_attr(docsrs, doc(cfg(feature = "watch")))]
-pub use reload::{LoadedFiles, Parts, ReloadEvent, Reloader, Watching};
+pub use reload::{LoadedFiles, Parts, ReloadEvent, ReloadWarning, Reloader, Watching};
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
 pub use socket_options::SocketOptions;
@@ -190,10 +206,11 @@ pub use portcullis_core::x509::{
     Crl, CrlCheck, Identity, OcspPolicy, PemIdentity, PrivateKey, RawKeys, Roots,
 };
 pub use portcullis_core::{
-    AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
-    Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret,
-    ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm,
-    compression, config, ech, question, session, suite, x509,
+    AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConfiguredOption,
+    ConnectionInformation, Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse,
+    NamedGroup, OptionValue, PrfSecret, ProtocolVersion, Reason, Refusal, ServerHelloView,
+    SignatureScheme, Stage, Violation, aes_gcm, compression, config, ech, question, session, suite,
+    x509,
 };
 #[cfg(feature = "crl-hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]

@@ -140,6 +140,8 @@ pub(crate) struct Policy {
     pub(crate) padding_check: bool,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) strict_alert_levels: bool,
+    /// Whether the client's certificate may be asked for after the handshake.
+    pub(crate) post_handshake: bool,
     /// Few, or none.
     pub(crate) alerts: Vec<(Violation, AlertDescription)>,
     pub(crate) psks: Psks,
@@ -151,6 +153,8 @@ pub(crate) struct Policy {
     pub(crate) observe_messages: bool,
     pub(crate) asked: Asked,
     pub(crate) crl_check: CrlCheck,
+    /// Whether connections keep the configuration.
+    pub(crate) keeps_options: bool,
 }
 
 /// RFC 7301 §3.1; half of what the block of extensions can hold is enough.
@@ -208,6 +212,7 @@ impl Default for Policy {
             padding_check: true,
             middlebox_compatibility: true,
             strict_alert_levels: false,
+            post_handshake: false,
             alerts: Vec::new(),
             psks: Psks::default(),
             keys_alone: false,
@@ -216,6 +221,7 @@ impl Default for Policy {
             observe_messages: false,
             asked: Asked::default(),
             crl_check: CrlCheck::off(),
+            keeps_options: false,
         }
     }
 }

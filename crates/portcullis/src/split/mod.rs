@@ -22,6 +22,8 @@ pub use self::read_half::ReadHalf;
 use self::read_half::ReadParts;
 pub use self::write_half::WriteHalf;
 use self::write_half::WriteParts;
+use crate::authentication::Authentication;
+use crate::environment::Member;
 use crate::error::Error;
 use crate::hibernation::Parking;
 use crate::last_words::Bequest;
@@ -45,6 +47,10 @@ struct Shared {
     bequest: Mutex<Bequest>,
     /// Where they meet to renegotiate, if they may.
     meeting: Option<Box<Meeting>>,
+    /// There if the client may be asked for a certificate.
+    authentication: Option<Authentication>,
+    /// In an environment: until both are gone.
+    member: Option<Member>,
 }
 
 /// Why a half has its parts: `reunite` consumes it.
@@ -99,6 +105,7 @@ impl<IO: SplitIo> TlsStream<IO> {
             information,
             hibernation,
         } = self.into_parts();
+        let member = read.leave();
         let meeting = match read.renegotiation_limit() {
             Some(limit) => Some(Box::new(Meeting::new(write.is_renegotiating(), limit))),
             None => {
@@ -111,6 +118,8 @@ impl<IO: SplitIo> TlsStream<IO> {
         let shared = Arc::new(Shared {
             parking: hibernation.is_on().then(Box::default),
             meeting,
+            authentication: read.authentication().cloned(),
+            member,
             ..Shared::default()
         });
         let reading = ReadHalf {

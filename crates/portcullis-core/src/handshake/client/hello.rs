@@ -13,7 +13,7 @@ use super::super::{Cx, expect, versions};
 use super::early_data::OfferedEarlyData;
 use super::ech::{self, Disguise, Which};
 use super::resumption::{self, OfferedPsk, OlderSession};
-use super::{Next, State, early_data, tls12, tls13};
+use super::{Next, State, early_data, padding, tls12, tls13};
 use crate::compression::CertificateCompression;
 use crate::config::certificate_types::is_default;
 use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares, Policy};
@@ -32,10 +32,10 @@ use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
     self as extension, Alpn, CertificateAuthorities, ClientCertificateTypes, CompressCertificate,
     Cookie, EcPointFormat, EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
-    NextProtocolOffer, RecordSizeLimit, RenegotiationInfo, ServerCertificateTypes,
-    ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
-    SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
-    TicketRequest,
+    NextProtocolOffer, PostHandshakeAuth, RecordSizeLimit, RenegotiationInfo,
+    ServerCertificateTypes, ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms,
+    SignatureAlgorithmsCert, SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups,
+    SupportedVersions, TicketRequest,
 };
 use crate::wire::{
     ClientHello, HandshakeMessage, HandshakeType, HelloVerifyRequest, ServerHello, Syntax,
@@ -384,6 +384,9 @@ impl Client {
                 CompressCertificate::put(out, algorithms);
             }
             KeyShareClientHello::put(out, shares.entries(config).by_ref());
+            if policy.post_handshake && dialect == Dialect::Tls {
+                PostHandshakeAuth::put(out);
+            }
             if sends_early_data {
                 extension::EarlyData::put(out);
             }
@@ -421,6 +424,9 @@ impl Client {
             suites.chain(fallback),
             extensions,
         );
+        if config.hello_padding && self.disguise.is_none() && dialect == Dialect::Tls {
+            padding::pad(hello, at)?;
+        }
         let body = hello.get(at + 4..).unwrap_or_default();
         let parsed = ClientHello::decode_as(Syntax::of(self.dialect), body)?;
         self.offer.set_extensions(&parsed.extensions)

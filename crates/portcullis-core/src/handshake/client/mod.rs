@@ -9,6 +9,7 @@ mod early_data;
 mod ech;
 mod grease;
 mod hello;
+mod padding;
 mod parameters;
 mod resumption;
 mod shown_identity;
@@ -16,6 +17,9 @@ mod tls12;
 mod tls13;
 
 pub(crate) use hello::start;
+pub(crate) use tls13::post_handshake_auth::{
+    Asked, ChoosingLater, PostHandshakeClient, SigningLater,
+};
 
 use super::machine::Hello;
 use super::table::states;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::super::super::post_handshake_auth::PostHandshakeEnd;
 use super::super::super::{Cx, Outcome, expect};
 use super::super::Next;
 use super::super::hello::Client;
@@ -13,8 +14,10 @@ use super::super::shown_identity::ShownIdentity;
 use super::Keyed;
 use super::client_authentication::authenticate;
 use super::early_data;
+use super::post_handshake_auth::PostHandshakeClient;
+use crate::configured::InForce;
 use crate::error::Abort;
-use crate::information::{Exporter, Information, Local};
+use crate::information::{Exporter, Information, Local, Rare};
 use crate::key_schedule::{
     AddMessage, ExporterSecret, FinishedKey, MasterSecretForTickets, TrafficSecret, Transcript,
 };
@@ -23,7 +26,7 @@ use crate::question::WantedIdentity;
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::Version;
-use crate::wire::Finished;
+use crate::wire::{ExtensionType, Finished};
 use crate::x509::PeerProof;
 use crate::{NamedGroup, SignatureScheme, Violation};
 
@@ -181,6 +184,13 @@ impl Authenticated {
         let (peer, psk) = self.peer.into_shown();
         let (mut peer, peer_scheme) = peer.unzip();
         let ocsp = peer.as_mut().and_then(PeerProof::take_ocsp_verdict);
+        let preferred_share = match self.retried {
+            // A retry for a cookie alone has used a share of the first hello.
+            true => self.group,
+            false => self.parameters.best_group,
+        };
+        let first = client.offer.config().first_share();
+        let preferred_share = preferred_share.filter(|group| Some(*group) != first);
         let information = Information {
             dialect: cx.dialect,
             version: Version::V1_3,
@@ -203,14 +213,31 @@ impl Authenticated {
             server_random: self.server_random,
             peer: peer.map(PeerProof::into_presented),
             peer_scheme,
-            ocsp,
+            rare: Rare {
+                ocsp,
+                preferred_share,
+                configured: client
+                    .config
+                    .policy
+                    .keeps_options
+                    .then(|| client.config.clone() as InForce),
+            }
+            .boxed(),
             psk,
             local: Local::of(shown.chain),
             local_scheme: shown.scheme,
             exporter: Exporter::Tls13(ExporterSecret::pending()),
         };
         let key_update_at = policy.key_update_at;
-        let outcome = Outcome::new(information, key_update_at).exporting(&mut self.exporter);
+        // RFC 9113 §9.2.3: over HTTP/2 nobody is asked.
+        let is_http2 = information.alpn.as_deref() == Some(b"h2");
+        let may_be_asked = client.offer.has(ExtensionType::POST_HANDSHAKE_AUTH) && !is_http2;
+        let mut outcome = Outcome::new(information, key_update_at).exporting(&mut self.exporter);
+        if may_be_asked {
+            let (transcript, config) = (self.transcript.clone(), Arc::clone(&client.config));
+            let asked = PostHandshakeClient::new(transcript, config);
+            outcome.authentication = Some(PostHandshakeEnd::Client(Arc::new(asked)));
+        }
         if !client.offer.config().takes_tickets() {
             return Ok(Next::Connected(outcome));
         }
