@@ -2,12 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use portcullis_core::Stage;
 use portcullis_core::config::ClientConfig;
-use portcullis_core::session::{ClientSession, SessionKey};
+use portcullis_core::session::ClientSession;
 use portcullis_session_cache::{MemorySessionStore, SessionStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,8 +22,8 @@ use crate::handshake::{
     Early, EarlyStream, Goal, Handshaking, PausedClient, Start, Until, deadline,
 };
 use crate::name::{ToServerName, split_port};
+use crate::preparation::{Prepared, Transport};
 use crate::reload::Reloadable;
-use crate::sessions::Place;
 use crate::socket_options::SocketOptions;
 use crate::stream::TlsStream;
 
@@ -49,14 +49,14 @@ const SESSIONS: usize = 256;
 /// ```
 #[derive(Clone, Debug)]
 pub struct TlsConnector {
-    config: Reloadable<ClientConfig>,
-    conduct: Conduct,
-    store: Option<Store>,
-    service: Option<Arc<str>>,
+    pub(crate) config: Reloadable<ClientConfig>,
+    pub(crate) conduct: Conduct,
+    pub(crate) store: Option<Store>,
+    pub(crate) service: Option<Arc<str>>,
     /// Of the sockets of connections.
     pub(crate) socket: Option<Arc<SocketOptions>>,
     /// For the next connection.
-    offered: Option<Arc<Mutex<Vec<ClientSession>>>>,
+    pub(crate) offered: Option<Arc<Mutex<Vec<ClientSession>>>>,
 }
 
 impl From<ClientConfig> for TlsConnector {
@@ -625,29 +625,16 @@ impl TlsConnector {
         prefix: Bytes,
         port: Option<u16>,
     ) -> Result<Start<IO>, HandshakeError<IO>> {
-        let offered = self.offered.as_ref().map(|offered| {
-            let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *offered)
-        });
-        let offered = offered.unwrap_or_default();
-        let mut config = self.config.current();
-        if !offered.is_empty() && !config.takes_tickets() && config.session_tickets().is_none() {
-            // Sessions by hand are what a connector without resumption still has.
-            config = config.taking_tickets(Some(true));
-        }
-        let config = match self.conduct.client_config(&config, more) {
-            Ok(config) => config,
+        let Prepared {
+            config,
+            place,
+            sessions,
+        } = match self.prepare(&name, more, port, Transport::Stream) {
+            Ok(prepared) => prepared,
             Err(misuse) => {
                 return Err(HandshakeError::new(misuse.into(), Some(io), prefix.into()));
             }
         };
-        let place = self.store.as_ref().map(|Store(store)| {
-            // Two ports of one host are two services.
-            let port = port.map(|port| port.to_string());
-            let service = self.service.as_deref().or(port.as_deref());
-            let key = SessionKey::new(&config, name.clone(), service);
-            Place::new(Arc::clone(store), key)
-        });
         Ok(Start {
             io,
             name,
@@ -657,7 +644,7 @@ impl TlsConnector {
             conduct: self.conduct.clone(),
             deadline: None,
             place,
-            sessions: offered,
+            sessions,
             early_data: Early::None,
         })
     }
@@ -686,7 +673,7 @@ async fn connect_any(
 }
 
 #[derive(Clone)]
-struct Store(Arc<dyn SessionStore>);
+pub(crate) struct Store(pub(crate) Arc<dyn SessionStore>);
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

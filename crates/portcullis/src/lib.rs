@@ -86,6 +86,7 @@
 //! * `curve448`: X448.
 //! * `ffi`: AES-CCM, RSA key exchange, RSA keys in TLS 1.1 and 1.0, brainpool's curves before TLS 1.3, each
 //!   for who names it.
+//! * `dtls`: DTLS over UDP and other transports of datagrams: `DtlsListener`, `DtlsConnector`, `DtlsConnection`.
 //! * `codec`: `packet::PacketCodec`, the same packets for `tokio_util::codec`.
 //! * `crl-hash-dir`, `crl-http`: revocation lists from a directory, and from where certificates say.
 //! * `ocsp-stapler`: a server has the OCSP responses of its certificate from its responder.
@@ -107,6 +108,8 @@ pub mod answers;
 mod conduct;
 mod connector;
 mod crls;
+#[cfg(feature = "dtls")]
+mod datagram;
 mod delivery;
 mod early_data;
 mod error;
@@ -118,6 +121,7 @@ mod key_log;
 mod last_words;
 mod name;
 pub mod packet;
+mod preparation;
 mod read;
 mod reload;
 mod renegotiation;
@@ -142,6 +146,12 @@ pub use accept::{
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
 pub use connector::TlsConnector;
+#[cfg(feature = "dtls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
+pub use datagram::{
+    DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsIncoming, DtlsListener,
+    DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics,
+};
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
     Packets, Records, SendOutcome, Source,
@@ -189,6 +199,9 @@ pub use portcullis_core::{
     ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm,
     compression, config, ech, question, session, suite, x509,
 };
+#[cfg(feature = "dtls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
+pub use portcullis_core::{CookiePolicy, DatagramOptions, Discarded, Discards, Retransmission};
 #[cfg(feature = "crl-hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]
 pub use portcullis_crl_fetch::HashDirCrls;

@@ -55,7 +55,7 @@ fn from(span: Span, peer: Option<&dyn fmt::Debug>) -> Span {
 }
 
 /// The handshake is over.
-pub(super) fn record(span: &Span, information: &ConnectionInformation) {
+pub(crate) fn record(span: &Span, information: &ConnectionInformation) {
     span.record("tls.protocol.version", display(information.version()));
     span.record("tls.cipher", display(information.cipher_suite()));
     if let Some(group) = information.group() {
@@ -74,7 +74,7 @@ pub(super) fn record(span: &Span, information: &ConnectionInformation) {
 }
 
 /// The handshake has failed.
-pub(super) fn report(span: &Span, error: &Error) {
+pub(crate) fn report(span: &Span, error: &Error) {
     match (error.reason(), error.alert()) {
         _ if error.is_silent_peer() => {
             tracing::debug!(parent: span, %error, "the handshake failed");
