@@ -69,7 +69,12 @@ impl Losing {
 
 /// Runs dimpl: as a client it says `question` until it is answered; as a server it gives back what comes. It ends
 /// when the peer has closed, or when it has its answer.
-async fn run(mut dtls: Dtls, socket: UdpSocket, question: Option<&[u8]>, mut losing: Losing) -> Heard {
+async fn run(
+    mut dtls: Dtls,
+    socket: UdpSocket,
+    question: Option<&[u8]>,
+    mut losing: Losing,
+) -> Heard {
     let (mut heard, mut buffer, mut came) = (Heard::default(), vec![0; 4_096], vec![0; 65_536]);
     let (mut peer, mut connected): (Option<SocketAddr>, bool) = (socket.peer_addr().ok(), false);
     let mut asked = Instant::now();
@@ -159,7 +164,13 @@ async fn we_are_client(lost: u64, seed: u64) {
     }
     if lost == 0 {
         drop(client);
-        assert!(tokio::time::timeout(LIMIT, server).await.unwrap().unwrap().closed);
+        assert!(
+            tokio::time::timeout(LIMIT, server)
+                .await
+                .unwrap()
+                .unwrap()
+                .closed
+        );
     } else {
         server.abort();
     }
@@ -173,11 +184,17 @@ async fn we_are_server(lost: u64, seed: u64) {
     let acceptor = portcullis::DtlsAcceptor::new(acceptor).options(options());
     let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    socket.connect(listener.local_addr().unwrap()).await.unwrap();
+    socket
+        .connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
     let asking = run(dimpl(true), socket, Some(b"from dimpl"), Losing(seed, lost));
     let client = tokio::spawn(asking);
     let mut server = listener.accept().await.unwrap().handshake().await.unwrap();
-    assert_eq!(server.information().peer_certificates()[0], pki().client.chain[0]);
+    assert_eq!(
+        server.information().peer_certificates()[0],
+        pki().client.chain[0]
+    );
     let client = tokio::time::timeout(LIMIT, async {
         loop {
             match server.recv().await {

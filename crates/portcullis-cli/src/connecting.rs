@@ -9,8 +9,8 @@ use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, VerifyChain};
 use portcullis::x509::{CertificateErrorKind, ChainPolicy, PresentedChain, verify_server};
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsConnector, DtlsOptions,
-    EarlyDataOutcome, Misuse, Roots, TlsConnector, TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsConnector,
+    DtlsOptions, EarlyDataOutcome, Misuse, Roots, TlsConnector, TlsStream,
 };
 use tokio::net::TcpStream;
 use tokio::time::Instant;

@@ -15,8 +15,8 @@ use clap::{Args, ValueEnum};
 use portcullis::config::Renegotiation;
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, EarlyDataOutcome, Identity,
-    MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey, SignatureScheme, TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, EarlyDataOutcome,
+    Identity, MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey, SignatureScheme, TlsStream,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;

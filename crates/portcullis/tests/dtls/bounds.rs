@@ -83,9 +83,9 @@ async fn so_many_handshakes_and_no_more() {
     for client in clients {
         assert!(client.await.unwrap().unwrap_err().is_timeout());
     }
-    // Their time is over where they are accepted, and there is room again.
+    // They have given up where they are accepted, and there is room again.
     for _ in 0..3 {
-        assert!(accept(&listener).await.unwrap_err().is_timeout());
+        accept(&listener).await.unwrap_err();
     }
     eventually("there is room", || listener.statistics().connections == 0).await;
     let dtls = DtlsConnector::new(connector());

@@ -94,11 +94,11 @@ impl DatagramTransport for End {
     }
 
     fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
-        let mut way = self.there.lock().unwrap();
-        if way.datagrams.len() >= self.capacity {
+        if self.there.lock().unwrap().datagrams.len() >= self.capacity {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if self.arrives.lock().unwrap()(datagram) {
+            let mut way = self.there.lock().unwrap();
             way.datagrams.push_back(datagram.to_vec());
             if let Some(waker) = way.reader.take() {
                 waker.wake();

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use portcullis::answers::{self};
+use portcullis::answers;
+use portcullis::ech::{EchKey, EchKeys};
 use portcullis::{
     Active, AlertDescription, ClientAuthentication, ClientConfig, Direction, DtlsConnector,
     DtlsListener, Message, PreSharedKey, ProtocolVersion, ServerConfig, TlsAcceptor, TlsConnector,
@@ -283,15 +284,18 @@ async fn a_configuration_is_replaced() {
     let (client, server) = tokio::join!(dtls.connect(address, other_name()), accept(&listener));
     client.unwrap();
     server.unwrap();
-    // One that has nothing for datagrams is not taken.
-    let tls12 = place
-        .current()
-        .to_builder()
-        .versions([ProtocolVersion::TLS_1_2]);
-    place.replace(tls12.build().unwrap());
+    // One that does not do for datagrams is not taken.
+    place.replace(not_for_datagrams());
     let (client, server) = tokio::join!(dtls.connect(address, other_name()), accept(&listener));
     client.unwrap();
     server.unwrap();
+}
+
+/// There is no Encrypted ClientHello over datagrams.
+fn not_for_datagrams() -> ServerConfig {
+    let (key, _) = EchKey::builder("public.example").generate().unwrap();
+    let keys = EchKeys::new([key]).unwrap();
+    server_config().to_builder().ech_keys(keys).build().unwrap()
 }
 
 #[cfg(unix)]
@@ -327,17 +331,13 @@ async fn several_sockets_share_an_address() {
 
 #[tokio::test]
 async fn what_cannot_work_is_said_before() {
-    let tls12 = [ProtocolVersion::TLS_1_2];
-    let config = server_config()
-        .to_builder()
-        .versions(tls12)
-        .build()
-        .unwrap();
-    let sentence = DtlsListener::bind("127.0.0.1:0", config)
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(sentence.contains("DTLS 1.3"), "{sentence}");
+    let binding = DtlsListener::bind("127.0.0.1:0", not_for_datagrams());
+    let sentence = binding.await.unwrap_err().to_string();
+    assert!(sentence.contains("ech_keys"), "{sentence}");
+    let grease = client_config().to_builder().ech_grease(true).build();
+    let connecting = DtlsConnector::new(grease.unwrap()).connect("127.0.0.1:9", name());
+    let sentence = connecting.await.unwrap_err().to_string();
+    assert!(sentence.contains("ech_grease"), "{sentence}");
     let fallback = acceptor().plaintext_fallback(true);
     let sentence = DtlsListener::bind("127.0.0.1:0", fallback)
         .await
