@@ -370,12 +370,10 @@ impl Transmitter {
         } else if busy.acknowledge_at.is_some_and(|due| due <= now) {
             self.put_acknowledgement(out)?;
         } else if let Some(said) = busy.alert.take() {
+            // For peers that pass over it (RFC 8446 §6.1), as over a stream.
+            let is_cancelled = said == alert::encode(AlertDescription::USER_CANCELED);
+            busy.alert = is_cancelled.then(|| alert::encode(AlertDescription::CLOSE_NOTIFY));
             self.put_record(ContentType::ALERT, &said, out)?;
-            if said == alert::encode(AlertDescription::USER_CANCELED) {
-                // For peers that pass over it (RFC 8446 §6.1), as over a stream.
-                let close = alert::encode(AlertDescription::CLOSE_NOTIFY);
-                self.put_record(ContentType::ALERT, &close, out)?;
-            }
         }
         self.rest();
         Ok(())
