@@ -1,5 +1,7 @@
 //! Each line of standard input is a message to the peer, and each message of the peer goes to standard output.
 
+use std::pin::pin;
+
 use portcullis::{DtlsConnection, DtlsReceiver, DtlsSender};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
@@ -9,13 +11,14 @@ use crate::failure::Failure;
 /// Speaks until the peer has closed, or, when the input is over, for as long as it may take to.
 pub(super) async fn exchange(connection: DtlsConnection) -> std::io::Result<()> {
     let (mut receiver, sender) = connection.into_split();
-    let sent = tokio::select! {
-        ended = print(&mut receiver) => return ended,
-        sent = say(&sender) => sent,
-    };
-    sent?;
+    // It goes on where it is: a message that it has taken is not lost.
+    let mut printing = pin!(print(&mut receiver));
+    tokio::select! {
+        ended = &mut printing => return ended,
+        sent = say(&sender) => sent?,
+    }
     sender.close_notify();
-    match tokio::time::timeout(CLOSE_WITHIN, print(&mut receiver)).await {
+    match tokio::time::timeout(CLOSE_WITHIN, printing).await {
         Ok(ended) => ended,
         // What the peer does not say may have been lost.
         Err(_) => Ok(()),
