@@ -573,9 +573,6 @@ fn server(
         return Err(Stop::unimplemented("-enable-grease of a server"));
     }
     let mut builder: ServerConfigBuilder = common!(ServerConfig::builder(), options, credentials);
-    if let Some(names) = &options.client_ca_list {
-        builder = builder.certificate_authorities(names);
-    }
     let authentication = if options.verify_peer {
         ClientAuthentication::Optional(Roots::empty())
     } else if options.require_any_client_certificate && options.imported_psks().next().is_some() {
@@ -586,6 +583,12 @@ fn server(
     } else {
         ClientAuthentication::None
     };
+    if let (Some(names), false) = (
+        &options.client_ca_list,
+        matches!(authentication, ClientAuthentication::None),
+    ) {
+        builder = builder.certificate_authorities(names);
+    }
     let acknowledge = match (options.no_server_name_ack, &options.expect.server_name) {
         (true, _) => AcknowledgeServerName::Never,
         (false, Some(_)) => AcknowledgeServerName::Any,

@@ -161,6 +161,7 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::CompressionOffered => ":INVALID_COMPRESSION_LIST:",
         V::NoSharedCipherSuite => ":NO_SHARED_CIPHER:",
         // Before TLS 1.3 it is a matter of the suites.
+        V::NoSharedFiniteField => ":NO_SHARED_CIPHER:",
         V::NoSharedGroup if hellos.before_tls13 => ":NO_SHARED_CIPHER:",
         V::NoSharedGroup => ":NO_SHARED_GROUP:",
         // A server leaves out the suites that it has no key for.
