@@ -123,11 +123,7 @@ impl Destination {
         }))
     }
 
-    /// The addresses of the host.
-    ///
-    /// # Cancel safety
-    /// Dropped, nothing has happened.
-    pub(crate) async fn resolved(&self, deadline: Instant) -> Result<Vec<SocketAddr>, Failure> {
+    async fn resolved(&self, deadline: Instant) -> Result<Vec<SocketAddr>, Failure> {
         let port = self.target.port;
         if !self.addresses.is_empty() {
             let addresses = self.addresses.iter();

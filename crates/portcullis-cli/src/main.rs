@@ -10,6 +10,7 @@ mod connect;
 mod connecting;
 mod crl;
 mod ech;
+mod extensions;
 mod failure;
 mod files;
 mod logins;
@@ -122,15 +123,6 @@ async fn main() {
         std::process::exit(failure.exit_code());
     }
     std::process::exit(0);
-}
-
-/// How DTLS is spoken.
-fn datagram_options(mtu: Option<u16>) -> portcullis::DtlsOptions {
-    let mut datagrams = portcullis::DatagramOptions::default();
-    if let Some(mtu) = mtu {
-        datagrams = datagrams.mtu(mtu);
-    }
-    portcullis::DtlsOptions::new().datagrams(datagrams)
 }
 
 /// Opens the key log, if one is wanted.

@@ -9,11 +9,9 @@ use super::flight::Flight;
 use super::header::{self, PLAIN, UNIFIED};
 use super::notes::{MOST_NUMBERS, Notes, push};
 use super::options::{DatagramOptions, LEAST_MTU, LONGEST_TIMEOUT};
-use crate::alert::AlertDescription;
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::error::{Abort, Reason};
-use crate::record::alert;
 use crate::record::size::RecordSize;
 use crate::violation::Violation;
 use crate::wire::{Ack, ContentType, FragmentHeader, HandshakeType, RecordNumber};
@@ -369,11 +367,8 @@ impl Transmitter {
             self.put_flight(out)?;
         } else if busy.acknowledge_at.is_some_and(|due| due <= now) {
             self.put_acknowledgement(out)?;
-        } else if let Some(said) = busy.alert.take() {
-            // For peers that pass over it (RFC 8446 §6.1), as over a stream.
-            let is_cancelled = said == alert::encode(AlertDescription::USER_CANCELED);
-            busy.alert = is_cancelled.then(|| alert::encode(AlertDescription::CLOSE_NOTIFY));
-            self.put_record(ContentType::ALERT, &said, out)?;
+        } else if let Some(alert) = busy.alert.take() {
+            self.put_record(ContentType::ALERT, &alert, out)?;
         }
         self.rest();
         Ok(())
