@@ -105,6 +105,7 @@
 mod accept;
 mod acceptor;
 pub mod answers;
+mod authentication;
 mod conduct;
 mod connector;
 mod crls;
@@ -112,6 +113,8 @@ mod crls;
 mod datagram;
 mod delivery;
 mod early_data;
+mod ech_front;
+mod ech_retry;
 mod error;
 mod handshake;
 mod hibernation;
@@ -151,6 +154,7 @@ pub use accept::{
 };
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
+pub use authentication::{ClientCertificate, PendingCertificate};
 pub use connector::TlsConnector;
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
@@ -163,6 +167,7 @@ pub use delivery::{
     Packets, Records, SendOutcome, Source,
 };
 pub use early_data::EarlyDataOutcome;
+pub use ech_front::{EchFront, Fronted, Routed};
 pub use error::{Error, HandshakeError};
 pub use handshake::{
     EarlyHandshake, EarlyReader, EarlyStream, EarlyWriter, Handshaking, OrTransport, PausedClient,
@@ -182,7 +187,7 @@ pub use read::EofPolicy;
 pub use reload::{Configuration, IdentityFiles, PemFiles, Reloadable};
 #[cfg(feature = "watch")]
 #[cfg_attr(docsrs, doc(cfg(feature = "watch")))]
-pub use reload::{LoadedFiles, Parts, ReloadEvent, Reloader, Watching};
+pub use reload::{LoadedFiles, Parts, ReloadEvent, ReloadWarning, Reloader, Watching};
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
 pub use socket_options::SocketOptions;

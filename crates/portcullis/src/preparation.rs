@@ -47,12 +47,11 @@ impl TlsConnector {
             std::mem::take(&mut *offered)
         });
         let sessions = offered.unwrap_or_default();
-        let mut config = self.config.current();
-        if !sessions.is_empty() && !config.takes_tickets() && config.session_tickets().is_none() {
-            // Sessions by hand are what a connector without resumption still has.
-            config = config.taking_tickets(Some(true));
-        }
-        let config = self.conduct.client_config(&config, more)?;
+        let config = self.config.current();
+        // Sessions by hand are what a connector without resumption still has.
+        let take_tickets =
+            !sessions.is_empty() && !config.takes_tickets() && config.session_tickets().is_none();
+        let config = self.conduct.client_config(&config, more, take_tickets)?;
         let place = self.store.as_ref().map(|Store(store)| {
             // Two ports of one host are two services.
             let port = port.map(|port| port.to_string());

@@ -7,6 +7,7 @@ use super::certificate_types::AcceptedOfPeer;
 use super::client_authentication::{ClientAuthentication, USUAL_DEPTH};
 use super::early_data::EarlyDataOptions;
 use super::ech::ServerEch;
+use super::instructions::Instructed;
 use super::options::common_options;
 use super::policy::{PaddingPolicy, Policy};
 use super::renegotiation::Renegotiation;
@@ -26,8 +27,8 @@ use crate::violation::Violation;
 #[cfg(feature = "finite-field")]
 use crate::x509::DhParameters;
 use crate::x509::{
-    CertificatePolicies, ChainPolicy, CrlCheck, Identity, Roots, SignatureMemo, kinds_of_keys,
-    what_keys_lack,
+    CertificateFilter, CertificatePolicies, ChainPolicy, CrlCheck, Identity, Roots, SignatureMemo,
+    kinds_of_keys, what_keys_lack,
 };
 
 /// A server's configuration. Cheap to clone.
@@ -49,6 +50,8 @@ pub(crate) struct ServerOptions {
     pub(super) intermediates: Vec<CertificateDer<'static>>,
     pub(crate) send_certificate_authorities: bool,
     pub(crate) certificate_authorities: Option<Vec<Box<[u8]>>>,
+    /// What is to be in a client's certificate.
+    pub(crate) oid_filters: Vec<CertificateFilter>,
     /// The server's own group for DHE before TLS 1.3.
     pub(crate) dh_group: Option<Group>,
     pub(crate) honor_cipher_order: bool,
@@ -74,6 +77,7 @@ pub(crate) struct ServerOptions {
     pub(crate) ticket_request_limit: Option<u8>,
     pub(super) ticket_lifetime: Duration,
     pub(crate) early_data: EarlyDataOptions,
+    pub(super) instructed: Instructed<ServerConfig>,
 }
 
 impl ServerOptions {
@@ -142,6 +146,7 @@ impl ServerConfig {
                 intermediates: Vec::new(),
                 send_certificate_authorities: true,
                 certificate_authorities: None,
+                oid_filters: Vec::new(),
                 dh_group: None,
                 honor_cipher_order: true,
                 honor_group_order: true,
@@ -161,6 +166,7 @@ impl ServerConfig {
                 ticket_request_limit: None,
                 ticket_lifetime: Duration::from_secs(7_200),
                 early_data: EarlyDataOptions::default(),
+                instructed: Instructed::default(),
             },
         }
     }
@@ -172,9 +178,9 @@ impl ServerConfig {
     pub fn replacing(&self, before: &Self) -> Self {
         let mut builder = self.to_builder();
         builder.server.policy.carry_over(&before.0.policy);
-        builder.server.early_data.carry_over(&before.0.early_data);
         if !self.0.ticket_keys_are_chosen
             && !before.0.ticket_keys_are_chosen
+            && !self.0.early_data.conflicts_with(&before.0.early_data)
             && self.0.ticket_lifetime == before.0.ticket_lifetime
         {
             builder.server.ticket_keys = before.0.ticket_keys.clone();
@@ -184,35 +190,6 @@ impl ServerConfig {
         }
         // Nothing that was checked depends on this.
         builder.build().unwrap_or_else(|_| self.clone())
-    }
-
-    /// This configuration for whoever answers all questions about sessions from a store: they are
-    /// asked, and there are no ticket keys but those that were chosen for TLS 1.2 alone.
-    ///
-    /// # Errors
-    /// When keys were chosen and TLS 1.3 is spoken, whose tickets cannot be both sealed and kept; and
-    /// when resumption was switched off.
-    pub fn for_session_store(&self) -> Result<Self, Misuse> {
-        let options = &self.0;
-        let has_keys = options.ticket_keys.is_some();
-        if options.ticket_keys_are_chosen && !has_keys {
-            return Err(Misuse::new(
-                "session_store: the configuration has resumption(false); leave out one of the two",
-            ));
-        }
-        let is_tls13 = options.policy.speaks(Version::V1_3);
-        if options.ticket_keys_are_chosen && is_tls13 {
-            return Err(Misuse::new(
-                "session_store: the configuration has ticket_keys, and a ticket of TLS 1.3 either is the \
-                 session or stands for one in the store; leave out one of the two",
-            ));
-        }
-        let mut builder = self.to_builder().ask_sessions(true).ask_tickets(is_tls13);
-        if !options.ticket_keys_are_chosen {
-            builder.server.ticket_keys = None;
-            builder.server.ticket_keys_are_chosen = true;
-        }
-        builder.build()
     }
 
     /// Whether somebody has to say if early data was accepted before
@@ -603,6 +580,7 @@ impl ServerConfigBuilder {
         }
         self.check_keys()?;
         self.check_types()?;
+        self.check_post_handshake()?;
         self.check_without_certificate()?;
         self.check_keys_and_clients()?;
         if self.server.policy.renegotiation == Renegotiation::Ignore {
@@ -616,6 +594,8 @@ impl ServerConfigBuilder {
         }
         self.server.early_data.check(&self.server)?;
         self.check_clients()?;
+        let options = &mut self.server;
+        options.early_data.settle(options.ticket_keys.as_ref())?;
         Ok(ServerConfig(Arc::new(self.server)))
     }
 }

@@ -17,6 +17,7 @@ mod flips;
 mod fragmentation;
 mod hostile;
 mod late_answers;
+mod lists;
 mod messages;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod moved_secrets;
@@ -24,6 +25,7 @@ mod named_groups;
 mod older;
 mod pair;
 mod parts;
+mod post_handshake_auth;
 mod proofs;
 mod questions;
 mod raw_keys;
