@@ -193,6 +193,13 @@ impl Writer {
         }
     }
 
+    /// Whether [`poll_control`](Self::poll_control) would do something; the same as
+    /// [`writer_has_work`](super::Reader::writer_has_work), for who has no reader.
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.mail.has_work()
+    }
+
     /// An output of this length takes whatever [`poll_control`](Self::poll_control) gives.
     pub fn control_len(&self) -> usize {
         self.transmitter.mtu()
