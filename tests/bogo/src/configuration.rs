@@ -11,12 +11,13 @@ use portcullis_core::session::{AntiReplay, ClientSession};
 use portcullis_core::suite::{CipherSuite, HashAlgorithm};
 use portcullis_core::x509::{Identity, Roots};
 use portcullis_core::{
-    AlertDescription, Handshake, Misuse, NamedGroup, ProtocolVersion, SignatureScheme, Violation,
+    AlertDescription, Handshake, Misuse, Monotonic, NamedGroup, Now, ProtocolVersion, SignatureScheme, Violation,
 };
 use rustls_pki_types::{DnsName, ServerName};
 
 use crate::compression;
 use crate::credential::Credential;
+use crate::datagrams;
 use crate::options::Options;
 use crate::{Past, Stop};
 
@@ -57,6 +58,8 @@ fn versions(options: &Options) -> Vec<ProtocolVersion> {
     };
     let all = ProtocolVersion::SUPPORTED.iter().copied();
     all.filter(|version| options.allows(*version))
+        // Over datagrams there is nothing older.
+        .filter(|version| !options.dtls || *version == ProtocolVersion::TLS_1_3)
         // Before TLS 1.3 no key is imported.
         .filter(|version| *version == ProtocolVersion::TLS_1_3 || !options.takes_keys_alone())
         .filter(|version| {
@@ -136,6 +139,14 @@ fn client_handshake(
     let sessions = sessions(options, past).cloned().collect();
     let config = client(options, credentials, !refuses_tickets(options, past))?;
     let client = match options.enable_early_data {
+        _ if options.dtls => {
+            let settings = datagrams::datagram_options(options);
+            let now = Now {
+                wall: past.now,
+                monotonic: Monotonic(past.clock),
+            };
+            Handshake::datagram_client(config, name, sessions, settings, now)
+        }
         true => Handshake::client_with_early_data(config, name, sessions, past.now),
         false => Handshake::client_resuming(config, name, sessions, past.now),
     };

@@ -13,7 +13,7 @@ use crate::options::Options;
 
 /// Checks every `-expect-…` flag, and what must hold without one.
 pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result<(), Stop> {
-    let information = &done.connection.information;
+    let information = &done.information;
     let expect = &options.expect;
     let wrong = |what: &str| Err(Stop::failed(format!("not as expected: {what}")));
 
@@ -123,7 +123,7 @@ pub(crate) fn check_again(options: &Options, done: &Done) -> Result<(), Stop> {
             "not as expected: {what} after renegotiation"
         )))
     };
-    let information = &done.connection.information;
+    let information = &done.information;
     if information.is_resumed() {
         return wrong("resumption");
     }
@@ -152,7 +152,7 @@ fn check_credential(options: &Options, done: &Done) -> Result<(), Stop> {
 
 /// What TLS 1.3 has or has not in any case (RFC 8446 D, §4.1.2), and what is older may have.
 fn check_older(options: &Options, done: &Done, is_resumption: bool) -> Result<(), Stop> {
-    let information = &done.connection.information;
+    let information = &done.information;
     let expect = &options.expect;
     let is_kept = done.kept_by_id;
     if !is_resumption && ((expect.no_session_id && is_kept) || (expect.session_id && !is_kept)) {
@@ -208,7 +208,7 @@ fn check_raw_key(options: &Options, spki: &[u8]) -> Result<(), Stop> {
 }
 
 fn check_peer_certificates(options: &Options, done: &Done) -> Result<(), Stop> {
-    let information = &done.connection.information;
+    let information = &done.information;
     if let Some(key) = information.peer_raw_public_key() {
         return check_raw_key(options, key);
     }

@@ -217,6 +217,20 @@ impl Outgoing {
         }
     }
 
+    /// Over datagrams: how long they may be from here on.
+    pub(crate) fn set_mtu(&mut self, bytes: u16) {
+        if let Self::Datagram(datagram) = self {
+            datagram.set_mtu(bytes);
+        }
+    }
+
+    /// Over datagrams: how long a first answer is waited for.
+    pub(crate) fn set_initial_timeout(&mut self, initial: core::time::Duration) {
+        if let Self::Datagram(datagram) = self {
+            datagram.set_initial_timeout(initial);
+        }
+    }
+
     /// When something is due.
     pub(crate) fn deadline(&self) -> Option<Monotonic> {
         match self {

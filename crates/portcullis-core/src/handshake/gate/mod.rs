@@ -9,7 +9,7 @@ mod pieces;
 mod tests;
 
 use self::cookie::Secrets;
-use self::pieces::Pieces;
+use self::pieces::{MAX_HELLO, Pieces};
 use super::server::{ReturnedCookie, ask_for_cookie};
 use crate::alert::AlertDescription;
 use crate::clock::{Monotonic, Now};
@@ -19,6 +19,7 @@ use crate::error::{Abort, Error, Reason, Stage};
 use crate::record::{
     Discarded, HandshakeBytes, HelloPiece, hello_pieces, plain_alert, plain_message,
 };
+use crate::violation::Violation;
 use crate::wire::codec::Cursor;
 use crate::wire::extension::Cookie;
 use crate::wire::{ClientHello, ExtensionType, HandshakeMessage, Syntax};
@@ -155,6 +156,11 @@ impl Gate {
         let Some(first) = hello.first() else {
             return Err(Discarded::NoHello);
         };
+        if first.header.length as usize > MAX_HELLO {
+            // Nobody waits for an answer that never comes.
+            let alert = Violation::HandshakeMessageTooLong.alert();
+            return bounded(plain_alert(first.sequence, alert), datagram.len());
+        }
         let is_second = first.header.message_seq > 0;
         // The cookie of a second hello is often in its first piece, and the rest of it is for the handshake.
         if is_second && first.header.fragment_offset == 0 {

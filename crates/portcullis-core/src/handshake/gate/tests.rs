@@ -281,12 +281,67 @@ fn hellos_from_everywhere_leave_nothing() {
         assert!(matches!(verdict, Verdict::Reply(_)));
         let verdict = gate.on_datagram(&peer, &piece, at(0));
         assert!(matches!(verdict, Verdict::Discard(Discarded::NotWhole)));
-        assert!(gate.pieces.held() <= 64 * (4_096 + 1_024));
+        assert!(gate.pieces.held() <= Pieces::MOST);
     }
     // An honest client comes through meanwhile.
     let config = server(NamedGroup::X25519);
     let options = DatagramOptions::default();
     connect(&mut gate, &config, client(suite), options).unwrap();
+}
+
+/// With many tickets or shares a hello has more than 4 KiB; its pieces may have any length.
+#[test]
+fn long_hellos_come_through() {
+    let config = server(NamedGroup::X25519);
+    for mtu in [1_200, 228] {
+        let mut gate = Gate::new(&config, CookiePolicy::Always).unwrap();
+        let names = (0..50).map(|number| vec![number; 255]);
+        let client = client(CipherSuite::TLS_AES_128_GCM_SHA256);
+        let client = client.to_builder().alpn(names).build().unwrap();
+        let options = DatagramOptions::default().mtu(mtu);
+        connect(&mut gate, &config, client, options).unwrap();
+        assert_eq!(gate.pieces.held(), 0);
+    }
+}
+
+#[test]
+fn who_begins_too_long_a_hello_is_told_so() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    let mut hello = plain_message(5, 0, &[1, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    // The length of the message: 16 KiB are taken.
+    hello[14..17].copy_from_slice(&[0, 0x40, 1]);
+    let refused = reply(gate.on_datagram(PEER, &hello, at(0)));
+    let alert = Violation::HandshakeMessageTooLong.alert();
+    assert_eq!(
+        refused,
+        [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 5, 0, 2, 2, alert.0]
+    );
+    hello[14..17].copy_from_slice(&[0, 0x40, 0]);
+    let verdict = gate.on_datagram(PEER, &hello, at(0));
+    assert!(matches!(verdict, Verdict::Discard(Discarded::NotWhole)));
+}
+
+/// Between two pieces of a hello come others from as many addresses as there are sets of places, each time four
+/// times over.
+#[test]
+fn forged_addresses_do_not_keep_a_client_out() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    let mut client = begin(client_config(), DatagramOptions::default());
+    let pieces = sent(&mut client);
+    assert_eq!(pieces.len(), 2);
+    let is_answered = (0..20_u32).any(|sending| {
+        let first = gate.on_datagram(PEER, &pieces[0], at(u64::from(sending) * 1_000));
+        assert!(matches!(first, Verdict::Discard(Discarded::NotWhole)));
+        for number in 0..256 {
+            let peer = (sending * 256 + number).to_be_bytes();
+            let verdict = gate.on_datagram(&peer, &pieces[0], at(u64::from(sending) * 1_000));
+            assert!(matches!(verdict, Verdict::Discard(Discarded::NotWhole)));
+        }
+        assert!(gate.pieces.held() <= Pieces::MOST);
+        let verdict = gate.on_datagram(PEER, &pieces[1], at(u64::from(sending) * 1_000));
+        matches!(verdict, Verdict::Reply(_))
+    });
+    assert!(is_answered);
 }
 
 #[test]

@@ -127,15 +127,35 @@ impl ReadEpochs {
         inner_limit: usize,
         now: Monotonic,
     ) -> Result<Opened, Fault> {
-        let mut newest_first = self.epochs.iter_mut().rev();
-        let epoch = newest_first.find(|one| one.low_bits() == unified.epoch);
+        let mut oldest_first = self.epochs.iter();
+        let at = oldest_first.rposition(|one| one.low_bits() == unified.epoch);
+        let epoch = at.and_then(|at| self.epochs.get_mut(at));
         let epoch = epoch.ok_or(Discarded::UnknownEpoch)?;
-        let opened = epoch.open(unified, record, inner_limit)?;
+        let opened = match epoch.open(unified, record, inner_limit) {
+            Err(Fault::Discard(why)) if epoch.has_refused_enough() => {
+                return Err(self.give_up(at, why));
+            }
+            opened => opened?,
+        };
         if epoch.epoch > self.current {
             self.current = epoch.epoch;
             self.retire(now);
         }
         Ok(opened)
+    }
+
+    /// §4.5.3: the key has refused as many records as it may. The connection goes on without an old one, since
+    /// anybody can send what does not open.
+    fn give_up(&mut self, at: Option<usize>, why: Discarded) -> Fault {
+        let current = self.current;
+        let is_old = |one: &ReadEpoch| one.epoch < current;
+        match at.filter(|at| self.epochs.get(*at).is_some_and(|one| is_old(one))) {
+            Some(at) => {
+                drop(self.epochs.remove(at));
+                why.into()
+            }
+            None => Violation::AeadLimitReached.into(),
+        }
     }
 
     /// Gives older epochs a time, and drops those whose time is over. Their ciphers go at once.
@@ -175,6 +195,17 @@ impl ReadEpochs {
     }
 }
 
+/// What only a test does.
+#[cfg(test)]
+impl ReadEpochs {
+    /// The key of this epoch may refuse so many records more.
+    pub(crate) fn leave_forgeries(&mut self, epoch: u16, left: u64) {
+        for one in self.epochs.iter_mut().filter(|one| one.epoch == epoch) {
+            one.forged = one.forgeries() - left;
+        }
+    }
+}
+
 impl core::fmt::Debug for ReadEpochs {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_list()
@@ -205,6 +236,10 @@ impl ReadEpoch {
             AeadAlgorithm::Ccm(_) => 11_863_283,
             _ => 1 << 36,
         }
+    }
+
+    const fn has_refused_enough(&self) -> bool {
+        self.forged >= self.forgeries()
     }
 
     fn is_worn_out(&self) -> bool {
@@ -255,10 +290,7 @@ impl ReadEpoch {
             }
             Err(Unopened::Forged) => {
                 self.forged = self.forged.saturating_add(1);
-                match self.forged >= self.forgeries() {
-                    true => Err(Violation::AeadLimitReached.into()),
-                    false => Err(Discarded::DoesNotOpen.into()),
-                }
+                Err(Discarded::DoesNotOpen.into())
             }
             Err(unopened) => Err(Fault::Abort(unopened.into())),
         }

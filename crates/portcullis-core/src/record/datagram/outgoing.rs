@@ -2,6 +2,7 @@
 //!
 //! RFC 9147 §5.2, §5.8.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use super::epochs::{HANDSHAKE, WriteEpoch};
@@ -108,6 +109,14 @@ impl Outgoing {
     /// When the peer does not answer any more.
     pub(crate) fn on_time(&mut self, now: Monotonic) -> Result<(), Abort> {
         self.transmitter.on_time(now)
+    }
+
+    pub(crate) fn set_mtu(&mut self, bytes: u16) {
+        self.transmitter.set_mtu(bytes);
+    }
+
+    pub(crate) fn set_initial_timeout(&mut self, initial: Duration) {
+        self.transmitter.set_initial_timeout(initial);
     }
 
     pub(crate) fn deadline(&self) -> Option<Monotonic> {

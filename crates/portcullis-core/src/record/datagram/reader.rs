@@ -52,6 +52,8 @@ pub struct Reader {
     epochs: ReadEpochs,
     inner_limit: usize,
     reassembly: Reassembly,
+    /// The record of a KeyUpdate that waits for a message before it, and the message_seq of it.
+    waiting_update: Option<(u16, RecordNumber)>,
     strict_alert_levels: bool,
     /// Since the last data.
     warnings: u8,
@@ -98,6 +100,7 @@ impl Reader {
             epochs: handed_over.epochs,
             inner_limit: handed_over.inner_limit,
             reassembly: Reassembly::new(handed_over.next_message.unwrap_or(u16::MAX), longest),
+            waiting_update: None,
             strict_alert_levels: handed_over.strict_alert_levels,
             warnings: 0,
             tickets_seen: 0,
@@ -223,7 +226,7 @@ impl Reader {
             return Err(Violation::EmptyRecord.into());
         }
         let epoch = u16::try_from(opened.number.epoch).unwrap_or(u16::MAX);
-        let (mut rest, mut notes) = (content, Notes::default());
+        let (mut rest, mut notes, mut update) = (content, Notes::default(), None);
         while !rest.is_empty() {
             let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedMessage)?;
             let (header, fragment, behind) = split;
@@ -240,20 +243,37 @@ impl Reader {
                 Taken::Dropped(why) => return Err(why.into()),
                 Taken::Broken(violation) => return Err(violation.into()),
             }
+            if header.msg_type == HandshakeType::KEY_UPDATE {
+                update = Some(header.message_seq);
+            }
         }
-        while let Some(message) = self.reassembly.pop(epoch) {
-            self.on_message(&message)?;
+        while let Some((epoch, message)) = self.reassembly.pop_any() {
+            self.on_message(epoch, &message)?;
         }
-        notes.arrived(opened.number);
+        // §8: to whom KeyUpdate is acknowledged, he uses the next key. So that has to be there.
+        match update.filter(|message_seq| !self.reassembly.is_old(*message_seq)) {
+            Some(message_seq) => self.waiting_update = Some((message_seq, opened.number)),
+            None => notes.arrived(opened.number),
+        }
+        if let Some((message_seq, number)) = self.waiting_update
+            && self.reassembly.is_old(message_seq)
+        {
+            self.waiting_update = None;
+            notes.arrived(number);
+        }
         notes.at_once = true;
         self.mail.note(notes);
         Ok(())
     }
 
     /// What may come, before anything of it is kept.
+    ///
+    /// A ticket that was sent behind a KeyUpdate, and lost, comes again under the key that it was sealed with
+    /// (§4.2.1), when the next one is in use. Who sends KeyUpdate waits until the one before is
+    /// acknowledged, and by then uses that key (§8).
     fn check_message(&self, epoch: u16, header: FragmentHeader) -> Result<(), Violation> {
-        // All that was sent under a key is acknowledged before the next one is used (§8).
-        if epoch < APPLICATION || epoch < self.epochs.current() {
+        let is_update = header.msg_type == HandshakeType::KEY_UPDATE;
+        if epoch < APPLICATION || is_update && epoch < self.epochs.current() {
             return Err(Violation::MessageInOldEpoch);
         }
         match header.msg_type {
@@ -265,8 +285,11 @@ impl Reader {
         }
     }
 
-    fn on_message(&mut self, message: &HandshakeBytes) -> Result<(), Fault> {
+    fn on_message(&mut self, epoch: u16, message: &HandshakeBytes) -> Result<(), Fault> {
         if message.typ() == HandshakeType::KEY_UPDATE {
+            if epoch < self.epochs.newest() {
+                return Err(Violation::MessageInOldEpoch.into());
+            }
             let request = key_update(message).map_err(Fault::Abort)?;
             self.epochs.update()?;
             self.asked_for_update = false;

@@ -8,7 +8,7 @@ use super::epochs::WriteEpoch;
 use super::flight::Flight;
 use super::header::{self, PLAIN, UNIFIED};
 use super::notes::{MOST_NUMBERS, Notes, push};
-use super::options::{DatagramOptions, LEAST_MTU, LONGEST_TIMEOUT};
+use super::options::{DatagramOptions, LEAST_MTU, LONGEST_TIMEOUT, SHORTEST_TIMEOUT};
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::error::{Abort, Reason};
@@ -18,6 +18,8 @@ use crate::wire::{Ack, ContentType, FragmentHeader, HandshakeType, RecordNumber}
 
 /// A flight that was sent so often is given up at the next timeout.
 const MOST_SENDINGS: u8 = 13;
+/// How often a flight is sent besides because the peer repeats its own, which in the clear anybody can.
+const MOST_REPEATS: u8 = MOST_SENDINGS;
 /// An adaptive timeout is no shorter.
 const SHORTEST_ADAPTIVE: Duration = Duration::from_millis(200);
 /// What is tried when two, and when four timeouts in a row may be because of the length of datagrams.
@@ -53,6 +55,8 @@ struct Busy {
     timeout: Duration,
     /// How often the flight was sent.
     sendings: u8,
+    /// How often it was sent besides, for a peer that repeats its own.
+    repeats: u8,
     last_sent: Monotonic,
     /// When it is sent again.
     resend_at: Option<Monotonic>,
@@ -109,6 +113,26 @@ impl Transmitter {
         self.mtu = bytes.max(LEAST_MTU);
     }
 
+    /// Says how long a first answer is waited for, of the flight that is under way, too.
+    pub(super) fn set_initial_timeout(&mut self, initial: Duration) {
+        let before = self.first_timeout();
+        let initial = initial.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
+        self.options.retransmission.initial = initial;
+        let first = self.first_timeout();
+        let Some(busy) = &mut self.busy else {
+            return;
+        };
+        let doubled = 1_u32 << busy.sendings.saturating_sub(1).min(MOST_SENDINGS);
+        busy.timeout = first.saturating_mul(doubled).min(LONGEST_TIMEOUT);
+        if busy.resend_at.is_some() {
+            busy.resend_at = Some(after(busy.last_sent, busy.timeout));
+        }
+        if let Some(due) = &mut busy.acknowledge_at {
+            let came = Monotonic(due.0.saturating_sub(before / 4));
+            *due = after(came, first / 4);
+        }
+    }
+
     fn busy(&mut self) -> &mut Busy {
         let timeout = self.first_timeout();
         self.busy.get_or_insert_with(|| {
@@ -117,6 +141,7 @@ impl Transmitter {
                 is_ended: false,
                 timeout,
                 sendings: 0,
+                repeats: 0,
                 last_sent: Monotonic::default(),
                 resend_at: None,
                 to_acknowledge: Vec::new(),
@@ -155,7 +180,7 @@ impl Transmitter {
             busy.resend_at = None;
         }
         if busy.flight.is_empty() {
-            busy.sendings = 0;
+            (busy.sendings, busy.repeats) = (0, 0);
             busy.timeout = timeout;
             if epoch < super::epochs::APPLICATION {
                 // §7.1: a flight of the handshake acknowledges the one that it answers.
@@ -272,7 +297,7 @@ impl Transmitter {
     fn measure(&mut self, now: Monotonic) {
         if let Some(busy) = &self.busy
             && busy.is_ended
-            && busy.sendings == 1
+            && (busy.sendings, busy.repeats) == (1, 0)
             && !busy.flight.is_empty()
         {
             self.round_trip = now.0.checked_sub(busy.last_sent.0);
@@ -308,9 +333,11 @@ impl Transmitter {
         if let Some(busy) = &mut self.busy
             && prompt
             && busy.is_ended
+            && busy.repeats < MOST_REPEATS
             && after(busy.last_sent, busy.timeout / 2) <= now
         {
             busy.last_sent = now;
+            busy.repeats += 1;
             busy.flight.send_again();
         }
     }

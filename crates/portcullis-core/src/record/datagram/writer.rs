@@ -2,6 +2,7 @@
 //!
 //! RFC 9147 §4.2, §5.8, §7, §8.
 
+use core::time::Duration;
 use std::io::IoSlice;
 use std::sync::Arc;
 
@@ -154,6 +155,12 @@ impl Writer {
     /// Says how long datagrams may be on the path, in bytes of UDP payload; at least 228.
     pub fn set_path_mtu(&mut self, bytes: u16) {
         self.transmitter.set_mtu(bytes);
+    }
+
+    /// Says how long a first answer is waited for (RFC 9147 §5.8.2), within 1 ms to 60 s; of what is under way,
+    /// too, for which [`poll_control`](Self::poll_control) then has another deadline.
+    pub fn set_initial_timeout(&mut self, initial: Duration) {
+        self.transmitter.set_initial_timeout(initial);
     }
 
     /// Gives what is to be sent besides messages: acknowledgements, retransmissions, KeyUpdates, alerts.

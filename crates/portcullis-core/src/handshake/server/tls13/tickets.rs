@@ -12,8 +12,8 @@ use crate::handshake::Outcome;
 use crate::key_schedule::{ResumptionMasterSecret, Unhashed};
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
 use crate::session::{
-    EarlyDataTerms, Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, Secret, ServerSession,
-    TicketKeys, age,
+    EarlyDataTerms, Established, MAX_AUTHENTICATION, Peer, Secret, ServerSession, TicketKeys, age,
+    max_ticket,
 };
 use crate::wire::NewSessionTicket;
 use crate::wire::extension::MaxEarlyDataSize;
@@ -105,7 +105,8 @@ impl Issuing {
         let mut tickets = Vec::with_capacity(sessions.len());
         if let Some(keys) = &self.config.ticket_keys {
             for session in sessions {
-                match keys.seal(&session.to_bytes(), cx.now, cx.random)? {
+                let ticket = keys.seal(&session.to_bytes(), cx.now, cx.random)?;
+                match ticket.filter(|ticket| ticket.len() <= max_ticket(cx.dialect)) {
                     Some(ticket) => tickets.push(ticket),
                     // The client's chain is too long for any ticket.
                     None => break,
@@ -147,13 +148,14 @@ impl IssuingTickets {
             AnswerContent::Tickets(tickets) => tickets,
             _ => return Err(wrong_answer()),
         };
+        let most = max_ticket(cx.dialect);
         if tickets.len() > sessions.len()
             || tickets
                 .iter()
-                .any(|ticket| !(1..=MAX_TICKET).contains(&ticket.len()))
+                .any(|ticket| !(1..=most).contains(&ticket.len()))
         {
             return Err(Misuse::new(format!(
-                "{} tickets of 1 to {MAX_TICKET} bytes were asked for; the answer has {}, or a \
+                "{} tickets of 1 to {most} bytes were asked for; the answer has {}, or a \
                  longer or empty one",
                 sessions.len(),
                 tickets.len(),

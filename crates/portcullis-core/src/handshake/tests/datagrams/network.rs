@@ -69,8 +69,9 @@ pub(crate) struct Network {
     pub(crate) received: [Vec<Vec<u8>>; 2],
     pub(crate) closed: [usize; 2],
     pub(crate) sessions: Vec<ClientSession>,
-    /// How long a question stays open.
+    /// How long a question stays open, and how it is answered.
     pub(crate) thinking: Option<Duration>,
+    pub(crate) answer: fn(Question) -> Answer,
     answers: Vec<(Duration, usize, Answer)>,
 }
 
@@ -103,6 +104,7 @@ impl Network {
             closed: [0; 2],
             sessions: Vec::new(),
             thinking: None,
+            answer: crate::testing::answer,
             answers: Vec::new(),
         }
     }
@@ -201,7 +203,7 @@ impl Network {
     }
 
     fn ask(&mut self, side: usize, question: Question) {
-        let answer = crate::testing::answer(question);
+        let answer = (self.answer)(question);
         match self.thinking {
             Some(delay) => self.answers.push((self.clock + delay, side, answer)),
             None => {
