@@ -286,10 +286,13 @@ impl Incoming {
                 false => self.put(0, header, fragment)?,
             }
         }
-        self.notes.arrived(RecordNumber {
-            epoch: 0,
-            sequence_number: sequence,
-        });
+        // A hello that comes again comes from a client that has no keys to read an ACK with, or from anybody.
+        if self.role == Role::Client {
+            self.notes.arrived(RecordNumber {
+                epoch: 0,
+                sequence_number: sequence,
+            });
+        }
         Ok(())
     }
 

@@ -267,7 +267,7 @@ impl Transmitter {
         }
         // Nobody understands an ACK in the clear: the version is not even known.
         if !arrived.is_empty() && !self.epochs.is_empty() {
-            let delay = if at_once {
+            let delay = if at_once && self.options.retransmission.prompt {
                 Duration::ZERO
             } else {
                 self.first_timeout() / 4
