@@ -18,7 +18,7 @@ use rustls_pki_types::{DnsName, ServerName};
 use crate::compression;
 use crate::credential::Credential;
 use crate::datagrams;
-use crate::options::Options;
+use crate::options::{Options, of_tls};
 use crate::{Past, Stop};
 
 /// BoringSSL's default groups.
@@ -58,12 +58,15 @@ fn versions(options: &Options) -> Vec<ProtocolVersion> {
     };
     let all = ProtocolVersion::SUPPORTED.iter().copied();
     all.filter(|version| options.allows(*version))
-        // Over datagrams there is nothing older.
-        .filter(|version| !options.dtls || *version == ProtocolVersion::TLS_1_3)
         // Before TLS 1.3 no key is imported.
         .filter(|version| *version == ProtocolVersion::TLS_1_3 || !options.takes_keys_alone())
         .filter(|version| {
             *version == ProtocolVersion::TLS_1_3 || (has_old_lists && has_suite(*version))
+        })
+        // DTLS 1.0 is TLS 1.1 over datagrams; its flags are those of TLS 1.0.
+        .map(|version| match version {
+            ProtocolVersion::TLS_1_0 if options.dtls => ProtocolVersion::TLS_1_1,
+            version => version,
         })
         .collect()
 }
@@ -85,6 +88,12 @@ pub(crate) fn handshake(
         return Err(Stop::unimplemented(
             "a version without a suite that is there",
         ));
+    }
+    if options.dtls && options.ech.is_wanted() {
+        return Err(Stop::unimplemented("ECH over datagrams"));
+    }
+    if options.dtls && options.enable_early_data {
+        return Err(Stop::unimplemented("early data over datagrams"));
     }
     if options.server {
         server_config(options, credentials, past).map(Handshake::server)
@@ -165,7 +174,7 @@ pub(crate) fn sessions<'a>(
 /// Whether the client does without tickets. BoringSSL's flag is about those of before TLS 1.3 alone,
 /// the core's option about all: it is off where TLS 1.3 is not at stake.
 fn refuses_tickets(options: &Options, past: &Past) -> bool {
-    let is_older = |session: &ClientSession| session.version() < ProtocolVersion::TLS_1_3;
+    let is_older = |session: &ClientSession| of_tls(session.version()) < ProtocolVersion::TLS_1_3;
     let past_is_older = past.session.as_ref().is_some_and(is_older);
     options.no_ticket && (past_is_older || !options.allows(ProtocolVersion::TLS_1_3))
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use portcullis_core::session::ClientSession;
 use portcullis_core::{
-    Admission, AlertDescription, Control, DatagramConnection, DatagramOptions, Handshake, Received,
-    Retransmission,
+    Admission, AlertDescription, Control, DatagramConnection, DatagramOptions, Error, Handshake,
+    Received, Retransmission,
 };
 
 use crate::credential::Credential;
-use crate::exchange::failed;
-use crate::options::{BodyOptions, Options};
+use crate::exchange::failed_at;
+use crate::options::{BodyOptions, Options, of_tls};
 use crate::transport::{Heard, Transport};
 use crate::{Past, Stop, configuration};
 
@@ -74,6 +74,10 @@ pub(crate) fn run(
         is_closed: false,
         session: None,
     };
+    // Before DTLS 1.3 the handshake itself leaves a session.
+    let ticket = exchange.connection.reader.take_ticket();
+    let now = exchange.transport.now(past);
+    exchange.session = ticket.map(|ticket| ticket.into_session(now.wall));
     exchange.run()?;
     Ok(exchange.session)
 }
@@ -108,6 +112,12 @@ impl Exchange<'_> {
         if options.export_keying_material > 0 {
             let material = self.exported(options.export_keying_material)?;
             self.write(&material)?;
+        }
+        if options.tls_unique {
+            let unique = self.connection.information.tls_unique();
+            let unique = unique
+                .map_err(|misuse| Stop::failed(format!("failed to get tls-unique: {misuse}")))?;
+            self.write(&unique)?;
         }
         if options.send_alert {
             let alert = AlertDescription::DECOMPRESSION_FAILURE;
@@ -150,7 +160,6 @@ impl Exchange<'_> {
         let options = self.options;
         for (is_wanted, what) in [
             (options.export_traffic_secrets, "-export-traffic-secrets"),
-            (options.tls_unique, "-tls-unique"),
             (options.peek_then_read, "-peek-then-read"),
             (options.write_different_record_sizes, "-write-different-record-sizes"),
             (options.read_with_unfinished_write, "-read-with-unfinished-write"),
@@ -160,6 +169,10 @@ impl Exchange<'_> {
             }
         }
         Ok(())
+    }
+
+    fn failed(&self, error: &Error) -> Stop {
+        failed_at(error, of_tls(self.connection.information.version()))
     }
 
     fn exported(&self, length: usize) -> Result<Vec<u8>, Stop> {
@@ -175,7 +188,7 @@ impl Exchange<'_> {
 
     fn key_update(&mut self) -> Result<(), Stop> {
         let updated = self.connection.writer.key_update(false);
-        updated.map_err(|error| failed(&error))?;
+        updated.map_err(|error| self.failed(&error))?;
         self.send_control()
     }
 
@@ -185,14 +198,14 @@ impl Exchange<'_> {
         let writer = &mut self.connection.writer;
         let mut out = vec![0; writer.sealed_len(data.len())];
         let sealed = writer.seal(&[IoSlice::new(data)], &mut out);
-        let length = sealed.map_err(|error| failed(&error))?;
+        let length = sealed.map_err(|error| self.failed(&error))?;
         self.transport.send(out.get(..length).unwrap_or_default())?;
         self.send_control()
     }
 
     /// Sends what is due besides data.
     fn send_control(&mut self) -> Result<(), Stop> {
-        let now = self.transport.now(self.past).monotonic;
+        let mut now = self.transport.now(self.past).monotonic;
         loop {
             let writer = &mut self.connection.writer;
             let mut out = vec![0; writer.control_len()];
@@ -200,8 +213,14 @@ impl Exchange<'_> {
                 Ok(Control::Transmit(length)) => {
                     self.transport.send(out.get(..length).unwrap_or_default())?;
                 }
-                Ok(Control::Wait { .. }) => return Ok(()),
-                Err(error) => return Err(failed(&error)),
+                Ok(Control::Wait { deadline }) => {
+                    let due = self.transport.now_or(deadline, self.past).monotonic;
+                    if due <= now {
+                        return Ok(());
+                    }
+                    now = due;
+                }
+                Err(error) => return Err(self.failed(&error)),
             }
         }
     }
@@ -234,7 +253,7 @@ impl Exchange<'_> {
                         Ok(Control::Transmit(_)) => {
                             return Err(Stop::failed("something was due already"));
                         }
-                        Err(error) => return Err(failed(&error)),
+                        Err(error) => return Err(self.failed(&error)),
                     }
                 }
                 Heard::Mtu(bytes) => self.connection.writer.set_path_mtu(bytes),
@@ -265,7 +284,7 @@ impl Exchange<'_> {
             Err(error) => {
                 // The alert goes out; the error stays this one.
                 let _ = self.send_control();
-                Err(failed(&error))
+                Err(self.failed(&error))
             }
         }
     }

@@ -8,7 +8,7 @@ use portcullis_core::{
 };
 
 use crate::handshake::Done;
-use crate::options::Options;
+use crate::options::{Options, of_tls};
 use crate::transport::Transport;
 use crate::{Past, Stop, configuration};
 
@@ -180,7 +180,7 @@ pub(crate) fn check_reason(options: &Options, done: &Done, past: &Past) -> Resul
         return Ok(());
     };
     let information = &done.information;
-    let is_older = information.version() < ProtocolVersion::TLS_1_3;
+    let is_older = of_tls(information.version()) < ProtocolVersion::TLS_1_3;
     let session = configuration::sessions(options, past).next();
     let reason = match information.early_data() {
         EarlyDataStatus::Accepted => "accept",
@@ -202,7 +202,7 @@ pub(crate) fn check_reason(options: &Options, done: &Done, past: &Past) -> Resul
         },
         _ => match session {
             None => "no_session_offered",
-            Some(session) if session.version() < ProtocolVersion::TLS_1_3 => "protocol_version",
+            Some(session) if of_tls(session.version()) < ProtocolVersion::TLS_1_3 => "protocol_version",
             Some(session) if session.max_early_data() == 0 => "unsupported_for_session",
             Some(_) => "alpn_mismatch",
         },

@@ -361,11 +361,11 @@ impl Exchange<'_, '_> {
     }
 }
 
-pub(crate) fn failed(error: &Error) -> Stop {
+fn failed(error: &Error) -> Stop {
     failed_at(error, ProtocolVersion::TLS_1_3)
 }
 
-fn failed_at(error: &Error, version: ProtocolVersion) -> Stop {
+pub(crate) fn failed_at(error: &Error, version: ProtocolVersion) -> Stop {
     let hellos = token::Hellos {
         before_tls13: version < ProtocolVersion::TLS_1_3,
         ..token::Hellos::default()

@@ -9,7 +9,7 @@ use rustls_pki_types::pem::PemObject;
 use crate::Stop;
 use crate::ech;
 use crate::handshake::Done;
-use crate::options::Options;
+use crate::options::{Options, of_tls};
 
 /// Checks every `-expect-…` flag, and what must hold without one.
 pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result<(), Stop> {
@@ -29,7 +29,7 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     check_older(options, done, has_session)?;
     ech::check(options, information)?;
     let is_missed = has_session && !information.is_resumed() && !expect.session_miss;
-    let is_older = information.version() < ProtocolVersion::TLS_1_3;
+    let is_older = of_tls(information.version()) < ProtocolVersion::TLS_1_3;
     if is_missed && options.server && is_older && !done.offered_ticket {
         return Err(Stop::unimplemented("a server's sessions by id"));
     }
@@ -105,7 +105,7 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
         return wrong("verification result");
     }
     // BoringSSL names none where nothing on the wire does.
-    let scheme = match information.version() < ProtocolVersion::TLS_1_2 {
+    let scheme = match of_tls(information.version()) < ProtocolVersion::TLS_1_2 {
         true => Some(SignatureScheme(0)),
         false => information.peer_signature_scheme(),
     };
@@ -178,7 +178,7 @@ pub(crate) fn check_session(
     let received = session.is_some();
     let allows = session.map(|session| session.max_early_data() > 0);
     let expected = options.expect.ticket_supports_early_data;
-    let is_tls13 = information.version() == ProtocolVersion::TLS_1_3;
+    let is_tls13 = of_tls(information.version()) == ProtocolVersion::TLS_1_3;
     if !options.server && is_tls13 && allows.is_some_and(|allows| allows != expected) {
         return Err(Stop::failed("not as expected: early data with the session"));
     }

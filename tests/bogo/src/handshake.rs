@@ -10,7 +10,7 @@ use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
 use portcullis_core::x509::CertificateError;
 use portcullis_core::{
     AlertDescription, Connection, ConnectionInformation, DatagramConnection, Error, Handshake,
-    ProtocolVersion, Reason, Refusal, SignatureScheme, Step, Violation,
+    ProtocolVersion, Reason, Refusal, SignatureScheme, Step,
 };
 
 use crate::credential::{self, Credential, Unfit};
@@ -230,7 +230,10 @@ impl<'a> Driver<'a> {
                 transport.heard.extend_from_slice(&datagram);
                 handshake.receive(&datagram, transport.now(self.past));
             }
-            Heard::Time => handshake.handle_timeout(transport.now(self.past)),
+            Heard::Time => {
+                let deadline = handshake.deadline();
+                handshake.handle_timeout(transport.now_or(deadline, self.past));
+            }
             Heard::Expectation(expected) => {
                 transport.check_deadline(handshake.deadline(), expected)?;
             }
@@ -535,9 +538,6 @@ impl<'a> Driver<'a> {
         if let Err(stop) = ech::check_failed(options, error) {
             return stop;
         }
-        if self.options.speaks_older_dtls() && is_of_another_version(error) {
-            return Stop::unimplemented("DTLS before 1.3");
-        }
         let token = match error.reason() {
             Reason::Refused(_) => self.refused,
             _ => {
@@ -545,6 +545,7 @@ impl<'a> Driver<'a> {
                     retried: was_retried(&transport.heard),
                     before_tls13: self.is_before_tls13(transport),
                     offers_session: self.offers_session,
+                    dtls: options.dtls,
                     ed25519: first_hello::shows_ed25519(&transport.heard),
                 };
                 token::of(error, hellos)
@@ -555,21 +556,6 @@ impl<'a> Driver<'a> {
             message: format!("{error}"),
         }
     }
-}
-
-/// Whether the peers have no version in common, or not the one that was offered alone.
-fn is_of_another_version(error: &Error) -> bool {
-    let violation = match error.reason() {
-        Reason::Violation(violation) | Reason::Explained { violation, .. } => *violation,
-        Reason::AlertReceived(AlertDescription::PROTOCOL_VERSION) => return true,
-        _ => return false,
-    };
-    [
-        Violation::VersionNotOffered,
-        Violation::UnsupportedVersion,
-        Violation::LegacyVersionInClientHello,
-    ]
-    .contains(&violation)
 }
 
 /// Whether there is a HelloRetryRequest in what the peer sent in the clear.

@@ -519,8 +519,12 @@ impl Options {
             "no-tls11" => self.excluded_versions.push(ProtocolVersion::TLS_1_1),
             "no-tls12" => self.excluded_versions.push(ProtocolVersion::TLS_1_2),
             "no-tls13" => self.excluded_versions.push(ProtocolVersion::TLS_1_3),
-            "min-version" => self.min_version = Some(of_tls(number(name, value)?)),
-            "max-version" => self.max_version = Some(of_tls(number(name, value)?)),
+            "min-version" => {
+                self.min_version = Some(of_tls(ProtocolVersion(number(name, value)?)));
+            }
+            "max-version" => {
+                self.max_version = Some(of_tls(ProtocolVersion(number(name, value)?)));
+            }
             "mtu" => self.mtu = Some(number(name, value)?),
             "initial-timeout-duration-ms" => {
                 self.initial_timeout = Some(Duration::from_millis(number(name, value)?));
@@ -649,12 +653,6 @@ impl Options {
         EVERY_VERSION.iter().any(|version| self.allows(*version))
     }
 
-    /// Whether BoringSSL's shim would speak versions of DTLS that the core has not.
-    pub(crate) fn speaks_older_dtls(&self) -> bool {
-        let mut older = [ProtocolVersion::TLS_1_0, ProtocolVersion::TLS_1_2].iter();
-        self.dtls && older.any(|version| self.allows(*version))
-    }
-
     /// Whether the flags allow this version; all from TLS 1.0 on unless they say otherwise.
     pub(crate) fn allows(&self, version: ProtocolVersion) -> bool {
         EVERY_VERSION.contains(&version)
@@ -666,8 +664,8 @@ impl Options {
 }
 
 /// A version of DTLS goes by the name of the one of TLS whose flags are also its: 1.0 has those of TLS 1.0.
-fn of_tls(code: u16) -> ProtocolVersion {
-    match ProtocolVersion(code) {
+pub(crate) fn of_tls(version: ProtocolVersion) -> ProtocolVersion {
+    match version {
         ProtocolVersion::DTLS_1_0 => ProtocolVersion::TLS_1_0,
         ProtocolVersion::DTLS_1_2 => ProtocolVersion::TLS_1_2,
         ProtocolVersion::DTLS_1_3 => ProtocolVersion::TLS_1_3,

@@ -82,6 +82,17 @@ impl Transport {
         }
     }
 
+    /// The same, or the deadline if it counts as due.
+    pub(crate) fn now_or(&self, deadline: Option<Monotonic>, past: &Past) -> Now {
+        let now = self.now(past);
+        let is_near = |due: &Monotonic| due.0.saturating_sub(self.clock) < NEAR;
+        let due = deadline.filter(is_near).unwrap_or(now.monotonic);
+        Now {
+            monotonic: due.max(now.monotonic),
+            ..now
+        }
+    }
+
     /// Holds the next deadline against what the runner expects.
     pub(crate) fn check_deadline(
         &self,

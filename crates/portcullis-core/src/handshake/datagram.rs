@@ -68,10 +68,9 @@ impl Handshake {
         let Admission {
             datagram,
             returned,
+            next_message: message,
             next_record,
         } = admission;
-        // What was answered by a HelloRetryRequest is over for both.
-        let message = u16::from(returned.is_some());
         let incoming = Incoming::datagrams(Role::Server, policy.max_handshake_size, message);
         let outgoing = Outgoing::datagrams(options, message, next_record);
         let mut this = Self::over(incoming, outgoing, policy, Random::system());
@@ -154,10 +153,12 @@ impl Outcome {
     ) -> Option<DatagramConnection> {
         let mail = Arc::new(Mail::default());
         let (mut reader, unread) = incoming.take_datagram_reader(Arc::clone(&mail))?;
-        reader.keep(match self.later.map(|later| *later) {
-            Some(Later::Tls13(tickets)) => Some(tickets),
-            Some(Later::Older(_)) | None => None,
-        });
+        match self.later.map(|later| *later) {
+            Some(Later::Tls13(tickets)) => reader.keep(Some(tickets)),
+            // Another handshake is declined by the reader.
+            Some(Later::Older(older)) => reader.leave(older.session),
+            None => {}
+        }
         let writer = outgoing.take_datagram_writer(mail, self.key_update_at)?;
         Some(DatagramConnection {
             reader,

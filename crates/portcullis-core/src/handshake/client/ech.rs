@@ -165,7 +165,7 @@ impl Said {
         match hashed {
             None => cx.send(transcript, |out| out.extend_from_slice(&sent)),
             Some(message) => {
-                transcript.add(Hashed { message: &message });
+                transcript.add(Hashed::new(&message));
                 cx.send(&mut Unhashed, |out| out.extend_from_slice(&sent));
             }
         }
@@ -240,7 +240,7 @@ impl Client {
                 bind(&mut inner);
                 let sent = offering.encrypt(&parsed, &inner, is_first, cx)?;
                 if is_first {
-                    offering.outer_transcript.add(Hashed { message: &sent });
+                    offering.outer_transcript.add(Hashed::new(&sent));
                 }
                 offering
                     .outer_offer
@@ -373,7 +373,7 @@ impl Offering {
         if let Some(place) = message.get_mut(range) {
             place.fill(0);
         }
-        transcript.add(Hashed { message: &message });
+        transcript.add(Hashed::new(&message));
         let random = &offered.client.client_random;
         let prefix = dialect.label_prefix();
         Ok(confirmation::confirmation(

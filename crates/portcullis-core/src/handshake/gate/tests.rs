@@ -29,6 +29,7 @@ fn server(group: NamedGroup) -> ServerConfig {
         .identity(pki().server.clone())
         .groups([group])
         .resumption(false)
+        .versions([ProtocolVersion::TLS_1_3])
         .build()
         .unwrap()
 }
@@ -383,10 +384,11 @@ fn what_is_no_hello_is_dropped() {
 }
 
 #[test]
-fn a_configuration_of_older_versions_has_no_gate() {
+fn a_configuration_of_tls_1_0_has_no_gate() {
     let older = ServerConfig::builder()
         .identity(pki().server.clone())
-        .versions([ProtocolVersion::TLS_1_2])
+        .versions([ProtocolVersion::TLS_1_0])
+        .cipher_suites([CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA])
         .build()
         .unwrap();
     let error = Gate::new(&older, CookiePolicy::Always).unwrap_err();
@@ -419,5 +421,59 @@ proptest! {
                 prop_assert!(reply.len() <= 2 * datagram.len());
             }
         }
+    }
+}
+
+fn older() -> (ClientConfig, ServerConfig) {
+    let client = ClientConfig::builder(pki().roots.clone())
+        .versions([ProtocolVersion::TLS_1_2])
+        .build();
+    let server = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .build();
+    (client.unwrap(), server.unwrap())
+}
+
+/// RFC 6347 §4.2.1: by HelloVerifyRequest, with nothing kept.
+#[test]
+fn dtls_1_2_comes_through() {
+    let (client, server) = older();
+    for mtu in [1_200, 228] {
+        let mut gate = Gate::new(&server, CookiePolicy::Always).unwrap();
+        let options = DatagramOptions::default().mtu(mtu);
+        let (client, server) = connect(&mut gate, &server, client.clone(), options).unwrap();
+        let version = client.information.version();
+        assert_eq!(version, ProtocolVersion::DTLS_1_2);
+        assert_eq!(
+            client.information.tls_exporter().unwrap(),
+            server.information.tls_exporter().unwrap()
+        );
+    }
+}
+
+#[test]
+fn an_older_cookie_is_of_an_address_a_hello_and_a_minute() {
+    let (client, server) = older();
+    let mut gate = Gate::new(&server, CookiePolicy::Always).unwrap();
+    let mut client = begin(client, DatagramOptions::default());
+    let first = sent(&mut client).remove(0);
+    let request = reply(gate.on_datagram(PEER, &first, at(0)));
+    // Shorter than any hello: 13 + 12 + 3 + 22.
+    assert_eq!(request.len(), 50);
+    client.receive(&request, at(0));
+    let second = sent(&mut client).remove(0);
+    let is_admitted = |verdict| matches!(verdict, Verdict::Admit(_));
+    assert!(is_admitted(gate.on_datagram(PEER, &second, at(59_000))));
+    for (peer, time) in [(PEER, 61_000), (b"192.0.2.2:4433", 1)] {
+        // A new one, which a client may take (RFC 6347 §4.2.1).
+        let again = reply(gate.on_datagram(peer, &second, at(time)));
+        assert_eq!((again.len(), again[13]), (50, 3));
+    }
+    // Version, random, session id and cookie, bit by bit.
+    for at_byte in 25..25 + 2 + 32 + 1 + 1 + 22 {
+        let mut changed = second.clone();
+        changed[at_byte] ^= 1;
+        let verdict = gate.on_datagram(PEER, &changed, at(0));
+        assert!(!is_admitted(verdict), "{at_byte}");
     }
 }

@@ -184,7 +184,10 @@ fn decide(
     let hello: ClientHello<'_> = expect(&message)?;
     let version = versions::choose(cx.dialect, &config.policy.versions, &hello)?;
     if let Some(returned) = returned {
-        // A cookie is asked for with TLS 1.3 alone, and a configuration for datagrams has nothing else.
+        // Such a cookie is asked for with TLS 1.3 alone.
+        if version != Version::V1_3 {
+            return Err(Violation::SecondHelloChanged.into());
+        }
         let ReturnedCookie { requested, cookie } = *returned;
         return tls13::on_returned_cookie(config, requested, cookie, message, cx);
     }

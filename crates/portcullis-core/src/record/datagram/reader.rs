@@ -5,12 +5,12 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::epochs::{APPLICATION, Opened, ReadEpochs};
+use super::epochs::{APPLICATION, OLDER, Opened, ReadEpochs};
 use super::header::{self, Header, Unified};
 use super::notes::{Mail, Notes};
 use super::reassembly::{Reassembly, Taken};
 use super::{Discarded, Discards, Fault};
-use crate::alert::AlertDescription;
+use crate::alert::{AlertDescription, AlertLevel};
 use crate::clock::Monotonic;
 use crate::error::{Abort, Error, Reason, Stage};
 use crate::record::assembler::HandshakeBytes;
@@ -22,7 +22,8 @@ use crate::role::Role;
 use crate::session::ReceivedTicket;
 use crate::violation::Violation;
 use crate::wire::{
-    Ack, ContentType, FragmentHeader, HandshakeType, KeyUpdateRequest, RecordNumber,
+    Ack, ContentType, FragmentHeader, HandshakeType, KeyUpdateRequest, MAX_PLAINTEXT,
+    RecordNumber,
 };
 
 /// How long data is still taken that was overtaken by close_notify (§5.10).
@@ -55,6 +56,12 @@ pub struct Reader {
     /// The record of a KeyUpdate that waits for a message before it, and the message_seq of it.
     waiting_update: Option<(u16, RecordNumber)>,
     strict_alert_levels: bool,
+    /// DTLS 1.2 or older.
+    is_older: bool,
+    /// Nothing has come yet that only a peer sends that has all of this side's handshake.
+    is_fresh: bool,
+    /// The session that the handshake has left, before DTLS 1.3.
+    session: Option<Box<ReceivedTicket>>,
     /// Since the last data.
     warnings: u8,
     tickets_seen: u8,
@@ -81,6 +88,7 @@ pub(super) struct HandedOver {
     pub(super) next_message: Option<u16>,
     pub(super) max_handshake_size: usize,
     pub(super) strict_alert_levels: bool,
+    pub(super) is_older: bool,
     pub(super) discards: Option<Box<Discards>>,
 }
 
@@ -102,6 +110,9 @@ impl Reader {
             reassembly: Reassembly::new(handed_over.next_message.unwrap_or(u16::MAX), longest),
             waiting_update: None,
             strict_alert_levels: handed_over.strict_alert_levels,
+            is_older: handed_over.is_older,
+            is_fresh: true,
+            session: None,
             warnings: 0,
             tickets_seen: 0,
             asked_for_update: false,
@@ -110,6 +121,11 @@ impl Reader {
             discards: handed_over.discards,
             mail,
         }
+    }
+
+    /// Gives the session, which is there since the handshake.
+    pub(crate) fn leave(&mut self, session: Option<ReceivedTicket>) {
+        self.session = session.map(Box::new);
     }
 
     /// Makes sessions of the tickets that come.
@@ -129,8 +145,12 @@ impl Reader {
         }
     }
 
-    /// The next ticket that has come (RFC 8446 §4.6.1); at most 8 are kept, and the oldest makes room.
+    /// The next ticket that has come (RFC 8446 §4.6.1); at most 8 are kept, and the oldest makes room. Before
+    /// DTLS 1.3 it is the session that the handshake has left.
     pub fn take_ticket(&mut self) -> Option<ReceivedTicket> {
+        if let Some(session) = self.session.take() {
+            return Some(*session);
+        }
         self.tickets.as_mut()?.received.pop_front()
     }
 
@@ -167,6 +187,11 @@ impl Reader {
     ) -> Result<Received<'d>, Fault> {
         match header {
             Header::Plain { epoch: 0, .. } => Err(Discarded::UnprotectedAfterKeys.into()),
+            Header::Plain {
+                epoch: OLDER,
+                sequence,
+                ..
+            } => self.on_older(sequence, record, now),
             Header::Plain { .. } => Err(Discarded::UnknownEpoch.into()),
             Header::Unified(unified) => self.on_protected(unified, record, now),
         }
@@ -198,6 +223,61 @@ impl Reader {
         Ok(Received::Nothing)
     }
 
+    /// Of DTLS 1.2 and older.
+    fn on_older<'d>(
+        &mut self,
+        sequence: u64,
+        record: &'d mut [u8],
+        now: Monotonic,
+    ) -> Result<Received<'d>, Fault> {
+        let limit = self.inner_limit.min(MAX_PLAINTEXT);
+        let opened = self.epochs.open_older(OLDER, sequence, record, limit)?;
+        if opened.typ == ContentType::APPLICATION_DATA {
+            if core::mem::take(&mut self.is_fresh) {
+                // RFC 6347 §4.2.4: who sends data has the last flight, if it was this side's.
+                self.mail.note(Notes {
+                    answered: true,
+                    ..Notes::default()
+                });
+            }
+            return self.on_data(&opened, record, now);
+        }
+        let content = record.get(opened.content.clone()).unwrap_or_default();
+        match opened.typ {
+            ContentType::HANDSHAKE => self.on_older_handshake(content)?,
+            ContentType::ALERT => return self.on_alert(&opened, content, now),
+            ContentType::CHANGE_CIPHER_SPEC => {
+                return Err(Violation::UnexpectedChangeCipherSpec.into());
+            }
+            _ => return Err(Violation::UnknownRecordType.into()),
+        }
+        Ok(Received::Nothing)
+    }
+
+    /// The peer's last flight again, because it has not seen this side's; or a wish to begin anew, which is
+    /// declined (RFC 5246 §7.4.1.1).
+    fn on_older_handshake(&mut self, content: &[u8]) -> Result<(), Fault> {
+        let split = FragmentHeader::split(content).map_err(|_| Violation::MalformedMessage)?;
+        let (header, ..) = split;
+        if self.reassembly.is_old(header.message_seq) {
+            let notes = Notes {
+                repeated: true,
+                ..Notes::default()
+            };
+            self.mail.note(notes);
+            return Ok(());
+        }
+        match (self.role, header.msg_type) {
+            (Role::Client, HandshakeType::HELLO_REQUEST)
+            | (Role::Server, HandshakeType::CLIENT_HELLO) => {
+                count(&mut self.warnings, MAX_WARNINGS, Violation::TooManyWarnings)?;
+                self.mail.decline();
+                Ok(())
+            }
+            _ => Err(Violation::UnexpectedPostHandshakeMessage.into()),
+        }
+    }
+
     #[inline]
     fn on_data<'d>(
         &mut self,
@@ -205,7 +285,7 @@ impl Reader {
         record: &'d mut [u8],
         now: Monotonic,
     ) -> Result<Received<'d>, Fault> {
-        if opened.number.epoch < APPLICATION.into() {
+        if opened.number.epoch < APPLICATION.into() && !self.is_older {
             return Err(Violation::ApplicationDataTooEarly.into());
         }
         if let State::Closed { at, until } = &self.state
@@ -323,9 +403,10 @@ impl Reader {
         now: Monotonic,
     ) -> Result<Received<'d>, Fault> {
         let alert = alert::decode(content)?;
-        if self.strict_alert_levels && alert::is_understated(alert) {
+        if self.strict_alert_levels && !self.is_older && alert::is_understated(alert) {
             return Err(Violation::WrongAlertLevel.into());
         }
+        let is_warning = self.is_older && alert.level == AlertLevel::WARNING;
         match alert.description {
             AlertDescription::CLOSE_NOTIFY if self.is_closed() => Ok(Received::Nothing),
             AlertDescription::CLOSE_NOTIFY => {
@@ -335,7 +416,8 @@ impl Reader {
                 };
                 Ok(Received::Closed)
             }
-            AlertDescription::USER_CANCELED => {
+            // RFC 5246 §7.2.2: a warning is one.
+            description if is_warning || description == AlertDescription::USER_CANCELED => {
                 count(&mut self.warnings, MAX_WARNINGS, Violation::TooManyWarnings)?;
                 Ok(Received::Nothing)
             }

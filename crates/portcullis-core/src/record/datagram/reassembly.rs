@@ -321,6 +321,7 @@ impl Reassembly {
         self.held -= slot.iter().map(Part::cost).sum::<usize>();
         let part = slot.swap_remove(at);
         self.parts.pop_front();
+        let message_seq = self.next.unwrap_or_default();
         self.next = self.next.and_then(|next| next.checked_add(1));
         if self.parts.is_empty() {
             self.parts = VecDeque::new();
@@ -331,7 +332,7 @@ impl Reassembly {
         crate::wire::put_message(&mut message, part.header.msg_type, |out| {
             out.extend_from_slice(&body);
         });
-        Some((part.epoch, HandshakeBytes::of_datagrams(message)))
+        Some((part.epoch, HandshakeBytes::of_datagrams(message, message_seq)))
     }
 
     /// Drops what came in an epoch before this one.

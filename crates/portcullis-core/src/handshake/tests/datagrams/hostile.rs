@@ -10,7 +10,7 @@ use crate::error::Reason;
 use crate::record::{DatagramOptions, Discarded};
 use crate::testing::{client_config, server_config};
 use crate::wire::{ContentType, FragmentHeader, HandshakeType};
-use crate::{AlertDescription, Violation};
+use crate::{AlertDescription, ProtocolVersion, Violation};
 
 /// A record in the clear.
 fn plain(typ: ContentType, content: &[u8]) -> Vec<u8> {
@@ -266,7 +266,9 @@ fn an_alert_in_the_clear_tells_a_client_that_it_is_refused() {
 
 #[test]
 fn a_server_of_dtls_1_2_is_refused_by_name() {
-    let mut network = Network::new(client_config(), server_config());
+    let client = client_config().to_builder();
+    let client = client.versions([ProtocolVersion::TLS_1_3]).build();
+    let mut network = Network::new(client.unwrap(), server_config());
     let body = [0xfe, 0xff, 2, 1, 2];
     network.inject(
         0,

@@ -250,7 +250,10 @@ impl Network {
                         Ok(Some(_)) => {}
                     }
                 }
+                // Before DTLS 1.3 the session is there without a message, and stays for who asks.
+                let is_older = connection.information.version() != crate::ProtocolVersion::DTLS_1_3;
                 let tickets = core::iter::from_fn(|| connection.reader.take_ticket());
+                let tickets = tickets.take(if is_older { 0 } else { usize::MAX });
                 self.sessions
                     .extend(tickets.map(|ticket| ticket.into_session(now.wall)));
             }
