@@ -67,7 +67,10 @@ impl Program {
     fn wait_for(&mut self, what: &str) {
         let end = Instant::now() + PATIENCE;
         while !self.said.iter().any(|line| line.contains(what)) {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => self.said.push(line),
                 Err(error) => panic!("no {what:?} ({error}): {:#?}", self.said),
             }
@@ -148,7 +151,10 @@ impl Link {
                 _ => {}
             }
         }
-        panic!("the handshake does not come to an end: {:?}", handshake.stage());
+        panic!(
+            "the handshake does not come to an end: {:?}",
+            handshake.stage()
+        );
     }
 
     fn say(&mut self, connection: &mut DatagramConnection, message: &[u8]) {
@@ -164,9 +170,7 @@ impl Link {
         let mut waiting = std::mem::take(&mut connection.unread);
         loop {
             for mut datagram in std::mem::take(&mut waiting) {
-                let mut records = connection
-                    .reader
-                    .open(&mut datagram, self.now().monotonic);
+                let mut records = connection.reader.open(&mut datagram, self.now().monotonic);
                 while let Some(received) = records.next().unwrap() {
                     if let Received::Data(data) = received
                         && !data.is_empty()
@@ -176,7 +180,9 @@ impl Link {
                 }
             }
             let mut out = vec![0; connection.writer.control_len()];
-            let control = connection.writer.poll_control(self.now().monotonic, &mut out);
+            let control = connection
+                .writer
+                .poll_control(self.now().monotonic, &mut out);
             match control.unwrap() {
                 Control::Transmit(length) => self.send(&out[..length]),
                 Control::Wait { deadline } => waiting.extend(self.receive(deadline)),
@@ -253,11 +259,7 @@ fn openssl_version(version: ProtocolVersion) -> &'static str {
     }
 }
 
-fn begin(
-    link: &Link,
-    config: ClientConfig,
-    sessions: Vec<ClientSession>,
-) -> Handshake {
+fn begin(link: &Link, config: ClientConfig, sessions: Vec<ClientSession>) -> Handshake {
     let name = ServerName::try_from("localhost").unwrap();
     let options = DatagramOptions::default();
     Handshake::datagram_client(config, name, sessions, options, link.now()).unwrap()
@@ -314,8 +316,19 @@ fn our_client_resumes_with_openssl() {
     let (chain, key) = (&identity.chain_file, &identity.key_file);
     let (chain, key) = (chain.to_str().unwrap(), key.to_str().unwrap());
     let mut server = Program::start(&[
-        "openssl", "s_server", "-accept", &accept, "-cert", chain, "-cert_chain", chain, "-key",
-        key, "-dtls1_2", "-quiet", "-listen",
+        "openssl",
+        "s_server",
+        "-accept",
+        &accept,
+        "-cert",
+        chain,
+        "-cert_chain",
+        chain,
+        "-key",
+        key,
+        "-dtls1_2",
+        "-quiet",
+        "-listen",
     ]);
     std::thread::sleep(Duration::from_millis(500));
     let mut sessions = Vec::new();
@@ -333,7 +346,9 @@ fn our_client_resumes_with_openssl() {
         // It serves one peer at a time.
         connection.writer.close_notify();
         let mut out = vec![0; connection.writer.control_len()];
-        let control = connection.writer.poll_control(link.now().monotonic, &mut out);
+        let control = connection
+            .writer
+            .poll_control(link.now().monotonic, &mut out);
         if let Ok(Control::Transmit(length)) = control {
             link.send(&out[..length]);
         }

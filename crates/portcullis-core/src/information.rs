@@ -12,7 +12,7 @@ use crate::ech::EchStatus;
 use crate::error::Misuse;
 use crate::key_schedule::{ExportError, ExporterSecret, tls12};
 use crate::named_group::NamedGroup;
-use crate::psk::PskName;
+use crate::psk::SharedSecretName;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -44,7 +44,7 @@ pub(crate) struct Information {
     /// What the OCSP response says that came with the peer's certificate. Boxed: hardly any has one.
     pub(crate) ocsp: Option<Box<Result<OcspVerdict, OcspError>>>,
     /// The pre-shared key, if there is one, or the user of SRP.
-    pub(crate) psk: Option<Arc<PskName>>,
+    pub(crate) psk: Option<Arc<SharedSecretName>>,
     pub(crate) local: Local,
     pub(crate) local_scheme: Option<SignatureScheme>,
     pub(crate) exporter: Exporter,

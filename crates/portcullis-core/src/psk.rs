@@ -31,7 +31,7 @@ const MOST: usize = u16::MAX as usize;
 /// each, or one that is imported.
 #[derive(Clone)]
 pub struct PreSharedKey {
-    name: Arc<PskName>,
+    name: Arc<SharedSecretName>,
     key: Arc<Zeroizing<Box<[u8]>>>,
     hash: HashAlgorithm,
     /// If it is imported.
@@ -64,7 +64,7 @@ impl Shared {
 
 /// Which key it was, or which user's password: what sessions and connections remember of one.
 #[derive(Clone)]
-pub(crate) struct PskName {
+pub(crate) struct SharedSecretName {
     pub(crate) kind: Shared,
     /// Of the key, or the user's name.
     pub(crate) identity: Box<[u8]>,
@@ -74,7 +74,7 @@ pub(crate) struct PskName {
     pub(crate) digest: [u8; 32],
 }
 
-impl PskName {
+impl SharedSecretName {
     /// The identity of a key.
     pub(crate) fn psk(&self) -> Option<&[u8]> {
         (self.kind == Shared::Psk).then_some(&*self.identity)
@@ -210,7 +210,7 @@ impl PreSharedKey {
         self.context.as_deref()
     }
 
-    pub(crate) fn name(&self) -> &Arc<PskName> {
+    pub(crate) fn name(&self) -> &Arc<SharedSecretName> {
         &self.name
     }
 
@@ -219,11 +219,15 @@ impl PreSharedKey {
     }
 }
 
-fn name_of<const N: usize>(identity: &[u8], key: &[u8], parts: [&[u8]; N]) -> Arc<PskName> {
+fn name_of<const N: usize>(
+    identity: &[u8],
+    key: &[u8],
+    parts: [&[u8]; N],
+) -> Arc<SharedSecretName> {
     let mac = HmacKey::new(HashAlgorithm::Sha256, key).mac(parts.into_iter());
     let mut digest = [0; 32];
     digest.copy_from_slice(mac.as_slice());
-    Arc::new(PskName {
+    Arc::new(SharedSecretName {
         kind: Shared::Psk,
         identity: identity.into(),
         digest,
@@ -240,7 +244,7 @@ impl PartialEq for PreSharedKey {
 
 impl Eq for PreSharedKey {}
 
-impl PartialEq for PskName {
+impl PartialEq for SharedSecretName {
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind
             && self.identity == other.identity
@@ -248,7 +252,7 @@ impl PartialEq for PskName {
     }
 }
 
-impl Eq for PskName {}
+impl Eq for SharedSecretName {}
 
 impl core::fmt::Debug for PreSharedKey {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -256,9 +260,9 @@ impl core::fmt::Debug for PreSharedKey {
     }
 }
 
-impl core::fmt::Debug for PskName {
+impl core::fmt::Debug for SharedSecretName {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("PskName(..)")
+        f.write_str("SharedSecretName(..)")
     }
 }
 
@@ -325,7 +329,7 @@ impl Psks {
     }
 
     /// Whether the key of that name is still there, and still the same.
-    pub(crate) fn contains(&self, name: &PskName) -> bool {
+    pub(crate) fn contains(&self, name: &SharedSecretName) -> bool {
         let found = self.find(&name.identity);
         found.is_some_and(|(_, psk)| *psk.name == *name)
     }

@@ -29,9 +29,9 @@ enum Prf {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signatures {
     /// By the kind of the key; nothing says so (RFC 4346 §7.4.3).
-    OfKey,
+    ByKeyType,
     /// As stands beside the signature, out of what the peer has offered (RFC 5246 §7.4.1.4.1).
-    Said,
+    Explicit,
 }
 
 /// The IV of a record with a block cipher.
@@ -83,12 +83,12 @@ impl Rules {
             },
             Version::V1_1 => Self {
                 prf: Prf::Md5Sha1,
-                signatures: Signatures::OfKey,
+                signatures: Signatures::ByKeyType,
                 iv: Iv::Explicit,
             },
             Version::V1_2 | Version::V1_3 => Self {
                 prf: Prf::OfSuite,
-                signatures: Signatures::Said,
+                signatures: Signatures::Explicit,
                 iv: Iv::Explicit,
             },
         }
@@ -116,10 +116,10 @@ mod tests {
             (Iv::Chained, Iv::Explicit, Iv::Explicit)
         );
         for rules in [oldest, old] {
-            assert_eq!(rules.signatures, Signatures::OfKey);
+            assert_eq!(rules.signatures, Signatures::ByKeyType);
             assert_eq!(rules.prf_hash(HashAlgorithm::Sha384), PrfHash::Md5Sha1);
         }
-        assert_eq!(newest.signatures, Signatures::Said);
+        assert_eq!(newest.signatures, Signatures::Explicit);
         let sha384 = HashAlgorithm::Sha384;
         assert_eq!(newest.prf_hash(sha384), PrfHash::Suite(sha384));
     }

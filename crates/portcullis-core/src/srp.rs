@@ -14,7 +14,7 @@ use crate::crypto::hmac::HmacKey;
 use crate::crypto::md5_sha1::sha1;
 use crate::crypto::random::Random;
 use crate::misuse::Misuse;
-use crate::psk::{PskName, Shared};
+use crate::psk::{Shared, SharedSecretName};
 
 pub use crate::crypto::srp_group::SrpGroup;
 
@@ -56,7 +56,7 @@ fn check_user(user: &[u8]) -> Result<(), Misuse> {
 pub struct SrpVerifier(Arc<Entry>);
 
 struct Entry {
-    name: Arc<PskName>,
+    name: Arc<SharedSecretName>,
     group: SrpGroup,
     salt: Box<[u8]>,
     verifier: Zeroizing<Box<[u8]>>,
@@ -120,7 +120,7 @@ impl SrpVerifier {
         let mac = HmacKey::new(HashAlgorithm::Sha256, &verifier).mac(parts.into_iter());
         let mut digest = [0; 32];
         digest.copy_from_slice(mac.as_slice());
-        let name = Arc::new(PskName {
+        let name = Arc::new(SharedSecretName {
             kind: Shared::Password,
             identity: user.into(),
             digest,
@@ -153,7 +153,7 @@ impl SrpVerifier {
         &self.0.verifier
     }
 
-    pub(crate) fn name(&self) -> &Arc<PskName> {
+    pub(crate) fn name(&self) -> &Arc<SharedSecretName> {
         &self.0.name
     }
 }
@@ -346,14 +346,14 @@ fn password_digest(user: &[u8], password: &[u8]) -> [u8; 32] {
 /// As whom a client logs in.
 #[derive(Clone)]
 pub(crate) struct SrpLogin {
-    name: Arc<PskName>,
+    name: Arc<SharedSecretName>,
     password: Arc<Zeroizing<Box<[u8]>>>,
 }
 
 impl SrpLogin {
     pub(crate) fn new(user: &[u8], password: &[u8]) -> Self {
         Self {
-            name: Arc::new(PskName {
+            name: Arc::new(SharedSecretName {
                 kind: Shared::Password,
                 identity: user.into(),
                 digest: password_digest(user, password),
@@ -371,14 +371,14 @@ impl SrpLogin {
     }
 
     /// Whether a session in which this user had logged in was with the same password, if that is known.
-    pub(crate) fn is_of(&self, name: &PskName) -> bool {
+    pub(crate) fn is_of(&self, name: &SharedSecretName) -> bool {
         match name.has_digest() {
             true => *self.name == *name,
             false => name.user() == Some(self.user()),
         }
     }
 
-    pub(crate) fn name(&self) -> &Arc<PskName> {
+    pub(crate) fn name(&self) -> &Arc<SharedSecretName> {
         &self.name
     }
 
@@ -426,7 +426,7 @@ impl SrpShare {
         self.verifier.salt()
     }
 
-    pub(crate) fn name(&self) -> &Arc<PskName> {
+    pub(crate) fn name(&self) -> &Arc<SharedSecretName> {
         self.verifier.name()
     }
 }

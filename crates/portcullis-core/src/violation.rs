@@ -4,11 +4,17 @@
 
 use crate::alert::AlertDescription;
 
+/// Whether it does not begin with the name of its RFC.
+const fn is_bare(section: &str) -> bool {
+    // "§" in UTF-8.
+    matches!(section.as_bytes(), [0xc2, 0xa7, ..])
+}
+
 macro_rules! violations {
     ($($group:literal { $($name:ident => $alert:ident, $section:literal, $sentence:literal;)+ })+) => {
         /// A rule the peer broke.
         ///
-        /// Each has exactly one alert, which is what the peer is told.
+        /// Each has exactly one alert, which is what the peer is told. A bare § means RFC 8446.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Violation {
@@ -27,9 +33,12 @@ macro_rules! violations {
                 match self { $($(Self::$name => AlertDescription::$alert,)+)+ }
             }
 
-            /// Where the rule stands.
+            /// Where the rule stands: each RFC with its sections.
             pub const fn section(self) -> &'static str {
-                match self { $($(Self::$name => $section,)+)+ }
+                match self {
+                    $($(Self::$name if is_bare($section) => concat!("RFC 8446 ", $section),
+                    Self::$name => $section,)+)+
+                }
             }
 
             /// What the peer did, in one sentence.
@@ -142,7 +151,7 @@ violations! {
         ResumedWithAnotherSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.1.3", "the server resumes the session with another cipher suite";
         ResumedWithoutExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the peer resumes a session that has the extended master secret as if it had not";
         ResumedWithExtendedMasterSecret => HANDSHAKE_FAILURE, "RFC 7627 §5.3", "the server resumes a session that does not have the extended master secret as if it had";
-        EncryptThenMacWithoutBlockCipher => ILLEGAL_PARAMETER, "RFC 7366 §3", "the server says that it encrypts before it makes the MAC, and chose a cipher suite without both";
+        EncryptThenMacWithoutBlockCipher => ILLEGAL_PARAMETER, "RFC 7366 §3", "the server says that it encrypts before it makes the MAC, and chose a cipher suite that is not of a block cipher";
         BothProtocolNegotiations => ILLEGAL_PARAMETER, "draft-agl-tls-nextprotoneg-04 §5", "the server answers both ALPN and NPN";
         UncompressedPointsMissing => ILLEGAL_PARAMETER, "RFC 8422 §5.1.2", "the peer's ec_point_formats has no uncompressed";
     }
@@ -152,14 +161,14 @@ violations! {
         RenegotiationChangedVersion => PROTOCOL_VERSION, "RFC 5246 §7.4.1", "the peer renegotiates with another version";
         RenegotiationChangedCertificate => ILLEGAL_PARAMETER, "RFC 7627 §1", "the server renegotiates with another certificate";
         RenegotiationChangedClient => ILLEGAL_PARAMETER, "RFC 5246 §7.4.6, RFC 7627 §1", "the client renegotiates as somebody else than it has proved to be, or as nobody";
-        RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.3", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with a master secret that it had not";
+        RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.3", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with the extended master secret where the connection had none";
         RenegotiationChangedProtocol => ILLEGAL_PARAMETER, "RFC 7301 §3.2", "the client renegotiates without the application protocol of the connection among those that it offers";
         RenegotiationChangedName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client renegotiates with another server name";
         DataDuringRenegotiation => UNEXPECTED_MESSAGE, "RFC 5246 §7.3", "the peer sent data after it had begun to renegotiate";
     }
     "the flight before TLS 1.3" {
         CurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.4", "the server chose a curve that was not offered";
-        WeakGroup => INSUFFICIENT_SECURITY, "RFC 7919 §4", "the server chose a Diffie-Hellman group whose prime is even, or has fewer bits than `dh_minimum` or more than 8,192 (4,096 if no RFC has it), or whose generator is none";
+        WeakGroup => INSUFFICIENT_SECURITY, "RFC 7919 §3.1", "the server chose a Diffie-Hellman group whose prime is even, or has fewer bits than `dh_minimum` or more than 8,192 (4,096 if no RFC has it), or whose generator is none";
         BadDhShare => ILLEGAL_PARAMETER, "RFC 7919 §5.1", "the peer sent a Diffie-Hellman share that is not above 1 and below the prime less 1";
         KeyDoesNotFitSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.2", "the key in the server's certificate is of another kind than the cipher suite says";
         LeafCurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.1", "the key in the server's certificate is on a curve that was not offered";
@@ -197,13 +206,13 @@ violations! {
         NoSharedClientCertificateType => UNSUPPORTED_CERTIFICATE, "RFC 7250 §4.2", "the client can show none of the types of certificate that this side accepts";
         CertificateTypeNotOffered => UNSUPPORTED_CERTIFICATE, "RFC 7250 §4.2", "the server chose a type of certificate that was not offered; one that says nothing chooses X.509";
         RawPublicKeyWithMore => ILLEGAL_PARAMETER, "§4.4.2", "the peer sent more than one raw public key, or extensions with it";
-        NoServerCertificate => DECODE_ERROR, "§4.4.2.4", "the server sent an empty certificate list";
+        NoServerCertificate => DECODE_ERROR, "§4.4.2.4; RFC 5246 §7.4.2", "the server sent an empty certificate list";
         NoClientCertificate => CERTIFICATE_REQUIRED, "§4.4.2.4", "the client sent no certificate although one is required";
-        SchemeNotOffered => ILLEGAL_PARAMETER, "§4.4.3", "the peer signed with a scheme that was not offered";
-        SchemeDoesNotFitKey => ILLEGAL_PARAMETER, "§4.4.3", "the peer signed with a scheme that does not fit the key in its certificate";
-        UnsupportedKey => UNSUPPORTED_CERTIFICATE, "§4.4.2.2", "the peer's certificate has a key of a kind that is not supported";
-        BadSignature => DECRYPT_ERROR, "§4.4.3", "the peer's CertificateVerify signature does not verify";
-        FinishedMismatch => DECRYPT_ERROR, "§4.4.4", "the peer's Finished does not match the handshake";
+        SchemeNotOffered => ILLEGAL_PARAMETER, "§4.4.3; RFC 5246 §7.4.1.4.1", "the peer signed with a scheme that was not offered";
+        SchemeDoesNotFitKey => ILLEGAL_PARAMETER, "§4.4.3; RFC 5246 §7.4.2", "the peer signed with a scheme that does not fit the key in its certificate";
+        UnsupportedKey => UNSUPPORTED_CERTIFICATE, "§4.4.2.2; RFC 5246 §7.4.2", "the peer's certificate has a key of a kind that is not supported";
+        BadSignature => DECRYPT_ERROR, "§4.4.3; RFC 5246 §7.4.3, §7.4.8", "the peer's signature in CertificateVerify or ServerKeyExchange does not verify";
+        FinishedMismatch => DECRYPT_ERROR, "§4.4.4; RFC 5246 §7.4.9", "the peer's Finished does not match the handshake";
     }
     "ClientHello" {
         NotTls => UNEXPECTED_MESSAGE, "§5", "the peer does not speak TLS";
@@ -214,6 +223,7 @@ violations! {
         CompressionOffered => ILLEGAL_PARAMETER, "§4.1.2", "the client offered compression together with TLS 1.3";
         NoSharedCipherSuite => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no cipher suite that can be used here";
         NoSharedGroup => HANDSHAKE_FAILURE, "§4.1.1", "the client offered no group that is enabled here";
+        NoSharedFiniteField => INSUFFICIENT_SECURITY, "RFC 7919 §4", "the client lists groups of finite fields of which none is enabled here, and offered nothing else that can be used here";
         NoSharedSignatureScheme => HANDSHAKE_FAILURE, "§4.4.2.2", "the peer accepts no signature scheme that an identity here can produce";
         NoSharedCertificateCurve => HANDSHAKE_FAILURE, "RFC 8422 §5.1", "the client does not list the curve of any ECDSA certificate that would do here";
         NoSharedProtocol => NO_APPLICATION_PROTOCOL, "RFC 7301 §3.2", "the client offered no application protocol that is enabled here";

@@ -15,7 +15,7 @@ use crate::StoreFuture;
 ///
 /// A store cannot fail: one that cannot do what is asked gives or keeps nothing, and the
 /// connection has a full handshake. Nor can one be late: nobody waits for longer than a tenth of
-/// the time a handshake may take, and 1 second.
+/// the time a handshake may take, and never more than 1 second.
 ///
 /// One that outlives the process writes sessions down. Here a map stands for a database:
 ///

@@ -22,7 +22,8 @@ const ENTRY: usize = 256;
 ///
 /// It gives the newest session of a key first, and one for each connection. When it is full the
 /// oldest makes room, whatever its key; one key has at most 6. One for many sessions is divided into parts,
-/// at most 64, which have as much of the bounds each, so that threads seldom wait for each other.
+/// at most 64, so that threads seldom wait for each other: each part has an equal share of the bounds, and a
+/// session is in the part of its key, so a part can be full while the store is not.
 pub struct MemorySessionStore {
     sessions: Shards<Sessions>,
     expire_after: Duration,

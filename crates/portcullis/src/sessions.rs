@@ -13,6 +13,8 @@ use portcullis_session_cache::SessionStore;
 use rustls_pki_types::UnixTime;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::metrics;
+
 /// How many sessions one connection keeps until they are taken, or until a slow store has room.
 const MAX_KEPT: usize = 8;
 /// How long a store may take for what nobody waits for.
@@ -38,9 +40,16 @@ impl Place {
         let at_once = poll_fn(|cx| Poll::Ready(taking.as_mut().poll(cx))).await;
         let mut taken = match at_once {
             Poll::Ready(taken) => taken,
-            Poll::Pending => timeout_at(deadline, taking).await.unwrap_or_default(),
+            Poll::Pending => match timeout_at(deadline, taking).await {
+                Ok(taken) => taken,
+                Err(_) => {
+                    metrics::store("take", "late");
+                    return Vec::new();
+                }
+            },
         };
         taken.retain(|session| self.key.admits(session));
+        metrics::store("take", if taken.is_empty() { "miss" } else { "hit" });
         taken
     }
 
@@ -142,6 +151,7 @@ impl Deposit {
         while let Some(session) = self.next() {
             let Place { store, key } = &self.place;
             store.put(key, session).await;
+            metrics::store("put", "kept");
         }
         unfinished.0 = None;
     }

@@ -11,7 +11,8 @@ use portcullis_core::session::{AntiReplay, ClientSession};
 use portcullis_core::suite::{CipherSuite, HashAlgorithm};
 use portcullis_core::x509::{Identity, Roots};
 use portcullis_core::{
-    AlertDescription, Handshake, Misuse, Monotonic, NamedGroup, Now, ProtocolVersion, SignatureScheme, Violation,
+    AlertDescription, Handshake, Misuse, Monotonic, NamedGroup, Now, ProtocolVersion,
+    SignatureScheme, Violation,
 };
 use rustls_pki_types::{DnsName, ServerName};
 
@@ -593,9 +594,6 @@ fn server(
         return Err(Stop::unimplemented("-enable-grease of a server"));
     }
     let mut builder: ServerConfigBuilder = common!(ServerConfig::builder(), options, credentials);
-    if let Some(names) = &options.client_ca_list {
-        builder = builder.certificate_authorities(names);
-    }
     let authentication = if options.verify_peer {
         ClientAuthentication::Optional(Roots::empty())
     } else if options.require_any_client_certificate && options.imported_psks().next().is_some() {
@@ -606,6 +604,12 @@ fn server(
     } else {
         ClientAuthentication::None
     };
+    if let (Some(names), false) = (
+        &options.client_ca_list,
+        matches!(authentication, ClientAuthentication::None),
+    ) {
+        builder = builder.certificate_authorities(names);
+    }
     let acknowledge = match (options.no_server_name_ack, &options.expect.server_name) {
         (true, _) => AcknowledgeServerName::Never,
         (false, Some(_)) => AcknowledgeServerName::Any,

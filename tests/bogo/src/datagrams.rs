@@ -47,7 +47,9 @@ pub(crate) fn server(
             Heard::Expectation(expected) => transport.check_deadline(None, expected)?,
             Heard::Mtu(bytes) => settings = settings.mtu(bytes),
             Heard::Timeout(_) => {
-                return Err(Stop::unimplemented("another timeout before the first hello"));
+                return Err(Stop::unimplemented(
+                    "another timeout before the first hello",
+                ));
             }
             Heard::End => return Err(Stop::failed("there was no hello")),
         }
@@ -161,8 +163,14 @@ impl Exchange<'_> {
         for (is_wanted, what) in [
             (options.export_traffic_secrets, "-export-traffic-secrets"),
             (options.peek_then_read, "-peek-then-read"),
-            (options.write_different_record_sizes, "-write-different-record-sizes"),
-            (options.read_with_unfinished_write, "-read-with-unfinished-write"),
+            (
+                options.write_different_record_sizes,
+                "-write-different-record-sizes",
+            ),
+            (
+                options.read_with_unfinished_write,
+                "-read-with-unfinished-write",
+            ),
         ] {
             if is_wanted {
                 return Err(Stop::unimplemented(format!("{what} over datagrams")));
@@ -178,7 +186,9 @@ impl Exchange<'_> {
     fn exported(&self, length: usize) -> Result<Vec<u8>, Stop> {
         let mut material = vec![0; length];
         let options = self.options;
-        let context = options.use_export_context.then_some(&*options.export_context);
+        let context = options
+            .use_export_context
+            .then_some(&*options.export_context);
         self.connection
             .information
             .export_keying_material(&options.export_label, context, &mut material)

@@ -202,7 +202,9 @@ pub(crate) fn check_reason(options: &Options, done: &Done, past: &Past) -> Resul
         },
         _ => match session {
             None => "no_session_offered",
-            Some(session) if of_tls(session.version()) < ProtocolVersion::TLS_1_3 => "protocol_version",
+            Some(session) if of_tls(session.version()) < ProtocolVersion::TLS_1_3 => {
+                "protocol_version"
+            }
             Some(session) if session.max_early_data() == 0 => "unsupported_for_session",
             Some(_) => "alpn_mismatch",
         },

@@ -15,7 +15,9 @@ use crate::options::{EVERY_VERSION, Options, of_tls};
 /// What the peer's hello leads to: a server's decides, of a client's it is the newest that we have.
 pub(crate) fn version(heard: &[u8], options: &Options) -> Option<ProtocolVersion> {
     let messages = messages(heard);
-    let mut messages = messages.iter().map(|message| HandshakeHeader::split(message));
+    let mut messages = messages
+        .iter()
+        .map(|message| HandshakeHeader::split(message));
     let is_hello = |message: &Result<(HandshakeType, &[u8]), _>| {
         !matches!(message, Ok((HandshakeType::HELLO_VERIFY_REQUEST, _)))
     };
@@ -119,7 +121,9 @@ fn offered(body: &[u8], options: &Options) -> Vec<ProtocolVersion> {
 fn selected(body: &[u8]) -> Option<ProtocolVersion> {
     let hello = ServerHello::decode(body).ok()?;
     match hello.extensions.find::<SelectedVersion>() {
-        Some(selected) => selected.ok().map(|SelectedVersion(version)| of_tls(version)),
+        Some(selected) => selected
+            .ok()
+            .map(|SelectedVersion(version)| of_tls(version)),
         None => Some(of_tls(hello.legacy_version)),
     }
 }
@@ -160,7 +164,9 @@ fn messages_of_datagrams(mut heard: &[u8]) -> Vec<Vec<u8>> {
             }
         }
     }
-    let whole = parts.into_values().filter(|(_, length, bytes)| *length == bytes.len());
+    let whole = parts
+        .into_values()
+        .filter(|(_, length, bytes)| *length == bytes.len());
     whole
         .map(|(typ, length, bytes)| {
             let length = u32::try_from(length).unwrap_or_default().to_be_bytes();

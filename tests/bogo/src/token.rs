@@ -55,7 +55,9 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
             ":DECRYPTION_FAILED_OR_BAD_RECORD_MAC:"
         }
         V::VersionChangedAfterVerify => ":INVALID_MESSAGE:",
-        V::MessageSpansKeyChange | V::MessageAfterFlight | V::MessageInOldEpoch => ":EXCESS_HANDSHAKE_DATA:",
+        V::MessageSpansKeyChange | V::MessageAfterFlight | V::MessageInOldEpoch => {
+            ":EXCESS_HANDSHAKE_DATA:"
+        }
         V::TooMuchEarlyData => ":TOO_MUCH_SKIPPED_EARLY_DATA:",
         V::EarlyDataBeyondLimit => ":TOO_MUCH_READ_EARLY_DATA:",
         V::OlderVersionAfterEarlyData => ":WRONG_VERSION_ON_EARLY_DATA:",
@@ -165,6 +167,7 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::CompressionOffered => ":INVALID_COMPRESSION_LIST:",
         V::NoSharedCipherSuite => ":NO_SHARED_CIPHER:",
         // Before TLS 1.3 it is a matter of the suites.
+        V::NoSharedFiniteField => ":NO_SHARED_CIPHER:",
         V::NoSharedGroup if hellos.before_tls13 => ":NO_SHARED_CIPHER:",
         V::NoSharedGroup => ":NO_SHARED_GROUP:",
         // A server leaves out the suites that it has no key for.

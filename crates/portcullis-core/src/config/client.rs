@@ -15,7 +15,7 @@ use crate::compression::CertificateCompression;
 use crate::dialect::Dialect;
 use crate::error::Misuse;
 use crate::named_group::NamedGroup;
-use crate::psk::{PskName, Shared};
+use crate::psk::{Shared, SharedSecretName};
 use crate::session::SessionKey;
 use crate::signature_scheme::SignatureScheme;
 use crate::srp::SrpLogin;
@@ -176,7 +176,7 @@ impl ClientOptions {
     /// Whether this side still has what a session began with, as far as can be known: with `ask_psk` the
     /// caller that gave the session answers for it, and so who gives one that was written down answers for
     /// the password of a user.
-    pub(crate) fn knows(&self, name: &PskName) -> bool {
+    pub(crate) fn knows(&self, name: &SharedSecretName) -> bool {
         match name.kind {
             Shared::Psk => self.policy.asked.psk || self.policy.psks.contains(name),
             Shared::Password => {
@@ -467,7 +467,7 @@ impl ClientConfigBuilder {
     /// `SRP_SHA_RSA`, which are of TLS 1.2 and older, come with the feature `finite-field`, and have to be
     /// [named](Self::cipher_suites). Both ends prove that they know the password, or what is made of it,
     /// and nobody who listens can try passwords. The name, of 1 to 255 bytes, is sent in the clear. Both are
-    /// taken as they are; what is not ASCII should be in the form of RFC 4013 (§2.3).
+    /// taken as they are; what is not ASCII should be in the form of RFC 4013 (RFC 5054 §2.3).
     ///
     /// A server of `SRP_SHA` shows no certificate; one of `SRP_SHA_RSA` shows one that is verified as any.
     /// Any group of the RFC's appendix is accepted that has as many bits as `dh_minimum` says (2,048), and no

@@ -76,7 +76,9 @@ impl Policy {
     }
 
     fn leave_datagrams(&mut self) -> Result<(), Misuse> {
-        let spoken = VERSIONS.iter().filter(|(tls, _)| self.versions.contains(tls));
+        let spoken = VERSIONS
+            .iter()
+            .filter(|(tls, _)| self.versions.contains(tls));
         let versions: Vec<_> = spoken.map(|(_, dtls)| *dtls).collect();
         if versions.is_empty() {
             return Err(Misuse::new(

@@ -2,6 +2,7 @@
 
 pub(crate) mod certificate_types;
 mod client;
+mod client_authentication;
 mod datagrams;
 mod early_data;
 pub(crate) mod ech;
@@ -18,10 +19,11 @@ pub use crate::psk::PreSharedKey;
 pub use crate::srp::{SrpGroup, SrpUsers, SrpVerifier};
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
 pub(crate) use client::{ClientOptions, Verification};
+pub use client_authentication::ClientAuthentication;
 pub(crate) use policy::Policy;
 pub use policy::{
     BeastMitigation, ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy,
 };
 pub use renegotiation::{Renegotiation, SecureRenegotiation};
 pub(crate) use server::ServerOptions;
-pub use server::{AcknowledgeServerName, ClientAuthentication, ServerConfig, ServerConfigBuilder};
+pub use server::{AcknowledgeServerName, ServerConfig, ServerConfigBuilder};

@@ -82,12 +82,18 @@ impl Policy {
     /// Not every build has all groups and suites.
     fn check_features(&self) -> Result<(), Misuse> {
         for suite in &self.cipher_suites {
-            if let Some(feature) = suite.lacking_feature() {
-                return Err(Misuse::new(format!(
-                    "cipher_suites: {suite} needs the feature `{feature}`; build with it, or leave the \
-                     suite out"
-                )));
-            }
+            let (features, what, it) = match &*suite.lacking_features() {
+                [] => continue,
+                [feature] => (format!("`{feature}`"), "feature", "it"),
+                features => (
+                    format!("`{}`", features.join("` and `")),
+                    "features",
+                    "them",
+                ),
+            };
+            return Err(Misuse::new(format!(
+                "cipher_suites: {suite} needs the {what} {features}; build with {it}, or leave the suite out"
+            )));
         }
         check_scheme_features("signature_schemes", &self.schemes)?;
         for group in &self.groups {
@@ -354,19 +360,41 @@ mod tests {
 
     #[test]
     fn ciphers_that_a_feature_brings_are_named_with_it() {
-        for suite in [
-            CipherSuite::TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA,
-            CipherSuite::TLS_ECDHE_ECDSA_WITH_RC4_128_SHA,
+        let (legacy, field, ffi) = (
+            (cfg!(feature = "legacy-ciphers"), "legacy-ciphers"),
+            (cfg!(feature = "finite-field"), "finite-field"),
+            (cfg!(feature = "ffi"), "ffi"),
+        );
+        for (suite, features) in [
+            (
+                CipherSuite::TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA,
+                &[legacy][..],
+            ),
+            (CipherSuite::TLS_ECDHE_ECDSA_WITH_RC4_128_SHA, &[legacy]),
+            (CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM, &[ffi]),
+            (CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256, &[ffi]),
+            (CipherSuite::TLS_RSA_WITH_3DES_EDE_CBC_SHA, &[legacy, ffi]),
+            (CipherSuite::TLS_DHE_RSA_WITH_AES_128_GCM_SHA256, &[field]),
+            (
+                CipherSuite::TLS_DHE_DSS_WITH_AES_128_GCM_SHA256,
+                &[field, ffi],
+            ),
         ] {
+            let lacking = features.iter().filter(|(is_there, _)| !is_there);
+            let lacking: Vec<_> = lacking.map(|(_, name)| format!("`{name}`")).collect();
+            let (what, it) = match lacking.len() {
+                1 => ("feature", "it"),
+                _ => ("features", "them"),
+            };
             let seen = settled(|policy| {
                 policy.cipher_suites = vec![suite];
                 policy.named.cipher_suites = true;
             });
             let error = format!(
-                "cipher_suites: {suite} needs the feature `legacy-ciphers`; build with it, or leave the \
-                 suite out"
+                "cipher_suites: {suite} needs the {what} {}; build with {it}, or leave the suite out",
+                lacking.join(" and ")
             );
-            match cfg!(feature = "legacy-ciphers") {
+            match lacking.is_empty() {
                 true => assert_eq!(seen.unwrap().versions, [ProtocolVersion::TLS_1_2]),
                 false => assert_eq!(seen.unwrap_err(), error),
             }

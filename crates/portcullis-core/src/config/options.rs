@@ -27,8 +27,9 @@ macro_rules! common_options {
         }
 
         /// The fewest bits that the prime of DHE may have before TLS 1.3: 1,024 to 8,192. A client refuses
-        /// a server whose group is smaller with `insufficient_security` (RFC 7919 §4), also one of SRP
-        /// (RFC 5054 §2.5.3); a server does not use one, but for users whose verifiers were made in it.
+        /// a server whose group is smaller with `insufficient_security` (RFC 7919 §3.1), also one of SRP
+        /// (RFC 5054 §2.5.3). A server uses none but for users whose verifiers were made in it, and no
+        /// [group](Self::groups) that is named for DHE may be smaller.
         /// Default: 2,048. Fewer than that are within reach of states (Logjam).
         #[cfg(feature = "finite-field")]
         #[cfg_attr(docsrs, doc(cfg(feature = "finite-field")))]
@@ -165,7 +166,7 @@ macro_rules! common_options {
             self
         }
 
-        /// Whether the master secret of TLS 1.2 depends on the whole handshake (RFC 7627). Default:
+        /// Whether the master secret of before TLS 1.3 depends on the whole handshake (RFC 7627). Default:
         /// [`ExtendedMasterSecret::IfOffered`](crate::config::ExtendedMasterSecret::IfOffered). TLS
         /// 1.3 always has this.
         pub fn extended_master_secret(
@@ -186,7 +187,7 @@ macro_rules! common_options {
             self
         }
 
-        /// Whether records of TLS 1.2 with CBC are encrypted before they get their MAC, where the
+        /// Whether records of before TLS 1.3 with CBC are encrypted before they get their MAC, where the
         /// peer can do that, too (RFC 7366). Default: yes, because a forged record is then refused
         /// before anything is decrypted. With other cipher suites it means nothing. No, for peers
         /// that fail over it.
@@ -333,7 +334,8 @@ macro_rules! common_options {
 
         /// Whether a pre-shared key of TLS 1.3 may be used alone, without a key exchange (`psk_ke`, RFC 8446 §4.2.9):
         /// then he who learns the key later can read what was said before. A server does so where its client offers
-        /// nothing else, a client where its server wants it. Default: no.
+        /// nothing else, a client where its server wants it. On a client it is
+        /// for sessions that are resumed, too. Default: no.
         pub fn psk_ke(mut self, on: bool) -> Self {
             self.$role.policy.psk_ke = on;
             self

@@ -231,8 +231,8 @@ impl Policy {
     /// Whether a peer of this version may sign so. Before TLS 1.2 that is no matter of choice.
     pub(crate) fn accepts(&self, scheme: SignatureScheme, version: Version) -> bool {
         match Rules::of(version).signatures {
-            Signatures::Said => self.schemes.contains(&scheme),
-            Signatures::OfKey => {
+            Signatures::Explicit => self.schemes.contains(&scheme),
+            Signatures::ByKeyType => {
                 scheme.signs_in(version) && (!scheme.is_dsa() || self.accepts_dsa())
             }
         }
@@ -246,8 +246,8 @@ impl Policy {
     /// Whether this side signs so in a handshake of this version: with a weak hash only if it was named.
     pub(crate) fn signs_with(&self, scheme: SignatureScheme, version: Version) -> bool {
         let is_allowed = match Rules::of(version).signatures {
-            Signatures::Said => !scheme.has_weak_hash() || self.schemes.contains(&scheme),
-            Signatures::OfKey => true,
+            Signatures::Explicit => !scheme.has_weak_hash() || self.schemes.contains(&scheme),
+            Signatures::ByKeyType => true,
         };
         is_allowed && scheme.signs_in(version)
     }
@@ -404,6 +404,13 @@ impl Policy {
         })
     }
 
+    /// A group that was named for DHE before TLS 1.3, and is smaller than the smallest there may be.
+    fn weak_group(&self) -> Option<NamedGroup> {
+        self.suite_that(Exchange::has_field)?;
+        let mut groups = self.groups.iter().copied();
+        groups.find(|group| group.is_finite_field() && group.field_bits() < self.dh_minimum)
+    }
+
     fn check_sizes(&self) -> Result<(), Misuse> {
         if let Some(limit) = self.record_size_limit
             && !(64..=16_385).contains(&limit)
@@ -437,6 +444,13 @@ impl Policy {
             return Err(Misuse::new(format!(
                 "key_minimum: {} is outside of {LEAST_KEY_BITS}..={USUAL_KEY_BITS}",
                 self.key_minimum
+            )));
+        }
+        if let Some(group) = self.weak_group() {
+            return Err(Misuse::new(format!(
+                "groups: {group} has {} bits and `dh_minimum` is {}; leave the group out, or lower that",
+                group.field_bits(),
+                self.dh_minimum
             )));
         }
         if self.key_update_at == 0 {

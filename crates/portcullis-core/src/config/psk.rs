@@ -3,8 +3,9 @@
 //! RFC 8446 §4.2.11; RFC 4279; RFC 9258 §7. One file for both roles.
 
 use super::client::{ClientConfigBuilder, ClientOptions, Verification};
+use super::client_authentication::ClientAuthentication;
 use super::policy::Policy;
-use super::server::{ClientAuthentication, ServerConfigBuilder, ServerOptions};
+use super::server::{ServerConfigBuilder, ServerOptions};
 use crate::misuse::Misuse;
 use crate::psk::PreSharedKey;
 use crate::suite::CipherSuite;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::certificate_types::AcceptedOfPeer;
+use super::client_authentication::{ClientAuthentication, USUAL_DEPTH};
 use super::early_data::EarlyDataOptions;
 use super::ech::ServerEch;
 use super::options::common_options;
-use super::policy::{PaddingPolicy, Policy, check_authorities};
+use super::policy::{PaddingPolicy, Policy};
 use super::renegotiation::Renegotiation;
 use rustls_pki_types::CertificateDer;
 
@@ -19,10 +20,9 @@ use crate::named_group::NamedGroup;
 use crate::session::{TicketKeys, lifetime_in_seconds};
 use crate::signature_scheme::SignatureScheme;
 use crate::srp::SrpUsers;
-use crate::suite::{CipherSuite, kinds_of_certificates};
+use crate::suite::{CipherSuite, Exchange, kinds_of_certificates};
 use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
-use crate::wire::extension::CertificateType;
 #[cfg(feature = "finite-field")]
 use crate::x509::DhParameters;
 use crate::x509::{
@@ -42,11 +42,11 @@ pub(crate) struct ServerOptions {
     pub(crate) client_chain: ChainPolicy,
     /// What a client may show.
     pub(crate) accepted: AcceptedOfPeer,
-    depth: usize,
-    anchor_dates: bool,
-    any_purpose: bool,
-    certificate_policies: Option<CertificatePolicies>,
-    intermediates: Vec<CertificateDer<'static>>,
+    pub(super) depth: usize,
+    pub(super) anchor_dates: bool,
+    pub(super) any_purpose: bool,
+    pub(super) certificate_policies: Option<CertificatePolicies>,
+    pub(super) intermediates: Vec<CertificateDer<'static>>,
     pub(crate) send_certificate_authorities: bool,
     pub(crate) certificate_authorities: Option<Vec<Box<[u8]>>>,
     /// The server's own group for DHE before TLS 1.3.
@@ -77,25 +77,6 @@ pub(crate) struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// How a client's chain is verified; `None` if it is not.
-    pub(crate) fn client_policy(&self) -> Option<&ChainPolicy> {
-        match self.client_authentication {
-            ClientAuthentication::DangerouslyUnverified => None,
-            _ => Some(&self.client_chain),
-        }
-    }
-
-    /// The authorities that a request for a client's certificate names.
-    pub(crate) fn requested_authorities(&self) -> impl Iterator<Item = &[u8]> {
-        let (named, roots) = match &self.certificate_authorities {
-            _ if !self.send_certificate_authorities => (None, None),
-            Some(names) => (Some(names), None),
-            None => (None, Some(self.client_chain.roots())),
-        };
-        let named = named.into_iter().flatten().map(|name| &**name);
-        named.chain(roots.into_iter().flat_map(Roots::subjects))
-    }
-
     /// Whether sessions are resumed by tickets.
     pub(crate) fn resumes(&self) -> bool {
         self.ticket_keys.is_some() || self.policy.asked.tickets
@@ -115,21 +96,6 @@ impl ServerOptions {
     }
 }
 
-/// Whether clients show a certificate.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum ClientAuthentication {
-    /// None is asked for.
-    None,
-    /// Asked for; a client may have none. One that is sent must lead to these roots.
-    Optional(Roots),
-    /// Asked for; a client without one is refused with `certificate_required`, before TLS 1.3 with
-    /// `handshake_failure`.
-    Required(Roots),
-    /// Asked for, not verified, may be missing: for applications that judge by other means.
-    DangerouslyUnverified,
-}
-
 /// When a server acknowledges the client's server name (RFC 6066 §3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -141,12 +107,6 @@ pub enum AcknowledgeServerName {
     Any,
     /// Never.
     Never,
-}
-
-impl ClientAuthentication {
-    pub(crate) fn is_requested(&self) -> bool {
-        !matches!(self, Self::None)
-    }
 }
 
 impl ServerConfig {
@@ -175,7 +135,7 @@ impl ServerConfig {
                 client_authentication: ClientAuthentication::None,
                 client_chain: ChainPolicy::new(Roots::empty()),
                 accepted: AcceptedOfPeer::default(),
-                depth: 10,
+                depth: USUAL_DEPTH,
                 anchor_dates: true,
                 any_purpose: false,
                 certificate_policies: None,
@@ -402,8 +362,9 @@ impl ServerConfigBuilder {
     }
 
     /// A group of this server's own for the key exchange DHE before TLS 1.3, for clients that list no
-    /// group of RFC 7919; with others one of those is used that they list (§4). Default: of RFC 7919 the
-    /// smallest group that is as strong as the certificate's key.
+    /// group of RFC 7919; with others one of those is used that they list (RFC 7919 §4). It takes a cipher suite of DHE. Default: the first
+    /// group of RFC 7919 that [`groups`](Self::groups) names; where it names none the smallest of at most 4,096 bits that is
+    /// as strong as the certificate's key.
     #[cfg(feature = "finite-field")]
     #[cfg_attr(docsrs, doc(cfg(feature = "finite-field")))]
     pub fn dh_parameters(mut self, parameters: &DhParameters) -> Self {
@@ -571,6 +532,12 @@ impl ServerConfigBuilder {
                  required; leave the suite out, or make certificates optional"
             )));
         }
+        if self.server.hide_unknown_psk_identities && !self.server.policy.takes_keys() {
+            return Err(Misuse::new(
+                "hide_unknown_psk_identities: there is no pre-shared key; give one with `psk`, have them asked for \
+                 with `ask_psk`, or leave it out",
+            ));
+        }
         let takes_keys = self.server.policy.suite_that(|row| row.psk).is_some();
         match &self.server.psk_identity_hint {
             Some(hint) if hint.len() > usize::from(u16::MAX) => Err(Misuse::new(format!(
@@ -585,6 +552,29 @@ impl ServerConfigBuilder {
         }
     }
 
+    /// A group of its own is large enough, and of use.
+    fn check_dh_group(&self) -> Result<(), Misuse> {
+        let policy = &self.server.policy;
+        let Some(group) = &self.server.dh_group else {
+            return Ok(());
+        };
+        if group.bits() < policy.dh_minimum {
+            return Err(Misuse::new(format!(
+                "dh_parameters: the prime has {} bits and `dh_minimum` is {}; make a new one with \
+                 `openssl dhparam`, or leave it out, and a group of RFC 7919 is used",
+                group.bits(),
+                policy.dh_minimum
+            )));
+        }
+        match policy.suite_that(Exchange::has_field) {
+            Some(_) => Ok(()),
+            None => Err(Misuse::new(
+                "dh_parameters: no cipher suite has DHE; name one in cipher_suites, such as \
+                 TLS_DHE_RSA_WITH_AES_128_GCM_SHA256, or leave the group out",
+            )),
+        }
+    }
+
     /// Checks the options against each other.
     ///
     /// # Errors
@@ -594,16 +584,7 @@ impl ServerConfigBuilder {
         self.server.policy.check()?;
         self.check_ech()?;
         self.check_ticket_counts()?;
-        if let Some(group) = &self.server.dh_group
-            && group.bits() < self.server.policy.dh_minimum
-        {
-            return Err(Misuse::new(format!(
-                "dh_parameters: the prime has {} bits and `dh_minimum` is {}; make a new one with \
-                 `openssl dhparam`, or leave it out, and a group of RFC 7919 is used",
-                group.bits(),
-                self.server.policy.dh_minimum
-            )));
-        }
+        self.check_dh_group()?;
         lifetime_in_seconds("ticket_lifetime", self.server.ticket_lifetime)?;
         self.check_srp()?;
         if self.server.identities.is_empty()
@@ -634,57 +615,7 @@ impl ServerConfigBuilder {
             self.server.ticket_keys = Some(TicketKeys::rotating(self.server.ticket_lifetime)?);
         }
         self.server.early_data.check(&self.server)?;
-        let authorities = self.server.certificate_authorities.iter().flatten();
-        let bytes: usize = authorities.clone().map(|name| name.len() + 2).sum();
-        if authorities.clone().any(|name| name.is_empty()) || bytes > 0xffff - 8 {
-            return Err(Misuse::new(
-                "certificate_authorities: a name must not be empty, and all together have at most 65,527 bytes",
-            ));
-        }
-        match &self.server.client_authentication {
-            ClientAuthentication::Optional(roots) | ClientAuthentication::Required(roots) => {
-                let takes_chains = self.server.accepted.accepts(CertificateType::X509);
-                if roots.is_empty() && takes_chains && !self.server.policy.asked.verification {
-                    return Err(Misuse::new(
-                        "client_authentication: there is no trust anchor: every client would be refused",
-                    ));
-                }
-                if self.server.send_certificate_authorities {
-                    check_authorities(roots)?;
-                }
-                let schemes: Vec<_> = self.server.policy.certificate_schemes().collect();
-                self.server.client_chain = ChainPolicy::new(roots.clone())
-                    .depth(self.server.depth)
-                    .anchor_dates(self.server.anchor_dates)
-                    .any_purpose(self.server.any_purpose)
-                    .signed_with(&schemes, self.server.policy.key_minimum)
-                    .memo(self.server.policy.memo.clone())
-                    .crl_check(self.server.policy.crl_check)
-                    .intermediates(self.server.intermediates.iter().cloned())?;
-                if let Some(policies) = &self.server.certificate_policies {
-                    let chain = self.server.client_chain.clone();
-                    self.server.client_chain = chain.policies(policies.clone());
-                }
-            }
-            ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified
-                if self.server.certificate_policies.is_some()
-                    || !self.server.intermediates.is_empty() =>
-            {
-                return Err(Misuse::new(
-                    "policies, intermediates: no chain of a client is verified; ask for one with \
-                     client_authentication, or leave them out",
-                ));
-            }
-            ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified
-                if self.server.policy.crl_check.is_on() =>
-            {
-                return Err(Misuse::new(
-                    "crl_check: no chain of a client is verified; ask for one with client_authentication, or \
-                     leave it out",
-                ));
-            }
-            ClientAuthentication::None | ClientAuthentication::DangerouslyUnverified => {}
-        }
+        self.check_clients()?;
         Ok(ServerConfig(Arc::new(self.server)))
     }
 }

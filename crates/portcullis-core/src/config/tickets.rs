@@ -99,6 +99,8 @@ impl ServerConfigBuilder {
     /// than such a key seals. A session of TLS 1.2 that is known by an id lives as long, but at most a
     /// day (RFC 5246 §F.1.4).
     ///
+    /// A client of this library uses a ticket of before TLS 1.3 for one day at most, whatever this says.
+    ///
     /// ```
     /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
     /// use std::time::Duration;

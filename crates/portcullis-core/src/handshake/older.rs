@@ -86,8 +86,8 @@ impl Rules {
     /// How a signature stands in a message.
     fn signature_form(self) -> SignatureForm {
         match self.signatures {
-            Signatures::Said => SignatureForm::Said,
-            Signatures::OfKey => SignatureForm::Bare,
+            Signatures::Explicit => SignatureForm::Said,
+            Signatures::ByKeyType => SignatureForm::Bare,
         }
     }
 
@@ -118,8 +118,8 @@ impl Rules {
         signature: &[u8],
     ) -> ServerSignature<'_> {
         let scheme = match self.signatures {
-            Signatures::Said => Some(scheme),
-            Signatures::OfKey => None,
+            Signatures::Explicit => Some(scheme),
+            Signatures::ByKeyType => None,
         };
         ServerSignature { scheme, signature }
     }
@@ -129,7 +129,7 @@ impl Rules {
         message: &HandshakeBytes,
     ) -> Result<Requested<'_>, Abort> {
         match self.signatures {
-            Signatures::Said => {
+            Signatures::Explicit => {
                 let request: tls12::CertificateRequest<'_> = expect(message)?;
                 Ok(Requested {
                     types: request.certificate_types,
@@ -137,7 +137,7 @@ impl Rules {
                     authorities: request.certificate_authorities,
                 })
             }
-            Signatures::OfKey => {
+            Signatures::ByKeyType => {
                 let request: tls10::CertificateRequest<'_> = expect(message)?;
                 Ok(Requested {
                     types: request.certificate_types,
@@ -156,18 +156,20 @@ impl Rules {
         authorities: impl IntoIterator<Item = impl AsRef<[u8]>>,
     ) {
         match self.signatures {
-            Signatures::Said => tls12::CertificateRequest::put(out, types, schemes, authorities),
-            Signatures::OfKey => tls10::CertificateRequest::put(out, types, authorities),
+            Signatures::Explicit => {
+                tls12::CertificateRequest::put(out, types, schemes, authorities)
+            }
+            Signatures::ByKeyType => tls10::CertificateRequest::put(out, types, authorities),
         }
     }
 
     pub(super) fn certificate_verify(self, message: &HandshakeBytes) -> Result<Signed<'_>, Abort> {
         let (scheme, signature) = match self.signatures {
-            Signatures::Said => {
+            Signatures::Explicit => {
                 let verify: CertificateVerify<'_> = expect(message)?;
                 (Some(verify.algorithm), verify.signature)
             }
-            Signatures::OfKey => {
+            Signatures::ByKeyType => {
                 let verify: tls10::CertificateVerify<'_> = expect(message)?;
                 (None, verify.signature)
             }
@@ -182,8 +184,8 @@ impl Rules {
         signature: &[u8],
     ) {
         match self.signatures {
-            Signatures::Said => CertificateVerify::put(out, scheme, signature),
-            Signatures::OfKey => tls10::CertificateVerify::put(out, signature),
+            Signatures::Explicit => CertificateVerify::put(out, scheme, signature),
+            Signatures::ByKeyType => tls10::CertificateVerify::put(out, signature),
         }
     }
 }

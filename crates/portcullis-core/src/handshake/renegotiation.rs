@@ -25,12 +25,12 @@ const HTTP_2: &[u8] = b"h2";
 
 /// Both Finished of a handshake, as they came.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct BothFinished {
+pub(crate) struct VerifyData {
     pub(crate) first: Option<TlsUnique>,
     second: Option<TlsUnique>,
 }
 
-impl BothFinished {
+impl VerifyData {
     pub(crate) fn add(&mut self, verify_data: &[u8]) {
         let verify_data = verify_data.try_into().ok();
         match self.first {
@@ -56,7 +56,7 @@ pub(crate) struct Previous {
     server_verify_data: TlsUnique,
     extended: bool,
     /// Of any handshake of the connection.
-    encrypts_first: bool,
+    encrypt_then_mac: bool,
 }
 
 impl Previous {
@@ -95,14 +95,14 @@ impl Previous {
         both
     }
 
-    /// RFC 7627 §5.3, RFC 7366 §3.1: `encrypts_first` says it of the suite that is chosen now, if that
+    /// RFC 7627 §5.3, RFC 7366 §3.1: `encrypt_then_mac` says it of the suite that is chosen now, if that
     /// leaves the choice.
     pub(crate) fn check_protection(
         &self,
         extended: bool,
-        encrypts_first: Option<bool>,
+        encrypt_then_mac: Option<bool>,
     ) -> Result<(), Violation> {
-        if extended != self.extended || (self.encrypts_first && encrypts_first == Some(false)) {
+        if extended != self.extended || (self.encrypt_then_mac && encrypt_then_mac == Some(false)) {
             return Err(Violation::RenegotiationChangedProtection);
         }
         Ok(())
@@ -253,7 +253,7 @@ pub(crate) struct Settled {
     /// Whether the peer knows RFC 5746.
     pub(crate) secure: bool,
     pub(crate) extended: bool,
-    pub(crate) finished: BothFinished,
+    pub(crate) finished: VerifyData,
     pub(crate) previous: Option<Arc<Previous>>,
 }
 
@@ -296,7 +296,7 @@ pub(super) fn on_request(
             client_verify_data,
             server_verify_data,
             extended: settled.extended,
-            encrypts_first: *encrypt_then_mac || before.is_some_and(|one| one.encrypts_first),
+            encrypt_then_mac: *encrypt_then_mac || before.is_some_and(|one| one.encrypt_then_mac),
         }),
     };
     let not_before = UnixTime::since_unix_epoch(core::time::Duration::from_secs(not_before));

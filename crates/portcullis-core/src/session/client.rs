@@ -155,8 +155,9 @@ impl ClientSession {
     }
 
     /// Writes the session down, for another process or a later day. With these bytes
-    /// one can take the place of either end of a connection that resumes it: keep them as a key. Not
-    /// written down are OCSP responses that the server had stapled, and what would tell the password of a user of
+    /// one can take the place of either end of a connection that resumes it; before TLS 1.3 one can also read the
+    /// connection that it comes from and all that have resumed it, for as long as anybody has recorded them. Keep them as
+    /// a key. Not written down are OCSP responses that the server had stapled, and what would tell the password of a user of
     /// SRP from another: who offers the session again answers for it that this is his.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         self.written(None)

@@ -27,7 +27,7 @@ use crate::dialect::Dialect;
 use crate::key_schedule::ResumptionPsk;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::named_group::NamedGroup;
-use crate::psk::{PskName, Shared};
+use crate::psk::{Shared, SharedSecretName};
 use crate::role::Role;
 use crate::signature_scheme::SignatureScheme;
 use crate::suite::CipherSuite;
@@ -63,7 +63,7 @@ pub(crate) struct Established {
     /// `None` if the peer showed no certificate.
     pub(crate) peer: Option<Peer>,
     /// The pre-shared key that proved who both ends are, or before TLS 1.3 the user of SRP.
-    pub(crate) shared_key: Option<Arc<PskName>>,
+    pub(crate) shared_key: Option<Arc<SharedSecretName>>,
     /// Client: the key of the certificate that this side showed.
     pub(crate) shown: Option<Arc<Sha256Digest>>,
     /// TLS 1.3: on which terms the client may send early data, if it may.
@@ -281,7 +281,7 @@ impl Established {
         let shared_key = match kind {
             PEER_NONE | PEER_CHAIN | PEER_RAW_KEY => None,
             PEER_SHARED_KEY | PEER_USER if version < Version::V1_3 || kind == PEER_SHARED_KEY => {
-                Some(Arc::new(PskName {
+                Some(Arc::new(SharedSecretName {
                     kind: match kind {
                         PEER_USER => Shared::Password,
                         _ => Shared::Psk,

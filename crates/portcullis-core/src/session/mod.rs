@@ -7,7 +7,9 @@
 //! [`IssueTickets`](crate::question::IssueTickets)). Before TLS 1.3 that name can be a session id, too
 //! ([`FindSession`](crate::question::FindSession), [`KeepSession`](crate::question::KeepSession)).
 //!
-//! Every resumption makes a fresh key exchange (`psk_dhe_ke`), and a chain that the first
+//! In TLS 1.3 every resumption makes a fresh key exchange (`psk_dhe_ke`), unless both ends allow it to be left out
+//! ([`psk_ke`](crate::config::ClientConfigBuilder::psk_ke)). Before TLS 1.3 none does: the session has the master secret,
+//! from which the keys of all its connections are made. A chain that the first
 //! connection has verified is verified again by the rules of the one that resumes it. A server
 //! resumes only where a full handshake would show a certificate with the same names, a client
 //! only as who it was. A session that began with a pre-shared key is resumed as long as both ends have that
@@ -20,7 +22,7 @@
 //! | `MasterSecretForTickets` | the master secret, kept until the client's Finished is in the transcript | `key_schedule` |
 //! | `ResumptionMasterSecret` | `resumption_master_secret` (§7.1), from which each ticket gets a key of its own | `key_schedule` |
 //! | `Resumable` | what a connected client keeps, so that a ticket that comes becomes a session | `session` |
-//! | `Resumption` | server: the session that this handshake resumes, its binder checked | `handshake::server` |
+//! | `Resumption` | server: the session that this handshake resumes, in TLS 1.3 its binder checked | `handshake::server` |
 //! | `Resumed` | client: the session that the server has selected among those offered | `handshake::client` |
 
 mod anti_replay;
@@ -70,8 +72,8 @@ pub(crate) fn lifetime_in_seconds(what: &str, lifetime: Duration) -> Result<u32,
     }
 }
 
-/// The longest a session of before TLS 1.3 may be offered where its server says nothing of it, in
-/// seconds: a day (RFC 5246 §F.1.4).
+/// The longest a session of before TLS 1.3 lives, in seconds: a client offers none longer, whatever its server
+/// says, and a server keeps none longer by its id (RFC 5246 §F.1.4).
 pub(crate) const MAX_SESSION_LIFETIME: u32 = 86_400;
 
 /// The longest ticket a server makes or a client keeps, in bytes.

@@ -106,7 +106,8 @@ impl ServerSession {
     }
 
     /// Writes the session down, for a store. With these bytes one can take the place of
-    /// either end of a connection that resumes it: keep them as a key.
+    /// either end of a connection that resumes it; before TLS 1.3 one can also read the connection that it comes from and
+    /// all that have resumed it, for as long as anybody has recorded them. Keep them as a key.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let size = self.size();
         let mut out = Zeroizing::new(Vec::with_capacity(size));

@@ -37,9 +37,10 @@ const MOST_TICKETS: u64 = 1 << 32;
 /// renewed certificate keeps its sessions. Nor is what else a client may look at, so give the
 /// same keys only to servers that are one to their clients.
 ///
-/// Anyone who gets a key while tickets sealed with it live can impersonate this server to the
-/// clients that resume with them, but cannot read connections: every resumption has its own
-/// key exchange. Early data is sent before that, and can be read: it has no forward secrecy.
+/// Whoever gets a key can impersonate this server to clients that resume with a live ticket of it. In TLS 1.3
+/// that opens no connections, since each resumption has a key exchange of its own, except where `psk_ke` is on; early
+/// data has none in any case, and can be read. **Before TLS 1.3 it does open them**: a ticket holds the master secret, so
+/// a recorded connection, and all that resumed it, can be read, however old they are.
 #[derive(Clone)]
 pub struct TicketKeys(Arc<Keys>);
 
@@ -104,7 +105,8 @@ impl TicketKeys {
     /// period is 1 second to 7 days, in whole seconds, and the same everywhere; tickets live no longer than that.
     ///
     /// A seed is 32 to 1,024 bytes that nobody can guess, such as those of `openssl rand 48`. With it one opens
-    /// all tickets there ever were and will be, unlike with one key: change it now and then, which costs a full
+    /// all tickets there ever were and will be, unlike with one key, and so reads all connections of before TLS 1.3
+    /// that had one: change it now and then, which costs a full
     /// handshake for each session. All servers together should seal less than 2^32 tickets in a period.
     ///
     /// ```

@@ -23,7 +23,8 @@ pub(crate) struct Exchange {
     pub(crate) requests_certificate: bool,
 }
 
-/// How both sides come by a secret.
+/// How both sides come by a secret: together with [`Exchange::psk`] the `KeyExchangeAlgorithm` of RFC 5246
+/// §7.4.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Agreement {
     /// The server's point is in ServerKeyExchange, the client's in ClientKeyExchange.
@@ -61,7 +62,7 @@ pub(crate) enum Presence {
     Never,
 }
 
-/// That a server shows no certificate: it can be had of no suite where it does.
+/// Proof that the suite has no server certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoCertificate(());
 
@@ -163,7 +164,7 @@ impl Exchange {
         matches!(self.agreement, Some(Agreement::Dhe))
     }
 
-    /// What a server stands for that shows no certificate.
+    /// Proof that the suite has no server certificate; `None` if it has one.
     pub(crate) const fn without_certificate(self) -> Option<NoCertificate> {
         match self.certificate {
             None => Some(NoCertificate(())),

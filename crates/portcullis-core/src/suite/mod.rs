@@ -9,6 +9,7 @@ mod table;
 use core::str::FromStr;
 
 pub(crate) use self::exchange::{Agreement, Exchange, KeyUse, NoCertificate, Presence};
+use crate::crypto::HAS_RSA;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::cbc::CbcAlgorithm;
 use crate::crypto::ccm::CcmAlgorithm;
@@ -16,7 +17,6 @@ use crate::crypto::finite_field::HAS_FINITE_FIELD;
 pub use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::legacy::{DesAlgorithm, HAS_LEGACY_CIPHERS, StreamAlgorithm};
 use crate::crypto::record_mac::MacAlgorithm;
-use crate::crypto::{HAS_DSA, HAS_RSA};
 use crate::key_schedule::SuiteParameters;
 use crate::key_schedule::tls12::{CbcParameters, OlderCipher, OlderParameters, StreamParameters};
 use crate::misuse::Misuse;
@@ -185,27 +185,28 @@ impl CipherSuite {
         self.info().is_some_and(|info| info.exists_in(version))
     }
 
-    /// The feature that this build would have to have been made with for the suite to be there.
-    pub(crate) fn lacking_feature(self) -> Option<&'static str> {
-        let info = self.info()?;
+    /// The features that this build would have to have been made with for the suite to be there.
+    pub(crate) fn lacking_features(self) -> Vec<&'static str> {
+        let Some(info) = self.info() else {
+            return Vec::new();
+        };
+        let needs_ffi = info.has_ccm()
+            || info.authentication == Authentication::Dss
+            || matches!(info.key_exchange, KeyExchange::Rsa | KeyExchange::RsaPsk);
         let needs_field = matches!(
             info.key_exchange,
             KeyExchange::Dhe | KeyExchange::DhePsk | KeyExchange::Srp
         );
-        if info.is_legacy() && !HAS_LEGACY_CIPHERS && (needs_field || info.exchange().is_some()) {
-            return Some("legacy-ciphers");
-        }
-        info.older_cipher(Rules::of(Version::V1_2))?;
-        let needs_dsa = needs_field && info.authentication == Authentication::Dss;
-        match (needs_field && !HAS_FINITE_FIELD, needs_dsa && !HAS_DSA) {
-            (true, true) => Some("finite-field` and `ffi"),
-            (true, false) => Some("finite-field"),
-            (false, true) => Some("ffi"),
-            (false, false) => None,
-        }
+        let lacking = [
+            ("legacy-ciphers", info.is_legacy() && !HAS_LEGACY_CIPHERS),
+            ("finite-field", needs_field && !HAS_FINITE_FIELD),
+            ("ffi", needs_ffi && !HAS_RSA),
+        ];
+        let lacking = lacking.into_iter().filter(|(_, lacks)| *lacks);
+        lacking.map(|(feature, _)| feature).collect()
     }
 
-    /// Whether that needs signatures that come with a feature, which is not there.
+    /// Whether, in this version, the suite needs RSA signatures that only the feature `ffi` has, which is not there.
     pub(crate) fn lacks_feature_in(self, version: ProtocolVersion) -> bool {
         let is_rsa = |info: &SuiteInfo| {
             info.authentication == Authentication::Rsa
@@ -225,8 +226,8 @@ impl CipherSuite {
         matches!(cipher, Ok(OlderCipher::Cbc(_)))
     }
 
-    /// Whether a server's key signs here, and one that signs so is of the kind that the suite says, before TLS 1.3 (RFC 5246
-    /// §7.4.2, RFC 8422 §5.3).
+    /// Whether a key that signs by `scheme` is of the kind the suite names (RFC 5246 §7.4.2, RFC 8422 §5.3). False where
+    /// the suite's key does not sign, and in TLS 1.3.
     pub(crate) fn goes_with(self, scheme: SignatureScheme) -> bool {
         let is_signed = |info: &&SuiteInfo| info.exchange().is_some_and(Exchange::is_signed);
         let authentication = self
@@ -349,6 +350,14 @@ impl SuiteInfo {
             Cipher::Aes256Ccm8 => CcmAlgorithm::AES_256_8.map(AeadAlgorithm::Ccm),
             _ => None,
         }
+    }
+
+    /// Whether the cipher is AES-CCM.
+    const fn has_ccm(&self) -> bool {
+        matches!(
+            self.cipher,
+            Cipher::Aes128Ccm | Cipher::Aes256Ccm | Cipher::Aes128Ccm8 | Cipher::Aes256Ccm8
+        )
     }
 
     /// Whether the cipher is one that nobody chooses who has a choice.

@@ -184,7 +184,7 @@ fn what_is_broken_comes_with_a_feature() {
     {
         assert_eq!(count, 0);
         let suite = CipherSuite::TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA;
-        assert_eq!(suite.lacking_feature(), Some("legacy-ciphers"));
+        assert_eq!(suite.lacking_features(), ["legacy-ciphers"]);
     }
     #[cfg(feature = "legacy-ciphers")]
     {
@@ -238,6 +238,19 @@ fn of_what_can_be_negotiated_ecdhe_with_a_certificate_but_cbc_and_ccm_is_the_def
         .filter(|suite| !suite.info().unwrap().is_legacy())
         .collect();
     assert_eq!(expected, CipherSuite::DEFAULT.iter().collect::<Vec<_>>());
+}
+
+/// Nobody reads "not implemented" of what another build has.
+#[test]
+fn what_is_not_there_lacks_features() {
+    for suite in CipherSuite::KNOWN {
+        let lacking = suite.lacking_features();
+        assert_eq!(
+            lacking.is_empty(),
+            suite.is_supported(),
+            "{suite}: {lacking:?}"
+        );
+    }
 }
 
 #[test]

@@ -16,10 +16,8 @@ use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::key_schedule::{EarlySecret, TrafficSecret, Transcript};
-use crate::psk::PskName;
-use crate::session::{
-    ClientSession, Established, MAX_DATAGRAM_TICKET, MAX_TICKET, Peer, Secret,
-};
+use crate::psk::SharedSecretName;
+use crate::session::{ClientSession, Established, MAX_DATAGRAM_TICKET, MAX_TICKET, Peer, Secret};
 use crate::suite::{CipherSuite, NoCertificate};
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
@@ -50,7 +48,7 @@ pub(super) struct OfferedPsk {
 enum Offered {
     Session(ClientSession, ProvedByKey),
     /// Both sides had it before: its identity as it is sent, and what it is called here.
-    External(Box<[u8]>, Arc<PskName>),
+    External(Box<[u8]>, Arc<SharedSecretName>),
 }
 
 /// Who the server is that has the key.
@@ -58,7 +56,7 @@ pub(super) enum ProvedByKey {
     /// The one that showed in the first connection who it is.
     Session(Resumed),
     /// The one that has the key that goes by this name, here or, with an origin, in the first connection.
-    External(Arc<PskName>, Option<Origin>),
+    External(Arc<SharedSecretName>, Option<Origin>),
 }
 
 impl ProvedByKey {
@@ -72,7 +70,7 @@ impl ProvedByKey {
 }
 
 /// The server has a key already that the configuration to go on with may not have.
-fn check_key(config: &ClientOptions, name: &PskName) -> Result<(), Misuse> {
+fn check_key(config: &ClientOptions, name: &SharedSecretName) -> Result<(), Misuse> {
     match config.knows(name) {
         true => Ok(()),
         false => Err(Misuse::new(
@@ -127,7 +125,7 @@ pub(super) struct OlderSession {
     pub(super) is_id: bool,
     pub(super) peer: OlderPeer,
     /// The pre-shared key that it began with, or as whom this side had logged in.
-    pub(super) psk: Option<Arc<PskName>>,
+    pub(super) psk: Option<Arc<SharedSecretName>>,
 }
 
 /// Who the server was when the session began.
@@ -255,7 +253,12 @@ pub(super) fn usable(
 }
 
 /// A key, and how it goes with suites of this hash.
-type ExternalPsk<'a> = (&'a PreSharedKey, Cow<'a, [u8]>, HashAlgorithm, Arc<PskName>);
+type ExternalPsk<'a> = (
+    &'a PreSharedKey,
+    Cow<'a, [u8]>,
+    HashAlgorithm,
+    Arc<SharedSecretName>,
+);
 
 /// The pre-shared keys of the configuration, each for every hash that it can be used with and that a suite has.
 fn external<'a>(config: &'a ClientOptions, cx: &Cx<'_>) -> Result<Vec<ExternalPsk<'a>>, Abort> {

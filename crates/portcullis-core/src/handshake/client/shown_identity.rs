@@ -1,11 +1,44 @@
-//! What this side has shown of itself.
+//! What this side shows of itself.
 
 use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
 
-use crate::SignatureScheme;
+use super::super::wrong_answer;
+use crate::config::Policy;
+use crate::error::Abort;
+use crate::question::{AnswerContent, WantedIdentity};
 use crate::x509::{Identity, Sha256Digest};
+use crate::{Misuse, SignatureScheme};
+
+/// What the answer to `ChooseIdentity` shows, if anything, and with what it signs.
+pub(super) fn answered(
+    answer: AnswerContent,
+    wanted: &WantedIdentity,
+    policy: &Policy,
+) -> Result<Option<(Identity, SignatureScheme)>, Abort> {
+    let (identity, scheme) = match answer {
+        AnswerContent::Identity(identity) => (identity, None),
+        AnswerContent::ConfiguredIdentity(chosen) => {
+            let (identity, scheme) = chosen.unzip();
+            (identity, scheme.flatten())
+        }
+        _ => return Err(wrong_answer()),
+    };
+    let Some(identity) = identity else {
+        return Ok(None);
+    };
+    policy.check_identity(&identity)?;
+    wanted.check_type(&identity)?;
+    let scheme = scheme.or_else(|| identity.scheme_for(&wanted.schemes, wanted.version));
+    match scheme {
+        Some(scheme) => Ok(Some((identity, scheme))),
+        None => Err(Misuse::new(
+            "the chosen identity's key cannot sign with any scheme the server accepts",
+        )
+        .into()),
+    }
+}
 
 /// Empty if the server asked for nothing, or this side had nothing to show.
 #[derive(Default)]

@@ -26,9 +26,7 @@ use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::wire::codec::Cursor;
 use crate::wire::extension::Cookie;
-use crate::wire::{
-    ClientHello, ExtensionType, HandshakeMessage, HelloVerifyRequest, Syntax,
-};
+use crate::wire::{ClientHello, ExtensionType, HandshakeMessage, HelloVerifyRequest, Syntax};
 
 /// How much longer an answer may be than what it answers.
 const MOST_AMPLIFICATION: usize = 2;

@@ -36,10 +36,10 @@ pub(super) fn wanted(
     let certificate_schemes =
         find::<SignatureAlgorithmsCert<'_>>(&hello.extensions)?.map(|list| list.schemes.to_vec());
     let (schemes, certificate_schemes) = match Rules::of(version).signatures {
-        Signatures::Said if version == Version::V1_3 => {
+        Signatures::Explicit if version == Version::V1_3 => {
             (said.unwrap_or_default(), certificate_schemes)
         }
-        Signatures::Said => {
+        Signatures::Explicit => {
             let said = said.unwrap_or_else(|| SignatureScheme::IF_NOTHING_IS_SAID.to_vec());
             let certificate_schemes = certificate_schemes.or_else(|| Some(said.clone()));
             let mut schemes = said;
@@ -47,7 +47,7 @@ pub(super) fn wanted(
             (schemes, certificate_schemes)
         }
         // What a client of several versions says is of certificates then.
-        Signatures::OfKey => {
+        Signatures::ByKeyType => {
             let schemes = SignatureScheme::BEFORE_TLS12.to_vec();
             (schemes, certificate_schemes.or(said))
         }

@@ -1,6 +1,6 @@
 //! Why a client and this server cannot come together: what it offered, and what there is here.
 //!
-//! RFC 8446 §4.1.1, §4.4.2.2; RFC 5246 §7.4.2; RFC 7301 §3.2.
+//! RFC 8446 §4.1.1, §4.4.2.2; RFC 5246 §7.4.2; RFC 7301 §3.2; RFC 7919 §4.
 
 use core::fmt::Display;
 
@@ -13,7 +13,7 @@ use crate::version::{ProtocolVersion, Version};
 use crate::wire::ClientHello;
 use crate::wire::extension::{Alpn, SignatureAlgorithms, SupportedGroups};
 use crate::x509::{Identity, kinds_of_keys, what_keys_lack};
-use crate::{AlertDescription, SignatureScheme, Violation};
+use crate::{AlertDescription, NamedGroup, SignatureScheme, Violation};
 
 /// So many of a list are shown: a sentence that a person reads, however long a hello is.
 const MOST: usize = 8;
@@ -58,6 +58,19 @@ pub(super) fn no_group(
         Violation::NoSharedGroup,
         &offered,
         &in_version(version, enabled),
+    )
+}
+
+/// The client lists fields, and none of ours; nothing else is in common.
+#[cold]
+pub(super) fn no_field(
+    listed: impl Iterator<Item = NamedGroup>,
+    ours: impl Iterator<Item = NamedGroup>,
+) -> Abort {
+    both(
+        Violation::NoSharedFiniteField,
+        &few(listed.filter(|group| group.could_be_finite_field())),
+        &format!(" with DHE: {}", few(ours)),
     )
 }
 

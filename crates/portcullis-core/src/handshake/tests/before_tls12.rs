@@ -70,8 +70,8 @@ fn every_suite_in_either_order_with_every_mitigation() {
                     for connection in [client, server] {
                         let information = &connection.information;
                         assert_eq!(information.cipher_suite(), suite);
-                        let encrypts_first = first && suite.has_cbc();
-                        assert_eq!(information.encrypt_then_mac(), encrypts_first);
+                        let encrypt_then_mac = first && suite.has_cbc();
+                        assert_eq!(information.encrypt_then_mac(), encrypt_then_mac);
                         assert_eq!(information.group(), Some(NamedGroup::X25519));
                     }
                 }

@@ -69,7 +69,7 @@ fn a_version_that_is_refused_is_shown_with_those_that_are_accepted() {
     assert_eq!(
         server_says(server(), offering(&[6, 0x7a, 0x7a, 3, 3, 3, 2])),
         "the client offered no version that is enabled here: it offered TLSv1.2, TLSv1.1; \
-         enabled here: TLSv1.3 (§4.2.1), while waiting for ClientHello; \
+         enabled here: TLSv1.3 (RFC 8446 §4.2.1), while waiting for ClientHello; \
          the peer was sent the alert protocol_version"
     );
     let older = first(T::CLIENT_HELLO, |raw| {
@@ -82,7 +82,7 @@ fn a_version_that_is_refused_is_shown_with_those_that_are_accepted() {
     assert_eq!(
         says,
         "the client offered no version that is enabled here: it offered TLSv1.1 and older; \
-         enabled here: TLSv1.3 (§4.2.1), while waiting for ClientHello; the peer was sent the \
+         enabled here: TLSv1.3 (RFC 8446 §4.2.1), while waiting for ClientHello; the peer was sent the \
          alert protocol_version"
     );
     let oldest = first(T::CLIENT_HELLO, |raw| {
@@ -94,7 +94,7 @@ fn a_version_that_is_refused_is_shown_with_those_that_are_accepted() {
     assert_eq!(
         says,
         "the client sent a legacy_version older than TLS 1.0: it offered SSLv3; enabled here: \
-         TLSv1.3 (§D.5), while waiting for ClientHello; the peer was sent the alert \
+         TLSv1.3 (RFC 8446 §D.5), while waiting for ClientHello; the peer was sent the alert \
          protocol_version"
     );
 
@@ -113,7 +113,7 @@ fn a_version_that_is_refused_is_shown_with_those_that_are_accepted() {
     assert_eq!(
         error.to_string(),
         "the server selected a version that was not offered: it selected TLSv1.2; \
-         offered: TLSv1.3 (§4.1.3), while waiting for ServerHello; \
+         offered: TLSv1.3 (RFC 8446 §4.1.3), while waiting for ServerHello; \
          the peer was sent the alert protocol_version"
     );
     // A record of SSL 2.
@@ -123,7 +123,7 @@ fn a_version_that_is_refused_is_shown_with_those_that_are_accepted() {
     let says = server.poll().unwrap_err().to_string();
     assert_eq!(
         says,
-        "the peer sent a record with a version that is not TLS: its version is 2.0 (§5.1), while \
+        "the peer sent a record with a version that is not TLS: its version is 2.0 (RFC 8446 §5.1), while \
          waiting for ClientHello; the peer was sent the alert protocol_version"
     );
     // Or says so.

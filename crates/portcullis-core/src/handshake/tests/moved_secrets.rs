@@ -160,8 +160,7 @@ fn datagrams_leave_nothing(
                 Some(server) => server.receive(&datagram, now),
                 none => {
                     let admission = Admission::without_cookie(datagram);
-                    let begun =
-                        Handshake::datagram_server(server.clone(), admission, options, now);
+                    let begun = Handshake::datagram_server(server.clone(), admission, options, now);
                     *none = Some(Box::new(begun.unwrap()));
                 }
             }

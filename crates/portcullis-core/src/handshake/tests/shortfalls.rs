@@ -33,7 +33,7 @@ fn suites_that_are_not_shared_are_shown() {
         }),
         "the client offered no cipher suite that can be used here: it offered TLS_AES_128_CCM_SHA256, \
          0x7a7a, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256; enabled here in TLSv1.3: \
-         TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256 (§4.1.1), while \
+         TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256 (RFC 8446 §4.1.1), while \
          waiting for ClientHello; the peer was sent the alert handshake_failure"
     );
     // However many there are.
@@ -44,7 +44,7 @@ fn suites_that_are_not_shared_are_shown() {
         }),
         "the client offered no cipher suite that can be used here: it offered 0xfa00, 0xfa01, 0xfa02, \
          0xfa03, 0xfa04, 0xfa05, 0xfa06, 0xfa07 and 248 more; enabled here in TLSv1.3: \
-         TLS_AES_128_GCM_SHA256 (§4.1.1), while waiting for ClientHello; the peer was sent the alert \
+         TLS_AES_128_GCM_SHA256 (RFC 8446 §4.1.1), while waiting for ClientHello; the peer was sent the alert \
          handshake_failure"
     );
     let gcm = [CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
@@ -54,7 +54,7 @@ fn suites_that_are_not_shared_are_shown() {
         }),
         "the client offered no cipher suite that can be used here: it offered \
          TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA; enabled here in TLSv1.2: \
-         TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 (§4.1.1), while waiting for ClientHello; the peer was \
+         TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 (RFC 8446 §4.1.1), while waiting for ClientHello; the peer was \
          sent the alert handshake_failure"
     );
 }
@@ -67,7 +67,7 @@ fn suites_for_other_keys() {
             hello.suites = vec![0xc02f, 0xc030];
         }),
         "the client offered no cipher suite that can be used here: of those that are enabled here it \
-         offered only suites for RSA certificates; the identities here have ECDSA keys (§4.1.1), while \
+         offered only suites for RSA certificates; the identities here have ECDSA keys (RFC 8446 §4.1.1), while \
          waiting for ClientHello; the peer was sent the alert handshake_failure"
     );
 }
@@ -110,7 +110,7 @@ fn groups_that_are_not_shared_are_shown() {
     assert_eq!(
         server_says(client(), one, change),
         format!(
-            "{says} TLSv1.3: X25519MLKEM768, x25519 (§4.1.1), while waiting for ClientHello; the peer was \
+            "{says} TLSv1.3: X25519MLKEM768, x25519 (RFC 8446 §4.1.1), while waiting for ClientHello; the peer was \
              sent the alert handshake_failure"
         )
     );
@@ -121,7 +121,7 @@ fn groups_that_are_not_shared_are_shown() {
             hello.extensions.set(E::SUPPORTED_GROUPS, groups);
         }),
         format!(
-            "{says} TLSv1.2: x25519 (§4.1.1), while waiting for ClientHello; the peer was sent the alert \
+            "{says} TLSv1.2: x25519 (RFC 8446 §4.1.1), while waiting for ClientHello; the peer was sent the alert \
              handshake_failure"
         )
     );
@@ -150,7 +150,7 @@ fn schemes_that_are_not_shared_are_shown() {
             hello.extensions.set(E::SIGNATURE_ALGORITHMS, schemes);
         }),
         "the peer accepts no signature scheme that an identity here can produce: it accepts ed25519, \
-         rsa_pss_rsae_sha256; those of the keys here in TLSv1.3: ecdsa_secp256r1_sha256 (§4.4.2.2), while \
+         rsa_pss_rsae_sha256; those of the keys here in TLSv1.3: ecdsa_secp256r1_sha256 (RFC 8446 §4.4.2.2), while \
          waiting for ClientHello; the peer was sent the alert handshake_failure"
     );
     assert_eq!(
@@ -159,7 +159,7 @@ fn schemes_that_are_not_shared_are_shown() {
         }),
         "the peer accepts no signature scheme that an identity here can produce: it sent no \
          signature_algorithms, which stands for SHA-1; those of the keys here in TLSv1.2: \
-         ecdsa_secp521r1_sha512, ecdsa_secp384r1_sha384, ecdsa_secp256r1_sha256 (§4.4.2.2), while \
+         ecdsa_secp521r1_sha512, ecdsa_secp384r1_sha384, ecdsa_secp256r1_sha256 (RFC 8446 §4.4.2.2), while \
          waiting for ClientHello; the peer was sent the alert handshake_failure"
     );
 }

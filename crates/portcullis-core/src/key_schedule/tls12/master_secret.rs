@@ -4,7 +4,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{KeyBlock, OlderParameters};
+use super::{KeyBlock, OlderParameters, Transcript};
 use crate::crypto::CryptoFailure;
 use crate::crypto::hash::Digest;
 use crate::crypto::prf::{PrfHash, PrfKey};
@@ -41,12 +41,27 @@ impl From<Zeroizing<Box<[u8]>>> for PremasterSecret {
 pub(crate) enum MasterSeed<'a> {
     /// The session_hash, of all messages up to ClientKeyExchange: the extended master secret
     /// (RFC 7627 §4).
-    Extended(&'a Digest),
+    Extended(Digest),
     /// RFC 5246 §8.1.
     Randoms {
         client: &'a [u8; 32],
         server: &'a [u8; 32],
     },
+}
+
+impl<'a> MasterSeed<'a> {
+    /// Once ClientKeyExchange is in the transcript.
+    pub(crate) fn new(
+        extended: bool,
+        transcript: &Transcript,
+        client: &'a [u8; 32],
+        server: &'a [u8; 32],
+    ) -> Self {
+        match extended {
+            true => Self::Extended(transcript.current()),
+            false => Self::Randoms { client, server },
+        }
+    }
 }
 
 impl PremasterSecret {
@@ -240,7 +255,7 @@ mod tests {
     fn a_secret_written_down_is_the_secret() {
         let (session_hash, transcript) = (hash(HASH, b"1"), hash(HASH, b"2"));
         let premaster = PremasterSecret::from(SharedSecret::new(&[7; 32]));
-        let mut made = premaster.into_master(SUITE.hash, MasterSeed::Extended(&session_hash));
+        let mut made = premaster.into_master(SUITE.hash, MasterSeed::Extended(session_hash));
         let again = MasterSecret::from_bytes(SUITE.hash, made.as_bytes()).unwrap();
         let expected = made.verify_data(Role::Client, &transcript);
         assert_eq!(again.verify_data(Role::Client, &transcript), expected);

@@ -91,7 +91,7 @@ impl OlderParameters {
         if let OlderCipher::Cbc(parameters) = &mut self.cipher {
             parameters.encrypt_then_mac = negotiated;
         }
-        self.encrypts_first()
+        self.has_encrypt_then_mac()
     }
 
     /// What a configuration says of TLS 1.0, where IVs are chained.
@@ -108,7 +108,7 @@ impl OlderParameters {
     }
 
     /// Whether records are encrypted before they get a MAC.
-    pub(crate) const fn encrypts_first(&self) -> bool {
+    pub(crate) const fn has_encrypt_then_mac(&self) -> bool {
         matches!(
             self.cipher,
             OlderCipher::Cbc(CbcParameters {

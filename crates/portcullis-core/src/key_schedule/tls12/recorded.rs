@@ -228,7 +228,7 @@ fn master_secrets_of_both_kinds() {
             .current();
         let [client, server] = &recording.randoms;
         let (extended, randoms) = (
-            MasterSeed::Extended(&session_hash),
+            MasterSeed::Extended(session_hash),
             MasterSeed::Randoms { client, server },
         );
         let derive = |seed| {

@@ -224,7 +224,13 @@ mod tests {
         let mut record = [0; PLAIN + 3];
         let head = record.first_chunk_mut().unwrap();
         let version = ProtocolVersion::DTLS_1_2;
-        put_plain(head, ContentType::HANDSHAKE, version, 0x01_02_03_04_05_06, 2);
+        put_plain(
+            head,
+            ContentType::HANDSHAKE,
+            version,
+            0x01_02_03_04_05_06,
+            2,
+        );
         let plain = Header::Plain {
             typ: ContentType::HANDSHAKE,
             epoch: 0,

@@ -95,7 +95,12 @@ pub(crate) fn plain_message_of(
 pub(crate) fn plain_alert(sequence: u64, description: AlertDescription) -> Vec<u8> {
     let mut record = vec![0; PLAIN];
     record.extend_from_slice(&alert::encode(description));
-    close(ContentType::ALERT, ProtocolVersion::DTLS_1_2, sequence, record)
+    close(
+        ContentType::ALERT,
+        ProtocolVersion::DTLS_1_2,
+        sequence,
+        record,
+    )
 }
 
 fn close(

@@ -22,8 +22,7 @@ use crate::role::Role;
 use crate::session::ReceivedTicket;
 use crate::violation::Violation;
 use crate::wire::{
-    Ack, ContentType, FragmentHeader, HandshakeType, KeyUpdateRequest, MAX_PLAINTEXT,
-    RecordNumber,
+    Ack, ContentType, FragmentHeader, HandshakeType, KeyUpdateRequest, MAX_PLAINTEXT, RecordNumber,
 };
 
 /// How long data is still taken that was overtaken by close_notify (§5.10).

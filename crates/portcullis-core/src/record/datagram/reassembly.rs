@@ -332,7 +332,10 @@ impl Reassembly {
         crate::wire::put_message(&mut message, part.header.msg_type, |out| {
             out.extend_from_slice(&body);
         });
-        Some((part.epoch, HandshakeBytes::of_datagrams(message, message_seq)))
+        Some((
+            part.epoch,
+            HandshakeBytes::of_datagrams(message, message_seq),
+        ))
     }
 
     /// Drops what came in an epoch before this one.

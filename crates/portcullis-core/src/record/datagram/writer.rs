@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::epochs::WriteEpoch;
 use super::notes::{Mail, Work};
 use super::transmitter::Transmitter;
-use crate::{AlertDescription, AlertLevel};
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::error::{Abort, Direction, Error, Reason, Stage};
@@ -17,6 +16,7 @@ use crate::record::gather::Gather;
 use crate::record::{alert, misuse};
 use crate::violation::Violation;
 use crate::wire::{ContentType, KeyUpdate, KeyUpdateRequest};
+use crate::{AlertDescription, AlertLevel};
 
 /// How often close_notify is said again to a peer that goes on.
 const MOST_CLOSES: u8 = 3;

@@ -58,7 +58,7 @@ fn complete(negotiated: Box<Negotiated>, shown: Presented) -> Rest {
     let presence = negotiated.exchange.server_key_exchange();
     let shown = Shown {
         negotiated,
-        identity: Identity::Shown(shown),
+        identity: ServerIdentity::Shown(shown),
     };
     match presence {
         Presence::Never => Rest::Without(WaitCertificateRequest::after(shown)),
@@ -69,10 +69,10 @@ fn complete(negotiated: Box<Negotiated>, shown: Presented) -> Rest {
 /// What the server has shown of itself; it has proved nothing.
 pub(super) struct Shown {
     pub(super) negotiated: Box<Negotiated>,
-    pub(super) identity: Identity,
+    pub(super) identity: ServerIdentity,
 }
 
-pub(super) enum Identity {
+pub(super) enum ServerIdentity {
     Shown(Presented),
     /// The row of the key exchange has no certificate.
     None(NoCertificate),

@@ -4,19 +4,19 @@
 
 use std::sync::Arc;
 
-use super::super::super::renegotiation::BothFinished;
+use super::super::super::renegotiation::VerifyData;
 use super::super::super::{Cx, check_signature_length, wrong_answer};
 use super::super::Next;
-use super::super::shown_identity::ShownIdentity;
+use super::super::shown_identity::{ShownIdentity, answered};
 use super::Negotiated;
-use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
+use super::finished::{AwaitingFinished, WaitChangeCipherSpec, WaitNewSessionTicket};
 use super::key_exchange::ServerShare;
 use crate::config::PreSharedKey;
 use crate::crypto::key_exchange::respond;
 use crate::crypto::{CryptoFailure, point_in_key, rsa_premaster};
 use crate::error::Abort;
 use crate::key_schedule::tls12::{MasterSecret, MasterSeed, PremasterSecret};
-use crate::psk::PskName;
+use crate::psk::SharedSecretName;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::rules::Rules;
 use crate::suite::{Agreement, NoCertificate};
@@ -82,26 +82,9 @@ pub(crate) struct ChoosingIdentity(Box<(ServerProved, Box<WantedIdentity>)>);
 impl ChoosingIdentity {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let (proved, wanted) = *self.0;
-        let (identity, scheme) = match answer {
-            AnswerContent::Identity(identity) => (identity, None),
-            AnswerContent::ConfiguredIdentity(chosen) => {
-                let (identity, scheme) = chosen.unzip();
-                (identity, scheme.flatten())
-            }
-            _ => return Err(wrong_answer()),
-        };
-        let Some(identity) = identity else {
-            return show_none(proved, cx);
-        };
-        let policy = &proved.negotiated.client.config.policy;
-        policy.check_identity(&identity)?;
-        wanted.check_type(&identity)?;
-        match scheme.or_else(|| identity.scheme_for(&wanted.schemes, wanted.version)) {
-            Some(scheme) => show(proved, identity, scheme, cx),
-            None => Err(Misuse::new(
-                "the chosen identity's key cannot sign with any scheme the server accepts",
-            )
-            .into()),
+        match answered(answer, &wanted, &proved.negotiated.client.config.policy)? {
+            Some((identity, scheme)) => show(proved, identity, scheme, cx),
+            None => show_none(proved, cx),
         }
     }
 }
@@ -151,7 +134,7 @@ struct Keyed {
     peer: ServerPeer,
     /// Of the key exchange, if it had one.
     group: Option<NamedGroup>,
-    psk: Option<Arc<PskName>>,
+    psk: Option<Arc<SharedSecretName>>,
     master: MasterSecret,
 }
 
@@ -167,16 +150,12 @@ fn exchange_keys(proved: ServerProved, cx: &mut Cx<'_>) -> Result<Keyed, Abort> 
     let login = login.filter(|_| negotiated.exchange.has_user());
     let (group, premaster) = agree(&mut negotiated, &peer, share, psk.as_ref(), cx)?;
     *cx.shared = negotiated.exchange.shared();
-    let session_hash;
-    let seed = if negotiated.extended {
-        session_hash = negotiated.transcript.current();
-        MasterSeed::Extended(&session_hash)
-    } else {
-        MasterSeed::Randoms {
-            client: &negotiated.client.client_random,
-            server: &negotiated.server_random,
-        }
-    };
+    let seed = MasterSeed::new(
+        negotiated.extended,
+        &negotiated.transcript,
+        &negotiated.client.client_random,
+        &negotiated.server_random,
+    );
     let master = premaster.into_master(negotiated.keys.hash, seed);
     cx.secret_log(
         &negotiated.client.config.policy,
@@ -353,10 +332,10 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         &negotiated.server_random,
     )?;
     let verify_data = negotiated.send_finished(&mut block.client, &master, cx)?;
-    let mut finished = BothFinished::default();
+    let mut finished = VerifyData::default();
     finished.add(&verify_data);
     let ticket = negotiated.ticket;
-    let flight = Box::new(Flight {
+    let flight = Box::new(AwaitingFinished {
         negotiated,
         peer: Some(peer),
         group,

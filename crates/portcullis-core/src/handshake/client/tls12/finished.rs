@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use super::super::super::renegotiation::{BothFinished, Settled};
+use rustls_pki_types::UnixTime;
+
+use super::super::super::renegotiation::{Settled, VerifyData};
 use super::super::super::{Cx, Outcome, expect};
 use super::super::Next;
 use super::super::hello::{Client, ClientEnd};
@@ -17,7 +19,7 @@ use crate::error::{Abort, Misuse};
 use crate::information::{EarlyDataStatus, Information, Local, Older, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret};
-use crate::psk::PskName;
+use crate::psk::SharedSecretName;
 use crate::record::{HandshakeBytes, Keys};
 use crate::role::Role;
 use crate::session::{Established, MAX_SESSION_LIFETIME, MAX_TICKET, Peer, ReceivedTicket, Secret};
@@ -26,26 +28,26 @@ use crate::wire::tls12::{NewSessionTicket, NextProtocol};
 use crate::{NamedGroup, Violation};
 
 /// The server's Finished is awaited.
-pub(super) struct Flight {
+pub(super) struct AwaitingFinished {
     pub(super) negotiated: Box<Negotiated>,
     /// There once it is settled who that is.
     pub(super) peer: Option<ServerPeer>,
     /// Where a session is resumed: its own.
     pub(super) group: Option<NamedGroup>,
-    /// The pre-shared key, here or where the session began.
-    pub(super) psk: Option<Arc<PskName>>,
+    /// The pre-shared key, here or where the session began, or who has logged in.
+    pub(super) psk: Option<Arc<SharedSecretName>>,
     pub(super) shown: ShownIdentity,
     pub(super) master: Box<MasterSecret>,
     /// What the server writes with, once it says so.
     pub(super) read: DirectionKeys,
     /// What this side writes with from its Finished on, until it does.
     pub(super) write: DirectionKeys,
-    pub(super) finished: BothFinished,
+    pub(super) finished: VerifyData,
     /// If a session is resumed.
     pub(super) resumed: Option<Origin>,
 }
 
-pub(crate) struct WaitNewSessionTicket(pub(super) Box<Flight>);
+pub(crate) struct WaitNewSessionTicket(pub(super) Box<AwaitingFinished>);
 
 impl WaitNewSessionTicket {
     pub(super) fn on_message(self, message: HandshakeBytes, _: &mut Cx<'_>) -> Result<Next, Abort> {
@@ -71,7 +73,7 @@ pub(super) struct Ticket {
 }
 
 /// The server must change its keys now.
-pub(crate) struct WaitChangeCipherSpec(pub(super) Box<Flight>);
+pub(crate) struct WaitChangeCipherSpec(pub(super) Box<AwaitingFinished>);
 
 impl WaitChangeCipherSpec {
     pub(super) fn on_change_cipher_spec(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
@@ -82,7 +84,7 @@ impl WaitChangeCipherSpec {
     }
 }
 
-pub(crate) struct WaitFinished(Box<Flight>);
+pub(crate) struct WaitFinished(Box<AwaitingFinished>);
 
 impl WaitFinished {
     pub(super) fn on_message(
@@ -104,7 +106,8 @@ impl WaitFinished {
         // The handshake is over, or the server waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
         transcript.add(message.hashed());
-        if flight.write.are_there() {
+        // §7.3: who resumes, answers.
+        if flight.resumed.is_some() {
             let (keys, master) = (&mut flight.write, &flight.master);
             let verify_data = flight.negotiated.send_finished(keys, master, cx)?;
             flight.finished.add(&verify_data);
@@ -133,10 +136,88 @@ impl Negotiated {
     }
 }
 
-fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
-    let Flight {
+impl AwaitingFinished {
+    /// Who the server is.
+    fn take_peer(&mut self) -> Result<ServerPeer, Abort> {
+        let peer = self.peer.take();
+        let peer = peer.ok_or_else(|| Misuse::new("nobody has verified the server's chain"))?;
+        self.negotiated.client.check_not_rejected(match &peer {
+            ServerPeer::Proved { proof, .. } => Some(proof),
+            ServerPeer::None(_) => None,
+        })?;
+        Ok(peer)
+    }
+
+    /// What can be resumed of the connection, if the server has given it a name.
+    fn take_session(
+        &mut self,
+        peer: Option<&Peer>,
+        authenticated_at: UnixTime,
+        cx: &Cx<'_>,
+    ) -> Option<ReceivedTicket> {
+        let negotiated = &mut self.negotiated;
+        let (ticket, is_id, lifetime) = match negotiated.new_ticket.take() {
+            // RFC 5077 §3.3: 0 leaves it to the client.
+            Some(Ticket {
+                ticket,
+                lifetime: 0,
+            }) => (ticket, false, MAX_SESSION_LIFETIME),
+            Some(Ticket { ticket, lifetime }) => {
+                (ticket, false, lifetime.min(MAX_SESSION_LIFETIME))
+            }
+            // A session that is resumed is known as before.
+            None if self.resumed.is_some() || negotiated.session_id.is_empty() => return None,
+            None => (negotiated.session_id.clone(), true, MAX_SESSION_LIFETIME),
+        };
+        let established = Established {
+            dialect: cx.dialect,
+            version: negotiated.version,
+            suite: negotiated.suite,
+            secret: Secret::Master {
+                secret: self.master.copy(),
+                extended: negotiated.extended,
+                group: self.group,
+            },
+            authenticated_at,
+            peer: peer.cloned(),
+            shared_key: self.psk.clone(),
+            early_data: None,
+            shown: match &self.resumed {
+                Some(origin) => origin.shown.clone(),
+                None => self.shown.key.clone(),
+            },
+        };
+        let name = negotiated.client.name.clone();
+        Some(ReceivedTicket::before_tls13(
+            established,
+            name,
+            ticket,
+            is_id,
+            lifetime,
+        ))
+    }
+}
+
+fn connected(mut flight: AwaitingFinished, cx: &Cx<'_>) -> Result<Outcome, Abort> {
+    let (peer, ocsp) = match flight.take_peer()? {
+        ServerPeer::Proved { mut proof, scheme } => {
+            let ocsp = proof.take_ocsp_verdict();
+            (Some(Peer::new(proof.into_presented(), scheme)), ocsp)
+        }
+        ServerPeer::None(_) => (None, None),
+    };
+    let authenticated_at = flight
+        .resumed
+        .as_ref()
+        .map_or(cx.now, |origin| origin.authenticated_at);
+    let client = &flight.negotiated.client;
+    // The session of a renegotiation would be that of two handshakes.
+    let session = match client.config.takes_tickets() && client.previous.is_none() {
+        true => flight.take_session(peer.as_ref(), authenticated_at, cx),
+        false => None,
+    };
+    let AwaitingFinished {
         negotiated,
-        peer,
         group,
         psk,
         shown,
@@ -153,7 +234,6 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         server_random,
         parameters,
         extended,
-        new_ticket,
         session_id,
         secure_renegotiation,
         next_protocol,
@@ -163,62 +243,11 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         None => next_protocol,
         Some(previous) => previous.next_protocol(),
     };
-    let peer = peer.ok_or_else(|| Misuse::new("nobody has verified the server's chain"))?;
-    client.check_not_rejected(match &peer {
-        ServerPeer::Proved { proof, .. } => Some(proof),
-        ServerPeer::None(_) => None,
-    })?;
-    let (peer, ocsp) = match peer {
-        ServerPeer::Proved { mut proof, scheme } => {
-            let ocsp = proof.take_ocsp_verdict();
-            (Some(Peer::new(proof.into_presented(), scheme)), ocsp)
-        }
-        ServerPeer::None(_) => (None, None),
-    };
     let server_name = client
         .offer
         .config()
         .indicated(&client.name)
         .map(|name| name.to_ascii_lowercase().into());
-    let shown_key = match &resumed {
-        Some(origin) => origin.shown.clone(),
-        None => shown.key,
-    };
-    let authenticated_at = resumed
-        .as_ref()
-        .map_or(cx.now, |origin| origin.authenticated_at);
-    let known_by = match new_ticket {
-        // RFC 5077 §3.3: 0 leaves it to the client.
-        Some(Ticket {
-            ticket,
-            lifetime: 0,
-        }) => Some((ticket, false, MAX_SESSION_LIFETIME)),
-        Some(Ticket { ticket, lifetime }) => {
-            Some((ticket, false, lifetime.min(MAX_SESSION_LIFETIME)))
-        }
-        // A session that is resumed is known as before.
-        None if resumed.is_some() || session_id.is_empty() => None,
-        None => Some((session_id.clone(), true, MAX_SESSION_LIFETIME)),
-    };
-    let session = known_by.map(|(ticket, is_id, lifetime)| {
-        let established = Established {
-            dialect: cx.dialect,
-            version,
-            suite,
-            secret: Secret::Master {
-                secret: master.copy(),
-                extended,
-                group,
-            },
-            authenticated_at,
-            peer: peer.clone(),
-            shared_key: psk.clone(),
-            early_data: None,
-            shown: shown_key,
-        };
-        let name = client.name.clone();
-        ReceivedTicket::before_tls13(established, name, ticket, is_id, lifetime)
-    });
     let older = Older {
         master: Some(master),
         extended,
@@ -235,7 +264,7 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         version,
         is_server: false,
         cipher_suite: suite,
-        encrypt_then_mac: keys.encrypts_first(),
+        encrypt_then_mac: keys.has_encrypt_then_mac(),
         secure_renegotiation,
         group,
         retried: false,
@@ -262,8 +291,6 @@ fn connected(flight: Flight, cx: &Cx<'_>) -> Result<Outcome, Abort> {
         finished,
         previous: client.previous,
     };
-    // The session of a renegotiation would be that of two handshakes.
-    let session = session.filter(|_| client.config.takes_tickets() && settled.previous.is_none());
     let Client { config, name, .. } = client;
     let end = ClientEnd { config, name };
     Ok(outcome.before_tls13(session, end, settled, cx.now))

@@ -10,7 +10,7 @@ use super::super::super::signed_content::server_key_exchange_content;
 use super::super::super::{Cx, expect, unexpected};
 use super::super::Next;
 use super::Negotiated;
-use super::certificate::{Identity, Shown};
+use super::certificate::{ServerIdentity, Shown};
 use super::client_flight::{ServerPeer, ServerProved, authenticate};
 use super::psk::choose_psk;
 use crate::config::ClientOptions;
@@ -176,7 +176,7 @@ fn srp_offer(params: &ServerSrpParams<'_>, config: &ClientOptions) -> Result<Srp
 /// Everything that the server has said, up to what it asks for.
 pub(super) struct Said {
     negotiated: Box<Negotiated>,
-    identity: Identity,
+    identity: ServerIdentity,
     parameters: Parameters,
 }
 
@@ -224,9 +224,9 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
     let policy = &negotiated.client.config.policy;
     // §7.4.4, RFC 8422 §5.5: the types say which keys, and EdDSA counts as ECDSA.
     let usable = |scheme: &SignatureScheme| {
-        let typ = match scheme.kind_of_key() {
-            "RSA" => ClientCertificateType::RSA_SIGN,
-            "DSA" => ClientCertificateType::DSS_SIGN,
+        let typ = match (scheme.is_rsa(), scheme.is_dsa()) {
+            (true, _) => ClientCertificateType::RSA_SIGN,
+            (_, true) => ClientCertificateType::DSS_SIGN,
             _ => ClientCertificateType::ECDSA_SIGN,
         };
         policy.signs_with(*scheme, negotiated.version) && requested.types.contains(typ)
@@ -285,8 +285,8 @@ fn on_server_hello_done(
         parameters,
     } = said;
     let shown = match identity {
-        Identity::Shown(shown) => shown,
-        Identity::None(nobody) => {
+        ServerIdentity::Shown(shown) => shown,
+        ServerIdentity::None(nobody) => {
             let peer = ServerPeer::None(nobody);
             return go_on(negotiated, parameters, peer, wanted, cx);
         }

@@ -4,13 +4,13 @@
 
 use super::super::super::Cx;
 use super::super::super::peer::{Judge, Reverified};
-use super::super::super::renegotiation::BothFinished;
+use super::super::super::renegotiation::VerifyData;
 use super::super::Next;
 use super::super::resumption::{OlderPeer, OlderSession, Resumed};
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::client_flight::ServerPeer;
-use super::finished::{Flight, WaitChangeCipherSpec, WaitNewSessionTicket};
+use super::finished::{AwaitingFinished, WaitChangeCipherSpec, WaitNewSessionTicket};
 use crate::error::Abort;
 use crate::question::AnswerContent;
 use crate::session::Peer;
@@ -55,7 +55,7 @@ pub(super) fn resume(
     )
     .of_session(&master);
     let resuming = |origin| {
-        Resuming(Box::new(Flight {
+        Resuming(Box::new(AwaitingFinished {
             negotiated,
             peer: None,
             group,
@@ -64,7 +64,7 @@ pub(super) fn resume(
             master,
             read: keys.server,
             write: keys.client,
-            finished: BothFinished::default(),
+            finished: VerifyData::default(),
             resumed: Some(origin),
         }))
     };
@@ -125,7 +125,7 @@ fn check(had: Kind, has: Kind) -> Result<(), Violation> {
 }
 
 /// The server has not proved anything yet: its Finished will.
-struct Resuming(Box<Flight>);
+struct Resuming(Box<AwaitingFinished>);
 
 impl Resuming {
     /// Its chain is still to be trusted, or it has never had one.

@@ -13,7 +13,7 @@ use super::super::hello::{Client, Hashing, Offered};
 use super::super::parameters;
 use super::super::resumption::OlderSession;
 use super::Negotiated;
-use super::certificate::{Identity, Shown, WaitCertificate};
+use super::certificate::{ServerIdentity, Shown, WaitCertificate};
 use super::key_exchange::WaitServerKeyExchange;
 use super::resumption::resume;
 use crate::config::{ClientConfig, ClientOptions, ExtendedMasterSecret};
@@ -53,7 +53,7 @@ pub(in super::super) fn on_hello(
     if hello.legacy_compression_method != CompressionMethod::NULL {
         return Err(Violation::CompressionNotOffered.into());
     }
-    // §7.4.1.3: an id that comes back means that the session is resumed, so its version comes, too.
+    // §7.4.1.3: an echoed id means resumption, so the version must be the session's.
     let id = client.legacy_session_id();
     let resumed = !id.is_empty() && hello.legacy_session_id_echo == id;
     match &client.older {
@@ -212,7 +212,7 @@ fn begin(negotiated: Box<Negotiated>) -> Result<Next, Abort> {
             }
             let shown = Shown {
                 negotiated,
-                identity: Identity::None(nobody),
+                identity: ServerIdentity::None(nobody),
             };
             Ok(WaitServerKeyExchange(shown).into())
         }

@@ -6,14 +6,14 @@ use super::super::super::compressed::put_certificate;
 use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, check_signature_length, wrong_answer};
 use super::super::Next;
-use super::super::shown_identity::ShownIdentity;
+use super::super::shown_identity::{ShownIdentity, answered};
 use super::finished::Authenticated;
+use crate::SignatureScheme;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, Sign, WantedIdentity};
 use crate::role::Role;
 use crate::wire::{Certificate, CertificateVerify};
 use crate::x509::Identity;
-use crate::{Misuse, SignatureScheme};
 
 /// Answers a CertificateRequest.
 pub(super) fn authenticate(
@@ -51,29 +51,12 @@ pub(crate) struct ChoosingIdentity {
 
 impl ChoosingIdentity {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let (identity, scheme) = match answer {
-            AnswerContent::Identity(identity) => (identity, None),
-            AnswerContent::ConfiguredIdentity(chosen) => {
-                let (identity, scheme) = chosen.unzip();
-                (identity, scheme.flatten())
-            }
-            _ => return Err(wrong_answer()),
-        };
-        let Some(identity) = identity else {
-            return show_none(self.authenticated.unbox(), cx);
-        };
         let policy = &self.authenticated.client.config.policy;
-        policy.check_identity(&identity)?;
-        self.wanted.check_type(&identity)?;
-        match scheme.or_else(|| identity.scheme_for(&self.wanted.schemes, self.wanted.version)) {
-            Some(scheme) => {
-                let authenticated = self.authenticated.unbox();
-                show(authenticated, identity, scheme, &self.wanted, cx)
-            }
-            None => Err(Misuse::new(
-                "the chosen identity's key cannot sign with any scheme the server accepts",
-            )
-            .into()),
+        let chosen = answered(answer, &self.wanted, policy)?;
+        let authenticated = self.authenticated.unbox();
+        match chosen {
+            Some((identity, scheme)) => show(authenticated, identity, scheme, &self.wanted, cx),
+            None => show_none(authenticated, cx),
         }
     }
 }

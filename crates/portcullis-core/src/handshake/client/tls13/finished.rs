@@ -18,7 +18,7 @@ use crate::information::{Exporter, Information, Local};
 use crate::key_schedule::{
     AddMessage, ExporterSecret, FinishedKey, MasterSecretForTickets, TrafficSecret, Transcript,
 };
-use crate::psk::PskName;
+use crate::psk::SharedSecretName;
 use crate::question::WantedIdentity;
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
@@ -41,7 +41,7 @@ pub(super) enum ServerProof {
     /// By what it has shown, and signed with.
     Shown(PeerProof, SignatureScheme),
     /// By a pre-shared key.
-    Key(Arc<PskName>),
+    Key(Arc<SharedSecretName>),
 }
 
 impl ServerProof {
@@ -53,7 +53,12 @@ impl ServerProof {
         }
     }
 
-    fn into_shown(self) -> (Option<(PeerProof, SignatureScheme)>, Option<Arc<PskName>>) {
+    fn into_shown(
+        self,
+    ) -> (
+        Option<(PeerProof, SignatureScheme)>,
+        Option<Arc<SharedSecretName>>,
+    ) {
         match self {
             Self::Shown(peer, scheme) => (Some((peer, scheme)), None),
             Self::Key(name) => (None, Some(name)),

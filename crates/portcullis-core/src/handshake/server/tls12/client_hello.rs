@@ -7,9 +7,8 @@ use std::sync::Arc;
 use super::super::super::renegotiation::{Previous, first_client_hello, later_client_hello};
 use super::super::super::{Cx, expect, find};
 use super::super::Next;
-use super::super::shortfall::no_group;
 use super::Negotiated;
-use super::groups::Groups;
+use super::groups::{Groups, none_fits};
 use super::resumption::resume_or_authenticate;
 use crate::Violation;
 use crate::config::{ExtendedMasterSecret, ServerOptions};
@@ -46,7 +45,7 @@ pub(in super::super) fn on_hello(
     let listed = find::<SupportedGroups<'_>>(&hello.extensions)?;
     let groups = Groups::choose(&config, listed.map(|listed| listed.groups.iter()));
     if groups.curve.is_none() && !groups.fit_any(&config, hello.cipher_suites.iter()) {
-        return Err(no_group(&config, code, &hello));
+        return Err(none_fits(&config, code, &hello));
     }
     let wants_ticket = config.gives_tickets_before_tls13()
         && hello.extensions.contains(ExtensionType::SESSION_TICKET);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::super::super::renegotiation::{BothFinished, Previous, Settled};
+use super::super::super::renegotiation::{Previous, Settled, VerifyData};
 use super::super::super::{Cx, Outcome, expect, wrong_answer};
 use super::super::Next;
 use super::super::hello::ServerEnd;
@@ -19,7 +19,7 @@ use crate::error::Abort;
 use crate::information::{EarlyDataStatus, Information, Local, Older};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Transcript};
-use crate::psk::PskName;
+use crate::psk::SharedSecretName;
 use crate::question::{AnswerContent, KeepSession, Question, QuestionId};
 use crate::record::{HandshakeBytes, Keys};
 use crate::role::Role;
@@ -38,21 +38,21 @@ pub(super) struct Keyed {
     pub(super) suite: CipherSuite,
     /// Of the key exchange, if it has one; where a session is resumed: that of its own.
     pub(super) group: Option<NamedGroup>,
-    /// The pre-shared key, here or where the session began.
-    pub(super) psk: Option<Arc<PskName>>,
+    /// The pre-shared key, here or where the session began, or who has logged in.
+    pub(super) psk: Option<Arc<SharedSecretName>>,
     pub(super) extended: bool,
     /// Whether the client gets a ticket.
     wants_ticket: bool,
     /// What the session is called, if somebody may keep it.
     session_id: Option<[u8; 32]>,
     /// What the ServerHello has called it.
-    said_id: Box<[u8]>,
+    session_id_sent: Box<[u8]>,
     client_random: [u8; 32],
     server_random: [u8; 32],
     pub(super) server_name: Option<String>,
     alpn: Option<Box<[u8]>>,
     /// Whether the client still has to say by NPN what it has chosen.
-    hears_protocol: bool,
+    awaits_next_protocol: bool,
     next_protocol: Option<Box<[u8]>>,
     pub(super) transcript: Transcript,
     /// What this side has shown here.
@@ -69,7 +69,7 @@ pub(super) struct Keyed {
     read: DirectionKeys,
     /// What this side writes with, until it does.
     write: DirectionKeys,
-    finished: BothFinished,
+    finished: VerifyData,
     secure_renegotiation: bool,
     /// In a renegotiation.
     previous: Option<Arc<Previous>>,
@@ -88,10 +88,10 @@ impl Keyed {
             keys,
             client_random,
             server_random,
-            said_id,
+            session_id_sent,
             server_name,
             alpn,
-            hears_protocol,
+            awaits_next_protocol,
             transcript,
             ..
         } = answering;
@@ -107,13 +107,13 @@ impl Keyed {
             extended: negotiated.extended,
             wants_ticket: negotiated.wants_ticket,
             session_id: negotiated.session_id,
-            said_id,
+            session_id_sent,
             config: negotiated.config,
             client_random,
             server_random,
             server_name,
             alpn,
-            hears_protocol,
+            awaits_next_protocol,
             next_protocol: previous.and_then(|previous| previous.next_protocol()),
             transcript,
             shown: None,
@@ -123,7 +123,7 @@ impl Keyed {
             resumed: None,
             read: block.client,
             write: block.server,
-            finished: BothFinished::default(),
+            finished: VerifyData::default(),
             secure_renegotiation: negotiated.secure_renegotiation,
             previous: negotiated.previous,
         })
@@ -189,7 +189,7 @@ impl Keyed {
             extended: self.extended,
             tls_unique: unique,
             next_protocol: self.next_protocol,
-            session_id: self.said_id,
+            session_id: self.session_id_sent,
             renegotiated: self.previous.is_some(),
         };
         let exports = self.config.policy.exports_without_extended_master_secret;
@@ -199,7 +199,7 @@ impl Keyed {
             version: self.version,
             is_server: true,
             cipher_suite: self.suite,
-            encrypt_then_mac: self.read.suite.encrypts_first(),
+            encrypt_then_mac: self.read.suite.has_encrypt_then_mac(),
             secure_renegotiation: self.secure_renegotiation,
             group: self.group,
             retried: false,
@@ -242,7 +242,7 @@ impl WaitChangeCipherSpec {
         // No part of a message may have come under the old keys.
         let keys = Keys::older(keyed.read.take());
         cx.incoming.install_read(keys)?;
-        Ok(match keyed.hears_protocol {
+        Ok(match keyed.awaits_next_protocol {
             true => WaitNextProtocol(keyed).into(),
             false => WaitFinished(keyed).into(),
         })
@@ -282,7 +282,7 @@ impl WaitFinished {
         keyed.finished.add(finished.verify_data);
         // The handshake is over, or the client waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
-        if !keyed.write.are_there() {
+        if keyed.resumed.is_some() {
             return Ok(Next::Connected(keyed.connected(cx)));
         }
         keyed.transcript.add(message.hashed());

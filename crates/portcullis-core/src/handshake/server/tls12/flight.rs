@@ -3,6 +3,7 @@
 //!
 //! RFC 5246 §7.4.1.3 to §7.4.5, RFC 8422 §5.4.
 
+use super::super::super::renegotiation::Previous;
 use super::super::super::signed_content::server_key_exchange_content;
 use super::super::super::{Cx, check_signature_length, expect, find, versions, wrong_answer};
 use super::super::Next;
@@ -50,13 +51,13 @@ pub(super) struct Answering {
     pub(super) client_random: [u8; 32],
     pub(super) server_random: [u8; 32],
     /// The session id of the ServerHello.
-    pub(super) said_id: Box<[u8]>,
+    pub(super) session_id_sent: Box<[u8]>,
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Box<[u8]>>,
     /// What the client will show, if it is asked.
     pub(super) of_client: CertificateType,
     /// Whether the client says by NPN what it has chosen.
-    pub(super) hears_protocol: bool,
+    pub(super) awaits_next_protocol: bool,
     pub(super) transcript: Transcript,
 }
 
@@ -119,7 +120,7 @@ impl OwnShare {
                 let strength = identity.and_then(Identity::key_bits).unwrap_or_default();
                 let field = groups.field.as_ref();
                 let group = field.and_then(|field| field.group(config, strength));
-                let group = group.ok_or(Violation::NoSharedGroup)?;
+                let group = group.ok_or(Violation::NoSharedFiniteField)?;
                 FieldShare::start(&group, cx).map(|share| Some(Self::Field(share)))
             }
         }
@@ -281,19 +282,10 @@ fn send_server_hello(
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let config = &negotiated.config;
     let previous = negotiated.previous.as_deref();
-    // What the client is told, and what the connection has.
-    let (told, alpn) = match previous {
-        None => {
-            let chosen = choose_protocol(config, &hello)?;
-            (chosen.is_some(), chosen)
-        }
-        Some(previous) => {
-            previous.check_name(say.server_name.as_deref())?;
-            let offered = find::<Alpn<'_>>(&hello.extensions)?;
-            let offered = offered.map(|list| list.protocols.iter().map(|name| name.0));
-            (previous.check_protocols(offered)?, previous.alpn())
-        }
-    };
+    if let Some(previous) = previous {
+        previous.check_name(say.server_name.as_deref())?;
+    }
+    let Protocol { alpn, is_told } = Protocol::choose(config, &hello, previous)?;
     let sizes = RecordSizes::choose(config, &hello, cx)?;
     let requests = !say.resumes && requests_certificate(say.exchange, config);
     let types = CertificateTypes::choose(config, &hello, say.shown, requests)?;
@@ -303,32 +295,21 @@ fn send_server_hello(
     // RFC 7366 §3: not for an AEAD. As each hello says it, sessions do not keep it.
     let encrypt_then_mac = keys.encrypt_then_mac(negotiated.encrypt_then_mac);
     if let Some(previous) = previous {
-        let encrypts_first = say.suite.has_cbc().then_some(encrypt_then_mac);
-        previous.check_protection(negotiated.extended, encrypts_first)?;
+        let encrypt_then_mac = say.suite.has_cbc().then_some(encrypt_then_mac);
+        previous.check_protection(negotiated.extended, encrypt_then_mac)?;
         if !say.exchange.requests_certificate {
             previous.check_certificate_of_client(None)?;
         }
     }
     // Where ALPN settles nothing, and once for a connection.
-    let next_protocols = config
-        .policy
-        .next_protocols
-        .as_deref()
-        .filter(|_| alpn.is_none() && previous.is_none());
     let next_protocols = match find::<NextProtocolOffer>(&hello.extensions)? {
-        Some(NextProtocolOffer) => next_protocols,
-        None => None,
+        Some(_) if alpn.is_none() && previous.is_none() => config.policy.next_protocols.as_deref(),
+        _ => None,
     };
-    let hears_protocol = next_protocols.is_some();
+    let awaits_next_protocol = next_protocols.is_some();
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
-    let [mut server_random] = cx.random_bytes()?;
-    // §4.1.3 of RFC 8446: that this side could have had more.
-    if let Some(sentinel) = versions::sentinel(&config.policy.versions, negotiated.version)
-        && let Some(end) = server_random.last_chunk_mut()
-    {
-        *end = sentinel;
-    }
+    let server_random = random(config, negotiated.version, cx)?;
     let session_id = match (say.resumes, &negotiated.session_id) {
         // RFC 5077 §3.4: the client sees by its id that a session is resumed, also that of a ticket.
         (true, _) => hello.legacy_session_id,
@@ -365,7 +346,7 @@ fn send_server_hello(
             if !say.resumes && negotiated.wants_ticket {
                 SessionTicket::put(out, &[]);
             }
-            if let (Some(protocol), true) = (&alpn, told) {
+            if let (Some(protocol), true) = (&alpn, is_told) {
                 AlpnSelected::put(out, protocol);
             }
             if let Some(protocols) = next_protocols {
@@ -377,7 +358,7 @@ fn send_server_hello(
     });
     sizes.apply(config.policy.max_fragment_sent, cx);
     let client_random = *hello.random;
-    let said_id = session_id.into();
+    let session_id_sent = session_id.into();
     Ok(Answering {
         negotiated,
         suite: say.suite,
@@ -385,13 +366,52 @@ fn send_server_hello(
         keys,
         client_random,
         server_random,
-        said_id,
+        session_id_sent,
         server_name: say.server_name,
         alpn,
         of_client: types.of_client,
-        hears_protocol,
+        awaits_next_protocol,
         transcript,
     })
+}
+
+/// The application protocol of ALPN.
+struct Protocol {
+    /// What the connection has: a renegotiation keeps it.
+    alpn: Option<Box<[u8]>>,
+    /// Whether the client is told.
+    is_told: bool,
+}
+
+impl Protocol {
+    fn choose(
+        config: &ServerOptions,
+        hello: &ClientHello<'_>,
+        previous: Option<&Previous>,
+    ) -> Result<Self, Abort> {
+        let Some(previous) = previous else {
+            let alpn = choose_protocol(config, hello)?;
+            let is_told = alpn.is_some();
+            return Ok(Self { alpn, is_told });
+        };
+        let offered = find::<Alpn<'_>>(&hello.extensions)?;
+        let offered = offered.map(|list| list.protocols.iter().map(|name| name.0));
+        Ok(Self {
+            is_told: previous.check_protocols(offered)?,
+            alpn: previous.alpn(),
+        })
+    }
+}
+
+fn random(config: &ServerOptions, version: Version, cx: &mut Cx<'_>) -> Result<[u8; 32], Abort> {
+    let [mut random] = cx.random_bytes()?;
+    // RFC 8446 §4.1.3: that this side could have had more.
+    if let Some(sentinel) = versions::sentinel(&config.policy.versions, version)
+        && let Some(end) = random.last_chunk_mut()
+    {
+        *end = sentinel;
+    }
+    Ok(random)
 }
 
 /// §7.4.3: where the row says so, the share is signed with the randoms before it.
@@ -495,7 +515,7 @@ fn requests_certificate(exchange: Exchange, config: &ServerOptions) -> bool {
 
 /// §7.4.4.
 fn put_certificate_request(out: &mut Vec<u8>, rules: Rules, config: &ServerOptions) {
-    let has_rsa = HAS_RSA || rules.signatures == Signatures::Said;
+    let has_rsa = HAS_RSA || rules.signatures == Signatures::Explicit;
     let types = [ClientCertificateType::ECDSA_SIGN]
         .into_iter()
         .chain(has_rsa.then_some(ClientCertificateType::RSA_SIGN))

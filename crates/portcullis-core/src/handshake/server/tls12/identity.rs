@@ -7,9 +7,10 @@ use super::super::super::negotiate;
 use super::super::super::{Cx, expect, find};
 use super::super::Next;
 use super::super::requested::{check_name, identity_in, wanted};
-use super::super::shortfall::{no_group, no_identity, no_key_for, no_scheme, no_suite, no_type};
+use super::super::shortfall::{no_identity, no_key_for, no_scheme, no_suite, no_type};
 use super::Negotiated;
 use super::flight::{send_abbreviated_flight, send_flight};
+use super::groups::none_fits;
 use super::resumption::Resumption;
 use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
@@ -120,7 +121,7 @@ fn no_common_suite(negotiated: &Negotiated, cx: &Cx<'_>) -> Result<Abort, Abort>
         Some(first) if has_user(&first) || shared.any(|suite| has_user(&suite)) => {
             Violation::SrpUserMissing.into()
         }
-        Some(_) => no_group(config, version, &hello),
+        Some(_) => none_fits(config, version, &hello),
         None => no_suite(config, version, &hello),
     })
 }

@@ -16,7 +16,7 @@ use super::psk::choose_psk;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{MasterSeed, PremasterSecret};
-use crate::psk::PskName;
+use crate::psk::SharedSecretName;
 use crate::record::HandshakeBytes;
 use crate::wire::tls12::ClientShare;
 use crate::x509::{Identity, IdentityKey, PeerProof};
@@ -130,7 +130,7 @@ pub(super) struct Exchanged {
     pub(super) shown: Option<Shown>,
     group: Option<NamedGroup>,
     /// Who logs in.
-    user: Option<Arc<PskName>>,
+    user: Option<Arc<SharedSecretName>>,
     pub(super) agreed: Option<PremasterSecret>,
     peer: Option<PeerProof>,
 }
@@ -156,7 +156,7 @@ impl Exchanged {
 /// Makes the master secret, with a pre-shared key where the row of the key exchange has one.
 pub(super) fn master_secret(
     exchanged: Exchanged,
-    psk: Option<(&[u8], &Arc<PskName>)>,
+    psk: Option<(&[u8], &Arc<SharedSecretName>)>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let Exchanged {
@@ -178,16 +178,12 @@ pub(super) fn master_secret(
         (None, None) => return Err(another_exchange()),
     };
     *cx.shared = answering.exchange.shared();
-    let session_hash;
-    let seed = if answering.negotiated.extended {
-        session_hash = answering.transcript.current();
-        MasterSeed::Extended(&session_hash)
-    } else {
-        MasterSeed::Randoms {
-            client: &answering.client_random,
-            server: &answering.server_random,
-        }
-    };
+    let seed = MasterSeed::new(
+        answering.negotiated.extended,
+        &answering.transcript,
+        &answering.client_random,
+        &answering.server_random,
+    );
     let master = Box::new(premaster.into_master(answering.keys.hash, seed));
     let leaf = shown
         .as_ref()

@@ -16,7 +16,7 @@ use crate::config::PreSharedKey;
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
 use crate::key_schedule::tls12::PremasterSecret;
-use crate::psk::{PskName, Shared};
+use crate::psk::{Shared, SharedSecretName};
 use crate::question::{AnswerContent, ChoosePsk, PskSide, Question, QuestionId};
 use crate::{Misuse, Violation};
 
@@ -111,7 +111,7 @@ fn go_on(
     cx.random
         .fill(key.as_mut_slice())
         .map_err(CryptoFailure::from)?;
-    let nobody = Arc::new(PskName {
+    let nobody = Arc::new(SharedSecretName {
         kind: Shared::Psk,
         // In a renegotiation it has to be that of before, as if it were known.
         identity,
@@ -125,7 +125,7 @@ fn go_on(
 pub(super) fn resume_with_psk(
     negotiated: Negotiated,
     resumption: Box<Resumption>,
-    name: Arc<PskName>,
+    name: Arc<SharedSecretName>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let policy = &negotiated.config.policy;
@@ -149,7 +149,7 @@ pub(super) fn resume_with_psk(
 }
 
 /// Paused: somebody looks for the key that a session began with.
-pub(crate) struct ReverifyingPsk(Box<(Negotiated, Box<Resumption>, Arc<PskName>)>);
+pub(crate) struct ReverifyingPsk(Box<(Negotiated, Box<Resumption>, Arc<SharedSecretName>)>);
 
 impl ReverifyingPsk {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {

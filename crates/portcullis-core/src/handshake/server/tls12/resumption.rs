@@ -21,7 +21,7 @@ use super::user::resume_with_user;
 use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
-use crate::psk::{PskName, Shared};
+use crate::psk::{Shared, SharedSecretName};
 use crate::question::{AnswerContent, FindSession, OpenTickets, Question, QuestionId};
 use crate::session::{Peer, Secret, ServerSession};
 use crate::suite::{CipherSuite, Exchange};
@@ -39,7 +39,7 @@ pub(super) struct Resumption {
     /// Of the key exchange that the master secret came from.
     pub(super) group: Option<NamedGroup>,
     /// The pre-shared key that it began with, or the user who had logged in.
-    pub(super) psk: Option<Arc<PskName>>,
+    pub(super) psk: Option<Arc<SharedSecretName>>,
     pub(super) server_name: Option<String>,
     /// The client, and what it had signed with, if it had shown a certificate.
     pub(super) peer: Option<(PeerProof, SignatureScheme)>,
@@ -224,7 +224,9 @@ fn fits(
         .contains(ExtensionType::EXTENDED_MASTER_SECRET);
     match (extended, negotiated.extended) {
         // RFC 7627 §5.3. Where it is off here the client has done nothing wrong.
-        (true, false) if fits && !offered => Err(Violation::ExtendedMasterSecretMissing.into()),
+        (true, false) if fits && !offered => {
+            Err(Violation::ResumedWithoutExtendedMasterSecret.into())
+        }
         (session, connection) => Ok(fits && session == connection),
     }
 }

@@ -12,7 +12,7 @@ use super::identity::{Chosen, choose_identity};
 use super::resumption::{Resumption, resume_with_peer};
 use crate::config::SrpVerifier;
 use crate::error::Abort;
-use crate::psk::PskName;
+use crate::psk::SharedSecretName;
 use crate::question::{AnswerContent, LookUpUser, Question, QuestionId};
 use crate::session::Peer;
 use crate::wire::ClientHello;
@@ -116,7 +116,7 @@ fn go_on(
 pub(super) fn resume_with_user(
     negotiated: Negotiated,
     resumption: Box<Resumption>,
-    name: Arc<PskName>,
+    name: Arc<SharedSecretName>,
     peer: Option<Peer>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
@@ -143,7 +143,7 @@ pub(super) fn resume_with_user(
 struct KnownUser {
     negotiated: Negotiated,
     resumption: Box<Resumption>,
-    name: Arc<PskName>,
+    name: Arc<SharedSecretName>,
     /// The client, if it had shown a certificate, too.
     peer: Option<Peer>,
 }

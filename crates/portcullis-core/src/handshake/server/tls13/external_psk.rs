@@ -19,7 +19,7 @@ use crate::crypto::hash::HashAlgorithm;
 use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::EarlySecret;
-use crate::psk::PskName;
+use crate::psk::SharedSecretName;
 use crate::question::{AnswerContent, ChoosePsk, PskSide, Question, QuestionId};
 use crate::suite::CipherSuite;
 use crate::version::Version;
@@ -34,7 +34,7 @@ const MAX_IDENTITIES: usize = 16;
 pub(super) struct ExternalPsk {
     pub(super) index: u16,
     pub(super) early: EarlySecret,
-    pub(super) name: Arc<PskName>,
+    pub(super) name: Arc<SharedSecretName>,
     /// Without a key exchange.
     pub(super) alone: bool,
 }
@@ -283,7 +283,7 @@ pub(super) fn resume_with_key(
     negotiated: Negotiated,
     server_name: Option<String>,
     resumption: Box<Resumption>,
-    name: Arc<PskName>,
+    name: Arc<SharedSecretName>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let policy = &negotiated.config.policy;
@@ -310,7 +310,12 @@ pub(super) fn resume_with_key(
 pub(crate) struct ReverifyingPsk(Box<Reverifying>);
 
 /// With the server name and the name of the key.
-type Reverifying = (Negotiated, Option<String>, Box<Resumption>, Arc<PskName>);
+type Reverifying = (
+    Negotiated,
+    Option<String>,
+    Box<Resumption>,
+    Arc<SharedSecretName>,
+);
 
 impl ReverifyingPsk {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {

@@ -22,7 +22,7 @@ use crate::crypto::hash::Digest;
 use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::{EarlySecret, ResumptionPsk};
-use crate::psk::PskName;
+use crate::psk::SharedSecretName;
 use crate::question::{AnswerContent, OpenTickets, Question, QuestionId};
 use crate::session::{Established, Peer, ServerSession};
 use crate::suite::CipherSuite;
@@ -48,7 +48,7 @@ pub(super) struct Resumption {
     /// Of the names of the certificate that was shown there, if one was.
     pub(super) leaf: Option<Arc<LeafDigests>>,
     /// The pre-shared key that it began with.
-    pub(super) psk: Option<Arc<PskName>>,
+    pub(super) psk: Option<Arc<SharedSecretName>>,
     /// What may come before the handshake is over.
     pub(super) early_data: Option<Box<Claimable>>,
     /// By what this side had shown itself, if the configuration knows that.
@@ -196,7 +196,7 @@ struct ProvedSession {
     scheme: Option<SignatureScheme>,
     authenticated_at: UnixTime,
     leaf: Option<Arc<LeafDigests>>,
-    psk: Option<Arc<PskName>>,
+    psk: Option<Arc<SharedSecretName>>,
     early_data: Option<Box<Claimable>>,
 }
 

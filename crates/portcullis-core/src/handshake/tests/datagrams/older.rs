@@ -111,7 +111,9 @@ fn every_suite_of_dtls_1_2_and_1_0() {
             let is_ecdsa = suite
                 .name()
                 .is_some_and(|name| name.starts_with("TLS_ECDHE_ECDSA"));
-            if !is_ecdsa || !suite.is_usable_in(dtls) || suite.is_usable_in(ProtocolVersion::DTLS_1_3)
+            if !is_ecdsa
+                || !suite.is_usable_in(dtls)
+                || suite.is_usable_in(ProtocolVersion::DTLS_1_3)
             {
                 continue;
             }
@@ -120,7 +122,10 @@ fn every_suite_of_dtls_1_2_and_1_0() {
             let mut network = Network::new(client, server);
             network.run(&mut |_, datagram| usual(datagram));
             check(&mut network, dtls);
-            assert_eq!(network.sides[0].connection().information.cipher_suite(), suite);
+            assert_eq!(
+                network.sides[0].connection().information.cipher_suite(),
+                suite
+            );
             talk(&mut network);
         }
         assert!(count >= 2, "{count} suites of {dtls}");
@@ -162,7 +167,11 @@ type Shape = (&'static str, fn() -> Network, ProtocolVersion);
 const SHAPES: [Shape; 5] = [
     ("plain", plain, ProtocolVersion::DTLS_1_2),
     ("many datagrams, CBC", small, ProtocolVersion::DTLS_1_2),
-    ("client certificate, slow answers", authenticated, ProtocolVersion::DTLS_1_2),
+    (
+        "client certificate, slow answers",
+        authenticated,
+        ProtocolVersion::DTLS_1_2,
+    ),
     ("resumed", resumed, ProtocolVersion::DTLS_1_2),
     ("DTLS 1.0", older, ProtocolVersion::DTLS_1_0),
 ];
@@ -274,7 +283,21 @@ fn another_handshake_is_declined() {
     assert_eq!(network.sent, before + 1);
     talk(&mut network);
     // A message that does not belong there.
-    let content = [HandshakeType::FINISHED.0, 0, 0, 1, 0, 10, 0, 0, 0, 0, 0, 1, 7];
+    let content = [
+        HandshakeType::FINISHED.0,
+        0,
+        0,
+        1,
+        0,
+        10,
+        0,
+        0,
+        0,
+        0,
+        0,
+        1,
+        7,
+    ];
     let finished = network.sides[1].connection().writer.forge(typ, &content);
     network.inject(0, finished);
     network.run(&mut |_, datagram| usual(datagram));
@@ -311,7 +334,15 @@ fn who_verifies_a_hello_does_not_speak_dtls_1_3() {
         .build();
     let mut network = Network::new(client.unwrap(), server.unwrap());
     // With a cookie of no bytes the second hello is the first.
-    let request = [HandshakeType::HELLO_VERIFY_REQUEST.0, 0, 0, 3, 0xfe, 0xff, 0];
+    let request = [
+        HandshakeType::HELLO_VERIFY_REQUEST.0,
+        0,
+        0,
+        3,
+        0xfe,
+        0xff,
+        0,
+    ];
     network.inject(0, plain_message(0, 0, &request));
     network.run(&mut |_, datagram| {
         let mut changed = datagram.to_vec();
@@ -327,5 +358,8 @@ fn who_verifies_a_hello_does_not_speak_dtls_1_3() {
     let error = network.sides[0].error();
     let violation = Violation::VersionChangedAfterVerify;
     assert_eq!(error.violation(), Some(violation), "{error}");
-    assert_eq!(error.alert().map(|(_, alert)| alert), Some(violation.alert()));
+    assert_eq!(
+        error.alert().map(|(_, alert)| alert),
+        Some(violation.alert())
+    );
 }

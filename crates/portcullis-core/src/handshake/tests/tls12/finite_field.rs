@@ -118,9 +118,9 @@ fn whose_group_it_is() {
     let own = DhParameters::from_pem(OWN).unwrap();
     assert_eq!(own.bits(), 2048);
     for (listed, named, own, expected) in [
-        // Nothing is said of it: as strong as the certificate, or what the server has of its own.
+        // Nothing is said of it: as strong as the certificate, or what the server names, or has of its own.
         (NONE, NONE, None, Some(G::FFDHE2048)),
-        (NONE, &[G::FFDHE4096], None, Some(G::FFDHE2048)),
+        (NONE, &[G::FFDHE4096], None, Some(G::FFDHE4096)),
         (NONE, NONE, Some(&own), None),
         // What is listed is binding.
         (&[G::FFDHE4096], NONE, None, Some(G::FFDHE4096)),
@@ -147,6 +147,9 @@ fn whose_group_it_is() {
         assert_eq!(client.information.group(), expected, "{listed:?} {named:?}");
         assert_eq!(server.information.group(), expected, "{listed:?} {named:?}");
     }
+    // Nor is it smaller than the server's minimum.
+    let (client, _) = connect(client().groups(NONE), server().dh_minimum(3072));
+    assert_eq!(client.information.group(), Some(G::FFDHE3072));
 }
 
 #[test]
@@ -160,10 +163,26 @@ fn nothing_in_common() {
         let client = client().groups([listed]).build().unwrap();
         let server = server().groups([named]).build().unwrap();
         let (_, server) = Pair::new(client, server).run();
-        let violation = server.unwrap_err().violation();
-        assert_eq!(violation, Some(V::NoSharedGroup));
+        let error = server.unwrap_err();
+        assert_eq!(error.violation(), Some(V::NoSharedFiniteField));
+        let listed = format!("it offered {listed}; enabled here with DHE: ffdhe");
+        assert!(error.to_string().contains(&listed), "{error}");
     }
-    // A suite with a curve is left, whatever the fields are.
+    // Where no suite of DHE is shared, the fields are not what is missing.
+    let ecdhe = CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256;
+    let client = client()
+        .groups([NamedGroup::FFDHE3072, NamedGroup::X25519])
+        .cipher_suites([SUITE[0], ecdhe]);
+    let server = server()
+        .groups([NamedGroup::SECP256R1])
+        .cipher_suites([ecdhe]);
+    let (_, server) = Pair::new(client.build().unwrap(), server.build().unwrap()).run();
+    let violation = server.unwrap_err().violation();
+    assert_eq!(violation, Some(V::NoSharedGroup));
+}
+
+#[test]
+fn a_suite_with_a_curve_is_left() {
     let ecdhe = CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256;
     let client = client()
         .groups([NamedGroup::FFDHE2048, NamedGroup::X25519])
@@ -185,6 +204,22 @@ fn what_is_too_weak_is_refused_when_it_is_built() {
         "dh_parameters: the prime has 2048 bits and `dh_minimum` is 3072; make a new one with \
          `openssl dhparam`, or leave it out, and a group of RFC 7919 is used"
     );
+    let error = server().dh_minimum(1024).dh_parameters(&own);
+    let error = error.cipher_suites([CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]);
+    assert_eq!(
+        error.build().unwrap_err().to_string(),
+        "dh_parameters: no cipher suite has DHE; name one in cipher_suites, such as \
+         TLS_DHE_RSA_WITH_AES_128_GCM_SHA256, or leave the group out"
+    );
+    let groups = [NamedGroup::X25519, NamedGroup::FFDHE2048];
+    let of_server = server().dh_minimum(3072).groups(groups).build();
+    let of_client = client().dh_minimum(3072).groups(groups).build();
+    for error in [of_server.unwrap_err(), of_client.unwrap_err()] {
+        assert_eq!(
+            error.to_string(),
+            "groups: ffdhe2048 has 2048 bits and `dh_minimum` is 3072; leave the group out, or lower that"
+        );
+    }
     for bits in [0, 1023, 8193] {
         let error = client().dh_minimum(bits).build().unwrap_err().to_string();
         assert_eq!(

@@ -227,6 +227,10 @@ const APART: &[(Violation, &str)] = &[
         "handshake::tests::tls12::resumption::an_id_of_no_session_comes_back",
     ),
     (
+        Violation::NoSharedFiniteField,
+        "handshake::tests::tls12::finite_field::nothing_in_common",
+    ),
+    (
         Violation::DataDuringRenegotiation,
         "handshake::tests::renegotiation::violations::no_data_once_it_has_begun",
     ),

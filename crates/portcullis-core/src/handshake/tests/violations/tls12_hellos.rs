@@ -339,7 +339,7 @@ fn client_hellos() -> Vec<Case> {
         .client(older_client().extended_master_secret(Ems::Off))
         .server(older_server().extended_master_secret(Ems::Required)),
         // RFC 7627 §5.3: the session has it.
-        from_client(V::ExtendedMasterSecretMissing, |hello| {
+        from_client(V::ResumedWithoutExtendedMasterSecret, |hello| {
             hello.extensions.remove(E::EXTENDED_MASTER_SECRET);
         })
         .resuming(),

@@ -105,8 +105,7 @@ fn secret(aead: AeadAlgorithm, bytes: &str) -> TrafficSecret {
 fn records_of_others_open() {
     for (aead, epoch, traffic, records) in DIRECTIONS {
         let mut epochs = ReadEpochs::default();
-        epochs
-            .install(*epoch, secret(*aead, traffic).into());
+        epochs.install(*epoch, secret(*aead, traffic).into());
         for (number, inner, record) in *records {
             let mut record = hex(record);
             let (header, length) = header::split(&record).unwrap();
