@@ -227,8 +227,10 @@ fn connect(options: &Options, retry: &Options, past: &mut Past) -> Result<(), St
             .or(past.session.take().filter(|_| left.is_resumed));
     });
     let delay = Duration::from_secs(options.resumption_delay);
-    past.now = UnixTime::since_unix_epoch(Duration::from_secs(past.now.as_secs()) + delay);
-    past.clock = transport.clock() + delay;
+    // Over datagrams the runner moves it, too.
+    let moved = transport.clock().saturating_sub(past.clock) + delay;
+    past.now = UnixTime::since_unix_epoch(Duration::from_secs(past.now.as_secs()) + moved);
+    past.clock += moved;
     // A runner that is still writing must not see a reset instead of our alert.
     transport.close();
     result

@@ -594,8 +594,12 @@ impl Transmitter {
             let room = mtu.saturating_sub(out.len() + behind);
             let content = out.len() - start - head;
             let room = room.min(most.saturating_sub(content));
+            // A message without a body has a header all the same.
+            let has_room = room >= FragmentHeader::SIZE;
             let room = room.saturating_sub(FragmentHeader::SIZE);
-            let is_short = room < range.len().min(LEAST_FRAGMENT) || room == 0 && !range.is_empty();
+            let is_short = !has_room
+                || room < range.len().min(LEAST_FRAGMENT)
+                || room == 0 && !range.is_empty();
             // Nothing at all would be sent for ever.
             if is_short && (start > 0 || !fragments.is_empty() || room == 0) {
                 break;

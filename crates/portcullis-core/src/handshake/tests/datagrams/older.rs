@@ -153,6 +153,22 @@ fn the_newest_common_version_is_spoken() {
     }
 }
 
+/// A message without a body (ServerHelloDone) is no exception.
+#[test]
+fn no_datagram_is_longer_than_it_may_be() {
+    for mtu in 228..300 {
+        for suite in [GCM, CBC] {
+            let (client, server) = configs(ProtocolVersion::TLS_1_2, suite);
+            let options = DatagramOptions::default().mtu(mtu);
+            let mut network = Network::resuming(client, server, Vec::new(), options);
+            network.run(&mut |_, datagram| usual(datagram));
+            check(&mut network, ProtocolVersion::DTLS_1_2);
+            let longest = network.lengths.iter().map(|(_, length)| *length).max();
+            assert!(longest <= Some(mtu.into()), "{longest:?} of {mtu}");
+        }
+    }
+}
+
 #[test]
 fn a_session_is_resumed() {
     let mut network = resumed();
