@@ -155,8 +155,7 @@ impl Outcome {
         let (mut reader, unread) = incoming.take_datagram_reader(Arc::clone(&mail))?;
         match self.later.map(|later| *later) {
             Some(Later::Tls13(tickets)) => reader.keep(Some(tickets)),
-            // Another handshake is declined by the reader.
-            Some(Later::Older(older)) => reader.leave(older.session),
+            Some(Later::Older(older)) => reader.leave(older.session, older.on_request),
             None => {}
         }
         let writer = outgoing.take_datagram_writer(mail, self.key_update_at)?;

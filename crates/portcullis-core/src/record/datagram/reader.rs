@@ -17,7 +17,7 @@ use crate::record::assembler::HandshakeBytes;
 use crate::record::post_handshake::{
     MAX_NEW_SESSION_TICKET, Tickets, count, key_update, on_ticket,
 };
-use crate::record::{MAX_TICKETS, MAX_WARNINGS, alert};
+use crate::record::{MAX_TICKETS, MAX_WARNINGS, OnRequest, alert};
 use crate::role::Role;
 use crate::session::ReceivedTicket;
 use crate::violation::Violation;
@@ -61,6 +61,7 @@ pub struct Reader {
     is_fresh: bool,
     /// The session that the handshake has left, before DTLS 1.3.
     session: Option<Box<ReceivedTicket>>,
+    on_wish: OnWish,
     /// Since the last data.
     warnings: u8,
     tickets_seen: u8,
@@ -77,6 +78,14 @@ enum State {
     Open,
     Closed { at: RecordNumber, until: Monotonic },
     Failed(Error),
+}
+
+/// What becomes of the peer's wish for another handshake, before DTLS 1.3.
+#[derive(Clone, Copy, Debug)]
+enum OnWish {
+    Decline,
+    Forbid(Option<&'static str>),
+    Ignore,
 }
 
 /// What a handshake leaves to it.
@@ -112,6 +121,7 @@ impl Reader {
             is_older: handed_over.is_older,
             is_fresh: true,
             session: None,
+            on_wish: OnWish::Decline,
             warnings: 0,
             tickets_seen: 0,
             asked_for_update: false,
@@ -122,9 +132,15 @@ impl Reader {
         }
     }
 
-    /// Gives the session, which is there since the handshake.
-    pub(crate) fn leave(&mut self, session: Option<ReceivedTicket>) {
+    /// Before DTLS 1.3: gives the session, which is there since the handshake, and says what becomes of the
+    /// peer's wish for another one. Over datagrams there is none, so what would be accepted is declined.
+    pub(crate) fn leave(&mut self, session: Option<ReceivedTicket>, on_request: OnRequest) {
         self.session = session.map(Box::new);
+        self.on_wish = match on_request {
+            OnRequest::Accept(_) | OnRequest::Decline => OnWish::Decline,
+            OnRequest::Forbid(why) => OnWish::Forbid(why),
+            OnRequest::Ignore => OnWish::Ignore,
+        };
     }
 
     /// Makes sessions of the tickets that come.
@@ -270,7 +286,15 @@ impl Reader {
             (Role::Client, HandshakeType::HELLO_REQUEST)
             | (Role::Server, HandshakeType::CLIENT_HELLO) => {
                 count(&mut self.warnings, MAX_WARNINGS, Violation::TooManyWarnings)?;
-                self.mail.decline();
+                match self.on_wish {
+                    OnWish::Forbid(Some(why)) => {
+                        let forbidden = Violation::RenegotiationForbidden;
+                        return Err(Fault::Abort(forbidden.explained(why)));
+                    }
+                    OnWish::Forbid(None) => return Err(Violation::RenegotiationForbidden.into()),
+                    OnWish::Ignore => {}
+                    OnWish::Decline => self.mail.decline(),
+                }
                 Ok(())
             }
             _ => Err(Violation::UnexpectedPostHandshakeMessage.into()),
