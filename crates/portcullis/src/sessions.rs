@@ -137,21 +137,23 @@ impl Deposit {
         }
         {
             let mut queue = self.queue();
-            push(&mut queue.waiting, session);
             if queue.busy {
-                return;
+                return push(&mut queue.waiting, session);
             }
             queue.busy = true;
         }
-        in_background(self.clone().store_all());
+        in_background(self.clone().store_all(session));
     }
 
-    async fn store_all(self: Arc<Self>) {
+    /// This one, and what has come meanwhile.
+    async fn store_all(self: Arc<Self>, session: ClientSession) {
         let mut unfinished = Unfinished(Some(&self));
-        while let Some(session) = self.next() {
+        let mut next = Some(session);
+        while let Some(session) = next {
             let Place { store, key } = &self.place;
             store.put(key, session).await;
             metrics::store("put", "kept");
+            next = self.next();
         }
         unfinished.0 = None;
     }
@@ -159,7 +161,10 @@ impl Deposit {
     fn next(&self) -> Option<ClientSession> {
         let mut queue = self.queue();
         let next = queue.waiting.pop_front();
-        queue.busy = next.is_some();
+        if next.is_none() {
+            // A connection lives long and has one or two tickets: it keeps no room for more.
+            *queue = Queue::default();
+        }
         next
     }
 

@@ -351,7 +351,7 @@ impl Handshake {
         self.now = now.into();
         self.step(|machine, cx| match answer.content {
             AnswerContent::Refused(refusal) => Err(refusal.into()),
-            content => machine.on_answer(content, cx),
+            content => machine.on_answer(content.settled(), cx),
         });
         Ok(())
     }
@@ -442,6 +442,7 @@ impl Handshake {
                 if self.machine.is_none() {
                     return Ok(false);
                 }
+                self.note_changed_keys();
                 self.step(|machine, cx| machine.on_change_cipher_spec(cx));
             }
             Message::ApplicationData(data) => self.on_data(data)?,

@@ -166,7 +166,7 @@ impl Reader {
         if let Some(session) = self.session.take() {
             return Some(*session);
         }
-        self.tickets.as_mut()?.received.pop_front()
+        self.tickets.as_mut()?.take()
     }
 
     /// Whether the writer's [`poll_control`](super::Writer::poll_control) would do something.
