@@ -9,8 +9,8 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, datagrams, differential, ech, encrypted_key, hello_view, ocsp,
-    packets, pem, proxy_header, record, walk,
+    certificate, codec, conversation, crl, datagrams, differential, ech, encrypted_key, hello_view,
+    ocsp, packets, pem, proxy_header, record, walk,
 };
 
 /// The heap is measured: one test at a time.

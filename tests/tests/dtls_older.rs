@@ -7,7 +7,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use portcullis_core::config::{ClientConfig, ServerConfig};
-use portcullis_core::session::ClientSession;
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::x509::{Identity, Roots};
 use portcullis_core::{
@@ -213,7 +212,6 @@ fn client_config(version: ProtocolVersion, suite: CipherSuite) -> ClientConfig {
     ClientConfig::builder(roots)
         .versions([version])
         .cipher_suites([suite])
-        .session_tickets(true)
         .build()
         .unwrap()
 }
@@ -259,10 +257,10 @@ fn openssl_version(version: ProtocolVersion) -> &'static str {
     }
 }
 
-fn begin(link: &Link, config: ClientConfig, sessions: Vec<ClientSession>) -> Handshake {
+fn begin(link: &Link, config: ClientConfig) -> Handshake {
     let name = ServerName::try_from("localhost").unwrap();
     let options = DatagramOptions::default();
-    Handshake::datagram_client(config, name, sessions, options, link.now()).unwrap()
+    Handshake::datagram_client(config, name, Vec::new(), options, link.now()).unwrap()
 }
 
 /// Against a server that says what it hears.
@@ -274,7 +272,7 @@ fn our_client(
     let (version, suite, lost) = case;
     let config = client_config(version, suite);
     let mut link = link(address, lost);
-    let handshake = begin(&link, config, Vec::new());
+    let handshake = begin(&link, config);
     let mut connection = link.run(handshake);
     assert_eq!(connection.information.cipher_suite(), suite);
     link.say(&mut connection, b"from our client\n");
@@ -304,55 +302,6 @@ fn our_client_with_openssl() {
             std::thread::sleep(Duration::from_millis(500));
             our_client(&mut server, address, case);
         }
-    }
-}
-
-#[test]
-fn our_client_resumes_with_openssl() {
-    let identity = &pki().ecdsa_p256;
-    let port = free_port();
-    let address: SocketAddr = ([127, 0, 0, 1], port).into();
-    let accept = address.to_string();
-    let (chain, key) = (&identity.chain_file, &identity.key_file);
-    let (chain, key) = (chain.to_str().unwrap(), key.to_str().unwrap());
-    let mut server = Program::start(&[
-        "openssl",
-        "s_server",
-        "-accept",
-        &accept,
-        "-cert",
-        chain,
-        "-cert_chain",
-        chain,
-        "-key",
-        key,
-        "-dtls1_2",
-        "-quiet",
-        "-listen",
-    ]);
-    std::thread::sleep(Duration::from_millis(500));
-    let mut sessions = Vec::new();
-    for is_resumed in [false, true] {
-        let mut link = link(address, NONE_LOST);
-        let config = client_config(ProtocolVersion::TLS_1_2, GCM);
-        let handshake = begin(&link, config, std::mem::take(&mut sessions));
-        let mut connection = link.run(handshake);
-        assert_eq!(connection.information.is_resumed(), is_resumed);
-        let ticket = connection.reader.take_ticket();
-        sessions.extend(ticket.map(|ticket| ticket.into_session(link.now().wall)));
-        let message = format!("resumed: {is_resumed}\n");
-        link.say(&mut connection, message.as_bytes());
-        server.wait_for(message.trim());
-        // It serves one peer at a time.
-        connection.writer.close_notify();
-        let mut out = vec![0; connection.writer.control_len()];
-        let control = connection
-            .writer
-            .poll_control(link.now().monotonic, &mut out);
-        if let Ok(Control::Transmit(length)) = control {
-            link.send(&out[..length]);
-        }
-        std::thread::sleep(Duration::from_millis(300));
     }
 }
 
@@ -458,7 +407,7 @@ fn our_client_with_gnutls() {
         server.wait_for("listening on IPv4");
         let (version, suite, lost) = case;
         let mut link = link(address, lost);
-        let handshake = begin(&link, client_config(version, suite), Vec::new());
+        let handshake = begin(&link, client_config(version, suite));
         let mut connection = link.run(handshake);
         link.say(&mut connection, b"to be said again\n");
         assert_eq!(link.hear(&mut connection), b"to be said again\n");
