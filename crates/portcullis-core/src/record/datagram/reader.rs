@@ -274,15 +274,8 @@ impl Reader {
     fn on_older_handshake(&mut self, content: &[u8]) -> Result<(), Fault> {
         let split = FragmentHeader::split(content).map_err(|_| Violation::MalformedMessage)?;
         let (header, ..) = split;
-        if self.reassembly.is_old(header.message_seq) {
-            let notes = Notes {
-                repeated: true,
-                ..Notes::default()
-            };
-            self.mail.note(notes);
-            return Ok(());
-        }
         match (self.role, header.msg_type) {
+            // With it the numbers begin anew (RFC 6347 §4.2.2).
             (Role::Client, HandshakeType::HELLO_REQUEST)
             | (Role::Server, HandshakeType::CLIENT_HELLO) => {
                 count(&mut self.warnings, MAX_WARNINGS, Violation::TooManyWarnings)?;
@@ -295,6 +288,13 @@ impl Reader {
                     OnWish::Ignore => {}
                     OnWish::Decline => self.mail.decline(),
                 }
+                Ok(())
+            }
+            _ if self.reassembly.is_old(header.message_seq) => {
+                self.mail.note(Notes {
+                    repeated: true,
+                    ..Notes::default()
+                });
                 Ok(())
             }
             _ => Err(Violation::UnexpectedPostHandshakeMessage.into()),

@@ -289,8 +289,8 @@ fn no_forged_record_is_answered() {
 fn another_handshake_is_declined() {
     let mut network = plain();
     network.run(&mut |_, datagram| usual(datagram));
-    // A HelloRequest with the next number, of which there may be many.
-    let content = [0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0];
+    // A HelloRequest, with which the numbers begin anew.
+    let content = [0; 12];
     let typ = ContentType::HANDSHAKE;
     let request = network.sides[1].connection().writer.forge(typ, &content);
     let before = network.sent;
