@@ -331,15 +331,15 @@ fn forged_addresses_do_not_keep_a_client_out() {
     let pieces = sent(&mut client);
     assert_eq!(pieces.len(), 2);
     let is_answered = (0..20_u32).any(|sending| {
-        let first = gate.on_datagram(PEER, &pieces[0], at(u64::from(sending) * 1_000));
+        let first = gate.on_datagram(PEER, &pieces[0], at(u64::from(sending) * 2_000));
         assert!(matches!(first, Verdict::Discard(Discarded::NotWhole)));
         for number in 0..256 {
             let peer = (sending * 256 + number).to_be_bytes();
-            let verdict = gate.on_datagram(&peer, &pieces[0], at(u64::from(sending) * 1_000));
+            let verdict = gate.on_datagram(&peer, &pieces[0], at(u64::from(sending) * 2_000));
             assert!(matches!(verdict, Verdict::Discard(Discarded::NotWhole)));
         }
         assert!(gate.pieces.held() <= Pieces::MOST);
-        let verdict = gate.on_datagram(PEER, &pieces[1], at(u64::from(sending) * 1_000));
+        let verdict = gate.on_datagram(PEER, &pieces[1], at(u64::from(sending) * 2_000));
         matches!(verdict, Verdict::Reply(_))
     });
     assert!(is_answered);
