@@ -126,10 +126,10 @@ impl Running {
     }
 
     fn finish(mut self, span: &tracing::Span) -> Result<DtlsConnection, Error> {
-        let (Some(handshake), Some(owner)) = (self.handshake.take(), self.owner.take()) else {
+        let (Some(mut handshake), Some(owner)) = (self.handshake.take(), self.owner.take()) else {
             return Err(Error::closed());
         };
-        let connection = handshake.into_datagram_connection()?;
+        let connection = handshake.take_datagram_connection()?;
         let information: Arc<ConnectionInformation> = connection.information;
         span::record(span, &information, self.conduct.log);
         let sessions = match self.sessions.take() {
