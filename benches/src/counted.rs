@@ -11,12 +11,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use crate::cases::run;
 use crate::floor::Failed;
 use crate::floor::handshake::{Ends, Sides};
-use crate::job::{Choice, Resumed, Transport, Version};
+use crate::job::{Choice, Resumed, Suite, Transport, Version};
 use crate::pki::Pki;
 use crate::stack::{Io, Stack, exchange};
 
@@ -25,7 +25,8 @@ const MIB: usize = 1024 * 1024;
 
 /// Does some work `count` times: `handshake`; `record`, one of 16 KiB; `bulk`, a MiB in writes of
 /// 64 KiB; `ping-pong`, of 64 bytes; or `small-writes`, 1,000 of 100 bytes; or `resumed`, a handshake
-/// that resumes a session. With `tls12-` before it the same in TLS 1.2.
+/// that resumes a session. With `tls12-` before it the same in TLS 1.2, with `tls12-cbc-` that with AES-128-CBC and
+/// SHA-256; `tls12-renegotiation`: another handshake of one connection.
 ///
 /// # Errors
 /// When an argument is not understood, or the stack fails.
@@ -34,8 +35,14 @@ pub(crate) fn run<S: Stack>(pki: &Pki, work: &str, transport: &str, count: &str)
         Some(work) => (Version::Tls12, work),
         None => (Version::Tls13, work),
     };
+    let (suite, work) = match (version, work.strip_prefix("cbc-")) {
+        (Version::Tls12, Some(work)) => (Suite::Aes128CbcSha256, work),
+        _ => (Suite::Aes128Gcm, work),
+    };
     let choice = Choice {
         version,
+        suite,
+        renegotiates: work == "renegotiation",
         resumed: match work {
             "resumed" => Resumed::Ticket,
             _ => Resumed::No,
@@ -64,6 +71,13 @@ pub(crate) fn run<S: Stack>(pki: &Pki, work: &str, transport: &str, count: &str)
                     // The ticket for the next one comes before the byte.
                     exchange(&mut client, &mut server).await?;
                 }
+            }
+            return Ok(());
+        }
+        if work == "renegotiation" {
+            exchange(&mut client, &mut server).await?;
+            for _ in 0..count {
+                renegotiation::<S>(&mut client, &mut server).await?;
             }
             return Ok(());
         }
@@ -183,6 +197,26 @@ async fn connected<S: Stack>(
             Ok((Box::new(client), Box::new(server)))
         }
     }
+}
+
+/// Another handshake, by the client's request. The server answers while it reads the byte behind.
+async fn renegotiation<S: Stack>(
+    client: &mut S::Stream<DuplexStream>,
+    server: &mut S::Stream<DuplexStream>,
+) -> io::Result<()> {
+    both(
+        async {
+            S::renegotiate(client).await?;
+            client.write_u8(7).await?;
+            client.flush().await
+        },
+        async {
+            server.read_u8().await?;
+            Ok(())
+        },
+    )
+    .await?;
+    Ok(())
 }
 
 /// Client to server, `writes` times `data`.

@@ -91,6 +91,8 @@ pub struct Choice {
     pub mutual: bool,
     /// Whether an end may remember that it has verified a chain before.
     pub remember_chains: bool,
+    /// Whether either end may ask for another handshake, before TLS 1.3.
+    pub renegotiates: bool,
     /// After how long an idle connection gives its memory back, where there is such a thing.
     pub hibernate_after: Option<Duration>,
 }
@@ -105,6 +107,7 @@ impl Default for Choice {
             leaf: Leaf::EcdsaP256,
             mutual: false,
             remember_chains: false,
+            renegotiates: false,
             hibernate_after: None,
         }
     }

@@ -93,7 +93,10 @@ fn stack<S: Stack>(pki: &Pki, state: State) -> io::Result<S> {
 }
 
 /// Bytes of this process in memory.
-fn resident() -> usize {
+///
+/// # Panics
+/// Where there is no `/proc/self/statm`.
+pub fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
     let pages = statm.split_whitespace().nth(1).expect("resident pages");
     pages.parse::<usize>().expect("a number") * 4096

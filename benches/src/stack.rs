@@ -37,6 +37,13 @@ pub trait Stack: Sized + Send + Sync + 'static {
     /// A server's handshake.
     fn accept<IO: Io>(&self, io: IO) -> impl Future<Output = io::Result<Self::Stream<IO>>> + Send;
 
+    /// Asks for another handshake, before TLS 1.3, where that was chosen.
+    fn renegotiate<IO: Io>(
+        _stream: &mut Self::Stream<IO>,
+    ) -> impl Future<Output = io::Result<()>> + Send {
+        async { Err(io::Error::other("this stack does not do it here")) }
+    }
+
     /// Takes an established stream apart, the way the stack's users do.
     fn split<IO: TwoWay>(
         stream: Self::Stream<IO>,

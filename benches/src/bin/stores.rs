@@ -3,7 +3,9 @@
 //! `cargo run --release -p portcullis-benches --bin stores [SECONDS]` prints the class of the processor and a
 //! Markdown table: pairs of `put`
 //! and `take` (of a client), or `put` and `claim` (of a server), in a second, from one thread and from two. The
-//! stores have a million sessions in them before, and the sessions are those of a real connection.
+//! stores have a million sessions in them before, and the sessions are those of a real connection. Then how many bytes
+//! of resident memory each session takes, of which all share one certificate, as those with one server do, and the key
+//! that it is kept under; and how long it is where it is sealed, with that certificate.
 
 use std::future::Future;
 use std::pin::pin;
@@ -19,6 +21,7 @@ use portcullis::{
     ClientConfig, Identity, MemoryServerSessionStore, MemorySessionStore, Roots, ServerConfig,
     ServerSessionStore, SessionStore, TlsAcceptor, TlsConnector,
 };
+use portcullis_benches::memory::resident;
 use portcullis_benches::processor::Processor;
 
 const SESSIONS: u32 = 1_000_000;
@@ -81,6 +84,11 @@ fn now() -> UnixTime {
     UnixTime::now()
 }
 
+/// What has come since for each session.
+fn each(before: usize) -> usize {
+    resident().saturating_sub(before) / SESSIONS as usize
+}
+
 /// How many times so many threads do it together in a second of the processor's time that each of them has: what
 /// others do on the machine is not counted.
 fn rate(threads: u32, time: Duration, act: impl Fn(u32, u32) + Sync) -> f64 {
@@ -128,10 +136,12 @@ fn main() {
     println!("| store of {SESSIONS} sessions | one thread | two threads |\n|---|---|---|");
 
     let keys = keys(&key);
+    let before = resident();
     let clients = MemorySessionStore::new(2 * SESSIONS as usize);
     for key in &keys {
         done(SessionStore::put(&clients, key, session.clone()));
     }
+    let of_clients = each(before);
     let now = now();
     let take = |thread: u32, count: u32| {
         let at = count.wrapping_mul(7_919).wrapping_add(thread * 500_000) % SESSIONS;
@@ -147,8 +157,8 @@ fn main() {
         rates[0] / 1e6,
         rates[1] / 1e6
     );
-    drop(clients);
 
+    let before = resident();
     let servers = MemoryServerSessionStore::new(2 * SESSIONS as usize, usize::MAX);
     let id = |number: u32| {
         let mut id = [0x5a; 32];
@@ -158,6 +168,7 @@ fn main() {
     for number in 0..SESSIONS {
         done(servers.put(&id(number), of_server.clone(), until));
     }
+    let of_servers = each(before);
     let claim = |thread: u32, count: u32| {
         let id = id(count.wrapping_mul(7_919).wrapping_add(thread * 500_000) % SESSIONS);
         if let Some(session) = done(servers.claim(&id, now)) {
@@ -170,4 +181,8 @@ fn main() {
         rates[0] / 1e6,
         rates[1] / 1e6
     );
+    println!("\n| bytes for each session | in memory | sealed |\n|---|---|---|");
+    let (client, server) = (session.to_bytes_to_seal().len(), of_server.to_bytes().len());
+    println!("| client | {of_clients} | {client} |");
+    println!("| server | {of_servers} | {server} |");
 }

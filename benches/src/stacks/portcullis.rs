@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis::config::Renegotiation;
 use portcullis::session::TicketKeys;
 use portcullis::suite::CipherSuite;
 use portcullis::{
@@ -78,6 +79,12 @@ impl Stack for Portcullis {
             .cipher_suites([suite])
             .resumption(choice.resumed == Resumed::Id)
             .remembered_signatures(remembered);
+        if choice.renegotiates {
+            let always = Renegotiation::Accept {
+                apart: Duration::ZERO,
+            };
+            (client, server) = (client.renegotiation(always), server.renegotiation(always));
+        }
         if choice.mutual {
             client = client.identity(identity(&pki.client)?);
             server = server
@@ -124,6 +131,10 @@ impl Stack for Portcullis {
     async fn accept<IO: Io>(&self, io: IO) -> io::Result<TlsStream<IO>> {
         let accepted = self.acceptor.accept(io).await;
         accepted.map_err(Into::into)
+    }
+
+    async fn renegotiate<IO: Io>(stream: &mut TlsStream<IO>) -> io::Result<()> {
+        stream.renegotiate().await.map_err(Into::into)
     }
 
     fn split<IO: TwoWay>(

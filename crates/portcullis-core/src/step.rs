@@ -15,8 +15,8 @@ pub enum Step {
     Transmit(Vec<u8>),
     /// Something happened; nothing need be done.
     Event(Event),
-    /// Application data that the peer had sent before it knew of a renegotiation. There is none in a
-    /// first handshake.
+    /// Application data that the peer has sent under the keys that a renegotiation is to change, before or
+    /// between its messages (RFC 5246 §6.2.1). There is none in a first handshake.
     Data(Vec<u8>),
     /// Server: data that the client has sent before the handshake was over. Somebody may have recorded it
     /// and sent it once more (RFC 8446 §8). There is none unless the configuration

@@ -163,7 +163,7 @@ violations! {
         RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.3", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with the extended master secret where the connection had none";
         RenegotiationChangedProtocol => ILLEGAL_PARAMETER, "RFC 7301 §3.2", "the client renegotiates without the application protocol of the connection among those that it offers";
         RenegotiationChangedName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client renegotiates with another server name";
-        DataDuringRenegotiation => UNEXPECTED_MESSAGE, "RFC 5246 §7.3", "the peer sent data after it had begun to renegotiate";
+        DataBeforeFinished => UNEXPECTED_MESSAGE, "RFC 5246 §7.4.9", "the peer sent data between the change_cipher_spec and the Finished of a renegotiation";
     }
     "the flight before TLS 1.3" {
         CurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.4", "the server chose a curve that was not offered";

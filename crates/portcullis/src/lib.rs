@@ -116,6 +116,12 @@ mod integrations;
 #[cfg(feature = "key-log")]
 mod key_log;
 mod last_words;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "metrics/none.rs"]
+mod metrics;
 mod name;
 pub mod packet;
 mod read;

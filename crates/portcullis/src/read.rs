@@ -21,6 +21,7 @@ use self::target::Target;
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::last_words::Ending;
+use crate::metrics::{self, Open};
 use crate::renegotiation::Renegotiating;
 use crate::scratch::{Backlog, PLAINTEXT, Scratch};
 use crate::sessions::{Place, Received};
@@ -47,6 +48,7 @@ pub(crate) struct Receiving {
     plain: Backlog,
     end: End,
     received: Flow,
+    _open: Open,
     /// Boxed: most connections have nothing of it.
     besides: Option<Box<Besides>>,
 }
@@ -97,6 +99,7 @@ impl Receiving {
         received: Flow,
         place: Option<Place>,
         alert_timeout: Duration,
+        open: Open,
     ) -> Self {
         let manners = Manners {
             eof: EofPolicy::Strict,
@@ -108,6 +111,7 @@ impl Receiving {
             plain: Backlog::default(),
             end: End::NotYet(manners),
             received,
+            _open: open,
             besides: place.map(|place| {
                 Box::new(Besides {
                     sessions: Received::stored(place),
@@ -354,6 +358,7 @@ impl Receiving {
     #[cold]
     pub(crate) fn fail(&mut self, error: Error) {
         if let End::NotYet(manners) = &self.end {
+            metrics::alert(&error);
             let limit = Duration::from_millis(manners.alert_timeout.into());
             self.end = End::Failed(Box::new(Ending::new(error, limit)));
         }

@@ -1,6 +1,6 @@
 //! Another handshake on a connection of before TLS 1.3, while it is read from and written to.
 //!
-//! RFC 5246 §7.4.1. Reading gives what was under way before; writing waits.
+//! RFC 5246 §7.4.1. Reading gives what is under the keys before; writing waits.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -24,7 +24,7 @@ use crate::scratch::{RECORD, Scratch};
 use crate::stream::{Parts, TlsStream};
 use crate::wakers::Both;
 
-/// Data that came before the peer's handshake is kept up to this, until it is read.
+/// Data that comes before the peer changes its keys is kept up to this, until it is read.
 const MAX_KEPT: usize = 1024 * 1024;
 
 /// A handshake on a connection.
@@ -164,15 +164,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// now, if its [answers](crate::Answers::choose_identity) choose so; look at
     /// [`peer_certificates`](Self::peer_certificates) afterwards.
     ///
-    /// What was written before goes out before. Data that the peer had sent before is kept for the next
-    /// read, up to 1 MiB. A handshake that the peer has asked for needs no call: reads and writes answer
-    /// it, and writes wait until it is over.
+    /// What was written before goes out before. Data that the peer sends before it changes its keys is kept
+    /// for the next read, up to 1 MiB: it is older than what [`information`](Self::information) says of the
+    /// peer then. A handshake that the peer has asked for needs no call: reads and writes answer it, and
+    /// writes wait until it is over.
     ///
     /// # Errors
     /// * [`Reason::Misuse`](crate::Reason::Misuse) at once where there can be none: in TLS 1.3, over
     ///   HTTP/2, with a peer without RFC 5746, and wherever the configuration does not allow it.
     /// * [`Error::is_renegotiation_refused`] when the peer does not want to.
-    /// * When the peer has more to say before than 1 MiB: read it. The handshake goes on meanwhile.
+    /// * When the peer has more to say meanwhile than 1 MiB: read it. The handshake goes on meanwhile.
     ///
     /// After these the connection goes on. Every other error is its end, also
     /// [`Error::is_timeout`]: when the handshake took longer than the
@@ -230,8 +231,8 @@ pub(crate) trait Ends {
                 Reached::Impossible(error) => return Poll::Ready(Err(error)),
                 Reached::Full => {
                     return Poll::Ready(Err(Error::limit(
-                        "renegotiate: the peer has sent more than 1 MiB before it answers: read it; the \
-                         handshake goes on meanwhile",
+                        "renegotiate: the peer has sent more than 1 MiB before the handshake is over: read it; it \
+                         goes on meanwhile",
                     )));
                 }
             }

@@ -14,6 +14,7 @@ use rustls_pki_types::UnixTime;
 use tokio::sync::Semaphore;
 
 use crate::answers::{AnswerFuture, SharedAnswers};
+use crate::metrics;
 use crate::sessions::in_background;
 
 /// How many sessions wait for a slow store; more are not kept. Those of clients that come and go
@@ -63,6 +64,7 @@ impl ServerStore {
     /// Nobody waits for it: the client has all that it needs.
     fn keep(&self, question: &KeepSession) {
         let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
+            metrics::store("put", "lost");
             return;
         };
         let store = Arc::clone(&self.store);
@@ -83,8 +85,10 @@ async fn open(store: Arc<dyn ServerSessionStore>, question: OpenTickets) -> Answ
     let mut found = None;
     for (index, ticket) in question.tickets().enumerate() {
         let Some(session) = store.claim(ticket, question.now()).await else {
+            metrics::store("claim", "miss");
             continue;
         };
+        metrics::store("claim", "hit");
         if session.version() == ProtocolVersion::TLS_1_3 {
             found = Some((index, session));
             break;
@@ -110,8 +114,14 @@ async fn issue(store: Arc<dyn ServerSessionStore>, question: IssueTickets) -> An
 
 async fn find(store: Arc<dyn ServerSessionStore>, question: FindSession) -> Answer {
     match store.get(question.session_id(), question.now()).await {
-        Some(session) => question.resume(session),
-        None => question.none(),
+        Some(session) => {
+            metrics::store("get", "hit");
+            question.resume(session)
+        }
+        None => {
+            metrics::store("get", "miss");
+            question.none()
+        }
     }
 }
 
@@ -119,6 +129,7 @@ async fn put(store: &dyn ServerSessionStore, id: &[u8; 32], session: &ServerSess
     let end = session.issued_at().as_secs() + session.lifetime().as_secs();
     let until = UnixTime::since_unix_epoch(Duration::from_secs(end));
     store.put(id, session.clone(), until).await;
+    metrics::store("put", "kept");
 }
 
 impl fmt::Debug for ServerStore {

@@ -13,6 +13,8 @@ use portcullis_session_cache::SessionStore;
 use rustls_pki_types::UnixTime;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::metrics;
+
 /// How many sessions one connection keeps until they are taken, or until a slow store has room.
 const MAX_KEPT: usize = 8;
 /// How long a store may take for what nobody waits for.
@@ -38,9 +40,16 @@ impl Place {
         let at_once = poll_fn(|cx| Poll::Ready(taking.as_mut().poll(cx))).await;
         let mut taken = match at_once {
             Poll::Ready(taken) => taken,
-            Poll::Pending => timeout_at(deadline, taking).await.unwrap_or_default(),
+            Poll::Pending => match timeout_at(deadline, taking).await {
+                Ok(taken) => taken,
+                Err(_) => {
+                    metrics::store("take", "late");
+                    return Vec::new();
+                }
+            },
         };
         taken.retain(|session| self.key.admits(session));
+        metrics::store("take", if taken.is_empty() { "miss" } else { "hit" });
         taken
     }
 
@@ -128,20 +137,23 @@ impl Deposit {
         }
         {
             let mut queue = self.queue();
-            push(&mut queue.waiting, session);
             if queue.busy {
-                return;
+                return push(&mut queue.waiting, session);
             }
             queue.busy = true;
         }
-        in_background(self.clone().store_all());
+        in_background(self.clone().store_all(session));
     }
 
-    async fn store_all(self: Arc<Self>) {
+    /// This one, and what has come meanwhile.
+    async fn store_all(self: Arc<Self>, session: ClientSession) {
         let mut unfinished = Unfinished(Some(&self));
-        while let Some(session) = self.next() {
+        let mut next = Some(session);
+        while let Some(session) = next {
             let Place { store, key } = &self.place;
             store.put(key, session).await;
+            metrics::store("put", "kept");
+            next = self.next();
         }
         unfinished.0 = None;
     }
@@ -149,7 +161,10 @@ impl Deposit {
     fn next(&self) -> Option<ClientSession> {
         let mut queue = self.queue();
         let next = queue.waiting.pop_front();
-        queue.busy = next.is_some();
+        if next.is_none() {
+            // A connection lives long and has one or two tickets: it keeps no room for more.
+            *queue = Queue::default();
+        }
         next
     }
 

@@ -14,6 +14,7 @@ use portcullis::{
     ProtocolVersion, ServerConfig, ServerSessionStore, SessionStore, StoreFuture, TlsAcceptor,
     TlsConnector, TlsStream,
 };
+use proptest::prelude::*;
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::{Instant, sleep};
 
@@ -41,6 +42,26 @@ enum How {
     Late(Duration),
     /// It gives this instead, if it is there.
     Instead(Arc<Mutex<Option<ServerSession>>>),
+    /// Each time something else.
+    Drawn(Arc<Mutex<(Drawn, Option<ServerSession>)>>),
+}
+
+/// What a look-up comes to.
+#[derive(Clone, Debug)]
+enum Drawn {
+    Good,
+    Nothing,
+    Late,
+    Never,
+    /// Of another client, of another version, or one that has ended.
+    Instead(Kind),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    OfAnother,
+    OfAnotherVersion,
+    Ended,
 }
 
 struct Wrong {
@@ -58,6 +79,19 @@ impl Wrong {
             How::Instead(other) => {
                 let other = other.lock().unwrap().clone();
                 other.or(good)
+            }
+            How::Drawn(drawn) => {
+                let (drawn, instead) = drawn.lock().unwrap().clone();
+                match drawn {
+                    Drawn::Good => good,
+                    Drawn::Nothing => None,
+                    Drawn::Late => {
+                        sleep(LATE).await;
+                        good
+                    }
+                    Drawn::Never => std::future::pending().await,
+                    Drawn::Instead(_) => instead,
+                }
             }
         }
     }
@@ -85,6 +119,11 @@ impl ServerSessionStore for Wrong {
         self.good.forget(id)
     }
 }
+
+/// More than a look-up is waited for: a tenth of the handshake's time, and at most a second.
+const LATE: Duration = Duration::from_millis(1_100);
+/// What a connection takes then.
+const IN_TIME: Duration = Duration::from_millis(1_020);
 
 type Ended = Result<TlsStream<DuplexStream>, portcullis::Error>;
 
@@ -124,6 +163,154 @@ async fn session_of(who: &Identity, version: ProtocolVersion) -> ServerSession {
     all.pop().expect("one was kept")
 }
 
+/// The same, and its time is over.
+fn ended(session: &ServerSession) -> ServerSession {
+    let mut bytes = session.to_bytes();
+    // The lifetime is before the time of its issue, which is last.
+    let at = bytes.len() - 12;
+    bytes[at..at + 4].copy_from_slice(&[0; 4]);
+    ServerSession::from_bytes(&bytes).unwrap()
+}
+
+/// With a clock that goes on when nothing else does.
+fn block_on(test: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build();
+    runtime.unwrap().block_on(test);
+}
+
+fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
+    let kinds = [Kind::OfAnother, Kind::OfAnotherVersion, Kind::Ended];
+    let mut all = vec![Drawn::Good, Drawn::Nothing, Drawn::Late, Drawn::Never];
+    all.extend(kinds.map(Drawn::Instead));
+    prop::collection::vec(prop::sample::select(all), 1..7)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever a store does, again and again: nobody is taken for another, nothing is resumed but what was kept, and
+    /// only somebody else's session fails, at both ends. No connection waits for more than a look-up's time.
+    #[test]
+    fn a_server_survives_its_store(version in prop::sample::select(VERSIONS.to_vec()), script in drawn()) {
+        block_on(server_survives(version, script));
+    }
+
+    /// The same of a client's.
+    #[test]
+    fn a_client_survives_its_store(version in prop::sample::select(VERSIONS.to_vec()), script in drawn()) {
+        block_on(client_survives(version, script));
+    }
+}
+
+async fn server_survives(version: ProtocolVersion, script: Vec<Drawn>) {
+    let (alice, bob) = (&pki().client, &bob());
+    let other = VERSIONS[usize::from(version == VERSIONS[0])];
+    let now = Arc::new(Mutex::new((Drawn::Good, None)));
+    let (good, how) = (MemoryServerSessionStore::default(), How::Drawn(now.clone()));
+    let acceptor =
+        TlsAcceptor::new(server(&[alice, bob])).session_store(Arc::new(Wrong { good, how }));
+    let connector = connector(version, bob);
+    for drawn in script.into_iter().chain([Drawn::Nothing, Drawn::Good]) {
+        let context = format!("{version}, {drawn:?}");
+        let instead = match &drawn {
+            Drawn::Instead(Kind::OfAnother) => Some(session_of(alice, version).await),
+            Drawn::Instead(Kind::OfAnotherVersion) => Some(session_of(bob, other).await),
+            Drawn::Instead(Kind::Ended) => Some(ended(&session_of(bob, version).await)),
+            _ => None,
+        };
+        *now.lock().unwrap() = (drawn.clone(), instead);
+        let start = Instant::now();
+        let ends = try_connect(&connector, &acceptor).await;
+        assert!(
+            start.elapsed() <= IN_TIME,
+            "{context}: {:?}",
+            start.elapsed()
+        );
+        match ends {
+            (Ok(mut client), Ok(mut server)) => {
+                server.send(&[b"hello"]).await.unwrap();
+                assert_eq!(&client.recv(5).await.unwrap()[..], b"hello", "{context}");
+                assert_eq!(server.peer_certificates(), bob.chain(), "{context}");
+                assert_eq!(client.is_resumed(), server.is_resumed(), "{context}");
+                assert!(
+                    !server.is_resumed() || matches!(drawn, Drawn::Good),
+                    "{context}"
+                );
+            }
+            (Err(_), Err(_)) => {
+                assert!(
+                    matches!(drawn, Drawn::Instead(Kind::OfAnother)),
+                    "{context}"
+                );
+            }
+            (client, server) => panic!("{context}: {client:?}, {server:?}"),
+        }
+    }
+    assert!(resumes(&connector, &acceptor, bob).await, "{version}");
+}
+
+async fn client_survives(version: ProtocolVersion, script: Vec<Drawn>) {
+    let (alice, bob) = (&pki().client, &bob());
+    let acceptor = TlsAcceptor::new(server(&[alice, bob]));
+    for drawn in script {
+        let context = format!("{version}, {drawn:?}");
+        let (own, another) = (
+            client_session(bob, version, &acceptor).await,
+            client_session(alice, version, &acceptor).await,
+        );
+        let other = VERSIONS[usize::from(version == VERSIONS[0])];
+        let sessions = match &drawn {
+            Drawn::Good | Drawn::Late | Drawn::Never => vec![own],
+            Drawn::Nothing => Vec::new(),
+            Drawn::Instead(Kind::OfAnother) => vec![another],
+            Drawn::Instead(Kind::OfAnotherVersion) => {
+                vec![client_session(bob, other, &acceptor).await]
+            }
+            Drawn::Instead(Kind::Ended) => vec![elsewhere(&own)],
+        };
+        let late = match &drawn {
+            Drawn::Late => LATE,
+            Drawn::Never => Duration::from_secs(1 << 30),
+            _ => Duration::ZERO,
+        };
+        let store = Arc::new(Given { sessions, late });
+        let connector = connector(version, bob).session_store(store);
+        let start = Instant::now();
+        let resumed = resumes(&connector, &acceptor, bob).await;
+        assert!(
+            start.elapsed() <= IN_TIME,
+            "{context}: {:?}",
+            start.elapsed()
+        );
+        assert_eq!(resumed, matches!(drawn, Drawn::Good), "{context}");
+    }
+}
+
+/// A session that a client keeps of these servers.
+async fn client_session(
+    who: &Identity,
+    version: ProtocolVersion,
+    acceptor: &TlsAcceptor,
+) -> ClientSession {
+    let store = Arc::<MemorySessionStore>::default();
+    let first = connector(version, who).session_store(store.clone());
+    assert!(!resumes(&first, acceptor, who).await);
+    let mut sessions = Vec::new();
+    let mut visit = |_: &SessionKey, session: &ClientSession| sessions.push(session.clone());
+    SessionStore::for_each(&*store, &mut visit).await;
+    sessions.pop().expect("the server has given one")
+}
+
+/// The same for a server of another name.
+fn elsewhere(session: &ClientSession) -> ClientSession {
+    let mut bytes = session.to_bytes();
+    let name = b"localhost";
+    let at = bytes.windows(name.len()).rposition(|at| at == name);
+    bytes[at.expect("it has the name")..][..name.len()].copy_from_slice(b"elsewhere");
+    ClientSession::from_bytes(&bytes).unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_does_not_wait_for_what_is_late() {
     let alice = &pki().client;
@@ -157,13 +344,7 @@ async fn a_server_does_not_wait_for_what_is_late() {
 async fn a_server_passes_over_what_does_not_fit() {
     let alice = &pki().client;
     for (version, other) in [(VERSIONS[0], VERSIONS[1]), (VERSIONS[1], VERSIONS[0])] {
-        let ended = {
-            let mut bytes = session_of(alice, version).await.to_bytes();
-            // The lifetime is before the time of its issue, which is last.
-            let at = bytes.len() - 12;
-            bytes[at..at + 4].copy_from_slice(&[0; 4]);
-            ServerSession::from_bytes(&bytes).unwrap()
-        };
+        let ended = ended(&session_of(alice, version).await);
         for instead in [session_of(alice, other).await, ended] {
             let instead = Arc::new(Mutex::new(Some(instead)));
             let (good, how) = (
@@ -242,21 +423,9 @@ impl SessionStore for Given {
 async fn a_client_offers_nothing_that_is_not_its_own() {
     let alice = &pki().client;
     for version in VERSIONS {
-        let store = Arc::<MemorySessionStore>::default();
         let acceptor = TlsAcceptor::new(server(&[alice]));
-        let first = connector(version, alice).session_store(store.clone());
-        assert!(!resumes(&first, &acceptor, alice).await);
-        let mut sessions = Vec::new();
-        let mut visit = |_: &SessionKey, session: &ClientSession| sessions.push(session.clone());
-        SessionStore::for_each(&*store, &mut visit).await;
-        let session = sessions.pop().expect("the server has given one");
-        // The same for a server of another name.
-        let elsewhere = session.to_bytes();
-        let name = b"localhost";
-        let at = elsewhere.windows(name.len()).rposition(|at| at == name);
-        let mut elsewhere = elsewhere;
-        elsewhere[at.expect("it has the name")..][..name.len()].copy_from_slice(b"elsewhere");
-        let elsewhere = ClientSession::from_bytes(&elsewhere).unwrap();
+        let session = client_session(alice, version, &acceptor).await;
+        let elsewhere = elsewhere(&session);
         for (sessions, late, resumed) in [
             (vec![session.clone()], 0, true),
             (vec![session.clone()], 1_100, false),

@@ -246,7 +246,12 @@ public final class Peer {
             String text = new String(reply, StandardCharsets.UTF_8).stripTrailing();
             told.put("reply", Arrays.equals(reply, data) ? line : text);
             if (options.containsKey("renegotiate")) {
-                renegotiate(socket);
+                if (options.get("renegotiate").equals("eagerly")) {
+                    // Only its hello is out behind this, so that what is written next comes right behind it.
+                    socket.startHandshake();
+                } else {
+                    renegotiate(socket);
+                }
                 output.write(data);
                 byte[] again = socket.getInputStream().readNBytes(data.length);
                 if (!Arrays.equals(again, data)) {

@@ -8,7 +8,8 @@
 //! (registered names), `alpn`, each with commas; `chain`, `key`, `root` (files), `server_name`; of a
 //! client also `host`, `port`, `line`, `count` and `connections`. `renegotiate=yes` (TLS 1.2): Go's client does as
 //! its server asks, and its server never does; Java's client renegotiates behind its first answer and sends the
-//! message again, and its server asks behind its first answer.
+//! message again, and its server asks behind its first answer. `renegotiate=eagerly`: Java's client sends it right behind
+//! its hello.
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -220,11 +220,28 @@ const ALWAYS: Renegotiation = Renegotiation::Accept {
     apart: Duration::ZERO,
 };
 
-/// Its server begins it behind the request, with another wish for a certificate. Its client is not asked: what it sends
-/// behind its own hello comes before the handshake is over when it is quick, and that is refused
-/// (`Violation::DataDuringRenegotiation`).
+/// Its client begins it before it sends anything, and its request comes behind its hello when it is quick, else behind its
+/// Finished; its server begins it behind the request, with another wish for a certificate.
 #[tokio::test]
 async fn renegotiation() {
+    for _ in 0..5 {
+        let config = ours::server_of(Version::Tls12, &pki().ecdsa_p256).renegotiation(ALWAYS);
+        let mut server = ours::Server::run(ours::acceptor(config), |mut stream| async move {
+            let request = stream.recv(REQUEST.len()).await?;
+            // It waits for the handshake, if that is not over.
+            stream.send(&[&request]).await?;
+            assert!(stream.information().is_renegotiated());
+            stream.close(ours::LIMIT).await
+        })
+        .await;
+        let settings = Settings::client().version(Version::Tls12);
+        let settings = settings.extra(&["-r", "1"]);
+        let output = nss::fetch(server.address, &settings, REQUEST, 1).await;
+        assert!(output.stdout.contains("GET / HTTP/1.0"), "{output}");
+        let served = server.served().await;
+        assert!(served.end.is_ok(), "{served:?}");
+    }
+
     let settings = Settings::server(&pki().ecdsa_p256).version(Version::Tls12);
     let (_program, address) = nss::server(&settings.extra(&["-r", "-r", "-r"])).await;
     let config = ours::client_of(Version::Tls12).renegotiation(ALWAYS);

@@ -21,12 +21,14 @@ use crate::wire::{HandshakeMessage as _, HandshakeType};
 pub(super) struct Again {
     kept: Kept,
     not_before: UnixTime,
-    /// Whether a message of the peer has come: until then its data is under way, and it may decline.
+    /// Whether a message of the peer has come: until then it may decline.
     has_begun: bool,
+    /// Whether its change_cipher_spec has come.
+    has_changed_keys: bool,
     /// Whether a HelloRequest has crossed the hello.
     has_crossed: bool,
     empty_records: u8,
-    /// What was under way.
+    /// What came between the messages.
     pub(super) data: Option<Vec<u8>>,
     end: Ending,
 }
@@ -48,8 +50,8 @@ impl Handshake {
     ///
     /// What the writer has sealed has to be sent before anything of this handshake, and what the
     /// reader has not read is to be given to [`receive`](Self::receive) first. Both halves are of no
-    /// use from here on; the connection in the end brings new ones. Until the peer's first message
-    /// comes its data may be under way, and is given as [`Step::Data`](crate::Step::Data).
+    /// use from here on; the connection in the end brings new ones. Until the peer changes its keys its
+    /// data may come between its messages, and is given as [`Step::Data`](crate::Step::Data) (§6.2.1).
     ///
     /// A peer need not agree. Then the handshake is over as well, and
     /// [`was_declined`](Self::was_declined) says so: its connection goes on with the old keys.
@@ -113,6 +115,7 @@ impl Handshake {
             kept: kept.clone(),
             not_before,
             has_begun: false,
+            has_changed_keys: false,
             has_crossed: false,
             empty_records: 0,
             data: None,
@@ -150,11 +153,20 @@ impl Handshake {
         Ok(false)
     }
 
-    /// The peer has sent data.
+    /// What comes from here on is under the peer's new keys.
+    pub(super) fn note_changed_keys(&mut self) {
+        if let Some(again) = &mut self.again {
+            again.has_changed_keys = true;
+        }
+    }
+
+    /// The peer has sent data, which RFC 5246 §6.2.1 has everybody take in a handshake that is not the first:
+    /// NSS' and Java's clients send some behind their hello. The keys before say whose it is; of those that come with
+    /// change_cipher_spec nobody knows that before Finished (§7.4.9).
     pub(super) fn on_data(&mut self, data: Vec<u8>) -> Result<(), Abort> {
         match &mut self.again {
             None => Err(Violation::ApplicationDataTooEarly.into()),
-            Some(again) if again.has_begun => Err(Violation::DataDuringRenegotiation.into()),
+            Some(again) if again.has_changed_keys => Err(Violation::DataBeforeFinished.into()),
             Some(again) if data.is_empty() => {
                 if again.empty_records == MAX_IDLE {
                     return Err(Violation::TooManyEmptyRecords.into());

@@ -432,6 +432,7 @@ impl Handshake {
                 if self.machine.is_none() {
                     return Ok(false);
                 }
+                self.note_changed_keys();
                 self.step(|machine, cx| machine.on_change_cipher_spec(cx));
             }
             Message::ApplicationData(data) => self.on_data(data)?,

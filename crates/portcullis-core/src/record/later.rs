@@ -56,7 +56,7 @@ impl Another {
 impl Later {
     pub(super) fn take_session(&mut self) -> Option<ReceivedTicket> {
         match self {
-            Self::Tls13(tickets) => tickets.received.pop_front(),
+            Self::Tls13(tickets) => tickets.take(),
             Self::Older(older) => older.session.take(),
         }
     }

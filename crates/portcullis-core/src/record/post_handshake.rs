@@ -324,7 +324,7 @@ pub(super) fn key_update(message: &HandshakeBytes) -> Result<KeyUpdateRequest, A
 #[derive(Debug)]
 pub(crate) struct Tickets {
     resumable: Resumable,
-    pub(super) received: VecDeque<ReceivedTicket>,
+    received: VecDeque<ReceivedTicket>,
 }
 
 impl Tickets {
@@ -333,6 +333,15 @@ impl Tickets {
             resumable,
             received: VecDeque::new(),
         }
+    }
+
+    /// The oldest one. A connection lives longer than tickets come, so it keeps no room for them.
+    pub(super) fn take(&mut self) -> Option<ReceivedTicket> {
+        let ticket = self.received.pop_front();
+        if self.received.is_empty() {
+            self.received = VecDeque::new();
+        }
+        ticket
     }
 }
 

@@ -276,6 +276,12 @@ impl PresentedChain {
         self.entries().ocsp_response(index)
     }
 
+    /// Whether one came with any certificate.
+    pub(super) fn has_ocsp_responses(&self) -> bool {
+        let beside = self.entries().beside.as_ref();
+        beside.is_some_and(|beside| !beside.ocsp_responses.is_empty())
+    }
+
     /// The leaf's SubjectPublicKeyInfo, with its header.
     pub fn end_entity_spki(&self) -> &[u8] {
         self.entries().end_entity_spki()

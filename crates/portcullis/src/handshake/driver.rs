@@ -19,6 +19,7 @@ use crate::answers::AnswerFuture;
 use crate::conduct::Conduct;
 use crate::error::{Error, HandshakeError};
 use crate::hibernation::Hibernation;
+use crate::metrics::{self, Meter};
 use crate::read::Receiving;
 use crate::sessions::Place;
 use crate::stream::{Parts, TlsStream};
@@ -39,6 +40,7 @@ pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
     deadline: Option<Instant>,
     pub(super) conduct: Conduct,
     span: tracing::Span,
+    meter: Meter,
     /// Client: where sessions go.
     place: Option<Place>,
     /// Whether sessions from there are in the hello.
@@ -74,6 +76,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         conduct: Conduct,
         span: tracing::Span,
     ) -> Box<Self> {
+        let meter = Meter::begin(first_byte_by.is_some());
         Box::new(Self {
             running: Some(Running::new(io, handshake, prefix, first_byte_by)),
             phase: Phase::Running,
@@ -81,6 +84,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             deadline: None,
             conduct,
             span,
+            meter,
             place: None,
             offers: false,
         })
@@ -240,12 +244,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 let mut rest = out.split_off(written);
                 rest.append(&mut connection.transmit);
                 span::record(&self.span, &connection.information);
+                let open = self.meter.connected(&connection.information);
                 let mut read = Receiving::new(
                     connection.reader,
                     connection.unread,
                     received,
                     self.place.take(),
                     self.conduct.alert_timeout,
+                    open,
                 );
                 read.keep_conduct(&self.conduct);
                 let information = &connection.information;
@@ -267,6 +273,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     /// The handshake has failed or is given up.
     pub(super) fn fail(&mut self, error: Error) {
         span::report(&self.span, &error);
+        self.meter.failed(&error);
         self.blame_sessions(&error);
         self.deadline = None;
         self.phase = Phase::Failing(error);
@@ -315,6 +322,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     /// Gives up because time has run out. Whatever can be said at once is said.
     fn time_out(&mut self, error: &Error) {
         span::report(&self.span, error);
+        self.meter.failed(error);
         self.blame_sessions(error);
         // A client that says nothing may not speak TLS either.
         let keep_quiet = self.conduct.plaintext_fallback && error.is_silent_peer();
@@ -339,11 +347,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 /// The answer, or the future that makes it.
 pub(crate) fn ask(conduct: &Conduct, question: Question) -> Result<Answer, AnswerFuture> {
     let late = question.late_answer();
+    let operation = match &question {
+        Question::OpenTickets(_) => Some("claim"),
+        Question::FindSession(_) => Some("get"),
+        Question::IssueTickets(_) => Some("put"),
+        _ => None,
+    };
     match (conduct.answer(question), late) {
         (Err(answering), Some(late)) => {
             let limit = conduct.store_timeout();
             Err(Box::pin(async move {
-                timeout(limit, answering).await.unwrap_or(late)
+                timeout(limit, answering).await.unwrap_or_else(|_| {
+                    if let Some(operation) = operation {
+                        metrics::store(operation, "late");
+                    }
+                    late
+                })
             }))
         }
         (answer, _) => answer,

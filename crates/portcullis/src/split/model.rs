@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Join, ReadBuf, join};
 use crate::conduct::Conduct;
 use crate::delivery::{Active, Message};
 use crate::hibernation::Hibernation;
+use crate::metrics::Meter;
 use crate::read::Receiving;
 use crate::split::{ReadHalf, SplitIo, WriteHalf};
 use crate::statistics::Flow;
@@ -230,6 +231,7 @@ impl Peer {
             Flow::default(),
             None,
             Duration::ZERO,
+            Meter::begin(true).connected(&server.information),
         );
         read.keep_conduct(&Conduct {
             handshake_timeout: self.patience,

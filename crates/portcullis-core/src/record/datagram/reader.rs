@@ -128,7 +128,7 @@ impl Reader {
 
     /// The next ticket that has come (RFC 8446 §4.6.1); at most 8 are kept, and the oldest makes room.
     pub fn take_ticket(&mut self) -> Option<ReceivedTicket> {
-        self.tickets.as_mut()?.received.pop_front()
+        self.tickets.as_mut()?.take()
     }
 
     /// Whether the writer's [`poll_control`](super::Writer::poll_control) would do something.

@@ -32,8 +32,8 @@ pub(crate) enum Message {
     },
     /// Before TLS 1.3: the peer's next record is under its new keys.
     ChangeCipherSpec,
-    /// A record of application data, which no state of the handshake wants: only before another
-    /// handshake has begun some may be under way.
+    /// A record of application data, which no state of the handshake wants: only where it is not the
+    /// first there may be some.
     ApplicationData(Vec<u8>),
     /// A record of early data, which is granted; not empty.
     EarlyData(Vec<u8>),

@@ -6,11 +6,13 @@ mod violations;
 
 use super::attack::{read_all, ticket_keys};
 use super::older::{older_client, older_server};
+use super::tamper::{Put, first};
 use crate::config::{ClientConfigBuilder, Renegotiation, ServerConfigBuilder};
 use crate::connection::Connection;
 use crate::suite::CipherSuite;
 use crate::testing::{Pair, now, resuming};
-use crate::{Frame, Handshake, Opened, PeerRequest};
+use crate::wire::ContentType;
+use crate::{Frame, Handshake, Opened, PeerRequest, Step};
 
 /// Both ends agree to every renegotiation, and to a protocol that allows it.
 fn client() -> ClientConfigBuilder {
@@ -183,6 +185,84 @@ fn data_under_way_arrives() {
         };
         ends.exchange();
     }
+}
+
+/// Wherever its data stands that is under the keys before, RFC 5246 §6.2.1: the peer's messages have begun.
+#[test]
+fn data_between_the_messages_arrives() {
+    use super::attack::{By, talk};
+    use crate::wire::HandshakeType as T;
+    for (by, typ) in [
+        (By::Server, T::SERVER_HELLO),
+        (By::Server, T::CERTIFICATE),
+        (By::Server, T::SERVER_KEY_EXCHANGE),
+        (By::Server, T::SERVER_HELLO_DONE),
+        (By::Client, T::CLIENT_KEY_EXCHANGE),
+    ] {
+        let context = format!("{by:?}, {typ}");
+        let tamper = first(typ, |raw| {
+            let message = Put::Message(raw.to_vec());
+            vec![
+                data_record(b"one"),
+                message,
+                data_record(b"two"),
+                data_record(b"three"),
+            ]
+        });
+        let mut both = violations::attacked(Ends::new(client(), server()), by, tamper);
+        talk(&mut both);
+        let [to_client, to_server] = &both.delivered;
+        let delivered = match by {
+            By::Client => to_server,
+            By::Server => to_client,
+        };
+        assert_eq!(delivered, b"onetwothree", "{context}");
+        let (client, server) = both.run();
+        let (client, server) = (client.unwrap(), server.unwrap());
+        Ends { client, server }.exchange();
+    }
+}
+
+/// NSS' and Java's clients write while they wait for the answer to their hello.
+#[test]
+fn data_behind_the_hello_arrives() {
+    use crate::wire::HandshakeType as T;
+    let mut ends = Ends::new(client(), server());
+    let end = &mut ends.client;
+    let tamper = first(T::CLIENT_HELLO, |raw| {
+        let message = Put::Message(raw.to_vec());
+        vec![message, data_record(b"GET / "), data_record(b"HTTP/1.0")]
+    });
+    let mut begun = Handshake::renegotiate_tampering(&mut end.reader, &mut end.writer, tamper);
+    let sent = super::attack::transmitted(&mut begun);
+    let length = 5 + usize::from(u16::from_be_bytes([sent[3], sent[4]]));
+    let (hello, behind) = sent.split_at(length);
+    let end = &mut ends.server;
+    assert!(asks(end, hello.to_vec()));
+    let mut answering = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
+    // Byte by byte: what is there is given out at once.
+    let mut delivered = Vec::new();
+    let mut answer = Vec::new();
+    for byte in behind {
+        answering.receive(&[*byte], now());
+        loop {
+            match answering.poll().unwrap() {
+                Step::Data(data) => delivered.push(data),
+                Step::Transmit(bytes) => answer.extend(bytes),
+                Step::Wait { .. } => break,
+                step => panic!("{step:?}"),
+            }
+        }
+    }
+    assert_eq!(delivered, [&b"GET / "[..], b"HTTP/1.0"]);
+    begun.receive(&answer, now());
+    let (client, server) = pair(begun, answering).run();
+    let (client, server) = (client.unwrap(), server.unwrap());
+    Ends { client, server }.exchange();
+}
+
+fn data_record(data: &[u8]) -> Put {
+    Put::Record(ContentType::APPLICATION_DATA, data.to_vec())
 }
 
 /// The HelloRequest crosses the ClientHello (RFC 5246 §7.4.1.1).
@@ -375,7 +455,7 @@ fn a_peer_declines() {
             let mut warning = vec![0; 100];
             let written = second.writer.drain_mailbox(&mut warning).unwrap();
             request.receive(&warning[..written], now());
-            assert!(matches!(request.poll(), Ok(crate::Step::Connected)));
+            assert!(matches!(request.poll(), Ok(Step::Connected)));
             assert!(request.was_declined());
             *first = request.into_connection().unwrap();
             assert!(std::sync::Arc::ptr_eq(&first.information, &information));
@@ -397,11 +477,11 @@ fn a_peer_closes_instead() {
     let mut request = Handshake::renegotiate(&mut end.reader, &mut end.writer, now()).unwrap();
     super::attack::transmitted(&mut request);
     request.receive(&[&last, &close[..written]].concat(), now());
-    let crate::Step::Data(data) = request.poll().unwrap() else {
+    let Step::Data(data) = request.poll().unwrap() else {
         panic!("no data");
     };
     assert_eq!(data, b"the last");
-    assert!(matches!(request.poll(), Ok(crate::Step::Connected)));
+    assert!(matches!(request.poll(), Ok(Step::Connected)));
     assert!(request.was_declined());
     let mut connection = request.into_connection().unwrap();
     assert!(connection.reader.is_closed());

@@ -227,8 +227,8 @@ const APART: &[(Violation, &str)] = &[
         "handshake::tests::tls12::finite_field::nothing_in_common",
     ),
     (
-        Violation::DataDuringRenegotiation,
-        "handshake::tests::renegotiation::violations::no_data_once_it_has_begun",
+        Violation::DataBeforeFinished,
+        "handshake::tests::renegotiation::violations::no_data_under_keys_that_no_finished_has_confirmed",
     ),
     (
         Violation::RenegotiationChangedCertificate,

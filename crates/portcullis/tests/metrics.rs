@@ -1,0 +1,276 @@
+//! What a program's recorder is told: each number moves by what happened, and by nothing else.
+
+mod ends;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use portcullis::metrics::METRICS;
+use portcullis::{ClientConfig, Roots, TlsAcceptor, TlsConnector};
+use tokio::io::{AsyncWriteExt as _, duplex};
+
+use ends::{client_config, name, pki, server_config};
+
+/// The numbers since the last look, by `name{label="value",…}`; of a gauge, how it has
+/// changed, of a histogram, how many values it got.
+fn numbers(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
+    let snapshot = snapshotter.snapshot().into_vec();
+    let numbers = snapshot.into_iter().map(|(key, _, description, value)| {
+        assert!(description.is_some(), "{key:?} is described");
+        let (_, key) = key.into_parts();
+        let labels: Vec<_> = key
+            .labels()
+            .map(|label| format!("{}={}", label.key(), label.value()))
+            .collect();
+        let value = match value {
+            DebugValue::Counter(count) => count as f64,
+            DebugValue::Gauge(level) => level.into_inner(),
+            DebugValue::Histogram(values) => values.len() as f64,
+        };
+        (format!("{}{{{}}}", key.name(), labels.join(",")), value)
+    });
+    numbers.filter(|(_, value)| *value != 0.0).collect()
+}
+
+fn is(numbers: &BTreeMap<String, f64>, expected: &[(&str, f64)]) {
+    let expected: BTreeMap<_, _> = expected
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), *value))
+        .collect();
+    assert_eq!(numbers, &expected);
+}
+
+#[tokio::test]
+async fn handshakes_and_open_connections() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    portcullis::metrics::describe();
+
+    let connector = TlsConnector::new(client_config());
+    let acceptor = TlsAcceptor::new(server_config());
+    let (near, far) = duplex(65_536);
+    let (client, server) = tokio::join!(connector.upgrade(near, name()), acceptor.upgrade(far));
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    is(
+        &numbers(&snapshotter),
+        &[
+            ("tls_connections_open{side=client}", 1.0),
+            ("tls_connections_open{side=server}", 1.0),
+            ("tls_handshake_seconds{side=client,resumed=no}", 1.0),
+            ("tls_handshake_seconds{side=server,resumed=no}", 1.0),
+            (
+                "tls_handshakes_total{side=client,version=1.3,resumed=no,result=ok}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=server,version=1.3,resumed=no,result=ok}",
+                1.0,
+            ),
+            (
+                "tls_session_store_ops_total{operation=take,outcome=miss}",
+                1.0,
+            ),
+        ],
+    );
+
+    // Tickets come with the first data. A connection is open as long as its read half is there.
+    server.send(&[b"x"]).await.unwrap();
+    client.recv(1).await.unwrap();
+    let (read, write) = client.into_split();
+    drop(write);
+    let (near, far) = duplex(65_536);
+    let (again, resumed) = tokio::join!(connector.upgrade(near, name()), acceptor.upgrade(far));
+    assert!(again.unwrap().information().is_resumed());
+    drop((read, server, resumed));
+    is(
+        &numbers(&snapshotter),
+        &[
+            // All four are gone, and two had come before the last look.
+            ("tls_connections_open{side=client}", -1.0),
+            ("tls_connections_open{side=server}", -1.0),
+            ("tls_handshake_seconds{side=client,resumed=yes}", 1.0),
+            ("tls_handshake_seconds{side=server,resumed=yes}", 1.0),
+            (
+                "tls_handshakes_total{side=client,version=1.3,resumed=yes,result=ok}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=server,version=1.3,resumed=yes,result=ok}",
+                1.0,
+            ),
+            (
+                "tls_session_store_ops_total{operation=put,outcome=kept}",
+                3.0,
+            ),
+            (
+                "tls_session_store_ops_total{operation=take,outcome=hit}",
+                1.0,
+            ),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn failures_probes_and_alerts() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    portcullis::metrics::describe();
+
+    let stranger = ClientConfig::builder(Roots::from_pem(other_root().as_bytes()).unwrap());
+    let stranger = TlsConnector::new(stranger.build().unwrap()).without_resumption();
+    let acceptor = TlsAcceptor::new(server_config());
+    let (near, far) = duplex(65_536);
+    let (client, server) = tokio::join!(stranger.upgrade(near, name()), acceptor.upgrade(far));
+    assert!(client.is_err() && server.is_err());
+    is(
+        &numbers(&snapshotter),
+        &[
+            (
+                "tls_alerts_total{direction=received,description=unknown_ca}",
+                1.0,
+            ),
+            (
+                "tls_alerts_total{direction=sent,description=unknown_ca}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=client,reason=unknown_ca}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=server,reason=alert_received}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=client,version=unknown,resumed=no,result=failed}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=server,version=unknown,resumed=no,result=failed}",
+                1.0,
+            ),
+        ],
+    );
+
+    // Nobody: no failure. Silence that goes on, and one who is cut off in the middle, and who is dropped.
+    let (near, far) = duplex(65_536);
+    drop(near);
+    acceptor.upgrade(far).await.unwrap_err();
+    let (mut near, far) = duplex(65_536);
+    near.write_all(b"\x16\x03\x01").await.unwrap();
+    let hasty = acceptor.clone().handshake_timeout(Duration::from_millis(5));
+    hasty.upgrade(far).await.unwrap_err();
+    let (near, far) = duplex(65_536);
+    assert!(ends::drop_after(1, acceptor.upgrade(far)).await.is_none());
+    drop(near);
+    let (mut near, far) = duplex(65_536);
+    near.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    acceptor.upgrade(far).await.unwrap_err();
+    is(
+        &numbers(&snapshotter),
+        &[
+            (
+                "tls_alerts_total{direction=sent,description=unexpected_message}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=server,reason=cancelled}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=server,reason=not_tls}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=server,reason=timeout}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=server,version=unknown,resumed=no,result=failed}",
+                3.0,
+            ),
+            (
+                "tls_handshakes_total{side=server,version=unknown,resumed=no,result=probe}",
+                1.0,
+            ),
+        ],
+    );
+}
+
+/// An alert that ends a connection which has stood for long is counted, too.
+#[tokio::test]
+async fn an_alert_after_the_handshake() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    portcullis::metrics::describe();
+
+    let (client, mut server) = ends::pair().await;
+    numbers(&snapshotter);
+    let mut transport = client.into_inner();
+    // A record that nobody has sealed.
+    transport
+        .write_all(&[
+            23, 3, 3, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ])
+        .await
+        .unwrap();
+    server.recv(1).await.unwrap_err();
+    drop(server);
+    is(
+        &numbers(&snapshotter),
+        &[
+            ("tls_connections_open{side=client}", -1.0),
+            ("tls_connections_open{side=server}", -1.0),
+            (
+                "tls_alerts_total{direction=sent,description=bad_record_mac}",
+                1.0,
+            ),
+        ],
+    );
+}
+
+/// The pages for people have all numbers, and no other.
+#[test]
+fn pages_and_dashboards_name_what_there_is() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/");
+    let read = |file: &str| std::fs::read_to_string(format!("{docs}{file}")).unwrap();
+    let known: BTreeSet<_> = METRICS
+        .iter()
+        .map(|metric| metric.name.to_owned())
+        .collect();
+    assert_eq!(named(&read("metrics.md")), known);
+    assert_eq!(named(&read("metrics/dashboard.json")), known);
+    let alerts = named(&read("metrics/alerts.yml"));
+    assert!(!alerts.is_empty() && alerts.is_subset(&known), "{alerts:?}");
+    let page = read("metrics.md");
+    for reason in METRICS[1].labels[1].1 {
+        assert!(
+            page.contains(&format!("`{reason}`")),
+            "{reason} is not explained"
+        );
+    }
+}
+
+/// The names of numbers in a text.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let names = words.filter(|word| word.starts_with("tls_"));
+    names
+        .map(|name| name.trim_end_matches("_bucket").to_owned())
+        .collect()
+}
+
+/// An authority that has signed nothing here.
+fn other_root() -> String {
+    let _ = pki();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params
+        .self_signed(&rcgen::KeyPair::generate().unwrap())
+        .unwrap()
+        .pem()
+}
