@@ -3,13 +3,16 @@
 //! 300 chains, or `PORTCULLIS_CHAINS`; the choices are those of `PORTCULLIS_SEED`, which is 1. What webpki says of as
 //! many is in the tests of `portcullis-core`. The rules behind the differences are in `docs/architecture.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use portcullis::pki_types::{CertificateDer, ServerName, UnixTime};
-use portcullis::x509::{CertificateErrorKind as Kind, ChainPolicy, PresentedChain, verify_server};
+use portcullis::x509::{
+    CertificateErrorKind as Kind, ChainPolicy, ChainWalk, Finding, Interest, PresentedChain,
+    WalkStep, verify_server,
+};
 use portcullis::{Roots, SignatureScheme};
 use portcullis_tests::scratch;
 use rcgen::{
@@ -54,6 +57,8 @@ struct Traits {
     wildcard: bool,
     /// The leaf is a CA.
     leaf_is_ca: bool,
+    /// How many CAs constrain names.
+    constraints: usize,
 }
 
 struct Chain {
@@ -149,6 +154,7 @@ fn authority(chance: &mut Chance, above: &Authority, at: usize, traits: &mut Tra
     };
     params.extended_key_usages = purposes(chance);
     if chance.one_in(4) {
+        traits.constraints += 1;
         let (mut permitted_subtrees, mut excluded_subtrees) = (vec![], vec![]);
         for _ in 0..=chance.below(2) {
             match chance.one_in(2) {
@@ -397,8 +403,135 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// What a function is told that accepts everything, of each certificate; `None` where there is no path to be judged.
+fn told(
+    sent: &[CertificateDer<'static>],
+    anchor: &CertificateDer<'static>,
+) -> Option<Vec<BTreeSet<&'static str>>> {
+    let mut roots = Roots::empty();
+    roots.add_der(anchor.clone()).unwrap();
+    let chain = PresentedChain::new(sent.to_vec()).ok()?;
+    let name = ServerName::try_from(HOST).unwrap();
+    let walk = ChainWalk::of_server(&chain, &name, UnixTime::now(), &ChainPolicy::new(roots));
+    let mut walk = walk.interest(Interest::ERRORS.and_valid().and_paths());
+    let mut told = vec![BTreeSet::new()];
+    loop {
+        match walk.step() {
+            WalkStep::Path(start) => {
+                if !start.is_anchored() || start.certificates().count() != sent.len() {
+                    return None;
+                }
+            }
+            WalkStep::Judge(pending) => {
+                let judgement = pending.judgement();
+                let reason = match judgement.finding() {
+                    Finding::Valid | Finding::ValidPeer => {
+                        told.push(BTreeSet::new());
+                        None
+                    }
+                    Finding::Bad(error) => match error.kind() {
+                        Kind::Expired { .. } | Kind::NotYetValid { .. } => Some("cert_expired"),
+                        Kind::BadSignature => Some("invalid_signature"),
+                        Kind::NameConstraints => Some("name_not_permitted"),
+                        Kind::IssuerKeyUsage => Some("invalid_key_usage"),
+                        // Damaged so that nothing more can be said.
+                        Kind::Malformed(_) | Kind::Unsupported(_) => return None,
+                        Kind::UnknownCriticalExtension { .. } => return None,
+                        // Of purposes, usages and hosts public_key knows nothing, and of basicConstraints less; and
+                        // once a path was too long it counts otherwise.
+                        _ => None,
+                    },
+                    Finding::Extension(_) => None,
+                    _ => None,
+                };
+                if let (Some(reason), Some(last)) = (reason, told.last_mut()) {
+                    last.insert(reason);
+                }
+                pending.accept();
+            }
+            WalkStep::Done => break,
+            _ => {}
+        }
+    }
+    told.pop();
+    Some(told)
+}
+
+/// A function that accepts everything is told the same of each certificate, here and by Erlang.
+#[test]
+fn a_function_is_told_what_erlangs_is() {
+    const COMPARED: [&str; 4] = [
+        "cert_expired",
+        "invalid_signature",
+        "name_not_permitted",
+        "invalid_key_usage",
+    ];
+    let count = number("PORTCULLIS_CHAINS", 300);
+    let mut chance = Chance(number("PORTCULLIS_SEED", 1));
+    let folder = folder("findings");
+    let root = root();
+    let mut chains = BTreeMap::new();
+    for at in 0..count {
+        let name = format!("{at:06}");
+        let chain = chain(&mut chance, &root);
+        let sent = chain.sent(&mut chance);
+        let whole = [vec![chain.anchor.clone()], chain.path.clone()].concat();
+        fs::write(folder.join(format!("{name}.path")), pem(&whole)).unwrap();
+        chains.insert(name, (chain, sent));
+    }
+    let erlang = escript("findings.escript", &folder);
+    let (mut compared, mut faults, mut unknown) = (0, 0, Vec::new());
+    for (name, (chain, sent)) in &chains {
+        // Erlang's function has not seen all of what it could not read.
+        let Some(theirs) = erlang[name].strip_prefix("ok ") else {
+            continue;
+        };
+        let Some(ours) = told(sent, &chain.anchor) else {
+            continue;
+        };
+        let theirs: Vec<BTreeSet<&str>> = theirs
+            .trim_end()
+            .trim_end_matches('|')
+            .split('|')
+            .map(|told| {
+                told.split_whitespace()
+                    .filter(|one| COMPARED.contains(one))
+                    .collect()
+            })
+            .collect();
+        compared += 1;
+        faults += ours.iter().map(BTreeSet::len).sum::<usize>();
+        let differs = |(ours, theirs): (&BTreeSet<&str>, &BTreeSet<&str>)| {
+            ours.symmetric_difference(theirs)
+                .any(|reason| !is_known_to_differ(reason, chain.traits))
+        };
+        if ours.len() != theirs.len() || ours.iter().zip(&theirs).any(differs) {
+            unknown.push(format!(
+                "{name} {:?}: {ours:?}, erlang {theirs:?}",
+                chain.traits
+            ));
+        }
+    }
+    println!("{compared} of {count} compared, with {faults} faults");
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+    assert!(compared as u64 > count / 3 && faults as u64 > count / 10);
+}
+
+/// Where two who accept all faults go on differently.
+fn is_known_to_differ(reason: &str, traits: Traits) -> bool {
+    // A wildcard may be a name that is excluded, and has to be permitted as a whole. Of `www.a.example` above and
+    // `a.example` below, both permitted, nothing is left in Erlang; RFC 5280 §6.1.4 (g) leaves the narrower.
+    reason == "name_not_permitted" && (traits.wildcard || traits.constraints > 1)
+}
+
 fn erlang(folder: &Path) -> BTreeMap<String, String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/erlang/paths.escript");
+    escript("paths.escript", folder)
+}
+
+/// What a script of Erlang's says of each file in a folder.
+fn escript(script: &str, folder: &Path) -> BTreeMap<String, String> {
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/erlang");
+    let script = Path::new(scripts).join(script);
     let output = Command::new("escript").arg(script).arg(folder).output();
     let output = output.expect("escript is in Debian's package erlang-base");
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -77,7 +77,7 @@ const CRLS: &[&str] = &[
 ];
 
 /// Paths whose last certificate is that of a CA. A peer in TLS is none; who accepts that one fault gets the suite's
-/// verdict. Their lists say that nothing is revoked.
+/// verdict, also by lists.
 const LEAF_IS_CA: &[&str] = &["4.6.8", "4.6.14", "4.8.6", "4.8.6 part 2", "4.14.13"];
 
 /// The suite accepts it, and OpenSSL refuses it, too: who signs lists for others is the judge of its own certificate.
@@ -215,6 +215,50 @@ fn every_path() {
     assert_eq!(found, known, "{differences:#?}");
 }
 
+/// As in TLS with revocation lists: only what policies decide differs, and what a peer in TLS may not be.
+#[test]
+fn every_path_with_lists_and_without_policies() {
+    let folder = folder();
+    let table = fs::read_to_string(folder.join("table.h")).unwrap();
+    let mut differences = BTreeMap::new();
+    let mut seen = BTreeMap::new();
+    for test in &tests(&table) {
+        let parts = seen.entry(test.number.clone()).or_insert(0);
+        *parts += 1;
+        let name = match parts {
+            1 => test.number.clone(),
+            part => format!("{} part {part}", test.number),
+        };
+        let read = |kind: &str, name: &String, end: &str| {
+            let file = folder.join(kind).join(format!("{name}.{end}"));
+            fs::read(&file).unwrap_or_else(|_| panic!("{}", file.display()))
+        };
+        let certificates = test.certificates.iter();
+        let mut chain: Vec<_> = certificates
+            .map(|name| CertificateDer::from(read("certs", name, "crt")))
+            .collect();
+        let mut roots = Roots::empty();
+        roots.add_der(chain.remove(0)).unwrap();
+        chain.reverse();
+        let lists = test.lists.iter().map(|name| read("crls", name, "crl"));
+        let lists: Vec<_> = lists
+            .filter_map(|list| Crl::from_der(list).ok())
+            .map(Arc::new)
+            .collect();
+        let policy = ChainPolicy::new(roots);
+        let verdict =
+            PresentedChain::new(chain).and_then(|chain| with_lists(&chain, &policy, &lists));
+        if verdict.is_ok() != test.is_valid {
+            differences.insert(name, verdict.map_err(|error| error.to_string()));
+        }
+    }
+    let known = STRICTER.iter().chain(POLICIES).chain(OTHERWISE);
+    let mut known: Vec<&str> = known.copied().collect();
+    known.sort_unstable();
+    let found: Vec<&str> = differences.keys().map(String::as_str).collect();
+    assert_eq!(found, known, "{differences:#?}");
+}
+
 /// With policies, lists and DSA: as the suite says, in every order of the certificates.
 #[test]
 fn every_path_as_the_suite_asks() {
@@ -260,7 +304,7 @@ fn every_path_as_the_suite_asks() {
         let is_ca = LEAF_IS_CA.contains(&name.as_str());
         let verdicts = orders.map(|chain| {
             let verdict = PresentedChain::new(chain).and_then(|chain| match is_ca {
-                true => accepting_a_ca(&chain, &policy),
+                true => accepting_a_ca(&chain, &policy, &lists),
                 false => with_lists(&chain, &policy, &lists),
             });
             if let Err(error) = &verdict {
@@ -293,8 +337,13 @@ fn with_lists(
 }
 
 /// Accepts of the last certificate that it is a CA's, and nothing else.
-fn accepting_a_ca(chain: &PresentedChain, policy: &ChainPolicy) -> Result<(), CertificateError> {
-    let mut walk = ChainWalk::of_client(chain, NOW, policy);
+fn accepting_a_ca(
+    chain: &PresentedChain,
+    policy: &ChainPolicy,
+    lists: &[Arc<Crl>],
+) -> Result<(), CertificateError> {
+    let policy = policy.clone().crl_check(CrlCheck::chain());
+    let mut walk = ChainWalk::of_client(chain, NOW, &policy);
     while let WalkStep::Judge(pending) = walk.step() {
         let judgement = pending.judgement();
         match judgement.finding() {
@@ -311,5 +360,9 @@ fn accepting_a_ca(chain: &PresentedChain, policy: &ChainPolicy) -> Result<(), Ce
             _ => pending.default(),
         }
     }
-    walk.into_verdict().map(|_| ())
+    let mut check = walk.into_revocation_check()?;
+    while check.query().is_some() {
+        check.answer(lists.to_vec());
+    }
+    check.conclude().map(|_| ())
 }

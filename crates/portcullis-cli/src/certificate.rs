@@ -17,6 +17,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
+use crate::extensions::Extensions;
 use crate::text::{hex, printable};
 
 /// What is printed of a certificate. All text is safe for a terminal.
@@ -32,6 +33,7 @@ pub(crate) struct Certificate {
     signature: String,
     is_authority: bool,
     purposes: Vec<String>,
+    extensions: Extensions,
     sha256: [u8; 32],
     /// SHA-256 of the SubjectPublicKeyInfo: a pin holds as long as the key (RFC 7469 §2.4).
     spki_sha256: [u8; 32],
@@ -53,6 +55,7 @@ impl Certificate {
             signature: name(&read.signature_algorithm.algorithm),
             is_authority: authority.is_some_and(|constraints| constraints.value.ca),
             purposes: purposes(&read),
+            extensions: Extensions::read(der, &read),
             sha256: Sha256::digest(der).into(),
             spki_sha256: Sha256::digest(read.public_key().raw).into(),
         })
@@ -113,13 +116,14 @@ impl Certificate {
         if !self.purposes.is_empty() {
             lines.push(("purposes", listed(&self.purposes)));
         }
+        lines.extend(self.extensions.lines());
         lines.push(("SHA-256", hex(&self.sha256, ":")));
         lines.push(("pin", self.pin()));
         lines
     }
 
     pub(crate) fn json(&self) -> Value {
-        json!({
+        let mut value = json!({
             "subject": self.subject,
             "issuer": self.issuer,
             "serial": self.serial,
@@ -133,7 +137,11 @@ impl Certificate {
             "purposes": self.purposes,
             "sha256": hex(&self.sha256, ""),
             "spki_pin": self.pin(),
-        })
+        });
+        if let Some(object) = value.as_object_mut() {
+            object.append(&mut self.extensions.json());
+        }
+        value
     }
 }
 

@@ -10,6 +10,7 @@ mod connect;
 mod connecting;
 mod crl;
 mod ech;
+mod extensions;
 mod failure;
 mod files;
 mod logins;

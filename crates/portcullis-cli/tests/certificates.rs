@@ -266,6 +266,85 @@ fn the_certificates_of_a_file_are_shown() {
     assert!(sentence(run(&["cert", "show", "missing.pem"]), 2).contains("missing.pem"));
 }
 
+/// A certificate that says much, in words and for programs.
+#[test]
+fn what_stands_in_extensions_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let own =
+        |oid: &[u64], value: &[u8]| rcgen::CustomExtension::from_oid_content(oid, value.to_vec());
+    let mut params = rcgen::CertificateParams::new(["a.test".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(1));
+    params.crl_distribution_points = vec![rcgen::CrlDistributionPoint {
+        uris: vec!["http://crl.test/a\u{7}.crl".to_owned()],
+    }];
+    params.name_constraints = Some(rcgen::NameConstraints {
+        permitted_subtrees: vec![
+            rcgen::GeneralSubtree::DnsName("example.com".to_owned()),
+            rcgen::GeneralSubtree::IpAddress(rcgen::CidrSubnet::V4([10, 0, 0, 0], [255, 0, 0, 0])),
+        ],
+        excluded_subtrees: vec![rcgen::GeneralSubtree::Rfc822Name("bad.test".to_owned())],
+    });
+    params.use_authority_key_identifier_extension = true;
+    params.custom_extensions = vec![
+        // OCSP at http://o, the issuer at http://i.
+        own(
+            &[1, 3, 6, 1, 5, 5, 7, 1, 1],
+            b"\x30\x2a\x30\x13\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x01\x86\x07http://\x30\x13\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02\x86\x07http://",
+        ),
+        own(&[1, 3, 6, 1, 5, 5, 7, 1, 24], &[0x30, 3, 2, 1, 5]),
+        own(
+            &[2, 5, 29, 32],
+            b"\x30\x12\x30\x08\x06\x06\x67\x81\x0c\x01\x02\x01\x30\x06\x06\x04\x2a\x03\x04\x05",
+        ),
+        // One timestamp: version 1, a log of 7s, at 2026-01-01.
+        own(&[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2], &{
+            let mut sct = vec![0];
+            sct.extend([7; 32]);
+            sct.extend(1_767_225_600_000_u64.to_be_bytes());
+            sct.extend([0, 0, 4, 3, 0, 2, 1, 1]);
+            let one = [&[0, u8::try_from(sct.len()).unwrap()][..], &sct].concat();
+            let list = [&[0, u8::try_from(one.len()).unwrap()][..], &one].concat();
+            [&[4, u8::try_from(list.len()).unwrap()][..], &list].concat()
+        }),
+    ];
+    let key = rcgen::KeyPair::generate().unwrap();
+    let file = path(folder.path(), "much.pem");
+    fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
+    let text = printed(run(&["cert", "show", &file]));
+    for line in [
+        "  below it:  one authority\n",
+        "  permitted: example.com, 10.0.0.0/8\n",
+        "  excluded:  e-mail bad.test\n",
+        "  CRL:       http://crl.test/a\\u{7}.crl\n",
+        "  OCSP:      http://\n",
+        "  issuer at: http://\n",
+        "  staple:    required (RFC 7633)\n",
+        "  SCT:       2026-01-01T00:00:00Z by the log 0707",
+        "  policies:  2.23.140.1.2.1 (domain validated), 1.2.3.4.5",
+        "  key id:    ",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let facts = shown(&file);
+    assert_eq!(facts["path_length"], 1);
+    assert_eq!(facts["permitted_names"][0], "example.com");
+    assert_eq!(facts["excluded_names"][0], "e-mail bad.test");
+    assert_eq!(
+        facts["crl_distribution_points"][0],
+        "http://crl.test/a\\u{7}.crl"
+    );
+    assert_eq!(facts["ocsp_responders"][0], "http://");
+    assert_eq!(facts["must_staple"], true);
+    assert_eq!(facts["timestamps"].as_array().unwrap().len(), 1);
+    assert_eq!(facts["policies"].as_array().unwrap().len(), 2);
+    assert_eq!(facts["key_identifier"].as_str().unwrap().len(), 59);
+    // Of what is not there nothing is said.
+    let plain = rcgen::CertificateParams::new(["a.test".to_owned()]).unwrap();
+    fs::write(&file, plain.self_signed(&key).unwrap().pem()).unwrap();
+    let facts = shown(&file);
+    assert!(facts.get("must_staple").is_none() && facts.get("path_length").is_none());
+}
+
 #[test]
 fn the_certificates_of_a_server_are_shown_with_a_verdict() {
     let made = Certificates::make();

@@ -100,7 +100,8 @@ impl HashDirCrls {
         hashes.sort_unstable();
         hashes.dedup();
         let now = query.now();
-        let memory_only = query.is_memory_only();
+        // Whoever says where the list is: here nobody goes there.
+        let memory_only = query.is_memory_only() && query.is_authenticated();
         let mut found = Vec::new();
         hashes.retain(|hash| match self.0.remembered(*hash, memory_only) {
             Some(lists) => {

@@ -70,8 +70,8 @@ impl Lookup {
 /// A place where revocation lists are (`ssl_crl_cache_api`).
 ///
 /// Each question comes from a handshake, whose peer's chain leads to a trust anchor by then: where a query says that
-/// a list is, an authority has said that. Nobody waits longer than the query's
-/// [budget](CrlQuery::budget). With [`is_memory_only`](CrlQuery::is_memory_only) a source answers at once, by what it has.
+/// a list is, an authority has said that, unless the query [says otherwise](CrlQuery::is_authenticated). Nobody waits
+/// longer than the query's [budget](CrlQuery::budget). With [`is_memory_only`](CrlQuery::is_memory_only) a source answers at once, by what it has.
 ///
 /// # Cancel safety
 /// The futures are dropped when the handshake is dropped or out of time.

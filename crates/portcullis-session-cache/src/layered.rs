@@ -1,8 +1,8 @@
 //! Memory before a slower store.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis_core::ProtocolVersion;
@@ -21,6 +21,9 @@ use crate::{MemoryServerSessionStore, ServerSessionStore, StoreFuture};
 pub struct LayeredServerSessionStore {
     near: MemoryServerSessionStore,
     authority: Arc<dyn ServerSessionStore>,
+    /// How often the authority has forgotten a session that may be in memory. Who fetches one looks whether it has
+    /// happened meanwhile: what was forgotten does not come back.
+    forgotten: Mutex<u64>,
     closed: AtomicBool,
 }
 
@@ -30,22 +33,41 @@ impl LayeredServerSessionStore {
         Self {
             near,
             authority,
+            forgotten: Mutex::new(0),
             closed: AtomicBool::new(false),
         }
     }
 
-    /// Keeps in memory what is good for many connections.
-    async fn keep(&self, id: &[u8], session: &ServerSession, until: UnixTime) {
+    fn forgotten(&self) -> MutexGuard<'_, u64> {
+        self.forgotten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps in memory what is good for many connections. Memory is ready at once, and does it when it is called.
+    fn keep(&self, id: &[u8], session: &ServerSession, until: UnixTime) {
         let is_closed = self.closed.load(Ordering::Relaxed);
-        if session.version() != ProtocolVersion::TLS_1_3 && !is_closed {
-            self.near.put(id, session.clone(), until).await;
+        if is_of_many(session) && !is_closed {
+            drop(self.near.put(id, session.clone(), until));
         }
+    }
+
+    /// The authority has forgotten it, and whoever had it before puts it into memory no more.
+    fn forget_near(&self, id: &[u8]) {
+        let mut forgotten = self.forgotten();
+        *forgotten = forgotten.wrapping_add(1);
+        drop(self.near.forget(id));
     }
 
     /// The store in memory.
     pub fn near(&self) -> &MemoryServerSessionStore {
         &self.near
     }
+}
+
+/// Whether it is good for many connections.
+fn is_of_many(session: &ServerSession) -> bool {
+    session.version() != ProtocolVersion::TLS_1_3
 }
 
 impl ServerSessionStore for LayeredServerSessionStore {
@@ -56,7 +78,8 @@ impl ServerSessionStore for LayeredServerSessionStore {
         until: UnixTime,
     ) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            self.keep(id, &session, until).await;
+            // First: what the authority has, somebody may have it forget.
+            self.keep(id, &session, until);
             self.authority.put(id, session, until).await;
         })
     }
@@ -66,11 +89,16 @@ impl ServerSessionStore for LayeredServerSessionStore {
             if let Some(session) = self.near.get(id, now).await {
                 return Some(session);
             }
+            let before = *self.forgotten();
             let session = self.authority.get(id, now).await?;
             let issued = session.issued_at().as_secs();
             let end = issued.saturating_add(session.lifetime().as_secs());
             let until = UnixTime::since_unix_epoch(Duration::from_secs(end));
-            self.keep(id, &session, until).await;
+            let forgotten = self.forgotten();
+            if *forgotten == before {
+                self.keep(id, &session, until);
+            }
+            drop(forgotten);
             Some(session)
         })
     }
@@ -78,7 +106,11 @@ impl ServerSessionStore for LayeredServerSessionStore {
     fn claim<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
         Box::pin(async move {
             self.near.forget(id).await;
-            self.authority.claim(id, now).await
+            let claimed = self.authority.claim(id, now).await;
+            if claimed.as_ref().is_some_and(is_of_many) {
+                self.forget_near(id);
+            }
+            claimed
         })
     }
 
@@ -91,6 +123,7 @@ impl ServerSessionStore for LayeredServerSessionStore {
         Box::pin(async move {
             self.near.forget(id).await;
             self.authority.forget(id).await;
+            self.forget_near(id);
         })
     }
 

@@ -65,7 +65,7 @@ struct Claims {
 
 impl MemoryReplayGuard {
     /// Remembers at most so many claims at a time, of about 100 bytes each; while there are as many it
-    /// answers [`Claim::Unavailable`]. A claim lives for 80 seconds, unless another window was configured.
+    /// answers [`Claim::Unavailable`]. A claim lives for 81 seconds, unless another window was configured.
     ///
     /// ```
     /// # mod portcullis { pub use portcullis_session_cache::*; }

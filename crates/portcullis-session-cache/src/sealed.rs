@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::{constant_time, hmac, rand};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
+use aws_lc_rs::{constant_time, rand};
 use portcullis_core::session::{ClientSession, ServerSession, SessionKey};
 use rustls_pki_types::UnixTime;
 use zeroize::Zeroizing;
@@ -14,7 +15,8 @@ use zeroize::Zeroizing;
 use crate::{StoreError, StoreErrorKind};
 
 /// The form of a sealed record; another one is one that nobody can open.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+const LABEL: &[u8] = b"portcullis session store 2";
 const SALT_LEN: usize = 32;
 const TIME_LEN: usize = 8;
 /// Format, end, salt.
@@ -26,11 +28,11 @@ const MOST_KEYS: usize = 8;
 /// can resume no session and see no name. Cheap to clone.
 ///
 /// All who share a store have the same keys. A key seals as many sessions as one likes: each is sealed with a key of
-/// its own, made of this one and 32 random bytes (HMAC-SHA256). What is sealed belongs to its place: moved to
+/// its own, made of this one and 32 random bytes (HKDF, SHA-256). What is sealed belongs to its place: moved to
 /// another it does not open. Against whoever can *write* to the store nothing here helps but that: who puts
 /// back an old state has its single-use sessions given twice.
 #[derive(Clone)]
-pub struct StoreKeys(Arc<[hmac::Key]>);
+pub struct StoreKeys(Arc<[Prk]>);
 
 impl StoreKeys {
     /// The length of a key, in bytes.
@@ -54,7 +56,8 @@ impl StoreKeys {
                      `openssl rand 32`",
                 ));
             }
-            all.push(hmac::Key::new(hmac::HMAC_SHA256, key));
+            // It keeps the bytes where they are wiped, and makes its key of them each time.
+            all.push(Salt::new(HKDF_SHA256, LABEL).extract(key));
         }
         match all.len() {
             0 => Err(wrong("store keys: there is no key")),
@@ -111,13 +114,14 @@ impl fmt::Debug for StoreKeys {
     }
 }
 
-/// No key seals twice, so that every nonce can be 0.
-fn one_time_key(key: &hmac::Key, salt: &[u8; SALT_LEN]) -> Option<LessSafeKey> {
-    let mut context = hmac::Context::with_key(key);
-    context.update(b"portcullis session store 1");
-    context.update(salt);
-    let key = context.sign();
-    UnboundKey::new(&AES_256_GCM, key.as_ref())
+/// No key seals twice, so that every nonce can be 0. The library leaves nothing of it behind, unlike with an HMAC, whose tag
+/// is no secret to it.
+fn one_time_key(key: &Prk, salt: &[u8; SALT_LEN]) -> Option<LessSafeKey> {
+    let mut bytes = Zeroizing::new([0; StoreKeys::KEY_LEN]);
+    let info: [&[u8]; 1] = [salt];
+    let made = key.expand(&info, HKDF_SHA256).ok()?;
+    made.fill(&mut *bytes).ok()?;
+    UnboundKey::new(&AES_256_GCM, &*bytes)
         .ok()
         .map(LessSafeKey::new)
 }
@@ -160,8 +164,22 @@ impl Place {
     }
 }
 
+/// Seals a client's session for its place; `None` if there is no randomness, or it is of no use elsewhere: which password
+/// a user of SRP had is not written down, so nobody could tell whether it is his who finds it.
+pub(crate) fn seal_client(
+    keys: &StoreKeys,
+    place: &Place,
+    key: &SessionKey,
+    session: &ClientSession,
+) -> Option<Vec<u8>> {
+    match session.srp_user() {
+        Some(_) => None,
+        None => keys.seal(place, end_of_client(session), &put_client(key, session)),
+    }
+}
+
 /// A client's session and its key, as they are sealed: the key first, with its length.
-pub(crate) fn put_client(key: &SessionKey, session: &ClientSession) -> Zeroizing<Vec<u8>> {
+fn put_client(key: &SessionKey, session: &ClientSession) -> Zeroizing<Vec<u8>> {
     let (key, session) = (key.to_bytes(), session.to_bytes_to_seal());
     let mut out = Zeroizing::new(Vec::with_capacity(4 + key.len() + session.len()));
     let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
@@ -244,6 +262,24 @@ mod tests {
         }
         let again = keys.seal(&PLACE, at(1_000), b"a session").unwrap();
         assert_ne!(sealed, again);
+    }
+
+    /// RFC 5869 §2: whatever makes the key of a record makes the same.
+    #[test]
+    fn the_key_of_a_record() {
+        use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
+
+        let keys = StoreKeys::new([&[1; 32]]).unwrap();
+        let sealed = keys.seal(&PLACE, at(1_000), b"a session").unwrap();
+        let (head, body) = sealed.split_at(HEAD_LEN);
+        let extracted = sign(&Key::new(HMAC_SHA256, LABEL), &[1; 32]);
+        let info = [&head[HEAD_LEN - SALT_LEN..], &[1]].concat();
+        let key = sign(&Key::new(HMAC_SHA256, extracted.as_ref()), &info);
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
+        let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
+        let mut body = body.to_vec();
+        let opened = key.open_in_place(nonce, Aad::from(PLACE.with(head)), &mut body);
+        assert_eq!(opened.unwrap(), b"a session");
     }
 
     #[test]

@@ -24,7 +24,8 @@ use crate::StoreFuture;
 )]
 pub trait ServerSessionStore: Send + Sync + 'static {
     /// Keeps a session under `id`, 1 to 32 bytes that no other session has, at most until the
-    /// time `until`.
+    /// time `until`. An acceptor's ids have 32 before TLS 1.3, and 31 since, the first of a ticket: so a session id that is shown
+    /// as a ticket is none of them.
     ///
     /// # Cancel safety
     /// Dropped when it took too long, or with the runtime; the session may be kept or lost.

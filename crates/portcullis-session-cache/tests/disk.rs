@@ -19,7 +19,7 @@ use portcullis_session_cache::{
 };
 use rustls_pki_types::UnixTime;
 
-use support::{client_session, key, server_session, ticket};
+use support::{client_session, key, server_session, session_of_user, ticket};
 
 const V12: ProtocolVersion = ProtocolVersion::TLS_1_2;
 const V13: ProtocolVersion = ProtocolVersion::TLS_1_3;
@@ -71,6 +71,23 @@ async fn close(store: &DiskStore) {
 async fn tickets(store: &DiskStore, service: &str, now: UnixTime) -> Vec<u32> {
     let taken = store.take(&key(service), now).await;
     taken.iter().map(ticket).collect()
+}
+
+/// Which password it was is not written down, so the session would be anybody's who knows the name.
+#[tokio::test]
+async fn a_session_of_a_user_stays_in_memory() {
+    let folder = Folder::new("user");
+    let store = DiskStore::open(folder.file(), keys()).await.unwrap();
+    for (session, is_kept) in [
+        (session_of_user(1, now(), 600), false),
+        (client_session(V12, 2, now(), 600), true),
+    ] {
+        assert_eq!(session.srp_user().is_none(), is_kept);
+        SessionStore::put(&store, &key("x"), session).await;
+        assert_eq!(SessionStore::len(&store).await, Some(is_kept.into()));
+    }
+    assert_eq!(tickets(&store, "x", now()).await, [2]);
+    close(&store).await;
 }
 
 #[tokio::test]

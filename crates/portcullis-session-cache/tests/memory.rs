@@ -5,6 +5,7 @@ mod support;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use futures_util::FutureExt as _;
 use portcullis_core::ProtocolVersion;
@@ -14,6 +15,7 @@ use portcullis_session_cache::{
     SessionStore, StoreFuture,
 };
 use proptest::prelude::*;
+use rustls_pki_types::UnixTime;
 
 use support::{at, client_session, key, server_session, ticket};
 
@@ -248,6 +250,79 @@ fn layered(capacity: usize) -> (LayeredServerSessionStore, Arc<MemoryServerSessi
     let near = MemoryServerSessionStore::new(capacity, usize::MAX);
     let layered = LayeredServerSessionStore::new(near, authority.clone());
     (layered, authority)
+}
+
+/// An authority whose answers are under way for a while.
+struct Far(Arc<MemoryServerSessionStore>);
+
+impl Far {
+    async fn late<T>(answer: T) -> T {
+        let mut is_there = false;
+        std::future::poll_fn(|_| match std::mem::replace(&mut is_there, true) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+        answer
+    }
+}
+
+impl ServerSessionStore for Far {
+    fn put<'a>(&'a self, id: &'a [u8], new: ServerSession, until: UnixTime) -> StoreFuture<'a, ()> {
+        self.0.put(id, new, until)
+    }
+
+    fn get<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        Box::pin(async move { Self::late(self.0.get(id, now).await).await })
+    }
+
+    fn claim<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        self.0.claim(id, now)
+    }
+
+    fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            ServerSessionStore::forget(&*self.0, id).await;
+            Self::late(()).await;
+        })
+    }
+}
+
+/// What is forgotten, or claimed, while somebody fetches it does not come back by him.
+#[test]
+fn what_is_forgotten_while_it_is_fetched_stays_so() {
+    let mut cx = Context::from_waker(Waker::noop());
+    for is_claimed in [false, true] {
+        for forget_first in [false, true] {
+            let authority = Arc::new(MemoryServerSessionStore::default());
+            let near = MemoryServerSessionStore::new(10, usize::MAX);
+            let store = LayeredServerSessionStore::new(near, Arc::new(Far(authority.clone())));
+            for id in [1, 2] {
+                put(&*authority, id, V12);
+            }
+            let mut fetched = store.get(&[1; 32], at(1_000));
+            let mut forgotten: StoreFuture<'_, ()> = match is_claimed {
+                true => Box::pin(store.claim(&[1; 32], at(1_000)).map(drop)),
+                false => store.forget(&[1; 32]),
+            };
+            // It has the session, and is on its way with it.
+            assert!(fetched.as_mut().poll(&mut cx).is_pending());
+            if forget_first {
+                while forgotten.as_mut().poll(&mut cx).is_pending() {}
+                assert!(done(fetched).is_some());
+            } else {
+                let _ = forgotten.as_mut().poll(&mut cx);
+                assert!(done(fetched).is_some());
+                while !is_claimed && forgotten.as_mut().poll(&mut cx).is_pending() {}
+            }
+            assert!(store.near().is_empty(), "{is_claimed} {forget_first}");
+            // Who comes afterwards has to ask, and what is there is kept.
+            let mut other = store.get(&[2; 32], at(1_000));
+            assert!(other.as_mut().poll(&mut cx).is_pending());
+            assert!(done(other).is_some());
+            assert_eq!(store.near().len(), 1);
+        }
+    }
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub use chain::{ByDefault, ChainAnswers, Judge, PartialChain, Trusted, Verdict, 
 pub use signer::{Signer, SignerAndDecrypter, signer};
 pub use together::{Together, together};
 
+pub use crate::crls::RevocationLists;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -197,6 +199,22 @@ pub trait Answers: Send + Sync + 'static {
         async { question.verify() }
     }
 
+    /// The same where the configuration [wants](VerifyChain::wants_crls) revocation lists, and there is a
+    /// [source](crate::TlsConnector::crls) of them. By default lists are asked about the chain as the configuration
+    /// verifies it, then [`verify_chain`](Self::verify_chain) answers, and if it has accepted what is wrong with the chain
+    /// lists are asked about that.
+    fn verify_chain_with_lists(
+        &self,
+        question: VerifyChain,
+        lists: RevocationLists,
+    ) -> impl Future<Output = Answer> + Send {
+        async move {
+            let question = lists.ask_about(question).await;
+            let answer = self.verify_chain(question).await;
+            lists.finish(answer).await
+        }
+    }
+
     /// The peer has shown a raw public key (RFC 7250), which the configuration accepts. Cancel safe as
     /// [`verify_chain`](Self::verify_chain) is.
     fn verify_raw_key(&self, question: VerifyRawKey) -> impl Future<Output = Answer> + Send {
@@ -335,6 +353,11 @@ pub(crate) type AnswerFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
 pub(crate) trait DynAnswers: Send + Sync {
     fn questions(&self) -> Questions;
     fn answer(self: Arc<Self>, question: Question) -> AnswerFuture;
+    fn verify_with_lists(
+        self: Arc<Self>,
+        question: VerifyChain,
+        lists: RevocationLists,
+    ) -> AnswerFuture;
 }
 
 impl<A: Answers> DynAnswers for A {
@@ -385,6 +408,14 @@ impl<A: Answers> DynAnswers for A {
             other => Box::pin(async { other.default_answer() }),
         }
     }
+
+    fn verify_with_lists(
+        self: Arc<Self>,
+        question: VerifyChain,
+        lists: RevocationLists,
+    ) -> AnswerFuture {
+        Box::pin(async move { self.verify_chain_with_lists(question, lists).await })
+    }
 }
 
 /// Answers shared by the handshakes of a connector or acceptor; `None` answers as the core does.
@@ -407,6 +438,17 @@ impl SharedAnswers {
         match &self.0 {
             Some(answers) => Err(Arc::clone(answers).answer(question)),
             None => Ok(question.default_answer()),
+        }
+    }
+
+    pub(crate) async fn verify_with_lists(
+        &self,
+        question: VerifyChain,
+        lists: RevocationLists,
+    ) -> Answer {
+        match &self.0 {
+            Some(answers) => Arc::clone(answers).verify_with_lists(question, lists).await,
+            None => lists.ask_about(question).await.verify(),
         }
     }
 }

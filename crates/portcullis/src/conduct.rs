@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_core::config::{ClientConfig, ServerConfig, ServerConfigBuilder};
+use portcullis_core::config::{ClientConfig, Instructions, ServerConfig};
 use portcullis_core::question::{Answer, Question};
 use portcullis_core::x509::CrlCheck;
 use portcullis_core::{KeyLogLine, Misuse};
@@ -53,44 +53,6 @@ impl Default for Conduct {
     }
 }
 
-/// A configuration of either role with what a [`Conduct`] adds to it. What the caller has
-/// switched on stays on.
-macro_rules! instructed {
-    ($conduct:expr, $config:expr, $questions:expr, $ask_server:expr) => {{
-        let questions = $questions;
-        let messages = tracing::enabled!(tracing::Level::DEBUG);
-        let secrets = $conduct.wants_secrets();
-        if questions == Questions::none() && !messages && !secrets {
-            return Ok($config.clone());
-        }
-        let mut builder = $config.to_builder();
-        if questions.hello {
-            builder = builder.pause_at_hello(true);
-        }
-        builder = $ask_server(builder, questions);
-        if questions.identity {
-            builder = builder.ask_identity(true);
-        }
-        if questions.psk {
-            builder = builder.ask_psk(true);
-        }
-        if questions.signature {
-            builder = builder.ask_signature(true);
-        }
-        if questions.chain {
-            builder = builder.ask_verification(true);
-        }
-        if messages {
-            builder = builder.observe_messages(true);
-        }
-        #[cfg(feature = "key-log")]
-        if secrets {
-            builder = builder.key_log(true);
-        }
-        builder.build()
-    }};
-}
-
 impl Conduct {
     #[cfg(feature = "key-log")]
     fn wants_secrets(&self) -> bool {
@@ -139,17 +101,19 @@ impl Conduct {
         }
     }
 
-    /// Makes a configuration ask what the answers want to be asked and `more`, and report what is
-    /// logged.
+    /// A configuration that asks what the answers want to be asked and `more`, and reports what is logged. It is made
+    /// once, and not for each connection.
     pub(crate) fn client_config(
         &self,
         config: &ClientConfig,
         more: Questions,
+        take_tickets: bool,
     ) -> Result<ClientConfig, Misuse> {
         self.check_crls(config.crl_check())?;
-        let questions = self.answers.questions().with(more);
+        let mut instructions = self.instructions(self.answers.questions().with(more));
         // A client is not asked about tickets: it looks for sessions before it connects.
-        instructed!(self, config, questions, |builder, _: Questions| builder)
+        instructions.take_tickets = take_tickets;
+        config.instructed(instructions)
     }
 
     /// The same for a server's; with a store what is asked about sessions is the store's.
@@ -161,33 +125,35 @@ impl Conduct {
         config: &ServerConfig,
         more: Questions,
     ) -> Result<ServerConfig, Misuse> {
-        let mut questions = self.answers.questions().with(more);
+        let questions = self.answers.questions().with(more);
         self.check_crls(config.crl_check())?;
         self.check_early_data(config, questions)?;
-        questions.early_data = false;
-        let stateful;
-        let config = match &self.session_store {
-            None => config,
-            Some(_) => {
-                questions.tickets = false;
-                questions.sessions = false;
-                stateful = config.for_session_store()?;
-                &stateful
+        let mut instructions = self.instructions(questions);
+        instructions.ask_user = questions.user;
+        match self.session_store {
+            Some(_) => instructions.session_store = true,
+            None => {
+                instructions.ask_tickets = questions.tickets;
+                instructions.ask_sessions = questions.sessions;
             }
-        };
-        let ask = |mut builder: ServerConfigBuilder, questions: Questions| {
-            if questions.tickets {
-                builder = builder.ask_tickets(true);
-            }
-            if questions.sessions {
-                builder = builder.ask_sessions(true);
-            }
-            if questions.user {
-                builder = builder.ask_user(true);
-            }
-            builder
-        };
-        instructed!(self, config, questions, ask)
+        }
+        config.instructed(instructions)
+    }
+
+    /// What is the same in both roles.
+    fn instructions(&self, questions: Questions) -> Instructions {
+        let mut instructions = Instructions::default();
+        instructions.pause_at_hello = questions.hello;
+        instructions.ask_identity = questions.identity;
+        instructions.ask_psk = questions.psk;
+        instructions.ask_signature = questions.signature;
+        instructions.ask_verification = questions.chain;
+        instructions.observe_messages = tracing::enabled!(tracing::Level::DEBUG);
+        #[cfg(feature = "key-log")]
+        {
+            instructions.key_log = self.wants_secrets();
+        }
+        instructions
     }
 
     /// Somebody has to remember what was accepted, if the configuration wants to know; else nobody is

@@ -630,12 +630,11 @@ impl TlsConnector {
             std::mem::take(&mut *offered)
         });
         let offered = offered.unwrap_or_default();
-        let mut config = self.config.current();
-        if !offered.is_empty() && !config.takes_tickets() && config.session_tickets().is_none() {
-            // Sessions by hand are what a connector without resumption still has.
-            config = config.taking_tickets(Some(true));
-        }
-        let config = match self.conduct.client_config(&config, more) {
+        let config = self.config.current();
+        // Sessions by hand are what a connector without resumption still has.
+        let take_tickets =
+            !offered.is_empty() && !config.takes_tickets() && config.session_tickets().is_none();
+        let config = match self.conduct.client_config(&config, more, take_tickets) {
             Ok(config) => config,
             Err(misuse) => {
                 return Err(HandshakeError::new(misuse.into(), Some(io), prefix.into()));

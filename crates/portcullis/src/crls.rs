@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::config::ClientConfig;
-use portcullis_core::question::{Question, VerifyChain};
+use portcullis_core::question::{Answer, VerifyChain};
 use portcullis_core::session::ClientSession;
 use portcullis_core::x509::{Crl, RevocationCheck};
 use portcullis_crl_fetch::{CrlSource, Lookup, ask};
@@ -34,27 +34,15 @@ impl Crls {
         others: SharedAnswers,
         budget: Duration,
     ) -> AnswerFuture {
-        let source = Arc::clone(&self.0);
+        let lists = RevocationLists {
+            source: Arc::clone(&self.0),
+            budget,
+            deadline: Instant::now() + budget,
+        };
         Box::pin(async move {
-            let question = match question.revocation_check() {
-                Ok(check) => match look(&*source, check, budget).await {
-                    Some(check) => {
-                        for error in check.undetermined() {
-                            tracing::warn!(%error, "accepted all the same");
-                        }
-                        question.with_revocation(check)
-                    }
-                    None => question,
-                },
-                // The chain is not to be trusted, which whoever answers finds out, too.
-                Err(_) => question,
-            };
             match others.questions().chain {
-                false => question.verify(),
-                true => match others.answer(Question::VerifyChain(Box::new(question))) {
-                    Ok(answer) => answer,
-                    Err(answering) => answering.await,
-                },
+                false => lists.ask_about(question).await.verify(),
+                true => others.verify_with_lists(question, lists).await,
             }
         })
     }
@@ -73,7 +61,7 @@ impl Crls {
         while let Some(session) = sessions.get_mut(at) {
             let is_offered = match session.revocation_check(&config, now) {
                 Ok(None) => true,
-                Ok(Some(check)) => look(&*self.0, check, budget)
+                Ok(Some(check)) => look(&*self.0, check, budget, Instant::now() + budget)
                     .await
                     .is_some_and(|check| session.note_revocation(check)),
                 // A full handshake will say why.
@@ -88,13 +76,79 @@ impl Crls {
     }
 }
 
+/// The [source of revocation lists](crate::TlsConnector::crls) for one question about a peer's chain, and what is left
+/// of the time that the handshake has for it: half of its timeout, 5 s at most, in all.
+pub struct RevocationLists {
+    source: Arc<dyn CrlSource>,
+    budget: Duration,
+    deadline: Instant,
+}
+
+impl RevocationLists {
+    /// Looks for the certificates in lists, until there is nothing more to be asked or something is
+    /// [wrong](RevocationCheck::fault). `None` if that was interrupted because the runtime shuts down: then nothing is
+    /// known.
+    ///
+    /// # Cancel safety
+    /// Dropped, the check is lost, and nothing else.
+    pub async fn look(&self, check: RevocationCheck) -> Option<RevocationCheck> {
+        let check = look(&*self.source, check, self.budget, self.deadline).await?;
+        if check.fault().is_none() {
+            for error in check.undetermined() {
+                tracing::warn!(%error, "accepted all the same");
+            }
+        }
+        Some(check)
+    }
+
+    /// Looks for the certificates of the chain as the configuration verifies it, so that
+    /// [`check`](VerifyChain::check) and [`verify`](VerifyChain::verify) say what lists say. If the chain is not to be
+    /// trusted anyway nothing is asked.
+    ///
+    /// # Cancel safety
+    /// Dropped, the question is lost.
+    pub async fn ask_about(&self, question: VerifyChain) -> VerifyChain {
+        match question.revocation_check() {
+            Ok(check) => match self.look(check).await {
+                Some(check) => question.with_revocation(check),
+                None => question,
+            },
+            // Whoever answers finds out, too.
+            Err(_) => question,
+        }
+    }
+
+    /// Does what is [still to be done](Answer::take_revocation_check) before an answer is one.
+    ///
+    /// # Cancel safety
+    /// Dropped, the answer is lost.
+    pub async fn finish(&self, mut answer: Answer) -> Answer {
+        match answer.take_revocation_check() {
+            None => answer,
+            Some(check) => match self.look(check).await {
+                Some(check) => answer.with_revocation(check),
+                // It says so.
+                None => answer,
+            },
+        }
+    }
+}
+
+impl fmt::Debug for RevocationLists {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevocationLists")
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Answers what is asked; `None` if that was interrupted, so that nothing is known.
 async fn look(
     source: &dyn CrlSource,
     mut check: RevocationCheck,
     budget: Duration,
+    deadline: Instant,
 ) -> Option<RevocationCheck> {
-    let deadline = Instant::now() + budget;
     while let Some(query) = check.query() {
         let left = deadline.saturating_duration_since(Instant::now());
         let query = query.clone().within(left);

@@ -172,7 +172,7 @@ pub use read::EofPolicy;
 pub use reload::{Configuration, IdentityFiles, PemFiles, Reloadable};
 #[cfg(feature = "watch")]
 #[cfg_attr(docsrs, doc(cfg(feature = "watch")))]
-pub use reload::{LoadedFiles, Parts, ReloadEvent, Reloader, Watching};
+pub use reload::{LoadedFiles, Parts, ReloadEvent, ReloadWarning, Reloader, Watching};
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
 pub use socket_options::SocketOptions;

@@ -81,21 +81,28 @@ fn is_of_tls13(question: &IssueTickets) -> bool {
     sessions.all(|session| session.version() == ProtocolVersion::TLS_1_3)
 }
 
+fn hit_or_miss(session: Option<&ServerSession>) -> &'static str {
+    session.map_or("miss", |_| "hit")
+}
+
+/// Under what the session of a ticket is kept: the ticket without its last byte. An id has 32 bytes and was in the clear:
+/// whoever shows one as a ticket finds, and takes out, nothing that is kept under it.
+fn place(ticket: &[u8; 32]) -> &[u8] {
+    let [place @ .., _] = ticket;
+    place
+}
+
 async fn open(store: Arc<dyn ServerSessionStore>, question: OpenTickets) -> Answer {
     let mut found = None;
     for (index, ticket) in question.tickets().enumerate() {
-        let Some(session) = store.claim(ticket, question.now()).await else {
-            metrics::store("claim", "miss");
+        let Ok(ticket) = ticket.try_into() else {
             continue;
         };
-        metrics::store("claim", "hit");
-        if session.version() == ProtocolVersion::TLS_1_3 {
+        let claimed = store.claim(place(ticket), question.now()).await;
+        metrics::store("claim", hit_or_miss(claimed.as_ref()));
+        if let Some(session) = claimed {
             found = Some((index, session));
             break;
-        }
-        // The id of an older session, which whoever was on the path has seen: it stays good.
-        if let Ok(id) = ticket.try_into() {
-            put(&*store, id, &session).await;
         }
     }
     match found {
@@ -107,25 +114,25 @@ async fn open(store: Arc<dyn ServerSessionStore>, question: OpenTickets) -> Answ
 
 async fn issue(store: Arc<dyn ServerSessionStore>, question: IssueTickets) -> Answer {
     for (name, session) in question.names().iter().zip(question.sessions()) {
-        put(&*store, name, session).await;
+        put(&*store, place(name), session).await;
     }
     question.send_names()
 }
 
 async fn find(store: Arc<dyn ServerSessionStore>, question: FindSession) -> Answer {
-    match store.get(question.session_id(), question.now()).await {
-        Some(session) => {
-            metrics::store("get", "hit");
-            question.resume(session)
-        }
-        None => {
-            metrics::store("get", "miss");
-            question.none()
-        }
+    // Another one could be the place of a ticket.
+    let session = match <&[u8; 32]>::try_from(question.session_id()) {
+        Ok(id) => store.get(id, question.now()).await,
+        Err(_) => None,
+    };
+    metrics::store("get", hit_or_miss(session.as_ref()));
+    match session {
+        Some(session) => question.resume(session),
+        None => question.none(),
     }
 }
 
-async fn put(store: &dyn ServerSessionStore, id: &[u8; 32], session: &ServerSession) {
+async fn put(store: &dyn ServerSessionStore, id: &[u8], session: &ServerSession) {
     let end = session.issued_at().as_secs() + session.lifetime().as_secs();
     let until = UnixTime::since_unix_epoch(Duration::from_secs(end));
     store.put(id, session.clone(), until).await;

@@ -421,7 +421,7 @@ struct Remembers(std::sync::Mutex<std::collections::HashSet<[u8; 16]>>);
 
 impl ReplayGuard for Remembers {
     fn claim<'a>(&'a self, token: &'a [u8; 16], lifetime: Duration) -> StoreFuture<'a, Claim> {
-        assert_eq!(lifetime, Duration::from_secs(80));
+        assert_eq!(lifetime, Duration::from_secs(81));
         let is_new = self.0.lock().unwrap().insert(*token);
         Box::pin(async move {
             match is_new {

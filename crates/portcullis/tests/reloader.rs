@@ -1,161 +1,20 @@
 //! Files that change while connections are made of what is in them.
 
+mod folder;
+
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use folder::*;
 use portcullis::session::TicketKeys;
 use portcullis::{
-    ClientConfig, IdentityFiles, LoadedFiles, MemoryCrls, Misuse, Parts, ReloadEvent, Reloader,
-    Roots, ServerConfig, TlsAcceptor, TlsConnector, TlsListener, Watching,
+    ClientConfig, IdentityFiles, MemoryCrls, Misuse, Parts, Reloader, Roots, ServerConfig,
+    TlsAcceptor, TlsConnector, TlsListener,
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use tempfile::TempDir;
-use tokio::io::duplex;
-use tokio::time::timeout;
-
-/// Longer than any test waits.
-const NEVER: Duration = Duration::from_secs(3_600);
-const SOON: Duration = Duration::from_secs(20);
-
-struct Ca {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Ca {
-    fn new(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        let issuer = Issuer::new(params, key);
-        Self { issuer, pem }
-    }
-
-    /// A chain and its key, in PEM; each name says which one it is.
-    fn leaf(&self, name: &str) -> (String, String) {
-        self.leaf_with(name, |_| {})
-    }
-
-    fn leaf_with(
-        &self,
-        name: &str,
-        change: impl FnOnce(&mut CertificateParams),
-    ) -> (String, String) {
-        let mut params = CertificateParams::new([name.to_owned(), "localhost".to_owned()]).unwrap();
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
-        (chain, key.serialize_pem())
-    }
-}
-
-static CA: LazyLock<Ca> = LazyLock::new(|| Ca::new("testing root"));
-
-fn connector() -> TlsConnector {
-    let roots = Roots::from_pem(&CA.pem).unwrap();
-    TlsConnector::new(ClientConfig::builder(roots).build().unwrap()).without_resumption()
-}
-
-/// Files `tls.crt` and `tls.key` in a folder.
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
-        folder.put("first");
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// As careful programs do.
-    fn rename_into_place(&self, name: &str, text: &str) {
-        rename_into_place(&self.path(name), text);
-    }
-
-    fn put(&self, name: &str) {
-        let (chain, key) = CA.leaf(name);
-        self.rename_into_place("tls.key", &key);
-        self.rename_into_place("tls.crt", &chain);
-    }
-
-    fn reloader(&self) -> Reloader {
-        quick().identity(IdentityFiles::new(self.path("tls.crt")).key(self.path("tls.key")))
-    }
-}
-
-fn rename_into_place(path: &Path, text: &str) {
-    let fresh = path.with_extension("fresh");
-    fs::write(&fresh, text).unwrap();
-    fs::rename(&fresh, path).unwrap();
-}
-
-/// One that only the system's word moves.
-fn quick() -> Reloader {
-    let reloader = Reloader::new().poll_every(NEVER);
-    reloader
-        .settle(Duration::from_millis(30))
-        .patience(Duration::from_millis(700))
-}
-
-fn config(parts: &Parts) -> Result<ServerConfig, Misuse> {
-    ServerConfig::builder().identity(parts.identity()?).build()
-}
-
-async fn start(reloader: Reloader) -> (TlsAcceptor, Watching) {
-    let loaded: LoadedFiles<ServerConfig> = reloader.load(config).await.unwrap();
-    let acceptor = TlsAcceptor::new(loaded.config());
-    let watching = loaded.watch(acceptor.reloadable());
-    // The task has begun to watch when it runs for the first time.
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    (acceptor, watching)
-}
-
-/// Whether a handshake for this name succeeds.
-async fn serves(acceptor: &TlsAcceptor, name: &str) -> bool {
-    let (client, server) = duplex(64 * 1024);
-    let connector = connector();
-    let (client, _) = tokio::join!(connector.upgrade(client, name), acceptor.upgrade(server));
-    client.is_ok()
-}
-
-async fn event(watching: &mut Watching) -> ReloadEvent {
-    let event = timeout(SOON, watching.next_event()).await;
-    event.expect("an event in time").unwrap()
-}
-
-async fn published(watching: &mut Watching) -> (u64, Vec<PathBuf>) {
-    match event(watching).await {
-        ReloadEvent::Published {
-            generation,
-            changed,
-        } => (generation, changed),
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn rejected(watching: &mut Watching) -> String {
-    match event(watching).await {
-        ReloadEvent::Rejected { error, serving } => {
-            assert_eq!(serving, 0);
-            error.to_string()
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn nothing_happens(watching: &mut Watching) {
-    let event = timeout(Duration::from_millis(1_200), watching.next_event()).await;
-    assert!(event.is_err(), "{event:?}");
-}
 
 #[tokio::test]
 async fn files_that_are_renamed_into_place_are_taken_over() {
@@ -461,72 +320,6 @@ async fn tickets_outlive_a_reload() {
             published(&mut watching).await;
         }
     }
-    serving.abort();
-}
-
-/// 100 reloads under connections that live and handshakes that begin: none fails.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_reloads_lose_no_connection() {
-    const RELOADS: u64 = 100;
-    const LIVE: usize = 40;
-    let folder = Folder::new();
-    let reloader = folder.reloader().settle(Duration::from_millis(2));
-    let loaded = reloader.load(config).await.unwrap();
-    let listener = TlsListener::bind("127.0.0.1:0", loaded.config())
-        .await
-        .unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut watching = loaded.watch(listener.reloadable());
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let serving = tokio::spawn(async move {
-        loop {
-            let incoming = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let Ok(mut stream) = incoming.handshake().await else {
-                    return;
-                };
-                while let Ok(word) = stream.recv(4).await {
-                    if word.is_empty() || stream.send(&[&word]).await.is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    let mut live = Vec::new();
-    for _ in 0..LIVE {
-        live.push(connector().connect(address, "localhost").await.unwrap());
-    }
-    let handshakes = Arc::new(AtomicUsize::new(0));
-    let connecting = tokio::spawn({
-        let handshakes = Arc::clone(&handshakes);
-        async move {
-            let connector = connector();
-            loop {
-                let mut stream = connector.connect(address, "localhost").await.unwrap();
-                stream.send(&[b"ping"]).await.unwrap();
-                assert_eq!(&stream.recv(4).await.unwrap()[..], b"ping");
-                handshakes.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    });
-    for reload in 1..=RELOADS {
-        folder.put(&format!("name{reload}"));
-        assert_eq!(published(&mut watching).await.0, reload);
-        for stream in live
-            .iter_mut()
-            .skip(usize::try_from(reload).unwrap() % 4)
-            .step_by(4)
-        {
-            stream.send(&[b"ping"]).await.unwrap();
-            assert_eq!(&stream.recv(4).await.unwrap()[..], b"ping");
-        }
-    }
-    assert!(!connecting.is_finished(), "{:?}", connecting.await);
-    connecting.abort();
-    let handshakes = handshakes.load(Ordering::Relaxed);
-    assert!(handshakes >= 100, "{handshakes}");
-    connector().connect(address, "name100").await.unwrap();
     serving.abort();
 }
 

@@ -17,9 +17,9 @@ use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, IssueTickets, OpenTickets};
 use portcullis::session::{ClientSession, ServerSession, SessionKey, TicketKeys};
 use portcullis::{
-    Active, ClientAuthentication, ClientConfig, MemorySessionStore, Message, ProtocolVersion,
-    Reloadable, ServerConfig, ServerName, SessionStore, StoreFuture, TlsAcceptor, TlsConnector,
-    TlsListener, TlsStream,
+    Active, ClientAuthentication, ClientConfig, MemorySessionStore, Message, OcspPolicy,
+    ProtocolVersion, Reloadable, ServerConfig, ServerName, SessionStore, StoreFuture, TlsAcceptor,
+    TlsConnector, TlsListener, TlsStream,
 };
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
@@ -86,6 +86,45 @@ async fn a_store_resumes_the_second_connection() {
         "the server is still known"
     );
     assert_eq!(store.len(), 3, "one was used, one is new");
+}
+
+/// Answers that leave everything as it is.
+struct AsConfigured(Questions);
+
+impl Answers for AsConfigured {
+    fn questions(&self) -> Questions {
+        self.0
+    }
+}
+
+/// Whoever looks at OCSP responses resumes only by what the same configuration has judged. It stays the same however
+/// much is asked, and when it is replaced by one that demands the same.
+#[tokio::test]
+async fn a_client_that_checks_ocsp_resumes_whatever_is_asked() {
+    let config = client_config().to_builder().ocsp(OcspPolicy::Accept);
+    let config = config.build().unwrap();
+    for questions in [
+        Questions::none(),
+        Questions::none().and_hello(),
+        Questions::none().and_chain(),
+        Questions::all(),
+    ] {
+        let acceptor = TlsAcceptor::new(resuming_server());
+        let connector = TlsConnector::new(config.clone()).answers(AsConfigured(questions));
+        assert!(!connect(&connector, &acceptor).await.0.is_resumed());
+        for _ in 0..2 {
+            let (client, _) = connect(&connector, &acceptor).await;
+            assert!(client.is_resumed(), "{questions:?}");
+        }
+        let place = connector.reloadable();
+        let same = place.current().to_builder().key_update_at(1 << 30).build();
+        place.replace(same.unwrap());
+        assert!(connect(&connector, &acceptor).await.0.is_resumed());
+        // Who demands more has not judged it.
+        let more = place.current().to_builder().depth(1);
+        place.replace(more.build().unwrap());
+        assert!(!connect(&connector, &acceptor).await.0.is_resumed());
+    }
 }
 
 #[tokio::test]

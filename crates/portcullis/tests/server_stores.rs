@@ -94,12 +94,44 @@ async fn a_ticket_is_good_for_one_connection() {
     assert!(!resumes(&again, &acceptor).await);
 }
 
+/// A store that counts the sessions of before TLS 1.3 that somebody takes out.
+#[derive(Default)]
+struct Watched {
+    sessions: MemoryServerSessionStore,
+    taken: AtomicUsize,
+}
+
+impl ServerSessionStore for Watched {
+    fn put<'a>(&'a self, id: &'a [u8], new: ServerSession, until: UnixTime) -> StoreFuture<'a, ()> {
+        self.sessions.put(id, new, until)
+    }
+
+    fn get<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        self.sessions.get(id, now)
+    }
+
+    fn claim<'a>(&'a self, id: &'a [u8], now: UnixTime) -> StoreFuture<'a, Option<ServerSession>> {
+        Box::pin(async move {
+            let session = self.sessions.claim(id, now).await?;
+            if session.version() != ProtocolVersion::TLS_1_3 {
+                self.taken.fetch_add(1, Ordering::Relaxed);
+            }
+            Some(session)
+        })
+    }
+
+    fn forget<'a>(&'a self, id: &'a [u8]) -> StoreFuture<'a, ()> {
+        ServerSessionStore::forget(&self.sessions, id)
+    }
+}
+
 /// The id of a session of TLS 1.2 is in the clear: whoever shows it as a ticket of TLS 1.3 gets
-/// nothing for it, and takes nothing away.
+/// nothing for it, and takes nothing away, not even for as long as it takes to put it back: whoever has it forgotten
+/// meanwhile would be told that it is gone. Nor is what a ticket is kept under an id.
 #[tokio::test]
 async fn an_id_is_no_ticket() {
-    let store = Arc::<MemoryServerSessionStore>::default();
-    let acceptor = acceptor(&store);
+    let store = Arc::<Watched>::default();
+    let acceptor = TlsAcceptor::new(server()).session_store(store.clone());
     let mut sessions = Vec::new();
     for version in VERSIONS {
         let client = ClientConfig::builder(pki().roots.clone()).session_tickets(true);
@@ -116,11 +148,25 @@ async fn an_id_is_no_ticket() {
     };
     // Both have 32 bytes, and 16 behind them.
     let name = |bytes: &[u8]| bytes.len() - 48..bytes.len() - 16;
-    let (id_bytes, mut bytes) = (id.to_bytes(), ticket.to_bytes());
+    let (id_bytes, ticket_bytes) = (id.to_bytes(), ticket.to_bytes());
+    let mut bytes = ticket_bytes.to_vec();
     let place = name(&bytes);
     bytes[place].copy_from_slice(&id_bytes[name(&id_bytes)]);
     let stolen = ClientSession::from_bytes(&bytes).unwrap();
     assert!(!resumes(&newer.offering([stolen]), &acceptor).await);
+    assert_eq!(store.taken.load(Ordering::Relaxed), 0);
+    for length in [31, 32] {
+        let mut bytes = id_bytes.to_vec();
+        let place = name(&bytes);
+        bytes[place.start - 1] = length;
+        let length = usize::from(length);
+        bytes.splice(
+            place,
+            ticket_bytes[name(&ticket_bytes)][..length].iter().copied(),
+        );
+        let stolen = ClientSession::from_bytes(&bytes).unwrap();
+        assert!(!resumes(&older.offering([stolen]), &acceptor).await);
+    }
     assert!(resumes(&newer.offering([ticket.clone()]), &acceptor).await);
     assert!(resumes(&older.offering([id.clone()]), &acceptor).await);
 }

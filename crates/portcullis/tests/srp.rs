@@ -3,17 +3,21 @@
 
 mod ends;
 
-use std::sync::Arc;
+use std::future::ready;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ends::*;
 use portcullis::answers::{self, Answers, Questions};
+use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, LookUpUser};
+use portcullis::session::{ClientSession, SessionKey};
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    AlertDescription, ClientConfig, Direction, Error, MemoryServerSessionStore, Refusal, Roots,
-    ServerConfig, SrpGroup, SrpUsers, SrpVerifier, Stage, TlsAcceptor, TlsConnector, TlsStream,
+    AlertDescription, ClientConfig, Direction, Error, MemoryServerSessionStore, MemorySessionStore,
+    Refusal, Roots, ServerConfig, SessionStore, SrpGroup, SrpUsers, SrpVerifier, Stage,
+    StoreFuture, TlsAcceptor, TlsConnector, TlsStream,
 };
 use tokio::io::{DuplexStream, duplex};
 
@@ -290,4 +294,57 @@ async fn a_server_keeps_sessions_by_their_ids() {
         }
         assert_eq!(store.len(), 1);
     }
+}
+
+/// Sessions as they are in a file or a database: written down.
+#[derive(Default)]
+struct Elsewhere(Mutex<Vec<Vec<u8>>>);
+
+impl SessionStore for Elsewhere {
+    fn take<'a>(&'a self, _: &'a SessionKey, _: UnixTime) -> StoreFuture<'a, Vec<ClientSession>> {
+        let written = std::mem::take(&mut *self.0.lock().unwrap());
+        let read = |bytes: &Vec<u8>| ClientSession::from_sealed_bytes(bytes).unwrap();
+        Box::pin(ready(written.iter().map(read).collect()))
+    }
+
+    fn put<'a>(&'a self, _: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
+        let bytes = session.to_bytes_to_seal().to_vec();
+        self.0.lock().unwrap().push(bytes);
+        Box::pin(ready(()))
+    }
+
+    fn forget<'a>(&'a self, _: &'a SessionKey) -> StoreFuture<'a, ()> {
+        self.0.lock().unwrap().clear();
+        Box::pin(ready(()))
+    }
+}
+
+/// Which password it was is not written down: whoever shares a store, or finds its file, would be alice by her session and
+/// her name alone. So a connector takes no such session from a store; who keeps it by hand answers for it.
+#[tokio::test]
+async fn a_session_from_a_store_is_nobodys_password() {
+    let users = SrpUsers::new([alice()]).unwrap();
+    let config = ServerConfig::builder().cipher_suites(SUITES);
+    let acceptor = TlsAcceptor::new(config.srp_users(users).build().unwrap());
+    let store = Arc::<Elsewhere>::default();
+    let of = |password| connector_of("alice", password).session_store(store.clone());
+    for _ in 0..2 {
+        let (client, server) = meet(&of("wonderland"), &acceptor).await;
+        assert!(!client.unwrap().is_resumed());
+        drop(server.unwrap());
+        assert_eq!(store.0.lock().unwrap().len(), 1);
+    }
+    let (client, server) = meet(&of("looking-glass"), &acceptor).await;
+    assert_eq!(client.unwrap_err().alert(), WRONG);
+    assert_eq!(server.unwrap_err().stage(), Stage::WaitFinished);
+
+    // In memory it is known.
+    let store = Arc::<MemorySessionStore>::default();
+    let of = |password| connector_of("alice", password).session_store(store.clone());
+    for is_resumed in [false, true] {
+        let (client, _server) = meet(&of("wonderland"), &acceptor).await;
+        assert_eq!(client.unwrap().is_resumed(), is_resumed);
+    }
+    let (client, _server) = meet(&of("looking-glass"), &acceptor).await;
+    assert_eq!(client.unwrap_err().alert(), WRONG);
 }

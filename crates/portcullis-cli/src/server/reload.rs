@@ -88,6 +88,9 @@ pub(super) async fn report(mut watching: Watching) {
             Some(ReloadEvent::NotWatched { error }) => {
                 eprintln!("portcullis: {error}; files are looked at every two minutes");
             }
+            Some(ReloadEvent::Warning { path, warning }) => {
+                eprintln!("portcullis: {}: {warning}", path.display());
+            }
             Some(_) => {}
             None => return,
         }

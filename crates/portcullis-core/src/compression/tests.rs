@@ -123,3 +123,69 @@ fn a_window_of_brotli_that_is_too_large() {
     let mut out = vec![0; message.len()];
     assert!(!brotli.decompress(&[0x11, 0x1e, 0, 0, 0, 0], &mut out));
 }
+
+/// A stream of Brotli by the bit, the lowest of each byte first (RFC 7932 §1.5.1).
+#[cfg(feature = "brotli")]
+#[derive(Default)]
+struct Bits(Vec<u8>, u8);
+
+#[cfg(feature = "brotli")]
+impl Bits {
+    fn put(mut self, value: u32, count: u8) -> Self {
+        for at in 0..count {
+            if self.1 == 0 {
+                self.0.push(0);
+            }
+            let bit = u8::try_from(value >> at & 1).unwrap();
+            *self.0.last_mut().unwrap() |= bit << self.1;
+            self.1 = (self.1 + 1) % 8;
+        }
+        self
+    }
+
+    /// A meta-block that is not the last, of so many bytes as `digits` can say, which are as they are (§9.2).
+    fn meta_block(self, digits: u8, length: u32, is_raw: bool) -> Self {
+        let block = self.put(0, 1).put(u32::from(digits) - 4, 2);
+        let block = block.put(length - 1, 4 * digits).put(is_raw.into(), 1);
+        match is_raw {
+            true => Self(block.0, 0),
+            false => block,
+        }
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+}
+
+/// The window is small, the first block is what was announced, and the second says that it has 16 MiB.
+#[cfg(feature = "brotli")]
+#[test]
+fn a_second_block_of_brotli_that_claims_much() {
+    let brotli = CertificateCompression::brotli();
+    let first = || {
+        Bits::default()
+            .put(0, 1)
+            .meta_block(4, 4, true)
+            .bytes(b"only")
+    };
+    // The last one, which is empty: the stream is whole.
+    let whole = first().put(3, 2);
+    let mut out = [0; 4];
+    assert!(brotli.decompress(&whole.0, &mut out));
+    assert_eq!(&out, b"only");
+    for is_raw in [true, false] {
+        let claim = || first().meta_block(6, 1 << 24, is_raw);
+        for more in [0, 1, 100, 5_000] {
+            let stream = claim().bytes(&vec![0; more]);
+            for room in [4, 5, 2_552] {
+                let mut out = vec![7; room];
+                assert!(
+                    !brotli.decompress(&stream.0, &mut out),
+                    "{is_raw} {more} {room}"
+                );
+            }
+        }
+    }
+}

@@ -6,6 +6,7 @@ use rustls_pki_types::{CertificateDer, DnsName, ServerName};
 
 use super::certificate_types::AcceptedOfPeer;
 use super::ech::ClientEch;
+use super::instructions::Instructed;
 use super::options::common_options;
 use super::policy::{
     KeyShares, MaxFragmentLength, PaddingPolicy, Policy, check_authorities, distinct,
@@ -57,7 +58,7 @@ pub(crate) struct ClientOptions {
     /// After a full handshake, and when a session is resumed.
     pub(crate) ticket_request: Option<(u8, u8)>,
     /// What whoever keeps the sessions has made of it.
-    tickets_taken: Option<bool>,
+    pub(super) tickets_taken: Option<bool>,
     pub(crate) request_ocsp_response: bool,
     pub(crate) request_scts: bool,
     /// Counts where a response is asked for.
@@ -73,6 +74,7 @@ pub(crate) struct ClientOptions {
     pub(crate) ech: Option<Box<ClientEch>>,
     /// Whether it says what means nothing.
     pub(crate) grease: bool,
+    pub(super) instructed: Instructed<ClientConfig>,
 }
 
 #[derive(Clone, Debug)]
@@ -253,6 +255,7 @@ impl ClientConfigBuilder {
                 srp: None,
                 ech: None,
                 grease: false,
+                instructed: Instructed::default(),
             },
         }
     }
@@ -387,8 +390,8 @@ impl ClientConfigBuilder {
     /// Asks the server for OCSP responses with its chain (RFC 6066 §8, RFC 8446 §4.4.2.1): for its own certificate,
     /// and in TLS 1.3 for those above it. What becomes of the server by them [`ocsp`](Self::ocsp) says. Default: no.
     ///
-    /// One that calls a certificate good stands for the revocation lists that [`crl_check`](Self::crl_check) would ask
-    /// for. It counts for the handshake that it came with: when a session is resumed none comes.
+    /// One that calls a certificate good stands for the revocation lists that [`crl_check`](Self::crl_check) asks for, where
+    /// these are missing; a list that has the certificate, or that of the responder, counts against it. It counts for the handshake that it came with: when a session is resumed none comes.
     pub fn request_ocsp_response(mut self, on: bool) -> Self {
         self.client.request_ocsp_response = on;
         self

@@ -70,7 +70,12 @@ impl ServerConfigBuilder {
                     check_authorities(roots)?;
                 }
                 let schemes: Vec<_> = server.policy.certificate_schemes().collect();
-                let mut chain = ChainPolicy::new(roots.clone())
+                // With the same demands it is the same policy, and what was judged by it counts.
+                let chain = match server.client_chain.roots().is_same(roots) {
+                    true => server.client_chain.clone(),
+                    false => ChainPolicy::new(roots.clone()),
+                };
+                let mut chain = chain
                     .depth(server.depth)
                     .anchor_dates(server.anchor_dates)
                     .any_purpose(server.any_purpose)

@@ -49,20 +49,31 @@ impl EarlyDataOptions {
         self.window.as_secs()
     }
 
-    /// For how long a hello could be accepted again, in seconds: it may be as old as it says from a
-    /// window too early to a window too late.
+    /// For how long a hello could be accepted again, in seconds by the clock of this server, which counts whole ones: it may
+    /// be as old as it says from a window too early to a window too late.
     pub(crate) const fn lifetime(&self) -> u64 {
         2 * self.window()
     }
 
-    /// Filters outlive their configuration: what they know must not be forgotten.
-    pub(super) fn carry_over(&mut self, before: &Self) {
-        if let (Some(AntiReplay(now @ Claims::Local(_))), Some(AntiReplay(before))) =
-            (&mut self.anti_replay, &before.anti_replay)
-            && matches!(before, Claims::Local(_))
+    /// Whether tickets of the one could be replayed to the other, because nobody remembers for both.
+    pub(super) fn conflicts_with(&self, other: &Self) -> bool {
+        let are_kept_here = |options: &Self| match &options.anti_replay {
+            Some(AntiReplay(Claims::Local(_))) => Some(true),
+            Some(AntiReplay(Claims::Asked)) => Some(false),
+            Some(AntiReplay(Claims::SingleUse)) | None => None,
+        };
+        let (this, other) = (are_kept_here(self), are_kept_here(other));
+        this.is_some() && other.is_some() && this != other
+    }
+
+    /// Whoever remembers for the first configuration with these keys does so for this one.
+    pub(super) fn settle(&mut self, keys: Option<&TicketKeys>) -> Result<(), Misuse> {
+        if let (Some(AntiReplay(claims)), Some(keys)) = (&mut self.anti_replay, keys)
+            && !matches!(claims, Claims::SingleUse)
         {
-            *now = before.clone();
+            *claims = keys.claims(claims)?;
         }
+        Ok(())
     }
 
     /// What cannot work, or would accept replays.
@@ -127,7 +138,8 @@ impl ServerConfigBuilder {
     /// It is accepted from a client that resumes, in its first hello, a session of the same cipher suite,
     /// server name and application protocol, whose ticket is as old as the client says
     /// ([`early_data_window`](Self::early_data_window)), and that nobody has claimed before. Otherwise the
-    /// handshake goes on without it. Configurations with the same ticket keys need the same `AntiReplay`.
+    /// handshake goes on without it. Of configurations with the same [rotating](TicketKeys::rotating) keys the first one's
+    /// `AntiReplay::local` remembers for all, and none of them may have another kind.
     pub fn early_data(mut self, anti_replay: impl Into<Option<AntiReplay>>) -> Self {
         self.server.early_data.anti_replay = anti_replay.into();
         self

@@ -6,6 +6,7 @@ mod client_authentication;
 mod datagrams;
 mod early_data;
 pub(crate) mod ech;
+mod instructions;
 mod negotiable;
 mod options;
 mod policy;
@@ -20,6 +21,7 @@ pub use crate::srp::{SrpGroup, SrpUsers, SrpVerifier};
 pub use client::{ClientConfig, ClientConfigBuilder, ServerNameIndication};
 pub(crate) use client::{ClientOptions, Verification};
 pub use client_authentication::ClientAuthentication;
+pub use instructions::Instructions;
 pub(crate) use policy::Policy;
 pub use policy::{
     BeastMitigation, ExtendedMasterSecret, KeyShares, MaxFragmentLength, PaddingPolicy,

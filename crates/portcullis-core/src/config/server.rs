@@ -7,6 +7,7 @@ use super::certificate_types::AcceptedOfPeer;
 use super::client_authentication::{ClientAuthentication, USUAL_DEPTH};
 use super::early_data::EarlyDataOptions;
 use super::ech::ServerEch;
+use super::instructions::Instructed;
 use super::options::common_options;
 use super::policy::{PaddingPolicy, Policy};
 use super::renegotiation::Renegotiation;
@@ -74,6 +75,7 @@ pub(crate) struct ServerOptions {
     pub(crate) ticket_request_limit: Option<u8>,
     pub(super) ticket_lifetime: Duration,
     pub(crate) early_data: EarlyDataOptions,
+    pub(super) instructed: Instructed<ServerConfig>,
 }
 
 impl ServerOptions {
@@ -161,6 +163,7 @@ impl ServerConfig {
                 ticket_request_limit: None,
                 ticket_lifetime: Duration::from_secs(7_200),
                 early_data: EarlyDataOptions::default(),
+                instructed: Instructed::default(),
             },
         }
     }
@@ -172,9 +175,9 @@ impl ServerConfig {
     pub fn replacing(&self, before: &Self) -> Self {
         let mut builder = self.to_builder();
         builder.server.policy.carry_over(&before.0.policy);
-        builder.server.early_data.carry_over(&before.0.early_data);
         if !self.0.ticket_keys_are_chosen
             && !before.0.ticket_keys_are_chosen
+            && !self.0.early_data.conflicts_with(&before.0.early_data)
             && self.0.ticket_lifetime == before.0.ticket_lifetime
         {
             builder.server.ticket_keys = before.0.ticket_keys.clone();
@@ -184,35 +187,6 @@ impl ServerConfig {
         }
         // Nothing that was checked depends on this.
         builder.build().unwrap_or_else(|_| self.clone())
-    }
-
-    /// This configuration for whoever answers all questions about sessions from a store: they are
-    /// asked, and there are no ticket keys but those that were chosen for TLS 1.2 alone.
-    ///
-    /// # Errors
-    /// When keys were chosen and TLS 1.3 is spoken, whose tickets cannot be both sealed and kept; and
-    /// when resumption was switched off.
-    pub fn for_session_store(&self) -> Result<Self, Misuse> {
-        let options = &self.0;
-        let has_keys = options.ticket_keys.is_some();
-        if options.ticket_keys_are_chosen && !has_keys {
-            return Err(Misuse::new(
-                "session_store: the configuration has resumption(false); leave out one of the two",
-            ));
-        }
-        let is_tls13 = options.policy.speaks(Version::V1_3);
-        if options.ticket_keys_are_chosen && is_tls13 {
-            return Err(Misuse::new(
-                "session_store: the configuration has ticket_keys, and a ticket of TLS 1.3 either is the \
-                 session or stands for one in the store; leave out one of the two",
-            ));
-        }
-        let mut builder = self.to_builder().ask_sessions(true).ask_tickets(is_tls13);
-        if !options.ticket_keys_are_chosen {
-            builder.server.ticket_keys = None;
-            builder.server.ticket_keys_are_chosen = true;
-        }
-        builder.build()
     }
 
     /// Whether somebody has to say if early data was accepted before
@@ -616,6 +590,8 @@ impl ServerConfigBuilder {
         }
         self.server.early_data.check(&self.server)?;
         self.check_clients()?;
+        let options = &mut self.server;
+        options.early_data.settle(options.ticket_keys.as_ref())?;
         Ok(ServerConfig(Arc::new(self.server)))
     }
 }

@@ -350,7 +350,7 @@ impl Handshake {
         self.now = now.into();
         self.step(|machine, cx| match answer.content {
             AnswerContent::Refused(refusal) => Err(refusal.into()),
-            content => machine.on_answer(content, cx),
+            content => machine.on_answer(content.settled(), cx),
         });
         Ok(())
     }

@@ -146,7 +146,7 @@ impl Previous {
         }
     }
 
-    /// A client that asks for a name in this hello asks for that of the first.
+    /// A client that asks for a name in this hello asks for that of the first. One that asks for none has that all the same.
     pub(crate) fn check_name(&self, name: Option<&str>) -> Result<(), Violation> {
         match name.is_none_or(|name| self.information().server_name.as_deref() == Some(name)) {
             true => Ok(()),

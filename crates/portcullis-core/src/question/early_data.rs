@@ -35,10 +35,10 @@ impl ClaimEarlyData {
         &self.token
     }
 
-    /// For how long a claim has to be remembered, by the clock of whoever remembers it: two windows, and
-    /// [`CLOCK_SKEW`](Self::CLOCK_SKEW).
+    /// For how long a claim has to be remembered, by the clock of whoever remembers it: two windows,
+    /// [`CLOCK_SKEW`](Self::CLOCK_SKEW), and a second, because ages are counted in whole ones.
     pub fn lifetime(&self) -> Duration {
-        Duration::from_secs(self.lifetime) + Self::CLOCK_SKEW
+        Duration::from_secs(self.lifetime + 1) + Self::CLOCK_SKEW
     }
 
     /// When a claim can be forgotten.

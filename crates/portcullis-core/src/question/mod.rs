@@ -140,6 +140,48 @@ pub struct Answer {
     pub(crate) content: AnswerContent,
 }
 
+impl Answer {
+    /// Takes the look into revocation lists that is still to be done before the answer can be given: it came of a
+    /// [`walk`](VerifyChain::walk) on which somebody has accepted a fault, or taken another path, so that what was asked
+    /// before is about something else. What it ends in goes back by [`with_revocation`](Self::with_revocation). Where
+    /// nobody takes it the handshake goes on as if there were no lists.
+    pub fn take_revocation_check(&mut self) -> Option<RevocationCheck> {
+        let lost = || {
+            let why =
+                "somebody has taken the look into revocation lists, and has not brought it back";
+            CertificateError::rejected(crate::AlertDescription::INTERNAL_ERROR, why)
+        };
+        match core::mem::replace(&mut self.content, AnswerContent::Proceed) {
+            AnswerContent::Unasked(check) => {
+                self.content = AnswerContent::Chain(Err(lost()));
+                Some(*check)
+            }
+            other => {
+                self.content = other;
+                None
+            }
+        }
+    }
+
+    /// Says what a [look into revocation lists](Self::take_revocation_check) has ended in. One of another chain ends the
+    /// handshake.
+    #[must_use]
+    pub fn with_revocation(mut self, check: RevocationCheck) -> Self {
+        self.content = AnswerContent::Chain(check.conclude());
+        self
+    }
+}
+
+impl AnswerContent {
+    /// As it is when nobody says any more.
+    pub(crate) fn settled(self) -> Self {
+        match self {
+            Self::Unasked(check) => Self::Chain(check.conclude()),
+            other => other,
+        }
+    }
+}
+
 /// Not what it says: tickets and signatures are nobody else's.
 impl core::fmt::Debug for Answer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -166,6 +208,8 @@ pub(crate) enum AnswerContent {
     /// With its padding; empty if there is none.
     Decrypted(Zeroizing<Vec<u8>>),
     Chain(Result<VerifiedChain, CertificateError>),
+    /// Lists are still to be asked. Boxed: hardly any answer has one.
+    Unasked(Box<RevocationCheck>),
     RawKey(Result<VerifiedRawKey, CertificateError>),
     /// With the keys of the configuration.
     ConfiguredTickets,
@@ -479,6 +523,32 @@ impl VerifyChain {
         Ok(check.of_resumption(self.resumed))
     }
 
+    /// The same for what a [`walk`](Self::walk) of this question has come to. What is not judged yet is judged by
+    /// default. Where something was accepted, lists are asked for in memory alone, unless that was only about dates,
+    /// name or usage of the peer's own certificate: nobody goes where a stranger says that a list is.
+    ///
+    /// # Errors
+    /// Why the chain is not to be trusted, whatever the lists say.
+    pub fn revocation_check_of(
+        &self,
+        walk: ChainWalk,
+    ) -> Result<RevocationCheck, CertificateError> {
+        let proof = walk.into_proof()?;
+        Ok(self.look_for(proof))
+    }
+
+    fn look_for(&self, proof: VerifiedChain) -> RevocationCheck {
+        let none;
+        let policy = match &self.policy {
+            Some(policy) => policy,
+            None => {
+                none = ChainPolicy::new(Roots::empty());
+                &none
+            }
+        };
+        RevocationCheck::of(proof, self.now, policy).of_resumption(self.resumed)
+    }
+
     /// From here on [`check`](Self::check) and [`verify`](Self::verify) say what this check has ended in. One of
     /// another chain ends the handshake.
     #[must_use]
@@ -547,21 +617,33 @@ impl VerifyChain {
     /// Answers with what a [`walk`](Self::walk) of this question has come to. What is not judged yet is
     /// judged by default. One of another question ends the handshake.
     ///
-    /// Where revocation lists are [wanted](Self::wants_crls), what they said
-    /// ([`with_revocation`](Self::with_revocation)) holds for the path that they were asked about. For another one, and
-    /// for one with a fault that was accepted, nothing is known, which counts as in [`check`](Self::check).
+    /// Where revocation lists are wanted, what they said ([`with_revocation`](Self::with_revocation)) holds for the path
+    /// that they were asked about. For another one, and for one with a fault that was accepted, they are still to be
+    /// asked: see [`Answer::take_revocation_check`].
     pub fn conclude(self, walk: ChainWalk) -> Answer {
-        let verdict = match (self.concluded, &self.policy) {
-            (Some(concluded), Some(policy)) => concluded.and_then(|known| {
-                let proof = walk.into_proof()?;
-                match proof.has_path_of(&known) {
-                    true => Ok(proof),
-                    false => RevocationCheck::of(proof, self.now, policy).conclude(),
-                }
-            }),
-            _ => walk.into_verdict(),
+        let content = match self.concluded_by(walk) {
+            Ok(check) => AnswerContent::Unasked(Box::new(check)),
+            Err(verdict) => AnswerContent::Chain(verdict),
         };
-        self.id.answer(AnswerContent::Chain(verdict))
+        self.id.answer(content)
+    }
+
+    /// What is still to be asked, or the verdict.
+    fn concluded_by(
+        &self,
+        walk: ChainWalk,
+    ) -> Result<RevocationCheck, Result<VerifiedChain, CertificateError>> {
+        let checks_crls = self.policy.as_ref().is_some_and(ChainPolicy::checks_crls);
+        let known = match self.concluded.as_deref() {
+            Some(Err(error)) => return Err(Err(error.clone())),
+            Some(Ok(known)) => Some(known),
+            None => None,
+        };
+        let proof = walk.into_proof().map_err(Err)?;
+        match known.is_some_and(|known| proof.has_path_of(known)) || !checks_crls {
+            true => Err(Ok(proof)),
+            false => Ok(self.look_for(proof)),
+        }
     }
 
     /// Accepts the peer with the proof that [`check`](Self::check) gave. One of another chain,

@@ -13,6 +13,7 @@ use super::{EarlyDataTerms, MAX_TICKET, MAX_TICKET_LIFETIME, age};
 use crate::error::{Abort, Misuse};
 use crate::information::ConnectionInformation;
 use crate::key_schedule::ResumptionMasterSecret;
+use crate::psk::Shared;
 use crate::role::Role;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -120,6 +121,12 @@ impl ClientSession {
         self.established.shown.is_some() || self.established.shared_key.is_some()
     }
 
+    /// Whether it can be told if another client is the one that began it: not by the name of a user alone.
+    pub(crate) fn says_whose_it_is(&self) -> bool {
+        let name = self.established.shared_key.as_ref();
+        name.is_none_or(|name| name.kind != Shared::Password || name.has_digest())
+    }
+
     /// The identity of the pre-shared key that the session began with.
     pub fn psk_identity(&self) -> Option<&[u8]> {
         self.established.shared_key.as_ref()?.psk()
@@ -137,6 +144,7 @@ impl ClientSession {
         let at = check.now();
         let is_known = check.query().is_none() && check.undetermined().is_empty();
         let proof = is_known.then(|| check.conclude().ok()).flatten();
+        let proof = proof.filter(VerifiedChain::is_verified);
         self.unrevoked = proof.map(|proof| Box::new(Unrevoked { proof, at }));
         self.unrevoked.is_some()
     }
@@ -158,7 +166,8 @@ impl ClientSession {
     /// one can take the place of either end of a connection that resumes it; before TLS 1.3 one can also read the
     /// connection that it comes from and all that have resumed it, for as long as anybody has recorded them. Keep them as
     /// a key. Not written down are OCSP responses that the server had stapled, and what would tell the password of a user of
-    /// SRP from another: who offers the session again answers for it that this is his.
+    /// SRP from another: who offers the session again answers for it that this is his, and a connector takes none from a
+    /// store ([`SessionKey::admits`](super::SessionKey::admits)).
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         self.written(None)
     }

@@ -127,10 +127,13 @@ impl SessionKey {
 
     /// Whether the session may be kept and offered under this key. Where identities are chosen
     /// nobody can know who this side will be next time, so one in which it showed a certificate, or
-    /// used a pre-shared key, may not, unless the service's name says for whom it is.
+    /// used a pre-shared key, may not, unless the service's name says for whom it is. Nor may one in which a user of SRP
+    /// had logged in, once it was [written down](ClientSession::to_bytes): which password it was is not in
+    /// there, and whoever has another would be this user without it.
     pub fn admits(&self, session: &ClientSession) -> bool {
         session.established.dialect == self.dialect
             && session.server_name == self.server_name
+            && session.says_whose_it_is()
             && (!self.asks_identity || self.service.is_some() || !session.is_authenticated())
     }
 }

@@ -96,13 +96,13 @@ impl ServerSession {
             || self.established.is_outdated(now, CLOCK_SKEW)
     }
 
-    /// §8.3: whether the ticket has the age that the client says, give or take `window` seconds.
+    /// §8.3: whether the ticket has the age that the client says, give or take `window` seconds. One from the future has an
+    /// age below 0: were it new for as long as the clock is behind, a hello would be good for as much longer than a
+    /// claim is remembered.
     pub(crate) fn is_as_old_as(&self, obfuscated_age: u32, window: u64, now: UnixTime) -> bool {
-        let said = u64::from(obfuscated_age.wrapping_sub(self.age_add));
-        age(self.issued_at, now)
-            .saturating_mul(1_000)
-            .abs_diff(said)
-            <= window * 1_000
+        let said = obfuscated_age.wrapping_sub(self.age_add);
+        let age = i128::from(now.as_secs()) - i128::from(self.issued_at.as_secs());
+        (age * 1_000).abs_diff(said.into()) <= u128::from(window) * 1_000
     }
 
     /// Writes the session down, for a store. With these bytes one can take the place of

@@ -1,34 +1,36 @@
 //! The keys with which a server seals sessions into tickets.
 //!
 //! RFC 8446 §4.6.1 ("self-encrypted and self-authenticated"), RFC 5077 §4 for the form: the
-//! key's name, then what it has sealed.
+//! key's name, a salt, then what is sealed. Each ticket is sealed with a key of its own, made of the named one and the salt
+//! (HMAC-SHA256): with one key for all, and nonces that are random, two tickets of 2^32 could have the same
+//! (NIST SP 800-38D §8.3), and who counts the tickets of a fleet?
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
 use zeroize::Zeroizing;
 
-use super::{MAX_TICKET, lifetime_in_seconds};
+use super::{Claims, MAX_TICKET, lifetime_in_seconds};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey, IV_LEN, TAG_LEN};
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hkdf::{LabelPrefix, Prk, extract};
+use crate::crypto::hmac::HmacKey;
 use crate::crypto::random::Random;
-use crate::crypto::secret::ConstantTimeEq as _;
+use crate::crypto::secret::{ConstantTimeEq as _, wipe_stack};
 use crate::error::Misuse;
 
 const NAME_LEN: usize = 16;
 const KEY_LEN: usize = 32;
-const NONCE_LEN: usize = IV_LEN as usize;
+/// In one block of the hash with the label; no two of 2^64 are the same.
+const SALT_LEN: usize = 24;
+const HEAD_LEN: usize = NAME_LEN + SALT_LEN;
+
+const LABEL: &[u8] = b"portcullis ticket 2";
 
 /// The most keys that are kept.
 const MOST_KEYS: usize = 16;
-
-/// How many tickets one key may seal: their nonces are random, and two must not be the same
-/// (NIST SP 800-38D §8.3).
-const MOST_TICKETS: u64 = 1 << 32;
 
 /// Keys that seal and open tickets (AES-256-GCM). Cheap to clone; clones are the same keys.
 ///
@@ -48,6 +50,8 @@ struct Keys {
     /// The first one seals, all open.
     ring: RwLock<Vec<Arc<TicketKey>>>,
     change: Change,
+    /// Of keys that this process alone has: who remembers which early data was accepted by their tickets.
+    claims: OnceLock<Claims>,
 }
 
 /// How keys change.
@@ -62,20 +66,33 @@ enum Change {
 
 struct TicketKey {
     name: [u8; NAME_LEN],
-    /// Boxed: what is moved stays where it was.
-    key: Box<Zeroizing<[u8; KEY_LEN]>>,
+    key: HmacKey,
     since: UnixTime,
-    /// How many tickets it has sealed.
-    sealed: AtomicU64,
+}
+
+impl TicketKey {
+    fn new(name: [u8; NAME_LEN], key: &[u8; KEY_LEN], since: UnixTime) -> Arc<Self> {
+        let key = HmacKey::new(HashAlgorithm::Sha256, key);
+        Arc::new(Self { name, key, since })
+    }
+
+    /// The key of the ticket with this salt: it seals once, so that its nonce can be 0.
+    fn of_ticket(&self, salt: &[u8; SALT_LEN]) -> Result<AeadKey, CryptoFailure> {
+        let key = self.key.mac([LABEL, salt].into_iter());
+        AeadKey::new(
+            AeadAlgorithm::Aes256Gcm,
+            key.as_slice(),
+            &[0; IV_LEN as usize],
+        )
+    }
 }
 
 impl TicketKeys {
     /// The length of a secret that [`shared`](Self::shared) takes, in bytes.
     pub const SECRET_LEN: usize = NAME_LEN + KEY_LEN;
 
-    /// Keys that nobody else knows, and that change by themselves: each seals for one `period`, or
-    /// 2^32 tickets if that comes first, and opens for one more. A period is 1 second to 7 days,
-    /// in whole seconds; tickets live no longer than that.
+    /// Keys that nobody else knows, and that change by themselves: each seals for one `period`, and opens for one
+    /// more. A period is 1 second to 7 days, in whole seconds; tickets live no longer than that.
     ///
     /// ```
     /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
@@ -95,6 +112,7 @@ impl TicketKeys {
         Ok(Self(Arc::new(Keys {
             ring: RwLock::new(Vec::new()),
             change: Change::Random(seconds),
+            claims: OnceLock::new(),
         })))
     }
 
@@ -106,8 +124,8 @@ impl TicketKeys {
     ///
     /// A seed is 32 to 1,024 bytes that nobody can guess, such as those of `openssl rand 48`. With it one opens
     /// all tickets there ever were and will be, unlike with one key, and so reads all connections of before TLS 1.3
-    /// that had one: change it now and then, which costs a full
-    /// handshake for each session. All servers together should seal less than 2^32 tickets in a period.
+    /// that had one: change it now and then, which costs a full handshake for
+    /// each session.
     ///
     /// ```
     /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
@@ -144,12 +162,13 @@ impl TicketKeys {
         Ok(Self(Arc::new(Keys {
             ring: RwLock::new(Vec::new()),
             change: Change::Derived(seconds, prk),
+            claims: OnceLock::new(),
         })))
     }
 
-    /// Keys that every server of a fleet has: the first one seals, all open. A secret is 48
+    /// Keys that every server of a fleet has: the first one seals as many tickets as one likes, all open. A secret is 48
     /// random bytes, of which the first 16 are its public name. Change the first one with
-    /// [`replace`](Self::replace) at least once a day, and before it has sealed 2^32 tickets.
+    /// [`replace`](Self::replace) at least once a day.
     ///
     /// # Errors
     /// As [`replace`](Self::replace).
@@ -159,6 +178,7 @@ impl TicketKeys {
         Ok(Self(Arc::new(Keys {
             ring: RwLock::new(ring(secrets)?),
             change: Change::ByUser,
+            claims: OnceLock::new(),
         })))
     }
 
@@ -213,6 +233,27 @@ impl TicketKeys {
         }
     }
 
+    /// Who remembers which early data was accepted by tickets of these keys: whoever was the first to be told so, in the
+    /// place of `claims`, or each configuration would accept the same once. Shared keys are those of others, too, and who
+    /// remembers for these is asked.
+    ///
+    /// # Errors
+    /// When the first was of another kind.
+    pub(crate) fn claims(&self, claims: &Claims) -> Result<Claims, Misuse> {
+        if self.are_shared() {
+            return Ok(claims.clone());
+        }
+        match (self.0.claims.get_or_init(|| claims.clone()), claims) {
+            (first @ Claims::Local(_), Claims::Local(_))
+            | (first @ Claims::Asked, Claims::Asked) => Ok(first.clone()),
+            _ => Err(Misuse::new(
+                "early_data: another configuration with these ticket keys has early data accepted by another kind of \
+                 AntiReplay, and neither would know what the other has accepted; give them the same, or each its \
+                 own keys",
+            )),
+        }
+    }
+
     /// Seals a session; `None` if it would make too long a ticket.
     pub(crate) fn seal(
         &self,
@@ -221,21 +262,20 @@ impl TicketKeys {
         random: &mut Random,
     ) -> Result<Option<Vec<u8>>, CryptoFailure> {
         const FAILURE: CryptoFailure = CryptoFailure::SealingTicket;
-        const HEAD: usize = NAME_LEN + NONCE_LEN;
-        if HEAD + session.len() + TAG_LEN > MAX_TICKET {
+        if HEAD_LEN + session.len() + TAG_LEN > MAX_TICKET {
             return Ok(None);
         }
         let current = self.current(now, random)?;
-        let TicketKey { name, key, .. } = &*current;
-        let mut nonce = [0; NONCE_LEN];
-        random.fill(&mut nonce)?;
-        let mut ticket = Vec::with_capacity(HEAD + session.len() + TAG_LEN);
-        ticket.extend_from_slice(name);
-        ticket.extend_from_slice(&nonce);
-        ticket.resize(HEAD + session.len() + TAG_LEN, 0);
-        let (_, sealed) = ticket.split_at_mut_checked(HEAD).ok_or(FAILURE)?;
-        AeadKey::new(AeadAlgorithm::Aes256Gcm, &***key, &nonce)?
-            .seal_scatter(0, name, session, &[], sealed)
+        let mut salt = [0; SALT_LEN];
+        random.fill(&mut salt)?;
+        let mut ticket = Vec::with_capacity(HEAD_LEN + session.len() + TAG_LEN);
+        ticket.extend_from_slice(&current.name);
+        ticket.extend_from_slice(&salt);
+        ticket.resize(HEAD_LEN + session.len() + TAG_LEN, 0);
+        let (_, sealed) = ticket.split_at_mut_checked(HEAD_LEN).ok_or(FAILURE)?;
+        current
+            .of_ticket(&salt)?
+            .seal_scatter(0, &current.name, session, &[], sealed)
             .map_err(|_| FAILURE)?;
         Ok(Some(ticket))
     }
@@ -243,7 +283,7 @@ impl TicketKeys {
     /// Opens a ticket; `None` if none of the keys has sealed it.
     pub(crate) fn open(&self, ticket: &[u8], now: UnixTime) -> Option<Zeroizing<Vec<u8>>> {
         let (name, rest) = ticket.split_first_chunk::<NAME_LEN>()?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
+        let (salt, sealed) = rest.split_first_chunk::<SALT_LEN>()?;
         let (body, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG_LEN)?)?;
         let mut key = {
             let ring = self.opening(now)?;
@@ -251,7 +291,7 @@ impl TicketKeys {
             if !self.is_within(key, 2, now) {
                 return None;
             }
-            AeadKey::new(AeadAlgorithm::Aes256Gcm, &**key.key, nonce).ok()?
+            key.of_ticket(salt).ok()?
         };
         let mut session = Zeroizing::new(vec![0; body.len()]);
         key.open_into(0, name, body, tag, &mut session).ok()?;
@@ -287,7 +327,7 @@ impl TicketKeys {
             let known = ring.iter().find(|key| key.since == since);
             keys.push(match known {
                 Some(key) => Arc::clone(key),
-                None => Arc::new(derived_key(period, number, since, prk)?),
+                None => derived_key(period, number, since, prk)?,
             });
         }
         *ring = keys;
@@ -302,7 +342,7 @@ impl TicketKeys {
         })
     }
 
-    /// The key that seals now; one ticket more is counted for it.
+    /// The key that seals now.
     fn current(&self, now: UnixTime, random: &mut Random) -> Result<Arc<TicketKey>, CryptoFailure> {
         if let Change::Derived(..) = self.0.change {
             let ring = self.opening(now).ok_or(CryptoFailure::SealingTicket)?;
@@ -312,15 +352,10 @@ impl TicketKeys {
             return Ok(key);
         }
         let mut name = [0; NAME_LEN];
-        let mut key = Box::new(Zeroizing::new([0; KEY_LEN]));
+        let mut key = Zeroizing::new([0; KEY_LEN]);
         random.fill(&mut name)?;
-        random.fill(&mut **key)?;
-        let new = Arc::new(TicketKey {
-            name,
-            key,
-            since: now,
-            sealed: AtomicU64::new(1),
-        });
+        random.fill(&mut *key)?;
+        let new = TicketKey::new(name, &key, now);
         let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
         // Another connection may have been first.
         if let Some(key) = self.first_to_seal(&ring, now) {
@@ -332,20 +367,20 @@ impl TicketKeys {
         Ok(new)
     }
 
-    /// The first key, if it may seal one ticket more. Shared keys may: only the user changes
-    /// them.
+    /// The first key, if it is not too old to seal.
     fn first_to_seal(&self, ring: &[Arc<TicketKey>], now: UnixTime) -> Option<Arc<TicketKey>> {
         let key = ring.first().filter(|key| self.is_within(key, 1, now))?;
-        let sealed = key.sealed.fetch_add(1, Ordering::Relaxed);
-        let may_seal = self.lifetime().is_none() || sealed < MOST_TICKETS;
-        may_seal.then(|| Arc::clone(key))
+        Some(Arc::clone(key))
     }
 
-    /// As if the key that seals now had sealed so many tickets.
+    /// What another process would have if it could have these keys.
     #[cfg(test)]
-    pub(super) fn set_sealed(&self, tickets: u64) {
-        let ring = self.ring();
-        ring[0].sealed.store(tickets, Ordering::Relaxed);
+    pub(crate) fn of_another_process(&self) -> Self {
+        Self(Arc::new(Keys {
+            ring: RwLock::new(self.ring().clone()),
+            change: Change::Random(self.lifetime().unwrap()),
+            claims: OnceLock::new(),
+        }))
     }
 }
 
@@ -363,18 +398,13 @@ fn derived_key(
     number: u64,
     since: UnixTime,
     prk: &Prk,
-) -> Result<TicketKey, CryptoFailure> {
+) -> Result<Arc<TicketKey>, CryptoFailure> {
     let mut name = [0; NAME_LEN];
-    let mut key = Box::new(Zeroizing::new([0; KEY_LEN]));
+    let mut key = Zeroizing::new([0; KEY_LEN]);
     let (period, number) = (period.to_be_bytes(), number.to_be_bytes());
     prk.expand(&[b"name", &period, &number], &mut name)?;
-    prk.expand(&[b"key", &period, &number], &mut **key)?;
-    Ok(TicketKey {
-        name,
-        key,
-        since,
-        sealed: AtomicU64::new(0),
-    })
+    prk.expand(&[b"key", &period, &number], &mut *key)?;
+    Ok(TicketKey::new(name, &key, since))
 }
 
 fn ring<'a>(
@@ -397,15 +427,11 @@ fn ring<'a>(
                 at + 1
             )));
         }
-        let mut key = Box::new(Zeroizing::new([0; KEY_LEN]));
-        key.copy_from_slice(secret);
-        ring.push(Arc::new(TicketKey {
-            name: *name,
-            key,
-            since: UnixTime::since_unix_epoch(Duration::ZERO),
-            sealed: AtomicU64::new(0),
-        }));
+        let since = UnixTime::since_unix_epoch(Duration::ZERO);
+        ring.push(TicketKey::new(*name, secret, since));
     }
+    // Keys were moved to where they stay.
+    wipe_stack();
     match ring.len() {
         1..=MOST_KEYS => Ok(ring),
         0 => Err(Misuse::new("ticket keys: there is no secret")),

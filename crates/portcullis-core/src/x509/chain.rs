@@ -9,7 +9,7 @@ use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use super::certificate::Certificate;
 use super::ct::{self, Sct, SctSource};
 use super::error::{CertificateError, CertificateErrorKind as Kind};
-use super::ocsp::{OcspError, OcspVerdict, Statuses};
+use super::ocsp::{OcspError, OcspStatus, OcspVerdict, Statuses};
 use super::path::{Path, Top};
 use super::policy::{ChainPolicy, PolicyId};
 use super::presented::Shown;
@@ -437,6 +437,41 @@ impl VerifiedChain {
         self.verified().map_or(&[], |verified| &verified.overrides)
     }
 
+    /// Adds what was wrong and was accepted when the walk was over.
+    pub(super) fn with_overrides(mut self, more: Vec<CertificateError>) -> Self {
+        if more.is_empty() {
+            return self;
+        }
+        let Some(verified) = self.verified() else {
+            return self;
+        };
+        let mut verified = verified.clone();
+        verified.overrides = verified.overrides.iter().cloned().chain(more).collect();
+        if let Some(proof) = &mut self.proof {
+            proof.by = By::Own(Box::new(verified));
+        }
+        self
+    }
+
+    /// Whether an authority that leads to an anchor has signed all that the path says, or somebody trusts it. What was
+    /// accepted, if anything was, leaves that as it is: it is about the peer's own certificate, and about no signature.
+    pub(super) fn is_vouched_for(&self) -> bool {
+        let is_harmless = |error: &CertificateError| {
+            error.index() == Some(0)
+                && matches!(
+                    error.kind(),
+                    Kind::Expired { .. }
+                        | Kind::NotYetValid { .. }
+                        | Kind::NameMismatch { .. }
+                        | Kind::WrongPurpose { .. }
+                        | Kind::KeyUsage
+                )
+        };
+        self.verified().is_some_and(|verified| {
+            verified.top != Top::Unknown && verified.overrides.iter().all(is_harmless)
+        })
+    }
+
     /// Whether the verifier has found that the key may sign.
     pub(crate) fn may_sign(&self) -> bool {
         self.verified().is_some_and(|verified| verified.may_sign)
@@ -495,19 +530,19 @@ impl VerifiedChain {
         self.statuses.as_ref()?.get(place)?.as_ref()
     }
 
-    /// Whether a response calls it good: whatever else it says has refused the chain.
-    pub(super) fn has_good_status(&self, place: usize) -> bool {
-        matches!(self.status(place), Some(Ok(_)))
+    /// What a response says of it, if that calls it good.
+    pub(super) fn good_status(&self, place: usize) -> Option<&OcspVerdict> {
+        let verdict = self.status(place)?.as_ref().ok()?;
+        matches!(verdict.status(), OcspStatus::Good).then_some(verdict)
     }
 
     /// The verdict, which is kept longer than the proof.
     pub(super) fn take_ocsp_verdict(&mut self) -> Option<Box<Result<OcspVerdict, OcspError>>> {
-        self.statuses
-            .take()?
-            .into_iter()
-            .next()
-            .flatten()
-            .map(Box::new)
+        let mut verdict = self.statuses.take()?.into_iter().next().flatten()?;
+        if let Ok(verdict) = &mut verdict {
+            verdict.forget_responder();
+        }
+        Some(Box::new(verdict))
     }
 
     pub(super) fn set_statuses(&mut self, statuses: Statuses) {

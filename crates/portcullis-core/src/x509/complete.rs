@@ -44,6 +44,19 @@ impl Identity {
         }
         self.with_more(issuers)
     }
+
+    /// Who has issued the leaf, if the chain looks as if that certificate had been forgotten: others are in it, or the
+    /// leaf says where it can be fetched (caIssuers, RFC 5280 §4.2.2.1), as those of public authorities do. Peers that
+    /// do not have it refuse such a chain. Of a leaf alone that says nothing, and of a self-signed one, `None`.
+    pub fn missing_issuer(&self) -> Option<String> {
+        let (leaf, others) = self.chain().split_first()?;
+        let leaf = Certificate::read(leaf)?;
+        let is_issuer = |subject: &[u8]| name::is_same(subject, leaf.issuer, &mut 0);
+        let mut others_read = others.iter().filter_map(|own| Certificate::read(own));
+        let is_there = is_issuer(leaf.subject) || others_read.any(|own| is_issuer(own.subject));
+        let is_expected = !others.is_empty() || super::ocsp::has_issuer_uri(&leaf);
+        (is_expected && !is_there).then(|| super::names::distinguished_name(leaf.issuer))
+    }
 }
 
 /// The issuers of a leaf that is not self-signed, lowest first, without the self-signed one at the end.

@@ -140,6 +140,16 @@ impl HostNameRules {
         }
     }
 
+    /// Whether they say the same of every certificate, as far as can be known: a function is the same as its clones.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let is_same_function = match (&self.matching, &other.matching) {
+            (None, None) => true,
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        };
+        is_same_function && self.references == other.references && self.wildcard == other.wildcard
+    }
+
     /// `*` in a certificate stands for nothing.
     #[must_use]
     pub fn without_wildcards(mut self) -> Self {

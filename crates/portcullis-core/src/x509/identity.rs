@@ -417,8 +417,13 @@ impl Identity {
     /// Until when the leaf is valid; `None` of a raw public key, and of what says no time.
     pub fn not_after(&self) -> Option<UnixTime> {
         let validity = Certificate::read(self.0.chain.first()?)?.validity()?;
-        let seconds = validity.not_after.max(0).unsigned_abs();
-        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+        Some(unix_time(validity.not_after))
+    }
+
+    /// The same of its beginning.
+    pub fn not_before(&self) -> Option<UnixTime> {
+        let validity = Certificate::read(self.0.chain.first()?)?.validity()?;
+        Some(unix_time(validity.not_before))
     }
 
     /// The certificates, to be kept without the key.
@@ -678,4 +683,9 @@ fn dns_names(leaf: &CertificateDer<'static>) -> Vec<Box<str>> {
                 .collect()
         })
         .unwrap_or_default()
+}
+
+/// What is before 1970 is not earlier.
+fn unix_time(seconds: i64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds.max(0).unsigned_abs()))
 }

@@ -26,7 +26,8 @@ pub(super) const MAX_DEPTH: usize = 32;
 /// What the default schemes stand for.
 pub(super) const USUAL_ALGORITHMS: usize = 22;
 
-/// Tells policies apart. Clones have the same, because they demand the same.
+/// Tells policies apart. Clones have the same, because they demand the same, and so has one that was set to what it
+/// demanded before: what was judged by it still counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PolicyId(u64);
 
@@ -34,6 +35,14 @@ impl PolicyId {
     fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Sets what is demanded: where that is something else it is another policy.
+    fn set<T: PartialEq>(&mut self, demand: &mut T, value: T) {
+        if *demand != value {
+            *demand = value;
+            *self = Self::next();
+        }
     }
 }
 
@@ -94,8 +103,7 @@ impl ChainPolicy {
     /// by a root directly. More than 32 count as 32.
     #[must_use]
     pub fn depth(mut self, intermediates: usize) -> Self {
-        self.depth = intermediates;
-        self.id = PolicyId::next();
+        self.id.set(&mut self.depth, intermediates);
         self
     }
 
@@ -103,9 +111,9 @@ impl ChainPolicy {
     /// hash with any of the curves P-256, P-384 and P-521; `rsa_pss_pss` schemes stand for authorities whose own
     /// keys are in RSA-PSS form. SHA-1 is accepted only if it is among them, and so is DSA, with the feature `ffi`.
     #[must_use]
-    pub fn schemes(mut self, schemes: &[SignatureScheme]) -> Self {
-        self.schemes = schemes.to_vec();
-        self.with_algorithms()
+    pub fn schemes(self, schemes: &[SignatureScheme]) -> Self {
+        let key_minimum = self.key_minimum;
+        self.signed_with(schemes, key_minimum)
     }
 
     /// Sets the shortest keys of RSA and DSA that are accepted, in bits: 1,024 to 2,048, the default; what is outside counts
@@ -113,15 +121,21 @@ impl ChainPolicy {
     #[cfg(feature = "ffi")]
     #[cfg_attr(docsrs, doc(cfg(feature = "ffi")))]
     #[must_use]
-    pub fn key_minimum(mut self, bits: u32) -> Self {
-        self.key_minimum = bits.clamp(LEAST_KEY_BITS, USUAL_KEY_BITS);
-        self.with_algorithms()
+    pub fn key_minimum(self, bits: u32) -> Self {
+        let schemes = self.schemes.clone();
+        self.signed_with(&schemes, bits.clamp(LEAST_KEY_BITS, USUAL_KEY_BITS))
     }
 
     /// Both, as a configuration has checked them.
     pub(crate) fn signed_with(mut self, schemes: &[SignatureScheme], key_minimum: u32) -> Self {
+        if self.schemes == schemes && self.key_minimum == key_minimum {
+            return self;
+        }
+        self.algorithms = algorithms_of(schemes, key_minimum);
+        self.schemes = schemes.to_vec();
         self.key_minimum = key_minimum;
-        self.schemes(schemes)
+        self.id = PolicyId::next();
+        self
     }
 
     /// Sets which certificates are looked for in revocation lists. [`verify_server`](super::verify_server) and
@@ -129,8 +143,7 @@ impl ChainPolicy {
     /// [`RevocationCheck`](super::RevocationCheck) asks for them.
     #[must_use]
     pub fn crl_check(mut self, check: CrlCheck) -> Self {
-        self.crl_check = check;
-        self.id = PolicyId::next();
+        self.id.set(&mut self.crl_check, check);
         self
     }
 
@@ -139,8 +152,7 @@ impl ChainPolicy {
     /// [listens](crate::x509::ChainWalk) to that is not asked about them, and [lax](Self::dangerous_lax) does not mean them.
     #[must_use]
     pub fn ocsp(mut self, policy: OcspPolicy) -> Self {
-        self.ocsp = policy;
-        self.id = PolicyId::next();
+        self.id.set(&mut self.ocsp, policy);
         self
     }
 
@@ -153,19 +165,12 @@ impl ChainPolicy {
         }
     }
 
-    fn with_algorithms(mut self) -> Self {
-        self.algorithms = algorithms_of(&self.schemes, self.key_minimum);
-        self.id = PolicyId::next();
-        self
-    }
-
     /// Sets whether an anchor that came with a certificate counts only within the dates of that.
     /// Where another anchor has issued the same certificate, it is tried. Default: yes; no is
     /// what browsers do, whose roots are replaced with the browser.
     #[must_use]
     pub fn anchor_dates(mut self, count: bool) -> Self {
-        self.anchor_dates = count;
-        self.id = PolicyId::next();
+        self.id.set(&mut self.anchor_dates, count);
         self
     }
 
@@ -174,8 +179,7 @@ impl ChainPolicy {
     /// one without the extension may be used for everything all the same.
     #[must_use]
     pub fn any_purpose(mut self, counts: bool) -> Self {
-        self.any_purpose = counts;
-        self.id = PolicyId::next();
+        self.id.set(&mut self.any_purpose, counts);
         self
     }
 
@@ -183,8 +187,7 @@ impl ChainPolicy {
     /// [listens](crate::x509::ChainWalk) refuses it: **anybody** can impersonate the peer if nobody does.
     #[must_use]
     pub fn dangerous_lax(mut self) -> Self {
-        self.lax = true;
-        self.id = PolicyId::next();
+        self.id.set(&mut self.lax, true);
         self
     }
 
@@ -201,6 +204,9 @@ impl ChainPolicy {
             .into_iter()
             .take(MAX_CERTIFICATES + 1)
             .collect();
+        if *self.intermediates == *all {
+            return Ok(self);
+        }
         if all.len() > MAX_CERTIFICATES {
             return Err(Misuse::new(format!(
                 "intermediates: there are more than {MAX_CERTIFICATES}; what all peers lead to is better among the roots"
@@ -221,16 +227,21 @@ impl ChainPolicy {
     /// policies is refused.
     #[must_use]
     pub fn policies(mut self, policies: CertificatePolicies) -> Self {
-        self.policies = Some(Arc::new(policies));
-        self.id = PolicyId::next();
+        self.id.set(&mut self.policies, Some(Arc::new(policies)));
         self
     }
 
     /// Sets what counts as the name of a server.
     #[must_use]
     pub fn host_name_rules(mut self, rules: HostNameRules) -> Self {
-        self.host_names = Some(Arc::new(rules));
-        self.id = PolicyId::next();
+        if !self
+            .host_names
+            .as_ref()
+            .is_some_and(|own| own.is_same(&rules))
+        {
+            self.host_names = Some(Arc::new(rules));
+            self.id = PolicyId::next();
+        }
         self
     }
 
@@ -238,8 +249,7 @@ impl ChainPolicy {
     /// can impersonate it.
     #[must_use]
     pub fn dangerous_skip_name_check(mut self) -> Self {
-        self.check_name = false;
-        self.id = PolicyId::next();
+        self.id.set(&mut self.check_name, false);
         self
     }
 
@@ -278,6 +288,12 @@ impl ChainPolicy {
             host_names: None,
             ..self.clone()
         }
+    }
+
+    /// Whether what one has judged counts for the other.
+    #[cfg(test)]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id
     }
 
     pub(crate) fn checks_staples(&self) -> bool {

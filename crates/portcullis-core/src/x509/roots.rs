@@ -86,6 +86,11 @@ impl Roots {
         Self::default()
     }
 
+    /// Whether one is a clone of the other to which nothing was added.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The certificates in a PEM text.
     ///
     /// ```

@@ -20,8 +20,23 @@ use crate::der;
 /// many as a chain can have, all of one name.
 pub(super) const MAX_SIGNATURES: usize = 80;
 
-/// By a key on P-521 it takes half a millisecond and more, several times as long as by others.
-const SLOW: usize = 2;
+/// Those that take half a millisecond and more, several times as long as others, count as so many.
+const SLOW: usize = 3;
+
+/// How many a signature by this key counts as.
+fn cost(key_algorithm: &[u8], key: &[u8]) -> usize {
+    /// 1.3.101.113
+    const ED448: &[u8] = b"\x06\x03\x2b\x65\x71";
+    // Of RSA, more than 4,096 bits; no other key has so many bytes.
+    let is_long = (560..1_200).contains(&key.len());
+    let is_slow = *key_algorithm == *alg_id::ECDSA_P521
+        || *key_algorithm == *ED448
+        || key_algorithm.starts_with(ID_DSA);
+    match is_long || is_slow {
+        true => SLOW,
+        false => 1,
+    }
+}
 
 /// The signatures of one chain, which must stay where it is.
 #[derive(Debug, Default)]
@@ -125,10 +140,7 @@ impl Signatures {
                 too_many = true;
                 return Err(InvalidSignature);
             }
-            *spent += match *key_algorithm == *alg_id::ECDSA_P521 {
-                true => SLOW,
-                false => 1,
-            };
+            *spent += cost(key_algorithm, key);
             algorithm.verify(policy, (key_algorithm, key), message, signature)
         };
         let parts = [
@@ -250,4 +262,29 @@ pub(super) fn is_signed_by(
 ) -> bool {
     der::public_key_info(spki)
         .is_some_and(|key| signatures.verify(wanted, certificate, key).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RSA of 2,048, 4,096, 4,400 and 8,192 bits, and others.
+    #[test]
+    fn slow_keys_cost_more() {
+        let rsa: &[u8] = &alg_id::RSA_ENCRYPTION;
+        for (algorithm, length, expected) in [
+            (rsa, 270, 1),
+            (rsa, 526, 1),
+            (rsa, 560, SLOW),
+            (rsa, 1_038, SLOW),
+            (&alg_id::ECDSA_P256, 65, 1),
+            (&alg_id::ECDSA_P384, 97, 1),
+            (&alg_id::ECDSA_P521, 133, SLOW),
+            (&alg_id::ED25519, 32, 1),
+            (b"\x06\x03\x2b\x65\x71", 57, SLOW),
+            (b"\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x11", 1_312, 1),
+        ] {
+            assert_eq!(cost(algorithm, &vec![0; length]), expected, "{length}");
+        }
+    }
 }

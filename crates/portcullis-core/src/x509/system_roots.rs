@@ -68,13 +68,13 @@ impl Roots {
     }
 
     fn of_system(variables: &Variables) -> Result<Self, Misuse> {
-        let found = variables.load();
-        let roots = Self::of_all(found.certificates, found.faults.len());
+        let mut found = variables.load();
+        let certificates = std::mem::take(&mut found.certificates);
+        let roots = Self::of_all(certificates, found.faults.len());
         if !roots.is_empty() {
             return Ok(roots);
         }
-        let why = found.faults.into_iter().next();
-        let why = why.unwrap_or_else(|| "there is no certificate".to_owned());
+        let why = found.why_nothing();
         Err(Misuse::new(match variables.named() {
             Some(named) => format!(
                 "no trusted roots were found where {named} leads ({why}): correct the variable or \
@@ -122,6 +122,8 @@ struct Found {
     certificates: Vec<CertificateDer<'static>>,
     /// What could not be read, and why.
     faults: Vec<String>,
+    /// Where it was looked for, with what is not there.
+    tried: Vec<PathBuf>,
     /// Device and number of the files that were read: a folder has several names for each.
     #[cfg(unix)]
     files: std::collections::HashSet<(u64, u64)>,
@@ -143,6 +145,25 @@ impl Found {
             .sort_unstable_by(|one, other| one.as_ref().cmp(other));
         found.certificates.dedup();
         found
+    }
+
+    /// All that was tried, and what was wrong with the first of it.
+    fn why_nothing(&self) -> String {
+        /// More is not told of a folder that is full of what cannot be read.
+        const TOLD: usize = 4;
+        let mut faults: Vec<&str> = self.faults.iter().map(String::as_str).take(TOLD).collect();
+        let more = self.faults.len() - faults.len();
+        let and_more = format!("and {more} more");
+        if more > 0 {
+            faults.push(&and_more);
+        }
+        let paths: Vec<_> = self.tried.iter().map(|path| pem::shown(path)).collect();
+        match (faults.is_empty(), paths.is_empty()) {
+            (true, true) => "there is no certificate".to_owned(),
+            (false, true) => faults.join("; "),
+            (true, false) => format!("there is no certificate in {}", paths.join(", ")),
+            (false, false) => format!("{}; looked at {}", faults.join("; "), paths.join(", ")),
+        }
     }
 
     fn read_folder(&mut self, folder: &Path) {
@@ -279,10 +300,13 @@ fn system_store() -> Found {
     let places = PLACES.iter().find(|(os, ..)| *os == std::env::consts::OS);
     let (_, files, folders) = places.unwrap_or(&ELSEWHERE);
     let there = |path: &&Path| path.exists();
-    Found::at(
-        files.iter().map(Path::new).find(there),
-        folders.iter().map(Path::new).filter(there),
-    )
+    Found {
+        tried: files.iter().chain(*folders).map(PathBuf::from).collect(),
+        ..Found::at(
+            files.iter().map(Path::new).find(there),
+            folders.iter().map(Path::new).filter(there),
+        )
+    }
 }
 
 #[cfg(any(windows, target_os = "macos"))]
@@ -325,6 +349,33 @@ mod tests {
             );
             assert!(error.contains(&format!("{set}={file}{folders}")), "{error}");
         }
+    }
+
+    /// Who finds nothing says where it was looked for, and all that was wrong there.
+    #[test]
+    fn every_path_that_was_tried_is_told() {
+        let error = of("/no/such/file", "/no/such/folder:/nor/this").unwrap_err();
+        let error = error.to_string();
+        for path in ["/no/such/file: ", "/no/such/folder: ", "/nor/this: "] {
+            assert!(error.contains(path), "{error}");
+        }
+        let mut found = Found {
+            tried: vec!["/etc/one.pem".into(), "/etc/two".into()],
+            ..Found::default()
+        };
+        assert_eq!(
+            found.why_nothing(),
+            "there is no certificate in /etc/one.pem, /etc/two"
+        );
+        for number in 0..6 {
+            let path = format!("/etc/{number}");
+            found.fault(Path::new(&path), &io::ErrorKind::PermissionDenied.into());
+        }
+        assert_eq!(
+            found.why_nothing(),
+            "/etc/0: permission denied; /etc/1: permission denied; /etc/2: permission denied; /etc/3: permission \
+             denied; and 2 more; looked at /etc/one.pem, /etc/two"
+        );
     }
 
     /// A folder as `openssl rehash` leaves it, with links, one of them to nothing.

@@ -5,7 +5,7 @@ use rustls_pki_types::UnixTime;
 
 use super::tables::{Answer, Tables};
 use super::{DiskStore, Key, Kinds, MANY, SINGLE, now};
-use crate::sealed::{Place, end, end_of_client, open_client, put_client, read_client};
+use crate::sealed::{Place, end, open_client, read_client, seal_client};
 use crate::{SessionStore, StoreFuture};
 
 const KINDS: Kinds = (SINGLE, MANY);
@@ -64,8 +64,7 @@ impl SessionStore for DiskStore {
 
     fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
         let place = Place::of_client(key);
-        let end = end_of_client(&session);
-        let sealed = self.keys.seal(&place, end, &put_client(key, &session));
+        let sealed = seal_client(&self.keys, &place, key, &session);
         let is_single = session.is_single_use();
         let put = sealed.map(|sealed| {
             self.thread

@@ -6,7 +6,7 @@ use redis::{cmd, pipe};
 use rustls_pki_types::UnixTime;
 
 use super::{RedisStore, hex, now, place, time_to_live};
-use crate::sealed::{Place, end, end_of_client, open_client, put_client, read_client};
+use crate::sealed::{Place, end, end_of_client, open_client, read_client, seal_client};
 use crate::{SessionStore, StoreFuture};
 
 /// A list of sessions that are to be used once.
@@ -56,9 +56,9 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> SessionStore for RedisSt
     fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let place = Place::of_client(key);
-            let end = end_of_client(&session);
-            let sealed = self.keys.seal(&place, end, &put_client(key, &session));
-            let (Some(sealed), Some(milliseconds)) = (sealed, time_to_live(end)) else {
+            let sealed = seal_client(&self.keys, &place, key, &session);
+            let milliseconds = time_to_live(end_of_client(&session));
+            let (Some(sealed), Some(milliseconds)) = (sealed, milliseconds) else {
                 return;
             };
             let [single, many] = self.names(&place);

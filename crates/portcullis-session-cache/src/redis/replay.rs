@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{RedisError, cmd, pipe};
@@ -16,12 +16,17 @@ use crate::{Claim, ReplayGuard, StoreError, StoreErrorKind, StoreFuture};
 /// of Redis, which is that of the claims' ends, too.
 const MARKER_LIFE: i64 = 100 * 365 * 24 * 3_600 * 1_000;
 
+/// How much faster than the clock of this process, which nobody sets, the marker may grow older between two looks at it, and a
+/// thousandth of the time: clocks are corrected a little all the time, and a claim lives a minute longer than it has to.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
+
 /// A guard in Redis, or in what speaks its protocol, for all servers that have its address. Cheap to clone.
 ///
 /// A claim is a key that is set if it is not there, and ends by Redis's own clock. Beside the claims is a marker with
-/// the identity of the process that Redis is (`run_id`), and of its history (`master_replid`). Where there is none, or
-/// that of another, claims may have been forgotten: after a start, with a file or without one, a fail-over,
-/// `FLUSHALL`, or when it was evicted. Then a new marker is made, and until it is older than the lifetime of a claim, 80 seconds unless
+/// the identity of the process that Redis is (`run_id`), of its history (`master_replid`), and how many keys it has evicted. Where
+/// there is none, or that of another, claims may have been forgotten: after a start, with a file or without one, a
+/// fail-over, `FLUSHALL`, or when something was evicted; and so they may where the marker grows older faster than time
+/// passes here, because somebody has set Redis's clock. Then a new marker is made, and until it is older than the lifetime of a claim, 81 seconds unless
 /// another window was configured, all claims are [`Claim::Unavailable`]: handshakes go on without early data.
 ///
 /// **Redis must not evict.** One with `maxmemory` and another policy than `noeviction` could forget a claim and keep the
@@ -47,6 +52,8 @@ pub struct RedisReplayGuard<C = MultiplexedConnection> {
     link: Arc<Link<C>>,
     prefix: Arc<str>,
     limit: Duration,
+    /// When the marker was looked at last, and how old it was.
+    seen: Arc<Mutex<Option<(Instant, Duration)>>>,
 }
 
 impl RedisReplayGuard {
@@ -70,6 +77,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisReplayGuard<C> {
             link: Arc::new(Link::new(move || Box::pin(connect()))),
             prefix: PREFIX.into(),
             limit: TIME_LIMIT,
+            seen: Arc::default(),
         }
     }
 
@@ -140,19 +148,23 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisReplayGuard<C> {
         all.get(&marker).cmd("PTTL").arg(&marker);
         all.cmd("INFO").arg("server");
         all.cmd("INFO").arg("replication");
-        type Said = (Option<()>, Option<String>, i64, String, String);
-        let (set, marked, left, server, replication): Said = self
+        all.cmd("INFO").arg("stats");
+        type Said = (Option<()>, Option<String>, i64, String, String, String);
+        let asked = Instant::now();
+        let (set, marked, left, server, replication, statistics): Said = self
             .link
             .run(self.limit, |mut connection| async move {
                 all.query_async(&mut connection).await
             })
             .await?;
         Some(State {
+            asked,
             is_new: set.is_some(),
             who: format!(
-                "{} {}",
+                "{} {} {}",
                 field(&server, "run_id")?,
-                field(&replication, "master_replid").unwrap_or_default()
+                field(&replication, "master_replid").unwrap_or_default(),
+                field(&statistics, "evicted_keys").unwrap_or_default()
             ),
             marked,
             left,
@@ -192,11 +204,21 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisReplayGuard<C> {
         }))
     }
 
+    /// Whether the marker has grown older than time has passed, by more than clocks do: then claims have ended too early.
+    fn has_jumped(&self, state: &State) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = seen.replace((state.asked, state.age()));
+        before.is_some_and(|(asked, age)| {
+            let passed = asked.elapsed();
+            state.age() > age + passed + passed / 1_000 + CLOCK_TOLERANCE
+        })
+    }
+
     async fn claimed(&self, token: &[u8; 16], lifetime: Duration) -> Claim {
         let Some(state) = self.state(Some(token), lifetime).await else {
             return Claim::Unavailable;
         };
-        if !state.is_marked() {
+        if !state.is_marked() || self.has_jumped(&state) {
             match self.evicts().await {
                 Some(None) => drop(self.mark(&state.who).await),
                 Some(Some(error)) => self.link.note(error),
@@ -214,6 +236,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisReplayGuard<C> {
 
 /// What Redis knows.
 struct State {
+    /// When that was asked, by the clock here.
+    asked: Instant,
     /// Whether nobody had claimed it.
     is_new: bool,
     /// Which process it is, and with which history.
@@ -257,6 +281,7 @@ impl<C> RedisStore<C> {
             link: Arc::clone(&self.link),
             prefix: Arc::clone(&self.prefix),
             limit: self.limit,
+            seen: Arc::default(),
         }
     }
 }
@@ -267,6 +292,7 @@ impl<C> Clone for RedisReplayGuard<C> {
             link: Arc::clone(&self.link),
             prefix: Arc::clone(&self.prefix),
             limit: self.limit,
+            seen: Arc::clone(&self.seen),
         }
     }
 }

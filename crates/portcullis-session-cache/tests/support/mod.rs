@@ -14,6 +14,18 @@ pub(crate) fn at(seconds: u64) -> UnixTime {
 
 /// What a record begins with, by the table in portcullis-core.
 fn record(version: ProtocolVersion, secret: u8, since: UnixTime, name: &str, role: u8) -> Vec<u8> {
+    record_of(&[0, 0, 0, 0], version, secret, since, name, role)
+}
+
+/// The same with a peer.
+fn record_of(
+    peer: &[u8],
+    version: ProtocolVersion,
+    secret: u8,
+    since: UnixTime,
+    name: &str,
+    role: u8,
+) -> Vec<u8> {
     let mut out = vec![2, 1];
     out.extend(version.0.to_be_bytes());
     let is_tls13 = version == ProtocolVersion::TLS_1_3;
@@ -26,8 +38,9 @@ fn record(version: ProtocolVersion, secret: u8, since: UnixTime, name: &str, rol
         out.extend(29_u16.to_be_bytes());
     }
     out.extend(since.as_secs().to_be_bytes());
-    // The peer is nobody, and so is this side.
-    out.extend([0, 0, 0, 0, 0]);
+    out.extend(peer);
+    // This side is nobody.
+    out.push(0);
     out.extend(u16::try_from(name.len()).unwrap().to_be_bytes());
     out.extend(name.as_bytes());
     // Names, ALPN, early data.
@@ -43,7 +56,21 @@ pub(crate) fn client_session(
     since: UnixTime,
     lifetime: u32,
 ) -> ClientSession {
-    let mut out = record(version, 0x51, since, "a.example", 1);
+    let out = record(version, 0x51, since, "a.example", 1);
+    with_ticket(out, ticket, since, lifetime)
+}
+
+/// The same of a user of SRP, as whom this side had logged in.
+pub(crate) fn session_of_user(ticket: u32, since: UnixTime, lifetime: u32) -> ClientSession {
+    let mut peer = vec![4, 0, 0, 32 + 2 + 5];
+    peer.extend([0; 32]);
+    peer.extend(*b"\0\x05alice");
+    let version = ProtocolVersion::TLS_1_2;
+    let out = record_of(&peer, version, 0x51, since, "a.example", 1);
+    with_ticket(out, ticket, since, lifetime)
+}
+
+fn with_ticket(mut out: Vec<u8>, ticket: u32, since: UnixTime, lifetime: u32) -> ClientSession {
     out.push(0);
     out.extend([0, 4]);
     out.extend(ticket.to_be_bytes());

@@ -3,10 +3,12 @@
 use std::future::Future;
 
 use portcullis_core::question::{Answer, VerifyChain};
-use portcullis_core::x509::{CertificateError, ChainWalk, Interest, Judgement, WalkStep};
+use portcullis_core::x509::{
+    CertificateError, ChainWalk, Interest, Judgement, RevocationCheck, WalkStep,
+};
 use rustls_pki_types::CertificateDer;
 
-use super::{Answers, Questions};
+use super::{Answers, Questions, RevocationLists};
 
 /// What comes of a judgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +24,9 @@ pub enum Verdict {
     Unknown,
 }
 
-/// Judges what is found about the certificates of a peer, with a state that goes along.
+/// Judges what is found about the certificates of a peer, with a state that goes along: by the walk from the anchor to
+/// the peer, by the OCSP responses that came along, and by the revocation lists that the configuration
+/// [asks](crate::ClientConfigBuilder::crl_check), in this order.
 ///
 /// Closures are judges by [`ChainAnswers::verify_fun`].
 pub trait VerifyFun: Send + Sync + 'static {
@@ -220,6 +224,11 @@ impl<V: VerifyFun, P: PartialChain> ChainAnswers<V, P> {
     /// Dropped, the walk is where it was; it must not be walked on by these answers, because
     /// their state is lost.
     pub async fn drive(&self, walk: ChainWalk) -> ChainWalk {
+        self.walk(walk).await.0
+    }
+
+    /// Walks to the end, and gives the state that the judge has come to.
+    async fn walk(&self, walk: ChainWalk) -> (ChainWalk, V::State) {
         let mut walk = walk.interest(self.judge.interest().and_paths());
         let mut state = self.judge.begin();
         loop {
@@ -245,9 +254,31 @@ impl<V: VerifyFun, P: PartialChain> ChainAnswers<V, P> {
                         Verdict::Unknown => pending.unknown(),
                     }
                 }
-                WalkStep::Done => return walk,
+                WalkStep::Done => return (walk, state),
                 // By default.
                 _ => {}
+            }
+        }
+    }
+
+    /// Asks lists about a path that was walked, and lets the judge judge what they say.
+    async fn look(
+        &self,
+        mut check: RevocationCheck,
+        mut state: V::State,
+        lists: &RevocationLists,
+    ) -> Option<RevocationCheck> {
+        loop {
+            check = lists.look(check).await?;
+            let Some(judgement) = check.fault() else {
+                return Some(check);
+            };
+            let verdict;
+            (verdict, state) = self.judge.judge(judgement, state).await;
+            match verdict {
+                Verdict::Valid => check.accept(),
+                Verdict::Fail(error) => check.refuse(error),
+                Verdict::Unknown => return Some(check),
             }
         }
     }
@@ -261,5 +292,22 @@ impl<V: VerifyFun, P: PartialChain> Answers for ChainAnswers<V, P> {
     async fn verify_chain(&self, question: VerifyChain) -> Answer {
         let walk = self.drive(question.walk()).await;
         question.conclude(walk)
+    }
+
+    async fn verify_chain_with_lists(
+        &self,
+        question: VerifyChain,
+        lists: RevocationLists,
+    ) -> Answer {
+        let (walk, state) = self.walk(question.walk()).await;
+        let check = match question.revocation_check_of(walk) {
+            Ok(check) => check,
+            Err(error) => return question.refuse(error),
+        };
+        match self.look(check, state, &lists).await {
+            Some(check) => question.with_revocation(check).verify(),
+            // Without lists.
+            None => question.verify(),
+        }
     }
 }

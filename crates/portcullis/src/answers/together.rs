@@ -6,7 +6,7 @@ use portcullis_core::question::{
     VerifyRawKey,
 };
 
-use super::{Answers, Questions};
+use super::{Answers, Questions, RevocationLists};
 
 /// Two who answer, as one; see [`together`].
 #[derive(Clone, Debug)]
@@ -43,6 +43,17 @@ macro_rules! answered_by_the_first_that_has_them {
         impl<A: Answers, B: Answers> Answers for Together<A, B> {
             fn questions(&self) -> Questions {
                 self.0.questions().with(self.1.questions())
+            }
+
+            async fn verify_chain_with_lists(
+                &self,
+                question: VerifyChain,
+                lists: RevocationLists,
+            ) -> Answer {
+                match self.0.questions().chain {
+                    true => self.0.verify_chain_with_lists(question, lists).await,
+                    false => self.1.verify_chain_with_lists(question, lists).await,
+                }
             }
 
             $(

@@ -123,7 +123,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     /// Dropped, the handshake is over.
     pub fn continue_with(self, config: ClientConfig) -> Handshaking<IO> {
         let conduct = self.driver.conduct();
-        let config = conduct.client_config(&config, Questions::none());
+        let config = conduct.client_config(&config, Questions::none(), false);
         let answer = config.map(|config| self.question.proceed_with(config));
         resume_if(self.driver, answer)
     }

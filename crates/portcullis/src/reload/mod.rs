@@ -19,7 +19,7 @@ use portcullis_core::config::{ClientConfig, ServerConfig};
 
 pub use identity_files::IdentityFiles;
 #[cfg(feature = "watch")]
-pub use parts::Parts;
+pub use parts::{Parts, ReloadWarning};
 pub use pem_files::PemFiles;
 #[cfg(feature = "watch")]
 pub use reloader::{Loaded as LoadedFiles, Reloader};

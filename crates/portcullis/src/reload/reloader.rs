@@ -10,10 +10,11 @@ use portcullis_core::Misuse;
 use portcullis_core::session::TicketKeys;
 use portcullis_core::x509::{Crl, PemIdentity, Roots, shown_path};
 use portcullis_crl_fetch::{CrlInput, MemoryCrls};
+use rustls_pki_types::UnixTime;
 
 use super::files::{self, Contents, Stamp};
 use super::identity_files::{IdentityFiles, blocking};
-use super::parts::{Parts, check_time};
+use super::parts::{Parts, ReloadWarning, check_time};
 use super::watching::Watching;
 use super::{Configuration, Reloadable};
 use crate::ticket_key_file;
@@ -179,6 +180,8 @@ impl Reloader {
             build: Arc::new(build),
             config,
             hash,
+            warnings: warnings_of(&parts, &Parts::default()),
+            expiring: Vec::new(),
             served: Served { parts, ..served },
             wrong: None,
             rejected: None,
@@ -301,6 +304,18 @@ impl Reloader {
     }
 }
 
+fn warnings_of(parts: &Parts, before: &Parts) -> Vec<(usize, ReloadWarning)> {
+    let mut all = Vec::new();
+    for (at, identity) in parts.identities.iter().enumerate() {
+        let before = before.identities.get(at);
+        if before.is_none_or(|before| before.chain() != identity.chain()) {
+            let warnings = ReloadWarning::of(identity, before);
+            all.extend(warnings.into_iter().map(|warning| (at, warning)));
+        }
+    }
+    all
+}
+
 fn in_file(read: &Contents, error: &dyn fmt::Display) -> Misuse {
     Misuse::new(format!("{}: {error}", shown_path(&read.path)))
 }
@@ -319,6 +334,10 @@ pub struct Loaded<C> {
     wrong: Option<(Vec<u64>, Misuse)>,
     /// What was said to be wrong.
     rejected: Option<Misuse>,
+    /// What is to be told of the identities by their places.
+    warnings: Vec<(usize, ReloadWarning)>,
+    /// Of these that they expire soon was told.
+    expiring: Vec<usize>,
 }
 
 /// What handshakes get.
@@ -415,6 +434,13 @@ impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
         match self.publish(read, &digests, place).await {
             Ok((parts, generation)) => {
                 let changed = self.changed(&digests);
+                self.warnings = warnings_of(&parts, &self.served.parts);
+                let chain = |parts: &Parts, at: usize| {
+                    let identity = parts.identities.get(at);
+                    identity.map(|identity| identity.chain().to_vec())
+                };
+                self.expiring
+                    .retain(|at| chain(&parts, *at) == chain(&self.served.parts, *at));
                 self.served = Served {
                     digests,
                     stamps,
@@ -431,6 +457,24 @@ impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
                 Looked::Wrong(error)
             }
         }
+    }
+
+    /// What is to be told of the identities that are served, each with the file of its chain. Once for each content.
+    pub(super) fn take_warnings(&mut self) -> Vec<(PathBuf, ReloadWarning)> {
+        let now = UnixTime::now();
+        for (at, identity) in self.served.parts.identities.iter().enumerate() {
+            if !self.expiring.contains(&at)
+                && let Some(warning) = ReloadWarning::of_time(identity, now)
+            {
+                self.expiring.push(at);
+                self.warnings.push((at, warning));
+            }
+        }
+        let files = &self.files.identities;
+        let warnings = std::mem::take(&mut self.warnings).into_iter();
+        let with_path =
+            |(at, warning): (usize, _)| Some((files.get(at)?.paths().0.to_owned(), warning));
+        warnings.filter_map(with_path).collect()
     }
 
     fn changed(&self, digests: &[u64]) -> Vec<PathBuf> {

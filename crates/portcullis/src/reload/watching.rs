@@ -13,6 +13,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::parts::ReloadWarning;
 use super::reloader::{Loaded, Looked};
 use super::{Configuration, Reloadable, folders};
 
@@ -40,6 +41,13 @@ pub enum ReloadEvent {
         error: Misuse,
         /// The generation that stays.
         serving: u64,
+    },
+    /// Something is to be seen to, of an identity that is served. Said once for each content.
+    Warning {
+        /// The file of its chain.
+        path: PathBuf,
+        /// What.
+        warning: ReloadWarning,
     },
     /// The system does not tell of changes: the files are looked at from time to time alone.
     NotWatched {
@@ -121,6 +129,10 @@ impl<C: Configuration + Send + Sync + 'static> Task<C> {
         let mut is_thorough = true;
         loop {
             self.look(is_thorough).await;
+            for (path, warning) in self.loaded.take_warnings() {
+                tracing::warn!(?path, %warning, "an identity that is served");
+                self.tell(ReloadEvent::Warning { path, warning });
+            }
             // Links may lead elsewhere now.
             self.watch_folders();
             is_thorough = tokio::select! {

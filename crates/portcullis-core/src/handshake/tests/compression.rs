@@ -1,6 +1,8 @@
 //! Compressed certificates (RFC 8879) of both ends.
 
-use super::attack::{By, Case, authenticated_client, authenticating_server, client, server};
+use super::attack::{
+    By, Case, authenticated_client, authenticating_server, client, retrying_server, server,
+};
 use super::parts::{body, certificate_request, client_hello, message};
 use super::tamper::{Put, first};
 use crate::compression::CertificateCompression;
@@ -9,7 +11,7 @@ use crate::config::{ClientConfig, ClientConfigBuilder, ServerConfigBuilder};
 use crate::step::Event;
 use crate::testing::{Pair, pki};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
-use crate::{Direction, ProtocolVersion, Stage, Violation as V};
+use crate::{Direction, NamedGroup, ProtocolVersion, Stage, Violation as V};
 
 fn shrinking() -> CertificateCompression {
     CertificateCompression::custom(Shrinking)
@@ -54,6 +56,20 @@ fn both_ends_compress() {
             // Two bytes less, and eight that say so.
             assert!(*length <= before + 6, "{algorithm:?}: {length} of {before}");
         }
+    }
+}
+
+/// The second hello offers what the first did, and the client's certificate is compressed, too.
+#[test]
+fn also_after_a_retry() {
+    for algorithm in all().into_iter().chain([shrinking()]) {
+        let (client, server) = both(core::slice::from_ref(&algorithm));
+        let shown = shown(client, server.groups([NamedGroup::SECP256R1]));
+        let compressed = [T::COMPRESSED_CERTIFICATE; 2];
+        assert_eq!(
+            shown.iter().map(|(typ, _)| *typ).collect::<Vec<_>>(),
+            compressed
+        );
     }
 }
 
@@ -186,12 +202,21 @@ pub(super) fn cases() -> Vec<Case> {
             .server(authenticating_server())
     };
     // To a client that takes none.
-    let unasked = {
+    let unasked = || {
         let tamper = first(T::CERTIFICATE, |_| {
             let body = [0, 1, 0, 0, 4, 0, 0, 1, 7];
             vec![Put::Message(message(T::COMPRESSED_CERTIFICATE, &body))]
         });
         Case::new(V::UnexpectedMessage, By::Server, stage, tamper)
+    };
+    let after_a_retry = {
+        let (client, server) = compressing();
+        let tamper = first(T::COMPRESSED_CERTIFICATE, |raw| {
+            vec![Put::Message(body(raw, |body| body[4] ^= 1))]
+        });
+        Case::new(V::BadCompressedCertificate, By::Server, stage, tamper)
+            .client(client)
+            .server(server.groups([NamedGroup::SECP256R1]))
     };
     vec![
         with(V::CertificateCompressionNotOffered, |body| body[1] = 2),
@@ -210,6 +235,8 @@ pub(super) fn cases() -> Vec<Case> {
         lists_twice(ProtocolVersion::TLS_1_3),
         lists_twice(ProtocolVersion::TLS_1_2),
         asks_twice,
-        unasked,
+        unasked(),
+        unasked().server(retrying_server()),
+        after_a_retry,
     ]
 }

@@ -17,6 +17,7 @@ mod flips;
 mod fragmentation;
 mod hostile;
 mod late_answers;
+mod lists;
 mod messages;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod moved_secrets;

@@ -3,8 +3,8 @@
 use rcgen::KeyPair;
 use rustls_pki_types::PrivateKeyDer;
 
-use super::attack::{By, Case, client, server, ticket_keys};
-use super::parts::{certificate, client_hello, encrypted_extensions, server_hello};
+use super::attack::{By, Case, client, pair, refused, server, ticket_keys};
+use super::parts::{body, certificate, client_hello, encrypted_extensions, server_hello};
 use super::tamper::{Put, first};
 use crate::config::{
     ClientAuthentication, ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder,
@@ -485,6 +485,54 @@ fn what_is_no_public_key() {
     }
     for schemes in [vec![], vec![SignatureScheme::ED25519]] {
         assert!(Identity::raw_public_key_with_external_key(spki, schemes).is_err());
+    }
+}
+
+/// What was negotiated is what is read: a certificate is no key, and a key is no certificate.
+#[test]
+fn one_type_in_the_place_of_the_other() {
+    for version in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
+        let key = ecdsa();
+        let spki = key.raw_key().unwrap().to_vec();
+        let chain = pki().server.chain()[0].to_vec();
+        let mut longer = spki.clone();
+        longer.push(0);
+        let versions = || [version];
+        let by_key = || {
+            (
+                raw_client(keys_of(&key)).versions(versions()),
+                raw_server(&key).versions(versions()),
+            )
+        };
+        let by_chain = || (client().versions(versions()), server().versions(versions()));
+        for ((client, server), is_list, shown) in [
+            (by_key(), false, chain),
+            (by_key(), false, longer),
+            (by_key(), false, vec![0x30, 0]),
+            (by_chain(), true, spki),
+        ] {
+            let tamper = first(T::CERTIFICATE, move |raw| {
+                let entry = |bytes: &[u8]| {
+                    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+                    [&length[1..], bytes].concat()
+                };
+                let contents = match (version, is_list) {
+                    (ProtocolVersion::TLS_1_3, _) => {
+                        [vec![0], entry(&[entry(&shown), vec![0, 0]].concat())].concat()
+                    }
+                    (_, true) => entry(&entry(&shown)),
+                    (_, false) => entry(&shown),
+                };
+                vec![Put::Message(body(raw, |own| *own = contents.clone()))]
+            });
+            let (client, server) = (client.build().unwrap(), server.build().unwrap());
+            let error = refused(pair(client, server, By::Server, tamper), By::Server);
+            assert_eq!(
+                error.alert(),
+                Some((Direction::Sent, AlertDescription::DECODE_ERROR)),
+                "{version}: {error}"
+            );
+        }
     }
 }
 

@@ -142,8 +142,9 @@ fn scripts_of_keys() -> Vec<Scripts> {
     let client = || authenticated_client().session_tickets(true).psk(psk());
     let optional = || ClientAuthentication::Optional(pki().roots.clone());
     for authentication in [ClientAuthentication::None, optional()] {
+        let keys = ticket_keys();
         let server = super::attack::server()
-            .ticket_keys(ticket_keys())
+            .ticket_keys(keys.clone())
             .early_data(local())
             .client_authentication(authentication);
         let session = {
@@ -163,7 +164,9 @@ fn scripts_of_keys() -> Vec<Scripts> {
                 false => server,
             };
             let server = match is(2) || is(5) {
-                true => server.early_data(AntiReplay::asked()),
+                true => server
+                    .ticket_keys(keys.of_another_process())
+                    .early_data(AntiReplay::asked()),
                 false => server,
             };
             for server in [server.clone().psk(psk()), server.clone()] {

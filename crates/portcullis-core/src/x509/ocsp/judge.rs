@@ -1,7 +1,7 @@
 //! What the responses that came with a chain mean for it.
 //!
 //! RFC 6066 §8, RFC 8446 §4.4.2.1, RFC 7633 §4.2. They are looked at when the path is known, and before revocation
-//! lists are: of a certificate that a response calls good no list is asked for.
+//! lists are. One that calls a certificate good stands for lists that are missing, and never against one that has it.
 
 use rustls_pki_types::UnixTime;
 
@@ -39,20 +39,38 @@ fn is_demanded(proof: &VerifiedChain) -> bool {
     fields.any(|fields| fields.is_some_and(|fields| demands_staple(&fields)))
 }
 
-/// Looks at the responses that came with a chain.
+/// What is wrong with a certificate by the responses, and its place on the path.
+pub(in crate::x509) type StapleFault = (usize, CertificateError);
+
+/// Looks at the responses that came with a chain: the first fault refuses it.
 pub(in crate::x509) fn judge(
     mut proof: VerifiedChain,
     now: UnixTime,
     policy: &ChainPolicy,
 ) -> Result<VerifiedChain, CertificateError> {
+    let faults = look(&mut proof, now, policy);
+    match faults.into_iter().next() {
+        Some((_, error)) => Err(error),
+        None => Ok(proof),
+    }
+}
+
+/// The same, and gives all faults, in the order of the path, so that somebody may judge each. What the responses say is
+/// in the proof from here on.
+pub(in crate::x509) fn look(
+    proof: &mut VerifiedChain,
+    now: UnixTime,
+    policy: &ChainPolicy,
+) -> Vec<StapleFault> {
+    let mut faults = Vec::new();
     // Nearly always none came and none is due: then the path is not made, which copies it.
     let nothing_to_judge = match policy.ocsp {
         OcspPolicy::Off => true,
-        OcspPolicy::Accept => !proof.chain().has_ocsp_responses() && !is_demanded(&proof),
+        OcspPolicy::Accept => !proof.chain().has_ocsp_responses() && !is_demanded(proof),
         OcspPolicy::Require => false,
     };
     if nothing_to_judge {
-        return Ok(proof);
+        return faults;
     }
     let path = proof.checked_path();
     let presented = proof.chain().certificates();
@@ -90,11 +108,8 @@ pub(in crate::x509) fn judge(
             },
         };
         if let Some(kind) = refused {
-            return Err(CertificateError::at(
-                kind,
-                index.unwrap_or(place),
-                certificate,
-            ));
+            let error = CertificateError::at(kind, index.unwrap_or(place), certificate);
+            faults.push((place, error));
         }
         statuses.push(verdict);
     }
@@ -107,10 +122,10 @@ pub(in crate::x509) fn judge(
             demanded,
             unusable: own.clone().and_then(Result::err),
         };
-        return Err(CertificateError::at(kind, 0, leaf));
+        faults.push((0, CertificateError::at(kind, 0, leaf)));
     }
     if statuses.iter().any(Option::is_some) {
         proof.set_statuses(statuses);
     }
-    Ok(proof)
+    faults
 }

@@ -12,7 +12,8 @@ mod verify;
 
 pub use error::OcspError;
 pub use judge::OcspPolicy;
-pub(super) use judge::{Statuses, judge};
+pub(super) use judge::{StapleFault, Statuses, judge, look};
+pub(super) use request::has_issuer_uri;
 pub use request::{ocsp_request, ocsp_responders};
 pub use verify::{OcspStatus, OcspVerdict, verify_ocsp_response};
 pub(super) use verify::{single_extension, staple_ends};

@@ -49,14 +49,17 @@ const UNDERSTOOD: [&[u8]; 6] = [
     b"\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x05",
 ];
 
+/// id-pkix-ocsp-nocheck: nobody need ask whether the certificate of a responder was revoked (§4.2.2.2.1).
+const NO_CHECK: &[u8] = b"\x2b\x06\x01\x05\x05\x07\x30\x01\x05";
+
 /// Extensions that may be critical in the certificate of a responder: basicConstraints, keyUsage, subjectAltName,
-/// extendedKeyUsage, and that nobody need ask whether it was revoked (§4.2.2.2.1), which nobody does.
+/// extendedKeyUsage, and that nobody need ask.
 const UNDERSTOOD_OF_RESPONDERS: [&[u8]; 5] = [
     b"\x55\x1d\x13",
     b"\x55\x1d\x0f",
     b"\x55\x1d\x11",
     b"\x55\x1d\x25",
-    b"\x2b\x06\x01\x05\x05\x07\x30\x01\x05",
+    NO_CHECK,
 ];
 
 /// What a responder says of a certificate (RFC 6960 §2.2).
@@ -84,6 +87,8 @@ pub struct OcspVerdict {
     next_update: Option<i64>,
     produced_at: i64,
     responder: String,
+    /// The certificate that has signed, if its issuer wants it to be looked for in lists.
+    unchecked: Option<Box<[u8]>>,
 }
 
 impl OcspVerdict {
@@ -116,6 +121,19 @@ impl OcspVerdict {
     /// Who has signed it: the distinguished name of the responder's certificate or of the issuer.
     pub fn responder(&self) -> &str {
         &self.responder
+    }
+
+    /// The responder's certificate, in DER, if whether that was revoked is still to be looked at: it is another one than
+    /// the issuer's, and nothing in it says that this need not be (id-pkix-ocsp-nocheck, RFC 6960 §4.2.2.2.1). In a
+    /// handshake the revocation lists that are asked about the peer are asked about it, too; where none are, it is
+    /// good for as long as it says itself. `None` also when the handshake is over.
+    pub fn unchecked_responder(&self) -> Option<&[u8]> {
+        self.unchecked.as_deref()
+    }
+
+    /// No longer than the handshake.
+    pub(in crate::x509) fn forget_responder(&mut self) {
+        self.unchecked = None;
     }
 }
 
@@ -173,7 +191,8 @@ pub(in crate::x509) fn verify(
     check_extensions(response.extensions())?;
     check_extensions(single.extensions())?;
     check_dates(&response, &single, now)?;
-    let responder = check_signature(&response, certificate, issuer, now, policy, signatures)?;
+    let (responder, unchecked) =
+        check_signature(&response, certificate, issuer, now, policy, signatures)?;
     Ok(OcspVerdict {
         status: match single.status {
             Status::Good => OcspStatus::Good,
@@ -187,6 +206,7 @@ pub(in crate::x509) fn verify(
         next_update: single.next_update,
         produced_at: response.produced_at,
         responder,
+        unchecked,
     })
 }
 
@@ -370,7 +390,8 @@ fn end(this_update: i64, next_update: Option<i64>) -> i64 {
     said.min(this_update.saturating_add(LONGEST))
 }
 
-/// §4.2.2.2: who has signed it, by name, if that is the issuer or one whom it has named.
+/// §4.2.2.2: who has signed it, by name, if that is the issuer or one whom it has named; and the certificate of the
+/// latter if it has to be looked for in lists.
 fn check_signature(
     response: &Response<'_>,
     certificate: &[u8],
@@ -378,7 +399,7 @@ fn check_signature(
     now: UnixTime,
     policy: &ChainPolicy,
     signatures: &mut usize,
-) -> Result<String, OcspError> {
+) -> Result<(String, Option<Box<[u8]>>), OcspError> {
     let mut spend = || {
         *signatures = signatures.checked_sub(1).ok_or(OcspError::TooExpensive {
             limit: MAX_SIGNATURES,
@@ -398,7 +419,7 @@ fn check_signature(
     if response.responder.is(issuer.name, issuer.spki) {
         spend()?;
         if signed_by(issuer.spki) {
-            return Ok(distinguished_name(issuer.name));
+            return Ok((distinguished_name(issuer.name), None));
         }
         failure = Some(OcspError::BadSignature {
             responder: distinguished_name(issuer.name),
@@ -430,7 +451,10 @@ fn check_signature(
                 responder,
                 why: "the key of the certificate's issuer has not signed its certificate",
             },
-            None if signed_by(fields.spki) => return Ok(responder),
+            None if signed_by(fields.spki) => {
+                let is_exempt = fields.extension(NO_CHECK).is_ok_and(|own| own.is_some());
+                return Ok((responder, (!is_exempt).then(|| delegate.into())));
+            }
             None => OcspError::BadSignature { responder },
         });
     }

@@ -16,6 +16,7 @@ use crate::x509::error::{CertificateError, CertificateErrorKind as Kind};
 use crate::x509::extension::BasicConstraints;
 use crate::x509::extension::alt_name::DIRECTORY_NAME;
 use crate::x509::names::distinguished_name;
+use crate::x509::ocsp::OcspError;
 
 /// More questions are not asked about one chain.
 const MAX_QUERIES: usize = 64;
@@ -70,6 +71,8 @@ pub(super) enum Status {
 /// Why a decision does not go on.
 pub(super) enum Halt {
     Ask(Box<CrlQuery>),
+    /// Somebody may accept it: something is wrong with the certificate at a place of the path.
+    Fault(usize, CertificateError),
     Refuse(CertificateError),
 }
 
@@ -82,6 +85,8 @@ pub(super) struct Decision<'a> {
     /// Why there is no list, as the source has said.
     said: Vec<String>,
     pub(super) undetermined: Vec<CertificateError>,
+    /// What was wrong and somebody has accepted.
+    pub(super) overrides: Vec<CertificateError>,
 }
 
 impl<'a> Decision<'a> {
@@ -93,6 +98,7 @@ impl<'a> Decision<'a> {
             signatures: 0,
             said: Vec::new(),
             undetermined: Vec::new(),
+            overrides: Vec::new(),
         }
     }
 
@@ -101,12 +107,13 @@ impl<'a> Decision<'a> {
         let check = self.check;
         let wanted = check.policy.crl_check;
         let path = &check.path;
+        let last = path.certificates().len().saturating_sub(1);
         for place in (0..path.certificates().len()).rev() {
             if !wanted.is_on() || place > 0 && !wanted.is_of_chain() {
                 continue;
             }
-            // Its issuer has said the same in an OCSP response, of now.
-            if check.proof.has_good_status(place) {
+            // Somebody has accepted that it leads to no anchor: it is in the place of one.
+            if place > 0 && place == last && !path.has_anchor() {
                 continue;
             }
             let Some(certificate) = path.certificate(place) else {
@@ -115,32 +122,70 @@ impl<'a> Decision<'a> {
             let subject = Subject::read(certificate, place + 1, false);
             let subject =
                 subject.ok_or_else(|| Halt::Refuse(CertificateError::malformed_at(place)))?;
+            let issuer = distinguished_name(subject.fields.issuer);
             let kind = match self.status(&subject)? {
-                Status::Good => continue,
-                Status::Revoked { reason, date, list } => Kind::Revoked {
+                Status::Revoked { reason, date, list } => Some(Kind::Revoked {
                     reason,
                     date,
                     crl_number: list.number(),
                     crl_issuer: distinguished_name(list.issuer()),
-                },
-                Status::Undetermined(tried) => Kind::RevocationUnknown {
-                    issuer: distinguished_name(subject.fields.issuer),
-                    tried,
-                },
+                }),
+                Status::Good => self.by_response(place, None)?,
+                Status::Undetermined(tried) => {
+                    let unknown = Kind::RevocationUnknown { issuer, tried };
+                    self.by_response(place, Some(unknown))?
+                }
             };
-            let is_revoked = matches!(kind, Kind::Revoked { .. });
+            let Some(kind) = kind else {
+                continue;
+            };
+            let is_undetermined = matches!(kind, Kind::RevocationUnknown { .. });
             let presented = check.proof.chain().certificates();
             let index = presented.iter().position(|own| own.as_ref() == subject.der);
             let error = match index {
                 Some(index) => CertificateError::at(kind, index, subject.der),
                 None => CertificateError::at_intermediate(kind, subject.der),
             };
-            if is_revoked || !wanted.accepts_undetermined() {
-                return Err(Halt::Refuse(error));
+            if is_undetermined && wanted.accepts_undetermined() {
+                self.undetermined.push(error);
+                continue;
             }
-            self.undetermined.push(error);
+            match self.answers.next() {
+                Some(Answered::Accepted) => self.overrides.push(error),
+                _ => return Err(Halt::Fault(place, error)),
+            }
         }
         Ok(())
+    }
+
+    /// What is wrong with a certificate that no list has, by the OCSP response that came with it: that stands for lists
+    /// that are missing, and never against one that has the certificate. Of a responder whose own certificate has to
+    /// be looked for (RFC 6960 §4.2.2.2.1) that is done here.
+    fn by_response(&mut self, place: usize, unknown: Option<Kind>) -> Result<Option<Kind>, Halt> {
+        let Some(verdict) = self.check.proof.good_status(place) else {
+            return Ok(unknown);
+        };
+        let Some(responder) = verdict.unchecked_responder() else {
+            return Ok(None);
+        };
+        let Some(subject) = Subject::read(responder, place + 1, true) else {
+            return Ok(unknown);
+        };
+        Ok(match (self.status(&subject)?, unknown) {
+            (Status::Good, _) => None,
+            (Status::Revoked { .. }, _) => Some(Kind::BadStaple(OcspError::NotAuthorized {
+                responder: verdict.responder().to_owned(),
+                why: "its certificate was revoked",
+            })),
+            (Status::Undetermined(_), Some(Kind::RevocationUnknown { issuer, mut tried })) => {
+                tried.push(format!(
+                    "the OCSP response: it cannot be told whether the certificate of {} was revoked",
+                    verdict.responder()
+                ));
+                Some(Kind::RevocationUnknown { issuer, tried })
+            }
+            (Status::Undetermined(_), unknown) => unknown,
+        })
     }
 
     pub(super) fn status(&mut self, subject: &Subject<'_>) -> Result<Status, Halt> {
@@ -339,11 +384,13 @@ impl<'a> Decision<'a> {
                 }
                 Ok(Vec::new())
             }
-            None => Err(Halt::Ask(Box::new(CrlQuery {
+            // Accepted is what is wrong, behind all queries about it.
+            Some(Answered::Accepted) | None => Err(Halt::Ask(Box::new(CrlQuery {
                 kind,
                 uris,
                 issuers,
                 resumption: self.check.resumption,
+                authenticated: self.check.authenticated,
                 now: self.check.now,
                 budget: BUDGET,
             }))),

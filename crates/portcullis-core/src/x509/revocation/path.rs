@@ -71,6 +71,11 @@ impl CheckedPath {
         &self.certificates
     }
 
+    /// Whether there is an anchor: who has issued the last of the others.
+    pub(super) fn has_anchor(&self) -> bool {
+        !self.anchor_spki.is_empty()
+    }
+
     /// How many there are with the anchor.
     pub(super) fn members(&self) -> usize {
         self.certificates.len() + 1

@@ -12,6 +12,7 @@ use crate::x509::chain::{PresentedChain, VerifiedChain};
 use crate::x509::error::CertificateError;
 use crate::x509::policy::ChainPolicy;
 use crate::x509::verify::verify_path;
+use crate::x509::walk::Judgement;
 
 /// Which certificates are looked for in revocation lists, and what becomes of a peer where that cannot be told.
 /// Default: [`off`](Self::off).
@@ -102,6 +103,7 @@ pub struct CrlQuery {
     /// Names with their headers; at least one.
     pub(super) issuers: Vec<Vec<u8>>,
     pub(super) resumption: bool,
+    pub(super) authenticated: bool,
     pub(super) now: UnixTime,
     pub(super) budget: Duration,
 }
@@ -112,8 +114,8 @@ impl CrlQuery {
         &self.kind
     }
 
-    /// Where they are, as an authority that leads to a trust anchor says by its signature; empty when they are
-    /// wanted of an issuer.
+    /// Where they are, as the certificate says; empty when they are wanted of an issuer. Unless this
+    /// [is authenticated](Self::is_authenticated) it may be anybody who says so.
     pub fn uris(&self) -> &[String] {
         &self.uris
     }
@@ -124,9 +126,15 @@ impl CrlQuery {
     }
 
     /// Whether only what is in memory is to be given: a session is about to be resumed, and the alternative is a full
-    /// handshake.
+    /// handshake, or nobody who is trusted stands behind what is asked.
     pub fn is_memory_only(&self) -> bool {
-        self.resumption
+        self.resumption || !self.authenticated
+    }
+
+    /// Whether an authority that leads to a trust anchor says by its signature where the lists are. Not so if somebody
+    /// has accepted a chain with a fault that leaves that open: then nobody is asked over the network.
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticated
     }
 
     /// The time of the handshake.
@@ -159,13 +167,16 @@ impl CrlQuery {
 pub(super) enum Answered {
     Lists(Vec<Arc<Crl>>),
     Nothing(Option<String>),
+    /// What was wrong here is accepted.
+    Accepted,
 }
 
 /// A chain that was verified, and whose certificates are looked for in revocation lists: a machine without I/O.
 ///
 /// [`query`](Self::query) says what it wants to know; it gets that by [`answer`](Self::answer) or
 /// [`answer_nothing`](Self::answer_nothing); when there is nothing more it wants, [`conclude`](Self::conclude) gives
-/// the proof.
+/// the proof. On the way somebody may be shown what is wrong ([`fault`](Self::fault)), and may
+/// [accept](Self::accept) it.
 #[derive(Debug)]
 pub struct RevocationCheck {
     pub(super) proof: VerifiedChain,
@@ -173,15 +184,21 @@ pub struct RevocationCheck {
     pub(super) policy: ChainPolicy,
     pub(super) now: UnixTime,
     pub(super) resumption: bool,
+    /// Whether somebody who is trusted stands behind what the certificates say of lists.
+    pub(super) authenticated: bool,
     answers: Vec<Answered>,
     state: State,
     /// What was accepted although it could not be determined.
     undetermined: Vec<CertificateError>,
+    /// What somebody has accepted.
+    overrides: Vec<CertificateError>,
 }
 
 #[derive(Debug)]
 enum State {
     Asking(Box<CrlQuery>),
+    /// Something is wrong with the certificate at a place of the path.
+    Faulty(usize, CertificateError),
     Decided(Result<(), CertificateError>),
 }
 
@@ -200,12 +217,12 @@ impl RevocationCheck {
         Ok(Self::of(proof, now, policy))
     }
 
-    /// Of a chain that was verified but for revocation. Where something wrong with it was accepted, nothing is asked:
-    /// what its certificates say of lists was said by nobody who is trusted.
+    /// Of a chain that was verified but for revocation. What was accepted although it is wrong excuses nothing here; but
+    /// where it is open then who says where the lists are, they are asked for in memory alone.
     pub(crate) fn of(proof: VerifiedChain, now: UnixTime, policy: &ChainPolicy) -> Self {
-        let is_trusted = proof.is_verified();
         let mut this = Self {
             path: Box::new(proof.checked_path()),
+            authenticated: proof.is_vouched_for(),
             proof,
             policy: policy.clone(),
             now,
@@ -213,11 +230,9 @@ impl RevocationCheck {
             answers: Vec::new(),
             state: State::Decided(Ok(())),
             undetermined: Vec::new(),
+            overrides: Vec::new(),
         };
         this.advance();
-        while !is_trusted && this.query().is_some() {
-            this.answer_nothing(None);
-        }
         this
     }
 
@@ -238,7 +253,7 @@ impl RevocationCheck {
     pub fn query(&self) -> Option<&CrlQuery> {
         match &self.state {
             State::Asking(query) => Some(query),
-            State::Decided(_) => None,
+            State::Faulty(..) | State::Decided(_) => None,
         }
     }
 
@@ -252,6 +267,34 @@ impl RevocationCheck {
     pub fn answer_nothing(&mut self, why: Option<String>) {
         self.answers.push(Answered::Nothing(why));
         self.advance();
+    }
+
+    /// What is wrong with a certificate: that it is revoked, or that this cannot be told. [`conclude`](Self::conclude)
+    /// refuses the chain for it; who may think otherwise goes on with [`accept`](Self::accept), and then there may be
+    /// another [`query`](Self::query), or another fault.
+    pub fn fault(&self) -> Option<Judgement> {
+        let State::Faulty(place, error) = &self.state else {
+            return None;
+        };
+        let certificates = self.path.certificates();
+        let position = certificates.len().saturating_sub(place + 1);
+        let certificate = certificates.get(*place)?;
+        let chain = self.proof.chain();
+        Some(Judgement::of_path(chain, certificate, position, error))
+    }
+
+    /// Accepts the [`fault`](Self::fault), if there is one: it is among the [`overrides`](VerifiedChain::overrides) of
+    /// the proof, and everything else is looked at all the same.
+    pub fn accept(&mut self) {
+        if let State::Faulty(..) = self.state {
+            self.answers.push(Answered::Accepted);
+            self.advance();
+        }
+    }
+
+    /// Refuses the chain.
+    pub fn refuse(&mut self, error: CertificateError) {
+        self.state = State::Decided(Err(error));
     }
 
     /// What was accepted although it could not be determined, as errors that would have been: with
@@ -269,8 +312,8 @@ impl RevocationCheck {
             self.answer_nothing(None);
         }
         match self.state {
-            State::Decided(Ok(())) => Ok(self.proof),
-            State::Decided(Err(error)) => Err(error),
+            State::Decided(Ok(())) => Ok(self.proof.with_overrides(self.overrides)),
+            State::Faulty(_, error) | State::Decided(Err(error)) => Err(error),
             // Every answer leads to an end, of which there is a bound.
             State::Asking(_) => Err(CertificateError::malformed_at(0)),
         }
@@ -282,12 +325,14 @@ impl RevocationCheck {
         let mut decision = Decision::new(self, &self.answers);
         let end = decision.decide();
         let undetermined = core::mem::take(&mut decision.undetermined);
+        let overrides = core::mem::take(&mut decision.overrides);
         self.state = match end {
             Ok(()) => State::Decided(Ok(())),
             Err(Halt::Ask(query)) => State::Asking(query),
+            Err(Halt::Fault(place, error)) => State::Faulty(place, error),
             Err(Halt::Refuse(error)) => State::Decided(Err(error)),
         };
-        self.undetermined = undetermined;
+        (self.undetermined, self.overrides) = (undetermined, overrides);
     }
 
     /// The certificates that came with the peer's, or are trusted.

@@ -12,6 +12,7 @@
 //! | the extended key usage of a CA | `walk::extended_key_usage_of_every_certificate` |
 //! | a common name, a NUL, an address as a DNS name or in 16 bytes | `verification::names_are_looked_for_in_the_subject_alt_name_only`, `hostile::names_that_only_look_like_the_one_that_is_wanted`, `host_names::a_function_sees_names_as_they_stand_there` |
 //! | many intermediates, one of them forged | `walk::long_paths`, `reports::a_bad_signature_is_found` |
+//! | a good response against a list that revokes; its responder revoked; what was accepted excuses a list | `revocation_judged::{a_list_that_revokes_counts_against_a_good_response, a_responder_whose_certificate_was_revoked_answers_for_nobody, what_was_accepted_excuses_no_list, of_an_unknown_authority_lists_are_asked_for_in_memory}` |
 //! | remembered, and meanwhile expired, of a stricter policy or revoked | `memo::everything_but_the_signature_is_examined_anew`, `signed_path::{everything_else_is_examined_anew, a_signature_by_a_short_key_is_forgotten_at_once}`, `revocation::a_chain_is_looked_for_from_the_anchor_down` |
 
 mod differential;
@@ -32,6 +33,7 @@ mod policies;
 mod reader;
 mod reports;
 mod revocation;
+mod revocation_judged;
 mod revocation_lists;
 mod roots;
 mod signed_path;

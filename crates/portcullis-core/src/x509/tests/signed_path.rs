@@ -129,7 +129,7 @@ fn everything_else_is_examined_anew() {
     let mut none = policy.clone();
     none.algorithms = std::sync::Arc::new([]);
     // What is demanded has changed.
-    let none = none.depth(10);
+    let none = none.depth(9);
     let unsupported = verify(&chain, &none).unwrap_err();
     assert!(matches!(
         unsupported.kind(),

@@ -13,7 +13,7 @@ use crate::x509::chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
 use crate::x509::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
 use crate::x509::extension::Known;
 use crate::x509::extension::policies::is_about_policies;
-use crate::x509::ocsp;
+use crate::x509::ocsp::{self, StapleFault};
 use crate::x509::path::{Bad, Path, Top, Wanted};
 use crate::x509::policy::ChainPolicy;
 use crate::x509::revocation::RevocationCheck;
@@ -22,8 +22,8 @@ use crate::x509::revocation::RevocationCheck;
 /// may come from wherever it likes, and whenever.
 ///
 /// A candidate path is judged from the anchor down, certificate by certificate: what is wrong, the
-/// extensions, and that it is good. When one is refused, the next candidate is tried, and whoever
-/// keeps a state begins anew. Without verdicts of somebody the walk comes to what
+/// extensions, and that it is good; at the end what OCSP responses say against it. When one is refused, the next candidate is tried, and whoever
+/// keeps a state begins anew. What revocation lists say comes behind the walk: see [`RevocationCheck::fault`]. Without verdicts of somebody the walk comes to what
 /// [`VerifyChain::check`](crate::question::VerifyChain::check) says. It is got from
 /// [`VerifyChain::walk`](crate::question::VerifyChain::walk), which has an example, and outside of a handshake from
 /// [`of_server`](Self::of_server) and [`of_client`](Self::of_client).
@@ -36,6 +36,10 @@ pub struct ChainWalk {
     asked: Asked,
     walk: Box<Walk>,
     pending: Option<Waiting>,
+    /// When all certificates are judged: what was proved, and what OCSP responses say against it, the peer's last.
+    proved: Option<(Box<VerifiedChain>, Vec<StapleFault>)>,
+    /// Of these, what was accepted.
+    accepted: Vec<CertificateError>,
     /// When it is over.
     outcome: Option<Result<(), CertificateError>>,
 }
@@ -65,8 +69,13 @@ impl Asked {
 enum Waiting {
     Path,
     Fault(Fault),
-    Extension { oid: Box<[u8]>, is_unknown: bool },
+    Extension {
+        oid: Box<[u8]>,
+        is_unknown: bool,
+    },
     Valid,
+    /// By an OCSP response, or for want of one.
+    Staple(StapleFault),
 }
 
 /// Which of what a walk finds is a [step](WalkStep). What is wrong always is.
@@ -210,6 +219,8 @@ impl ChainWalk {
             asked,
             walk,
             pending: None,
+            proved: None,
+            accepted: Vec::new(),
             outcome: None,
         }
     }
@@ -242,9 +253,21 @@ impl ChainWalk {
         self.asked.policy.lax
     }
 
+    /// What is still to be asked of revocation lists, if the policy has a [`crl_check`](ChainPolicy::crl_check). What is
+    /// not judged yet is judged by default. In a handshake the question does this:
+    /// [`VerifyChain::revocation_check_of`](crate::question::VerifyChain::revocation_check_of).
+    ///
+    /// # Errors
+    /// Why the chain is not accepted, whatever the lists say.
+    pub fn into_revocation_check(self) -> Result<RevocationCheck, CertificateError> {
+        let (policy, now) = (self.asked.policy.clone(), self.asked.now);
+        let proof = self.into_proof()?;
+        Ok(RevocationCheck::of(proof, now, &policy))
+    }
+
     /// The verdict. What is not judged yet is judged by default. Of a policy with a
     /// [`crl_check`](ChainPolicy::crl_check) it is that without any list: a
-    /// [`RevocationCheck`] asks for them.
+    /// [`RevocationCheck`] [asks for them](Self::into_revocation_check).
     ///
     /// # Errors
     /// Why the chain is not accepted.
@@ -258,25 +281,32 @@ impl ChainWalk {
         }
     }
 
-    /// The verdict but for revocation.
+    /// The verdict but for revocation lists.
     pub(crate) fn into_proof(mut self) -> Result<VerifiedChain, CertificateError> {
         while self.outcome.is_none() {
             self.advance();
         }
-        match self.outcome {
-            Some(Err(error)) => Err(error),
-            _ => {
-                let proof = self.walk.proof(self.asked.wanted());
-                let Asked {
-                    server_name,
-                    policy,
-                    now,
-                    ..
-                } = self.asked;
-                let proof = VerifiedChain::proven(proof, server_name, &policy);
-                ocsp::judge(proof, now, &policy)
-            }
+        match (self.outcome, self.proved) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Some((proof, _))) => Ok(proof.with_overrides(self.accepted)),
+            // An end that is good comes behind a proof.
+            (_, None) => Err(CertificateError::malformed_at(0)),
         }
+    }
+
+    /// When all certificates are judged. Then come the OCSP responses.
+    fn prove(&mut self) {
+        let proof = self.walk.proof(self.asked.wanted());
+        let Asked {
+            server_name,
+            policy,
+            now,
+            ..
+        } = &self.asked;
+        let mut proof = VerifiedChain::proven(proof, server_name.clone(), policy);
+        let mut faults = ocsp::look(&mut proof, *now, policy);
+        faults.reverse();
+        self.proved = Some((Box::new(proof), faults));
     }
 
     fn advance(&mut self) {
@@ -284,6 +314,13 @@ impl ChainWalk {
             self.by_default(waiting);
         }
         if self.outcome.is_some() {
+            return;
+        }
+        if let Some((_, faults)) = &mut self.proved {
+            match faults.pop() {
+                Some(fault) => self.pending = Some(Waiting::Staple(fault)),
+                None => self.outcome = Some(Ok(())),
+            }
             return;
         }
         let wanted = self.asked.wanted();
@@ -304,6 +341,10 @@ impl ChainWalk {
                 }
             }
             Next::Valid => Waiting::Valid,
+            Next::Done(Ok(())) => {
+                self.prove();
+                return self.advance();
+            }
             Next::Done(outcome) => {
                 self.outcome = Some(outcome);
                 return;
@@ -315,6 +356,7 @@ impl ChainWalk {
         match waiting {
             Waiting::Path | Waiting::Valid => {}
             waiting if self.is_lax() => self.accept(waiting),
+            Waiting::Staple((_, error)) => self.refuse(error),
             Waiting::Fault(fault) => self.walk.refuse(self.asked.wanted(), fault),
             Waiting::Extension { oid, is_unknown } => {
                 if is_unknown {
@@ -330,6 +372,7 @@ impl ChainWalk {
         };
         match waiting {
             Waiting::Path | Waiting::Valid => {}
+            Waiting::Staple((_, error)) => self.accepted.push(error),
             Waiting::Fault(fault) => {
                 // The work that is left would be no less.
                 if matches!(fault.kind, Kind::TooExpensive { .. }) {
@@ -354,7 +397,11 @@ impl ChainWalk {
     }
 
     fn refuse(&mut self, error: CertificateError) {
-        self.walk.refuse_with(Bad::Path, false, || error);
+        match self.proved {
+            // Another path would not have other responses.
+            Some(_) => self.outcome = Some(Err(error)),
+            None => self.walk.refuse_with(Bad::Path, false, || error),
+        }
     }
 
     fn path(&self) -> (Path, Top) {
@@ -442,11 +489,15 @@ impl Pending<'_> {
     pub fn judgement(&self) -> Judgement {
         let wanted = self.walk.asked.wanted();
         let (path, top) = self.walk.path();
-        let above = self.walk.walk.above;
+        let above = match self.walk.pending {
+            Some(Waiting::Staple((place, _))) => place,
+            _ => self.walk.walk.above,
+        };
         let finding = match &self.walk.pending {
             Some(Waiting::Fault(fault)) => {
                 Finding::Bad(fault.clone().into_error(wanted, &path, top))
             }
+            Some(Waiting::Staple((_, error))) => Finding::Bad(error.clone()),
             Some(Waiting::Extension { oid, .. }) => {
                 Finding::Extension(extension(wanted, &path, above, oid))
             }
@@ -537,6 +588,24 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Something is wrong with a certificate of a path that was verified.
+    pub(in crate::x509) fn of_path(
+        chain: &PresentedChain,
+        certificate: &CertificateDer<'static>,
+        position: usize,
+        error: &CertificateError,
+    ) -> Self {
+        let mut presented = chain.certificates().iter();
+        let index = presented.position(|own| own == certificate);
+        Self {
+            chain: chain.clone(),
+            index,
+            helper: index.is_none().then(|| certificate.clone()),
+            position,
+            finding: Finding::Bad(error.clone()),
+        }
+    }
+
     /// The certificate, in DER.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         let presented = self

@@ -186,7 +186,16 @@ pub(super) fn send_flight_to(
     let exchange = suite.exchange().ok_or(Violation::NoSharedCipherSuite)?;
     let identity = shown.as_ref().map(|shown| &shown.identity);
     let share = OwnShare::start(exchange, &negotiated, identity, verifier, cx)?;
-    let acknowledged = acknowledges(&negotiated.config, identity, server_name.as_deref());
+    // Of a renegotiation the name may be that of the first hello, and then there is nothing to answer.
+    let is_asked = match negotiated.previous {
+        None => true,
+        Some(_) => {
+            let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+            hello.extensions.contains(ExtensionType::SERVER_NAME)
+        }
+    };
+    let acknowledged =
+        is_asked && acknowledges(&negotiated.config, identity, server_name.as_deref());
     let staple = match identity {
         Some(identity) => staple(identity, &expect(&negotiated.hello)?, cx.now)?,
         None => None,

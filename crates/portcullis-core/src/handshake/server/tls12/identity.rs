@@ -168,6 +168,10 @@ fn wanted_with_suites(
 ) -> Result<(WantedIdentity, Vec<CipherSuite>), Abort> {
     let hello: ClientHello<'_> = expect(&negotiated.hello)?;
     let mut wanted = wanted(&negotiated.config, &hello, negotiated.version)?;
+    // Another handshake is of the same connection: who names nobody in it means whom the first has named.
+    if let (None, Some(previous)) = (&wanted.server_name, &negotiated.previous) {
+        wanted.server_name = previous.information.server_name().map(str::to_owned);
+    }
     let suites = suites(negotiated, &hello, cx);
     wanted
         .schemes

@@ -11,7 +11,7 @@ use super::{
     session_in_store,
 };
 use crate::config::{ServerConfig, ServerConfigBuilder};
-use crate::handshake::tests::attack::{resuming_client, ticket_keys, transmitted};
+use crate::handshake::tests::attack::{resuming_client, server, ticket_keys, transmitted};
 use crate::question::Question;
 use crate::session::{AntiReplay, BloomFilters, TicketKeys};
 use crate::testing::{Pair, client_config, name, now};
@@ -25,8 +25,10 @@ fn tickets_are_as_old_as_the_client_says() {
         (later(10), true),
         (later(11), false),
         (later(3_600), false),
-        // A clock that is behind: the ticket is from the future, and has no age.
+        // A clock that is behind: the ticket is from the future.
         (earlier(10), true),
+        (earlier(11), false),
+        (earlier(60), false),
     ] {
         let server = server.to_builder().early_data(local()).build().unwrap();
         let mut pair = sending_with(resuming_client(), server, session.clone(), b"early");
@@ -105,10 +107,13 @@ fn a_replay_elsewhere() {
     assert!(!takes(&reloaded, &flight, now()));
 
     let keys = ticket_keys();
+    // They are there before either process has them.
+    let first = super::super::attack::server().ticket_keys(keys.clone());
+    session(&resuming_client(), &first.build().unwrap());
     let of_process = |since| {
         let anti_replay = AntiReplay::local(BloomFilters::SMALL, since).unwrap();
         accepting(anti_replay)
-            .ticket_keys(keys.clone())
+            .ticket_keys(keys.of_another_process())
             .build()
             .unwrap()
     };
@@ -123,6 +128,73 @@ fn a_replay_elsewhere() {
     let fresh = recorded(&before);
     assert!(!takes(&of_process(earlier(20)), &fresh, now()));
     assert!(takes(&of_process(earlier(21)), &fresh, now()));
+}
+
+/// Two configurations of a process with the same keys, each with filters of its own: whatever one has accepted the other
+/// would accept once more. What remembers for the first remembers for both, and there is no other kind beside it.
+#[test]
+fn a_replay_to_another_configuration_with_the_same_keys() {
+    let keys = ticket_keys();
+    let of = |anti_replay| accepting(anti_replay).ticket_keys(keys.clone());
+    let servers = [(); 3].map(|()| of(local()).build().unwrap());
+    let flight = recorded(&servers[0]);
+    let taken = servers
+        .iter()
+        .filter(|server| takes(server, &flight, now()));
+    assert_eq!(taken.count(), 1);
+    // Also one that takes the place of another, and one that is made later of either.
+    let later = of(local()).build().unwrap();
+    for server in [later.replacing(&servers[0]), later] {
+        assert!(!takes(&server, &flight, now()));
+        assert!(takes(&server, &recorded(&servers[1]), now()));
+    }
+    let error = of(AntiReplay::asked()).build().unwrap_err().to_string();
+    assert!(error.contains("another kind of AntiReplay"), "{error}");
+    let error = servers[0]
+        .to_builder()
+        .early_data(AntiReplay::asked())
+        .build();
+    assert!(error.is_err());
+    // Nobody has to choose keys: where they would be those of the configuration before, they are not.
+    let before = server().resumption(true).early_data(local());
+    let before = before.build().unwrap();
+    let flight = recorded(&before);
+    assert!(takes(&before, &flight, now()));
+    let asking = server().resumption(true).early_data(AntiReplay::asked());
+    let asking = asking.build().unwrap();
+    let replacing = asking.replacing(&before);
+    assert!(replacing.asks_early_data());
+    let mut server = Handshake::server(replacing);
+    server.receive(&flight, now());
+    while let Ok(step) = server.poll() {
+        match step {
+            Step::Ask(question) => panic!("{question:?}"),
+            Step::Wait { .. } => break,
+            _ => {}
+        }
+    }
+}
+
+/// A clock that is set back behind a ticket makes its age no less than it is: or a hello would be taken for new for as long
+/// as the clock is behind, and a claim is not remembered for as long.
+#[test]
+fn a_replay_when_the_clock_is_set_back() {
+    for (back, after) in [(11, 21), (30, 25), (30, 41), (60, 45), (60, 61), (60, 70)] {
+        let anti_replay = AntiReplay::local(BloomFilters::SMALL, earlier(600)).unwrap();
+        let server = accepting(anti_replay).build().unwrap();
+        let flight = recorded(&server);
+        let at = |second: u64| earlier(back - second.min(back));
+        let first = takes(&server, &flight, at(0));
+        // Others come, and the filters take turns.
+        for second in [20, 40].into_iter().filter(|second| *second < after) {
+            let _ = takes(&server, &recorded(&server), at(second));
+        }
+        let at = match after > back {
+            true => later(after - back),
+            false => at(after),
+        };
+        assert!(!(first && takes(&server, &flight, at)), "{back} {after}");
+    }
 }
 
 /// The clock goes on by a day, so that nobody remembers, and back.
@@ -160,8 +232,8 @@ fn a_shared_guard() {
         let Question::ClaimEarlyData(question) = question else {
             panic!("another question")
         };
-        assert_eq!(question.lifetime(), Duration::from_secs(80));
-        assert_eq!(question.until(), later(80));
+        assert_eq!(question.lifetime(), Duration::from_secs(81));
+        assert_eq!(question.until(), later(81));
         assert_eq!(question.now(), now());
         tokens.push(*question.token());
         let answer = match is_first {

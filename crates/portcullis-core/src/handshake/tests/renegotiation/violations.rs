@@ -485,6 +485,25 @@ fn the_name_stays() {
     });
 }
 
+/// Who names nobody means whom the first hello has named: what is shown, and what is told of the connection, stays.
+#[test]
+fn a_name_that_is_not_said_again_stays() {
+    let tamper = first(T::CLIENT_HELLO, |raw| {
+        vec![Put::Message(without(raw, E::SERVER_NAME))]
+    });
+    // Whoever asks for nobody gets the first one.
+    let pki = pki();
+    let server = server()
+        .clear_identities()
+        .identity(pki.client.clone())
+        .identity(pki.server.clone());
+    let (client, server) = attacked(Ends::new(client(), server), By::Client, tamper).run();
+    client.unwrap();
+    let server = server.unwrap().information;
+    assert!(server.is_renegotiated());
+    assert_eq!(server.server_name(), Some("localhost"));
+}
+
 /// CVE-2021-3449: OpenSSL crashed. Without the extension there are no schemes but SHA-1's.
 #[test]
 fn without_signature_algorithms() {

@@ -1,0 +1,273 @@
+//! A configuration with what whoever runs its handshakes adds to it: made once, however many handshakes there are.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use super::client::ClientConfig;
+use super::policy::Policy;
+use super::server::ServerConfig;
+use crate::misuse::Misuse;
+use crate::version::Version;
+
+/// How many sets of instructions a configuration remembers what was made for them; for further ones it is made each time.
+/// Whoever runs handshakes has two, or four where DEBUG is switched on and off.
+const PLACES: usize = 8;
+
+/// What whoever runs handshakes adds to a configuration: questions that are asked, and what is reported. What the
+/// configuration has switched on stays on. Each has the name of an option of the builders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
+pub struct Instructions {
+    /// [`pause_at_hello`](super::ServerConfigBuilder::pause_at_hello).
+    pub pause_at_hello: bool,
+    /// [`ask_identity`](super::ServerConfigBuilder::ask_identity).
+    pub ask_identity: bool,
+    /// [`ask_psk`](super::ServerConfigBuilder::ask_psk).
+    pub ask_psk: bool,
+    /// [`ask_signature`](super::ServerConfigBuilder::ask_signature).
+    pub ask_signature: bool,
+    /// [`ask_verification`](super::ServerConfigBuilder::ask_verification).
+    pub ask_verification: bool,
+    /// Server: [`ask_tickets`](super::ServerConfigBuilder::ask_tickets). A client is not asked about sessions.
+    pub ask_tickets: bool,
+    /// Server: [`ask_sessions`](super::ServerConfigBuilder::ask_sessions).
+    pub ask_sessions: bool,
+    /// Server: [`ask_user`](super::ServerConfigBuilder::ask_user).
+    pub ask_user: bool,
+    /// Server: [`for_session_store`](ServerConfig::for_session_store).
+    pub session_store: bool,
+    /// Client: [`taking_tickets`](ClientConfig::taking_tickets).
+    pub take_tickets: bool,
+    /// [`observe_messages`](super::ServerConfigBuilder::observe_messages).
+    pub observe_messages: bool,
+    /// [`key_log`](super::ServerConfigBuilder::key_log).
+    #[cfg(any(feature = "key-log", test))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "key-log")))]
+    pub key_log: bool,
+}
+
+impl Policy {
+    /// What is the same in both roles.
+    fn instruct(&mut self, instructions: Instructions) {
+        let asked = &mut self.asked;
+        asked.hello |= instructions.pause_at_hello;
+        asked.identity |= instructions.ask_identity;
+        asked.psk |= instructions.ask_psk;
+        asked.signature |= instructions.ask_signature;
+        asked.verification |= instructions.ask_verification;
+        self.observe_messages |= instructions.observe_messages;
+        #[cfg(any(feature = "key-log", test))]
+        {
+            self.key_log |= instructions.key_log;
+        }
+    }
+}
+
+impl ClientConfig {
+    /// This configuration with these instructions. It is made, and checked, when it is asked for first, and is the same
+    /// from then on: one for each handshake costs no more than a clone.
+    ///
+    /// # Errors
+    /// When they cannot be followed: the sentence names the option.
+    pub fn instructed(&self, instructions: Instructions) -> Result<Self, Misuse> {
+        if instructions == Instructions::default() {
+            return Ok(self.clone());
+        }
+        self.0.instructed.get(instructions, || {
+            let mut builder = self.to_builder();
+            builder.client.policy.instruct(instructions);
+            if instructions.take_tickets {
+                builder.client.tickets_taken = Some(true);
+            }
+            builder.build()
+        })
+    }
+}
+
+impl ServerConfig {
+    /// This configuration for whoever answers all questions about sessions from a store: they are
+    /// asked, and there are no ticket keys but those that were chosen for TLS 1.2 alone.
+    ///
+    /// # Errors
+    /// When keys were chosen and TLS 1.3 is spoken, whose tickets cannot be both sealed and kept; and
+    /// when resumption was switched off.
+    pub fn for_session_store(&self) -> Result<Self, Misuse> {
+        let options = &self.0;
+        let has_keys = options.ticket_keys.is_some();
+        if options.ticket_keys_are_chosen && !has_keys {
+            return Err(Misuse::new(
+                "session_store: the configuration has resumption(false); leave out one of the two",
+            ));
+        }
+        let is_tls13 = options.policy.speaks(Version::V1_3);
+        if options.ticket_keys_are_chosen && is_tls13 {
+            return Err(Misuse::new(
+                "session_store: the configuration has ticket_keys, and a ticket of TLS 1.3 either is the \
+                 session or stands for one in the store; leave out one of the two",
+            ));
+        }
+        let mut builder = self.to_builder().ask_sessions(true).ask_tickets(is_tls13);
+        if !options.ticket_keys_are_chosen {
+            builder.server.ticket_keys = None;
+            builder.server.ticket_keys_are_chosen = true;
+        }
+        builder.build()
+    }
+
+    /// This configuration with these instructions. It is made, and checked, when it is asked for first, and is the same
+    /// from then on: one for each handshake costs no more than a clone.
+    ///
+    /// # Errors
+    /// When they cannot be followed: the sentence names the option.
+    pub fn instructed(&self, instructions: Instructions) -> Result<Self, Misuse> {
+        if instructions == Instructions::default() {
+            return Ok(self.clone());
+        }
+        self.0.instructed.get(instructions, || {
+            let mut builder = match instructions.session_store {
+                true => self.for_session_store()?.to_builder(),
+                false => self.to_builder(),
+            };
+            let policy = &mut builder.server.policy;
+            policy.instruct(instructions);
+            policy.asked.tickets |= instructions.ask_tickets;
+            policy.asked.sessions |= instructions.ask_sessions;
+            policy.asked.user |= instructions.ask_user;
+            builder.build()
+        })
+    }
+}
+
+/// What was made of a configuration, by instructions. What is built of it has none of them.
+pub(super) struct Instructed<C>([OnceLock<(Instructions, C)>; PLACES]);
+
+impl<C: Clone> Instructed<C> {
+    fn get(
+        &self,
+        instructions: Instructions,
+        make: impl Fn() -> Result<C, Misuse>,
+    ) -> Result<C, Misuse> {
+        for place in &self.0 {
+            let (followed, config) = match place.get() {
+                Some(made) => made,
+                None => {
+                    let made = (instructions, make()?);
+                    // Another thread may be first, with others.
+                    place.get_or_init(|| made)
+                }
+            };
+            if *followed == instructions {
+                return Ok(config.clone());
+            }
+        }
+        make()
+    }
+}
+
+impl<C> Default for Instructed<C> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| OnceLock::new()))
+    }
+}
+
+impl<C> Clone for Instructed<C> {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl<C> fmt::Debug for Instructed<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Instructed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::ClientAuthentication;
+    use crate::testing::{client_config, pki, server_config};
+
+    fn sets() -> impl Iterator<Item = Instructions> {
+        (1..=10_u8).map(|set| Instructions {
+            pause_at_hello: set & 1 != 0,
+            ask_psk: set & 2 != 0,
+            ask_verification: set & 4 != 0,
+            observe_messages: set & 8 != 0,
+            ..Instructions::default()
+        })
+    }
+
+    /// It is made once for each set, up to a bound, and what was judged by one counts for all.
+    #[test]
+    fn a_configuration_is_made_once_for_each_set() {
+        let client = client_config();
+        let roots = ClientAuthentication::Required(pki().roots.clone());
+        let server = server_config()
+            .to_builder()
+            .client_authentication(roots)
+            .build()
+            .unwrap();
+        let none = Instructions::default();
+        assert!(Arc::ptr_eq(&client.instructed(none).unwrap().0, &client.0));
+        assert!(Arc::ptr_eq(&server.instructed(none).unwrap().0, &server.0));
+        for (at, set) in sets().enumerate() {
+            let (one, other) = (
+                client.instructed(set).unwrap(),
+                client.instructed(set).unwrap(),
+            );
+            assert_eq!(Arc::ptr_eq(&one.0, &other.0), at < PLACES, "{at}");
+            assert_eq!(one.0.policy.asked.hello, set.pause_at_hello);
+            assert_eq!(one.0.policy.asked.psk, set.ask_psk);
+            assert_eq!(one.0.policy.asked.verification, set.ask_verification);
+            assert_eq!(one.0.policy.observe_messages, set.observe_messages);
+            let of = |config: &ClientConfig| config.0.chain_policy().unwrap().clone();
+            assert!(of(&one).is_same(&of(&client)));
+            let (one, other) = (
+                server.instructed(set).unwrap(),
+                server.instructed(set).unwrap(),
+            );
+            assert_eq!(Arc::ptr_eq(&one.0, &other.0), at < PLACES, "{at}");
+            assert_eq!(
+                one.0.policy.asked,
+                client.instructed(set).unwrap().0.policy.asked
+            );
+            let of = |config: &ServerConfig| config.0.client_policy().unwrap().clone();
+            assert!(of(&one).is_same(&of(&server)));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_said_each_time() {
+        let server = server_config()
+            .to_builder()
+            .resumption(false)
+            .build()
+            .unwrap();
+        let set = Instructions {
+            session_store: true,
+            ..Instructions::default()
+        };
+        for _ in 0..2 {
+            let error = server.instructed(set).unwrap_err().to_string();
+            assert!(error.contains("resumption(false)"), "{error}");
+        }
+    }
+
+    /// What is built of one that has followed instructions has not.
+    #[test]
+    fn a_change_counts() {
+        let set = sets().next().unwrap();
+        let before = server_config().to_builder().build().unwrap();
+        before.instructed(set).unwrap();
+        let after = before.to_builder().ticket_count(1).build().unwrap();
+        assert_eq!(after.instructed(set).unwrap().0.ticket_count, 1);
+        assert_eq!(before.instructed(set).unwrap().0.ticket_count, 3);
+    }
+}
