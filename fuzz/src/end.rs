@@ -266,6 +266,7 @@ impl Ours {
             information,
             unread,
             transmit,
+            authentication: _,
         } = handshake.into_connection().expect("the handshake is over");
         self.sent.extend_from_slice(&transmit);
         self.state = State::Connected(Box::new(Connected {

@@ -130,24 +130,38 @@ fn config_list(path: &Path) -> Result<EchConfigList, Failure> {
     from_bytes(&bytes)
 }
 
-/// The keys of a server, of which the first is sent to clients that have another.
+/// The keys of a server, of which the first that can be used is sent to clients that have another. What cannot is said, and
+/// does not keep the others from being used.
 pub(crate) fn keys(paths: &[PathBuf]) -> Result<Option<EchKeys>, Failure> {
     if paths.is_empty() {
         return Ok(None);
     }
     let mut keys = Vec::new();
+    let mut unusable = None;
     for path in paths {
-        let text = read(path)?;
-        let private = section(&text, "PRIVATE KEY").map(Zeroizing::new);
-        let (Some(private), Some(configs)) = (private, section(&text, "ECHCONFIG")) else {
-            let what = "a file of `portcullis ech new` has a PRIVATE KEY and an ECHCONFIG";
-            return Err(about(path, &what));
-        };
-        let key = EchKey::from_pkcs8(&configs, &private).map_err(|misuse| about(path, &misuse))?;
-        keys.push(key.send_as_retry(keys.is_empty()));
+        match key(path) {
+            Ok(key) => keys.push(key.send_as_retry(keys.is_empty())),
+            Err(failure) => {
+                eprintln!("warning: this key is left out: {failure}");
+                unusable.get_or_insert(failure);
+            }
+        }
+    }
+    if let (true, Some(failure)) = (keys.is_empty(), unusable) {
+        return Err(failure);
     }
     let keys = EchKeys::new(keys).map_err(|misuse| Failure::usage(misuse.to_string()))?;
     Ok(Some(keys))
+}
+
+fn key(path: &Path) -> Result<EchKey, Failure> {
+    let text = read(path)?;
+    let private = section(&text, "PRIVATE KEY").map(Zeroizing::new);
+    let (Some(private), Some(configs)) = (private, section(&text, "ECHCONFIG")) else {
+        let what = "a file of `portcullis ech new` has a PRIVATE KEY and an ECHCONFIG";
+        return Err(about(path, &what));
+    };
+    EchKey::from_pkcs8(&configs, &private).map_err(|misuse| about(path, &misuse))
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {

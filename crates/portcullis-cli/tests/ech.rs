@@ -52,6 +52,19 @@ fn a_key_for_both_ends() {
     let server = Server::once(&arguments);
     let (facts, code) = connect(&made, &server, &second);
     assert_eq!((&facts["ech"], code), (&Value::from("accepted"), Some(0)));
+    // One that cannot be read is left out, and said.
+    let broken = made.path("broken.pem");
+    fs::write(&broken, "nothing").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&broken, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let mut with_broken = made.server().to_vec();
+    with_broken.extend(["--ech-keys", &broken, &key]);
+    let server = Server::once(&with_broken);
+    let (facts, code) = connect(&made, &server, &list);
+    assert_eq!((&facts["ech"], code), (&Value::from("accepted"), Some(0)));
     // One that is not known any more.
     let gone = new_key(&made.path("three.pem"));
     let server = Server::once(&arguments);

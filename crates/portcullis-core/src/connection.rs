@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::handshake::PostHandshakeAuthentication;
 use crate::information::ConnectionInformation;
 use crate::record::{DatagramReader, DatagramWriter, Reader, Writer};
 
@@ -19,6 +20,8 @@ pub struct Connection {
     /// Bytes to transmit before any of the writer's; empty when every
     /// [`Step::Transmit`](crate::Step::Transmit) was done.
     pub transmit: Vec<u8>,
+    /// There if the client may be asked for a certificate from here on (RFC 8446 §4.6.2).
+    pub authentication: Option<PostHandshakeAuthentication>,
 }
 
 /// What a finished handshake over datagrams leaves.

@@ -90,7 +90,10 @@ pub use clock::{Monotonic, Now};
 pub use connection::{Connection, DatagramConnection};
 pub use crypto::{CryptoFailure, aes_gcm};
 pub use error::{Direction, Error, Reason, Refusal, Stage};
-pub use handshake::{Admission, CookiePolicy, Gate, Handshake, Verdict};
+pub use handshake::{
+    Admission, Authenticating, AuthenticationId, AuthenticationStep, CookiePolicy, EchFront,
+    FrontStep, Gate, Handshake, PostHandshakeAuthentication, Verdict,
+};
 pub use information::{ConnectionInformation, EarlyDataRejection, EarlyDataStatus, PrfSecret};
 pub use misuse::Misuse;
 pub use named_group::NamedGroup;

@@ -196,6 +196,10 @@ violations! {
         RequestContextNotEmpty => ILLEGAL_PARAMETER, "§4.3.2", "the server sent a context in a CertificateRequest of the handshake";
         RequestWithoutSignatureAlgorithms => MISSING_EXTENSION, "§4.3.2", "the server's CertificateRequest has no signature_algorithms";
         CertificateContextMismatch => ILLEGAL_PARAMETER, "§4.4.2", "the peer's Certificate does not carry the context of the request";
+        DuplicateOidFilter => ILLEGAL_PARAMETER, "§4.2.5", "the server lists an object identifier twice in oid_filters";
+        BadOidFilter => ILLEGAL_PARAMETER, "§4.2.5", "the server's oid_filters have a value for keyUsage or extKeyUsage that is none, or anyExtendedKeyUsage";
+        TooManyOidFilters => ILLEGAL_PARAMETER, "§4.2.5", "the server's oid_filters have more than 64 object identifiers";
+        OidFiltersNotMet => UNSUPPORTED_CERTIFICATE, "§4.2.5", "the client's certificate does not have what oid_filters asked for";
         DuplicateCompression => DECODE_ERROR, "RFC 8879 §3", "the peer lists an algorithm for compressing certificates twice";
         CertificateCompressionNotOffered => ILLEGAL_PARAMETER, "RFC 8879 §4", "the peer compressed its certificate by an algorithm that was not offered";
         CompressedCertificateTooLong => BAD_CERTIFICATE, "RFC 8879 §4", "the peer's certificate would have more bytes than are accepted, or none, once it is decompressed";
@@ -253,6 +257,12 @@ violations! {
         TooManyRenegotiations => UNEXPECTED_MESSAGE, "RFC 5246 §7.4.1", "the peer asks again and again for a renegotiation, which was declined";
         RenegotiationForbidden => NO_RENEGOTIATION, "RFC 5246 §7.2.2", "the peer asks for a renegotiation, which is forbidden here";
         TicketLifetimeTooLong => ILLEGAL_PARAMETER, "§4.6.1", "the server sent a ticket that lives longer than 7 days";
+        AuthenticationNotOffered => UNEXPECTED_MESSAGE, "§4.6.2; RFC 9113 §9.2.3", "the server asked for a certificate after the handshake, which was not offered to it, or which HTTP/2 forbids";
+        TooManyAuthenticationRequests => UNEXPECTED_MESSAGE, "§4.6.2", "the server asked for more certificates than are shown at a time, or again and again without sending data";
+        RequestContextReused => ILLEGAL_PARAMETER, "§4.3.2", "the server asked for a certificate with the context of a request that is not yet answered";
+        UnaskedCertificate => UNEXPECTED_MESSAGE, "§4.6.2", "the client sent what answers a request for its certificate, and was not asked";
+        CertificateContextUnknown => ILLEGAL_PARAMETER, "§4.4.2", "the client's Certificate after the handshake carries the context of no request that is still to be answered";
+        AuthenticationInterleaved => UNEXPECTED_MESSAGE, "§4.4", "the client put something between the messages with which it authenticates after the handshake";
         UnexpectedPostHandshakeMessage => UNEXPECTED_MESSAGE, "§4.6", "the peer sent a handshake message that is not allowed after the handshake";
     }
 }

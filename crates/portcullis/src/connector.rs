@@ -49,7 +49,7 @@ const SESSIONS: usize = 256;
 /// ```
 #[derive(Clone, Debug)]
 pub struct TlsConnector {
-    config: Reloadable<ClientConfig>,
+    pub(crate) config: Reloadable<ClientConfig>,
     conduct: Conduct,
     store: Option<Store>,
     service: Option<Arc<str>>,

@@ -104,11 +104,14 @@
 mod accept;
 mod acceptor;
 pub mod answers;
+mod authentication;
 mod conduct;
 mod connector;
 mod crls;
 mod delivery;
 mod early_data;
+mod ech_front;
+mod ech_retry;
 mod error;
 mod handshake;
 mod hibernation;
@@ -147,12 +150,14 @@ pub use accept::{
 };
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
+pub use authentication::{ClientCertificate, PendingCertificate};
 pub use connector::TlsConnector;
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
     Packets, Records, SendOutcome, Source,
 };
 pub use early_data::EarlyDataOutcome;
+pub use ech_front::{EchFront, Fronted, Routed};
 pub use error::{Error, HandshakeError};
 pub use handshake::{
     EarlyHandshake, EarlyReader, EarlyStream, EarlyWriter, Handshaking, OrTransport, PausedClient,

@@ -3,6 +3,7 @@
 //! Ciphertext is read into the thread's scratch area and opened from there into the caller's
 //! buffer. The connection owns only an incomplete record and plaintext that did not fit.
 
+mod besides;
 mod target;
 
 use std::mem;
@@ -12,11 +13,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::session::ClientSession;
-use portcullis_core::{EarlyDataStatus, Frame, Mailbox, Opened, Reader, Stage};
+use portcullis_core::{Frame, Mailbox, Opened, Reader, Stage};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
+use self::besides::Besides;
 use self::target::Target;
 use crate::conduct::Conduct;
 use crate::error::Error;
@@ -51,24 +53,6 @@ pub(crate) struct Receiving {
     _open: Open,
     /// Boxed: most connections have nothing of it.
     besides: Option<Box<Besides>>,
-}
-
-/// What few connections have.
-#[derive(Default)]
-struct Besides {
-    sessions: Received,
-    /// How further handshakes are run, if there may be any.
-    conduct: Option<Box<Conduct>>,
-    early_data: Option<Box<Early>>,
-}
-
-/// Of data before the handshake was over, what nobody has been told.
-#[derive(Default)]
-struct Early {
-    /// Server: what nobody has read.
-    unread: Bytes,
-    /// Client: whether it was accepted.
-    accepted: Option<bool>,
 }
 
 /// Whether there may be more to read, and if not, why.
@@ -117,6 +101,7 @@ impl Receiving {
                     sessions: Received::stored(place),
                     conduct: None,
                     early_data: None,
+                    authentication: None,
                 })
             }),
         };
@@ -157,37 +142,6 @@ impl Receiving {
         self.besides.as_mut()?.sessions.take()
     }
 
-    /// Server: keeps early data that nobody has read.
-    pub(crate) fn keep_early_data(&mut self, unread: Bytes) {
-        if !unread.is_empty() {
-            self.early_data().unread = unread;
-        }
-    }
-
-    /// Client: notes what became of its early data.
-    pub(crate) fn keep_early_data_status(&mut self, status: EarlyDataStatus) {
-        if status != EarlyDataStatus::NotOffered {
-            self.early_data().accepted = Some(status == EarlyDataStatus::Accepted);
-        }
-    }
-
-    fn early_data(&mut self) -> &mut Early {
-        let besides = self.besides.get_or_insert_default();
-        besides.early_data.get_or_insert_default()
-    }
-
-    /// Early data that nobody has read.
-    pub(crate) fn take_early_data(&mut self) -> Option<Bytes> {
-        let early = self.besides.as_mut()?.early_data.as_mut()?;
-        let unread = mem::take(&mut early.unread);
-        (!unread.is_empty()).then_some(unread)
-    }
-
-    /// Whether early data was accepted, told once.
-    pub(crate) fn take_early_data_status(&mut self) -> Option<bool> {
-        self.besides.as_mut()?.early_data.as_mut()?.accepted.take()
-    }
-
     /// A record without data may have been a ticket, or the request for another handshake.
     #[cold]
     fn collect(&mut self) {
@@ -196,6 +150,11 @@ impl Receiving {
             && self.reader.take_request(UnixTime::now()).is_some()
         {
             self.renegotiate(manners);
+        }
+        if let Some(authentication) = self.authentication()
+            && let Err(error) = authentication.collect()
+        {
+            self.fail(error);
         }
     }
 
@@ -361,6 +320,7 @@ impl Receiving {
             metrics::alert(&error);
             let limit = Duration::from_millis(manners.alert_timeout.into());
             self.end = End::Failed(Box::new(Ending::new(error, limit)));
+            self.end_authentication();
         }
     }
 
@@ -615,7 +575,10 @@ impl Receiving {
             };
             match opened {
                 Ok(false) => {}
-                Ok(true) => self.end = End::Closed,
+                Ok(true) => {
+                    self.end = End::Closed;
+                    self.end_authentication();
+                }
                 Err(error) => self.fail(error.into()),
             }
         }
@@ -688,7 +651,10 @@ impl Receiving {
             (Err(error), End::NotYet(manners)) if manners.eof == EofPolicy::Strict => {
                 self.fail(error.into());
             }
-            _ => self.end = End::Closed,
+            _ => {
+                self.end = End::Closed;
+                self.end_authentication();
+            }
         }
     }
 }

@@ -468,6 +468,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
 
     /// The same when nothing could be read, or may be.
     pub(crate) fn idle(&mut self, cx: &mut Context<'_>) {
+        self.read.attend(cx);
         self.write.serve(&mut self.io, cx);
         if self.read.is_renegotiating() {
             self.renegotiate_on(cx, renegotiation::Task::Reading);

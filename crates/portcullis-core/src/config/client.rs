@@ -569,6 +569,7 @@ impl ClientConfigBuilder {
         self.check_ech()?;
         self.check_dsa()?;
         self.check_ocsp()?;
+        self.check_post_handshake()?;
         for identity in &self.client.identities {
             self.client.policy.check_identity(identity)?;
             identity.compress(&self.client.policy.compression);

@@ -10,6 +10,7 @@ mod instructions;
 mod negotiable;
 mod options;
 mod policy;
+mod post_handshake;
 mod psk;
 mod renegotiation;
 mod revocation;

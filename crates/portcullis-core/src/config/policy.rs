@@ -140,6 +140,8 @@ pub(crate) struct Policy {
     pub(crate) padding_check: bool,
     pub(crate) middlebox_compatibility: bool,
     pub(crate) strict_alert_levels: bool,
+    /// Whether the client's certificate may be asked for after the handshake.
+    pub(crate) post_handshake: bool,
     /// Few, or none.
     pub(crate) alerts: Vec<(Violation, AlertDescription)>,
     pub(crate) psks: Psks,
@@ -208,6 +210,7 @@ impl Default for Policy {
             padding_check: true,
             middlebox_compatibility: true,
             strict_alert_levels: false,
+            post_handshake: false,
             alerts: Vec::new(),
             psks: Psks::default(),
             keys_alone: false,

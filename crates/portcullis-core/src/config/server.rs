@@ -27,8 +27,8 @@ use crate::violation::Violation;
 #[cfg(feature = "finite-field")]
 use crate::x509::DhParameters;
 use crate::x509::{
-    CertificatePolicies, ChainPolicy, CrlCheck, Identity, Roots, SignatureMemo, kinds_of_keys,
-    what_keys_lack,
+    CertificateFilter, CertificatePolicies, ChainPolicy, CrlCheck, Identity, Roots, SignatureMemo,
+    kinds_of_keys, what_keys_lack,
 };
 
 /// A server's configuration. Cheap to clone.
@@ -50,6 +50,8 @@ pub(crate) struct ServerOptions {
     pub(super) intermediates: Vec<CertificateDer<'static>>,
     pub(crate) send_certificate_authorities: bool,
     pub(crate) certificate_authorities: Option<Vec<Box<[u8]>>>,
+    /// What is to be in a client's certificate.
+    pub(crate) oid_filters: Vec<CertificateFilter>,
     /// The server's own group for DHE before TLS 1.3.
     pub(crate) dh_group: Option<Group>,
     pub(crate) honor_cipher_order: bool,
@@ -144,6 +146,7 @@ impl ServerConfig {
                 intermediates: Vec::new(),
                 send_certificate_authorities: true,
                 certificate_authorities: None,
+                oid_filters: Vec::new(),
                 dh_group: None,
                 honor_cipher_order: true,
                 honor_group_order: true,
@@ -577,6 +580,7 @@ impl ServerConfigBuilder {
         }
         self.check_keys()?;
         self.check_types()?;
+        self.check_post_handshake()?;
         self.check_without_certificate()?;
         self.check_keys_and_clients()?;
         if self.server.policy.renegotiation == Renegotiation::Ignore {

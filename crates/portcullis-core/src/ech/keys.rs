@@ -72,12 +72,15 @@ impl EchKey {
         }
     }
 
-    /// A key that is kept somewhere: an ECHConfigList with one configuration, and the PrivateKeyInfo (PKCS#8, in DER)
-    /// of its key. What `openssl ech` and `portcullis ech new` write has both in PEM.
+    /// A key that is kept somewhere: an ECHConfigList, and the PrivateKeyInfo (PKCS#8, in DER) of its key. What
+    /// `openssl ech` and `portcullis ech new` write has both in PEM.
+    ///
+    /// Configurations of other versions, and those of other keys, are passed by, and so are cipher suites that are not
+    /// known here (RFC 9849 §4.1): a hello that names one of them is declined.
     ///
     /// # Errors
-    /// When the list has none or several, the key is not that of the configuration, or it has algorithms that are
-    /// not known here: a hello that names one of them could not be decrypted.
+    /// When no configuration of the list is that of the key, or it has no suite that is known here, or its public
+    /// name is none.
     pub fn from_pkcs8(config_list: &[u8], private_key: &[u8]) -> Result<Self, Misuse> {
         let private = HpkePrivateKey::from_pkcs8(private_key);
         let private = private.map_err(|_| {
@@ -93,33 +96,30 @@ impl EchKey {
     /// # Errors
     /// As [`from_pkcs8`](Self::from_pkcs8).
     pub fn from_scalar(config_list: &[u8], private_key: &[u8]) -> Result<Self, Misuse> {
-        let (_, contents) = only(config_list)?;
-        let private = Kem::from_id(contents.kem_id)
-            .and_then(|kem| HpkePrivateKey::from_bytes(kem, private_key).ok());
-        let private = private.ok_or_else(|| {
-            Misuse::new("ech: the private key is none for the KEM of its configuration")
-        })?;
-        Self::new(config_list, private)
+        let of_kem = |kem| HpkePrivateKey::from_bytes(kem, private_key).ok();
+        let mut tried = [Kem::X25519, Kem::P256].into_iter().filter_map(of_kem);
+        tried
+            .find_map(|private| Self::new(config_list, private).ok())
+            .ok_or_else(|| {
+                Misuse::new(
+                    "ech: the private key is that of no configuration that can be used; both have to be of one `ech new`",
+                )
+            })
     }
 
     fn new(config_list: &[u8], private: HpkePrivateKey) -> Result<Self, Misuse> {
-        let (entry, contents) = only(config_list)?;
-        if contents.kem_id != private.kem().id() || contents.public_key != private.public_key() {
-            return Err(Misuse::new(
-                "ech: the private key is not that of its configuration; both have to be of one `ech new`",
-            ));
-        }
-        let suites: Option<Box<[Suite]>> = contents
+        let (entry, contents) = of_key(config_list, &private)?;
+        let suites: Box<[Suite]> = contents
             .cipher_suites
             .iter()
-            .map(|suite| Suite::from_ids(suite.0, suite.1))
+            .filter_map(|suite| Suite::from_ids(suite.0, suite.1))
             .collect();
-        let suites = suites.ok_or_else(|| {
-            Misuse::new(
-                "ech: the configuration has a KDF or an AEAD that is not known here, and a client that takes it \
-                 could not be understood; known are HKDF-SHA256 and -SHA384, AES-GCM and ChaCha20-Poly1305",
-            )
-        })?;
+        if suites.is_empty() {
+            return Err(Misuse::new(
+                "ech: the configuration has no KDF and AEAD that are known here: HKDF-SHA256 and -SHA384, AES-GCM and \
+                 ChaCha20-Poly1305",
+            ));
+        }
         let public_name = public_name(contents.public_name).ok_or_else(|| {
             Misuse::new(
                 "ech: the public name is no host name of letters, digits and hyphens; no client would use it",
@@ -171,24 +171,31 @@ impl core::fmt::Debug for EchKey {
     }
 }
 
-/// The one configuration of a list.
-fn only(list: &[u8]) -> Result<(EchConfigEntry<'_>, EchConfigContents<'_>), Misuse> {
+/// The configuration of a list that is that of the key.
+fn of_key<'a>(
+    list: &'a [u8],
+    private: &HpkePrivateKey,
+) -> Result<(EchConfigEntry<'a>, EchConfigContents<'a>), Misuse> {
     let refused = |error: EchConfigError| Misuse::new(format!("ech: {error}"));
     EchConfigList::from_bytes(list).map_err(refused)?;
     let entries = List::<EchConfigEntry<'_>>::checked(list.get(2..).unwrap_or_default());
-    let mut entries = entries.iter();
-    match (entries.next(), entries.next()) {
-        (Some(entry), None) => match entry.known() {
-            Some(Ok(contents)) => Ok((entry, contents)),
-            _ => Err(Misuse::new(format!(
-                "ech: the configuration is of version {:#06x}; known is 0xfe0d, that of RFC 9849",
-                entry.version
-            ))),
-        },
-        _ => Err(Misuse::new(
-            "ech: the list of a key has several configurations; give each key with its own",
+    let known = entries.iter().filter_map(|entry| {
+        let contents = entry.known()?.ok()?;
+        Some((entry, contents))
+    });
+    let mut versions = entries.iter().map(|entry| entry.version);
+    let is_its = |contents: &EchConfigContents<'_>| {
+        contents.kem_id == private.kem().id() && contents.public_key == private.public_key()
+    };
+    let found = known.clone().find(|(_, contents)| is_its(contents));
+    found.ok_or_else(|| match (known.count(), versions.next()) {
+        (0, Some(version)) => Misuse::new(format!(
+            "ech: the configuration is of version {version:#06x}; known is 0xfe0d, that of RFC 9849"
         )),
-    }
+        _ => Misuse::new(
+            "ech: the private key is not that of its configuration; both have to be of one `ech new`",
+        ),
+    })
 }
 
 /// Makes an [`EchKey`].

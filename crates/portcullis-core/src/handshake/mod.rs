@@ -24,6 +24,7 @@ mod negotiate;
 mod offer;
 mod older;
 mod peer;
+mod post_handshake_auth;
 mod renegotiation;
 mod secret_log;
 pub(crate) mod server;
@@ -35,6 +36,10 @@ mod versions;
 
 pub use drive::Handshake;
 pub use gate::{Admission, CookiePolicy, Gate, Verdict};
+pub use post_handshake_auth::{
+    Authenticating, AuthenticationId, AuthenticationStep, PostHandshakeAuthentication,
+};
+pub use server::{EchFront, FrontStep};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -42,6 +47,7 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 
 use self::machine::End;
+use self::post_handshake_auth::PostHandshakeEnd;
 use self::renegotiation::{Kept, Settled};
 use crate::connection::Connection;
 use crate::crypto::CryptoFailure;
@@ -83,6 +89,8 @@ pub(crate) struct Outcome {
     /// Client: what makes sessions of the tickets that may come. Before TLS 1.3: the session, and what
     /// another handshake begins with.
     later: Option<Box<Later>>,
+    /// There if the client may be asked for a certificate later.
+    authentication: Option<PostHandshakeEnd>,
 }
 
 impl Outcome {
@@ -91,6 +99,7 @@ impl Outcome {
             information: Arc::new(ConnectionInformation(information)),
             key_update_at,
             later: None,
+            authentication: None,
         }
     }
 
@@ -105,6 +114,7 @@ impl Outcome {
             key_update_at: kept.end.policy().key_update_at,
             information: Arc::clone(&kept.previous.information),
             later: Some(Box::new(Later::Older(older))),
+            authentication: None,
         }
     }
 
@@ -163,8 +173,12 @@ impl Outcome {
         incoming: &mut Incoming,
         outgoing: &mut Outgoing,
     ) -> Result<Connection, Abort> {
-        let mailbox = Arc::new(Mailbox::default());
+        let of_records = self.authentication.as_ref().map(|end| end.of_records());
+        let mailbox = Arc::new(Mailbox::new(of_records));
         let (mut reader, unread) = incoming.take_reader(Arc::clone(&mailbox))?;
+        let authentication = self
+            .authentication
+            .map(|end| PostHandshakeAuthentication::new(end, Arc::clone(&mailbox)));
         reader.keep(self.later);
         let (writer, transmit) = outgoing.take_writer(mailbox, self.key_update_at)?;
         Ok(Connection {
@@ -173,6 +187,7 @@ impl Outcome {
             information: self.information,
             unread,
             transmit,
+            authentication,
         })
     }
 }

@@ -383,6 +383,15 @@ impl ResumptionMasterSecret {
         }
     }
 
+    /// Another one, for tickets that come later.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self {
+            hash: self.hash,
+            prefix: self.prefix,
+            secret: self.secret.clone(),
+        }
+    }
+
     /// The key that a ticket stands for (§4.6.1).
     ///
     /// # Errors

@@ -74,6 +74,11 @@ impl TrafficSecret {
         Ok((self.aead_key_from(&prk)?, finished))
     }
 
+    /// The key of a Finished after the handshake (§4.4.4): of the secret that is in force then.
+    pub(crate) fn finished_key(&self) -> FinishedKey {
+        FinishedKey::new(self.suite.hash, &self.prk())
+    }
+
     fn aead_key_from(&self, prk: &Prk) -> Result<AeadKey, CryptoFailure> {
         let SuiteParameters { aead, .. } = self.suite;
         let key = prk.expand_label(KEY, None, aead.key_len());

@@ -83,6 +83,11 @@ impl Transcript {
         self.current = None;
     }
 
+    /// Bytes of the hash.
+    pub(crate) const fn output_len(&self) -> usize {
+        self.hash.output_len()
+    }
+
     /// The hash of what has been added so far.
     pub(crate) fn current(&mut self) -> Digest {
         *self

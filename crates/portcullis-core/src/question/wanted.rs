@@ -4,7 +4,7 @@ use crate::misuse::Misuse;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::CertificateCompressionAlgorithm;
-use crate::x509::{self, AcceptedTypes, Identity};
+use crate::x509::{self, AcceptedTypes, CertificateFilter, Identity};
 use crate::{NamedGroup, SignatureScheme};
 
 /// What the peer said about certificates it would accept.
@@ -24,6 +24,8 @@ pub(crate) struct WantedIdentity {
     /// Client: whether the server asks for an OCSP response with its certificate (RFC 8446 §4.4.2.1).
     pub(crate) staples: bool,
     pub(crate) authorities: Vec<Vec<u8>>,
+    /// Client: what has to be in its certificate.
+    pub(crate) filters: Vec<CertificateFilter>,
 }
 
 /// Which curves the key of an ECDSA certificate may be on (RFC 8422 §5.1).
@@ -95,7 +97,13 @@ impl WantedIdentity {
     pub(crate) fn accepts(&self, identity: &Identity) -> bool {
         let can_be_used = identity.scheme_for(&self.schemes, self.version).is_some()
             || self.exchanges_keys(identity);
-        can_be_used && self.types.accepts(identity)
+        can_be_used && self.types.accepts(identity) && self.meets_filters(identity)
+    }
+
+    /// RFC 8446 §4.2.5: of a raw key nothing is to be found.
+    fn meets_filters(&self, identity: &Identity) -> bool {
+        let leaf = identity.chain().first();
+        leaf.is_none_or(|leaf| self.filters.iter().all(|filter| filter.is_met(leaf)))
     }
 
     /// Somebody has chosen it.
@@ -125,6 +133,15 @@ impl WantedIdentity {
         curves: Option<&[NamedGroup]>,
         identities: &[Identity],
     ) -> Option<(Identity, SignatureScheme)> {
+        let fitting: Vec<Identity>;
+        let identities = match self.filters.is_empty() {
+            true => identities,
+            false => {
+                let all = identities.iter().filter(|one| self.meets_filters(one));
+                fitting = all.cloned().collect();
+                &fitting
+            }
+        };
         x509::choose(
             identities,
             self.server_name.as_deref(),

@@ -2,6 +2,9 @@
 //!
 //! RFC 8446 §4.6.3 (KeyUpdate is answered on the other direction), §6.2 (a fatal alert ends both).
 
+use std::sync::Arc;
+
+use super::Authentication;
 use crate::error::Error;
 use crate::sync::{AtomicU32, OnceLock, Ordering};
 
@@ -16,7 +19,11 @@ const PEER_CLOSED: u32 = 1 << 3;
 /// The peer has asked for a renegotiation, before TLS 1.3.
 const DECLINE_RENEGOTIATION: u32 = 1 << 4;
 
-const WORK: u32 = ANSWER_KEY_UPDATE | REQUEST_KEY_UPDATE | FAILED | DECLINE_RENEGOTIATION;
+/// Something of an authentication after the handshake waits to be sent.
+const AUTHENTICATE: u32 = 1 << 5;
+
+const WORK: u32 =
+    ANSWER_KEY_UPDATE | REQUEST_KEY_UPDATE | FAILED | DECLINE_RENEGOTIATION | AUTHENTICATE;
 
 /// A few flags between a [`Reader`](super::Reader) and its [`Writer`](super::Writer).
 ///
@@ -30,11 +37,29 @@ const WORK: u32 = ANSWER_KEY_UPDATE | REQUEST_KEY_UPDATE | FAILED | DECLINE_RENE
 pub struct Mailbox {
     flags: AtomicU32,
     failure: OnceLock<Error>,
+    /// There if the client may be asked for a certificate after the handshake.
+    authentication: Option<Arc<dyn Authentication>>,
 }
 
 impl Mailbox {
-    /// Whether the writer has something to do: answer a KeyUpdate, ask for one, or send the
-    /// reader's alert.
+    pub(crate) fn new(authentication: Option<Arc<dyn Authentication>>) -> Self {
+        Self {
+            authentication,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn authentication(&self) -> Option<&dyn Authentication> {
+        self.authentication.as_deref()
+    }
+
+    /// What waits there is to be sent.
+    pub(crate) fn authenticate(&self) {
+        self.flags.fetch_or(AUTHENTICATE, Ordering::Release);
+    }
+
+    /// Whether the writer has something to do: answer a KeyUpdate, ask for one, ask for a certificate or show one, or
+    /// send the reader's alert.
     #[inline]
     pub fn has_work(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & WORK != 0
@@ -71,7 +96,7 @@ impl Mailbox {
         self.flags.fetch_or(PEER_CLOSED, Ordering::Release);
     }
 
-    pub(super) fn fail(&self, error: Error) {
+    pub(crate) fn fail(&self, error: Error) {
         // The first failure is the one that counts; a reader fails only once anyway.
         let _ = self.failure.set(error);
         self.flags.fetch_or(FAILED, Ordering::Release);
@@ -105,6 +130,16 @@ impl Work {
     /// Whether the peer is to be told that there is no renegotiation.
     pub(super) fn declines_renegotiation(self) -> bool {
         self.0 & DECLINE_RENEGOTIATION != 0
+    }
+
+    /// Whether something of an authentication waits.
+    pub(super) fn authenticates(self) -> bool {
+        self.0 & AUTHENTICATE != 0
+    }
+
+    /// What is left when that is sent.
+    pub(super) fn authenticated(self) -> Self {
+        Self(self.0 & !AUTHENTICATE)
     }
 
     pub(super) fn failed(self) -> bool {

@@ -11,6 +11,7 @@
 
 mod alert;
 mod assembler;
+mod authentication;
 mod datagram;
 mod gather;
 mod header;
@@ -28,6 +29,7 @@ pub(crate) mod stream;
 mod tests;
 mod writer;
 
+pub(crate) use authentication::{Authentication, MAX_RUN};
 pub use datagram::{
     Control, DatagramOptions, Discarded, Discards, Reader as DatagramReader, Received, Records,
     Retransmission, Writer as DatagramWriter,

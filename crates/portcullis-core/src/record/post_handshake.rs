@@ -1,4 +1,4 @@
-//! Handshake messages after the handshake: KeyUpdate and NewSessionTicket.
+//! Handshake messages after the handshake: KeyUpdate, NewSessionTicket, and what a client authenticates with.
 //!
 //! RFC 8446 §4.6.
 
@@ -6,6 +6,7 @@ use core::cmp::Ordering;
 use std::collections::VecDeque;
 
 use super::assembler::{Assembler, HandshakeBytes, MESSAGE_HEADER};
+use super::authentication::Authenticating;
 use super::{
     MAX_CLIENT_HELLO, MAX_IDLE, MAX_TICKETS, MAX_WARNINGS, MAX_WASTED_KEYS, RECORDS_FOR_A_KEY, Role,
 };
@@ -49,6 +50,8 @@ pub(super) fn count(counter: &mut u8, limit: u8, beyond: Violation) -> Result<()
 #[derive(Debug)]
 enum Begun {
     Message(Assembler),
+    /// The same, or nothing yet, where one is due: what a client authenticates with comes in one run (§4.4).
+    Run(Assembler),
     Declined(Declined),
 }
 
@@ -139,13 +142,21 @@ impl PostHandshake {
     pub(super) fn held(&self) -> usize {
         let Some(begun) = &self.begun else { return 0 };
         let buffer = match &**begun {
-            Begun::Message(assembler) => assembler.held(),
+            Begun::Message(assembler) | Begun::Run(assembler) => assembler.held(),
             Begun::Declined(_) => 0,
         };
         size_of::<Begun>() + buffer
     }
 
-    /// Whether no message is incomplete.
+    /// What else comes now breaks this rule.
+    pub(super) fn interleaved(&self) -> Violation {
+        match self.begun.as_deref() {
+            Some(Begun::Run(_)) => Violation::AuthenticationInterleaved,
+            _ => Violation::InterleavedRecord,
+        }
+    }
+
+    /// Whether no message is incomplete, and none is due.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
         self.begun.is_none()
@@ -157,16 +168,18 @@ impl PostHandshake {
         content: &[u8],
         idle: &mut Idle,
         mut tickets: Option<&mut Tickets>,
+        authentication: Option<Authenticating<'_>>,
     ) -> Result<Option<KeyUpdateRequest>, Abort> {
         if content.is_empty() {
             return Err(Violation::EmptyRecord.into());
         }
-        let mut assembler = match self.begun.take().map(|held| *held) {
-            Some(Begun::Message(assembler)) => assembler,
-            _ => Assembler::default(),
+        let (mut assembler, mut goes_on) = match self.begun.take().map(|held| *held) {
+            Some(Begun::Message(assembler)) => (assembler, false),
+            Some(Begun::Run(assembler)) => (assembler, true),
+            _ => (Assembler::default(), false),
         };
         assembler.push(content);
-        while let Some(message) = self.pop(&mut assembler)? {
+        while let Some(message) = self.pop(&mut assembler, goes_on, authentication)? {
             match message.typ() {
                 HandshakeType::KEY_UPDATE => {
                     // §5.1: what follows would be under the new key.
@@ -179,12 +192,31 @@ impl PostHandshake {
                 }
                 HandshakeType::NEW_SESSION_TICKET if self.role == Role::Client => {
                     count(&mut idle.tickets, MAX_TICKETS, Violation::TooManyTickets)?;
+                    // It is whose that has authenticated by now.
+                    if let Some((authentication, _)) = authentication
+                        && let (Some(tickets), Some(shown)) =
+                            (tickets.as_deref_mut(), authentication.shown())
+                    {
+                        tickets.resumable.shown = Some(shown);
+                    }
                     on_ticket(&message, tickets.as_deref_mut())?;
                 }
-                _ => return Err(Violation::UnexpectedPostHandshakeMessage.into()),
+                typ => {
+                    let Some((authentication, secret)) = authentication else {
+                        return Err(Violation::UnexpectedPostHandshakeMessage.into());
+                    };
+                    // Each costs a signature, as each KeyUpdate costs a key.
+                    if typ == HandshakeType::CERTIFICATE_REQUEST {
+                        let beyond = Violation::TooManyAuthenticationRequests;
+                        count(&mut idle.changes_of_keys, MAX_IDLE, beyond)?;
+                    }
+                    goes_on = authentication.on_message(&message, secret)?;
+                }
             }
         }
-        if !assembler.is_empty() {
+        if goes_on {
+            self.begun = Some(Box::new(Begun::Run(assembler)));
+        } else if !assembler.is_empty() {
             self.begun = Some(Box::new(Begun::Message(assembler)));
         }
         Ok(None)
@@ -296,14 +328,36 @@ impl PostHandshake {
 
     /// Takes the next complete message. One that is not allowed is refused on its first byte,
     /// and none may have more bytes than its kind can need: an idle connection holds no more.
-    fn pop(&self, assembler: &mut Assembler) -> Result<Option<HandshakeBytes>, Abort> {
+    fn pop(
+        &self,
+        assembler: &mut Assembler,
+        goes_on: bool,
+        authentication: Option<Authenticating<'_>>,
+    ) -> Result<Option<HandshakeBytes>, Abort> {
+        use HandshakeType as T;
         let longest = self.max_handshake_size as usize;
         let longest = match assembler.begun() {
             None => return Ok(None),
+            Some(T::KEY_UPDATE | T::NEW_SESSION_TICKET) if goes_on => {
+                return Err(Violation::AuthenticationInterleaved.into());
+            }
             Some(HandshakeType::KEY_UPDATE) => MAX_KEY_UPDATE.min(longest),
             Some(HandshakeType::NEW_SESSION_TICKET) if self.role == Role::Client => {
                 MAX_NEW_SESSION_TICKET.min(longest)
             }
+            Some(
+                typ @ (T::CERTIFICATE_REQUEST
+                | T::CERTIFICATE
+                | T::COMPRESSED_CERTIFICATE
+                | T::CERTIFICATE_VERIFY
+                | T::FINISHED),
+            ) => match authentication {
+                Some((authentication, _)) => authentication.longest(typ)?.min(longest),
+                None if typ == T::CERTIFICATE_REQUEST && self.role == Role::Client => {
+                    return Err(Violation::AuthenticationNotOffered.into());
+                }
+                None => return Err(Violation::UnexpectedPostHandshakeMessage.into()),
+            },
             Some(_) => return Err(Violation::UnexpectedPostHandshakeMessage.into()),
         };
         Ok(assembler.pop(longest)?)

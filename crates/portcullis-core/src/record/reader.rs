@@ -52,7 +52,8 @@ pub enum Frame {
 pub enum Opened {
     /// Application data, never empty: where it stands in the buffer it was opened in.
     Data(Range<usize>),
-    /// Something that was handled: a KeyUpdate, a ticket ([`Reader::take_ticket`]), an ignored warning,
+    /// Something that was handled: a KeyUpdate, a ticket ([`Reader::take_ticket`]), an ignored warning, a message of an
+    /// authentication ([`PostHandshakeAuthentication::take`](crate::PostHandshakeAuthentication::take)),
     /// no data; or a request that only the owner of both halves can grant ([`Reader::take_request`]).
     Nothing,
     /// The peer's close_notify: it sends no more (§6.1).
@@ -502,8 +503,14 @@ impl Reader {
             ContentType::HANDSHAKE => {
                 let update = {
                     let tickets = self.later.as_deref_mut().and_then(Later::tickets);
-                    self.post_handshake
-                        .on_record(content, &mut self.idle, tickets)?
+                    let authentication = self.mailbox.authentication();
+                    let authentication = authentication.zip(self.keys.protection.secret());
+                    self.post_handshake.on_record(
+                        content,
+                        &mut self.idle,
+                        tickets,
+                        authentication,
+                    )?
                 };
                 if let Some(request) = update {
                     self.on_key_update(request)?;
@@ -512,7 +519,7 @@ impl Reader {
             }
             ContentType::ALERT => self.on_alert(content),
             ContentType::APPLICATION_DATA if !self.post_handshake.is_quiet() => {
-                Err(Violation::InterleavedRecord.into())
+                Err(self.post_handshake.interleaved().into())
             }
             ContentType::APPLICATION_DATA => {
                 let beyond = Violation::TooManyEmptyRecords;
@@ -581,7 +588,7 @@ impl Reader {
             return Err(Abort(Reason::AlertReceived(description)));
         }
         if !self.post_handshake.is_quiet() {
-            return Err(Violation::InterleavedRecord.into());
+            return Err(self.post_handshake.interleaved().into());
         }
         if description == AlertDescription::CLOSE_NOTIFY {
             self.mailbox.close();

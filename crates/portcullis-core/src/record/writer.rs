@@ -179,8 +179,8 @@ impl Writer {
         Ok(sealed)
     }
 
-    /// Does what the reader has asked for: answers KeyUpdates, or sends the alert with which
-    /// the reader has failed. Gives the bytes written to `out`; to be called when
+    /// Does what the reader has asked for: answers KeyUpdates, asks for a certificate or shows one, or sends
+    /// the alert with which the reader has failed. Gives the bytes written to `out`; to be called when
     /// [`Mailbox::has_work`] and there is no data to seal.
     ///
     /// What does not fit into `out` stays to be done; [`control_len`](Self::control_len) bytes
@@ -220,6 +220,14 @@ impl Writer {
             if written == 0 {
                 self.mailbox.put_back(work);
             }
+            return Ok(written);
+        }
+        if work.authenticates() {
+            let (written, is_done) = self.put_authentication(out)?;
+            self.mailbox.put_back(match is_done {
+                true => work.authenticated(),
+                false => work,
+            });
             return Ok(written);
         }
         let request = match work.key_update() {
@@ -310,9 +318,12 @@ impl Writer {
         sealed.saturating_add(self.control_len())
     }
 
-    /// An output of this length takes any record that is not data.
+    /// An output of this length takes any record that is not data, and what waits of an authentication after
+    /// the handshake, of which the longest run of messages has 32 KiB.
     pub fn control_len(&self) -> usize {
-        self.size.record(&self.keys.protection, KEY_UPDATE)
+        let record = self.size.record(&self.keys.protection, KEY_UPDATE);
+        let waiting = self.mailbox.authentication().map_or(0, |one| one.waiting());
+        record.max(self.size.sealed(&self.keys.protection, waiting))
     }
 
     /// The most data in one record: 16,384 bytes, or what the peer has asked for.
@@ -513,6 +524,37 @@ impl Writer {
         sealed.map_err(|failure| self.fail(failure.into()))?;
         self.bytes = self.bytes.wrapping_add(front as u64);
         Ok(length)
+    }
+
+    /// Seals the next run of messages of an authentication (§4.4: nothing may come between them), if it fits into
+    /// `out`. How many bytes that were, and whether no other waits.
+    #[cold]
+    fn put_authentication(&mut self, out: &mut [u8]) -> Result<(usize, bool), Error> {
+        let Some(authentication) = self.mailbox.authentication() else {
+            return Ok((0, true));
+        };
+        let length = self
+            .size
+            .sealed(&self.keys.protection, authentication.waiting());
+        let Some(secret) = self.keys.protection.secret() else {
+            return Ok((0, true));
+        };
+        if length == 0 || length > out.len() {
+            return Ok((0, length == 0));
+        }
+        // A key that is worn out is updated before.
+        if self.keys.left <= (length / HEADER) as u64 {
+            let written = self.put_key_update(KeyUpdateRequest::UPDATE_NOT_REQUESTED, out)?;
+            return Ok((written, false));
+        }
+        let messages = authentication.take(secret);
+        let is_done = authentication.waiting() == 0;
+        let mut written = 0;
+        for fragment in messages.chunks(self.fragment) {
+            let rest = out.get_mut(written..).unwrap_or_default();
+            written += self.put(ContentType::HANDSHAKE, fragment, rest)?;
+        }
+        Ok((written, is_done))
     }
 
     fn put_key_update(

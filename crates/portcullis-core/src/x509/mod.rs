@@ -24,6 +24,7 @@ mod memo;
 mod name;
 mod names;
 mod ocsp;
+mod oid_filters;
 mod path;
 mod pem;
 mod pem_identity;
@@ -65,6 +66,7 @@ pub use ocsp::{
     MAX_OCSP_RESPONSE, OcspError, OcspPolicy, OcspStatus, OcspVerdict, ocsp_request,
     ocsp_responders, verify_ocsp_response,
 };
+pub use oid_filters::CertificateFilter;
 #[doc(hidden)]
 pub use pem::shown as shown_path;
 pub use pem_identity::PemIdentity;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::running::Running;
 use super::{Reached, Until, span};
 use crate::answers::AnswerFuture;
+use crate::authentication::Authentication;
 use crate::conduct::Conduct;
 use crate::error::{Error, HandshakeError};
 use crate::hibernation::Hibernation;
@@ -254,6 +255,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     open,
                 );
                 read.keep_conduct(&self.conduct);
+                let authentication = connection.authentication.take();
+                read.keep_authentication(
+                    authentication.map(|core| Authentication::new(core, &self.conduct)),
+                );
                 let information = &connection.information;
                 if !information.is_server() {
                     read.keep_early_data_status(information.early_data());

@@ -22,6 +22,7 @@ pub use self::read_half::ReadHalf;
 use self::read_half::ReadParts;
 pub use self::write_half::WriteHalf;
 use self::write_half::WriteParts;
+use crate::authentication::Authentication;
 use crate::error::Error;
 use crate::hibernation::Parking;
 use crate::last_words::Bequest;
@@ -45,6 +46,8 @@ struct Shared {
     bequest: Mutex<Bequest>,
     /// Where they meet to renegotiate, if they may.
     meeting: Option<Box<Meeting>>,
+    /// There if the client may be asked for a certificate.
+    authentication: Option<Authentication>,
 }
 
 /// Why a half has its parts: `reunite` consumes it.
@@ -111,6 +114,7 @@ impl<IO: SplitIo> TlsStream<IO> {
         let shared = Arc::new(Shared {
             parking: hibernation.is_on().then(Box::default),
             meeting,
+            authentication: read.authentication().cloned(),
             ..Shared::default()
         });
         let reading = ReadHalf {

@@ -138,6 +138,9 @@ impl<IO: SplitIo> ReadHalf<IO> {
             hibernation,
         } = self.parts.as_mut().expect(REUNITED);
         let polled = poll(read, io, cx);
+        if polled.is_pending() {
+            read.attend(cx);
+        }
         if read.is_renegotiating() {
             if polled.is_pending() {
                 self.renegotiate_on(cx, renegotiation::Task::Reading);

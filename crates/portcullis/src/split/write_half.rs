@@ -11,6 +11,7 @@ use tokio::io::AsyncWrite;
 
 use super::renegotiation::attend;
 use super::{REUNITED, Shared, SplitIo};
+use crate::authentication::Authentication;
 use crate::error::Error;
 use crate::last_words::Bequest;
 use crate::statistics::Flow;
@@ -44,6 +45,10 @@ impl<IO: SplitIo> WriteHalf<IO> {
     /// What was negotiated.
     pub fn information(&self) -> &ConnectionInformation {
         &self.information
+    }
+
+    pub(crate) fn authentication(&self) -> Option<&Authentication> {
+        self.shared.authentication.as_ref()
     }
 
     /// The transport's writing half.

@@ -150,18 +150,39 @@ pub(super) fn outer_of(
         plain.legacy_session_id,
         plain.cipher_suites.iter(),
         |out| {
-            ServerNameExtension::put(out, public_name);
-            let shared = plain.extensions.iter().filter(|one| {
-                may_be_shared(one.extension_type)
-                    || is_of_before_tls13(one.extension_type)
-                    || one.extension_type == ExtensionType::SUPPORTED_VERSIONS
-            });
-            for extension in shared {
-                extension.put(out);
+            // In the order of a hello that only pretends (§6.2), so that the two are not told apart by it:
+            // `grease::put_into`.
+            let body = extension;
+            let put_ech = |out: &mut Vec<u8>| {
+                put_extension(out, ExtensionType::ENCRYPTED_CLIENT_HELLO, |out| {
+                    out.extend_from_slice(body);
+                });
+            };
+            let mut is_named = false;
+            let mut is_encrypted = false;
+            for (at, extension) in plain.extensions.iter().enumerate() {
+                let typ = extension.extension_type;
+                // What means nothing stands first and last; where no name is indicated, the public one still is.
+                let is_grease = is_grease(typ.0);
+                let stands_first = is_grease && at == 0;
+                if !is_named && !stands_first {
+                    ServerNameExtension::put(out, public_name);
+                    is_named = true;
+                }
+                if is_grease && at > 0 {
+                    put_ech(out);
+                    is_encrypted = true;
+                }
+                if may_be_shared(typ)
+                    || is_of_before_tls13(typ)
+                    || typ == ExtensionType::SUPPORTED_VERSIONS
+                {
+                    extension.put(out);
+                }
             }
-            put_extension(out, ExtensionType::ENCRYPTED_CLIENT_HELLO, |out| {
-                out.extend_from_slice(extension);
-            });
+            if !is_encrypted {
+                put_ech(out);
+            }
             out.extend_from_slice(&psk);
         },
     );

@@ -32,10 +32,10 @@ use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
     self as extension, Alpn, CertificateAuthorities, ClientCertificateTypes, CompressCertificate,
     Cookie, EcPointFormat, EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
-    NextProtocolOffer, RecordSizeLimit, RenegotiationInfo, ServerCertificateTypes,
-    ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
-    SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
-    TicketRequest,
+    NextProtocolOffer, PostHandshakeAuth, RecordSizeLimit, RenegotiationInfo,
+    ServerCertificateTypes, ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms,
+    SignatureAlgorithmsCert, SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups,
+    SupportedVersions, TicketRequest,
 };
 use crate::wire::{
     ClientHello, HandshakeMessage, HandshakeType, HelloVerifyRequest, ServerHello, Syntax,
@@ -384,6 +384,9 @@ impl Client {
                 CompressCertificate::put(out, algorithms);
             }
             KeyShareClientHello::put(out, shares.entries(config).by_ref());
+            if policy.post_handshake && dialect == Dialect::Tls {
+                PostHandshakeAuth::put(out);
+            }
             if sends_early_data {
                 extension::EarlyData::put(out);
             }

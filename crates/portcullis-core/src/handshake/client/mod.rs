@@ -16,6 +16,9 @@ mod tls12;
 mod tls13;
 
 pub(crate) use hello::start;
+pub(crate) use tls13::post_handshake_auth::{
+    Asked, ChoosingLater, PostHandshakeClient, SigningLater,
+};
 
 use super::machine::Hello;
 use super::table::states;

@@ -84,12 +84,43 @@ pub(super) fn peel(
     Ok((inner, Some(Box::new(opened))))
 }
 
+/// The same for who passes it on: `None` if it is not for these keys.
+pub(super) fn peel_with(
+    keys: &Snapshot,
+    message: HandshakeBytes,
+    dialect: Dialect,
+) -> Result<Option<(HandshakeBytes, Box<Ech>)>, Abort> {
+    let Ok(hello) = expect::<ClientHello<'_>>(&message) else {
+        return Ok(None);
+    };
+    let Ok(Some(EncryptedClientHello::Outer(outer))) =
+        find::<EncryptedClientHello<'_>>(&hello.extensions)
+    else {
+        return Ok(None);
+    };
+    let Some(Opened { encoded, opener }) = keys.open(&outer, &authenticated(&message, &outer))
+    else {
+        return Ok(None);
+    };
+    let inner = inner_hello(&hello, &encoded, dialect)?;
+    let opened = Ech::Opened(Box::new(opener), Named::of(&outer));
+    Ok(Some((inner, Box::new(opened))))
+}
+
 impl Ech {
     /// The second hello, behind a HelloRetryRequest (§7.1.1).
     pub(super) fn peel_second(
         &mut self,
         message: HandshakeBytes,
         cx: &Cx<'_>,
+    ) -> Result<HandshakeBytes, Abort> {
+        self.peel_second_of(message, cx.dialect)
+    }
+
+    pub(super) fn peel_second_of(
+        &mut self,
+        message: HandshakeBytes,
+        dialect: Dialect,
     ) -> Result<HandshakeBytes, Abort> {
         let hello: ClientHello<'_> = expect(&message)?;
         let found = find::<EncryptedClientHello<'_>>(&hello.extensions)?;
@@ -118,7 +149,7 @@ impl Ech {
         }
         let encoded = opener.open(&authenticated(&message, &outer), outer.payload);
         let encoded = encoded.map_err(|_| Violation::SecondEchNotOpened)?;
-        inner_hello(&hello, &encoded, cx.dialect)
+        inner_hello(&hello, &encoded, dialect)
     }
 
     /// What the client is told in EncryptedExtensions, as an ECHConfigList (§7.1).

@@ -6,6 +6,7 @@
 
 mod certificate_types;
 mod ech;
+mod front;
 mod hello;
 mod record_sizes;
 mod requested;
@@ -14,7 +15,11 @@ mod shortfall;
 mod tls12;
 mod tls13;
 
+pub use front::{EchFront, FrontStep};
 pub(crate) use hello::{ReturnedCookie, start, start_after_cookie};
+pub(crate) use tls13::post_handshake_auth::{
+    AnsweredLater, IssuingLater, PostHandshakeServer, VerifyingLater,
+};
 pub(super) use tls13::{Requested, UNCHANGING, ask_for_cookie};
 
 use super::machine::Hello;

@@ -78,6 +78,7 @@ pub(super) fn wanted(
         compression: None,
         staples: false,
         authorities,
+        filters: Vec::new(),
     })
 }
 

@@ -4,7 +4,7 @@
 
 use super::super::Cx;
 use super::requested::{check_name, would_show};
-use crate::config::{ClientAuthentication, ServerOptions};
+use crate::config::ServerOptions;
 use crate::error::Abort;
 use crate::session::ServerSession;
 use crate::version::Version;
@@ -23,7 +23,7 @@ pub(super) fn fits(
 ) -> Result<bool, Abort> {
     let established = &session.established;
     let client_fits = match (&established.peer, &config.client_authentication) {
-        (None, authentication) => !matches!(authentication, ClientAuthentication::Required(_)),
+        (None, _) => !config.requires_in_handshake(),
         // A server that asks for no certificate does not resume a session that carries one.
         (Some(peer), authentication) => {
             let scheme = Some(peer.scheme);

@@ -25,6 +25,7 @@ mod named_groups;
 mod older;
 mod pair;
 mod parts;
+mod post_handshake_auth;
 mod proofs;
 mod questions;
 mod raw_keys;

@@ -18,6 +18,7 @@ use super::HEADER;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadKey;
 use crate::error::Abort;
+use crate::key_schedule::TrafficSecret;
 use crate::rules::BeastMitigation;
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
@@ -266,6 +267,14 @@ impl Protection {
     pub(super) fn traffic_secret(&self) -> Option<&[u8]> {
         match self {
             Self::Tls13(protection) => Some(protection.traffic_secret()),
+            Self::Older(_) => None,
+        }
+    }
+
+    /// What Finished after the handshake is computed with.
+    pub(super) fn secret(&self) -> Option<&TrafficSecret> {
+        match self {
+            Self::Tls13(protection) => Some(protection.secret()),
             Self::Older(_) => None,
         }
     }

@@ -148,6 +148,10 @@ impl Tls13 {
         self.secret.as_bytes()
     }
 
+    pub(in super::super) const fn secret(&self) -> &TrafficSecret {
+        &self.secret
+    }
+
     pub(in super::super) const fn is_hibernating(&self) -> bool {
         self.key.is_none()
     }

@@ -187,10 +187,7 @@ fn refused_contents() {
         // Refused on the first byte: the rest is not waited for.
         (&[11, 22], Violation::UnexpectedPostHandshakeMessage),
         (&[24, 0, 1, 0, 22], Violation::HandshakeMessageTooLong),
-        (
-            &[13, 0, 0, 0, 22],
-            Violation::UnexpectedPostHandshakeMessage,
-        ),
+        (&[13, 0, 0, 0, 22], Violation::AuthenticationNotOffered),
         (
             &[99, 0, 0, 0, 22],
             Violation::UnexpectedPostHandshakeMessage,

@@ -249,6 +249,7 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
             .iter()
             .map(|name| name.0.to_vec())
             .collect(),
+        filters: Vec::new(),
     })
 }
 

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::super::super::post_handshake_auth::PostHandshakeEnd;
 use super::super::super::{Cx, Outcome, expect};
 use super::super::Next;
 use super::super::hello::Client;
@@ -13,6 +14,7 @@ use super::super::shown_identity::ShownIdentity;
 use super::Keyed;
 use super::client_authentication::authenticate;
 use super::early_data;
+use super::post_handshake_auth::PostHandshakeClient;
 use crate::error::Abort;
 use crate::information::{Exporter, Information, Local};
 use crate::key_schedule::{
@@ -23,7 +25,7 @@ use crate::question::WantedIdentity;
 use crate::record::HandshakeBytes;
 use crate::suite::CipherSuite;
 use crate::version::Version;
-use crate::wire::Finished;
+use crate::wire::{ExtensionType, Finished};
 use crate::x509::PeerProof;
 use crate::{NamedGroup, SignatureScheme, Violation};
 
@@ -210,7 +212,15 @@ impl Authenticated {
             exporter: Exporter::Tls13(ExporterSecret::pending()),
         };
         let key_update_at = policy.key_update_at;
-        let outcome = Outcome::new(information, key_update_at).exporting(&mut self.exporter);
+        // RFC 9113 §9.2.3: over HTTP/2 nobody is asked.
+        let is_http2 = information.alpn.as_deref() == Some(b"h2");
+        let may_be_asked = client.offer.has(ExtensionType::POST_HANDSHAKE_AUTH) && !is_http2;
+        let mut outcome = Outcome::new(information, key_update_at).exporting(&mut self.exporter);
+        if may_be_asked {
+            let (transcript, config) = (self.transcript.clone(), Arc::clone(&client.config));
+            let asked = PostHandshakeClient::new(transcript, config);
+            outcome.authentication = Some(PostHandshakeEnd::Client(Arc::new(asked)));
+        }
         if !client.offer.config().takes_tickets() {
             return Ok(Next::Connected(outcome));
         }

@@ -6,6 +6,7 @@
 mod client_authentication;
 mod early_data;
 mod finished;
+pub(super) mod post_handshake_auth;
 mod retry;
 mod server_authentication;
 pub(super) mod server_hello;

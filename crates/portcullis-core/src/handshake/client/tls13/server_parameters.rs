@@ -16,11 +16,14 @@ use crate::question::{WantedCurves, WantedIdentity};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
 use crate::wire::extension::{
-    CertificateAuthorities, EarlyData, Place, Request, SignatureAlgorithms,
-    SignatureAlgorithmsCert, check_request,
+    CertificateAuthorities, CertificateType, EarlyData, OidFilters, Place, Request,
+    SignatureAlgorithms, SignatureAlgorithmsCert, check_request,
 };
 use crate::wire::{CertificateRequest, EncryptedExtensions, ExtensionType, HandshakeType};
-use crate::x509::AcceptedTypes;
+use crate::x509::{AcceptedTypes, CertificateFilter};
+
+/// How many filters are looked at.
+const MAX_FILTERS: usize = 64;
 
 pub(crate) struct WaitEncryptedExtensions {
     pub(in super::super) keyed: Box<Keyed>,
@@ -67,7 +70,11 @@ impl WaitCertificateOrRequest {
             }
             HandshakeType::CERTIFICATE_REQUEST => {
                 let policy = &self.keyed.client.config.policy;
-                let wanted = wanted(&message, &self.parameters, policy)?;
+                let request: CertificateRequest<'_> = expect(&message)?;
+                if !request.certificate_request_context.is_empty() {
+                    return Err(Violation::RequestContextNotEmpty.into());
+                }
+                let wanted = wanted(&request, self.parameters.of_client, policy)?;
                 self.keyed.transcript.add(message.hashed());
                 Ok(WaitCertificate {
                     keyed: self.keyed,
@@ -83,15 +90,11 @@ impl WaitCertificateOrRequest {
 
 /// §4.3.2: what the server wants to see. Extensions that are unknown here are requests that
 /// need no answer.
-fn wanted(
-    message: &HandshakeBytes,
-    parameters: &Parameters,
+pub(super) fn wanted(
+    request: &CertificateRequest<'_>,
+    of_client: CertificateType,
     policy: &Policy,
 ) -> Result<Box<WantedIdentity>, Abort> {
-    let request: CertificateRequest<'_> = expect(message)?;
-    if !request.certificate_request_context.is_empty() {
-        return Err(Violation::RequestContextNotEmpty.into());
-    }
     check_request(&request.extensions, Request::CertificateRequest)?;
     check_list(&request.extensions)?;
     let schemes = find::<SignatureAlgorithms<'_>>(&request.extensions)?
@@ -114,10 +117,30 @@ fn wanted(
         certificate_schemes,
         unsigned: Vec::new(),
         curves: WantedCurves::Any,
-        types: AcceptedTypes::of([parameters.of_client].into_iter()),
+        types: AcceptedTypes::of([of_client].into_iter()),
         compression: chosen(policy, &request.extensions)?,
         // Whatever is in it: it should be empty.
         staples: request.extensions.contains(ExtensionType::STATUS_REQUEST),
         authorities,
+        filters: filters(request)?,
     }))
+}
+
+/// §4.2.5: each object identifier is there once.
+fn filters(request: &CertificateRequest<'_>) -> Result<Vec<CertificateFilter>, Violation> {
+    let Some(list) = find::<OidFilters<'_>>(&request.extensions)? else {
+        return Ok(Vec::new());
+    };
+    let mut filters: Vec<CertificateFilter> = Vec::new();
+    for filter in list.filters {
+        if filters.iter().any(|before| before.oid() == filter.oid) {
+            return Err(Violation::DuplicateOidFilter);
+        }
+        // More would cost time in their square, and no server asks for so much.
+        if filters.len() == MAX_FILTERS {
+            return Err(Violation::TooManyOidFilters);
+        }
+        filters.push(CertificateFilter::read(filter.oid, filter.values)?);
+    }
+    Ok(filters)
 }

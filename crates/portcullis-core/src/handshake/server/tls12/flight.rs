@@ -519,7 +519,7 @@ fn finish(mut showing: Showing, signature: Option<&[u8]>, cx: &mut Cx<'_>) -> Re
 }
 
 fn requests_certificate(exchange: Exchange, config: &ServerOptions) -> bool {
-    exchange.requests_certificate && config.client_authentication.is_requested()
+    exchange.requests_certificate && config.asks_in_handshake()
 }
 
 /// §7.4.4.

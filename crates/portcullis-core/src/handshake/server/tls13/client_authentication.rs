@@ -10,6 +10,7 @@ use super::super::super::{Cx, expect};
 use super::super::Next;
 use super::finished::WaitFinished;
 use super::flight::FlightSent;
+use super::post_handshake_auth::check_filters;
 use crate::Violation;
 use crate::config::ClientAuthentication;
 use crate::error::Abort;
@@ -48,6 +49,7 @@ impl WaitCertificate {
                 _ => Ok(WaitFinished { sent, peer: None }.into()),
             };
         };
+        check_filters(&answering.config, &shown)?;
         let judge = Judge::of_client(&answering.config);
         let Some(peer) = judge.verify(&shown, cx.now)? else {
             let question = judge.ask(&shown, cx.now);

@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
+use super::super::super::post_handshake_auth::PostHandshakeEnd;
 use super::super::super::{Cx, Outcome, expect};
 use super::super::Next;
 use super::flight::{FlightSent, ProvedBy};
+use super::post_handshake_auth::{PostHandshakeServer, Tickets};
 use super::psk::Resumption;
 use super::tickets::Issuing;
 use crate::error::Abort;
@@ -41,10 +43,11 @@ impl WaitFinished {
         cx.incoming.allow_ccs(false);
         let resumption = (sent.answering.tickets > 0).then(|| sent.resumption.take());
         let mut answering = sent.answering;
-        let resumption = resumption.map(|master| {
+        if resumption.is_some() || answering.asks_later {
             answering.transcript.add(message.hashed());
-            master.into_secret(&answering.transcript.current())
-        });
+        }
+        let resumption =
+            resumption.map(|master| master.into_secret(&answering.transcript.current()));
         let (peer, peer_scheme) = self.peer.unzip();
         let (local, local_scheme, resumed, leaf, psk) = match answering.authentication {
             ProvedBy::Certificate(identity, scheme) => {
@@ -93,7 +96,21 @@ impl WaitFinished {
             exporter: Exporter::Tls13(ExporterSecret::pending()),
         };
         let key_update_at = answering.config.policy.key_update_at;
-        let outcome = Outcome::new(information, key_update_at).exporting(&mut sent.exporter);
+        let mut outcome = Outcome::new(information, key_update_at).exporting(&mut sent.exporter);
+        if answering.asks_later {
+            let tickets = resumption.as_ref().map(|secret| Tickets {
+                secret: secret.duplicate(),
+                leaf: leaf.clone(),
+                count: answering.tickets,
+            });
+            let server = PostHandshakeServer::new(
+                answering.transcript,
+                Arc::clone(&answering.config),
+                Arc::clone(&outcome.information),
+                tickets,
+            );
+            outcome.authentication = Some(PostHandshakeEnd::Server(Arc::new(server)));
+        }
         let Some(secret) = resumption else {
             return Ok(Next::Connected(outcome));
         };

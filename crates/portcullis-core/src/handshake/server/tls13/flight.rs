@@ -25,6 +25,7 @@ use crate::compression::CertificateCompression;
 use crate::config::ServerOptions;
 use crate::crypto::key_exchange::{self, Share};
 use crate::crypto::secret::SharedSecret;
+use crate::dialect::Dialect;
 use crate::ech::EchStatus;
 use crate::error::Abort;
 use crate::information::EarlyDataStatus;
@@ -39,12 +40,13 @@ use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
     AlpnSelected, CertificateAuthorities, CertificateType, CompressCertificate, EarlyData,
-    EchRetryConfigs, ExpectedTickets, KeyShareClientHello, KeyShareServerHello, SelectedIdentity,
-    SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms, SignatureAlgorithmsCert,
-    TicketRequest,
+    EchRetryConfigs, ExpectedTickets, KeyShareClientHello, KeyShareServerHello, OidFilter,
+    OidFilters, SelectedIdentity, SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms,
+    SignatureAlgorithmsCert, TicketRequest,
 };
 use crate::wire::{
-    CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, Finished, ServerHello,
+    CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, ExtensionType,
+    Finished, ServerHello,
 };
 use crate::x509::Identity;
 use crate::{NamedGroup, SignatureScheme, Violation};
@@ -69,6 +71,8 @@ pub(super) struct Answering {
     pub(super) of_client: CertificateType,
     /// How many tickets the client gets.
     pub(super) tickets: u8,
+    /// Whether the client has offered to be asked for a certificate later, and will be.
+    pub(super) asks_later: bool,
 }
 
 /// How the server proves who it is.
@@ -175,9 +179,9 @@ pub(super) fn send_flight(
         }
         ProvedBy::Certificate(identity, scheme) => (identity, *scheme),
     };
-    if answering.config.client_authentication.is_requested() {
+    if answering.config.asks_in_handshake() {
         cx.send(&mut answering.transcript, |out| {
-            put_certificate_request(out, &answering.config);
+            put_certificate_request(out, &[], &answering.config);
         });
     }
     cx.send(&mut answering.transcript, |out| {
@@ -330,6 +334,11 @@ fn send_server_hello(
         transcript,
         client_finished: keys.client_finished,
         tickets: 0,
+        asks_later: config.policy.post_handshake
+            && dialect == Dialect::Tls
+            && hello
+                .extensions
+                .contains(ExtensionType::POST_HANDSHAKE_AUTH),
         config,
         authentication,
         of_client: CertificateType::X509,
@@ -346,7 +355,7 @@ fn choose_types(
     let (shown, requests) = match authentication {
         ProvedBy::Certificate(identity, _) => (
             Some(identity.certificate_type()),
-            config.client_authentication.is_requested(),
+            config.asks_in_handshake(),
         ),
         ProvedBy::Resumed(resumption) => (resumption.shown, false),
         ProvedBy::External(_) => (None, false),
@@ -369,8 +378,8 @@ fn key_share(
 }
 
 /// §4.3.2.
-fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
-    CertificateRequest::put(out, &[], |out| {
+pub(super) fn put_certificate_request(out: &mut Vec<u8>, context: &[u8], config: &ServerOptions) {
+    CertificateRequest::put(out, context, |out| {
         SignatureAlgorithms::put(out, &config.policy.schemes);
         let policy = &config.policy;
         if !policy
@@ -385,6 +394,13 @@ fn put_certificate_request(out: &mut Vec<u8>, config: &ServerOptions) {
                 .iter()
                 .map(CertificateCompression::algorithm);
             CompressCertificate::put(out, algorithms);
+        }
+        if !config.oid_filters.is_empty() {
+            let filters = config.oid_filters.iter().map(|filter| OidFilter {
+                oid: filter.oid(),
+                values: filter.values(),
+            });
+            OidFilters::put(out, filters);
         }
         let roots = config.client_chain.roots();
         match &config.certificate_authorities {
@@ -469,7 +485,7 @@ fn send_finished(
         .of_application(&secrets);
     cx.outgoing.install_write(secrets.server)?;
     cx.outgoing.set_padding(answering.config.policy.padding);
-    let requested = answering.config.client_authentication.is_requested();
+    let requested = answering.config.asks_in_handshake();
     let mut sent = Box::new(FlightSent {
         answering,
         read_secret: secrets.client,

@@ -11,6 +11,7 @@ mod external_psk;
 mod finished;
 mod flight;
 mod identity;
+pub(super) mod post_handshake_auth;
 mod psk;
 mod retry;
 mod tickets;

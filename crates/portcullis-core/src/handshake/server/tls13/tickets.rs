@@ -4,11 +4,15 @@
 
 use std::sync::Arc;
 
+use rustls_pki_types::UnixTime;
+
 use super::super::super::{Cx, wrong_answer};
 use super::super::Next;
 use crate::config::ServerOptions;
+use crate::crypto::random::Random;
 use crate::error::Abort;
 use crate::handshake::Outcome;
+use crate::information::Information;
 use crate::key_schedule::{ResumptionMasterSecret, Unhashed};
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
 use crate::session::{
@@ -60,43 +64,11 @@ impl Issuing {
             shown: shown.clone(),
             scheme,
         });
-        let age = age(information.authenticated_at, cx.now);
-        let left = u32::try_from(MAX_AUTHENTICATION.saturating_sub(age)).unwrap_or(u32::MAX);
-        let keys = self.config.ticket_keys.as_ref();
-        let opened = keys.and_then(TicketKeys::lifetime).unwrap_or(u32::MAX);
-        let lifetime = self
-            .config
-            .ticket_lifetime_in_seconds()
-            .min(left)
-            .min(opened);
-        let limit = self.config.early_data.granted();
-        let early_data = EarlyDataTerms::new(limit, information.alpn.as_deref()).map(Arc::new);
+        let recipe = Recipe::new(&self.config, information, peer, cx.now);
         let mut sessions = Vec::with_capacity(self.count.into());
-        // The clock may have gone on since the session was found to be fresh.
-        let count = if lifetime == 0 { 0 } else { self.count };
-        for nonce in 0..count {
-            let mut age_add = [0; 4];
-            let random = cx.random.fill(&mut age_add);
-            random.map_err(CryptoFailure::from)?;
-            sessions.push(ServerSession {
-                established: Established {
-                    shared_key: information.psk.clone(),
-                    dialect: information.dialect,
-                    version: information.version,
-                    suite: information.cipher_suite,
-                    secret: Secret::Psk(self.secret.psk(&[nonce])?),
-                    peer: peer.clone(),
-                    authenticated_at: information.authenticated_at,
-                    // A server's is bound to names: a renewed certificate may have another key.
-                    shown: None,
-                    early_data: early_data.clone(),
-                },
-                server_name: information.server_name.clone(),
-                leaf: self.leaf.clone(),
-                age_add: u32::from_be_bytes(age_add),
-                lifetime,
-                issued_at: cx.now,
-            });
+        for nonce in 0..self.count {
+            let session = recipe.session(&self.secret, self.leaf.clone(), nonce, cx.random)?;
+            sessions.extend(session);
         }
         Ok(sessions)
     }
@@ -117,17 +89,98 @@ impl Issuing {
 
     fn send(self, sessions: &[ServerSession], tickets: &[Vec<u8>], cx: &mut Cx<'_>) -> Next {
         for (nonce, (session, ticket)) in (0..).zip(sessions.iter().zip(tickets)) {
-            cx.send(&mut Unhashed, |out| {
-                let (lifetime, age_add) = (session.lifetime, session.age_add);
-                NewSessionTicket::put(out, lifetime, age_add, &[nonce], ticket, |out| {
-                    if let Some(terms) = &session.established.early_data {
-                        MaxEarlyDataSize::put(out, terms.limit());
-                    }
-                });
-            });
+            cx.send(&mut Unhashed, |out| put_ticket(out, nonce, session, ticket));
         }
         Next::Connected(self.outcome)
     }
+}
+
+/// What sessions of one connection have in common.
+pub(super) struct Recipe<'a> {
+    information: &'a Information,
+    peer: Option<Peer>,
+    early_data: Option<Arc<EarlyDataTerms>>,
+    lifetime: u32,
+    now: UnixTime,
+}
+
+impl<'a> Recipe<'a> {
+    pub(super) fn new(
+        config: &ServerOptions,
+        information: &'a Information,
+        peer: Option<Peer>,
+        now: UnixTime,
+    ) -> Self {
+        let age = age(information.authenticated_at, now);
+        let left = u32::try_from(MAX_AUTHENTICATION.saturating_sub(age)).unwrap_or(u32::MAX);
+        let keys = config.ticket_keys.as_ref();
+        let opened = keys.and_then(TicketKeys::lifetime).unwrap_or(u32::MAX);
+        let limit = config.early_data.granted();
+        Self {
+            information,
+            peer,
+            early_data: EarlyDataTerms::new(limit, information.alpn.as_deref()).map(Arc::new),
+            lifetime: config.ticket_lifetime_in_seconds().min(left).min(opened),
+            now,
+        }
+    }
+
+    /// `None` if its life is over: the clock may have gone on since the session was found to be fresh.
+    pub(super) fn session(
+        &self,
+        secret: &ResumptionMasterSecret,
+        leaf: Option<Arc<LeafDigests>>,
+        nonce: u8,
+        random: &mut Random,
+    ) -> Result<Option<ServerSession>, Abort> {
+        if self.lifetime == 0 {
+            return Ok(None);
+        }
+        let information = self.information;
+        let mut age_add = [0; 4];
+        random.fill(&mut age_add).map_err(CryptoFailure::from)?;
+        Ok(Some(ServerSession {
+            established: Established {
+                shared_key: information.psk.clone(),
+                dialect: information.dialect,
+                version: information.version,
+                suite: information.cipher_suite,
+                secret: Secret::Psk(secret.psk(&[nonce])?),
+                peer: self.peer.clone(),
+                authenticated_at: information.authenticated_at,
+                // A server's is bound to names: a renewed certificate may have another key.
+                shown: None,
+                early_data: self.early_data.clone(),
+            },
+            server_name: information.server_name.clone(),
+            leaf,
+            age_add: u32::from_be_bytes(age_add),
+            lifetime: self.lifetime,
+            issued_at: self.now,
+        }))
+    }
+}
+
+/// Writes NewSessionTicket.
+pub(super) fn put_ticket(out: &mut Vec<u8>, nonce: u8, session: &ServerSession, ticket: &[u8]) {
+    let (lifetime, age_add) = (session.lifetime, session.age_add);
+    NewSessionTicket::put(out, lifetime, age_add, &[nonce], ticket, |out| {
+        if let Some(terms) = &session.established.early_data {
+            MaxEarlyDataSize::put(out, terms.limit());
+        }
+    });
+}
+
+/// What somebody has answered: at most so many tickets, of a length that can be sent.
+pub(super) fn check_tickets(tickets: &[Vec<u8>], asked: usize) -> Result<(), Misuse> {
+    let mut lengths = tickets.iter().map(Vec::len);
+    if tickets.len() <= asked && lengths.all(|length| (1..=MAX_TICKET).contains(&length)) {
+        return Ok(());
+    }
+    Err(Misuse::new(format!(
+        "{asked} tickets of 1 to {MAX_TICKET} bytes were asked for; the answer has {}, or a longer or empty one",
+        tickets.len(),
+    )))
 }
 
 /// Paused: somebody keeps the sessions.
@@ -147,19 +200,7 @@ impl IssuingTickets {
             AnswerContent::Tickets(tickets) => tickets,
             _ => return Err(wrong_answer()),
         };
-        if tickets.len() > sessions.len()
-            || tickets
-                .iter()
-                .any(|ticket| !(1..=MAX_TICKET).contains(&ticket.len()))
-        {
-            return Err(Misuse::new(format!(
-                "{} tickets of 1 to {MAX_TICKET} bytes were asked for; the answer has {}, or a \
-                 longer or empty one",
-                sessions.len(),
-                tickets.len(),
-            ))
-            .into());
-        }
+        check_tickets(&tickets, sessions.len())?;
         Ok(issuing.send(&sessions, &tickets, cx))
     }
 }

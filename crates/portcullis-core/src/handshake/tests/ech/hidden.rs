@@ -2,8 +2,8 @@
 
 use super::rejected::each_hello;
 use super::*;
-use crate::wire::ExtensionType as E;
 use crate::wire::extension::EncryptedClientHello;
+use crate::wire::{ClientHello, ExtensionType as E, HandshakeMessage as _, is_grease};
 
 fn contains(bytes: &[u8], wanted: &str) -> bool {
     bytes
@@ -85,13 +85,44 @@ fn an_outer_hello_has_what_is_listed() {
     each_hello(&pair.client_sent, |extensions| {
         for extension in extensions.iter() {
             let typ = extension.extension_type;
-            assert!(
-                allowed.contains(&typ) || crate::wire::is_grease(typ.0),
-                "{typ}"
-            );
+            assert!(allowed.contains(&typ) || is_grease(typ.0), "{typ}");
         }
         assert_eq!(extensions.last().unwrap().extension_type, E::PRE_SHARED_KEY);
     });
+}
+
+/// RFC 9849 §6.2: who has encrypted a hello must look as who pretends, whatever else is in it.
+#[test]
+fn a_pretended_hello_has_the_order_of_a_real_one() {
+    let key = key(1);
+    for grease in [false, true] {
+        let order = |client: ClientConfigBuilder| {
+            let server = server(&key).build().unwrap();
+            let client = client.grease(grease).alpn(["h2"]).build().unwrap();
+            let mut pair = pair(client, server);
+            pair.turn(&mut |_, question| Some(question.default_answer()));
+            // Behind the headers of the record and the message.
+            let hello = ClientHello::decode(hello_of(&pair.client_sent)).unwrap();
+            let types = hello.extensions.iter().map(|one| one.extension_type);
+            // Those that mean nothing are others each time.
+            types
+                .map(|typ| if is_grease(typ.0) { 0x0a0a } else { typ.0 })
+                .collect::<Vec<_>>()
+        };
+        let real = order(client(key.config_list()));
+        let pretended = ClientConfig::builder(names().roots.clone()).ech_grease(true);
+        assert_eq!(order(pretended), real);
+        assert_eq!(
+            real.iter().filter(|typ| **typ == 0x0a0a).count(),
+            if grease { 2 } else { 0 }
+        );
+    }
+}
+
+/// The body of the ClientHello at the start of what a client has sent, which is in one record.
+fn hello_of(sent: &[u8]) -> &[u8] {
+    let length = usize::from(u16::from_be_bytes([sent[3], sent[4]]));
+    &sent[5 + 4..5 + length]
 }
 
 #[test]

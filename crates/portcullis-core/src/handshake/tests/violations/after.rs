@@ -44,8 +44,7 @@ pub(super) const CASES: &[(V, By, Puts)] = &[
     (V::UnexpectedPostHandshakeMessage, By::Client, || {
         handshake(T::CLIENT_HELLO, &[0; 40])
     }),
-    // Post-handshake authentication is not offered.
-    (V::UnexpectedPostHandshakeMessage, By::Server, || {
+    (V::AuthenticationNotOffered, By::Server, || {
         handshake(T::CERTIFICATE_REQUEST, &[0, 0, 0])
     }),
     (V::TooManyEmptyRecords, By::Server, || {

@@ -106,6 +106,42 @@ fn an_unprotected_record_where_a_protected_one_is_due_is_unexpected() {
 /// Covered by a test of its own.
 const APART: &[(Violation, &str)] = &[
     (
+        Violation::TooManyAuthenticationRequests,
+        "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
+    ),
+    (
+        Violation::RequestContextReused,
+        "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
+    ),
+    (
+        Violation::DuplicateOidFilter,
+        "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
+    ),
+    (
+        Violation::BadOidFilter,
+        "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
+    ),
+    (
+        Violation::TooManyOidFilters,
+        "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
+    ),
+    (
+        Violation::OidFiltersNotMet,
+        "handshake::tests::post_handshake_auth::a_certificate_has_what_the_filters_say",
+    ),
+    (
+        Violation::UnaskedCertificate,
+        "handshake::tests::post_handshake_auth::a_client_that_breaks_the_rules_is_refused",
+    ),
+    (
+        Violation::CertificateContextUnknown,
+        "handshake::tests::post_handshake_auth::a_client_that_breaks_the_rules_is_refused",
+    ),
+    (
+        Violation::AuthenticationInterleaved,
+        "handshake::tests::post_handshake_auth::a_client_that_breaks_the_rules_is_refused",
+    ),
+    (
         Violation::EchTypeUnknown,
         "handshake::tests::ech::violations::the_kind_of_hello_has_to_fit_the_kind_of_server",
     ),

@@ -1,0 +1,581 @@
+//! Authentication after the handshake (RFC 8446 §4.6.2): both roles, and what a peer gets that breaks its rules.
+
+use super::attack::{
+    By, connected_with, read_all, refused_after_with, resuming_client, ticket_keys, transmitted,
+};
+use super::parts::message;
+use super::tamper::Put;
+use crate::config::{
+    ClientAuthentication, ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder,
+};
+use crate::connection::Connection;
+use crate::question::{Answer, Question};
+use crate::session::ClientSession;
+use crate::testing::{Pair, now, pki, resuming};
+use crate::wire::codec::{put_vec16, put_vec24};
+use crate::wire::extension::{OidFilter, OidFilters, SignatureAlgorithms};
+use crate::wire::{
+    Certificate, CertificateRequest, CertificateVerify, ContentType, HandshakeType as T,
+};
+use crate::x509::CertificateFilter;
+use crate::{
+    AuthenticationId, AuthenticationStep, Direction, NamedGroup, ProtocolVersion, SignatureScheme,
+    Violation as V,
+};
+
+fn client() -> ClientConfigBuilder {
+    ClientConfig::builder(pki().roots.clone())
+        .versions([ProtocolVersion::TLS_1_3])
+        .groups([NamedGroup::X25519])
+        .post_handshake_authentication(true)
+}
+
+fn alice() -> ClientConfigBuilder {
+    client().identity(pki().client.clone())
+}
+
+fn server_with(clients: ClientAuthentication) -> ServerConfigBuilder {
+    ServerConfig::builder()
+        .versions([ProtocolVersion::TLS_1_3])
+        .groups([NamedGroup::X25519])
+        .identity(pki().server.clone())
+        .resumption(false)
+        .client_authentication(clients)
+        .post_handshake_authentication(true)
+}
+
+fn server() -> ServerConfigBuilder {
+    server_with(ClientAuthentication::Optional(pki().roots.clone()))
+}
+
+fn connect(client: ClientConfigBuilder, server: ServerConfigBuilder) -> (Connection, Connection) {
+    let (client, server) = (client.build().unwrap(), server.build().unwrap());
+    let (client, server) = Pair::new(client, server).run();
+    (client.unwrap(), server.unwrap())
+}
+
+/// What waits in the mailbox, as records.
+fn mail(end: &mut Connection) -> Vec<u8> {
+    let mut sent = Vec::new();
+    while end.writer.mailbox().has_work() {
+        let mut out = vec![0; end.writer.control_len()];
+        let written = end.writer.drain_mailbox(&mut out).unwrap();
+        sent.extend_from_slice(&out[..written]);
+    }
+    sent
+}
+
+/// Lets the other end read it; gives the data in it.
+fn deliver(from: &mut Connection, to: &mut Connection) -> Vec<u8> {
+    let bytes = mail(from);
+    read_all(&mut to.reader, bytes).unwrap()
+}
+
+fn ask(server: &Connection) -> AuthenticationId {
+    server.authentication.as_ref().unwrap().request().unwrap()
+}
+
+/// Deals with everything that has come, by default answers.
+fn settle(end: &Connection) -> Vec<(AuthenticationId, AuthenticationStep)> {
+    settle_answering(end, Question::default_answer)
+}
+
+fn settle_answering(
+    end: &Connection,
+    mut answer: impl FnMut(Question) -> Answer,
+) -> Vec<(AuthenticationId, AuthenticationStep)> {
+    let authentication = end.authentication.as_ref().unwrap();
+    let mut settled = Vec::new();
+    while let Some(mut one) = authentication.take() {
+        loop {
+            match one.poll(now()).unwrap() {
+                AuthenticationStep::Ask(question) => {
+                    one.answer(answer(question), now()).unwrap();
+                }
+                step => {
+                    settled.push((one.id(), step));
+                    break;
+                }
+            }
+        }
+        one.poll(now()).unwrap_err();
+    }
+    settled
+}
+
+fn is_alice(step: &AuthenticationStep) -> bool {
+    match step {
+        AuthenticationStep::Presented(chain) => {
+            chain.is_verified() && chain.chain().certificates() == pki().client.chain()
+        }
+        _ => false,
+    }
+}
+
+fn update_keys(end: &mut Connection, to: &mut Connection) {
+    let mut out = vec![0; end.writer.control_len()];
+    let written = end.writer.key_update(false, &mut out).unwrap();
+    read_all(&mut to.reader, out[..written].to_vec()).unwrap();
+}
+
+#[test]
+fn several_requests_are_answered_in_any_order_while_data_flows_and_keys_change() {
+    let (mut client, mut server) = connect(alice(), server().max_fragment_sent(64));
+    let first = ask(&server);
+    let second = ask(&server);
+    // A request goes out with data, before it.
+    let mut out = vec![0; server.writer.max_sealed_len(5) + 4_096];
+    let sealed = server.writer.seal(b"hello", &mut out).unwrap();
+    assert_eq!(sealed.consumed, 5);
+    let data = read_all(&mut client.reader, out[..sealed.written].to_vec()).unwrap();
+    assert_eq!(data, b"hello");
+    deliver(&mut server, &mut client);
+
+    // The later one is answered first, after the client's key has changed; the server's changes, too.
+    let authentication = client.authentication.clone().unwrap();
+    let (mut one, mut two) = (
+        authentication.take().unwrap(),
+        authentication.take().unwrap(),
+    );
+    assert!(authentication.take().is_none());
+    update_keys(&mut client, &mut server);
+    update_keys(&mut server, &mut client);
+    let answered = |step| matches!(step, AuthenticationStep::Answered { shown: true });
+    assert!(answered(two.poll(now()).unwrap()));
+    deliver(&mut client, &mut server);
+    update_keys(&mut client, &mut server);
+    assert!(answered(one.poll(now()).unwrap()));
+    deliver(&mut client, &mut server);
+
+    let settled = settle(&server);
+    let ids: Vec<_> = settled.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, [second, first]);
+    assert!(settled.iter().all(|(_, step)| is_alice(step)));
+    // And again.
+    let third = ask(&server);
+    deliver(&mut server, &mut client);
+    settle(&client);
+    deliver(&mut client, &mut server);
+    let settled = settle(&server);
+    assert!(matches!(&settled[..], [(id, step)] if *id == third && is_alice(step)));
+}
+
+#[test]
+fn a_client_without_a_certificate_declines() {
+    let (mut client, mut server) = connect(client(), server());
+    ask(&server);
+    deliver(&mut server, &mut client);
+    let settled = settle(&client);
+    assert!(matches!(
+        settled[0].1,
+        AuthenticationStep::Answered { shown: false }
+    ));
+    deliver(&mut client, &mut server);
+    assert!(matches!(settle(&server)[0].1, AuthenticationStep::Declined));
+
+    let required = ClientAuthentication::Required(pki().roots.clone());
+    let (mut client, mut server) = connect(self::client(), server_with(required));
+    ask(&server);
+    deliver(&mut server, &mut client);
+    // Nobody answers for it.
+    client
+        .authentication
+        .as_ref()
+        .unwrap()
+        .take()
+        .unwrap()
+        .give_up();
+    deliver(&mut client, &mut server);
+    let mut answered = server.authentication.as_ref().unwrap().take().unwrap();
+    let error = answered.poll(now()).unwrap_err();
+    assert_eq!(error.violation(), Some(V::NoClientCertificate));
+    let mut out = vec![0; server.writer.control_len()];
+    let written = server.writer.drain_mailbox(&mut out).unwrap();
+    let error = read_all(&mut client.reader, out[..written].to_vec()).unwrap_err();
+    let alert = V::NoClientCertificate.alert();
+    assert_eq!(error.alert(), Some((Direction::Received, alert)));
+}
+
+#[test]
+fn a_chain_that_is_not_trusted_ends_the_connection() {
+    let stranger = super::attack::ed25519_identity().clone();
+    let (mut client, mut server) =
+        connect(client().identity(stranger).ask_identity(true), server());
+    ask(&server);
+    deliver(&mut server, &mut client);
+    let stranger = super::attack::ed25519_identity();
+    settle_answering(&client, |question| match question {
+        Question::ChooseIdentity(question) => question.present(stranger.clone()),
+        other => other.default_answer(),
+    });
+    deliver(&mut client, &mut server);
+    let mut answered = server.authentication.as_ref().unwrap().take().unwrap();
+    let error = answered.poll(now()).unwrap_err();
+    assert!(
+        matches!(error.reason(), crate::Reason::Certificate(_)),
+        "{error}"
+    );
+    assert!(server.writer.mailbox().failure().is_some());
+}
+
+#[test]
+fn everything_is_asked_that_a_handshake_asks() {
+    let client = alice().ask_identity(true).ask_signature(true);
+    let server = server()
+        .ask_verification(true)
+        .ticket_keys(ticket_keys())
+        .ask_tickets(true)
+        .ticket_count(1);
+    let (mut client, mut server) = connect(client.session_tickets(true), server);
+    read_all(&mut client.reader, core::mem::take(&mut client.unread)).unwrap();
+    ask(&server);
+    deliver(&mut server, &mut client);
+    let mut asked = Vec::new();
+    let mut note = |question: Question| {
+        asked.push(
+            format!("{question:?}")
+                .split('(')
+                .next()
+                .unwrap()
+                .to_owned(),
+        );
+        question.default_answer()
+    };
+    settle_answering(&client, &mut note);
+    deliver(&mut client, &mut server);
+    let settled = settle_answering(&server, &mut note);
+    assert!(is_alice(&settled[0].1));
+    assert_eq!(
+        asked,
+        ["ChooseIdentity", "Sign", "VerifyChain", "IssueTickets"]
+    );
+}
+
+/// The sessions of the tickets that have come.
+fn sessions(client: &mut Connection) -> Vec<ClientSession> {
+    core::iter::from_fn(|| client.reader.take_ticket())
+        .map(|ticket| ticket.into_session(now()))
+        .collect()
+}
+
+#[test]
+fn a_ticket_that_comes_afterwards_is_that_of_the_authenticated_client() {
+    let client = resuming_client()
+        .alpn(Vec::<&str>::new())
+        .identity(pki().client.clone())
+        .post_handshake_authentication(true);
+    let server = server().ticket_keys(ticket_keys()).ticket_count(1);
+    let (client_config, server_config) = (client.build().unwrap(), server.build().unwrap());
+    let (client, server) = Pair::new(client_config.clone(), server_config.clone()).run();
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    read_all(&mut client.reader, core::mem::take(&mut client.unread)).unwrap();
+    let before = sessions(&mut client);
+    assert!(!before[0].is_authenticated());
+
+    ask(&server);
+    deliver(&mut server, &mut client);
+    settle(&client);
+    deliver(&mut client, &mut server);
+    assert!(is_alice(&settle(&server)[0].1));
+    deliver(&mut server, &mut client);
+    let after = sessions(&mut client);
+    assert_eq!(after.len(), 1);
+    assert!(after[0].is_authenticated());
+
+    for (sessions, shown) in [(before, 0), (after, 1)] {
+        let pair = resuming(client_config.clone(), server_config.clone(), sessions);
+        let (_, resumed) = pair.run();
+        let information = resumed.unwrap().information;
+        assert!(information.is_resumed());
+        assert_eq!(information.peer_certificates().len(), shown);
+    }
+}
+
+#[test]
+fn nobody_is_asked_in_the_handshake_or_where_it_is_not_possible() {
+    // The client has not offered it; the server does not want it; before TLS 1.3.
+    let plain = || ClientConfig::builder(pki().roots.clone()).identity(pki().client.clone());
+    let handshaking = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .resumption(false);
+    let older = server().versions([ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2]);
+    for (client, server) in [
+        (plain(), server()),
+        (alice(), handshaking),
+        (plain().versions([ProtocolVersion::TLS_1_2]), older),
+    ] {
+        let (_, server) = connect(client, server);
+        assert!(server.authentication.is_none());
+        assert!(server.information.peer_certificates().is_empty());
+    }
+    let (client, server) = connect(alice(), server());
+    assert!(server.information.peer_certificates().is_empty());
+    let misuse = client.authentication.unwrap().request().unwrap_err();
+    assert!(misuse.to_string().contains("the server asks"));
+    // Four at a time.
+    let authentication = server.authentication.unwrap();
+    for _ in 0..4 {
+        authentication.request().unwrap();
+    }
+    let misuse = authentication.request().unwrap_err();
+    assert!(
+        misuse.to_string().contains("has not answered 4"),
+        "{misuse}"
+    );
+}
+
+/// RFC 9113 §9.2.3.
+#[test]
+fn over_http2_nobody_may_be_asked() {
+    let (client, server) = connect(alice().alpn(["h2"]), server().alpn(["h2"]));
+    assert!(client.authentication.is_none());
+    let misuse = server.authentication.unwrap().request().unwrap_err();
+    assert!(misuse.to_string().contains("HTTP/2"), "{misuse}");
+    let asked = request(&[7], |_| {});
+    let error = refused_after_with(
+        By::Server,
+        alice().alpn(["h2"]),
+        self::server().alpn(["h2"]),
+        &asked,
+    );
+    assert_eq!(error.violation(), Some(V::AuthenticationNotOffered));
+}
+
+#[test]
+fn what_cannot_work_is_not_built() {
+    let roots = || pki().roots.clone();
+    let none = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .post_handshake_authentication(true);
+    let older = server().versions([ProtocolVersion::TLS_1_2]);
+    let twice = CertificateFilter::new(&[6, 1, 1], &[]).unwrap();
+    let filters = server().oid_filters([twice.clone(), twice.clone()]);
+    let unasked = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .oid_filters([twice]);
+    for server in [none, older, filters, unasked] {
+        server.build().unwrap_err();
+    }
+    let older = ClientConfig::builder(roots())
+        .versions([ProtocolVersion::TLS_1_2])
+        .post_handshake_authentication(true);
+    older.build().unwrap_err();
+}
+
+fn request(context: &[u8], more: impl FnOnce(&mut Vec<u8>)) -> Vec<Put> {
+    let mut message = Vec::new();
+    CertificateRequest::put(&mut message, context, |out| {
+        SignatureAlgorithms::put(out, SignatureScheme::DEFAULT);
+        more(out);
+    });
+    vec![Put::Unhashed(message)]
+}
+
+#[test]
+fn a_server_that_breaks_the_rules_is_refused() {
+    let filters = |filters: Vec<(Vec<u8>, Vec<u8>)>| {
+        request(&[1], move |out| {
+            let filters = filters
+                .iter()
+                .map(|(oid, values)| OidFilter { oid, values });
+            OidFilters::put(out, filters);
+        })
+    };
+    let usage = vec![6, 3, 0x55, 0x1d, 0x0f];
+    let cases: Vec<(V, Vec<Put>)> = vec![
+        (
+            V::TooManyAuthenticationRequests,
+            (0..5)
+                .flat_map(|context| request(&[context], |_| {}))
+                .collect(),
+        ),
+        (
+            V::RequestContextReused,
+            (0..2).flat_map(|_| request(&[1], |_| {})).collect(),
+        ),
+        (
+            V::DuplicateOidFilter,
+            filters(vec![(usage.clone(), vec![]), (usage.clone(), vec![])]),
+        ),
+        (V::BadOidFilter, filters(vec![(usage, vec![1])])),
+        (
+            V::TooManyOidFilters,
+            filters((0..65).map(|number| (vec![6, 1, number], vec![])).collect()),
+        ),
+        (
+            V::RequestWithoutSignatureAlgorithms,
+            vec![Put::Unhashed(message(
+                T::CERTIFICATE_REQUEST,
+                &[0, 0, 4, 0, 99, 0, 0],
+            ))],
+        ),
+        (
+            V::UnexpectedPostHandshakeMessage,
+            vec![Put::Unhashed(message(T::FINISHED, &[0; 32]))],
+        ),
+    ];
+    for (violation, puts) in cases {
+        let error = refused_after_with(By::Server, alice(), server(), &puts);
+        assert_eq!(error.violation(), Some(violation), "{error}");
+    }
+}
+
+#[test]
+fn a_client_that_breaks_the_rules_is_refused() {
+    fn certificate(context: &[u8], chain: &[&[u8]]) -> Put {
+        let mut message = Vec::new();
+        let entries = chain.iter().map(|one| (one, []));
+        Certificate::put(&mut message, context, entries);
+        Put::Unhashed(message)
+    }
+    let leaf = pki().client.chain()[0].clone();
+    let mut signed = Vec::new();
+    CertificateVerify::put(
+        &mut signed,
+        SignatureScheme::ECDSA_SECP256R1_SHA256,
+        &[7; 64],
+    );
+    let verify = || Put::Unhashed(signed.clone());
+    let finished = || Put::Unhashed(message(T::FINISHED, &[0; 48]));
+    let data = || Put::Record(ContentType::APPLICATION_DATA, b"data".to_vec());
+    let update = || Put::Unhashed(message(T::KEY_UPDATE, &[0]));
+    type Puts<'a> = Box<dyn Fn(&[u8]) -> Vec<Put> + 'a>;
+    let cases: [(V, bool, Puts<'_>); 11] = [
+        (
+            V::UnaskedCertificate,
+            false,
+            Box::new(|_| vec![certificate(&[], &[])]),
+        ),
+        (V::UnaskedCertificate, false, Box::new(|_| vec![finished()])),
+        (
+            V::CertificateContextUnknown,
+            true,
+            Box::new(|_| vec![certificate(&[1], &[])]),
+        ),
+        // Neither data, nor a KeyUpdate, nor another message, may come before the end.
+        (
+            V::AuthenticationInterleaved,
+            true,
+            Box::new(|context| vec![certificate(context, &[]), data()]),
+        ),
+        (
+            V::AuthenticationInterleaved,
+            true,
+            Box::new(|context| vec![certificate(context, &[]), update()]),
+        ),
+        (
+            V::AuthenticationInterleaved,
+            true,
+            Box::new(|context| vec![certificate(context, &[]), certificate(context, &[])]),
+        ),
+        // Without a certificate there is nothing to sign with, and with one it is signed.
+        (
+            V::AuthenticationInterleaved,
+            true,
+            Box::new(|context| vec![certificate(context, &[]), verify()]),
+        ),
+        (
+            V::AuthenticationInterleaved,
+            true,
+            Box::new(|context| vec![certificate(context, &[&leaf]), finished()]),
+        ),
+        (
+            V::FinishedMismatch,
+            true,
+            Box::new(|context| vec![certificate(context, &[]), finished()]),
+        ),
+        (
+            V::BadSignature,
+            true,
+            Box::new(|context| vec![certificate(context, &[&leaf]), verify()]),
+        ),
+        (
+            V::UnexpectedPostHandshakeMessage,
+            true,
+            Box::new(|_| request(&[1], |_| {})),
+        ),
+    ];
+    for (violation, asks, puts) in cases {
+        let (mut victim, mut attacker) = connected_with(By::Client, alice(), server());
+        let mut context = Vec::new();
+        if asks {
+            ask(&victim);
+            let authentication = victim.authentication.as_ref().unwrap();
+            context = authentication.contexts().remove(0);
+            mail(&mut victim);
+        }
+        puts(&context).iter().for_each(|put| attacker.put(put));
+        let error = read_all(&mut victim.reader, transmitted(&mut attacker)).unwrap_err();
+        assert_eq!(error.violation(), Some(violation), "{error}");
+        assert_eq!(error.alert(), Some((Direction::Sent, violation.alert())));
+    }
+}
+
+/// §4.2.5: a client chooses by them, and a server looks itself.
+#[test]
+fn a_certificate_has_what_the_filters_say() {
+    let purpose = |last| {
+        let (oid, values) = (
+            [6, 3, 0x55, 0x1d, 0x25],
+            [0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, last],
+        );
+        CertificateFilter::new(&oid, &values).unwrap()
+    };
+    let (client_auth, code_signing) = (purpose(2), purpose(3));
+    for (filter, is_met) in [(client_auth, true), (code_signing, false)] {
+        let server = || server().oid_filters([filter.clone()]);
+        let (mut client, mut asking) = connect(alice(), server());
+        ask(&asking);
+        deliver(&mut asking, &mut client);
+        let settled = settle(&client);
+        assert!(matches!(settled[0].1, AuthenticationStep::Answered { shown } if shown == is_met));
+        deliver(&mut client, &mut asking);
+        assert_eq!(is_alice(&settle(&asking)[0].1), is_met);
+
+        // Who shows one all the same, after the handshake and in it.
+        let insisting = || alice().ask_identity(true);
+        let answer = |question| match question {
+            Question::ChooseIdentity(question) => question.present(pki().client.clone()),
+            other => Question::default_answer(other),
+        };
+        let (mut client, mut asking) = connect(insisting(), server());
+        ask(&asking);
+        deliver(&mut asking, &mut client);
+        settle_answering(&client, answer);
+        let bytes = mail(&mut client);
+        let read = read_all(&mut asking.reader, bytes);
+        assert_eq!(read.is_ok(), is_met);
+        if let Err(error) = read {
+            assert_eq!(error.violation(), Some(V::OidFiltersNotMet));
+        }
+        let server = server()
+            .post_handshake_authentication(false)
+            .build()
+            .unwrap();
+        let pair = Pair::new(insisting().build().unwrap(), server);
+        let (_, server) = pair.run_answering(|_, question| Some(answer(question)));
+        assert_eq!(
+            server.map(|_| ()).err().and_then(|error| error.violation()),
+            match is_met {
+                true => None,
+                false => Some(V::OidFiltersNotMet),
+            }
+        );
+    }
+}
+
+#[test]
+fn a_request_of_any_length_is_bounded() {
+    let mut body = vec![1, 7];
+    put_vec16(&mut body, |out| {
+        out.extend_from_slice(&[0, 13]);
+        put_vec16(out, |out| {
+            put_vec16(out, |out| out.extend_from_slice(&[4, 3].repeat(16_000)))
+        });
+    });
+    let mut request = vec![T::CERTIFICATE_REQUEST.0];
+    put_vec24(&mut request, |out| out.extend_from_slice(&body));
+    let client = alice().max_handshake_size(16_384);
+    let error = refused_after_with(By::Server, client, server(), &[Put::Unhashed(request)]);
+    assert_eq!(error.violation(), Some(V::HandshakeMessageTooLong));
+}

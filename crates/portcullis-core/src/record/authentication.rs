@@ -1,0 +1,41 @@
+//! Authentication after the handshake, as far as records know of it.
+//!
+//! RFC 8446 §4.4, §4.6.2. What the messages mean is known where the handshake is; here is when they may come, and
+//! that what belongs together goes out in one run.
+
+use std::sync::Arc;
+
+use super::assembler::HandshakeBytes;
+use crate::error::Abort;
+use crate::key_schedule::TrafficSecret;
+use crate::violation::Violation;
+use crate::wire::HandshakeType;
+use crate::x509::Sha256Digest;
+
+/// The most bytes of handshake messages that are sent in one run: what fits into the output that a driver
+/// has for a write, however short the records are.
+pub(crate) const MAX_RUN: usize = 32 * 1024;
+
+/// What a connection has whose client may be asked for a certificate after the handshake.
+pub(crate) trait Authentication: Send + Sync + core::fmt::Debug {
+    /// How long the body of a message of this type may be.
+    ///
+    /// # Errors
+    /// When none may come now.
+    fn longest(&self, typ: HandshakeType) -> Result<usize, Violation>;
+
+    /// Takes one that came under `secret`. Whether another one has to follow at once.
+    fn on_message(&self, message: &HandshakeBytes, secret: &TrafficSecret) -> Result<bool, Abort>;
+
+    /// How long the next run is that waits to be sent; 0 if none does.
+    fn waiting(&self) -> usize;
+
+    /// Takes it, to be sent under `secret`.
+    fn take(&self, secret: &TrafficSecret) -> Vec<u8>;
+
+    /// Client: the key of the certificate that it has shown last.
+    fn shown(&self) -> Option<Arc<Sha256Digest>>;
+}
+
+/// What records of the peer are read with, where it may authenticate.
+pub(super) type Authenticating<'a> = (&'a dyn Authentication, &'a TrafficSecret);

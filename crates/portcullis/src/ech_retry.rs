@@ -1,0 +1,89 @@
+//! A connection whose hello is encrypted, and what to do where the server has other keys by now.
+//!
+//! RFC 9849 §6.1.6.
+
+use std::future::Future;
+use std::io;
+
+use portcullis_core::Stage;
+use portcullis_core::ech::{EchConfigList, Retry};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::connector::TlsConnector;
+use crate::error::Error;
+use crate::name::ToServerName;
+use crate::reload::Reloadable;
+use crate::stream::TlsStream;
+
+impl TlsConnector {
+    /// Connects with an encrypted ClientHello (RFC 9849), and once more if the server has not accepted it and sends
+    /// other configurations: servers change their keys more often than DNS forgets.
+    ///
+    /// `list` is of this server, from its HTTPS record; `connect` makes a transport, and is called once or twice. What
+    /// the server sends counts only after it has proved, by its certificate, to be the one with the public name, and only
+    /// for this connection. A third try there is not, nor one without: a server that has switched this off is the
+    /// error, whose [`ech_rejection`](Error::ech_rejection) says so, and whether its name may be seen is for you to say.
+    ///
+    /// Gives the configurations that the server has accepted, too: for the next connections, until DNS has others.
+    ///
+    /// ```no_run
+    /// use portcullis::TlsConnector;
+    /// use portcullis::ech::EchConfigList;
+    /// use tokio::net::TcpStream;
+    ///
+    /// # async fn connect(connector: TlsConnector, list: EchConfigList) -> Result<(), portcullis::Error> {
+    /// let transport = || TcpStream::connect("192.0.2.7:443");
+    /// let (stream, _list) = connector
+    ///     .connect_with_ech_retry("secret.example", list, transport)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When a transport cannot be made, or a handshake fails; the second rejection, of a server that does not accept
+    /// what it has sent itself; when no configuration of the list can be used, before anything is sent.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is closed.
+    pub async fn connect_with_ech_retry<IO, F>(
+        &self,
+        name: impl ToServerName,
+        list: EchConfigList,
+        mut connect: impl FnMut() -> F,
+    ) -> Result<(TlsStream<IO>, EchConfigList), Error>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+        F: Future<Output = io::Result<IO>>,
+    {
+        let name = name.to_server_name()?;
+        let rejected = match self.connect_encrypted(&name, &list, &mut connect).await {
+            Ok(stream) => return Ok((stream, list)),
+            Err(error) => error,
+        };
+        let retry = rejected.ech_rejection().map(|rejection| rejection.retry());
+        let Some(Retry::With(list)) = retry else {
+            return Err(rejected);
+        };
+        let list = list.clone();
+        let stream = self.connect_encrypted(&name, &list, &mut connect).await?;
+        Ok((stream, list))
+    }
+
+    async fn connect_encrypted<IO, F>(
+        &self,
+        name: &rustls_pki_types::ServerName<'static>,
+        list: &EchConfigList,
+        connect: &mut impl FnMut() -> F,
+    ) -> Result<TlsStream<IO>, Error>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+        F: Future<Output = io::Result<IO>>,
+    {
+        let mut once = self.clone();
+        once.config = Reloadable::new(self.config.current().with_ech(list.clone())?);
+        let io = connect().await;
+        let io = io.map_err(|error| Error::io(error, Stage::Connecting))?;
+        Ok(once.upgrade(io, name.clone()).await?)
+    }
+}

@@ -1,0 +1,106 @@
+//! What few connections have besides data: sessions, early data, further handshakes, certificates that are asked for.
+
+use std::mem;
+use std::task::Context;
+
+use bytes::Bytes;
+use portcullis_core::EarlyDataStatus;
+
+use super::Receiving;
+use crate::authentication::{Authentication, Reading};
+use crate::conduct::Conduct;
+use crate::sessions::Received;
+
+/// What few connections have.
+#[derive(Default)]
+pub(super) struct Besides {
+    pub(super) sessions: Received,
+    /// How further handshakes are run, if there may be any.
+    pub(super) conduct: Option<Box<Conduct>>,
+    pub(super) early_data: Option<Box<Early>>,
+    /// There if the client may be asked for a certificate.
+    pub(super) authentication: Option<Reading>,
+}
+
+/// Of data before the handshake was over, what nobody has been told.
+#[derive(Default)]
+pub(super) struct Early {
+    /// Server: what nobody has read.
+    unread: Bytes,
+    /// Client: whether it was accepted.
+    accepted: Option<bool>,
+}
+
+impl Receiving {
+    /// Server: keeps early data that nobody has read.
+    pub(crate) fn keep_early_data(&mut self, unread: Bytes) {
+        if !unread.is_empty() {
+            self.early_data().unread = unread;
+        }
+    }
+
+    /// Client: notes what became of its early data.
+    pub(crate) fn keep_early_data_status(&mut self, status: EarlyDataStatus) {
+        if status != EarlyDataStatus::NotOffered {
+            self.early_data().accepted = Some(status == EarlyDataStatus::Accepted);
+        }
+    }
+
+    fn early_data(&mut self) -> &mut Early {
+        let besides = self.besides.get_or_insert_default();
+        besides.early_data.get_or_insert_default()
+    }
+
+    /// Early data that nobody has read.
+    pub(crate) fn take_early_data(&mut self) -> Option<Bytes> {
+        let early = self.besides.as_mut()?.early_data.as_mut()?;
+        let unread = mem::take(&mut early.unread);
+        (!unread.is_empty()).then_some(unread)
+    }
+
+    /// Whether early data was accepted, told once.
+    pub(crate) fn take_early_data_status(&mut self) -> Option<bool> {
+        self.besides.as_mut()?.early_data.as_mut()?.accepted.take()
+    }
+
+    /// Notes how the client authenticates after the handshake, if it may.
+    pub(crate) fn keep_authentication(&mut self, authentication: Option<Authentication>) {
+        if let Some(authentication) = authentication {
+            let besides = self.besides.get_or_insert_default();
+            besides.authentication = Some(Reading(authentication));
+        }
+    }
+
+    pub(crate) fn authentication(&self) -> Option<&Authentication> {
+        let reading = self.besides.as_ref()?.authentication.as_ref()?;
+        Some(&reading.0)
+    }
+
+    /// Reading is pending: the task is woken for what somebody has answered meanwhile.
+    #[inline]
+    pub(crate) fn attend(&mut self, cx: &Context<'_>) {
+        if self.besides.is_some() {
+            self.attend_authentication(cx);
+        }
+    }
+
+    #[cold]
+    fn attend_authentication(&mut self, cx: &Context<'_>) {
+        let authentication = self.authentication();
+        if let Some(error) = authentication.and_then(|one| one.attend(cx)) {
+            self.fail(error);
+            // The next read says why.
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Nothing more is read, and who waits for a certificate hears so.
+    #[cold]
+    pub(super) fn end_authentication(&self) {
+        if let Some(besides) = &self.besides
+            && let Some(reading) = &besides.authentication
+        {
+            reading.end(self.failure());
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A server in front that decrypts hellos for others (RFC 9849 §3.1), and what is for its own server.
+
+mod ends;
+
+use portcullis::config::{ClientConfigBuilder, KeyShares, ServerConfigBuilder};
+use portcullis::ech::{EchKey, EchKeys, EchStatus};
+use portcullis::{
+    ClientConfig, EchFront, Fronted, NamedGroup, ServerConfig, TlsAcceptor, TlsConnector, TlsStream,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::task::JoinHandle;
+
+use ends::{other_name, pki};
+
+const PUBLIC: &str = "localhost";
+
+fn client(key: &EchKey) -> ClientConfigBuilder {
+    ClientConfig::builder(pki().roots.clone()).ech(key.config_list())
+}
+
+fn backend() -> ServerConfigBuilder {
+    ServerConfig::builder()
+        .identity(pki().other.clone())
+        .ech_backend(true)
+}
+
+type Served = JoinHandle<Result<Option<TlsStream<DuplexStream>>, portcullis::Error>>;
+
+/// A connection to a front with these keys; what is not for a server behind is for one of its own.
+fn front(keys: EchKeys, backend: ServerConfigBuilder) -> (DuplexStream, Served) {
+    let (near, far) = duplex(300);
+    let backend = TlsAcceptor::new(backend.build().unwrap());
+    let own = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .ech_keys(keys.clone());
+    let own = TlsAcceptor::new(own.build().unwrap());
+    let serving = tokio::spawn(async move {
+        match EchFront::new(keys).accept(far).await? {
+            Fronted::Routed(routed) => {
+                assert_eq!(routed.server_name(), Some("other.example"));
+                let (to, from) = duplex(300);
+                let serving = tokio::spawn(async move {
+                    let mut stream = backend.upgrade(from).await?;
+                    assert_eq!(stream.information().ech(), EchStatus::Accepted);
+                    let mut line = [0; 5];
+                    stream.read_exact(&mut line).await.unwrap();
+                    stream.send(&[&line]).await?;
+                    stream.shutdown().await.unwrap();
+                    // To the client's end.
+                    let _ = stream.recv(1).await;
+                    Ok::<_, portcullis::Error>(())
+                });
+                routed.splice(to).await?;
+                serving.await.unwrap()?;
+                Ok(None)
+            }
+            Fronted::NotOurs { io, received } => {
+                let mut stream = own.upgrade_with_prefix(io, received).await?;
+                // To the client's end.
+                let _ = stream.recv(1).await;
+                Ok(Some(stream))
+            }
+        }
+    });
+    (near, serving)
+}
+
+fn key() -> EchKey {
+    EchKey::builder(PUBLIC).generate().unwrap().0
+}
+
+#[tokio::test]
+async fn the_server_behind_is_talked_to_also_after_a_second_hello() {
+    let groups = [NamedGroup::X25519, NamedGroup::SECP384R1];
+    let key = key();
+    let shares = KeyShares::Groups(vec![NamedGroup::X25519]);
+    for (client, backend, retried) in [
+        (client(&key), backend(), false),
+        (
+            client(&key).groups(groups).key_shares(shares),
+            backend().groups([NamedGroup::SECP384R1]),
+            true,
+        ),
+    ] {
+        let keys = EchKeys::new([key.clone()]).unwrap();
+        let (io, serving) = front(keys, backend);
+        let connector = TlsConnector::new(client.build().unwrap()).without_resumption();
+        let mut stream = connector.upgrade(io, other_name()).await.unwrap();
+        assert_eq!(stream.information().ech(), EchStatus::Accepted);
+        assert_eq!(stream.information().hello_retried(), retried);
+        stream.send(&[b"hello"]).await.unwrap();
+        assert_eq!(&stream.recv(5).await.unwrap()[..], b"hello");
+        stream.shutdown().await.unwrap();
+        drop(stream);
+        assert!(serving.await.unwrap().unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_for_those_behind_is_for_its_own_server() {
+    let (ours, other) = (key(), key());
+    let keys = || EchKeys::new([ours.clone()]).unwrap();
+    // For other keys: its own server tells the client of them.
+    let (io, serving) = front(keys(), backend());
+    let connector = TlsConnector::new(client(&other).build().unwrap()).without_resumption();
+    let error = connector.upgrade(io, other_name()).await.unwrap_err();
+    let retry = error.ech_rejection().unwrap().retry();
+    let list = ours.config_list();
+    assert_eq!(retry, portcullis::ech::Retry::With(&list));
+    drop(serving);
+    // Not encrypted at all.
+    let (io, serving) = front(keys(), backend());
+    let plain = ClientConfig::builder(pki().roots.clone()).build().unwrap();
+    let connector = TlsConnector::new(plain).without_resumption();
+    let stream = connector.upgrade(io, ends::name()).await.unwrap();
+    drop(stream);
+    assert!(serving.await.unwrap().unwrap().is_some());
+    // No TLS.
+    let (mut io, serving) = front(keys(), backend());
+    io.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    drop(io);
+    assert!(serving.await.unwrap().unwrap_err().is_not_tls());
+}
