@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use crate::configured::{ConfiguredOption, InForce};
 use crate::crypto::prf::PrfKey;
 use crate::dialect::Dialect;
 use crate::ech::EchStatus;
@@ -41,13 +42,32 @@ pub(crate) struct Information {
     pub(crate) server_random: [u8; 32],
     pub(crate) peer: Option<Presented>,
     pub(crate) peer_scheme: Option<SignatureScheme>,
-    /// What the OCSP response says that came with the peer's certificate. Boxed: hardly any has one.
-    pub(crate) ocsp: Option<Box<Result<OcspVerdict, OcspError>>>,
+    /// Boxed: hardly any connection has something of it.
+    pub(crate) rare: Option<Box<Rare>>,
     /// The pre-shared key, if there is one, or the user of SRP.
     pub(crate) psk: Option<Arc<SharedSecretName>>,
     pub(crate) local: Local,
     pub(crate) local_scheme: Option<SignatureScheme>,
     pub(crate) exporter: Exporter,
+}
+
+/// What few connections have.
+pub(crate) struct Rare {
+    /// What the OCSP response says that came with the peer's certificate.
+    pub(crate) ocsp: Option<Box<Result<OcspVerdict, OcspError>>>,
+    /// Client of TLS 1.3: the share to begin with the next time, if it is another one.
+    pub(crate) preferred_share: Option<NamedGroup>,
+    /// The configuration, if it is to be kept.
+    pub(crate) configured: Option<InForce>,
+}
+
+impl Rare {
+    /// `None` if there is nothing.
+    pub(crate) fn boxed(self) -> Option<Box<Self>> {
+        let has_some =
+            self.ocsp.is_some() || self.preferred_share.is_some() || self.configured.is_some();
+        has_some.then(|| Box::new(self))
+    }
 }
 
 /// What this side has shown.
@@ -234,6 +254,13 @@ impl ConnectionInformation {
         self.0.group
     }
 
+    /// Client of TLS 1.3: the group that the first hello of the next connection to this server had better have a share
+    /// of ([`ClientConfig::with_first_share`](crate::config::ClientConfig::with_first_share)): the one that the server has asked for by a HelloRetryRequest, or the best of those that are
+    /// offered and that the server says it has (RFC 8446 §4.2.7). `None` if the hello had it first, or nothing was said.
+    pub fn preferred_share(&self) -> Option<NamedGroup> {
+        self.0.rare.as_ref()?.preferred_share
+    }
+
     /// Whether the server asked for a second hello (RFC 8446 §4.1.4).
     pub fn hello_retried(&self) -> bool {
         self.0.retried
@@ -308,7 +335,7 @@ impl ConnectionInformation {
     /// What that response says, or why it does not count; `None` if none came, or nobody looked at it
     /// ([`OcspPolicy`](x509::OcspPolicy)).
     pub fn ocsp_verdict(&self) -> Option<&Result<OcspVerdict, OcspError>> {
-        self.0.ocsp.as_deref()
+        self.0.rare.as_ref()?.ocsp.as_deref()
     }
 
     /// The timestamps of logs that came with the peer's own certificate (RFC 6962 §3.3): in it, and in a full handshake
@@ -361,6 +388,21 @@ impl ConnectionInformation {
     /// the [verifier](crate::config::SrpVerifier) was made for, a client what its configuration has.
     pub fn srp_user(&self) -> Option<&[u8]> {
         self.0.psk.as_ref()?.user()
+    }
+
+    /// What was configured for this connection: the options of the configuration that it was made with, also of one that was
+    /// chosen during the handshake, by the names of the builder's methods and of Erlang's options. They are written down
+    /// anew each time. Of keys, passwords and the like they say whether there are some. Empty unless the configuration has
+    /// [`keep_options`](crate::config::ClientConfigBuilder::keep_options).
+    pub fn options(&self) -> Vec<ConfiguredOption> {
+        let configured = self
+            .0
+            .rare
+            .as_ref()
+            .and_then(|rare| rare.configured.as_ref());
+        configured
+            .map(|configured| configured.options())
+            .unwrap_or_default()
     }
 
     /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705).

@@ -57,6 +57,7 @@ pub mod compression;
 
 pub mod x509;
 
+mod configured;
 mod error;
 mod information;
 
@@ -87,6 +88,7 @@ mod testing;
 pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::ClientHelloView;
 pub use clock::{Monotonic, Now};
+pub use configured::{ConfiguredOption, OptionValue};
 pub use connection::{Connection, DatagramConnection};
 pub use crypto::{CryptoFailure, aes_gcm};
 pub use error::{Direction, Error, Reason, Refusal, Stage};

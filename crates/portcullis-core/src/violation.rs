@@ -231,6 +231,7 @@ violations! {
         NoSharedCertificateCurve => HANDSHAKE_FAILURE, "RFC 8422 §5.1", "the client does not list the curve of any ECDSA certificate that would do here";
         NoSharedProtocol => NO_APPLICATION_PROTOCOL, "RFC 7301 §3.2", "the client offered no application protocol that is enabled here";
         UnrecognizedName => UNRECOGNIZED_NAME, "RFC 6066 §3", "the client asked for a server name that is not served here";
+        ServerNameMissing => MISSING_EXTENSION, "§9.2", "the client sent no server_name, and this server demands one (`require_server_name`)";
         BadServerName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client sent a server name that is no host name";
         SupportedGroupsMissing => MISSING_EXTENSION, "§9.2", "the client sent no supported_groups";
         KeyShareMissing => MISSING_EXTENSION, "§9.2", "the client sent no key_share";

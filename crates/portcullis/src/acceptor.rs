@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::config::ServerConfig;
@@ -18,6 +19,7 @@ use crate::handshake::{
     Driver, EarlyHandshake, Goal, Handshaking, PausedServer, span, within_bounds,
 };
 use crate::reload::Reloadable;
+use crate::send_limits::SendLimits;
 use crate::server_sessions::ServerStore;
 
 /// Shakes hands with clients. Cheap to clone.
@@ -55,10 +57,20 @@ impl TlsAcceptor {
     /// An acceptor that waits 3 seconds for the first byte and 10 for the handshake, and answers as
     /// configured.
     pub fn new(config: ServerConfig) -> Self {
-        Self {
-            config: Reloadable::new(config),
-            conduct: Conduct::default(),
-        }
+        let conduct = Conduct {
+            send_limits: SendLimits::usual(true),
+            ..Conduct::default()
+        };
+        Self::made(config, conduct)
+    }
+
+    pub(crate) fn made(config: ServerConfig, conduct: Conduct) -> Self {
+        let config = Reloadable::new(config);
+        Self { config, conduct }
+    }
+
+    pub(crate) fn conduct(&self) -> &Conduct {
+        &self.conduct
     }
 
     conduct_options!();
@@ -92,7 +104,7 @@ impl TlsAcceptor {
     /// # }
     /// ```
     #[must_use]
-    pub fn first_byte_timeout(mut self, timeout: std::time::Duration) -> Self {
+    pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
         self.conduct.first_byte_timeout = timeout;
         self
     }
@@ -398,7 +410,11 @@ impl TlsAcceptor {
         IO: AsyncRead + AsyncWrite + Unpin,
         T: Goal<IO>,
     {
-        let span = span::server(peer);
+        if let Err(error) = self.conduct.check_life() {
+            let error = HandshakeError::new(error, Some(io), prefix.to_vec());
+            return Handshaking::failed(error);
+        }
+        let span = span::server(peer, self.conduct.log);
         let more = T::UNTIL.questions();
         match self.conduct.server_config(&self.config.current(), more) {
             Ok(config) => {

@@ -1,5 +1,6 @@
 //! How the handshakes of a connector or acceptor are run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::config::{ClientConfig, Instructions, ServerConfig};
@@ -7,11 +8,16 @@ use portcullis_core::question::{Answer, Question};
 use portcullis_core::x509::CrlCheck;
 use portcullis_core::{KeyLogLine, Misuse};
 
+use crate::accept::AddressLimits;
 use crate::answers::{AnswerFuture, Questions, SharedAnswers};
 use crate::crls::Crls;
 use crate::early_data::Guard;
+use crate::environment::Life;
+use crate::error::Error;
 #[cfg(feature = "key-log")]
 use crate::key_log::KeyLog;
+use crate::log_level::{LogLevel, wants_messages};
+use crate::send_limits::SendLimits;
 use crate::server_sessions::ServerStore;
 
 /// How the handshakes of a connector or acceptor are run.
@@ -21,7 +27,7 @@ pub(crate) struct Conduct {
     /// Where revocation lists are from.
     pub(crate) crls: Option<Crls>,
     #[cfg(feature = "key-log")]
-    pub(crate) key_log: Option<std::sync::Arc<dyn KeyLog>>,
+    pub(crate) key_log: Option<Arc<dyn KeyLog>>,
     /// Server: who answers what is asked about sessions.
     pub(crate) session_store: Option<ServerStore>,
     /// Server: who remembers which early data was accepted.
@@ -31,6 +37,13 @@ pub(crate) struct Conduct {
     pub(crate) first_byte_timeout: Duration,
     pub(crate) alert_timeout: Duration,
     pub(crate) hibernate_after: Option<Duration>,
+    pub(crate) send_limits: SendLimits,
+    /// How much is logged of a connection.
+    pub(crate) log: Option<LogLevel>,
+    /// Server: what one address may have of a listener's connections.
+    pub(crate) addresses: Option<AddressLimits>,
+    /// Of the environment, if it is in one.
+    pub(crate) life: Option<Arc<Life>>,
     /// Whether a peer that does not speak TLS is sent nothing.
     pub(crate) plaintext_fallback: bool,
 }
@@ -48,12 +61,21 @@ impl Default for Conduct {
             first_byte_timeout: Duration::from_secs(3),
             alert_timeout: Duration::from_secs(5),
             hibernate_after: None,
+            send_limits: SendLimits::default(),
+            log: None,
+            addresses: None,
+            life: None,
             plaintext_fallback: false,
         }
     }
 }
 
 impl Conduct {
+    /// Whether something may begin: not in an environment that was shut down.
+    pub(crate) fn check_life(&self) -> Result<(), Error> {
+        self.life.as_ref().map_or(Ok(()), |life| life.check())
+    }
+
     #[cfg(feature = "key-log")]
     fn wants_secrets(&self) -> bool {
         self.key_log.is_some()
@@ -148,7 +170,7 @@ impl Conduct {
         instructions.ask_psk = questions.psk;
         instructions.ask_signature = questions.signature;
         instructions.ask_verification = questions.chain;
-        instructions.observe_messages = tracing::enabled!(tracing::Level::DEBUG);
+        instructions.observe_messages = wants_messages(self.log);
         #[cfg(feature = "key-log")]
         {
             instructions.key_log = self.wants_secrets();
@@ -216,6 +238,9 @@ impl std::fmt::Debug for Conduct {
             .field("first_byte_timeout", &self.first_byte_timeout)
             .field("alert_timeout", &self.alert_timeout)
             .field("hibernate_after", &self.hibernate_after)
+            .field("send_limits", &self.send_limits)
+            .field("log", &self.log)
+            .field("in_environment", &self.life.is_some())
             .field("plaintext_fallback", &self.plaintext_fallback)
             .finish()
     }
@@ -286,6 +311,44 @@ macro_rules! conduct_options {
         #[must_use]
         pub fn alert_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.conduct.alert_timeout = timeout;
+            self
+        }
+
+        /// How much is logged of connections: as the subscriber of `tracing` says unless this says less, or more; see
+        /// [`LogLevel`](crate::LogLevel). It can be [changed](crate::TlsStream::set_log_level) while a connection
+        /// lasts.
+        #[must_use]
+        pub fn log_level(mut self, level: $crate::LogLevel) -> Self {
+            self.conduct.log = Some(level);
+            self
+        }
+
+        /// For how long the transport of a connection may take nothing while something waits to be sent; then the
+        /// connection fails, with [`Error::is_timeout`](crate::Error::is_timeout). Default: 5 minutes of a server, no limit
+        /// of a client. `Duration::MAX` is none; milliseconds.
+        ///
+        /// A peer that does not read holds what was written for it, for as long as it likes. A byte that moves is enough
+        /// to begin anew. Time is measured by the task that writes, flushes or reads, and it may be a quarter more.
+        #[must_use]
+        pub fn write_timeout(mut self, limit: std::time::Duration) -> Self {
+            self.conduct.send_limits.set_write_timeout(Some(limit));
+            self
+        }
+
+        /// How long a [`send`](crate::TlsStream::send) of streams, halves and handles may take: then it fails, and the
+        /// connection goes on ([`send_timeout`](crate::TlsStream::send_timeout)). Default: no limit; milliseconds.
+        /// Writing by `AsyncWrite` has none, nor have packets but those of a [`Handle`](crate::Handle).
+        #[must_use]
+        pub fn send_timeout(mut self, limit: std::time::Duration) -> Self {
+            self.conduct.send_limits.set_send_timeout(Some(limit));
+            self
+        }
+
+        /// Whether a send that takes longer than [`send_timeout`](Self::send_timeout) says ends the connection. Default:
+        /// no.
+        #[must_use]
+        pub fn send_timeout_close(mut self, on: bool) -> Self {
+            self.conduct.send_limits.closes = on;
             self
         }
 

@@ -1,7 +1,5 @@
 //! The client's side: TCP connect and handshake, or a handshake on a transport that is there.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -11,20 +9,22 @@ use portcullis_core::session::{ClientSession, SessionKey};
 use portcullis_session_cache::{MemorySessionStore, SessionStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout_at;
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
 use crate::early_data::EarlyDataOutcome;
 use crate::error::{Error, HandshakeError};
+use crate::first_shares::FirstShares;
 use crate::handshake::{
     Early, EarlyStream, Goal, Handshaking, PausedClient, Start, Until, deadline,
 };
+use crate::log_level::LogLevel;
 use crate::name::{ToServerName, split_port};
 use crate::reload::Reloadable;
-use crate::sessions::Place;
-use crate::socket_options::SocketOptions;
+use crate::sessions::{Place, Store};
+use crate::socket_options::{SocketOptions, connect_any};
 use crate::stream::TlsStream;
 
 /// How many sessions a connector keeps by itself.
@@ -55,6 +55,7 @@ pub struct TlsConnector {
     service: Option<Arc<str>>,
     /// Of the sockets of connections.
     pub(crate) socket: Option<Arc<SocketOptions>>,
+    first_shares: Arc<FirstShares>,
     /// For the next connection.
     offered: Option<Arc<Mutex<Vec<ClientSession>>>>,
 }
@@ -74,18 +75,35 @@ impl TlsConnector {
     /// the sessions are the caller's, or there are none. What another connector has made of a
     /// configuration that comes from its [`reloadable`](Self::reloadable) does not count.
     pub fn new(config: ClientConfig) -> Self {
+        let store = || -> Arc<dyn SessionStore> { Arc::new(MemorySessionStore::new(SESSIONS)) };
+        Self::made(config, Conduct::default(), store, Arc::default())
+    }
+
+    /// With a store for sessions, unless the configuration says that these are the caller's.
+    pub(crate) fn made(
+        config: ClientConfig,
+        conduct: Conduct,
+        store: impl FnOnce() -> Arc<dyn SessionStore>,
+        first_shares: Arc<FirstShares>,
+    ) -> Self {
+        if !config.verifies_servers() && conduct.log.is_none_or(|log| log >= LogLevel::Warn) {
+            tracing::warn!(
+                "a connector accepts any server whatsoever (`dangerous_builder_without_verification`)"
+            );
+        }
         let has_own = config.session_tickets().is_none();
         let config = config.taking_tickets(None);
         let this = Self {
             config: Reloadable::new(config),
-            conduct: Conduct::default(),
+            conduct,
             store: None,
             service: None,
             socket: None,
             offered: None,
+            first_shares,
         };
         match has_own {
-            true => this.session_store(Arc::new(MemorySessionStore::new(SESSIONS))),
+            true => this.session_store(store()),
             false => this,
         }
     }
@@ -137,6 +155,10 @@ impl TlsConnector {
     /// [identities are chosen](crate::answers::Answers::choose_identity) during the handshake that
     /// cannot be known: sessions in which a certificate was shown are then kept only under a
     /// [`service_name`](Self::service_name).
+    ///
+    /// A connector with a store also remembers, for a day and for 1,000 servers, which key share a server wants, under the same
+    /// keys as its sessions: it comes first then, and no round trip is lost to a HelloRetryRequest again (RFC 8446
+    /// §4.2.7). Nothing else that is offered changes.
     ///
     /// When a handshake fails that has offered a session from the store, all sessions of this kind
     /// with this server are forgotten there: some servers end every connection that offers one.
@@ -437,6 +459,7 @@ impl TlsConnector {
         name: ServerName<'static>,
         early_data: Early,
     ) -> Result<T, Error> {
+        self.conduct.check_life()?;
         let host = name.to_str().into_owned();
         let deadline = deadline(self.conduct.handshake_timeout);
         let mut tried = Vec::new();
@@ -625,6 +648,9 @@ impl TlsConnector {
         prefix: Bytes,
         port: Option<u16>,
     ) -> Result<Start<IO>, HandshakeError<IO>> {
+        if let Err(error) = self.conduct.check_life() {
+            return Err(HandshakeError::new(error, Some(io), prefix.into()));
+        }
         let offered = self.offered.as_ref().map(|offered| {
             let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *offered)
@@ -645,8 +671,14 @@ impl TlsConnector {
             let port = port.map(|port| port.to_string());
             let service = self.service.as_deref().or(port.as_deref());
             let key = SessionKey::new(&config, name.clone(), service);
-            Place::new(Arc::clone(store), key)
+            Place::new(Arc::clone(store), key, Arc::clone(&self.first_shares))
+                .within(self.conduct.life.clone())
         });
+        let config = place
+            .as_ref()
+            .and_then(Place::first_share)
+            .and_then(|group| config.with_first_share(group))
+            .unwrap_or(config);
         Ok(Start {
             io,
             name,
@@ -659,36 +691,5 @@ impl TlsConnector {
             sessions: offered,
             early_data: Early::None,
         })
-    }
-}
-
-/// Connects to the first address that answers. Those that were tried stand in `tried`.
-async fn connect_any(
-    address: impl ToSocketAddrs,
-    options: Option<&SocketOptions>,
-    tried: &mut Vec<SocketAddr>,
-) -> io::Result<TcpStream> {
-    let nowhere = || io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
-    let mut last = None;
-    for address in lookup_host(address).await? {
-        tried.push(address);
-        let connected = match options {
-            Some(options) => options.connect(address).await,
-            None => TcpStream::connect(address).await,
-        };
-        match connected {
-            Ok(io) => return Ok(io),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(nowhere))
-}
-
-#[derive(Clone)]
-struct Store(Arc<dyn SessionStore>);
-
-impl std::fmt::Debug for Store {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SessionStore")
     }
 }

@@ -48,7 +48,13 @@ enum Cause {
         after: Box<Duration>,
     },
     Silence(Box<Duration>),
+    /// A send that took longer than it may.
+    LateSend(Box<LateSend>),
+    /// The transport took nothing.
+    Stalled(Box<Duration>),
     Closed,
+    /// Of an environment that was shut down.
+    ShutDown,
     Misuse(Misuse),
     Limit(&'static str),
     /// Of a peer's address.
@@ -61,6 +67,13 @@ enum Cause {
     Declined,
     /// Of a connection made here.
     At(Arc<At>),
+}
+
+/// A send that took longer than it may.
+#[derive(Clone, Copy, Debug)]
+struct LateSend {
+    after: Duration,
+    sent: usize,
 }
 
 /// Whereto a connection was made, and what happened to it.
@@ -117,6 +130,18 @@ impl Error {
         Self(Cause::Silence(Box::new(limit)))
     }
 
+    pub(crate) fn late_send(after: Duration, sent: usize) -> Self {
+        Self(Cause::LateSend(Box::new(LateSend { after, sent })))
+    }
+
+    pub(crate) fn stalled(limit: Duration) -> Self {
+        Self(Cause::Stalled(Box::new(limit)))
+    }
+
+    pub(crate) fn shut_down() -> Self {
+        Self(Cause::ShutDown)
+    }
+
     pub(crate) fn closed() -> Self {
         Self(Cause::Closed)
     }
@@ -144,8 +169,14 @@ impl Error {
             Cause::Io { stage, .. } | Cause::Timeout { stage, .. } => *stage,
             Cause::Silence(_) => Stage::WaitClientHello,
             Cause::Closed => Stage::Closed,
-            Cause::Misuse(_) | Cause::Options(_) | Cause::Crowded(_) => Stage::Start,
-            Cause::Limit(_) | Cause::Packet(_) | Cause::Declined => Stage::Connected,
+            Cause::Misuse(_) | Cause::Options(_) | Cause::Crowded(_) | Cause::ShutDown => {
+                Stage::Start
+            }
+            Cause::Limit(_)
+            | Cause::Packet(_)
+            | Cause::Declined
+            | Cause::LateSend(_)
+            | Cause::Stalled(_) => Stage::Connected,
             Cause::At(at) => at.error.stage(),
         }
     }
@@ -211,7 +242,24 @@ impl Error {
 
     /// Whether time ran out.
     pub fn is_timeout(&self) -> bool {
-        matches!(self.cause(), Cause::Timeout { .. } | Cause::Silence(_))
+        matches!(
+            self.cause(),
+            Cause::Timeout { .. } | Cause::Silence(_) | Cause::LateSend(_) | Cause::Stalled(_)
+        )
+    }
+
+    /// Of a [send](crate::TlsStream::send_timeout) for which time ran out, how many of its bytes were taken: they go out,
+    /// and the rest was not looked at.
+    pub fn sent(&self) -> Option<usize> {
+        match self.cause() {
+            Cause::LateSend(late) => Some(late.sent),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing begins any more in the [`Environment`](crate::Environment), because it was shut down.
+    pub fn is_shut_down(&self) -> bool {
+        matches!(self.cause(), Cause::ShutDown)
     }
 
     /// Whether the connection was closed in good order: by the peer's close_notify, or here.
@@ -267,8 +315,10 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         match self.cause() {
             Cause::Io { error, .. } => error.kind(),
-            Cause::Timeout { .. } | Cause::Silence(_) => io::ErrorKind::TimedOut,
-            Cause::Closed => io::ErrorKind::BrokenPipe,
+            Cause::Timeout { .. } | Cause::Silence(_) | Cause::LateSend(_) | Cause::Stalled(_) => {
+                io::ErrorKind::TimedOut
+            }
+            Cause::Closed | Cause::ShutDown => io::ErrorKind::BrokenPipe,
             Cause::Misuse(_) | Cause::Options(_) => io::ErrorKind::InvalidInput,
             Cause::Packet(error) => error.kind(),
             Cause::Limit(_) | Cause::Crowded(_) | Cause::Declined => io::ErrorKind::Other,
@@ -322,6 +372,16 @@ impl std::fmt::Display for Error {
                 f,
                 "timed out: the client sent nothing within {limit:?} (`first_byte_timeout`)"
             ),
+            Cause::LateSend(late) => write!(
+                f,
+                "timed out: after {:?} the peer has not taken what was sent; {} bytes of it are on their way",
+                late.after, late.sent
+            ),
+            Cause::Stalled(limit) => write!(
+                f,
+                "timed out: the peer has taken nothing of what was sent for {limit:?} (`write_timeout`)"
+            ),
+            Cause::ShutDown => f.write_str("the environment was shut down"),
             Cause::Closed => f.write_str("the connection is closed"),
             Cause::Misuse(misuse) => misuse.fmt(f),
             Cause::Limit(sentence) | Cause::Crowded(sentence) | Cause::Options(sentence) => {

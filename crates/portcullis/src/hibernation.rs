@@ -51,6 +51,12 @@ impl Hibernation {
         self.after != OFF
     }
 
+    /// After which time, if it is on.
+    pub(crate) fn after(&self) -> Option<Duration> {
+        self.is_on()
+            .then(|| Duration::from_millis(self.after.into()))
+    }
+
     /// There is nothing to give back.
     pub(crate) fn rest(&mut self) {
         self.timer = None;

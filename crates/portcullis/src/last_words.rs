@@ -260,18 +260,18 @@ impl Sending {
     /// Why nothing can be written any more, when it is known: on a broken transport after the
     /// peer's alert was looked for.
     pub(crate) fn failure(&self) -> Option<&Error> {
-        self.failed.as_ref().filter(|failure| failure.is_final())?;
+        self.failed().filter(|failure| failure.is_final())?;
         self.broken()
     }
 
     /// The same before that.
     pub(crate) fn broken(&self) -> Option<&Error> {
-        self.failed.as_deref().map(Failure::error)
+        self.failed().map(Failure::error)
     }
 
     /// A failure whose reason may be the peer's alert.
     pub(crate) fn open_failure(&mut self) -> Option<&mut Failure> {
-        let failure = self.failed.as_deref_mut()?;
+        let failure = self.rare.as_mut()?.failed.as_mut()?;
         (!failure.is_final()).then_some(failure)
     }
 }
@@ -284,6 +284,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
         cx: &mut Context<'_>,
         polled: Poll<Result<T, Error>>,
     ) -> Poll<Result<T, Error>> {
+        if self.read.is_discarding() {
+            self.discard(cx, polled.is_pending());
+        }
         match polled {
             Poll::Ready(Err(error)) if error.transport().is_some() => {
                 self.explain(cx, error).map(Err)

@@ -33,6 +33,9 @@
 //! [`resumption`](config::ServerConfigBuilder::resumption) and
 //! [`without_resumption`](TlsConnector::without_resumption) turn it off.
 //!
+//! **Share.** What many connectors and acceptors have in common is an [`Environment`]: stores, files, defaults, and an
+//! [end](Environment::shut_down) that is waited for. Without one each has its own.
+//!
 //! **Read and write.** [`TlsStream`] is an `AsyncRead`, `AsyncBufRead` and `AsyncWrite`, with
 //! [`recv`](TlsStream::recv) and [`send`](TlsStream::send) besides. It knows what was
 //! [negotiated](TlsStream::information), [splits](TlsStream::into_split) into halves for two
@@ -112,13 +115,16 @@ mod delivery;
 mod early_data;
 mod ech_front;
 mod ech_retry;
+mod environment;
 mod error;
+mod first_shares;
 mod handshake;
 mod hibernation;
 mod integrations;
 #[cfg(feature = "key-log")]
 mod key_log;
 mod last_words;
+mod log_level;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
@@ -126,11 +132,14 @@ pub mod metrics;
 #[path = "metrics/none.rs"]
 mod metrics;
 mod name;
+mod options;
 pub mod packet;
 mod read;
 mod reload;
 mod renegotiation;
 mod scratch;
+mod send;
+mod send_limits;
 mod server_sessions;
 mod sessions;
 mod shutdown;
@@ -158,6 +167,7 @@ pub use delivery::{
 };
 pub use early_data::EarlyDataOutcome;
 pub use ech_front::{EchFront, Fronted, Routed};
+pub use environment::{Environment, EnvironmentBuilder, EnvironmentStatistics, ShutdownReport};
 pub use error::{Error, HandshakeError};
 pub use handshake::{
     EarlyHandshake, EarlyReader, EarlyStream, EarlyWriter, Handshaking, OrTransport, PausedClient,
@@ -172,6 +182,7 @@ pub use integrations::{HttpsConnector, MaybeHttpsStream};
 pub use integrations::{redis_over_tls, replay_guard_over_tls};
 #[cfg(feature = "key-log")]
 pub use key_log::{KeyLog, KeyLogFile};
+pub use log_level::LogLevel;
 pub use name::ToServerName;
 pub use read::EofPolicy;
 pub use reload::{Configuration, IdentityFiles, PemFiles, Reloadable};
@@ -195,10 +206,11 @@ pub use portcullis_core::x509::{
     Crl, CrlCheck, Identity, OcspPolicy, PemIdentity, PrivateKey, RawKeys, Roots,
 };
 pub use portcullis_core::{
-    AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConnectionInformation,
-    Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse, NamedGroup, PrfSecret,
-    ProtocolVersion, Reason, Refusal, ServerHelloView, SignatureScheme, Stage, Violation, aes_gcm,
-    compression, config, ech, question, session, suite, x509,
+    AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConfiguredOption,
+    ConnectionInformation, Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse,
+    NamedGroup, OptionValue, PrfSecret, ProtocolVersion, Reason, Refusal, ServerHelloView,
+    SignatureScheme, Stage, Violation, aes_gcm, compression, config, ech, question, session, suite,
+    x509,
 };
 #[cfg(feature = "crl-hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]

@@ -4,6 +4,7 @@
 //! buffer. The connection owns only an incomplete record and plaintext that did not fit.
 
 mod besides;
+mod discard;
 mod target;
 
 use std::mem;
@@ -22,7 +23,9 @@ use self::besides::Besides;
 use self::target::Target;
 use crate::conduct::Conduct;
 use crate::error::Error;
+use crate::handshake::span::report_connection;
 use crate::last_words::Ending;
+use crate::log_level::LogLevel;
 use crate::metrics::{self, Open};
 use crate::renegotiation::Renegotiating;
 use crate::scratch::{Backlog, PLAINTEXT, Scratch};
@@ -74,6 +77,7 @@ pub(crate) struct Manners {
     eof: EofPolicy,
     /// How long this side's alert may take to arrive, in milliseconds.
     alert_timeout: u32,
+    log: Option<LogLevel>,
 }
 
 impl Receiving {
@@ -83,10 +87,12 @@ impl Receiving {
         received: Flow,
         place: Option<Place>,
         alert_timeout: Duration,
+        log: Option<LogLevel>,
         open: Open,
     ) -> Self {
         let manners = Manners {
             eof: EofPolicy::Strict,
+            log,
             alert_timeout: u32::try_from(alert_timeout.as_millis()).unwrap_or(u32::MAX),
         };
         let mut this = Self {
@@ -102,6 +108,8 @@ impl Receiving {
                     conduct: None,
                     early_data: None,
                     authentication: None,
+                    discarding: None,
+                    member: None,
                 })
             }),
         };
@@ -113,6 +121,12 @@ impl Receiving {
     pub(crate) fn set_eof_policy(&mut self, policy: EofPolicy) {
         if let End::NotYet(manners) = &mut self.end {
             manners.eof = policy;
+        }
+    }
+
+    pub(crate) fn set_log_level(&mut self, level: Option<LogLevel>) {
+        if let End::NotYet(manners) = &mut self.end {
+            manners.log = level;
         }
     }
 
@@ -319,6 +333,7 @@ impl Receiving {
         if let End::NotYet(manners) = &self.end {
             metrics::alert(&error);
             let limit = Duration::from_millis(manners.alert_timeout.into());
+            report_connection(&error, manners.log);
             self.end = End::Failed(Box::new(Ending::new(error, limit)));
             self.end_authentication();
         }

@@ -14,6 +14,7 @@ use rustls_pki_types::UnixTime;
 use tokio::sync::Semaphore;
 
 use crate::answers::{AnswerFuture, SharedAnswers};
+use crate::environment::Life;
 use crate::metrics;
 use crate::sessions::in_background;
 
@@ -26,12 +27,20 @@ const MAX_WAITING: usize = 1_024;
 pub(crate) struct ServerStore {
     store: Arc<dyn ServerSessionStore>,
     room: Arc<Semaphore>,
+    /// Of the environment, which waits for what goes to the store.
+    life: Option<Arc<Life>>,
 }
 
 impl ServerStore {
     pub(crate) fn new(store: Arc<dyn ServerSessionStore>) -> Self {
         let room = Arc::new(Semaphore::new(MAX_WAITING));
-        Self { store, room }
+        let life = None;
+        Self { store, room, life }
+    }
+
+    pub(crate) fn within(self, life: Arc<Life>) -> Self {
+        let life = Some(life);
+        Self { life, ..self }
     }
 
     pub(crate) fn gives_once(&self) -> bool {
@@ -69,7 +78,7 @@ impl ServerStore {
         };
         let store = Arc::clone(&self.store);
         let (id, session) = (*question.session_id(), question.session().clone());
-        in_background(async move {
+        in_background(self.life.as_ref(), async move {
             put(&*store, &id, &session).await;
             drop(room);
         });

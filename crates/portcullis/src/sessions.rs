@@ -9,10 +9,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use portcullis_core::session::{ClientSession, SessionKey};
+use portcullis_core::{ConnectionInformation, NamedGroup};
 use portcullis_session_cache::SessionStore;
 use rustls_pki_types::UnixTime;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::environment::{Life, Member};
+use crate::first_shares::FirstShares;
 use crate::metrics;
 
 /// How many sessions one connection keeps until they are taken, or until a slow store has room.
@@ -20,17 +23,56 @@ const MAX_KEPT: usize = 8;
 /// How long a store may take for what nobody waits for.
 const STORE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The store of a connector.
+#[derive(Clone)]
+pub(crate) struct Store(pub(crate) Arc<dyn SessionStore>);
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionStore")
+    }
+}
+
 /// A store, and what the sessions of one connection are under there.
 #[derive(Clone)]
 pub(crate) struct Place {
     store: Arc<dyn SessionStore>,
     key: Arc<SessionKey>,
+    shares: Arc<FirstShares>,
+    /// Of the environment, which waits for what goes to the store.
+    life: Option<Arc<Life>>,
 }
 
 impl Place {
-    pub(crate) fn new(store: Arc<dyn SessionStore>, key: SessionKey) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn SessionStore>,
+        key: SessionKey,
+        shares: Arc<FirstShares>,
+    ) -> Self {
         let key = Arc::new(key);
-        Self { store, key }
+        let life = None;
+        Self {
+            store,
+            key,
+            shares,
+            life,
+        }
+    }
+
+    pub(crate) fn within(self, life: Option<Arc<Life>>) -> Self {
+        Self { life, ..self }
+    }
+
+    /// Which share the server is known to want.
+    pub(crate) fn first_share(&self) -> Option<NamedGroup> {
+        self.shares.of(&self.key)
+    }
+
+    /// What a connection says that has come about.
+    pub(crate) fn note_share(&self, information: &ConnectionInformation) {
+        if let Some(group) = information.preferred_share() {
+            self.shares.note(&self.key, group);
+        }
     }
 
     /// What the store gives in time; a store that is late has nothing.
@@ -55,20 +97,30 @@ impl Place {
 
     /// Makes the store forget all sessions under the key. Nobody waits for that.
     pub(crate) fn forget(self) {
-        in_background(async move { self.store.forget(&self.key).await });
+        let life = self.life.clone();
+        in_background(life.as_ref(), async move {
+            self.store.forget(&self.key).await;
+        });
     }
 }
 
 /// Does it at once, if it is ready at once; else in a task, so that neither a connection waits for
 /// it nor its end stops it. Without a runtime nobody goes on with it.
-pub(crate) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn in_background(
+    life: Option<&Arc<Life>>,
+    work: impl Future<Output = ()> + Send + 'static,
+) {
     let mut work = Box::pin(work);
     let mut cx = Context::from_waker(Waker::noop());
     if work.as_mut().poll(&mut cx).is_ready() {
         return;
     }
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(async move { timeout(STORE_TIMEOUT, work).await });
+        let member = life.map(Member::of);
+        runtime.spawn(async move {
+            let _member = member;
+            timeout(STORE_TIMEOUT, work).await
+        });
     }
 }
 
@@ -142,7 +194,7 @@ impl Deposit {
             }
             queue.busy = true;
         }
-        in_background(self.clone().store_all(session));
+        in_background(self.place.life.as_ref(), self.clone().store_all(session));
     }
 
     /// This one, and what has come meanwhile.
@@ -150,7 +202,7 @@ impl Deposit {
         let mut unfinished = Unfinished(Some(&self));
         let mut next = Some(session);
         while let Some(session) = next {
-            let Place { store, key } = &self.place;
+            let Place { store, key, .. } = &self.place;
             store.put(key, session).await;
             metrics::store("put", "kept");
             next = self.next();

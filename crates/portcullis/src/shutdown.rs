@@ -87,6 +87,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     pub async fn close(mut self, within: Duration) -> Result<(), Error> {
         let deadline = deadline(within);
         let parts = self.parts_mut();
+        parts.read.begin_again();
         let shutdown = poll_fn(|cx| {
             let polled = parts.write.poll_shutdown(&mut parts.io, cx);
             parts.explained(cx, polled)
@@ -157,6 +158,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         within: Duration,
     ) -> Result<Downgraded<IO>, DowngradeError<IO>> {
         let parts = self.parts_mut();
+        parts.read.begin_again();
         let mut stage = Stage::Closing;
         let exchange = async {
             poll_fn(|cx| {

@@ -14,10 +14,7 @@ pub struct ListenOptions {
     reuse_address: bool,
     reuse_port: bool,
     only_v6: Option<bool>,
-    nodelay: bool,
-    receive_buffer: Option<usize>,
-    send_buffer: Option<usize>,
-    accepted: Option<SocketOptions>,
+    accepted: SocketOptions,
 }
 
 impl Default for ListenOptions {
@@ -28,10 +25,7 @@ impl Default for ListenOptions {
             reuse_address: cfg!(unix),
             reuse_port: false,
             only_v6: None,
-            nodelay: true,
-            receive_buffer: None,
-            send_buffer: None,
-            accepted: None,
+            accepted: SocketOptions::new(),
         }
     }
 }
@@ -70,43 +64,18 @@ impl ListenOptions {
         self
     }
 
-    /// Whether accepted connections send small segments at once. Default: yes.
-    #[must_use]
-    pub fn nodelay(mut self, on: bool) -> Self {
-        self.nodelay = on;
-        self
-    }
-
-    /// The system's receive buffer of each connection, in bytes. Default: as the system does.
-    #[must_use]
-    pub fn receive_buffer(mut self, bytes: usize) -> Self {
-        self.receive_buffer = Some(bytes);
-        self
-    }
-
-    /// The system's send buffer of each connection, in bytes. Default: as the system does.
-    #[must_use]
-    pub fn send_buffer(mut self, bytes: usize) -> Self {
-        self.send_buffer = Some(bytes);
-        self
-    }
-
-    /// More options of each connection; they win over those above.
+    /// Options of each connection. Default: small segments are sent at once, and the rest is as the system has it.
     ///
     /// They are set of the listening socket, too, which refuses what the system does not have: binding
     /// fails then. [`SocketOptions::local_address`] is none of a listener's and fails it as well.
     #[must_use]
     pub fn accepted(mut self, options: SocketOptions) -> Self {
-        self.accepted = Some(options);
+        self.accepted = options;
         self
     }
 
-    pub(crate) fn has_nodelay(&self) -> bool {
-        self.nodelay
-    }
-
-    pub(crate) fn of_accepted(&self) -> Option<&SocketOptions> {
-        self.accepted.as_ref()
+    pub(crate) fn of_accepted(&self) -> &SocketOptions {
+        &self.accepted
     }
 
     /// Binds and listens.
@@ -125,22 +94,14 @@ impl ListenOptions {
         if let (Some(on), true) = (self.only_v6, address.is_ipv6()) {
             socket.set_only_v6(on)?;
         }
-        // Accepted sockets inherit these, and the window is agreed on before they are accepted.
-        if let Some(bytes) = self.receive_buffer {
-            socket.set_recv_buffer_size(bytes)?;
+        if self.accepted.is_local() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "local_address: a listener's connections have its address",
+            ));
         }
-        if let Some(bytes) = self.send_buffer {
-            socket.set_send_buffer_size(bytes)?;
-        }
-        if let Some(options) = &self.accepted {
-            if options.is_local() {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "local_address: a listener's connections have its address",
-                ));
-            }
-            options.set(&socket, address.is_ipv6())?;
-        }
+        // Accepted sockets inherit most, and the window is agreed on before they are accepted.
+        self.accepted.set(&socket, address.is_ipv6())?;
         socket.bind(&address.into())?;
         socket.listen(self.backlog)?;
         TcpListener::from_std(socket.into())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, Socket, TcpKeepalive};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 
 use crate::connector::TlsConnector;
 use crate::error::Error;
@@ -228,6 +228,28 @@ impl SocketOptions {
         }
         socket.connect(to).await
     }
+}
+
+/// Connects to the first address that answers. Those that were tried stand in `tried`.
+pub(crate) async fn connect_any(
+    address: impl ToSocketAddrs,
+    options: Option<&SocketOptions>,
+    tried: &mut Vec<SocketAddr>,
+) -> io::Result<TcpStream> {
+    let nowhere = || io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    let mut last = None;
+    for address in lookup_host(address).await? {
+        tried.push(address);
+        let connected = match options {
+            Some(options) => options.connect(address).await,
+            None => TcpStream::connect(address).await,
+        };
+        match connected {
+            Ok(io) => return Ok(io),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(nowhere))
 }
 
 impl TlsConnector {

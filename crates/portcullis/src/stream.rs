@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use crate::error::Error;
 use crate::hibernation::Hibernation;
 use crate::last_words::read_away_at_once;
+use crate::log_level::LogLevel;
 use crate::read::{EofPolicy, Receiving};
 use crate::renegotiation::{self, Ends as _};
 use crate::statistics::TransportStatistics;
@@ -131,36 +132,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 Ok(()) => parts.write.poll_flush(&mut parts.io, cx),
                 Err(error) => Poll::Ready(Err(error)),
             };
-            parts.explained(cx, polled)
-        })
-        .await
-    }
-
-    /// Sends all of these buffers, in order, and waits until the transport has taken them.
-    ///
-    /// They are sealed together, as if they were one.
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (mut client, mut server) = connected().await;
-    /// client.send(&[b"head: ", b"body"]).await?;
-    /// assert_eq!(&server.recv(10).await?[..], b"head: body");
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// When the connection cannot be written to; [`Error::is_closed`] after shutdown.
-    ///
-    /// # Cancel safety
-    /// Not cancel-safe: dropped, a part may have been sent.
-    pub async fn send(&mut self, buffers: &[&[u8]]) -> Result<(), Error> {
-        let mut rest = Unsent::new(buffers);
-        let parts = self.parts_mut();
-        poll_fn(|cx| {
-            let polled = rest.poll_send(&mut parts.write, &mut parts.io, cx);
             parts.explained(cx, polled)
         })
         .await
@@ -355,6 +326,11 @@ impl<IO> TlsStream<IO> {
         self.parts_mut().read.set_eof_policy(policy);
     }
 
+    /// How much is logged from here on; `None` for as much as the subscriber of `tracing` takes.
+    pub fn set_log_level(&mut self, level: Option<LogLevel>) {
+        self.parts_mut().read.set_log_level(level);
+    }
+
     /// What went over the transport.
     pub fn statistics(&self) -> TransportStatistics {
         let parts = self.parts();
@@ -456,6 +432,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
         if read.is_pending() {
             self.write.reader = Task::of(cx.waker());
             self.idle(cx);
+            // Who reads is not to wait for a peer that takes nothing.
+            if let Some(error) = self.write.timed_out() {
+                return Poll::Ready(Err(error));
+            }
         } else {
             self.write.reader = Task::NONE;
             self.write.serve(&mut self.io, cx);
@@ -574,63 +554,5 @@ impl<IO> std::fmt::Debug for TlsStream<IO> {
                 .field("write", &parts.write);
         }
         debug.finish_non_exhaustive()
-    }
-}
-
-/// Slices passed on at once by [`Unsent`].
-const SLICES: usize = 32;
-
-/// Buffers that are being sent.
-pub(crate) struct Unsent<'a> {
-    buffers: &'a [&'a [u8]],
-    /// Bytes of the first buffer that are sent.
-    offset: usize,
-}
-
-impl<'a> Unsent<'a> {
-    pub(crate) fn new(buffers: &'a [&'a [u8]]) -> Self {
-        Self { buffers, offset: 0 }
-    }
-
-    pub(crate) fn poll_send<W>(
-        &mut self,
-        write: &mut Sending,
-        io: &mut W,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>>
-    where
-        W: AsyncWrite + Unpin,
-    {
-        loop {
-            while let [first, rest @ ..] = self.buffers
-                && first.len() == self.offset
-            {
-                self.buffers = rest;
-                self.offset = 0;
-            }
-            if self.buffers.is_empty() {
-                return write.poll_flush(io, cx);
-            }
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            for (index, (slice, buffer)) in slices.iter_mut().zip(self.buffers).enumerate() {
-                *slice = IoSlice::new(if index == 0 {
-                    &buffer[self.offset..]
-                } else {
-                    buffer
-                });
-            }
-            let count = self.buffers.len().min(SLICES);
-            let mut sent = ready!(write.poll_write(io, cx, &slices[..count]))?;
-            while let [first, rest @ ..] = self.buffers {
-                let left = first.len() - self.offset;
-                if sent < left {
-                    self.offset += sent;
-                    break;
-                }
-                sent -= left;
-                self.offset = 0;
-                self.buffers = rest;
-            }
-        }
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::AsyncWrite;
 use crate::error::Error;
 use crate::last_words::Failure;
 use crate::scratch::{Backlog, FULL_RECORD, GATHERED, PLAINTEXT, Scratch, WRITE_AREA};
+use crate::send_limits::{Rare, SendLimits};
 use crate::statistics::Flow;
 use crate::wakers::{Both, Task};
 
@@ -29,8 +30,10 @@ pub(crate) struct Sending {
     out: Backlog,
     unflushed: bool,
     closing: Closing,
-    /// Boxed: hardly any connection has one.
-    pub(crate) failed: Option<Box<Failure>>,
+    /// Boxed: hardly any connection has something of it.
+    pub(crate) rare: Option<Box<Rare>>,
+    /// Whether the limits are those of a server that nobody has chosen.
+    pub(crate) is_of_server: bool,
     /// The task that waits for `out` to become empty or flushed, when another task does that.
     blocked: Option<Waker>,
     /// The task that waits to read from the same transport; halves have none.
@@ -52,17 +55,26 @@ enum Closing {
 
 impl Sending {
     /// `unflushed` says whether the transport has bytes that it may still hold back.
-    pub(crate) fn new(writer: Writer, transmit: Vec<u8>, unflushed: bool, sent: Flow) -> Self {
-        Self {
+    pub(crate) fn new(
+        writer: Writer,
+        transmit: Vec<u8>,
+        unflushed: bool,
+        sent: Flow,
+        limits: SendLimits,
+    ) -> Self {
+        let mut this = Self {
             writer,
             out: transmit.into(),
             unflushed,
             closing: Closing::Open,
-            failed: None,
+            rare: None,
+            is_of_server: false,
             blocked: None,
             reader: Task::NONE,
             sent,
-        }
+        };
+        this.set_limits(limits);
+        this
     }
 
     pub(crate) fn sent(&self) -> Flow {
@@ -79,6 +91,9 @@ impl Sending {
     pub(crate) fn hibernate(&mut self) {
         self.writer.hibernate();
         self.out.shrink();
+        if self.out.is_empty() {
+            self.moves();
+        }
     }
 
     pub(crate) fn park(&mut self) -> Option<ParkedCipher> {
@@ -201,6 +216,7 @@ impl Sending {
                 }
             }
         }
+        self.moves();
         Poll::Ready(match self.end_after_alert(io, cx) {
             Some(error) => Err(error),
             None => Ok(()),
@@ -273,7 +289,7 @@ impl Sending {
     where
         W: AsyncWrite + Unpin,
     {
-        if let Some(failure) = &self.failed {
+        if let Some(failure) = self.failed() {
             // The reader may have found the reason.
             failure.wake();
             return;
@@ -307,6 +323,7 @@ impl Sending {
                 Poll::Pending => return,
             }
         }
+        self.moves();
         self.end_after_alert(io, cx);
     }
 
@@ -354,7 +371,8 @@ impl Sending {
     where
         W: AsyncWrite + Unpin,
     {
-        if self.closing == Closing::ShutDown || self.failed.is_some() || std::thread::panicking() {
+        if self.closing == Closing::ShutDown || self.failed().is_some() || std::thread::panicking()
+        {
             return;
         }
         let mut cx = Context::from_waker(Waker::noop());
@@ -367,7 +385,7 @@ impl Sending {
 
     #[inline]
     fn check(&self) -> Result<(), Error> {
-        match &self.failed {
+        match self.failed() {
             Some(failure) => Err(failure.error().clone()),
             None => Ok(()),
         }
@@ -386,7 +404,7 @@ impl Sending {
     /// when there is nothing more to write with.
     pub(crate) fn leave_writer(&mut self) -> Option<Writer> {
         // What the reader wants said comes before.
-        if self.closing != Closing::Open || self.failed.is_some() || self.answer_mail().is_err() {
+        if self.closing != Closing::Open || self.failed().is_some() || self.answer_mail().is_err() {
             return None;
         }
         if self.writer.failure().is_some() {
@@ -518,6 +536,7 @@ impl Sending {
             self.out.consume(*written.as_ref().unwrap_or(&usize::MAX));
             written?;
             if !self.out.is_empty() {
+                self.check_stalled(cx)?;
                 return Poll::Pending;
             }
         }
@@ -568,10 +587,9 @@ impl Sending {
         if let Some(waker) = self.blocked.take() {
             waker.wake();
         }
-        self.failed
-            .get_or_insert_with(|| Box::new(Failure::new(error)))
-            .error()
-            .clone()
+        let rare = self.rare.get_or_insert_default();
+        let failed = rare.failed.get_or_insert_with(|| Failure::new(error));
+        failed.error().clone()
     }
 }
 
@@ -580,7 +598,7 @@ impl std::fmt::Debug for Sending {
         f.debug_struct("Sending")
             .field("out", &self.out)
             .field("closing", &self.closing)
-            .field("failed", &self.failed)
+            .field("failed", &self.failed())
             .finish_non_exhaustive()
     }
 }

@@ -37,9 +37,12 @@ async fn one_handshake_with_other_options() {
     let options = ListenOptions::new()
         .backlog(16)
         .reuse_address(true)
-        .nodelay(true)
-        .receive_buffer(64 * 1024)
-        .send_buffer(64 * 1024);
+        .accepted(
+            portcullis::SocketOptions::new()
+                .nodelay(true)
+                .receive_buffer(64 * 1024)
+                .send_buffer(64 * 1024),
+        );
     let listener = TlsListener::bind_with("127.0.0.1:0", acceptor(), &options)
         .await
         .unwrap();

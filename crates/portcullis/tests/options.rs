@@ -442,11 +442,12 @@ async fn the_groups_that_are_there_have_names_and_the_default_is_offered() {
 #[tokio::test]
 async fn the_options_of_a_listening_socket() {
     for on in [false, true] {
-        let options = portcullis::ListenOptions::new()
-            .reuse_address(on)
-            .nodelay(on)
-            .receive_buffer(70_000)
-            .send_buffer(80_000);
+        let options = portcullis::ListenOptions::new().reuse_address(on).accepted(
+            portcullis::SocketOptions::new()
+                .nodelay(on)
+                .receive_buffer(70_000)
+                .send_buffer(80_000),
+        );
         let listener = TlsListener::bind_with("127.0.0.1:0", server_config(), &options)
             .await
             .unwrap();

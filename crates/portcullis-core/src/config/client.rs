@@ -75,6 +75,8 @@ pub(crate) struct ClientOptions {
     /// Whether it says what means nothing.
     pub(crate) grease: bool,
     pub(super) instructed: Instructed<ClientConfig>,
+    /// Whether its hello avoids the lengths that old load balancers choke on.
+    pub(crate) hello_padding: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -156,6 +158,12 @@ impl ClientConfig {
         Self(Arc::new(client))
     }
 
+    /// Whether servers are verified: `false` after
+    /// [`dangerous_builder_without_verification`](Self::dangerous_builder_without_verification).
+    pub fn verifies_servers(&self) -> bool {
+        self.0.chain_policy().is_some()
+    }
+
     /// Which certificates of peers are looked for in revocation lists.
     pub fn crl_check(&self) -> CrlCheck {
         self.0.policy.crl_check
@@ -186,6 +194,20 @@ impl ClientOptions {
                 login.is_some_and(|login| login.is_of(name))
             }
         }
+    }
+
+    /// The share that the first hello begins with.
+    pub(crate) fn first_share(&self) -> Option<NamedGroup> {
+        match &self.key_shares {
+            KeyShares::Preferred => self.shareable_groups().next(),
+            KeyShares::Groups(groups) => groups.first().copied(),
+        }
+    }
+
+    /// Those that a share can be of, the best first.
+    pub(crate) fn shareable_groups(&self) -> impl Iterator<Item = NamedGroup> + '_ {
+        let groups = self.policy.groups.iter().copied();
+        groups.filter(|group| group.is_usable_in_tls13())
     }
 
     pub(crate) fn takes_tickets(&self) -> bool {
@@ -256,6 +278,7 @@ impl ClientConfigBuilder {
                 ech: None,
                 grease: false,
                 instructed: Instructed::default(),
+                hello_padding: false,
             },
         }
     }

@@ -6,6 +6,8 @@ mod client_authentication;
 mod datagrams;
 mod early_data;
 pub(crate) mod ech;
+mod hello;
+mod in_force;
 mod instructions;
 mod negotiable;
 mod options;

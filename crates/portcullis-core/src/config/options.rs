@@ -276,6 +276,14 @@ macro_rules! common_options {
             self
         }
 
+        /// Whether a connection can say which options are in force
+        /// ([`ConnectionInformation::options`](crate::ConnectionInformation::options)). Default: no. It keeps the
+        /// configuration for that, private keys and all, for as long as it lasts, also when that was replaced.
+        pub fn keep_options(mut self, on: bool) -> Self {
+            self.$role.policy.keeps_options = on;
+            self
+        }
+
         /// Asks [`ChooseIdentity`](crate::question::ChooseIdentity) instead of choosing among the
         /// configured identities. A server asks before it resumes a session, too: it does so only
         /// if the identity has the name that the certificate of the first connection had.

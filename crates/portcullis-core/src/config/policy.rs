@@ -153,6 +153,8 @@ pub(crate) struct Policy {
     pub(crate) observe_messages: bool,
     pub(crate) asked: Asked,
     pub(crate) crl_check: CrlCheck,
+    /// Whether connections keep the configuration.
+    pub(crate) keeps_options: bool,
 }
 
 /// RFC 7301 §3.1; half of what the block of extensions can hold is enough.
@@ -219,6 +221,7 @@ impl Default for Policy {
             observe_messages: false,
             asked: Asked::default(),
             crl_check: CrlCheck::off(),
+            keeps_options: false,
         }
     }
 }

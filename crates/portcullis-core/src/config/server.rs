@@ -59,6 +59,9 @@ pub(crate) struct ServerOptions {
     pub(crate) retry_for_better_group: bool,
     pub(crate) chacha20_for_mobile: bool,
     pub(crate) refuse_unknown_names: bool,
+    pub(crate) require_server_name: bool,
+    /// Whether clients are told of all groups.
+    pub(crate) send_supported_groups: bool,
     pub(crate) acknowledge_server_name: AcknowledgeServerName,
     pub(crate) psk_identity_hint: Option<Box<[u8]>>,
     pub(crate) hide_unknown_psk_identities: bool,
@@ -153,6 +156,8 @@ impl ServerConfig {
                 retry_for_better_group: false,
                 chacha20_for_mobile: true,
                 refuse_unknown_names: false,
+                require_server_name: false,
+                send_supported_groups: false,
                 acknowledge_server_name: AcknowledgeServerName::Known,
                 psk_identity_hint: None,
                 hide_unknown_psk_identities: false,

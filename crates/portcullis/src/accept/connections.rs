@@ -20,6 +20,7 @@ use super::faults::Faults;
 use super::listener::TlsListener;
 use super::stop::{StopHandle, Stopping};
 use crate::acceptor::TlsAcceptor;
+use crate::environment::Life;
 use crate::error::Error;
 use crate::reload::Reloadable;
 use crate::stream::TlsStream;
@@ -87,6 +88,8 @@ pub struct Connections<A: Accept = TlsListener> {
     pause: Option<Pin<Box<Sleep>>>,
     on_failed: Option<OnFailed<A>>,
     limits: Option<Limits<A>>,
+    /// Of the environment.
+    ending: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 /// What one address may have, and which it is.
@@ -101,10 +104,13 @@ impl<A: Accept> Connections<A> {
     /// Accepts from `listener` and shakes hands with up to `limit` clients at once; see
     /// [`TlsListener::connections`].
     pub fn new(listener: A, acceptor: impl Into<TlsAcceptor>, limit: usize) -> Self {
+        let acceptor = acceptor.into();
+        let life = acceptor.conduct().life.clone();
         Self {
             listener: Some(listener),
             stopping: Stopping::new(),
-            acceptor: acceptor.into(),
+            ending: life.map(|life| Box::pin(Life::ending(life)) as Pin<Box<_>>),
+            acceptor,
             limit: limit.max(1),
             handshakes: JoinSet::new(),
             faults: Faults::default(),
@@ -278,6 +284,12 @@ impl<A: Accept> Connections<A> {
 
     /// `None` when it was stopped and all handshakes are over.
     fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Shaken<A>>>> {
+        if let Some(ending) = &mut self.ending
+            && ending.as_mut().poll(cx).is_ready()
+        {
+            self.ending = None;
+            self.stopping.handle().stop();
+        }
         if self.stopping.poll(cx) {
             self.listener = None;
         }

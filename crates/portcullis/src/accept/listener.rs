@@ -1,8 +1,10 @@
 //! Accepting connections: one at a time in two phases, or many at once.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use portcullis_core::config::ServerConfig;
@@ -14,6 +16,8 @@ use super::Accept;
 use super::connections::Connections;
 use super::faults::Faults;
 use crate::acceptor::TlsAcceptor;
+use crate::environment::Life;
+use crate::error::Error;
 use crate::handshake::{EarlyHandshake, Handshaking, PausedServer};
 use crate::reload::Reloadable;
 use crate::socket::ListenOptions;
@@ -49,9 +53,9 @@ use crate::socket_options::SocketOptions;
 pub struct TlsListener {
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    nodelay: bool,
-    /// Boxed: few listeners have some.
-    accepted: Option<Box<SocketOptions>>,
+    accepted: SocketOptions,
+    /// Whether it listens on an address of IPv6.
+    is_v6: bool,
     faults: Mutex<Faults>,
 }
 
@@ -98,7 +102,7 @@ impl TlsListener {
         options: &ListenOptions,
     ) -> io::Result<Self> {
         let acceptor = acceptor.into();
-        acceptor.check().map_err(crate::Error::from)?;
+        acceptor.check().map_err(Error::from)?;
         let mut last = io::Error::new(
             io::ErrorKind::InvalidInput,
             "there is no address to bind to",
@@ -107,11 +111,8 @@ impl TlsListener {
             match options.listen(address) {
                 Ok(listener) => {
                     return Ok(Self {
-                        listener,
-                        acceptor,
-                        nodelay: options.has_nodelay(),
-                        accepted: options.of_accepted().cloned().map(Box::new),
-                        faults: Mutex::default(),
+                        accepted: options.of_accepted().clone(),
+                        ..Self::from_listener(listener, acceptor)
                     });
                 }
                 Err(error) => last = error,
@@ -134,11 +135,12 @@ impl TlsListener {
 
     /// Takes over a listening socket.
     pub fn from_listener(listener: TcpListener, acceptor: TlsAcceptor) -> Self {
+        let is_v6 = listener.local_addr().is_ok_and(|address| address.is_ipv6());
         Self {
             listener,
             acceptor,
-            nodelay: true,
-            accepted: None,
+            accepted: SocketOptions::new(),
+            is_v6,
             faults: Mutex::default(),
         }
     }
@@ -197,7 +199,8 @@ impl TlsListener {
     /// Several tasks may accept from one listener.
     ///
     /// # Errors
-    /// Those that trying again does not cure.
+    /// Those that trying again does not cure; [`Error::is_shut_down`] once the
+    /// [environment](crate::Environment) of its acceptor is.
     ///
     /// # Cancel safety
     /// Dropped, no connection is lost.
@@ -206,7 +209,19 @@ impl TlsListener {
             if let Some(until) = self.pause() {
                 sleep_until(until).await;
             }
-            if let Some(accepted) = self.sort(self.listener.accept().await) {
+            let accepted = match &self.acceptor.conduct().life {
+                None => self.listener.accept().await,
+                Some(life) => {
+                    let mut ending = pin!(Life::ending(Arc::clone(life)));
+                    let mut accepting = pin!(self.listener.accept());
+                    let accepted = poll_fn(|cx| match ending.as_mut().poll(cx) {
+                        Poll::Ready(()) => Poll::Ready(None),
+                        Poll::Pending => accepting.as_mut().poll(cx).map(Some),
+                    });
+                    accepted.await.ok_or_else(Error::shut_down)?
+                }
+            };
+            if let Some(accepted) = self.sort(accepted) {
                 return accepted;
             }
         }
@@ -233,16 +248,9 @@ impl TlsListener {
     }
 
     fn with_options(&self, io: TcpStream) -> TcpStream {
-        if self.nodelay {
-            // A connection that is gone already fails in its handshake.
-            let _ = io.set_nodelay(true);
-        }
-        if let Some(options) = &self.accepted {
-            let v6 = io.local_addr().is_ok_and(|address| address.is_ipv6());
-            // The listening socket has taken them all.
-            if let Err(error) = options.set(&SockRef::from(&io), v6) {
-                tracing::debug!(%error, "an option of a socket was not set");
-            }
+        // The listening socket has taken them all, and a connection that is gone already fails in its handshake.
+        if let Err(error) = self.accepted.set(&SockRef::from(&io), self.is_v6) {
+            tracing::debug!(%error, "an option of a socket was not set");
         }
         io
     }
@@ -278,7 +286,12 @@ impl TlsListener {
     pub fn connections(self, limit: usize) -> Connections {
         let acceptor = self.acceptor.clone();
         let faults = std::mem::take(&mut *self.faults());
-        Connections::new(self, acceptor, limit).after(faults)
+        let limits = acceptor.conduct().addresses;
+        let connections = Connections::new(self, acceptor, limit).after(faults);
+        match limits {
+            Some(limits) => connections.per_address(limits, |peer| Some(peer.ip())),
+            None => connections,
+        }
     }
 }
 

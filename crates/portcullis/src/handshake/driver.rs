@@ -18,6 +18,7 @@ use super::{Reached, Until, span};
 use crate::answers::AnswerFuture;
 use crate::authentication::Authentication;
 use crate::conduct::Conduct;
+use crate::environment::Member;
 use crate::error::{Error, HandshakeError};
 use crate::hibernation::Hibernation;
 use crate::metrics::{self, Meter};
@@ -46,6 +47,8 @@ pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
     place: Option<Place>,
     /// Whether sessions from there are in the hello.
     offers: bool,
+    /// In an environment.
+    member: Option<Member>,
 }
 
 /// What a handshake is doing.
@@ -77,6 +80,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         conduct: Conduct,
         span: tracing::Span,
     ) -> Box<Self> {
+        let member = conduct.life.as_ref().map(Member::of);
         let meter = Meter::begin(first_byte_by.is_some());
         Box::new(Self {
             running: Some(Running::new(io, handshake, prefix, first_byte_by)),
@@ -88,6 +92,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             meter,
             place: None,
             offers: false,
+            member,
         })
     }
 
@@ -244,7 +249,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             Ok(mut connection) => {
                 let mut rest = out.split_off(written);
                 rest.append(&mut connection.transmit);
-                span::record(&self.span, &connection.information);
+                span::record(&self.span, &connection.information, self.conduct.log);
+                if let Some(place) = &self.place {
+                    place.note_share(&connection.information);
+                }
                 let open = self.meter.connected(&connection.information);
                 let mut read = Receiving::new(
                     connection.reader,
@@ -252,6 +260,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     received,
                     self.place.take(),
                     self.conduct.alert_timeout,
+                    self.conduct.log,
                     open,
                 );
                 read.keep_conduct(&self.conduct);
@@ -259,6 +268,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 read.keep_authentication(
                     authentication.map(|core| Authentication::new(core, &self.conduct)),
                 );
+                read.join(self.member.take());
                 let information = &connection.information;
                 if !information.is_server() {
                     read.keep_early_data_status(information.early_data());
@@ -266,7 +276,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 Ok(TlsStream::from_parts(Parts {
                     io,
                     read,
-                    write: Sending::new(connection.writer, rest, unflushed, sent),
+                    write: Sending::new(
+                        connection.writer,
+                        rest,
+                        unflushed,
+                        sent,
+                        self.conduct.send_limits,
+                    ),
                     information: connection.information,
                     hibernation: Hibernation::new(self.conduct.hibernate_after),
                 }))
@@ -277,7 +293,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
     /// The handshake has failed or is given up.
     pub(super) fn fail(&mut self, error: Error) {
-        span::report(&self.span, &error);
+        span::report(&self.span, &error, self.conduct.log);
         self.meter.failed(&error);
         self.blame_sessions(&error);
         self.deadline = None;
@@ -326,7 +342,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
     /// Gives up because time has run out. Whatever can be said at once is said.
     fn time_out(&mut self, error: &Error) {
-        span::report(&self.span, error);
+        span::report(&self.span, error, self.conduct.log);
         self.meter.failed(error);
         self.blame_sessions(error);
         // A client that says nothing may not speak TLS either.

@@ -16,6 +16,7 @@ use super::{Reached, Until};
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::last_words::{READ_AWAY, poll_read_away, read_away_at_once};
+use crate::log_level::log_at;
 use crate::scratch::{RECORD, Scratch};
 use crate::statistics::Flow;
 
@@ -324,9 +325,18 @@ pub(crate) fn observe(event: &Event, conduct: &Conduct) {
             typ,
             length,
         } => {
-            tracing::debug!(?direction, tls.handshake.message = %typ, length, "handshake message");
+            log_at!(
+                conduct.log,
+                DEBUG,
+                ?direction,
+                tls.handshake.message = %typ,
+                length,
+                "handshake message"
+            );
         }
-        Event::Warning(alert) => tracing::info!(%alert, "the peer sent a warning alert"),
+        Event::Warning(alert) => {
+            log_at!(conduct.log, INFO, %alert, "the peer sent a warning alert");
+        }
         Event::Secret(line) => conduct.log_secret(line),
         _ => {}
     }

@@ -9,13 +9,18 @@ use tracing::Span;
 use tracing::field::{Empty, debug, display};
 
 use crate::error::Error;
+use crate::log_level::{LogLevel, log_at};
 
 /// `seen`: the name that others see, where the hello is encrypted; then that one is told of.
 pub(crate) fn client(
     name: &ServerName<'_>,
     seen: Option<String>,
     peer: Option<&dyn fmt::Debug>,
+    log: Option<LogLevel>,
 ) -> Span {
+    if log == Some(LogLevel::Off) {
+        return Span::none();
+    }
     let name = seen.unwrap_or_else(|| name.to_str().into_owned());
     let span = tracing::info_span!(
         "tls.handshake",
@@ -32,7 +37,10 @@ pub(crate) fn client(
     from(span, peer)
 }
 
-pub(crate) fn server(peer: Option<&dyn fmt::Debug>) -> Span {
+pub(crate) fn server(peer: Option<&dyn fmt::Debug>, log: Option<LogLevel>) -> Span {
+    if log == Some(LogLevel::Off) {
+        return Span::none();
+    }
     let span = tracing::info_span!(
         "tls.handshake",
         role = "server",
@@ -55,7 +63,7 @@ fn from(span: Span, peer: Option<&dyn fmt::Debug>) -> Span {
 }
 
 /// The handshake is over.
-pub(super) fn record(span: &Span, information: &ConnectionInformation) {
+pub(super) fn record(span: &Span, information: &ConnectionInformation, log: Option<LogLevel>) {
     span.record("tls.protocol.version", display(information.version()));
     span.record("tls.cipher", display(information.cipher_suite()));
     if let Some(group) = information.group() {
@@ -70,21 +78,43 @@ pub(super) fn record(span: &Span, information: &ConnectionInformation) {
     if let Some(protocol) = information.alpn_protocol() {
         span.record("tls.next_protocol", display(protocol.escape_ascii()));
     }
-    tracing::debug!(parent: span, aes_gcm = portcullis_core::aes_gcm(), "connected");
+    let _entered = span.enter();
+    log_at!(
+        log,
+        DEBUG,
+        aes_gcm = portcullis_core::aes_gcm(),
+        "connected"
+    );
 }
 
 /// The handshake has failed.
-pub(super) fn report(span: &Span, error: &Error) {
+pub(super) fn report(span: &Span, error: &Error, log: Option<LogLevel>) {
+    let _entered = span.enter();
     match (error.reason(), error.alert()) {
-        _ if error.is_silent_peer() => {
-            tracing::debug!(parent: span, %error, "the handshake failed");
+        _ if error.is_silent_peer() => log_at!(log, DEBUG, %error, "the handshake failed"),
+        (Some(Reason::Crypto(_)), _) => {
+            log_at!(log, ERROR, %error, "the handshake failed on this side");
         }
-        (Some(Reason::Crypto(_) | Reason::Misuse(_)), _) => {
-            tracing::warn!(parent: span, %error, "the handshake failed on this side");
+        (Some(Reason::Misuse(_)), _) => {
+            log_at!(log, WARN, %error, "the handshake failed on this side");
         }
         (_, Some((direction, alert))) if alert != AlertDescription::USER_CANCELED => {
-            tracing::info!(parent: span, %error, ?direction, %alert, "the handshake failed");
+            log_at!(log, INFO, %error, ?direction, %alert, "the handshake failed");
         }
-        _ => tracing::info!(parent: span, %error, "the handshake failed"),
+        _ => log_at!(log, INFO, %error, "the handshake failed"),
+    }
+}
+
+/// A connection has failed that was established.
+#[cold]
+pub(crate) fn report_connection(error: &Error, log: Option<LogLevel>) {
+    match (error.reason(), error.alert()) {
+        (Some(Reason::Crypto(_)), _) => {
+            log_at!(log, ERROR, %error, "the connection failed on this side");
+        }
+        (_, Some((direction, alert))) => {
+            log_at!(log, INFO, %error, ?direction, %alert, "the connection failed");
+        }
+        _ => log_at!(log, DEBUG, %error, "the connection failed"),
     }
 }

@@ -87,7 +87,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
     pub(super) fn begin(self, from_store: bool) -> Result<Box<Driver<IO>>, HandshakeError<IO>> {
         let span = {
             let peer = self.peer.as_ref().map(|peer| peer as &dyn std::fmt::Debug);
-            span::client(&self.name, self.config.seen_name(), peer)
+            span::client(&self.name, self.config.seen_name(), peer, self.conduct.log)
         };
         let (config, name, prefix) = (self.config, self.name, self.prefix);
         let (sessions, now) = (self.sessions, UnixTime::now());

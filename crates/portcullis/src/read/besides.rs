@@ -6,9 +6,10 @@ use std::task::Context;
 use bytes::Bytes;
 use portcullis_core::EarlyDataStatus;
 
-use super::Receiving;
+use super::{Manners, Receiving};
 use crate::authentication::{Authentication, Reading};
 use crate::conduct::Conduct;
+use crate::environment::Member;
 use crate::sessions::Received;
 
 /// What few connections have.
@@ -20,6 +21,10 @@ pub(super) struct Besides {
     pub(super) early_data: Option<Box<Early>>,
     /// There if the client may be asked for a certificate.
     pub(super) authentication: Option<Reading>,
+    /// Reading was ended here: how the connection behaves that is read away.
+    pub(super) discarding: Option<Manners>,
+    /// In an environment.
+    pub(super) member: Option<Member>,
 }
 
 /// Of data before the handshake was over, what nobody has been told.

@@ -23,6 +23,7 @@ use self::read_half::ReadParts;
 pub use self::write_half::WriteHalf;
 use self::write_half::WriteParts;
 use crate::authentication::Authentication;
+use crate::environment::Member;
 use crate::error::Error;
 use crate::hibernation::Parking;
 use crate::last_words::Bequest;
@@ -48,6 +49,8 @@ struct Shared {
     meeting: Option<Box<Meeting>>,
     /// There if the client may be asked for a certificate.
     authentication: Option<Authentication>,
+    /// In an environment: until both are gone.
+    member: Option<Member>,
 }
 
 /// Why a half has its parts: `reunite` consumes it.
@@ -102,6 +105,7 @@ impl<IO: SplitIo> TlsStream<IO> {
             information,
             hibernation,
         } = self.into_parts();
+        let member = read.leave();
         let meeting = match read.renegotiation_limit() {
             Some(limit) => Some(Box::new(Meeting::new(write.is_renegotiating(), limit))),
             None => {
@@ -115,6 +119,7 @@ impl<IO: SplitIo> TlsStream<IO> {
             parking: hibernation.is_on().then(Box::default),
             meeting,
             authentication: read.authentication().cloned(),
+            member,
             ..Shared::default()
         });
         let reading = ReadHalf {

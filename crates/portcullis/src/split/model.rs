@@ -231,6 +231,7 @@ impl Peer {
             Flow::default(),
             None,
             Duration::ZERO,
+            None,
             Meter::begin(true).connected(&server.information),
         );
         read.keep_conduct(&Conduct {
@@ -240,7 +241,13 @@ impl Peer {
         let stream = TlsStream::from_parts(Parts {
             io: join(Incoming(std::mem::take(&mut self.output)), outgoing.clone()),
             read,
-            write: Sending::new(server.writer, server.transmit, false, Flow::default()),
+            write: Sending::new(
+                server.writer,
+                server.transmit,
+                false,
+                Flow::default(),
+                crate::send_limits::SendLimits::default(),
+            ),
             information: server.information,
             hibernation: Hibernation::new(None),
         });

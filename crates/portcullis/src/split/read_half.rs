@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::{REUNITED, ReuniteError, Shared, SplitIo, WriteHalf};
+use crate::environment::Member;
 use crate::error::Error;
 use crate::hibernation::Hibernation;
 use crate::last_words::Bequest;
@@ -53,7 +54,10 @@ impl<IO: SplitIo> ReadHalf<IO> {
             return Err(ReuniteError(Box::new((self, other))));
         }
         match (self.parts.take(), other.parts.take()) {
-            (Some(reading), Some(mut writing)) => {
+            (Some(mut reading), Some(mut writing)) => {
+                let member = self.shared.member.as_ref();
+                let member = member.map(|member| Member::of(member.life()));
+                reading.read.join(member);
                 if let Some(meeting) = &self.shared.meeting {
                     // A handshake that has the writer goes on in the stream.
                     meeting.desert(&mut writing.write);
@@ -181,6 +185,7 @@ impl<IO: SplitIo> ReadHalf<IO> {
     /// # Cancel safety
     /// Dropped, the half is dropped, and nothing is read any more.
     pub async fn shutdown_read(mut self) -> Result<(), Error> {
+        self.parts_mut().read.begin_again();
         loop {
             let read = poll_fn(|cx| {
                 let mut scratch = Scratch::take();

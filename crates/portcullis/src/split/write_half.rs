@@ -5,17 +5,21 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use portcullis_core::ConnectionInformation;
 use tokio::io::AsyncWrite;
+use tokio::time::timeout_at;
 
 use super::renegotiation::attend;
 use super::{REUNITED, Shared, SplitIo};
 use crate::authentication::Authentication;
 use crate::error::Error;
+use crate::handshake::deadline;
 use crate::last_words::Bequest;
+use crate::send::Unsent;
+use crate::send_limits::SendLimits;
 use crate::statistics::Flow;
-use crate::stream::Unsent;
 use crate::write::Sending;
 
 /// The writing half of a [`TlsStream`](crate::TlsStream).
@@ -71,13 +75,50 @@ impl<IO: SplitIo> WriteHalf<IO> {
     /// As [`TlsStream::send`](crate::TlsStream::send).
     ///
     /// # Errors
-    /// When the connection cannot be written to; [`Error::is_closed`] after shutdown.
+    /// When the connection cannot be written to; [`Error::is_closed`] after shutdown. [`Error::is_timeout`] when it takes
+    /// longer than [`set_send_timeout`](Self::set_send_timeout) says.
     ///
     /// # Cancel safety
     /// Not cancel-safe: dropped, a part may have been sent.
     pub async fn send(&mut self, buffers: &[&[u8]]) -> Result<(), Error> {
+        let limits = self.parts.as_ref().map(|parts| parts.write.limits());
+        if let Some(within) = limits.and_then(|limits| limits.send_timeout()) {
+            return Box::pin(self.send_timeout(buffers, within)).await;
+        }
         let mut rest = Unsent::new(buffers);
         poll_fn(|cx| self.poll_with(cx, |write, io, cx| rest.poll_send(write, io, cx))).await
+    }
+
+    /// As [`TlsStream::send_timeout`](crate::TlsStream::send_timeout).
+    ///
+    /// # Errors
+    /// Also [`Error::is_timeout`]; then [`Error::sent`] says how many bytes were taken, and the connection goes on.
+    ///
+    /// # Cancel safety
+    /// As `send`.
+    pub async fn send_timeout(&mut self, buffers: &[&[u8]], within: Duration) -> Result<(), Error> {
+        let mut rest = Unsent::new(buffers);
+        let sending =
+            poll_fn(|cx| self.poll_with(cx, |write, io, cx| rest.poll_send(write, io, cx)));
+        if let Ok(sent) = timeout_at(deadline(within), sending).await {
+            return sent;
+        }
+        let sent = rest.sent();
+        let late = |write: &mut Sending| write.give_up_waiting(within, sent);
+        poll_fn(|cx| self.poll_with(cx, |write, _, _| Poll::Ready(Err::<(), _>(late(write))))).await
+    }
+
+    /// As [`TlsStream::set_send_timeout`](crate::TlsStream::set_send_timeout).
+    pub fn set_send_timeout(&mut self, within: Option<Duration>) {
+        let parts = self.parts.as_mut().expect(REUNITED);
+        let set = |limits: &mut SendLimits| limits.set_send_timeout(within);
+        parts.write.change_limits(set);
+    }
+
+    /// As [`TlsStream::set_send_timeout_close`](crate::TlsStream::set_send_timeout_close).
+    pub fn set_send_timeout_close(&mut self, on: bool) {
+        let parts = self.parts.as_mut().expect(REUNITED);
+        parts.write.change_limits(|limits| limits.closes = on);
     }
 
     /// As [`TlsStream::update_keys`](crate::TlsStream::update_keys).

@@ -20,6 +20,7 @@ use super::super::{Cx, find};
 use super::both_hellos::{inner_of, is_shared, outer_of, parse};
 use super::grease::{self, Grease};
 use super::hello::{Client, Hashing, Offered};
+use super::padding;
 use crate::config::{ClientOptions, ServerNameIndication, Verification};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::TAG_LEN;
@@ -232,6 +233,12 @@ impl Client {
             pretended,
             which != Which::SecondWithShare,
         )?;
+        if self.config.hello_padding
+            && !matches!(ech, Ech::Offered(_))
+            && cx.dialect == Dialect::Tls
+        {
+            padding::pad(&mut hello, 0)?;
+        }
         let is_first = which == Which::First;
         let said = match ech {
             Ech::Offered(offering) => {

@@ -13,7 +13,7 @@ use super::super::{Cx, expect, versions};
 use super::early_data::OfferedEarlyData;
 use super::ech::{self, Disguise, Which};
 use super::resumption::{self, OfferedPsk, OlderSession};
-use super::{Next, State, early_data, tls12, tls13};
+use super::{Next, State, early_data, padding, tls12, tls13};
 use crate::compression::CertificateCompression;
 use crate::config::certificate_types::is_default;
 use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares, Policy};
@@ -424,6 +424,9 @@ impl Client {
             suites.chain(fallback),
             extensions,
         );
+        if config.hello_padding && self.disguise.is_none() && dialect == Dialect::Tls {
+            padding::pad(hello, at)?;
+        }
         let body = hello.get(at + 4..).unwrap_or_default();
         let parsed = ClientHello::decode_as(Syntax::of(self.dialect), body)?;
         self.offer.set_extensions(&parsed.extensions)

@@ -9,6 +9,7 @@ mod early_data;
 mod ech;
 mod grease;
 mod hello;
+mod padding;
 mod parameters;
 mod resumption;
 mod shown_identity;

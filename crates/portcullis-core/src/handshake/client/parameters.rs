@@ -5,12 +5,13 @@
 
 use super::super::{Cx, find};
 use super::hello::Client;
-use crate::Violation;
 use crate::error::Abort;
 use crate::wire::extension::{
     AlpnSelected, CertificateType, ClientCertificateTypeSelected, ExpectedTickets, Extensions,
     MaxFragmentLength, RecordSizeLimit, ServerCertificateTypeSelected, ServerNameAcknowledgement,
+    SupportedGroups,
 };
+use crate::{NamedGroup, Violation};
 
 /// What was settled.
 pub(super) struct Parameters {
@@ -19,6 +20,9 @@ pub(super) struct Parameters {
     pub(super) of_server: CertificateType,
     /// What it takes, if it asks for something.
     pub(super) of_client: CertificateType,
+    /// The best of the groups that were offered, of those that the server says it has. Nothing is to be made of it before
+    /// the handshake is over (RFC 8446 §4.2.7).
+    pub(super) best_group: Option<NamedGroup>,
 }
 
 /// Takes the answers in `extensions`, which are among those that were offered.
@@ -42,7 +46,20 @@ pub(super) fn take(
         alpn,
         of_server,
         of_client,
+        best_group: None,
     })
+}
+
+/// TLS 1.3: which of the groups that are offered the server says it has (RFC 8446 §4.2.7), the best by this side's order.
+pub(super) fn best_group(
+    client: &Client,
+    extensions: &Extensions<'_>,
+) -> Result<Option<NamedGroup>, Abort> {
+    let Some(said) = find::<SupportedGroups<'_>>(extensions)? else {
+        return Ok(None);
+    };
+    let mut own = client.offer.config().shareable_groups();
+    Ok(own.find(|group| said.groups.iter().any(|one| one == *group)))
 }
 
 /// RFC 7250 §4.2: what the server has selected of what was offered; X.509 if it says nothing. Where it

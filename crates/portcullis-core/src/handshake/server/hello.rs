@@ -9,6 +9,7 @@ use super::super::machine::{self, End, Machine};
 use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions, wrong_answer};
 use super::ech::{self, Ech};
+use super::requested::host_name_of;
 use super::tls13::Requested;
 use super::{Next, State, tls12, tls13};
 use crate::Violation;
@@ -183,6 +184,9 @@ fn decide(
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
     let version = versions::choose(cx.dialect, &config.policy.versions, &hello)?;
+    if config.require_server_name && host_name_of(&hello)?.is_none() {
+        return Err(Violation::ServerNameMissing.into());
+    }
     if let Some(returned) = returned {
         // A cookie is asked for with TLS 1.3 alone, and a configuration for datagrams has nothing else.
         let ReturnedCookie { requested, cookie } = *returned;

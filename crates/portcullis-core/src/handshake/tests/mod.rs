@@ -15,6 +15,7 @@ mod ed448;
 mod external_psk;
 mod flips;
 mod fragmentation;
+mod hello_options;
 mod hostile;
 mod late_answers;
 mod lists;

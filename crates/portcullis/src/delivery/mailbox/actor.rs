@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::{Command, ConnectionId, ConnectionStatus, Delivery, Done, End, Owner};
 use crate::delivery::active::{Active, ActiveStream, Message};
 use crate::delivery::packets::Packets;
+use crate::environment::{Life, Member};
 use crate::error::Error;
 use crate::handshake::deadline;
 use crate::packet::Prefix;
@@ -54,6 +55,8 @@ pub(super) struct Actor<IO> {
     shutdown: Vec<Done<()>>,
     /// What comes is thrown away.
     discards: bool,
+    /// Ready when the environment ends.
+    ending: Option<Waiting<()>>,
     end: End,
 }
 
@@ -73,6 +76,8 @@ enum Ending {
     Close(Duration, Done<()>),
     /// The inbox was dropped.
     NoOwner,
+    /// The environment was shut down.
+    Told,
     /// There is nothing more to do.
     Over,
 }
@@ -89,8 +94,10 @@ where
         commands: Receiver<Command>,
         end: End,
     ) -> Self {
+        let life = stream.parts().read.member().map(Member::life).cloned();
         Self {
             id,
+            ending: life.map(|life| Box::pin(Life::ending(life)) as Waiting<()>),
             stream: stream
                 .into_packets(delivery.packet)
                 .into_active(delivery.active),
@@ -112,6 +119,10 @@ where
         let (within, done) = match poll_fn(|cx| self.poll(cx)).await {
             Ending::Close(within, done) => (within, Some(done)),
             Ending::NoOwner => (FAREWELL, None),
+            Ending::Told => {
+                self.tell_end();
+                (FAREWELL, None)
+            }
             Ending::Over => return,
         };
         let deadline = deadline(within);
@@ -137,6 +148,12 @@ where
         if self.halted.is_none() && self.owner_gone.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ending::NoOwner);
         }
+        if let Some(ending) = &mut self.ending
+            && ending.as_mut().poll(cx).is_ready()
+        {
+            self.ending = None;
+            return Poll::Ready(Ending::Told);
+        }
         for _ in 0..TURN {
             match self.poll_deliver(cx) {
                 Poll::Ready(Ok(())) => {}
@@ -152,6 +169,14 @@ where
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// The owner hears that the connection closes, if there is room for it and it has not heard before.
+    fn tell_end(&mut self) {
+        let has_heard = self.stream.has_ended() && self.held.is_none();
+        if !has_heard && let Ok(place) = self.owner.0.clone().try_reserve_owned() {
+            place.send((self.id, Message::Closed));
+        }
     }
 
     /// Nothing more can come, and nothing more can be wanted.

@@ -16,6 +16,7 @@ use crate::delivery::active::Active;
 use crate::error::Error;
 use crate::handshake::deadline;
 use crate::packet::PacketOptions;
+use crate::send_limits::SendLimits;
 use crate::statistics::TransportStatistics;
 
 /// Bytes that wait to be sent, of all packets together; a longer packet waits for all others.
@@ -80,16 +81,18 @@ struct Shared {
     commands: mpsc::Sender<Command>,
     room: Arc<Semaphore>,
     end: End,
+    limits: SendLimits,
 }
 
 impl Handle {
-    pub(super) fn new(commands: mpsc::Sender<Command>, end: End) -> Self {
+    pub(super) fn new(commands: mpsc::Sender<Command>, end: End, limits: SendLimits) -> Self {
         Self {
             shared: Arc::new(Shared {
                 id: ConnectionId::next(),
                 commands,
                 room: Arc::new(Semaphore::new(ROOM)),
                 end,
+                limits,
             }),
         }
     }
@@ -113,13 +116,33 @@ impl Handle {
     ///
     /// # Errors
     /// When the connection cannot be written to. [`Error::packet`] when the packet is too long for its
-    /// mode: nothing was sent, and the connection goes on.
+    /// mode: nothing was sent, and the connection goes on. [`Error::is_timeout`] when it takes longer than the
+    /// [`send_timeout`](crate::TlsStream::set_send_timeout) that the stream had: [`Error::sent`] is 0 if there was no
+    /// room, else the packet is queued and goes out whole. The connection goes on, unless
+    /// [`send_timeout_close`](crate::TlsStream::set_send_timeout_close) was set.
     ///
     /// # Cancel safety
     /// Cancel-safe: dropped, the packet was not queued, or is and goes out whole.
     pub async fn send(&self, packet: impl Into<Bytes>) -> Result<(), Error> {
+        if let Some(within) = self.shared.limits.send_timeout() {
+            return Box::pin(self.send_within(packet.into(), within)).await;
+        }
         let done = self.queue(packet.into()).await?;
         done.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    async fn send_within(&self, packet: Bytes, within: Duration) -> Result<(), Error> {
+        let length = packet.len();
+        let late = match self.send_timeout(packet, within).await {
+            Ok(SendOutcome::Sent) => return Ok(()),
+            Ok(SendOutcome::Queued) => Error::late_send(within, length),
+            Err(error) if error.is_timeout() && !self.is_closed() => Error::late_send(within, 0),
+            Err(error) => return Err(error),
+        };
+        if self.shared.limits.closes {
+            let _ = self.close(Duration::ZERO).await;
+        }
+        Err(late)
     }
 
     /// [`send`](Self::send), for at most `within`; the connection goes on in any case.

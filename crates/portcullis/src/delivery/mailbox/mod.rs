@@ -103,7 +103,8 @@ where
     pub fn into_mailbox(self, delivery: Delivery, owner: &Owner) -> Handle {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let end = End::default();
-        let handle = Handle::new(commands, end.clone());
+        let limits = self.parts().write.limits();
+        let handle = Handle::new(commands, end.clone(), limits);
         let actor = Actor::new(self, delivery, owner.clone(), handle.id(), receiver, end);
         tokio::spawn(actor.run());
         handle

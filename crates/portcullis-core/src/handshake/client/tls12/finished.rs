@@ -15,8 +15,9 @@ use super::super::resumption::Origin;
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::client_flight::ServerPeer;
+use crate::configured::InForce;
 use crate::error::{Abort, Misuse};
-use crate::information::{EarlyDataStatus, Information, Local, Older, TlsUnique};
+use crate::information::{EarlyDataStatus, Information, Local, Older, Rare, TlsUnique};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret};
 use crate::psk::SharedSecretName;
@@ -278,7 +279,16 @@ fn connected(mut flight: AwaitingFinished, cx: &Cx<'_>) -> Result<Outcome, Abort
         server_random,
         peer,
         peer_scheme,
-        ocsp,
+        rare: Rare {
+            ocsp,
+            preferred_share: None,
+            configured: client
+                .config
+                .policy
+                .keeps_options
+                .then(|| client.config.clone() as InForce),
+        }
+        .boxed(),
         psk,
         local: Local::of(shown.chain),
         local_scheme: shown.scheme,

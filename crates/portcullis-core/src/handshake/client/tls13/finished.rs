@@ -15,8 +15,9 @@ use super::Keyed;
 use super::client_authentication::authenticate;
 use super::early_data;
 use super::post_handshake_auth::PostHandshakeClient;
+use crate::configured::InForce;
 use crate::error::Abort;
-use crate::information::{Exporter, Information, Local};
+use crate::information::{Exporter, Information, Local, Rare};
 use crate::key_schedule::{
     AddMessage, ExporterSecret, FinishedKey, MasterSecretForTickets, TrafficSecret, Transcript,
 };
@@ -183,6 +184,13 @@ impl Authenticated {
         let (peer, psk) = self.peer.into_shown();
         let (mut peer, peer_scheme) = peer.unzip();
         let ocsp = peer.as_mut().and_then(PeerProof::take_ocsp_verdict);
+        let preferred_share = match self.retried {
+            // A retry for a cookie alone has used a share of the first hello.
+            true => self.group,
+            false => self.parameters.best_group,
+        };
+        let first = client.offer.config().first_share();
+        let preferred_share = preferred_share.filter(|group| Some(*group) != first);
         let information = Information {
             dialect: cx.dialect,
             version: Version::V1_3,
@@ -205,7 +213,16 @@ impl Authenticated {
             server_random: self.server_random,
             peer: peer.map(PeerProof::into_presented),
             peer_scheme,
-            ocsp,
+            rare: Rare {
+                ocsp,
+                preferred_share,
+                configured: client
+                    .config
+                    .policy
+                    .keeps_options
+                    .then(|| client.config.clone() as InForce),
+            }
+            .boxed(),
             psk,
             local: Local::of(shown.chain),
             local_scheme: shown.scheme,

@@ -41,7 +41,8 @@ impl WaitEncryptedExtensions {
             .offer
             .check_extensions(&extensions, Place::EncryptedExtensions)?;
         self.keyed.client.on_ech_answer(&extensions)?;
-        let parameters = parameters::take(&self.keyed.client, &extensions, cx)?;
+        let mut parameters = parameters::take(&self.keyed.client, &extensions, cx)?;
+        parameters.best_group = parameters::best_group(&self.keyed.client, &extensions)?;
         let is_accepted = find::<EarlyData>(&extensions)?.is_some();
         self.keyed.on_early_data(is_accepted, &parameters, cx)?;
         self.keyed.transcript.add(message.hashed());

@@ -14,9 +14,10 @@ use super::super::hello::ServerEnd;
 use super::flight::Answering;
 use super::tickets::issue;
 use crate::config::ServerOptions;
+use crate::configured::InForce;
 use crate::ech::EchStatus;
 use crate::error::Abort;
-use crate::information::{EarlyDataStatus, Information, Local, Older};
+use crate::information::{EarlyDataStatus, Information, Local, Older, Rare};
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{DirectionKeys, MasterSecret, Transcript};
 use crate::psk::SharedSecretName;
@@ -213,7 +214,16 @@ impl Keyed {
             server_random: self.server_random,
             peer: peer.map(PeerProof::into_presented),
             peer_scheme,
-            ocsp: None,
+            rare: Rare {
+                ocsp: None,
+                preferred_share: None,
+                configured: self
+                    .config
+                    .policy
+                    .keeps_options
+                    .then(|| self.config.clone() as InForce),
+            }
+            .boxed(),
             psk: self.psk,
             local,
             local_scheme,

@@ -11,8 +11,9 @@ use super::flight::{FlightSent, ProvedBy};
 use super::post_handshake_auth::{PostHandshakeServer, Tickets};
 use super::psk::Resumption;
 use super::tickets::Issuing;
+use crate::configured::InForce;
 use crate::error::Abort;
-use crate::information::{Exporter, Information, Local};
+use crate::information::{Exporter, Information, Local, Rare};
 use crate::key_schedule::{AddMessage, ExporterSecret};
 use crate::record::HandshakeBytes;
 use crate::version::Version;
@@ -89,7 +90,16 @@ impl WaitFinished {
             server_random: answering.server_random,
             peer: peer.map(PeerProof::into_presented),
             peer_scheme,
-            ocsp: None,
+            rare: Rare {
+                ocsp: None,
+                preferred_share: None,
+                configured: answering
+                    .config
+                    .policy
+                    .keeps_options
+                    .then(|| answering.config.clone() as InForce),
+            }
+            .boxed(),
             psk,
             local,
             local_scheme,

@@ -42,7 +42,7 @@ use crate::wire::extension::{
     AlpnSelected, CertificateAuthorities, CertificateType, CompressCertificate, EarlyData,
     EchRetryConfigs, ExpectedTickets, KeyShareClientHello, KeyShareServerHello, OidFilter,
     OidFilters, SelectedIdentity, SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms,
-    SignatureAlgorithmsCert, TicketRequest,
+    SignatureAlgorithmsCert, SupportedGroups, TicketRequest,
 };
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, ExtensionType,
@@ -139,6 +139,9 @@ pub(super) fn send_flight(
         ProvedBy::Certificate(identity, _) => staple(identity, &hello, cx.now)?,
         ProvedBy::Resumed(_) | ProvedBy::External(_) => None,
     };
+    // §4.2.7: an answer, though it changes nothing here.
+    let says_groups = negotiated.config.send_supported_groups
+        && hello.extensions.contains(ExtensionType::SUPPORTED_GROUPS);
     let ech = negotiated.ech.take();
     let (mut answering, secrets) = send_server_hello(
         negotiated,
@@ -161,6 +164,10 @@ pub(super) fn send_flight(
             }
             sizes.put(out);
             types.put(out);
+            if says_groups {
+                let groups = answering.config.policy.groups.iter();
+                SupportedGroups::put(out, groups.filter(|group| group.is_usable_in_tls13()));
+            }
             if answering.early_data == EarlyDataStatus::Accepted {
                 EarlyData::put(out);
             }

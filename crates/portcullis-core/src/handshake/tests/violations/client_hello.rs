@@ -118,6 +118,10 @@ fn extensions() -> Vec<Case> {
             hello.extensions.set(E::SERVER_NAME, [0, 4, 0, 0, 1, b'x']);
         })
         .server(server().refuse_unknown_names(true)),
+        hello(V::ServerNameMissing, |hello| {
+            hello.extensions.remove(E::SERVER_NAME)
+        })
+        .server(server().require_server_name(true)),
         hello(V::BadServerName, |hello| {
             hello
                 .extensions

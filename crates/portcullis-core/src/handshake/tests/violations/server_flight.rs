@@ -76,6 +76,12 @@ fn extensions() -> Vec<Case> {
             );
         }),
         parameters(V::MalformedExtension, |parts| {
+            parts.set(E::SUPPORTED_GROUPS, [0, 0]);
+        }),
+        parameters(V::MalformedExtension, |parts| {
+            parts.set(E::SUPPORTED_GROUPS, [0, 3, 0, 29, 0]);
+        }),
+        parameters(V::MalformedExtension, |parts| {
             let two = [0, 6, 2, b'h', b'2', 2, b'h', b'2'];
             parts.set(E::APPLICATION_LAYER_PROTOCOL_NEGOTIATION, two);
         }),
