@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod codec;
 pub mod conversation;
 pub mod crl;
+pub mod datagrams;
 pub mod difference;
 pub mod differential;
 pub mod early_data;

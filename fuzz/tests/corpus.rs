@@ -9,8 +9,8 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, differential, ech, encrypted_key, hello_view, ocsp,
-    packets, pem, proxy_header, record, walk,
+    certificate, codec, conversation, crl, datagrams, differential, ech, encrypted_key, hello_view,
+    ocsp, packets, pem, proxy_header, record, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -53,6 +53,40 @@ fn responses() {
 #[test]
 fn encrypted_keys() {
     each("encrypted_key", encrypted_key::run);
+}
+
+#[test]
+fn conversations_over_datagrams() {
+    each("dtls_conversation", datagrams::conversation);
+}
+
+#[test]
+fn gates() {
+    each("dtls_gate", datagrams::gate);
+}
+
+#[test]
+fn records_over_datagrams() {
+    each("dtls_record", datagrams::record);
+}
+
+/// Without a fuzzer: what nobody has thought of.
+#[test]
+fn datagrams_of_random_bytes() {
+    let _turn = turn();
+    let mut state = 7_u64;
+    let mut next = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % bound
+    };
+    for _ in 0..300 {
+        let input: Vec<u8> = (0..next(60)).map(|_| next(256) as u8).collect();
+        datagrams::conversation(&input);
+        datagrams::gate(&input);
+        datagrams::record(&input);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@
           known-failures.tsv, when one of the core tests over TCP does not pass and is not in
           exceptions.tsv with a reason, or when one that is in either of these passes.
 --update  writes baseline.tsv, the names of all tests that pass, and exceptions.tsv, where the
-          reason of a new entry is left to be filled in.
+          reason of a new entry is left to be filled in. What a filter leaves out stays as it is.
 """
 
 import json
@@ -122,7 +122,10 @@ def update_exceptions(outcome, tests):
     path = HERE / "exceptions.tsv"
     head = [line for line in path.read_text().splitlines() if line.startswith(("#", "reason\t"))]
     _, exceptions = read_exceptions()
-    left = sorted(name for name, word in outcome.items() if word != "pass" and name in tests and due(tests[name]))
+    left = sorted(
+        [name for name, word in outcome.items() if word != "pass" and name in tests and due(tests[name])]
+        + [name for name in exceptions if name not in outcome]
+    )
     lines = [f"{name}\t{exceptions.get(name, '?')}" for name in left]
     path.write_text("\n".join(head + lines) + "\n")
     print(f"exceptions.tsv: {len(lines)} tests")
@@ -162,7 +165,9 @@ def main():
         for name in failed:
             print("  " + known.get(name, f"{name}\tnot listed").replace("\t", ": "))
     if "--update" in options:
-        passed = sorted(name for name, word in outcome.items() if word == "pass")
+        # What a filter has left out stays.
+        kept = [name for name in names_of("baseline.tsv") if name not in outcome]
+        passed = sorted(kept + [name for name, word in outcome.items() if word == "pass"])
         text = "# The tests that pass, one a line; written by tests/bogo/run.sh --update.\n"
         (HERE / "baseline.tsv").write_text(text + "\n".join(passed) + "\n")
         print(f"\nbaseline.tsv: {len(passed)} tests")

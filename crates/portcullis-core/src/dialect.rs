@@ -54,12 +54,12 @@ impl Dialect {
         self.code(Version::V1_2)
     }
 
-    /// What stands in a hello's legacy_cookie, if there is one: what asks for cookies in DTLS 1.3 is another
-    /// message (RFC 9147 §5.3).
-    pub(crate) const fn legacy_cookie(self) -> Option<&'static [u8]> {
+    /// What stands in a hello's legacy_cookie, if there is one: what a HelloVerifyRequest had, for which DTLS
+    /// 1.3 has another message (RFC 9147 §5.3).
+    pub(crate) const fn legacy_cookie(self, cookie: &[u8]) -> Option<&[u8]> {
         match self {
             Self::Tls => None,
-            Self::Dtls => Some(&[]),
+            Self::Dtls => Some(cookie),
         }
     }
 

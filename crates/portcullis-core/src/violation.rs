@@ -121,6 +121,7 @@ violations! {
         SecondRetry => UNEXPECTED_MESSAGE, "§4.1.4", "the server sent a second HelloRetryRequest";
         SuiteChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another cipher suite than in its HelloRetryRequest";
         VersionChangedAfterRetry => ILLEGAL_PARAMETER, "§4.1.4", "the server selected another version than in its HelloRetryRequest";
+        VersionChangedAfterVerify => ILLEGAL_PARAMETER, "RFC 9147 §5.1", "the server asked for a cookie as DTLS 1.2 does, and then selected DTLS 1.3";
         GroupChangedAfterRetry => ILLEGAL_PARAMETER, "§4.2.8", "the server selected another group than in its HelloRetryRequest";
     }
     "Encrypted ClientHello" {

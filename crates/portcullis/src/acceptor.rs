@@ -43,8 +43,8 @@ use crate::server_sessions::ServerStore;
 /// ```
 #[derive(Clone, Debug)]
 pub struct TlsAcceptor {
-    config: Reloadable<ServerConfig>,
-    conduct: Conduct,
+    pub(crate) config: Reloadable<ServerConfig>,
+    pub(crate) conduct: Conduct,
 }
 
 impl From<ServerConfig> for TlsAcceptor {

@@ -1,11 +1,11 @@
 //! The client's side: TCP connect and handshake, or a handshake on a transport that is there.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use portcullis_core::Stage;
 use portcullis_core::config::ClientConfig;
-use portcullis_core::session::{ClientSession, SessionKey};
+use portcullis_core::session::ClientSession;
 use portcullis_session_cache::{MemorySessionStore, SessionStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,8 +22,9 @@ use crate::handshake::{
 };
 use crate::log_level::LogLevel;
 use crate::name::{ToServerName, split_port};
+use crate::preparation::{Prepared, Transport};
 use crate::reload::Reloadable;
-use crate::sessions::{Place, Store};
+use crate::sessions::Store;
 use crate::socket_options::{SocketOptions, connect_any};
 use crate::stream::TlsStream;
 
@@ -50,14 +51,14 @@ const SESSIONS: usize = 256;
 #[derive(Clone, Debug)]
 pub struct TlsConnector {
     pub(crate) config: Reloadable<ClientConfig>,
-    conduct: Conduct,
-    store: Option<Store>,
-    service: Option<Arc<str>>,
+    pub(crate) conduct: Conduct,
+    pub(crate) store: Option<Store>,
+    pub(crate) service: Option<Arc<str>>,
     /// Of the sockets of connections.
     pub(crate) socket: Option<Arc<SocketOptions>>,
-    first_shares: Arc<FirstShares>,
+    pub(crate) first_shares: Arc<FirstShares>,
     /// For the next connection.
-    offered: Option<Arc<Mutex<Vec<ClientSession>>>>,
+    pub(crate) offered: Option<Arc<Mutex<Vec<ClientSession>>>>,
 }
 
 impl From<ClientConfig> for TlsConnector {
@@ -651,34 +652,16 @@ impl TlsConnector {
         if let Err(error) = self.conduct.check_life() {
             return Err(HandshakeError::new(error, Some(io), prefix.into()));
         }
-        let offered = self.offered.as_ref().map(|offered| {
-            let mut offered = offered.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *offered)
-        });
-        let offered = offered.unwrap_or_default();
-        let config = self.config.current();
-        // Sessions by hand are what a connector without resumption still has.
-        let take_tickets =
-            !offered.is_empty() && !config.takes_tickets() && config.session_tickets().is_none();
-        let config = match self.conduct.client_config(&config, more, take_tickets) {
-            Ok(config) => config,
+        let Prepared {
+            config,
+            place,
+            sessions,
+        } = match self.prepare(&name, more, port, Transport::Stream) {
+            Ok(prepared) => prepared,
             Err(misuse) => {
                 return Err(HandshakeError::new(misuse.into(), Some(io), prefix.into()));
             }
         };
-        let place = self.store.as_ref().map(|Store(store)| {
-            // Two ports of one host are two services.
-            let port = port.map(|port| port.to_string());
-            let service = self.service.as_deref().or(port.as_deref());
-            let key = SessionKey::new(&config, name.clone(), service);
-            Place::new(Arc::clone(store), key, Arc::clone(&self.first_shares))
-                .within(self.conduct.life.clone())
-        });
-        let config = place
-            .as_ref()
-            .and_then(Place::first_share)
-            .and_then(|group| config.with_first_share(group))
-            .unwrap_or(config);
         Ok(Start {
             io,
             name,
@@ -688,7 +671,7 @@ impl TlsConnector {
             conduct: self.conduct.clone(),
             deadline: None,
             place,
-            sessions: offered,
+            sessions,
             early_data: Early::None,
         })
     }

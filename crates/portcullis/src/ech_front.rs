@@ -63,7 +63,7 @@ pub struct EchFront {
 #[derive(Debug)]
 pub enum Fronted<IO> {
     /// It is for a server behind.
-    Routed(Routed<IO>),
+    Routed(Box<Routed<IO>>),
     /// Its hello is not encrypted, or for other keys, or it is none: for this side's own server.
     NotOurs {
         /// The transport.
@@ -131,12 +131,12 @@ impl EchFront {
         };
         let step = timeout(self.limit, reading).await;
         match step.map_err(|_| Error::timeout(Stage::WaitClientHello, self.limit))?? {
-            FrontStep::Routed(hello) => Ok(Fronted::Routed(Routed {
+            FrontStep::Routed(hello) => Ok(Fronted::Routed(Box::new(Routed {
                 io,
                 front,
                 hello,
                 limit: self.limit,
-            })),
+            }))),
             FrontStep::NotOurs(received) => Ok(Fronted::NotOurs {
                 io,
                 received: received.into(),

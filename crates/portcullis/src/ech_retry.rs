@@ -84,6 +84,6 @@ impl TlsConnector {
         once.config = Reloadable::new(self.config.current().with_ech(list.clone())?);
         let io = connect().await;
         let io = io.map_err(|error| Error::io(error, Stage::Connecting))?;
-        Ok(once.upgrade(io, name.clone()).await?)
+        once.upgrade(io, name.clone()).await
     }
 }

@@ -89,6 +89,7 @@
 //! * `curve448`: X448.
 //! * `ffi`: AES-CCM, RSA key exchange, RSA keys in TLS 1.1 and 1.0, brainpool's curves before TLS 1.3, each
 //!   for who names it.
+//! * `dtls`: DTLS over UDP and other transports of datagrams: `DtlsListener`, `DtlsConnector`, `DtlsConnection`.
 //! * `codec`: `packet::PacketCodec`, the same packets for `tokio_util::codec`.
 //! * `crl-hash-dir`, `crl-http`: revocation lists from a directory, and from where certificates say.
 //! * `ocsp-stapler`: a server has the OCSP responses of its certificate from its responder.
@@ -111,6 +112,8 @@ mod authentication;
 mod conduct;
 mod connector;
 mod crls;
+#[cfg(feature = "dtls")]
+mod datagram;
 mod delivery;
 mod early_data;
 mod ech_front;
@@ -134,6 +137,7 @@ mod metrics;
 mod name;
 mod options;
 pub mod packet;
+mod preparation;
 mod read;
 mod reload;
 mod renegotiation;
@@ -161,6 +165,12 @@ pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};
 pub use authentication::{ClientCertificate, PendingCertificate};
 pub use connector::TlsConnector;
+#[cfg(feature = "dtls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
+pub use datagram::{
+    DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsIncoming, DtlsListener,
+    DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics,
+};
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
     Packets, Records, SendOutcome, Source,
@@ -212,6 +222,9 @@ pub use portcullis_core::{
     SignatureScheme, Stage, Violation, aes_gcm, compression, config, ech, question, session, suite,
     x509,
 };
+#[cfg(feature = "dtls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
+pub use portcullis_core::{CookiePolicy, DatagramOptions, Discarded, Discards, Retransmission};
 #[cfg(feature = "crl-hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]
 pub use portcullis_crl_fetch::HashDirCrls;

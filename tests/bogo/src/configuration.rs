@@ -11,13 +11,15 @@ use portcullis_core::session::{AntiReplay, ClientSession};
 use portcullis_core::suite::{CipherSuite, HashAlgorithm};
 use portcullis_core::x509::{Identity, Roots};
 use portcullis_core::{
-    AlertDescription, Handshake, Misuse, NamedGroup, ProtocolVersion, SignatureScheme, Violation,
+    AlertDescription, Handshake, Misuse, Monotonic, NamedGroup, Now, ProtocolVersion,
+    SignatureScheme, Violation,
 };
 use rustls_pki_types::{DnsName, ServerName};
 
 use crate::compression;
 use crate::credential::Credential;
-use crate::options::Options;
+use crate::datagrams;
+use crate::options::{Options, of_tls};
 use crate::{Past, Stop};
 
 /// BoringSSL's default groups.
@@ -62,6 +64,11 @@ fn versions(options: &Options) -> Vec<ProtocolVersion> {
         .filter(|version| {
             *version == ProtocolVersion::TLS_1_3 || (has_old_lists && has_suite(*version))
         })
+        // DTLS 1.0 is TLS 1.1 over datagrams; its flags are those of TLS 1.0.
+        .map(|version| match version {
+            ProtocolVersion::TLS_1_0 if options.dtls => ProtocolVersion::TLS_1_1,
+            version => version,
+        })
         .collect()
 }
 
@@ -82,6 +89,12 @@ pub(crate) fn handshake(
         return Err(Stop::unimplemented(
             "a version without a suite that is there",
         ));
+    }
+    if options.dtls && options.ech.is_wanted() {
+        return Err(Stop::unimplemented("ECH over datagrams"));
+    }
+    if options.dtls && options.enable_early_data {
+        return Err(Stop::unimplemented("early data over datagrams"));
     }
     if options.server {
         server_config(options, credentials, past).map(Handshake::server)
@@ -136,6 +149,14 @@ fn client_handshake(
     let sessions = sessions(options, past).cloned().collect();
     let config = client(options, credentials, !refuses_tickets(options, past))?;
     let client = match options.enable_early_data {
+        _ if options.dtls => {
+            let settings = datagrams::datagram_options(options);
+            let now = Now {
+                wall: past.now,
+                monotonic: Monotonic(past.clock),
+            };
+            Handshake::datagram_client(config, name, sessions, settings, now)
+        }
         true => Handshake::client_with_early_data(config, name, sessions, past.now),
         false => Handshake::client_resuming(config, name, sessions, past.now),
     };
@@ -154,7 +175,7 @@ pub(crate) fn sessions<'a>(
 /// Whether the client does without tickets. BoringSSL's flag is about those of before TLS 1.3 alone,
 /// the core's option about all: it is off where TLS 1.3 is not at stake.
 fn refuses_tickets(options: &Options, past: &Past) -> bool {
-    let is_older = |session: &ClientSession| session.version() < ProtocolVersion::TLS_1_3;
+    let is_older = |session: &ClientSession| of_tls(session.version()) < ProtocolVersion::TLS_1_3;
     let past_is_older = past.session.as_ref().is_some_and(is_older);
     options.no_ticket && (past_is_older || !options.allows(ProtocolVersion::TLS_1_3))
 }

@@ -8,7 +8,7 @@ use portcullis_core::{
 };
 
 use crate::handshake::Done;
-use crate::options::Options;
+use crate::options::{Options, of_tls};
 use crate::transport::Transport;
 use crate::{Past, Stop, configuration};
 
@@ -153,7 +153,7 @@ fn last_record(bytes: &[u8]) -> usize {
 /// What is expected of the connection as it was before a rejection.
 pub(crate) fn check(options: &Options, done: &Done, past: &Past) -> Result<(), Stop> {
     let expect = &options.expect;
-    let information = &done.connection.information;
+    let information = &done.information;
     let is_accepted = information.early_data() == EarlyDataStatus::Accepted;
     let wrong = |what: &str| Err(Stop::failed(format!("not as expected: {what}")));
     if (expect.accept_early_data && !is_accepted) || (expect.reject_early_data && is_accepted) {
@@ -179,8 +179,8 @@ pub(crate) fn check_reason(options: &Options, done: &Done, past: &Past) -> Resul
     let Some(expected) = &options.expect.early_data_reason else {
         return Ok(());
     };
-    let information = &done.connection.information;
-    let is_older = information.version() < ProtocolVersion::TLS_1_3;
+    let information = &done.information;
+    let is_older = of_tls(information.version()) < ProtocolVersion::TLS_1_3;
     let session = configuration::sessions(options, past).next();
     let reason = match information.early_data() {
         EarlyDataStatus::Accepted => "accept",
@@ -202,7 +202,9 @@ pub(crate) fn check_reason(options: &Options, done: &Done, past: &Past) -> Resul
         },
         _ => match session {
             None => "no_session_offered",
-            Some(session) if session.version() < ProtocolVersion::TLS_1_3 => "protocol_version",
+            Some(session) if of_tls(session.version()) < ProtocolVersion::TLS_1_3 => {
+                "protocol_version"
+            }
             Some(session) if session.max_early_data() == 0 => "unsupported_for_session",
             Some(_) => "alpn_mismatch",
         },

@@ -9,7 +9,7 @@ use portcullis_core::session::{ClientSession, ReceivedTicket};
 use rustls_pki_types::UnixTime;
 
 use crate::early_data::Early;
-use crate::handshake::Driver;
+use crate::handshake::{Driver, Established};
 use crate::options::{BodyOptions, Options};
 use crate::transport::Transport;
 use crate::{Stop, expectation, token};
@@ -302,11 +302,14 @@ impl Exchange<'_, '_> {
             message: error.to_string(),
         })?;
         handshake.receive(&std::mem::take(&mut self.raw), self.now);
-        let (mut done, data) = self.driver.run_again(handshake, self.transport)?;
+        let (done, data) = self.driver.run_again(handshake, self.transport)?;
         expectation::check_again(self.all_options, &done)?;
         self.plain.extend_from_slice(&data);
-        self.raw = std::mem::take(&mut done.connection.unread);
-        *self.connection = done.connection;
+        let Established::Stream(mut connection) = done.connection else {
+            return Err(Stop::failed("a renegotiation over datagrams"));
+        };
+        self.raw = std::mem::take(&mut connection.unread);
+        *self.connection = connection;
         self.renegotiations += 1;
         match self.connection.reader.take_ticket() {
             Some(_) => Err(Stop::failed("a renegotiation left a session")),
@@ -362,7 +365,7 @@ fn failed(error: &Error) -> Stop {
     failed_at(error, ProtocolVersion::TLS_1_3)
 }
 
-fn failed_at(error: &Error, version: ProtocolVersion) -> Stop {
+pub(crate) fn failed_at(error: &Error, version: ProtocolVersion) -> Stop {
     let hellos = token::Hellos {
         before_tls13: version < ProtocolVersion::TLS_1_3,
         ..token::Hellos::default()

@@ -9,11 +9,11 @@ use rustls_pki_types::pem::PemObject;
 use crate::Stop;
 use crate::ech;
 use crate::handshake::Done;
-use crate::options::Options;
+use crate::options::{Options, of_tls};
 
 /// Checks every `-expect-…` flag, and what must hold without one.
 pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result<(), Stop> {
-    let information = &done.connection.information;
+    let information = &done.information;
     let expect = &options.expect;
     let wrong = |what: &str| Err(Stop::failed(format!("not as expected: {what}")));
 
@@ -29,7 +29,7 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
     check_older(options, done, has_session)?;
     ech::check(options, information)?;
     let is_missed = has_session && !information.is_resumed() && !expect.session_miss;
-    let is_older = information.version() < ProtocolVersion::TLS_1_3;
+    let is_older = of_tls(information.version()) < ProtocolVersion::TLS_1_3;
     if is_missed && options.server && is_older && !done.offered_ticket {
         return Err(Stop::unimplemented("a server's sessions by id"));
     }
@@ -105,7 +105,7 @@ pub(crate) fn check(options: &Options, done: &Done, has_session: bool) -> Result
         return wrong("verification result");
     }
     // BoringSSL names none where nothing on the wire does.
-    let scheme = match information.version() < ProtocolVersion::TLS_1_2 {
+    let scheme = match of_tls(information.version()) < ProtocolVersion::TLS_1_2 {
         true => Some(SignatureScheme(0)),
         false => information.peer_signature_scheme(),
     };
@@ -123,7 +123,7 @@ pub(crate) fn check_again(options: &Options, done: &Done) -> Result<(), Stop> {
             "not as expected: {what} after renegotiation"
         )))
     };
-    let information = &done.connection.information;
+    let information = &done.information;
     if information.is_resumed() {
         return wrong("resumption");
     }
@@ -152,7 +152,7 @@ fn check_credential(options: &Options, done: &Done) -> Result<(), Stop> {
 
 /// What TLS 1.3 has or has not in any case (RFC 8446 D, §4.1.2), and what is older may have.
 fn check_older(options: &Options, done: &Done, is_resumption: bool) -> Result<(), Stop> {
-    let information = &done.connection.information;
+    let information = &done.information;
     let expect = &options.expect;
     let is_kept = done.kept_by_id;
     if !is_resumption && ((expect.no_session_id && is_kept) || (expect.session_id && !is_kept)) {
@@ -178,7 +178,7 @@ pub(crate) fn check_session(
     let received = session.is_some();
     let allows = session.map(|session| session.max_early_data() > 0);
     let expected = options.expect.ticket_supports_early_data;
-    let is_tls13 = information.version() == ProtocolVersion::TLS_1_3;
+    let is_tls13 = of_tls(information.version()) == ProtocolVersion::TLS_1_3;
     if !options.server && is_tls13 && allows.is_some_and(|allows| allows != expected) {
         return Err(Stop::failed("not as expected: early data with the session"));
     }
@@ -208,7 +208,7 @@ fn check_raw_key(options: &Options, spki: &[u8]) -> Result<(), Stop> {
 }
 
 fn check_peer_certificates(options: &Options, done: &Done) -> Result<(), Stop> {
-    let information = &done.connection.information;
+    let information = &done.information;
     if let Some(key) = information.peer_raw_public_key() {
         return check_raw_key(options, key);
     }

@@ -1,5 +1,6 @@
 //! Drives a handshake, and answers its questions as the flags say.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis_core::question::{
@@ -8,20 +9,21 @@ use portcullis_core::question::{
 use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
 use portcullis_core::x509::CertificateError;
 use portcullis_core::{
-    AlertDescription, Connection, ConnectionInformation, Error, Handshake, ProtocolVersion, Reason,
-    Refusal, SignatureScheme, Step,
+    AlertDescription, Connection, ConnectionInformation, DatagramConnection, Error, Handshake,
+    ProtocolVersion, Reason, Refusal, SignatureScheme, Step,
 };
 
 use crate::credential::{self, Credential, Unfit};
 use crate::early_data::Early;
 use crate::options::Options;
-use crate::transport::Transport;
+use crate::transport::{Heard, Transport};
 use crate::{Past, Stop};
 use crate::{configuration, early_data, ech, first_hello, token};
 
 /// What a handshake left, and what the shim saw of it.
 pub(crate) struct Done {
-    pub(crate) connection: Connection,
+    pub(crate) information: Arc<ConnectionInformation>,
+    pub(crate) connection: Established,
     /// The credential that signed; `None` if none was asked for or shown.
     pub(crate) credential: Option<i32>,
     /// The verdict about the peer's chain; `None` if there was none to be verified.
@@ -33,6 +35,12 @@ pub(crate) struct Done {
     pub(crate) early: Early,
     /// Server: how far the ticket's age is off, in seconds.
     pub(crate) ticket_age_skew: Option<i64>,
+}
+
+/// Over either transport.
+pub(crate) enum Established {
+    Stream(Connection),
+    Datagrams(Box<DatagramConnection>),
 }
 
 pub(crate) struct Driver<'a> {
@@ -111,22 +119,22 @@ impl<'a> Driver<'a> {
     }
 
     fn done(&self, handshake: Handshake, transport: &mut Transport) -> Result<Done, Stop> {
-        let connection = handshake
-            .into_connection()
-            .map_err(|error| self.failed(&error, transport))?;
-        if !connection.transmit.is_empty() {
-            transport.send(&connection.transmit)?;
-        }
-        let information = &connection.information;
+        let connection = self.establish(handshake, transport)?;
+        let information = match &connection {
+            Established::Stream(connection) => &connection.information,
+            Established::Datagrams(connection) => &connection.information,
+        };
+        let information = Arc::clone(information);
         // A raw key that was shown has signed.
         let shown = information.local_certificate().is_some()
             || information.local_signature_scheme().is_some();
         // Without a question the core chose; there was only the default credential then.
         let credential = match shown {
             true => Some(self.credential.unwrap_or(-1)),
-            false => self.number_of_psk(information),
+            false => self.number_of_psk(&information),
         };
         Ok(Done {
+            information,
             connection,
             credential,
             verified: self.verified,
@@ -135,6 +143,26 @@ impl<'a> Driver<'a> {
             ticket_age_skew: self.ticket_age_skew,
             offered_ticket: first_hello::offers_ticket(&transport.heard),
         })
+    }
+
+    fn establish(
+        &self,
+        handshake: Handshake,
+        transport: &mut Transport,
+    ) -> Result<Established, Stop> {
+        if self.options.dtls {
+            return match handshake.into_datagram_connection() {
+                Ok(connection) => Ok(Established::Datagrams(Box::new(connection))),
+                Err(error) => Err(self.failed(&error, transport)),
+            };
+        }
+        let connection = handshake
+            .into_connection()
+            .map_err(|error| self.failed(&error, transport))?;
+        if !connection.transmit.is_empty() {
+            transport.send(&connection.transmit)?;
+        }
+        Ok(Established::Stream(connection))
     }
 
     /// The credential that is the pre-shared key of the connection.
@@ -168,7 +196,7 @@ impl<'a> Driver<'a> {
                 Ok(Step::Ask(question)) => {
                     let answer = self.delayed(question, handshake, transport)?;
                     handshake
-                        .answer(answer, self.past.now)
+                        .answer(answer, transport.now(self.past))
                         .map_err(|misuse| Stop::failed(misuse.to_string()))?;
                 }
                 Ok(Step::Connected) => {
@@ -176,6 +204,9 @@ impl<'a> Driver<'a> {
                         Some(stop) => Err(stop),
                         None => Ok(()),
                     };
+                }
+                Ok(Step::Wait { .. }) if self.options.dtls => {
+                    self.wait(handshake, transport)?;
                 }
                 Ok(Step::Wait { .. }) => {
                     let bytes = transport.receive()?;
@@ -192,6 +223,27 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Over datagrams: until something comes, be it time.
+    fn wait(&self, handshake: &mut Handshake, transport: &mut Transport) -> Result<(), Stop> {
+        match transport.hear()? {
+            Heard::Datagram(datagram) => {
+                transport.heard.extend_from_slice(&datagram);
+                handshake.receive(&datagram, transport.now(self.past));
+            }
+            Heard::Time => {
+                let deadline = handshake.deadline();
+                handshake.handle_timeout(transport.now_or(deadline, self.past));
+            }
+            Heard::Expectation(expected) => {
+                transport.check_deadline(handshake.deadline(), expected)?;
+            }
+            Heard::Mtu(bytes) => handshake.set_path_mtu(bytes),
+            Heard::Timeout(initial) => handshake.set_initial_timeout(initial),
+            Heard::End => handshake.receive_eof(),
+        }
+        Ok(())
+    }
+
     /// Answers; in asynchronous tests only after the handshake was polled and fed meanwhile.
     fn delayed(
         &mut self,
@@ -201,7 +253,7 @@ impl<'a> Driver<'a> {
     ) -> Result<Answer, Stop> {
         if self.options.asynchronous {
             for _ in 0..DELAY {
-                if transport.has_ready() {
+                if !self.options.dtls && transport.has_ready() {
                     let bytes = transport.receive()?;
                     transport.heard.extend_from_slice(&bytes);
                     handshake.receive(&bytes, self.past.now);
@@ -493,6 +545,7 @@ impl<'a> Driver<'a> {
                     retried: was_retried(&transport.heard),
                     before_tls13: self.is_before_tls13(transport),
                     offers_session: self.offers_session,
+                    dtls: options.dtls,
                     ed25519: first_hello::shows_ed25519(&transport.heard),
                 };
                 token::of(error, hellos)

@@ -6,6 +6,7 @@
 mod compression;
 mod configuration;
 mod credential;
+mod datagrams;
 mod early_data;
 mod ech;
 mod exchange;
@@ -30,6 +31,7 @@ use portcullis_core::session::{
     AntiReplay, BloomFilters, ClientSession, ServerSession, TicketKeys,
 };
 
+use handshake::Established;
 use options::{AllOptions, Options};
 use transport::Transport;
 
@@ -113,6 +115,8 @@ fn run(options: &AllOptions) -> Result<(), Stop> {
 pub(crate) struct Past {
     /// The clock, which stands still but for `-resumption-delay`.
     pub(crate) now: UnixTime,
+    /// What the runner has moved it on by, over datagrams.
+    pub(crate) clock: Duration,
     /// Whether there was a connection before.
     pub(crate) is_resumed: bool,
     /// Server: what seals tickets.
@@ -139,6 +143,7 @@ impl Past {
             now: UnixTime::since_unix_epoch(now),
             anti_replay: AntiReplay::local(BloomFilters::SMALL, since)
                 .map_err(|misuse| Stop::failed(misuse.to_string()))?,
+            clock: Duration::ZERO,
             is_resumed: false,
             ticket_keys: TicketKeys::rotating(Duration::from_secs(604_800))
                 .map_err(|misuse| Stop::failed(misuse.to_string()))?,
@@ -169,17 +174,23 @@ fn in_full(
     let mut done = driver.run(handshake, transport)?;
     early_data::check(options, &done, past)?;
     // BoringSSL's application has another connection then.
-    let options = match done.early.was_rejected(&done.connection.information) {
+    let options = match done.early.was_rejected(&done.information) {
         true => retry,
         false => options,
     };
     early_data::check_reason(options, &done, past)?;
     expectation::check(options, &done, past.is_resumed)?;
-    let information = Arc::clone(&done.connection.information);
+    let information = Arc::clone(&done.information);
     let verified = done.verified;
-    let connection = &mut done.connection;
     let early = &done.early;
-    let session = exchange::run(options, &mut driver, connection, early, transport, past.now)?;
+    let session = match &mut done.connection {
+        Established::Stream(connection) => {
+            exchange::run(options, &mut driver, connection, early, transport, past.now)?
+        }
+        Established::Datagrams(connection) => {
+            datagrams::run(&options.body, connection, transport, past)?
+        }
+    };
     expectation::check_session(options, &information, session.as_ref())?;
     Ok(Left {
         session,
@@ -193,8 +204,10 @@ fn connect(options: &Options, retry: &Options, past: &mut Past) -> Result<(), St
     let credentials = credential::load(options)?;
     // A configuration that cannot be used is told before there is a connection.
     let mut handshake = configuration::handshake(options, &credentials, past)?;
-    let mut transport = Transport::connect(options.port, options.shim_id, options.asynchronous)?;
-    if options.server {
+    let mut transport = Transport::connect(options, past.clock)?;
+    if options.server && options.dtls {
+        handshake = datagrams::server(options, &credentials, past, &mut transport)?;
+    } else if options.server {
         past.first_bytes = transport.peek()?;
         handshake = configuration::handshake(options, &credentials, past)?;
     }
@@ -214,7 +227,10 @@ fn connect(options: &Options, retry: &Options, past: &mut Past) -> Result<(), St
             .or(past.session.take().filter(|_| left.is_resumed));
     });
     let delay = Duration::from_secs(options.resumption_delay);
-    past.now = UnixTime::since_unix_epoch(Duration::from_secs(past.now.as_secs()) + delay);
+    // Over datagrams the runner moves it, too.
+    let moved = transport.clock().saturating_sub(past.clock) + delay;
+    past.now = UnixTime::since_unix_epoch(Duration::from_secs(past.now.as_secs()) + moved);
+    past.clock += moved;
     // A runner that is still writing must not see a reset instead of our alert.
     transport.close();
     result

@@ -4,6 +4,7 @@
 //! effect are listed in [`NO_EFFECT`] with the reason.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use portcullis_core::{
     CertificateType, NamedGroup, ProtocolVersion, SignatureScheme, suite::CipherSuite,
@@ -75,6 +76,9 @@ pub(crate) struct Options {
     pub(crate) shim_id: u64,
     pub(crate) is_handshaker_supported: bool,
     pub(crate) server: bool,
+    pub(crate) dtls: bool,
+    pub(crate) mtu: Option<u16>,
+    pub(crate) initial_timeout: Option<Duration>,
     pub(crate) asynchronous: bool,
     pub(crate) resume_count: u32,
     /// In seconds.
@@ -323,6 +327,7 @@ impl Options {
             "enable-grease" => &mut self.grease,
             "is-handshaker-supported" => &mut self.is_handshaker_supported,
             "server" => &mut self.server,
+            "dtls" => &mut self.dtls,
             "async" => &mut self.asynchronous,
             "server-preference" => &mut self.server_preference,
             "decline-alpn" => &mut self.decline_alpn,
@@ -416,6 +421,8 @@ impl Options {
                     | "verify-prefs"
                     | "host-name"
                     | "max-cert-list"
+                    | "mtu"
+                    | "initial-timeout-duration-ms"
                     | "max-send-fragment"
                     | "use-client-ca-list"
                     | "advertise-alpn"
@@ -512,8 +519,16 @@ impl Options {
             "no-tls11" => self.excluded_versions.push(ProtocolVersion::TLS_1_1),
             "no-tls12" => self.excluded_versions.push(ProtocolVersion::TLS_1_2),
             "no-tls13" => self.excluded_versions.push(ProtocolVersion::TLS_1_3),
-            "min-version" => self.min_version = Some(ProtocolVersion(number(name, value)?)),
-            "max-version" => self.max_version = Some(ProtocolVersion(number(name, value)?)),
+            "min-version" => {
+                self.min_version = Some(of_tls(ProtocolVersion(number(name, value)?)));
+            }
+            "max-version" => {
+                self.max_version = Some(of_tls(ProtocolVersion(number(name, value)?)));
+            }
+            "mtu" => self.mtu = Some(number(name, value)?),
+            "initial-timeout-duration-ms" => {
+                self.initial_timeout = Some(Duration::from_millis(number(name, value)?));
+            }
             "new-x509-credential" => self.credentials.push(CredentialOptions::default()),
             "new-rpk-credential" => self.credentials.push(CredentialOptions {
                 raw_key: true,
@@ -641,9 +656,20 @@ impl Options {
     /// Whether the flags allow this version; all from TLS 1.0 on unless they say otherwise.
     pub(crate) fn allows(&self, version: ProtocolVersion) -> bool {
         EVERY_VERSION.contains(&version)
+            && !(self.dtls && version == ProtocolVersion::TLS_1_1)
             && self.min_version.is_none_or(|min| min <= version)
             && self.max_version.is_none_or(|max| version <= max)
             && !self.excluded_versions.contains(&version)
+    }
+}
+
+/// A version of DTLS goes by the name of the one of TLS whose flags are also its: 1.0 has those of TLS 1.0.
+pub(crate) fn of_tls(version: ProtocolVersion) -> ProtocolVersion {
+    match version {
+        ProtocolVersion::DTLS_1_0 => ProtocolVersion::TLS_1_0,
+        ProtocolVersion::DTLS_1_2 => ProtocolVersion::TLS_1_2,
+        ProtocolVersion::DTLS_1_3 => ProtocolVersion::TLS_1_3,
+        other => other,
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) struct Hellos {
     pub(crate) before_tls13: bool,
     /// The client offers a session, be it of TLS 1.3.
     pub(crate) offers_session: bool,
+    pub(crate) dtls: bool,
     /// The peer has shown a key for Ed25519.
     pub(crate) ed25519: bool,
 }
@@ -28,6 +29,7 @@ pub(crate) fn of(error: &Error, hellos: Hellos) -> Option<&'static str> {
         Reason::NotTls { first_bytes } => Some(not_tls(first_bytes)),
         Reason::AlertReceived(alert) => alert_token(*alert, error.stage()),
         Reason::Certificate(error) => certificate_token(error.kind()),
+        Reason::NoAnswer { .. } => Some(":READ_TIMEOUT_EXPIRED:"),
         Reason::EchRejected(_) => Some(":ECH_REJECTED:"),
         _ => None,
     }
@@ -52,7 +54,10 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::BadRecordMac | V::UnprotectedRecord | V::NoContentType => {
             ":DECRYPTION_FAILED_OR_BAD_RECORD_MAC:"
         }
-        V::MessageSpansKeyChange | V::MessageAfterFlight => ":EXCESS_HANDSHAKE_DATA:",
+        V::VersionChangedAfterVerify => ":INVALID_MESSAGE:",
+        V::MessageSpansKeyChange | V::MessageAfterFlight | V::MessageInOldEpoch => {
+            ":EXCESS_HANDSHAKE_DATA:"
+        }
         V::TooMuchEarlyData => ":TOO_MUCH_SKIPPED_EARLY_DATA:",
         V::EarlyDataBeyondLimit => ":TOO_MUCH_READ_EARLY_DATA:",
         V::OlderVersionAfterEarlyData => ":WRONG_VERSION_ON_EARLY_DATA:",
@@ -132,6 +137,7 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::SelectedVersionNotOffered if hellos.before_tls13 => ":UNEXPECTED_EXTENSION:",
         V::SelectedVersionNotOffered => ":UNSUPPORTED_PROTOCOL:",
         V::DowngradeDetected => ":TLS13_DOWNGRADE:",
+        V::SessionIdNotEchoed if hellos.dtls => ":DECODE_ERROR:",
         V::SessionIdNotEchoed => ":SERVER_ECHOED_INVALID_SESSION_ID:",
         V::SuiteNotOffered | V::SuiteChangedAfterRetry => ":WRONG_CIPHER_RETURNED:",
         V::CompressionSelected => ":DECODE_ERROR:",

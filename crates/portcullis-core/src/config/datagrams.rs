@@ -1,6 +1,6 @@
 //! The same configuration for datagrams: what DTLS has of it.
 //!
-//! RFC 9147.
+//! RFC 9147, RFC 6347.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use super::early_data::EarlyDataOptions;
 use super::policy::Policy;
 use super::{ClientConfig, KeyShares, ServerConfig};
 use crate::error::Misuse;
-use crate::version::{ProtocolVersion, Version};
+use crate::version::ProtocolVersion;
 
 impl ClientConfig {
-    /// This configuration over datagrams: of its versions DTLS has 1.3, and of its lists what goes with
-    /// that. Connectors make it once;
+    /// This configuration over datagrams: of its versions DTLS has 1.3, 1.2 and, where TLS 1.1 is named, 1.0; of
+    /// its lists what goes with them. Connectors make it once;
     /// [`Handshake::datagram_client`](crate::Handshake::datagram_client) makes it of a configuration that is
     /// none.
     ///
@@ -27,8 +27,6 @@ impl ClientConfig {
         if options.ech.is_some() {
             return Err(no_ech("ech, ech_grease"));
         }
-        // RFC 7507 is of versions that are not offered here.
-        options.fallback = false;
         if let KeyShares::Groups(groups) = &mut options.key_shares {
             groups.retain(|group| options.policy.groups.contains(group));
         }
@@ -37,8 +35,8 @@ impl ClientConfig {
 }
 
 impl ServerConfig {
-    /// This configuration over datagrams: of its versions DTLS has 1.3, and of its lists what goes with
-    /// that; nobody is granted early data. Listeners make it once;
+    /// This configuration over datagrams: of its versions DTLS has 1.3, 1.2 and, where TLS 1.1 is named, 1.0; of
+    /// its lists what goes with them; nobody is granted early data. Listeners make it once;
     /// [`Handshake::datagram_server`](crate::Handshake::datagram_server) makes it of a configuration that is
     /// none.
     ///
@@ -58,6 +56,13 @@ impl ServerConfig {
     }
 }
 
+/// The versions of TLS, the newest first, and what they are over datagrams.
+const VERSIONS: [(ProtocolVersion, ProtocolVersion); 3] = [
+    (ProtocolVersion::TLS_1_3, ProtocolVersion::DTLS_1_3),
+    (ProtocolVersion::TLS_1_2, ProtocolVersion::DTLS_1_2),
+    (ProtocolVersion::TLS_1_1, ProtocolVersion::DTLS_1_0),
+];
+
 fn no_ech(options: &str) -> Misuse {
     Misuse::new(format!(
         "{options}: over datagrams there is no Encrypted ClientHello yet; leave it out there"
@@ -66,22 +71,28 @@ fn no_ech(options: &str) -> Misuse {
 
 impl Policy {
     fn is_for_datagrams(&self) -> bool {
-        self.versions.contains(&ProtocolVersion::DTLS_1_3)
+        let codes = VERSIONS.iter().map(|(_, code)| code);
+        codes.into_iter().any(|code| self.versions.contains(code))
     }
 
     fn leave_datagrams(&mut self) -> Result<(), Misuse> {
-        const VERSION: ProtocolVersion = ProtocolVersion::DTLS_1_3;
-        if !self.speaks(Version::V1_3) {
-            return Err(Misuse::new(format!(
-                "versions: over datagrams there is {VERSION} alone, and the configuration has no {}; add it",
-                ProtocolVersion::TLS_1_3
-            )));
+        let spoken = VERSIONS
+            .iter()
+            .filter(|(tls, _)| self.versions.contains(tls));
+        let versions: Vec<_> = spoken.map(|(_, dtls)| *dtls).collect();
+        if versions.is_empty() {
+            return Err(Misuse::new(
+                "versions: over datagrams there are DTLSv1.3, DTLSv1.2 and DTLSv1.0, and the configuration has \
+                 neither TLSv1.3, nor TLSv1.2 or TLSv1.1; add one",
+            ));
         }
-        self.versions = vec![VERSION];
         self.cipher_suites
-            .retain(|suite| suite.is_usable_in(VERSION));
-        self.groups.retain(|group| group.is_usable_in(VERSION));
-        self.schemes.retain(|scheme| scheme.is_usable_in(VERSION));
+            .retain(|suite| versions.iter().any(|one| suite.is_usable_in(*one)));
+        self.groups
+            .retain(|group| versions.iter().any(|one| group.is_usable_in(*one)));
+        self.schemes
+            .retain(|scheme| versions.iter().any(|one| scheme.is_usable_in(*one)));
+        self.versions = versions;
         // RFC 9147 §5: there is no such mode.
         self.middlebox_compatibility = false;
         self.next_protocols = None;
@@ -98,8 +109,13 @@ mod tests {
     #[test]
     fn what_is_of_older_versions_is_left_out() {
         let client = client_config().for_datagrams().unwrap();
-        assert_eq!(client.0.policy.versions, [ProtocolVersion::DTLS_1_3]);
-        let mut suites = client.0.policy.cipher_suites.iter();
+        let both = [ProtocolVersion::DTLS_1_3, ProtocolVersion::DTLS_1_2];
+        assert_eq!(client.0.policy.versions, both);
+        let newest = client_config().to_builder();
+        let newest = newest.versions([ProtocolVersion::TLS_1_3]).build().unwrap();
+        let newest = newest.for_datagrams().unwrap();
+        assert_eq!(newest.0.policy.versions, [ProtocolVersion::DTLS_1_3]);
+        let mut suites = newest.0.policy.cipher_suites.iter();
         assert!(suites.all(|suite| suite.is_usable_in(ProtocolVersion::TLS_1_3)));
         assert!(
             client
@@ -114,14 +130,16 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_of_older_versions_alone_has_nothing_to_say() {
+    fn a_configuration_of_tls_1_0_alone_has_nothing_to_say() {
         let older = ClientConfig::builder(pki().roots.clone())
-            .versions([ProtocolVersion::TLS_1_2])
+            .versions([ProtocolVersion::TLS_1_0])
+            .cipher_suites([CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA])
             .build()
             .unwrap();
         assert_eq!(
             older.for_datagrams().unwrap_err().to_string(),
-            "versions: over datagrams there is DTLSv1.3 alone, and the configuration has no TLSv1.3; add it"
+            "versions: over datagrams there are DTLSv1.3, DTLSv1.2 and DTLSv1.0, and the configuration has \
+             neither TLSv1.3, nor TLSv1.2 or TLSv1.1; add one"
         );
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! RFC 9147 §5.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
@@ -67,10 +68,9 @@ impl Handshake {
         let Admission {
             datagram,
             returned,
+            next_message: message,
             next_record,
         } = admission;
-        // What was answered by a HelloRetryRequest is over for both.
-        let message = u16::from(returned.is_some());
         let incoming = Incoming::datagrams(Role::Server, policy.max_handshake_size, message);
         let outgoing = Outgoing::datagrams(options, message, next_record);
         let mut this = Self::over(incoming, outgoing, policy, Random::system());
@@ -100,6 +100,18 @@ impl Handshake {
         self.outgoing.deadline()
     }
 
+    /// Says how long datagrams may be on the path, in bytes of UDP payload; at least 228. What is sent again is
+    /// cut anew. Nothing over a stream.
+    pub fn set_path_mtu(&mut self, bytes: u16) {
+        self.outgoing.set_mtu(bytes);
+    }
+
+    /// Says how long a first answer is waited for (RFC 9147 §5.8.2), within 1 ms to 60 s; of what is under way,
+    /// too, so that there may be another [`deadline`](Self::deadline). Nothing over a stream.
+    pub fn set_initial_timeout(&mut self, initial: Duration) {
+        self.outgoing.set_initial_timeout(initial);
+    }
+
     /// What was dropped of what came over datagrams.
     pub fn discards(&self) -> Discards {
         self.incoming.discards()
@@ -111,6 +123,15 @@ impl Handshake {
     /// # Errors
     /// When the handshake is not over, or runs over a stream.
     pub fn into_datagram_connection(mut self) -> Result<DatagramConnection, Error> {
+        self.take_datagram_connection()
+    }
+
+    /// The same where the handshake stands. One that is moved, out of a box for example, leaves a
+    /// copy of the connection's secrets behind, which nobody wipes.
+    ///
+    /// # Errors
+    /// When the handshake is not over, or its connection was taken before, or it runs over a stream.
+    pub fn take_datagram_connection(&mut self) -> Result<DatagramConnection, Error> {
         let stage = self.stage();
         let Some(outcome) = self.outcome.take() else {
             let why = "the handshake is not over, or its connection was taken before";
@@ -132,10 +153,11 @@ impl Outcome {
     ) -> Option<DatagramConnection> {
         let mail = Arc::new(Mail::default());
         let (mut reader, unread) = incoming.take_datagram_reader(Arc::clone(&mail))?;
-        reader.keep(match self.later.map(|later| *later) {
-            Some(Later::Tls13(tickets)) => Some(tickets),
-            Some(Later::Older(_)) | None => None,
-        });
+        match self.later.map(|later| *later) {
+            Some(Later::Tls13(tickets)) => reader.keep(Some(tickets)),
+            Some(Later::Older(older)) => reader.leave(older.session, older.on_request),
+            None => {}
+        }
         let writer = outgoing.take_datagram_writer(mail, self.key_update_at)?;
         Some(DatagramConnection {
             reader,

@@ -13,6 +13,7 @@ use crate::config::{ClientConfig, Policy, ServerConfig};
 use crate::connection::Connection;
 use crate::crypto::random::Random;
 use crate::crypto::secret::wipe_stack;
+use crate::dialect::Dialect;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
 use crate::psk::Shared;
 use crate::question::{Answer, AnswerContent, Question, QuestionId};
@@ -404,6 +405,15 @@ impl Handshake {
 
     /// Takes the next message, if there is one. Whether anything happened.
     fn advance(&mut self) -> Result<bool, Abort> {
+        // Over datagrams change_cipher_spec has no place among the messages, and may be lost: the keys change
+        // where the state says so (RFC 6347 §4.1 has the epoch for that).
+        if self.incoming.dialect() == Dialect::Dtls
+            && self.machine.as_ref().and_then(|machine| machine.stage())
+                == Some(Stage::WaitChangeCipherSpec)
+        {
+            self.step(|machine, cx| machine.on_change_cipher_spec(cx));
+            return Ok(true);
+        }
         let message = self.incoming.next(self.now.monotonic)?;
         self.pass_notes();
         let Some(message) = message else {

@@ -65,9 +65,7 @@ fn assert_aead_key(secret: &TrafficSecret, key: &str, iv: &str) {
 #[test]
 fn simple_1_rtt_handshake() {
     let mut buffer = TranscriptBuffer::new();
-    buffer.add(Hashed {
-        message: &hex(CLIENT_HELLO),
-    });
+    buffer.add(Hashed::new(&hex(CLIENT_HELLO)));
     let mut transcript = buffer.start(SUITE.hash);
     transcript.add_bytes(&hex(SERVER_HELLO));
     let hellos = transcript.current();

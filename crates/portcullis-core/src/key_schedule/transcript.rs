@@ -9,7 +9,38 @@ use crate::crypto::hash::{Digest, HashAlgorithm, Hasher};
 pub(crate) struct Hashed<'a> {
     /// Header and body, in one piece.
     pub(crate) message: &'a [u8],
+    /// Over datagrams: its message_seq.
+    pub(crate) message_seq: Option<u16>,
 }
+
+impl<'a> Hashed<'a> {
+    /// Of a stream.
+    pub(crate) const fn new(message: &'a [u8]) -> Self {
+        Self {
+            message,
+            message_seq: None,
+        }
+    }
+
+    /// What of it is hashed and signed before TLS 1.3: over datagrams with the header of a fragment that is
+    /// the whole message (RFC 6347 §4.2.6).
+    pub(super) fn put_before_tls13(self, mut put: impl FnMut(&[u8])) {
+        let Some(message_seq) = self.message_seq else {
+            return put(self.message);
+        };
+        let split = self.message.split_at_checked(HEADER);
+        let (header, body) = split.unwrap_or((self.message, &[]));
+        put(header);
+        put(&message_seq.to_be_bytes());
+        // It begins at its beginning, and is as long as it is.
+        put(&[0; 3]);
+        put(header.get(1..).unwrap_or_default());
+        put(body);
+    }
+}
+
+/// Of a message: type and length.
+const HEADER: usize = 4;
 
 /// What handshake messages are added to, in the order of the wire.
 pub(crate) trait AddMessage {
@@ -27,12 +58,15 @@ impl AddMessage for Unhashed {
 #[derive(Default)]
 pub(crate) struct TranscriptBuffer {
     messages: Vec<u8>,
+    /// Over datagrams: where each begins, and its number.
+    numbers: Vec<(usize, u16)>,
 }
 
 impl TranscriptBuffer {
     pub(crate) const fn new() -> Self {
         Self {
             messages: Vec::new(),
+            numbers: Vec::new(),
         }
     }
 
@@ -43,15 +77,32 @@ impl TranscriptBuffer {
         transcript
     }
 
+    /// The messages as they are hashed before TLS 1.3.
     pub(super) fn into_messages(self) -> Vec<u8> {
-        self.messages
+        if self.numbers.is_empty() {
+            return self.messages;
+        }
+        let mut bytes = Vec::new();
+        let ends = self.numbers.iter().skip(1).map(|(start, _)| *start);
+        let ends = ends.chain([self.messages.len()]);
+        for (&(start, message_seq), end) in self.numbers.iter().zip(ends) {
+            let hashed = Hashed {
+                message: self.messages.get(start..end).unwrap_or_default(),
+                message_seq: Some(message_seq),
+            };
+            hashed.put_before_tls13(|part| bytes.extend_from_slice(part));
+        }
+        bytes
     }
 }
 
 impl AddMessage for TranscriptBuffer {
     /// The caller bounds how many and how long.
-    fn add(&mut self, Hashed { message }: Hashed<'_>) {
-        self.messages.extend_from_slice(message);
+    fn add(&mut self, hashed: Hashed<'_>) {
+        if let Some(message_seq) = hashed.message_seq {
+            self.numbers.push((self.messages.len(), message_seq));
+        }
+        self.messages.extend_from_slice(hashed.message);
     }
 }
 
@@ -112,8 +163,8 @@ impl Transcript {
 }
 
 impl AddMessage for Transcript {
-    fn add(&mut self, Hashed { message }: Hashed<'_>) {
-        self.add_bytes(message);
+    fn add(&mut self, hashed: Hashed<'_>) {
+        self.add_bytes(hashed.message);
     }
 }
 
@@ -132,11 +183,11 @@ mod tests {
     fn is_the_hash_of_the_concatenation() {
         for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
             let mut buffer = TranscriptBuffer::new();
-            buffer.add(Hashed { message: b"one" });
-            buffer.add(Hashed { message: b"two" });
+            buffer.add(Hashed::new(b"one"));
+            buffer.add(Hashed::new(b"two"));
             let mut transcript = buffer.start(algorithm);
             assert_eq!(transcript.current(), hash(algorithm, b"onetwo"));
-            transcript.add(Hashed { message: b"three" });
+            transcript.add(Hashed::new(b"three"));
             assert_eq!(transcript.current(), hash(algorithm, b"onetwothree"));
             assert_eq!(transcript.current(), hash(algorithm, b"onetwothree"));
         }
@@ -146,9 +197,7 @@ mod tests {
     fn message_hash_stands_for_the_first_hello() {
         let algorithm = HashAlgorithm::Sha384;
         let mut buffer = TranscriptBuffer::new();
-        buffer.add(Hashed {
-            message: b"hello 1",
-        });
+        buffer.add(Hashed::new(b"hello 1"));
         let mut transcript = buffer.start(algorithm);
         transcript.replace_with_message_hash();
         transcript.add_bytes(b"retry");

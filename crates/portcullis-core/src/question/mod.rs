@@ -165,7 +165,6 @@ impl Answer {
 
     /// Says what a [look into revocation lists](Self::take_revocation_check) has ended in. One of another chain ends the
     /// handshake.
-    #[must_use]
     pub fn with_revocation(mut self, check: RevocationCheck) -> Self {
         self.content = AnswerContent::Chain(check.conclude());
         self

@@ -22,8 +22,8 @@ pub(crate) struct HandshakeBytes(Memory);
 enum Memory {
     Own(BytesMut),
     Shared(Bytes),
-    /// Put together of what came in datagrams.
-    OfDatagrams(Bytes),
+    /// Put together of what came in datagrams, with its message_seq.
+    OfDatagrams(Bytes, u16),
 }
 
 impl HandshakeBytes {
@@ -41,6 +41,10 @@ impl HandshakeBytes {
     pub(crate) fn hashed(&self) -> Hashed<'_> {
         Hashed {
             message: self.raw(),
+            message_seq: match &self.0 {
+                Memory::OfDatagrams(_, message_seq) => Some(*message_seq),
+                Memory::Own(_) | Memory::Shared(_) => None,
+            },
         }
     }
 
@@ -48,20 +52,20 @@ impl HandshakeBytes {
     pub(crate) fn raw(&self) -> &[u8] {
         match &self.0 {
             Memory::Own(bytes) => bytes,
-            Memory::Shared(bytes) | Memory::OfDatagrams(bytes) => bytes,
+            Memory::Shared(bytes) | Memory::OfDatagrams(bytes, _) => bytes,
         }
     }
 
     /// A message that was put together, header and body.
-    pub(super) fn of_datagrams(message: impl Into<Bytes>) -> Self {
-        Self(Memory::OfDatagrams(message.into()))
+    pub(super) fn of_datagrams(message: impl Into<Bytes>, message_seq: u16) -> Self {
+        Self(Memory::OfDatagrams(message.into(), message_seq))
     }
 
     /// How the message is to be read.
     pub(crate) fn syntax(&self) -> Syntax {
         match &self.0 {
             Memory::Own(_) | Memory::Shared(_) => Syntax::Tls,
-            Memory::OfDatagrams(_) => Syntax::Dtls,
+            Memory::OfDatagrams(..) => Syntax::Dtls,
         }
     }
 
@@ -70,7 +74,7 @@ impl HandshakeBytes {
         let bytes = match &mut self.0 {
             Memory::Own(bytes) => core::mem::take(bytes).freeze(),
             Memory::Shared(bytes) => bytes.clone(),
-            Memory::OfDatagrams(bytes) => return bytes.clone(),
+            Memory::OfDatagrams(bytes, _) => return bytes.clone(),
         };
         self.0 = Memory::Shared(bytes.clone());
         bytes

@@ -123,21 +123,24 @@ impl Incoming {
         }
     }
 
-    /// See [`stream::Incoming::decided_before_tls13`]; no configuration has such a version over datagrams.
+    /// See [`stream::Incoming::decided_before_tls13`].
     pub(crate) fn decided_before_tls13(
         &mut self,
         version: ProtocolVersion,
     ) -> Result<(), Violation> {
         match self {
             Self::Stream(stream) => stream.decided_before_tls13(version),
-            Self::Datagram(_) => Err(Violation::UnsupportedVersion),
+            Self::Datagram(datagram) => {
+                datagram.decided_before_tls13();
+                Ok(())
+            }
         }
     }
 
     pub(crate) fn is_before_tls13(&self) -> bool {
         match self {
             Self::Stream(stream) => stream.is_before_tls13(),
-            Self::Datagram(_) => false,
+            Self::Datagram(datagram) => datagram.is_before_tls13(),
         }
     }
 

@@ -35,7 +35,7 @@ pub use datagram::{
     Retransmission, Writer as DatagramWriter,
 };
 pub(crate) use datagram::{
-    HelloPiece, Mail, Reassembly, Taken, hello_pieces, plain_alert, plain_message,
+    HelloPiece, Mail, Reassembly, Taken, hello_pieces, plain_alert, plain_message, plain_message_of,
 };
 pub(crate) use incoming::Incoming;
 pub(crate) use keys::Keys;

@@ -46,15 +46,17 @@ impl Outgoing {
 
     /// No newer version than this one was offered.
     pub(crate) fn offered_before_tls12(&mut self, version: ProtocolVersion) {
-        if let Self::Stream(stream) = self {
-            stream.offered_before_tls12(version);
+        match self {
+            Self::Stream(stream) => stream.offered_before_tls12(version),
+            Self::Datagram(datagram) => datagram.offered_before_tls12(version),
         }
     }
 
     /// The version is decided, and is older than TLS 1.3.
     pub(crate) fn decided_before_tls13(&mut self, version: ProtocolVersion) {
-        if let Self::Stream(stream) = self {
-            stream.decided_before_tls13(version);
+        match self {
+            Self::Stream(stream) => stream.decided_before_tls13(version),
+            Self::Datagram(datagram) => datagram.decided_before_tls13(version),
         }
     }
 
@@ -105,7 +107,10 @@ impl Outgoing {
     pub(crate) fn install_write(&mut self, keys: impl Into<Keys>) -> Result<(), Abort> {
         match self {
             Self::Stream(stream) => stream.install_write(keys),
-            Self::Datagram(datagram) => datagram.install_write(keys.into()),
+            Self::Datagram(datagram) => {
+                datagram.install_write(keys.into());
+                Ok(())
+            }
         }
     }
 
@@ -149,11 +154,14 @@ impl Outgoing {
     /// Changes to keys of before TLS 1.3.
     ///
     /// # Errors
-    /// When the crypto library fails; always over datagrams, where no configuration has such a version.
+    /// When the crypto library fails.
     pub(crate) fn switch_keys(&mut self, keys: Keys) -> Result<(), Abort> {
         match self {
             Self::Stream(stream) => stream.switch_keys(keys),
-            Self::Datagram(_) => Err(CryptoFailure::RecordKeys.into()),
+            Self::Datagram(datagram) => {
+                datagram.switch_keys(keys);
+                Ok(())
+            }
         }
     }
 
@@ -214,6 +222,20 @@ impl Outgoing {
         match self {
             Self::Stream(_) => Ok(()),
             Self::Datagram(datagram) => datagram.on_time(now),
+        }
+    }
+
+    /// Over datagrams: how long they may be from here on.
+    pub(crate) fn set_mtu(&mut self, bytes: u16) {
+        if let Self::Datagram(datagram) = self {
+            datagram.set_mtu(bytes);
+        }
+    }
+
+    /// Over datagrams: how long a first answer is waited for.
+    pub(crate) fn set_initial_timeout(&mut self, initial: core::time::Duration) {
+        if let Self::Datagram(datagram) = self {
+            datagram.set_initial_timeout(initial);
         }
     }
 

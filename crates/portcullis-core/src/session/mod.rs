@@ -50,6 +50,7 @@ use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
 
+use crate::dialect::Dialect;
 use crate::misuse::Misuse;
 
 /// The longest a ticket may live, in seconds: 7 days (§4.6.1).
@@ -77,6 +78,17 @@ pub(crate) const MAX_SESSION_LIFETIME: u32 = 86_400;
 
 /// The longest ticket a server makes or a client keeps, in bytes.
 pub(crate) const MAX_TICKET: usize = 16_384;
+
+/// The same over datagrams: a hello with two of them, and with shares of all hybrids, is one that gates take.
+pub(crate) const MAX_DATAGRAM_TICKET: usize = 4_096;
+
+/// The longest ticket that is issued over this transport.
+pub(crate) const fn max_ticket(dialect: Dialect) -> usize {
+    match dialect {
+        Dialect::Tls => MAX_TICKET,
+        Dialect::Dtls => MAX_DATAGRAM_TICKET,
+    }
+}
 
 /// For how long keys are used that go back to one signature of a peer's, in seconds: each
 /// resumption brings new tickets, and without this their line would never end (§4.6.1).

@@ -64,7 +64,7 @@ impl AddressLimits {
 
 /// Who has what.
 #[derive(Debug)]
-pub(super) struct Addresses {
+pub(crate) struct Addresses {
     limits: AddressLimits,
     /// Hashed with a key of this map's own: nobody can choose addresses that fall together.
     known: HashMap<Address, Usage>,
@@ -147,14 +147,14 @@ impl Usage {
 
 /// A handshake that counts until it is over, however it ends.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     addresses: Arc<Mutex<Addresses>>,
     /// `None`: of the crowd.
     address: Option<Address>,
 }
 
 impl Addresses {
-    pub(super) fn new(limits: AddressLimits) -> Arc<Mutex<Self>> {
+    pub(crate) fn new(limits: AddressLimits) -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
             limits,
             known: HashMap::new(),
@@ -163,7 +163,7 @@ impl Addresses {
     }
 
     /// A place for one more handshake of this address.
-    pub(super) fn enter(this: &Arc<Mutex<Self>>, address: IpAddr) -> Result<Place, Error> {
+    pub(crate) fn enter(this: &Arc<Mutex<Self>>, address: IpAddr) -> Result<Place, Error> {
         let now = Instant::now();
         let key = Address::from(address);
         let mut addresses = lock(this);

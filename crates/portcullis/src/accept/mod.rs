@@ -19,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 pub use address_limits::AddressLimits;
+#[cfg(feature = "dtls")]
+pub(crate) use address_limits::{Addresses, Place};
 pub use connections::{ConnectionError, Connections};
 pub use listener::{Incoming, TlsListener};
 pub use proxy::{Forwarded, ProxyProtocol};

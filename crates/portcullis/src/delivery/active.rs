@@ -111,7 +111,7 @@ pub struct ActiveStream<S> {
 }
 
 impl<S: Source> ActiveStream<S> {
-    pub(super) fn new(source: S, mode: Active) -> Self {
+    pub(crate) fn new(source: S, mode: Active) -> Self {
         let mut this = Self {
             source,
             mode: Active::False,

@@ -11,4 +11,6 @@ mod source;
 pub use active::{Active, ActiveStream, Message};
 pub use mailbox::{ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Owner, SendOutcome};
 pub use packets::Packets;
+#[cfg(feature = "dtls")]
+pub(crate) use source::sealed;
 pub use source::{Records, Source};

@@ -54,7 +54,7 @@ pub trait Records: Source {
     fn unread(&mut self, data: &[u8]);
 }
 
-pub(super) mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
 
     impl<IO> Sealed for super::TlsStream<IO> {}

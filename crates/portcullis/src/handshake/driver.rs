@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use portcullis_core::question::{Answer, Question};
-use portcullis_core::{Handshake, Reason, Stage};
+use portcullis_core::{Handshake, Stage};
 use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::coop::unconstrained;
@@ -22,6 +22,7 @@ use crate::environment::Member;
 use crate::error::{Error, HandshakeError};
 use crate::hibernation::Hibernation;
 use crate::metrics::{self, Meter};
+use crate::preparation;
 use crate::read::Receiving;
 use crate::sessions::Place;
 use crate::stream::{Parts, TlsStream};
@@ -319,14 +320,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         Poll::Ready(error)
     }
 
-    /// There are servers that end every connection with a ticket in its hello. One has to fail to
-    /// know that, and no second one: the sessions of this server are forgotten, whatever it was
-    /// that the connection failed of, unless this side gave up by itself.
     fn blame_sessions(&mut self, error: &Error) {
-        let by_us = matches!(error.reason(), Some(Reason::Cancelled | Reason::Refused(_)));
-        if let Some(place) = self.place.take().filter(|_| self.offers && !by_us) {
-            place.forget();
-        }
+        preparation::blame(self.place.take().filter(|_| self.offers), error);
     }
 
     /// Gives up: the peer is sent the fatal alert `user_canceled`.

@@ -63,7 +63,7 @@ fn from(span: Span, peer: Option<&dyn fmt::Debug>) -> Span {
 }
 
 /// The handshake is over.
-pub(super) fn record(span: &Span, information: &ConnectionInformation, log: Option<LogLevel>) {
+pub(crate) fn record(span: &Span, information: &ConnectionInformation, log: Option<LogLevel>) {
     span.record("tls.protocol.version", display(information.version()));
     span.record("tls.cipher", display(information.cipher_suite()));
     if let Some(group) = information.group() {
@@ -88,7 +88,7 @@ pub(super) fn record(span: &Span, information: &ConnectionInformation, log: Opti
 }
 
 /// The handshake has failed.
-pub(super) fn report(span: &Span, error: &Error, log: Option<LogLevel>) {
+pub(crate) fn report(span: &Span, error: &Error, log: Option<LogLevel>) {
     let _entered = span.enter();
     match (error.reason(), error.alert()) {
         _ if error.is_silent_peer() => log_at!(log, DEBUG, %error, "the handshake failed"),

@@ -9,12 +9,13 @@ use portcullis_core::config::ClientConfig;
 use portcullis_core::session::ClientSession;
 use rustls_pki_types::{ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::driver::Driver;
 use super::{Goal, Handshaking, span};
 use crate::conduct::Conduct;
 use crate::error::HandshakeError;
+use crate::preparation::look;
 use crate::sessions::Place;
 
 /// What a client's handshake starts with.
@@ -119,7 +120,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Looking<IO> {
-    /// Asks the store, for as long as a store may take; then, as long once more, who has revocation lists in memory.
+    /// Gathers the sessions to be offered.
     pub(super) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Start {
             conduct,
@@ -132,27 +133,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Looking<IO> {
         let taking = self.taking.get_or_insert_with(|| {
             let limit = conduct.handshake_timeout;
             let deadline = *deadline.get_or_insert_with(|| super::deadline(limit));
-            let budget = conduct.store_timeout();
-            let limit = deadline.min(Instant::now() + budget);
             let place = place.clone().filter(|_| self.from_store);
-            let mut given = std::mem::take(sessions);
-            let Some(crls) = conduct.crls.clone() else {
-                return Box::pin(async move {
-                    match place {
-                        Some(place) => place.take(limit).await,
-                        None => given,
-                    }
-                });
-            };
-            let config = config.clone();
-            Box::pin(async move {
-                if let Some(place) = place {
-                    given = place.take(limit).await;
-                }
-                let sifting = crls.sift(given, config, budget);
-                let sifted = timeout_at(deadline, sifting).await;
-                sifted.unwrap_or_default()
-            })
+            look(conduct, config, place, std::mem::take(sessions), deadline)
         });
         *sessions = ready!(taking.as_mut().poll(cx));
         Poll::Ready(())

@@ -166,7 +166,7 @@ impl Said {
         match hashed {
             None => cx.send(transcript, |out| out.extend_from_slice(&sent)),
             Some(message) => {
-                transcript.add(Hashed { message: &message });
+                transcript.add(Hashed::new(&message));
                 cx.send(&mut Unhashed, |out| out.extend_from_slice(&sent));
             }
         }
@@ -247,7 +247,7 @@ impl Client {
                 bind(&mut inner);
                 let sent = offering.encrypt(&parsed, &inner, is_first, cx)?;
                 if is_first {
-                    offering.outer_transcript.add(Hashed { message: &sent });
+                    offering.outer_transcript.add(Hashed::new(&sent));
                 }
                 offering
                     .outer_offer
@@ -380,7 +380,7 @@ impl Offering {
         if let Some(place) = message.get_mut(range) {
             place.fill(0);
         }
-        transcript.add(Hashed { message: &message });
+        transcript.add(Hashed::new(&message));
         let random = &offered.client.client_random;
         let prefix = dialect.label_prefix();
         Ok(confirmation::confirmation(

@@ -61,6 +61,8 @@ pub(super) struct Client {
     pub(super) early_data_status: EarlyDataStatus,
     /// If the hello has more than it means.
     pub(super) disguise: Option<Box<Disguise>>,
+    /// What a HelloVerifyRequest had, if one came.
+    hello_cookie: Option<Box<[u8]>>,
     dialect: Dialect,
 }
 
@@ -113,6 +115,7 @@ pub(crate) fn start(
         older,
         previous: None,
         disguise,
+        hello_cookie: None,
         dialect: cx.dialect,
     };
     let shares = Shares {
@@ -168,6 +171,7 @@ impl End for ClientEnd {
             early_data: None,
             early_data_status: EarlyDataStatus::NotOffered,
             disguise: None,
+            hello_cookie: None,
             dialect: cx.dialect,
         };
         let shares = Shares {
@@ -420,7 +424,11 @@ impl Client {
             // §4.1.2: what is newer is in supported_versions alone.
             self.dialect.code(policy.newest().min(Version::V1_2)),
             &self.client_random,
-            (self.legacy_session_id(), self.dialect.legacy_cookie()),
+            (
+                self.legacy_session_id(),
+                self.dialect
+                    .legacy_cookie(self.hello_cookie.as_deref().unwrap_or_default()),
+            ),
             suites.chain(fallback),
             extensions,
         );
@@ -554,17 +562,50 @@ impl Hello for WaitServerHello {
 }
 
 impl WaitServerHello {
+    /// RFC 6347 §4.2.1: the hello is said again, with the server's cookie and else the same. Neither the first nor
+    /// the request is hashed.
+    fn on_hello_verify_request(
+        mut self,
+        message: &HandshakeBytes,
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
+        let request: HelloVerifyRequest<'_> = expect(message)?;
+        let Offered {
+            client,
+            shares,
+            sessions,
+            transcript,
+            retry,
+        } = &mut *self.0;
+        let policy = &client.config.policy;
+        if !policy.speaks_older() {
+            let offered = list(&policy.versions);
+            return Err(Violation::VersionNotOffered.explained(format!(
+                "it asks for a cookie by HelloVerifyRequest, as DTLSv1.2 and older do; offered: {offered}"
+            )));
+        }
+        if client.hello_cookie.is_some() || retry.is_some() {
+            return Err(Violation::SecondRetry.into());
+        }
+        client.hello_cookie = Some(request.cookie.into());
+        let (mut buffer, mut offered, now) = (TranscriptBuffer::new(), Ok(()), cx.now);
+        cx.send(&mut buffer, |out| {
+            let start = out.len();
+            offered = client.put_hello(out, shares, sessions, None, now);
+            resumption::bind(out, start, sessions, None);
+        });
+        offered?;
+        *transcript = Hashing::Buffered(buffer);
+        Ok(self.into())
+    }
+
     pub(super) fn on_message(
         self,
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         if message.typ() == HandshakeType::HELLO_VERIFY_REQUEST && cx.dialect == Dialect::Dtls {
-            let _: HelloVerifyRequest<'_> = expect(&message)?;
-            let offered = list(&self.0.client.offer.config().policy.versions);
-            return Err(Violation::VersionNotOffered.explained(format!(
-                "it asks for a cookie by HelloVerifyRequest, as DTLSv1.2 and older do; offered: {offered}"
-            )));
+            return self.on_hello_verify_request(&message, cx);
         }
         let hello: ServerHello<'_> = expect(&message)?;
         let client = &self.0.client;
@@ -575,6 +616,10 @@ impl WaitServerHello {
             }
             Some(previous) => versions::selected_again(cx.dialect, previous.version(), &hello)?,
         };
+        if version == Version::V1_3 && self.0.client.hello_cookie.is_some() {
+            // RFC 9147 §5.1: who speaks that does not ask for cookies so.
+            return Err(Violation::VersionChangedAfterVerify.into());
+        }
         if version != Version::V1_3 && self.0.client.sends_early_data() {
             // Such a server reads no alert under those keys.
             cx.outgoing.drop_keys()?;

@@ -12,11 +12,12 @@ use super::super::{Cx, external_psk};
 use crate::config::{ClientOptions, ExtendedMasterSecret, PreSharedKey};
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::key_schedule::{EarlySecret, TrafficSecret, Transcript};
 use crate::psk::SharedSecretName;
-use crate::session::{ClientSession, Established, MAX_TICKET, Peer, Secret};
+use crate::session::{ClientSession, Established, MAX_DATAGRAM_TICKET, MAX_TICKET, Peer, Secret};
 use crate::suite::{CipherSuite, NoCertificate};
 use crate::version::Version;
 use crate::wire::extension::{OfferedPsks, PskIdentity, PskKeyExchangeMode, PskKeyExchangeModes};
@@ -26,6 +27,9 @@ use crate::{Misuse, NamedGroup, Violation};
 /// The most bytes of sessions in one hello. Its extensions have 65,535 together, of which the
 /// names of authorities may take half.
 const MAX_SESSION_BYTES: usize = MAX_TICKET + 8_192;
+/// The same over datagrams, where a hello is put together before anybody knows who sends it: two tickets as
+/// long as they are issued.
+const MAX_DATAGRAM_SESSION_BYTES: usize = 2 * MAX_DATAGRAM_TICKET;
 
 /// What a session takes besides ticket and binder: their lengths, and the age.
 const PSK_OVERHEAD: usize = 2 + 4 + 1;
@@ -208,7 +212,11 @@ pub(super) fn usable(
         )
         .into());
     }
-    let mut room = MAX_SESSION_BYTES - older.map_or(0, |older| older.ticket.len().min(MAX_TICKET));
+    let most = match cx.dialect {
+        Dialect::Tls => MAX_SESSION_BYTES,
+        Dialect::Dtls => MAX_DATAGRAM_SESSION_BYTES,
+    };
+    let mut room = most.saturating_sub(older.map_or(0, |older| older.ticket.len()));
     let keys = match config.policy.speaks(Version::V1_3) {
         true => external(config, cx)?,
         false => Vec::new(),

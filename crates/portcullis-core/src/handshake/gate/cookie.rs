@@ -1,12 +1,14 @@
 //! The cookie of a server that keeps nothing of a first hello: what it has to have back, and a seal.
 //!
-//! RFC 9147 §5.1; RFC 8446 §4.2.2.
+//! RFC 9147 §5.1; RFC 8446 §4.2.2; RFC 6347 §4.2.1.
 //!
 //! ```text
+//! 1, key u8, time u32, tag[16]                                      before DTLS 1.3
 //! 3, key u8, time u32, suite u16, group u16, psk u8, unchanging[8], hash[32 | 48], tag[16]
 //! ```
 //!
-//! The time is in milliseconds since the gate began. The tag is over the address, too.
+//! The time is in milliseconds since the gate began. The tag is over the address, too, and before DTLS 1.3 over
+//! what of the hello stays in front of its cookie.
 
 use core::time::Duration;
 
@@ -19,10 +21,12 @@ use crate::crypto::secret::ConstantTimeEq as _;
 use crate::named_group::NamedGroup;
 use crate::record::Discarded;
 use crate::suite::CipherSuite;
+use crate::wire::ClientHello;
 use crate::wire::codec::{Cursor, DecodeError};
 
 /// The first byte: which layout this is.
 const FORMAT: u8 = 3;
+const OLDER: u8 = 1;
 const TAG: usize = 16;
 /// How long a cookie is good.
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -92,6 +96,47 @@ impl Secrets {
         cookie
     }
 
+    /// The cookie of a HelloVerifyRequest for this address and this hello.
+    pub(super) fn seal_older(&self, peer: &[u8], now: Duration, hello: &OlderHello<'_>) -> Vec<u8> {
+        let mut cookie = vec![OLDER, self.id];
+        cookie.extend(milliseconds(now).to_be_bytes());
+        let tag = hello.tag(&self.newest, peer, &cookie);
+        cookie.extend(tag);
+        cookie
+    }
+
+    /// Whether the cookie in the hello was given to this address for it, and not long ago.
+    ///
+    /// # Errors
+    /// Whatever of it is wrong.
+    pub(super) fn check_older(
+        &self,
+        peer: &[u8],
+        now: Duration,
+        hello: &OlderHello<'_>,
+    ) -> Result<(), Discarded> {
+        let (sealed, received) = hello
+            .cookie
+            .split_last_chunk::<TAG>()
+            .ok_or(Discarded::BadCookie)?;
+        let &[OLDER, id, t3, t2, t1, t0] = sealed else {
+            return Err(Discarded::BadCookie);
+        };
+        let key = self.key(id).ok_or(Discarded::StaleCookie)?;
+        if !hello.tag(key, peer, sealed).ct_eq(received) {
+            return Err(Discarded::BadCookie);
+        }
+        Self::check_age(now, u32::from_be_bytes([t3, t2, t1, t0]))
+    }
+
+    fn check_age(now: Duration, time: u32) -> Result<(), Discarded> {
+        let age = milliseconds(now).wrapping_sub(time);
+        match Duration::from_millis(age.into()) > LIFETIME {
+            true => Err(Discarded::StaleCookie),
+            false => Ok(()),
+        }
+    }
+
     /// What was sealed, if it was for this address, and not long ago.
     ///
     /// # Errors
@@ -111,11 +156,48 @@ impl Secrets {
             return Err(Discarded::BadCookie);
         }
         let (time, requested) = decode(sealed).map_err(|DecodeError| Discarded::BadCookie)?;
-        let age = milliseconds(now).wrapping_sub(time);
-        match Duration::from_millis(age.into()) > LIFETIME {
-            true => Err(Discarded::StaleCookie),
-            false => Ok(requested),
+        Self::check_age(now, time).map(|()| requested)
+    }
+}
+
+/// What stands in front of a hello: it is whole in the first piece, and says whose the cookie is.
+pub(super) struct OlderHello<'a> {
+    version: u16,
+    random: &'a [u8; 32],
+    session_id: &'a [u8],
+    /// Empty in a first hello.
+    pub(super) cookie: &'a [u8],
+}
+
+impl<'a> OlderHello<'a> {
+    pub(super) fn of(hello: &ClientHello<'a>) -> Self {
+        Self {
+            version: hello.legacy_version.0,
+            random: hello.random,
+            session_id: hello.legacy_session_id,
+            cookie: hello.legacy_cookie.unwrap_or_default(),
         }
+    }
+
+    /// Of a body whose end may be missing.
+    pub(super) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        Some(Self {
+            version: cursor.u16().ok()?,
+            random: cursor.array().ok()?,
+            session_id: cursor.vec8().ok()?,
+            cookie: cursor.vec8().ok()?,
+        })
+    }
+
+    fn tag(&self, key: &HmacKey, peer: &[u8], sealed: &[u8]) -> [u8; TAG] {
+        let hello = [
+            sealed,
+            &self.version.to_be_bytes(),
+            self.random,
+            self.session_id,
+        ]
+        .concat();
+        tag(key, peer, &hello)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who may begin a handshake over datagrams: who reads at the address that he writes from.
 //!
-//! RFC 9147 §5.1. A server keeps nothing of a client before its cookie has come back, but for the pieces of
+//! RFC 9147 §5.1, RFC 6347 §4.2.1. A server keeps nothing of a client before its cookie has come back, but for the pieces of
 //! hellos that are too long for a datagram, in a fixed number of places.
 
 mod cookie;
@@ -8,20 +8,25 @@ mod pieces;
 #[cfg(test)]
 mod tests;
 
-use self::cookie::Secrets;
-use self::pieces::Pieces;
+use self::cookie::{OlderHello, Secrets};
+use self::pieces::{MAX_HELLO, Pieces};
 use super::server::{ReturnedCookie, ask_for_cookie};
+use super::versions;
 use crate::alert::AlertDescription;
 use crate::clock::{Monotonic, Now};
 use crate::config::ServerConfig;
 use crate::crypto::random::Random;
+use crate::dialect::Dialect;
 use crate::error::{Abort, Error, Reason, Stage};
 use crate::record::{
     Discarded, HandshakeBytes, HelloPiece, hello_pieces, plain_alert, plain_message,
+    plain_message_of,
 };
+use crate::version::{ProtocolVersion, Version};
+use crate::violation::Violation;
 use crate::wire::codec::Cursor;
 use crate::wire::extension::Cookie;
-use crate::wire::{ClientHello, ExtensionType, HandshakeMessage, Syntax};
+use crate::wire::{ClientHello, ExtensionType, HandshakeMessage, HelloVerifyRequest, Syntax};
 
 /// How much longer an answer may be than what it answers.
 const MOST_AMPLIFICATION: usize = 2;
@@ -53,7 +58,10 @@ pub enum Verdict {
 /// [`Handshake::datagram_server`](crate::Handshake::datagram_server) begins with it.
 pub struct Admission {
     pub(super) datagram: Vec<u8>,
+    /// If it was asked for by a HelloRetryRequest.
     pub(super) returned: Option<Box<ReturnedCookie>>,
+    /// The message_seq of the hello that it begins with, and of the server's first message.
+    pub(super) next_message: u16,
     /// The number of the first record that the server sends.
     pub(super) next_record: u64,
 }
@@ -74,6 +82,7 @@ impl Admission {
         Self {
             datagram: datagram.into(),
             returned: None,
+            next_message: 0,
             next_record: 0,
         }
     }
@@ -155,16 +164,22 @@ impl Gate {
         let Some(first) = hello.first() else {
             return Err(Discarded::NoHello);
         };
+        if first.header.length as usize > MAX_HELLO {
+            // Nobody waits for an answer that never comes.
+            let alert = Violation::HandshakeMessageTooLong.alert();
+            return bounded(plain_alert(first.sequence, alert), datagram.len());
+        }
         let is_second = first.header.message_seq > 0;
         // The cookie of a second hello is often in its first piece, and the rest of it is for the handshake.
         if is_second && first.header.fragment_offset == 0 {
             match find_cookie(first.fragment) {
-                Found::Cookie(cookie) => {
-                    let admitted = self.admit(peer, cookie, datagram.to_vec(), first, since);
-                    return admitted.or_else(|why| refuse(why, first, datagram.len()));
-                }
                 Found::NoCookie => return Err(Discarded::BadCookie),
                 Found::MoreIsNeeded => {}
+                found => {
+                    let datagram = datagram.to_vec();
+                    let received = datagram.len();
+                    return self.admit(peer, &found, datagram, first, received, since);
+                }
             }
         }
         let Some((message, received)) =
@@ -176,36 +191,73 @@ impl Gate {
         if !is_second {
             return self.ask(peer, &message, first, received, since);
         }
-        let cookie = match find_cookie(message.body()) {
-            Found::Cookie(cookie) => cookie,
-            Found::NoCookie | Found::MoreIsNeeded => return Err(Discarded::BadCookie),
-        };
+        let found = find_cookie(message.body());
         let whole = plain_message(first.sequence, first.header.message_seq, message.raw());
-        let admitted = self.admit(peer, cookie, whole, first, since);
-        admitted.or_else(|why| refuse(why, first, received))
+        self.admit(peer, &found, whole, first, received, since)
     }
 
     fn admit(
         &self,
         peer: &[u8],
-        cookie: &[u8],
+        found: &Found<'_>,
         datagram: Vec<u8>,
         piece: &HelloPiece<'_>,
+        received: usize,
         since: core::time::Duration,
     ) -> Result<Verdict, Discarded> {
-        let requested = self.secrets.open(peer, since, cookie)?;
+        let returned = match found {
+            Found::Cookie(cookie) => match self.secrets.open(peer, since, cookie) {
+                Ok(requested) => Some(Box::new(ReturnedCookie {
+                    requested,
+                    cookie: (*cookie).into(),
+                })),
+                Err(why) => return refuse(why, piece, received),
+            },
+            Found::Older(hello) => match self.secrets.check_older(peer, since, hello) {
+                Ok(()) => None,
+                // RFC 6347 §4.2.1: as if there were no cookie.
+                Err(Discarded::BadCookie | Discarded::StaleCookie) => {
+                    return self.verify(peer, hello, piece, received, since);
+                }
+                Err(why) => return Err(why),
+            },
+            Found::NoCookie | Found::MoreIsNeeded => return Err(Discarded::BadCookie),
+        };
         Ok(Verdict::Admit(Admission {
             datagram,
-            returned: Some(Box::new(ReturnedCookie {
-                requested,
-                cookie: cookie.into(),
-            })),
+            returned,
+            next_message: piece.header.message_seq,
             // RFC 6347 §4.2.2: as servers do that keep nothing; what was sent before had a lower one.
             next_record: piece.sequence,
         }))
     }
 
-    /// Answers a first hello: with a HelloRetryRequest, or by saying why there is none.
+    /// Asks for a cookie as DTLS 1.2 and older do.
+    fn verify(
+        &self,
+        peer: &[u8],
+        hello: &OlderHello<'_>,
+        piece: &HelloPiece<'_>,
+        received: usize,
+        since: core::time::Duration,
+    ) -> Result<Verdict, Discarded> {
+        let cookie = self.secrets.seal_older(peer, since, hello);
+        let mut request = Vec::new();
+        HelloVerifyRequest {
+            // RFC 6347 §4.2.1: whatever is negotiated later.
+            server_version: ProtocolVersion::DTLS_1_0,
+            cookie: &cookie,
+        }
+        .encode(&mut request);
+        let message_seq = piece.header.message_seq;
+        // A client that has nothing newer may take no newer record.
+        let version = ProtocolVersion::DTLS_1_0;
+        let reply = plain_message_of(version, piece.sequence, message_seq, &request);
+        bounded(reply, received)
+    }
+
+    /// Answers a first hello: with a HelloRetryRequest or a HelloVerifyRequest, or by saying why there is
+    /// neither.
     fn ask(
         &self,
         peer: &[u8],
@@ -214,6 +266,13 @@ impl Gate {
         received: usize,
         since: core::time::Duration,
     ) -> Result<Verdict, Discarded> {
+        if let Ok(hello) = ClientHello::decode_as(Syntax::Dtls, message.body())
+            && versions::choose(Dialect::Dtls, &self.config.0.policy.versions, &hello)
+                .is_ok_and(|version| version < Version::V1_3)
+        {
+            let hello = OlderHello::of(&hello);
+            return self.verify(peer, &hello, piece, received, since);
+        }
         let seal = |requested: &_| self.secrets.seal(peer, since, requested);
         let reply = match ask_for_cookie(&self.config.0, message, seal) {
             Ok(request) => plain_message(piece.sequence, 0, &request),
@@ -247,6 +306,8 @@ fn bounded(reply: Vec<u8>, received: usize) -> Result<Verdict, Discarded> {
 
 enum Found<'a> {
     Cookie(&'a [u8]),
+    /// That of a HelloVerifyRequest.
+    Older(OlderHello<'a>),
     NoCookie,
     /// The part that is there ends before there was any.
     MoreIsNeeded,
@@ -254,6 +315,11 @@ enum Found<'a> {
 
 /// Looks for the cookie in a ClientHello of which the end may be missing.
 fn find_cookie(body: &[u8]) -> Found<'_> {
+    if let Some(hello) = OlderHello::read(&mut Cursor::new(body))
+        && !hello.cookie.is_empty()
+    {
+        return Found::Older(hello);
+    }
     if let Ok(hello) = ClientHello::decode_as(Syntax::Dtls, body) {
         return match hello.extensions.find::<Cookie<'_>>() {
             Some(Ok(cookie)) => Found::Cookie(cookie.cookie),

@@ -1,26 +1,34 @@
 //! First hellos that are too long for a datagram, until they are whole.
 //!
 //! RFC 9147 §5.1, §5.5. With a post-quantum share nearly every hello is. There are as many places as there are,
-//! whoever asks: a new address takes the oldest.
+//! whoever asks. An address has its places in one of many sets, which nobody outside can tell: who forges
+//! addresses takes places at random, and has to send thousands of pieces between two of a client's to keep it
+//! out for sure.
 
+use core::hash::BuildHasher as _;
 use core::time::Duration;
+use std::hash::RandomState;
 
 use crate::clock::Monotonic;
 use crate::record::{Discarded, HandshakeBytes, HelloPiece, Reassembly, Taken};
 
-/// How many addresses are under way at once.
-const PLACES: usize = 64;
-/// The longest hello that is put together before a cookie, in bytes: with the places that is 256 KiB, and what
-/// each piece costs besides.
-const MAX_HELLO: usize = 4 * 1024;
+/// How many sets there are.
+const SETS: usize = 64;
+/// How many addresses have a place in one. A new one takes the oldest.
+const PLACES: usize = 8;
+/// The longest hello that is put together before a cookie, in bytes: shares of all hybrids, and 8 KiB of
+/// tickets, which is what this side's own clients send at most.
+pub(super) const MAX_HELLO: usize = 16 * 1024;
 /// What pieces may cost besides their bytes.
-const BESIDE: usize = 1_024;
+const BESIDE: usize = 4 * 1024;
 /// How long a place is kept for the rest.
 const LIFETIME: Duration = Duration::from_secs(1);
 
+/// Holds at most [`MOST`](Self::MOST) bytes, allocated as they come.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
-    places: Vec<Place>,
+    sets: Vec<Vec<Place>>,
+    keys: RandomState,
 }
 
 #[derive(Debug)]
@@ -34,6 +42,10 @@ struct Place {
 }
 
 impl Pieces {
+    /// Of messages and what they cost beside them, in bytes.
+    #[cfg(test)]
+    pub(super) const MOST: usize = SETS * (MAX_HELLO + BESIDE);
+
     /// Adds what came from an address; gives its hello when that is whole, and how many bytes it took.
     pub(super) fn put(
         &mut self,
@@ -43,10 +55,15 @@ impl Pieces {
         now: Monotonic,
     ) -> Result<Option<(HandshakeBytes, usize)>, Discarded> {
         let message_seq = pieces.first().map_or(0, |piece| piece.header.message_seq);
-        let at = self.place(peer, message_seq, now);
-        let Some(place) = self.places.get_mut(at) else {
+        if self.sets.is_empty() {
+            self.sets.resize_with(SETS, Vec::new);
+        }
+        let set = (self.keys.hash_one(peer) % SETS as u64) as usize;
+        let Some(set) = self.sets.get_mut(set) else {
             return Err(Discarded::NoHello);
         };
+        // The newest is the last.
+        let mut place = take_place(set, peer, message_seq, now);
         place.received = place.received.saturating_add(datagram);
         let mut why = None;
         for piece in pieces {
@@ -57,44 +74,42 @@ impl Pieces {
             }
         }
         if let Some(message) = place.reassembly.pop(0) {
-            let received = place.received;
-            self.places.swap_remove(at);
-            return Ok(Some((message, received)));
+            return Ok(Some((message, place.received)));
         }
+        set.push(place);
+        make_room(set);
         why.map_or(Ok(None), Err)
-    }
-
-    /// The place of this address, or another one that it takes.
-    fn place(&mut self, peer: &[u8], message_seq: u16, now: Monotonic) -> usize {
-        let is_over = |place: &Place| now.0.saturating_sub(place.since.0) > LIFETIME;
-        self.places.retain(|place| !is_over(place));
-        let mut places = self.places.iter();
-        let is_same = |place: &Place| *place.peer == *peer && place.message_seq == message_seq;
-        if let Some(at) = places.position(is_same) {
-            return at;
-        }
-        if self.places.len() >= PLACES {
-            let oldest = self.places.iter().enumerate();
-            if let Some((at, _)) = oldest.min_by_key(|(_, place)| place.since) {
-                self.places.swap_remove(at);
-            }
-        }
-        self.places.push(Place {
-            peer: peer.into(),
-            since: now,
-            message_seq,
-            reassembly: Reassembly::bounded(message_seq, MAX_HELLO, BESIDE),
-            received: 0,
-        });
-        self.places.len() - 1
     }
 
     /// What is held, in bytes.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
-        self.places
-            .iter()
-            .map(|place| place.reassembly.held())
-            .sum()
+        let places = self.sets.iter().flatten();
+        places.map(|place| place.reassembly.held()).sum()
+    }
+}
+
+/// The place of this address, or a new one.
+fn take_place(set: &mut Vec<Place>, peer: &[u8], message_seq: u16, now: Monotonic) -> Place {
+    let is_over = |place: &Place| now.0.saturating_sub(place.since.0) > LIFETIME;
+    set.retain(|place| !is_over(place));
+    let is_same = |place: &Place| *place.peer == *peer && place.message_seq == message_seq;
+    match set.iter().position(is_same) {
+        Some(at) => set.remove(at),
+        None => Place {
+            peer: peer.into(),
+            since: now,
+            message_seq,
+            reassembly: Reassembly::bounded(message_seq, MAX_HELLO, BESIDE),
+            received: 0,
+        },
+    }
+}
+
+/// The oldest make room for the newest.
+fn make_room(set: &mut Vec<Place>) {
+    let held = |set: &[Place]| -> usize { set.iter().map(|place| place.reassembly.held()).sum() };
+    while set.len() > PLACES || set.len() > 1 && held(set) > MAX_HELLO + BESIDE {
+        set.remove(0);
     }
 }

@@ -29,6 +29,7 @@ fn server(group: NamedGroup) -> ServerConfig {
         .identity(pki().server.clone())
         .groups([group])
         .resumption(false)
+        .versions([ProtocolVersion::TLS_1_3])
         .build()
         .unwrap()
 }
@@ -281,12 +282,67 @@ fn hellos_from_everywhere_leave_nothing() {
         assert!(matches!(verdict, Verdict::Reply(_)));
         let verdict = gate.on_datagram(&peer, &piece, at(0));
         assert!(matches!(verdict, Verdict::Discard(Discarded::NotWhole)));
-        assert!(gate.pieces.held() <= 64 * (4_096 + 1_024));
+        assert!(gate.pieces.held() <= Pieces::MOST);
     }
     // An honest client comes through meanwhile.
     let config = server(NamedGroup::X25519);
     let options = DatagramOptions::default();
     connect(&mut gate, &config, client(suite), options).unwrap();
+}
+
+/// With many tickets or shares a hello has more than 4 KiB; its pieces may have any length.
+#[test]
+fn long_hellos_come_through() {
+    let config = server(NamedGroup::X25519);
+    for mtu in [1_200, 228] {
+        let mut gate = Gate::new(&config, CookiePolicy::Always).unwrap();
+        let names = (0..50).map(|number| vec![number; 255]);
+        let client = client(CipherSuite::TLS_AES_128_GCM_SHA256);
+        let client = client.to_builder().alpn(names).build().unwrap();
+        let options = DatagramOptions::default().mtu(mtu);
+        connect(&mut gate, &config, client, options).unwrap();
+        assert_eq!(gate.pieces.held(), 0);
+    }
+}
+
+#[test]
+fn who_begins_too_long_a_hello_is_told_so() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    let mut hello = plain_message(5, 0, &[1, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    // The length of the message: 16 KiB are taken.
+    hello[14..17].copy_from_slice(&[0, 0x40, 1]);
+    let refused = reply(gate.on_datagram(PEER, &hello, at(0)));
+    let alert = Violation::HandshakeMessageTooLong.alert();
+    assert_eq!(
+        refused,
+        [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 5, 0, 2, 2, alert.0]
+    );
+    hello[14..17].copy_from_slice(&[0, 0x40, 0]);
+    let verdict = gate.on_datagram(PEER, &hello, at(0));
+    assert!(matches!(verdict, Verdict::Discard(Discarded::NotWhole)));
+}
+
+/// Between two pieces of a hello come others from as many addresses as there are sets of places, each time four
+/// times over.
+#[test]
+fn forged_addresses_do_not_keep_a_client_out() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    let mut client = begin(client_config(), DatagramOptions::default());
+    let pieces = sent(&mut client);
+    assert_eq!(pieces.len(), 2);
+    let is_answered = (0..20_u32).any(|sending| {
+        let first = gate.on_datagram(PEER, &pieces[0], at(u64::from(sending) * 2_000));
+        assert!(matches!(first, Verdict::Discard(Discarded::NotWhole)));
+        for number in 0..256 {
+            let peer = (sending * 256 + number).to_be_bytes();
+            let verdict = gate.on_datagram(&peer, &pieces[0], at(u64::from(sending) * 2_000));
+            assert!(matches!(verdict, Verdict::Discard(Discarded::NotWhole)));
+        }
+        assert!(gate.pieces.held() <= Pieces::MOST);
+        let verdict = gate.on_datagram(PEER, &pieces[1], at(u64::from(sending) * 2_000));
+        matches!(verdict, Verdict::Reply(_))
+    });
+    assert!(is_answered);
 }
 
 #[test]
@@ -328,10 +384,11 @@ fn what_is_no_hello_is_dropped() {
 }
 
 #[test]
-fn a_configuration_of_older_versions_has_no_gate() {
+fn a_configuration_of_tls_1_0_has_no_gate() {
     let older = ServerConfig::builder()
         .identity(pki().server.clone())
-        .versions([ProtocolVersion::TLS_1_2])
+        .versions([ProtocolVersion::TLS_1_0])
+        .cipher_suites([CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA])
         .build()
         .unwrap();
     let error = Gate::new(&older, CookiePolicy::Always).unwrap_err();
@@ -364,5 +421,59 @@ proptest! {
                 prop_assert!(reply.len() <= 2 * datagram.len());
             }
         }
+    }
+}
+
+fn older() -> (ClientConfig, ServerConfig) {
+    let client = ClientConfig::builder(pki().roots.clone())
+        .versions([ProtocolVersion::TLS_1_2])
+        .build();
+    let server = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .build();
+    (client.unwrap(), server.unwrap())
+}
+
+/// RFC 6347 §4.2.1: by HelloVerifyRequest, with nothing kept.
+#[test]
+fn dtls_1_2_comes_through() {
+    let (client, server) = older();
+    for mtu in [1_200, 228] {
+        let mut gate = Gate::new(&server, CookiePolicy::Always).unwrap();
+        let options = DatagramOptions::default().mtu(mtu);
+        let (client, server) = connect(&mut gate, &server, client.clone(), options).unwrap();
+        let version = client.information.version();
+        assert_eq!(version, ProtocolVersion::DTLS_1_2);
+        assert_eq!(
+            client.information.tls_exporter().unwrap(),
+            server.information.tls_exporter().unwrap()
+        );
+    }
+}
+
+#[test]
+fn an_older_cookie_is_of_an_address_a_hello_and_a_minute() {
+    let (client, server) = older();
+    let mut gate = Gate::new(&server, CookiePolicy::Always).unwrap();
+    let mut client = begin(client, DatagramOptions::default());
+    let first = sent(&mut client).remove(0);
+    let request = reply(gate.on_datagram(PEER, &first, at(0)));
+    // Shorter than any hello: 13 + 12 + 3 + 22.
+    assert_eq!(request.len(), 50);
+    client.receive(&request, at(0));
+    let second = sent(&mut client).remove(0);
+    let is_admitted = |verdict| matches!(verdict, Verdict::Admit(_));
+    assert!(is_admitted(gate.on_datagram(PEER, &second, at(59_000))));
+    for (peer, time) in [(PEER, 61_000), (b"192.0.2.2:4433", 1)] {
+        // A new one, which a client may take (RFC 6347 §4.2.1).
+        let again = reply(gate.on_datagram(peer, &second, at(time)));
+        assert_eq!((again.len(), again[13]), (50, 3));
+    }
+    // Version, random, session id and cookie, bit by bit.
+    for at_byte in 25..25 + 2 + 32 + 1 + 1 + 22 {
+        let mut changed = second.clone();
+        changed[at_byte] ^= 1;
+        let verdict = gate.on_datagram(PEER, &changed, at(0));
+        assert!(!is_admitted(verdict), "{at_byte}");
     }
 }

@@ -237,7 +237,7 @@ impl Ech {
         message: &[u8],
     ) -> Result<[u8; confirmation::LENGTH], Abort> {
         let mut transcript = transcript.clone();
-        transcript.add(Hashed { message });
+        transcript.add(Hashed::new(message));
         let prefix = dialect.label_prefix();
         Ok(confirmation::confirmation(
             within,

@@ -188,7 +188,10 @@ fn decide(
         return Err(Violation::ServerNameMissing.into());
     }
     if let Some(returned) = returned {
-        // A cookie is asked for with TLS 1.3 alone, and a configuration for datagrams has nothing else.
+        // Such a cookie is asked for with TLS 1.3 alone.
+        if version != Version::V1_3 {
+            return Err(Violation::SecondHelloChanged.into());
+        }
         let ReturnedCookie { requested, cookie } = *returned;
         return tls13::on_returned_cookie(config, requested, cookie, message, cx);
     }

@@ -249,9 +249,7 @@ fn our_client() {
 #[test]
 fn our_records() {
     let mut transcript = TranscriptBuffer::new();
-    transcript.add(Hashed {
-        message: &hex(CLIENT_HELLO),
-    });
+    transcript.add(Hashed::new(&hex(CLIENT_HELLO)));
     let mut transcript = transcript.start(SUITE.hash);
     let mut incoming = Incoming::new(Role::Client, 4096);
     let mut outgoing = Outgoing::new(Role::Client);

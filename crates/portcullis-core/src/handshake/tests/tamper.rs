@@ -49,7 +49,7 @@ pub(crate) fn put(cx: &mut Cx<'_>, put: &Put, into: &mut impl AddMessage) {
     match put {
         Put::Message(message) => cx.queue(into, |out| out.extend_from_slice(message)),
         Put::Unhashed(message) => cx.queue(&mut Unhashed, |out| out.extend_from_slice(message)),
-        Put::Hashed(message) => into.add(Hashed { message }),
+        Put::Hashed(message) => into.add(Hashed::new(message)),
         Put::Cut => cx.outgoing.raw(&[]),
         Put::Raw(bytes) => cx.outgoing.raw(bytes),
         Put::Record(typ, content) => cx.outgoing.any_record(*typ, content),

@@ -155,10 +155,10 @@ impl Recording {
         let is_in_flight = |message: &&Vec<u8>| message[0] != HandshakeType::NEW_SESSION_TICKET.0;
         let flight_of_server = self.server.clear.iter().filter(is_in_flight);
         for message in core::iter::once(hello).chain(flight_of_server) {
-            transcript.add(Hashed { message });
+            transcript.add(Hashed::new(message));
         }
         for message in flight {
-            transcript.add(Hashed { message });
+            transcript.add(Hashed::new(message));
             if message[0] == last_of_client.0 {
                 return transcript;
             }
@@ -261,10 +261,10 @@ fn both_finished() {
         let mut transcript = recording.transcript(recording.last_of_client());
         let (_, finished) = &recording.from_client[0];
         check(Role::Client, &transcript.current(), finished);
-        transcript.add(Hashed { message: finished });
+        transcript.add(Hashed::new(finished));
         let ticket = recording.server.clear.last().unwrap();
         if ticket[0] == HandshakeType::NEW_SESSION_TICKET.0 {
-            transcript.add(Hashed { message: ticket });
+            transcript.add(Hashed::new(ticket));
         }
         let (_, finished) = &recording.from_server[0];
         check(Role::Server, &transcript.current(), finished);

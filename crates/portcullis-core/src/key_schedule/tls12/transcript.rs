@@ -54,11 +54,13 @@ impl Transcript {
 
 impl AddMessage for Transcript {
     /// The caller bounds how many and how long.
-    fn add(&mut self, Hashed { message }: Hashed<'_>) {
-        self.running.update(message);
-        if self.keeps_messages {
-            self.messages.extend_from_slice(message);
-        }
+    fn add(&mut self, hashed: Hashed<'_>) {
+        hashed.put_before_tls13(|part| {
+            self.running.update(part);
+            if self.keeps_messages {
+                self.messages.extend_from_slice(part);
+            }
+        });
     }
 }
 
@@ -88,15 +90,35 @@ mod tests {
                 PrfHash::Suite(algorithm) => hash(algorithm, bytes),
             };
             let mut buffer = TranscriptBuffer::new();
-            buffer.add(Hashed { message: b"one" });
+            buffer.add(Hashed::new(b"one"));
             let mut transcript = Transcript::after(buffer, algorithm);
-            transcript.add(Hashed { message: b"two" });
+            transcript.add(Hashed::new(b"two"));
             assert_eq!(transcript.current(), hash(b"onetwo"));
             assert_eq!(transcript.messages(), b"onetwo");
             transcript.forget_messages();
-            transcript.add(Hashed { message: b"three" });
+            transcript.add(Hashed::new(b"three"));
             assert_eq!(transcript.messages(), b"");
             assert_eq!(transcript.current(), hash(b"onetwothree"));
+            let mut buffer = TranscriptBuffer::new();
+            for (message_seq, message) in [(1, b"\x01\0\0\x02AB"), (2, b"\x02\0\0\x02CD")] {
+                let message_seq = Some(message_seq);
+                buffer.add(Hashed {
+                    message,
+                    message_seq,
+                });
+            }
+            let mut transcript = Transcript::after(buffer, algorithm);
+            transcript.add(Hashed {
+                message: b"\x0b\0\0\x01E",
+                message_seq: Some(3),
+            });
+            assert_eq!(
+                transcript.messages(),
+                b"\x01\0\0\x02\0\x01\0\0\0\0\0\x02AB\
+                \x02\0\0\x02\0\x02\0\0\0\0\0\x02CD\
+                \x0b\0\0\x01\0\x03\0\0\0\0\0\x01E"
+            );
+            assert_eq!(transcript.current(), hash(transcript.messages()));
             let empty = Transcript::new(algorithm);
             assert_eq!(empty.current(), hash(b""));
             assert_eq!(empty.messages(), b"");

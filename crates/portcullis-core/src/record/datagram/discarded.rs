@@ -98,7 +98,8 @@ impl Discards {
         pairs.filter(|(_, count)| *count > 0)
     }
 
-    pub(super) fn add(&mut self, reason: Discarded) {
+    /// Counts one more: for what was dropped before there was a connection ([`Verdict`](crate::Verdict)).
+    pub fn add(&mut self, reason: Discarded) {
         if let Some(count) = self.0.get_mut(reason as usize) {
             *count = count.saturating_add(1);
         }

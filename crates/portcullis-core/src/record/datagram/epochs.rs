@@ -1,18 +1,19 @@
 //! Keys by epoch: each with its numbers, and what was opened of them.
 //!
-//! RFC 9147 §4.2, §4.5, §6.1.
+//! RFC 9147 §4.2, §4.5, §6.1; RFC 6347 §4.1.
 
 use core::ops::Range;
 use core::time::Duration;
 
-use super::header::{self, NUMBERS, UNIFIED, Unified};
+use super::header::{self, NUMBERS, PLAIN, UNIFIED, Unified};
 use super::replay::ReplayWindow;
 use super::{Discarded, Fault};
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::number_key::{NumberKey, SAMPLE};
-use crate::record::header::check_inner;
+use crate::record::HEADER;
+use crate::record::header::{check_content, check_inner};
 use crate::record::keys::Keys;
 use crate::record::protect::{Protection, Tls13, Unopened};
 use crate::violation::Violation;
@@ -25,6 +26,12 @@ pub(super) const APPLICATION: u16 = 3;
 /// How long the keys of an epoch are kept beside newer ones: twice the longest life of a segment
 /// (§4.2.1), after which nothing of it is under way.
 const KEPT: Duration = Duration::from_secs(240);
+/// The epoch stands before so many bits where both are one number (RFC 6347 §4.1).
+const NUMBER_BITS: u32 = 48;
+/// The longest block of a cipher.
+const BLOCK: usize = 16;
+/// The epoch under the only keys of DTLS 1.2 and older.
+pub(super) const OLDER: u16 = 1;
 /// How many epochs are kept, so that two bits tell them apart.
 const MOST_EPOCHS: usize = 3;
 /// How many times its cipher's limit a key may open: as over a stream.
@@ -42,7 +49,7 @@ pub(super) struct Opened {
 /// For reading one epoch.
 pub(super) struct ReadEpoch {
     epoch: u16,
-    protection: Tls13,
+    protection: Protection,
     number_key: Option<NumberKey>,
     window: ReplayWindow,
     opened: u64,
@@ -62,18 +69,11 @@ pub(super) struct ReadEpochs {
 
 impl ReadEpochs {
     /// From here on records of this epoch open, too.
-    ///
-    /// # Errors
-    /// For keys of before TLS 1.3.
-    pub(super) fn install(&mut self, epoch: u16, keys: Keys) -> Result<(), CryptoFailure> {
-        let Protection::Tls13(protection) = keys.protection else {
-            return Err(CryptoFailure::RecordKeys);
-        };
-        self.push(epoch, protection);
-        Ok(())
+    pub(super) fn install(&mut self, epoch: u16, keys: Keys) {
+        self.push(epoch, keys.protection);
     }
 
-    fn push(&mut self, epoch: u16, protection: Tls13) {
+    fn push(&mut self, epoch: u16, protection: Protection) {
         if self.epochs.len() == MOST_EPOCHS {
             self.epochs.remove(0);
         }
@@ -98,8 +98,8 @@ impl ReadEpochs {
             .epochs
             .last()
             .map(|newest| (newest.epoch, newest.protection.next()));
-        let (epoch, next) = newest.ok_or(Violation::TooManyKeyUpdates)?;
-        let epoch = epoch.checked_add(1).ok_or(Violation::TooManyKeyUpdates)?;
+        let next = newest.and_then(|(epoch, next)| Some((epoch.checked_add(1)?, next?)));
+        let (epoch, next) = next.ok_or(Violation::TooManyKeyUpdates)?;
         self.push(epoch, next);
         Ok(())
     }
@@ -116,7 +116,35 @@ impl ReadEpochs {
 
     /// Whether records whose epoch ends so can be opened.
     pub(super) fn has(&self, low_bits: u8) -> bool {
-        self.epochs.iter().any(|one| one.low_bits() == low_bits)
+        self.epochs.iter().any(|one| one.has(low_bits))
+    }
+
+    /// Whether records of this epoch can be opened, whose headers are those of before DTLS 1.3.
+    pub(super) fn has_older(&self, epoch: u16) -> bool {
+        let mut epochs = self.epochs.iter();
+        epochs.any(|one| one.epoch == epoch && one.protection.is_older())
+    }
+
+    /// Opens a record of before DTLS 1.3, whose header was read before (RFC 6347 §4.1.2).
+    pub(super) fn open_older(
+        &mut self,
+        epoch: u16,
+        sequence: u64,
+        record: &mut [u8],
+        limit: usize,
+    ) -> Result<Opened, Fault> {
+        let is_meant = |one: &ReadEpoch| one.epoch == epoch && one.protection.is_older();
+        let at = self.epochs.iter().rposition(|one| is_meant(one));
+        let one = at.and_then(|at| self.epochs.get_mut(at));
+        let one = one.ok_or(Discarded::UnknownEpoch)?;
+        let opened = match one.open_older(sequence, record, limit) {
+            Err(Fault::Discard(_)) if one.has_refused_enough() => {
+                return Err(Violation::AeadLimitReached.into());
+            }
+            opened => opened?,
+        };
+        self.current = self.current.max(epoch);
+        Ok(opened)
     }
 
     /// Opens the record, whose header was read before.
@@ -127,15 +155,35 @@ impl ReadEpochs {
         inner_limit: usize,
         now: Monotonic,
     ) -> Result<Opened, Fault> {
-        let mut newest_first = self.epochs.iter_mut().rev();
-        let epoch = newest_first.find(|one| one.low_bits() == unified.epoch);
+        let mut oldest_first = self.epochs.iter();
+        let at = oldest_first.rposition(|one| one.has(unified.epoch));
+        let epoch = at.and_then(|at| self.epochs.get_mut(at));
         let epoch = epoch.ok_or(Discarded::UnknownEpoch)?;
-        let opened = epoch.open(unified, record, inner_limit)?;
+        let opened = match epoch.open(unified, record, inner_limit) {
+            Err(Fault::Discard(why)) if epoch.has_refused_enough() => {
+                return Err(self.give_up(at, why));
+            }
+            opened => opened?,
+        };
         if epoch.epoch > self.current {
             self.current = epoch.epoch;
             self.retire(now);
         }
         Ok(opened)
+    }
+
+    /// §4.5.3: the key has refused as many records as it may. The connection goes on without an old one, since
+    /// anybody can send what does not open.
+    fn give_up(&mut self, at: Option<usize>, why: Discarded) -> Fault {
+        let current = self.current;
+        let is_old = |one: &ReadEpoch| one.epoch < current;
+        match at.filter(|at| self.epochs.get(*at).is_some_and(|one| is_old(one))) {
+            Some(at) => {
+                drop(self.epochs.remove(at));
+                why.into()
+            }
+            None => Violation::AeadLimitReached.into(),
+        }
     }
 
     /// Gives older epochs a time, and drops those whose time is over. Their ciphers go at once.
@@ -175,6 +223,17 @@ impl ReadEpochs {
     }
 }
 
+/// What only a test does.
+#[cfg(test)]
+impl ReadEpochs {
+    /// The key of this epoch may refuse so many records more.
+    pub(crate) fn leave_forgeries(&mut self, epoch: u16, left: u64) {
+        for one in self.epochs.iter_mut().filter(|one| one.epoch == epoch) {
+            one.forged = one.forgeries() - left;
+        }
+    }
+}
+
 impl core::fmt::Debug for ReadEpochs {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_list()
@@ -188,23 +247,28 @@ impl ReadEpoch {
         self.expires.is_some_and(|end| end <= now)
     }
 
-    const fn low_bits(&self) -> u8 {
+    /// Whether records of DTLS 1.3 whose epoch ends so are under this key.
+    fn has(&self, low_bits: u8) -> bool {
         let [_, low] = self.epoch.to_be_bytes();
-        low & 3
+        low & 3 == low_bits && !self.protection.is_older()
     }
 
     fn hibernate(&mut self) {
-        drop(self.protection.take_cipher());
+        self.protection.hibernate();
         self.number_key = None;
     }
 
     /// §4.5.3: how many forgeries one key may refuse.
-    const fn forgeries(&self) -> u64 {
+    fn forgeries(&self) -> u64 {
         match self.protection.aead() {
-            AeadAlgorithm::Ccm(ccm) if ccm.tag_len() == 8 => 1 << 7,
-            AeadAlgorithm::Ccm(_) => 11_863_283,
+            Some(AeadAlgorithm::Ccm(ccm)) if ccm.tag_len() == 8 => 1 << 7,
+            Some(AeadAlgorithm::Ccm(_)) => 11_863_283,
             _ => 1 << 36,
         }
+    }
+
+    fn has_refused_enough(&self) -> bool {
+        self.forged >= self.forgeries()
     }
 
     fn is_worn_out(&self) -> bool {
@@ -220,7 +284,11 @@ impl ReadEpoch {
         let split = record.split_at_mut_checked(unified.length);
         let (head, body) = split.ok_or(Discarded::Malformed)?;
         let sample: &[u8; SAMPLE] = body.first_chunk().ok_or(Discarded::TooShort)?;
-        let mask = self.number_key()?.mask(sample).map_err(Fault::crypto)?;
+        let Protection::Tls13(protection) = &mut self.protection else {
+            return Err(Discarded::UnknownEpoch.into());
+        };
+        let number_key = set_up(&mut self.number_key, protection).map_err(Fault::crypto)?;
+        let mask = number_key.mask(sample).map_err(Fault::crypto)?;
         let width = if unified.is_wide { 2 } else { 1 };
         let mut low = 0;
         for (byte, mask) in head.iter_mut().skip(1).take(width).zip(mask) {
@@ -233,15 +301,12 @@ impl ReadEpoch {
             return Err(Discarded::TooOld.into());
         }
         self.window.check(number)?;
-        let inner = body.len().saturating_sub(self.protection.tag_len());
-        match self.protection.open_in_place(number, head, body) {
+        let inner = body.len().saturating_sub(protection.tag_len());
+        let opened = protection.open_in_place(number, head, body);
+        match opened {
             Ok((typ, content)) => {
-                self.window.mark(number);
-                self.opened = self.opened.saturating_add(1);
+                self.opened(number)?;
                 check_inner(inner, inner_limit)?;
-                if self.opened / GRACE > self.protection.record_limit() {
-                    return Err(Violation::AeadLimitReached.into());
-                }
                 let content = content.start + unified.length..content.end + unified.length;
                 let number = RecordNumber {
                     epoch: self.epoch.into(),
@@ -255,17 +320,53 @@ impl ReadEpoch {
             }
             Err(Unopened::Forged) => {
                 self.forged = self.forged.saturating_add(1);
-                match self.forged >= self.forgeries() {
-                    true => Err(Violation::AeadLimitReached.into()),
-                    false => Err(Discarded::DoesNotOpen.into()),
-                }
+                Err(Discarded::DoesNotOpen.into())
             }
             Err(unopened) => Err(Fault::Abort(unopened.into())),
         }
     }
 
-    fn number_key(&mut self) -> Result<&NumberKey, Fault> {
-        set_up(&mut self.number_key, &self.protection).map_err(Fault::crypto)
+    /// The record with this number has opened.
+    fn opened(&mut self, number: u64) -> Result<(), Violation> {
+        self.window.mark(number);
+        self.opened = self.opened.saturating_add(1);
+        match self.opened / GRACE > self.protection.record_limit() {
+            true => Err(Violation::AeadLimitReached),
+            false => Ok(()),
+        }
+    }
+
+    fn open_older(
+        &mut self,
+        sequence: u64,
+        record: &mut [u8],
+        limit: usize,
+    ) -> Result<Opened, Fault> {
+        self.window.check(sequence)?;
+        let (head, body) = record
+            .split_at_mut_checked(PLAIN)
+            .ok_or(Discarded::Malformed)?;
+        // The MAC is over the epoch, too (RFC 6347 §4.1.2.1).
+        let number = u64::from(self.epoch) << NUMBER_BITS | sequence;
+        match self.protection.open_in_place(number, head, body) {
+            Ok((typ, content)) => {
+                self.opened(sequence)?;
+                check_content(content.len(), limit)?;
+                Ok(Opened {
+                    number: RecordNumber {
+                        epoch: self.epoch.into(),
+                        sequence_number: sequence,
+                    },
+                    typ,
+                    content: content.start + PLAIN..content.end + PLAIN,
+                })
+            }
+            Err(Unopened::Forged) => {
+                self.forged = self.forged.saturating_add(1);
+                Err(Discarded::DoesNotOpen.into())
+            }
+            Err(unopened) => Err(Fault::Abort(unopened.into())),
+        }
     }
 }
 
@@ -282,7 +383,7 @@ fn set_up<'k>(
 /// For writing one epoch.
 pub(super) struct WriteEpoch {
     pub(super) epoch: u16,
-    protection: Tls13,
+    protection: Protection,
     number_key: Option<NumberKey>,
     next: u64,
     /// Records until the cipher's limit is reached.
@@ -295,16 +396,11 @@ fn least_inner(tag: usize) -> usize {
 }
 
 impl WriteEpoch {
-    /// # Errors
-    /// For keys of before TLS 1.3.
-    pub(super) fn new(epoch: u16, keys: Keys) -> Result<Self, CryptoFailure> {
-        match keys.protection {
-            Protection::Tls13(protection) => Ok(Self::of(epoch, protection)),
-            Protection::Older(_) => Err(CryptoFailure::RecordKeys),
-        }
+    pub(super) fn new(epoch: u16, keys: Keys) -> Self {
+        Self::of(epoch, keys.protection)
     }
 
-    fn of(epoch: u16, protection: Tls13) -> Self {
+    fn of(epoch: u16, protection: Protection) -> Self {
         Self {
             epoch,
             left: protection.record_limit().min(NUMBERS),
@@ -317,7 +413,20 @@ impl WriteEpoch {
     /// The epoch after this one, if there is one.
     pub(super) fn next(&self) -> Option<Self> {
         let epoch = self.epoch.checked_add(1)?;
-        Some(Self::of(epoch, self.protection.next()))
+        Some(Self::of(epoch, self.protection.next()?))
+    }
+
+    /// Whether its records are those of before DTLS 1.3.
+    pub(super) fn is_older(&self) -> bool {
+        self.protection.is_older()
+    }
+
+    /// Bytes of the header.
+    pub(super) const fn head_len(&self) -> usize {
+        match &self.protection {
+            Protection::Tls13(_) => UNIFIED,
+            Protection::Older(_) => PLAIN,
+        }
     }
 
     /// The number of the next record.
@@ -341,13 +450,23 @@ impl WriteEpoch {
 
     /// How long a record with so much content and padding is.
     pub(super) fn record_len(&self, content: usize) -> usize {
-        let tag = self.protection.tag_len();
-        UNIFIED + (content + 1).max(least_inner(tag)) + tag
+        match &self.protection {
+            Protection::Tls13(protection) => {
+                let tag = protection.tag_len();
+                UNIFIED + (content + 1).max(least_inner(tag)) + tag
+            }
+            // Its header is that of a stream, and the number.
+            Protection::Older(_) => self.protection.record_len(content) - HEADER + PLAIN,
+        }
     }
 
-    /// What a record has besides its content, unless that is very short.
+    /// What a record has besides its content at most, unless that is very short.
     pub(super) fn overhead(&self) -> usize {
-        UNIFIED + 1 + self.protection.tag_len()
+        match &self.protection {
+            Protection::Tls13(protection) => UNIFIED + 1 + protection.tag_len(),
+            // A block of padding more or less.
+            Protection::Older(_) => self.record_len(0) + self.protection.slack().min(BLOCK),
+        }
     }
 
     /// Seals `record`, in which the content stands behind the header.
@@ -377,12 +496,50 @@ impl WriteEpoch {
         if self.left == 0 {
             return Err(FAILURE);
         }
+        let protection = match &mut self.protection {
+            Protection::Tls13(protection) => protection,
+            Protection::Older(_) => {
+                return self.older(typ, record, |protection, number, head, body| {
+                    protection.seal_in_place(number, head, typ, content_len, body)
+                });
+            }
+        };
         let split = record.split_first_chunk_mut::<UNIFIED>();
         let (head, body) = split.ok_or(FAILURE)?;
         *head = header::put_unified(self.epoch, self.next, body.len());
-        self.protection
-            .seal_in_place(self.next, head, typ, content_len, body)?;
+        protection.seal_in_place(self.next, head, typ, content_len, body)?;
         self.hide(head, body)
+    }
+
+    /// Seals a record of before DTLS 1.3: what is authenticated is the header of a stream, with the epoch in
+    /// the number (RFC 6347 §4.1.2.1).
+    fn older(
+        &mut self,
+        typ: ContentType,
+        record: &mut [u8],
+        seal: impl FnOnce(
+            &mut Protection,
+            u64,
+            &mut [u8; HEADER],
+            &mut [u8],
+        ) -> Result<(), CryptoFailure>,
+    ) -> Result<RecordNumber, CryptoFailure> {
+        let split = record.split_first_chunk_mut::<PLAIN>();
+        let (head, body) = split.ok_or(CryptoFailure::SealingRecord)?;
+        let number = u64::from(self.epoch) << NUMBER_BITS | self.next;
+        let version = self.protection.older_version();
+        let version = version.ok_or(CryptoFailure::SealingRecord)?;
+        let mut short = crate::record::header::header(typ, version.0, body.len());
+        seal(&mut self.protection, number, &mut short, body)?;
+        header::put_older(head, typ, version, self.epoch, self.next, body.len());
+        Ok(self.count())
+    }
+
+    fn count(&mut self) -> RecordNumber {
+        let number = self.number();
+        self.next += 1;
+        self.left -= 1;
+        number
     }
 
     /// Hides the number, and counts it.
@@ -392,14 +549,14 @@ impl WriteEpoch {
         body: &[u8],
     ) -> Result<RecordNumber, CryptoFailure> {
         let sample = body.first_chunk().ok_or(CryptoFailure::SealingRecord)?;
-        let mask = set_up(&mut self.number_key, &self.protection)?.mask(sample)?;
+        let Protection::Tls13(protection) = &self.protection else {
+            return Err(CryptoFailure::RecordKeys);
+        };
+        let mask = set_up(&mut self.number_key, protection)?.mask(sample)?;
         for (byte, mask) in head.iter_mut().skip(1).zip(mask) {
             *byte ^= mask;
         }
-        let number = self.number();
-        self.next += 1;
-        self.left -= 1;
-        Ok(number)
+        Ok(self.count())
     }
 
     /// Seals content that stands elsewhere, without padding.
@@ -416,12 +573,22 @@ impl WriteEpoch {
         if self.left == 0 {
             return Err(FAILURE);
         }
+        let protection = match &mut self.protection {
+            Protection::Tls13(protection) => protection,
+            Protection::Older(_) => {
+                let number = self.older(typ, record, |protection, number, head, body| {
+                    protection.seal_from(number, head, typ, content, body)
+                });
+                if number.is_err() {
+                    record.fill(0);
+                }
+                return number;
+            }
+        };
         let split = record.split_first_chunk_mut::<UNIFIED>();
         let (head, body) = split.ok_or(FAILURE)?;
         *head = header::put_unified(self.epoch, self.next, body.len());
-        let sealed = self
-            .protection
-            .seal_from(self.next, head, typ, content, body);
+        let sealed = protection.seal_from(self.next, head, typ, content, body);
         let number = sealed.and_then(|()| self.hide(head, body));
         if number.is_err() {
             record.fill(0);
@@ -431,7 +598,7 @@ impl WriteEpoch {
 
     /// Gives the memory of the cipher back until the next record is sealed.
     pub(super) fn hibernate(&mut self) {
-        drop(self.protection.take_cipher());
+        self.protection.hibernate();
         self.number_key = None;
     }
 

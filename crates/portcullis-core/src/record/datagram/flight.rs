@@ -1,6 +1,6 @@
 //! The messages that this side has sent and the peer has not acknowledged.
 //!
-//! RFC 9147 §5.8, §7.2.
+//! RFC 9147 §5.8, §7.2; RFC 6347 §4.2.4, where change_cipher_spec is sent again with the messages.
 
 use core::ops::Range;
 use std::collections::VecDeque;
@@ -15,6 +15,8 @@ const MOST_SENT: usize = 32;
 pub(super) struct Queued {
     pub(super) epoch: u16,
     pub(super) message_seq: u16,
+    /// It is change_cipher_spec, which is no message of the handshake: its body is its content.
+    pub(super) is_change_cipher_spec: bool,
     /// With the header of four bytes that is hashed.
     pub(super) message: Vec<u8>,
     /// What of the body was acknowledged, apart and in order.
@@ -29,6 +31,7 @@ impl Queued {
         let mut this = Self {
             epoch,
             message_seq,
+            is_change_cipher_spec: false,
             message,
             acknowledged: Vec::new(),
             is_acknowledged: false,
@@ -101,6 +104,14 @@ impl Flight {
     pub(super) fn push(&mut self, epoch: u16, message_seq: u16, message: Vec<u8>) -> &[u8] {
         self.messages.push(Queued::new(epoch, message_seq, message));
         self.messages.last().map_or(&[], |queued| &queued.message)
+    }
+
+    /// Adds a change_cipher_spec.
+    pub(super) fn push_change_cipher_spec(&mut self, epoch: u16) {
+        let content = [&[0; HandshakeHeader::SIZE][..], &[1]].concat();
+        let mut queued = Queued::new(epoch, 0, content);
+        queued.is_change_cipher_spec = true;
+        self.messages.push(queued);
     }
 
     pub(super) fn clear(&mut self) {

@@ -1,6 +1,6 @@
 //! The headers of records over datagrams, and what their numbers are short for.
 //!
-//! RFC 9147 §4, §4.1, §4.2.2.
+//! RFC 9147 §4, §4.1, §4.2.2; RFC 6347 §4.1.
 
 use super::Discarded;
 use crate::version::ProtocolVersion;
@@ -105,11 +105,30 @@ fn unified(first: u8, datagram: &[u8]) -> Result<(Header, usize), Discarded> {
 }
 
 /// Writes the header of a record that is not protected.
-pub(super) fn put_plain(head: &mut [u8; PLAIN], typ: ContentType, sequence: u64, body: usize) {
-    let [major, minor] = ProtocolVersion::DTLS_1_2.0.to_be_bytes();
+pub(super) fn put_plain(
+    head: &mut [u8; PLAIN],
+    typ: ContentType,
+    version: ProtocolVersion,
+    sequence: u64,
+    body: usize,
+) {
+    put_older(head, typ, version, 0, sequence, body);
+}
+
+/// Writes the header that records of DTLS 1.2 and older have, protected or not (RFC 6347 §4.1).
+pub(super) fn put_older(
+    head: &mut [u8; PLAIN],
+    typ: ContentType,
+    version: ProtocolVersion,
+    epoch: u16,
+    sequence: u64,
+    body: usize,
+) {
+    let [major, minor] = version.0.to_be_bytes();
+    let [e1, e0] = epoch.to_be_bytes();
     let [_, _, s5, s4, s3, s2, s1, s0] = sequence.to_be_bytes();
     let [.., l1, l0] = body.to_be_bytes();
-    *head = [typ.0, major, minor, 0, 0, s5, s4, s3, s2, s1, s0, l1, l0];
+    *head = [typ.0, major, minor, e1, e0, s5, s4, s3, s2, s1, s0, l1, l0];
 }
 
 /// The header of a protected record, its number as it is authenticated.
@@ -204,7 +223,14 @@ mod tests {
         assert_eq!(split(&record), Ok((Header::Unified(unified), 6)));
         let mut record = [0; PLAIN + 3];
         let head = record.first_chunk_mut().unwrap();
-        put_plain(head, ContentType::HANDSHAKE, 0x01_02_03_04_05_06, 2);
+        let version = ProtocolVersion::DTLS_1_2;
+        put_plain(
+            head,
+            ContentType::HANDSHAKE,
+            version,
+            0x01_02_03_04_05_06,
+            2,
+        );
         let plain = Header::Plain {
             typ: ContentType::HANDSHAKE,
             epoch: 0,

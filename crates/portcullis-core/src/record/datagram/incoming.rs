@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::epochs::{APPLICATION, HANDSHAKE, Opened, ReadEpochs};
+use super::epochs::{APPLICATION, HANDSHAKE, OLDER, Opened, ReadEpochs};
 use super::header::{self, Header, PLAIN, Unified};
 use super::notes::Notes;
 use super::reader::{HandedOver, Reader};
@@ -18,10 +18,11 @@ use crate::record::stream::Message;
 use crate::record::{MAX_CLIENT_HELLO, MAX_INNER_PLAINTEXT, MAX_WARNINGS, alert};
 use crate::role::Role;
 use crate::violation::Violation;
-use crate::wire::{Ack, ContentType, FragmentHeader, RecordNumber};
+use crate::wire::{Ack, ContentType, FragmentHeader, MAX_PLAINTEXT, RecordNumber};
 
-/// How many records are held that came before their keys, and how many bytes of them.
-const MOST_EARLY: usize = 8;
+/// How many records are held that came before their keys, and how many bytes of them: what one datagram has
+/// behind a ServerHello, and more.
+const MOST_EARLY: usize = 64;
 const MOST_EARLY_BYTES: usize = 16 * 1024;
 /// Alerts that wait to be taken; anybody can send them in the clear.
 const MOST_ALERTS: usize = 4;
@@ -45,6 +46,9 @@ pub(crate) struct Incoming {
     max_handshake_size: usize,
     strict_alert_levels: bool,
     warnings: u8,
+    /// The version is DTLS 1.2 or older: the keys are those of one epoch, whose records have the header of
+    /// what is in the clear.
+    is_older: bool,
 }
 
 impl Incoming {
@@ -67,7 +71,17 @@ impl Incoming {
             max_handshake_size,
             strict_alert_levels: false,
             warnings: 0,
+            is_older: false,
         }
+    }
+
+    /// The version is decided, and is DTLS 1.2 or older.
+    pub(crate) fn decided_before_tls13(&mut self) {
+        self.is_older = true;
+    }
+
+    pub(crate) const fn is_before_tls13(&self) -> bool {
+        self.is_older
     }
 
     /// Messages have at most so many bytes from here on.
@@ -148,6 +162,7 @@ impl Incoming {
     /// When part of a message waits that came, protected, under the old ones.
     pub(crate) fn install_read(&mut self, keys: Keys) -> Result<(), Abort> {
         let epoch = match self.epochs.newest() {
+            0 if self.is_older => OLDER,
             0 => HANDSHAKE,
             newest => newest.saturating_add(1),
         };
@@ -155,7 +170,7 @@ impl Incoming {
             return Err(Violation::MessageSpansKeyChange.into());
         }
         self.reassembly.forget_before(epoch);
-        self.epochs.install(epoch, keys)?;
+        self.epochs.install(epoch, keys);
         self.retry_early = true;
         Ok(())
     }
@@ -165,10 +180,11 @@ impl Incoming {
     /// # Errors
     /// When more has come, protected, all the same.
     pub(crate) fn end_of_flight(&mut self) -> Result<(), Violation> {
-        if self.reassembly.holds(HANDSHAKE) {
+        let protected = if self.is_older { OLDER } else { HANDSHAKE };
+        if self.reassembly.holds(protected) {
             return Err(Violation::MessageAfterFlight);
         }
-        self.reassembly.forget_before(HANDSHAKE);
+        self.reassembly.forget_before(protected);
         Ok(())
     }
 
@@ -189,6 +205,7 @@ impl Incoming {
                 next_message: self.reassembly.next(),
                 max_handshake_size: self.max_handshake_size,
                 strict_alert_levels: self.strict_alert_levels,
+                is_older: self.is_older,
                 discards: self.discards.take(),
             },
             mail,
@@ -234,6 +251,11 @@ impl Incoming {
                 epoch: 0,
                 sequence,
             } => self.on_plain(typ, sequence, record.get(PLAIN..).unwrap_or_default()),
+            Header::Plain {
+                typ,
+                epoch: OLDER,
+                sequence,
+            } => self.on_older(typ, sequence, record),
             Header::Plain { .. } => Err(Discarded::UnknownEpoch.into()),
             Header::Unified(unified) => self.on_protected(unified, record, now),
         }
@@ -286,10 +308,13 @@ impl Incoming {
                 false => self.put(0, header, fragment)?,
             }
         }
-        self.notes.arrived(RecordNumber {
-            epoch: 0,
-            sequence_number: sequence,
-        });
+        // A hello that comes again comes from a client that has no keys to read an ACK with, or from anybody.
+        if self.role == Role::Client {
+            self.notes.arrived(RecordNumber {
+                epoch: 0,
+                sequence_number: sequence,
+            });
+        }
         Ok(())
     }
 
@@ -326,11 +351,37 @@ impl Incoming {
         }
     }
 
+    /// Of DTLS 1.2 and older, under the only keys there are.
+    fn on_older(
+        &mut self,
+        typ: ContentType,
+        sequence: u64,
+        record: &mut [u8],
+    ) -> Result<(), Fault> {
+        // What is data is for the reader, even if the keys are there.
+        if !self.epochs.has_older(OLDER) || typ == ContentType::APPLICATION_DATA {
+            return self.hold_record(record);
+        }
+        let limit = self.inner_limit.min(MAX_PLAINTEXT);
+        let opened = self.epochs.open_older(OLDER, sequence, record, limit)?;
+        let content = record.get(opened.content.clone()).unwrap_or_default();
+        match opened.typ {
+            ContentType::HANDSHAKE => self.on_handshake(&opened, content),
+            ContentType::ALERT => self.on_alert(content),
+            ContentType::CHANGE_CIPHER_SPEC => Err(Violation::UnexpectedChangeCipherSpec.into()),
+            _ => Err(Violation::UnknownRecordType.into()),
+        }
+    }
+
     /// Keeps a record whose keys may come.
     fn hold(&mut self, unified: Unified, record: &[u8]) -> Result<(), Fault> {
         if ![HANDSHAKE, APPLICATION].contains(&unified.epoch.into()) {
             return Err(Discarded::UnknownEpoch.into());
         }
+        self.hold_record(record)
+    }
+
+    fn hold_record(&mut self, record: &[u8]) -> Result<(), Fault> {
         let held: usize = self.early.iter().map(Vec::len).sum();
         if self.early.len() == MOST_EARLY || held + record.len() > MOST_EARLY_BYTES {
             return Err(Discarded::EarlyFull.into());
@@ -348,7 +399,8 @@ impl Incoming {
             let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedMessage)?;
             let (header, fragment, behind) = split;
             rest = behind;
-            self.put(HANDSHAKE, header, fragment)?;
+            let epoch = if self.is_older { OLDER } else { HANDSHAKE };
+            self.put(epoch, header, fragment)?;
         }
         self.notes.arrived(opened.number);
         Ok(())
@@ -367,7 +419,7 @@ impl Incoming {
 
     fn on_alert(&mut self, content: &[u8]) -> Result<(), Fault> {
         let alert = alert::decode(content)?;
-        if self.strict_alert_levels && alert::is_understated(alert) {
+        if self.strict_alert_levels && !self.is_older && alert::is_understated(alert) {
             return Err(Violation::WrongAlertLevel.into());
         }
         if !self.counts_warning(alert.level) {

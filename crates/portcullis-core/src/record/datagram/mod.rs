@@ -35,7 +35,7 @@ pub(crate) use incoming::Incoming;
 pub(crate) use notes::{Mail, Notes};
 pub use options::{DatagramOptions, Retransmission};
 pub(crate) use outgoing::Outgoing;
-pub(crate) use plain::{HelloPiece, hello_pieces, plain_alert, plain_message};
+pub(crate) use plain::{HelloPiece, hello_pieces, plain_alert, plain_message, plain_message_of};
 pub use reader::{Reader, Received, Records};
 pub(crate) use reassembly::{Reassembly, Taken};
 pub use writer::{Control, Writer};

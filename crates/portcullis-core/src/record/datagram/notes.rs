@@ -79,6 +79,8 @@ const REQUEST_KEY_UPDATE: u32 = 1 << 2;
 const FAILED: u32 = 1 << 3;
 /// The writer has something to send by itself.
 const OWN: u32 = 1 << 4;
+/// The peer wants another handshake, before DTLS 1.3.
+const DECLINE: u32 = 1 << 6;
 /// The peer goes on although this side has said close_notify.
 const PEER_GOES_ON: u32 = 1 << 5;
 
@@ -104,6 +106,10 @@ impl Work {
 
     pub(super) const fn requests_key_update(self) -> bool {
         self.0 & REQUEST_KEY_UPDATE != 0
+    }
+
+    pub(super) const fn declines(self) -> bool {
+        self.0 & DECLINE != 0
     }
 
     pub(super) const fn peer_goes_on(self) -> bool {
@@ -147,6 +153,10 @@ impl Mail {
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn decline(&self) {
+        self.flags.fetch_or(DECLINE, Ordering::Release);
     }
 
     pub(super) fn peer_goes_on(&self) {

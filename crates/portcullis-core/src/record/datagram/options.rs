@@ -12,7 +12,7 @@ const MOST_MTU: u16 = 65_507;
 /// RFC 9147 §5.8.2 has timers doubled up to this.
 pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a clock that is read in microseconds can keep apart.
-const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+pub(super) const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// How a handshake over datagrams is sent, and sent again. Cheap to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

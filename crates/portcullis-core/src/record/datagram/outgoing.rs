@@ -1,10 +1,11 @@
 //! From handshake messages and alerts to datagrams.
 //!
-//! RFC 9147 §5.2, §5.8.
+//! RFC 9147 §5.2, §5.8; RFC 6347 §4.2.
 
+use core::time::Duration;
 use std::sync::Arc;
 
-use super::epochs::{HANDSHAKE, WriteEpoch};
+use super::epochs::{HANDSHAKE, OLDER, WriteEpoch};
 use super::notes::{Mail, Notes};
 use super::options::DatagramOptions;
 use super::transmitter::Transmitter;
@@ -15,6 +16,7 @@ use crate::error::Abort;
 use crate::key_schedule::Hashed;
 use crate::record::keys::Keys;
 use crate::record::{PaddingPolicy, alert};
+use crate::version::ProtocolVersion;
 
 /// The writing side during the handshake.
 pub(crate) struct Outgoing {
@@ -45,15 +47,13 @@ impl Outgoing {
         put(&mut message);
         if self.failure.is_some() {
             self.unsent = message;
-            return Hashed {
-                message: &self.unsent,
-            };
+            return Hashed::new(&self.unsent);
         }
         match self.transmitter.message(message) {
-            Ok(message) => Hashed { message },
+            Ok(hashed) => hashed,
             Err(abort) => {
                 self.failure = Some(abort);
-                Hashed { message: &[] }
+                Hashed::new(&[])
             }
         }
     }
@@ -63,17 +63,29 @@ impl Outgoing {
         self.transmitter.alert(alert::encode(description));
     }
 
+    /// The version is decided, and is DTLS 1.2 or older.
+    pub(crate) fn decided_before_tls13(&mut self, version: ProtocolVersion) {
+        self.transmitter.decided_before_tls13(version);
+    }
+
+    /// No newer version than this one was offered.
+    pub(crate) fn offered_before_tls12(&mut self, version: ProtocolVersion) {
+        self.transmitter.set_version(version);
+    }
+
     /// Protects what is queued from here on.
-    ///
-    /// # Errors
-    /// For keys of before TLS 1.3.
-    pub(crate) fn install_write(&mut self, keys: Keys) -> Result<(), Abort> {
+    pub(crate) fn install_write(&mut self, keys: Keys) {
         let epoch = match self.transmitter.epoch() {
             0 => HANDSHAKE,
             newest => newest.saturating_add(1),
         };
-        self.transmitter.install(WriteEpoch::new(epoch, keys)?);
-        Ok(())
+        self.transmitter.install(WriteEpoch::new(epoch, keys));
+    }
+
+    /// Says that the keys change, and changes to those of before TLS 1.3.
+    pub(crate) fn switch_keys(&mut self, keys: Keys) {
+        self.transmitter.change_cipher_spec();
+        self.transmitter.install(WriteEpoch::new(OLDER, keys));
     }
 
     pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
@@ -96,7 +108,7 @@ impl Outgoing {
     /// The peer is to answer what was queued. With `is_over` the handshake is over for this side, and what
     /// the peer has sent is acknowledged without delay.
     pub(crate) fn end_of_flight(&mut self, is_over: bool, now: Monotonic) {
-        self.transmitter.end_of_flight(now);
+        self.transmitter.end_of_flight(is_over, now);
         if is_over {
             self.transmitter.acknowledge_at_once(now);
         }
@@ -108,6 +120,14 @@ impl Outgoing {
     /// When the peer does not answer any more.
     pub(crate) fn on_time(&mut self, now: Monotonic) -> Result<(), Abort> {
         self.transmitter.on_time(now)
+    }
+
+    pub(crate) fn set_mtu(&mut self, bytes: u16) {
+        self.transmitter.set_mtu(bytes);
+    }
+
+    pub(crate) fn set_initial_timeout(&mut self, initial: Duration) {
+        self.transmitter.set_initial_timeout(initial);
     }
 
     pub(crate) fn deadline(&self) -> Option<Monotonic> {

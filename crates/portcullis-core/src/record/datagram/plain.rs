@@ -6,6 +6,7 @@ use super::Discarded;
 use super::header::{self, Header, PLAIN};
 use crate::alert::AlertDescription;
 use crate::record::alert;
+use crate::version::ProtocolVersion;
 use crate::wire::{ContentType, FragmentHeader, HandshakeHeader, HandshakeType};
 
 /// A piece of a ClientHello.
@@ -62,6 +63,16 @@ pub(crate) fn hello_pieces(datagram: &[u8]) -> Result<Vec<HelloPiece<'_>>, Disca
 
 /// A message, given with its header of four bytes, as one record in the clear.
 pub(crate) fn plain_message(sequence: u64, message_seq: u16, message: &[u8]) -> Vec<u8> {
+    plain_message_of(ProtocolVersion::DTLS_1_2, sequence, message_seq, message)
+}
+
+/// The same in a record of this version.
+pub(crate) fn plain_message_of(
+    version: ProtocolVersion,
+    sequence: u64,
+    message_seq: u16,
+    message: &[u8],
+) -> Vec<u8> {
     let (header, body) = message
         .split_at_checked(HandshakeHeader::SIZE)
         .unwrap_or_default();
@@ -77,20 +88,30 @@ pub(crate) fn plain_message(sequence: u64, message_seq: u16, message: &[u8]) -> 
     }
     .put(&mut record);
     record.extend_from_slice(body);
-    close(ContentType::HANDSHAKE, sequence, record)
+    close(ContentType::HANDSHAKE, version, sequence, record)
 }
 
 /// An alert in the clear.
 pub(crate) fn plain_alert(sequence: u64, description: AlertDescription) -> Vec<u8> {
     let mut record = vec![0; PLAIN];
     record.extend_from_slice(&alert::encode(description));
-    close(ContentType::ALERT, sequence, record)
+    close(
+        ContentType::ALERT,
+        ProtocolVersion::DTLS_1_2,
+        sequence,
+        record,
+    )
 }
 
-fn close(typ: ContentType, sequence: u64, mut record: Vec<u8>) -> Vec<u8> {
+fn close(
+    typ: ContentType,
+    version: ProtocolVersion,
+    sequence: u64,
+    mut record: Vec<u8>,
+) -> Vec<u8> {
     let body = record.len().saturating_sub(PLAIN);
     if let Some(head) = record.first_chunk_mut() {
-        header::put_plain(head, typ, sequence, body);
+        header::put_plain(head, typ, version, sequence, body);
     }
     record
 }

@@ -5,24 +5,24 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::epochs::{APPLICATION, Opened, ReadEpochs};
+use super::epochs::{APPLICATION, OLDER, Opened, ReadEpochs};
 use super::header::{self, Header, Unified};
 use super::notes::{Mail, Notes};
 use super::reassembly::{Reassembly, Taken};
 use super::{Discarded, Discards, Fault};
-use crate::alert::AlertDescription;
+use crate::alert::{AlertDescription, AlertLevel};
 use crate::clock::Monotonic;
 use crate::error::{Abort, Error, Reason, Stage};
 use crate::record::assembler::HandshakeBytes;
 use crate::record::post_handshake::{
     MAX_NEW_SESSION_TICKET, Tickets, count, key_update, on_ticket,
 };
-use crate::record::{MAX_TICKETS, MAX_WARNINGS, alert};
+use crate::record::{MAX_TICKETS, MAX_WARNINGS, OnRequest, alert};
 use crate::role::Role;
 use crate::session::ReceivedTicket;
 use crate::violation::Violation;
 use crate::wire::{
-    Ack, ContentType, FragmentHeader, HandshakeType, KeyUpdateRequest, RecordNumber,
+    Ack, ContentType, FragmentHeader, HandshakeType, KeyUpdateRequest, MAX_PLAINTEXT, RecordNumber,
 };
 
 /// How long data is still taken that was overtaken by close_notify (§5.10).
@@ -52,7 +52,16 @@ pub struct Reader {
     epochs: ReadEpochs,
     inner_limit: usize,
     reassembly: Reassembly,
+    /// The record of a KeyUpdate that waits for a message before it, and the message_seq of it.
+    waiting_update: Option<(u16, RecordNumber)>,
     strict_alert_levels: bool,
+    /// DTLS 1.2 or older.
+    is_older: bool,
+    /// Nothing has come yet that only a peer sends that has all of this side's handshake.
+    is_fresh: bool,
+    /// The session that the handshake has left, before DTLS 1.3.
+    session: Option<Box<ReceivedTicket>>,
+    on_wish: OnWish,
     /// Since the last data.
     warnings: u8,
     tickets_seen: u8,
@@ -71,6 +80,14 @@ enum State {
     Failed(Error),
 }
 
+/// What becomes of the peer's wish for another handshake, before DTLS 1.3.
+#[derive(Clone, Copy, Debug)]
+enum OnWish {
+    Decline,
+    Forbid(Option<&'static str>),
+    Ignore,
+}
+
 /// What a handshake leaves to it.
 pub(super) struct HandedOver {
     pub(super) role: Role,
@@ -79,6 +96,7 @@ pub(super) struct HandedOver {
     pub(super) next_message: Option<u16>,
     pub(super) max_handshake_size: usize,
     pub(super) strict_alert_levels: bool,
+    pub(super) is_older: bool,
     pub(super) discards: Option<Box<Discards>>,
 }
 
@@ -98,7 +116,12 @@ impl Reader {
             epochs: handed_over.epochs,
             inner_limit: handed_over.inner_limit,
             reassembly: Reassembly::new(handed_over.next_message.unwrap_or(u16::MAX), longest),
+            waiting_update: None,
             strict_alert_levels: handed_over.strict_alert_levels,
+            is_older: handed_over.is_older,
+            is_fresh: true,
+            session: None,
+            on_wish: OnWish::Decline,
             warnings: 0,
             tickets_seen: 0,
             asked_for_update: false,
@@ -107,6 +130,17 @@ impl Reader {
             discards: handed_over.discards,
             mail,
         }
+    }
+
+    /// Before DTLS 1.3: gives the session, which is there since the handshake, and says what becomes of the
+    /// peer's wish for another one. Over datagrams there is none, so what would be accepted is declined.
+    pub(crate) fn leave(&mut self, session: Option<ReceivedTicket>, on_request: OnRequest) {
+        self.session = session.map(Box::new);
+        self.on_wish = match on_request {
+            OnRequest::Accept(_) | OnRequest::Decline => OnWish::Decline,
+            OnRequest::Forbid(why) => OnWish::Forbid(why),
+            OnRequest::Ignore => OnWish::Ignore,
+        };
     }
 
     /// Makes sessions of the tickets that come.
@@ -126,8 +160,12 @@ impl Reader {
         }
     }
 
-    /// The next ticket that has come (RFC 8446 §4.6.1); at most 8 are kept, and the oldest makes room.
+    /// The next ticket that has come (RFC 8446 §4.6.1); at most 8 are kept, and the oldest makes room. Before
+    /// DTLS 1.3 it is the session that the handshake has left.
     pub fn take_ticket(&mut self) -> Option<ReceivedTicket> {
+        if let Some(session) = self.session.take() {
+            return Some(*session);
+        }
         self.tickets.as_mut()?.take()
     }
 
@@ -164,6 +202,11 @@ impl Reader {
     ) -> Result<Received<'d>, Fault> {
         match header {
             Header::Plain { epoch: 0, .. } => Err(Discarded::UnprotectedAfterKeys.into()),
+            Header::Plain {
+                epoch: OLDER,
+                sequence,
+                ..
+            } => self.on_older(sequence, record, now),
             Header::Plain { .. } => Err(Discarded::UnknownEpoch.into()),
             Header::Unified(unified) => self.on_protected(unified, record, now),
         }
@@ -195,6 +238,69 @@ impl Reader {
         Ok(Received::Nothing)
     }
 
+    /// Of DTLS 1.2 and older.
+    fn on_older<'d>(
+        &mut self,
+        sequence: u64,
+        record: &'d mut [u8],
+        now: Monotonic,
+    ) -> Result<Received<'d>, Fault> {
+        let limit = self.inner_limit.min(MAX_PLAINTEXT);
+        let opened = self.epochs.open_older(OLDER, sequence, record, limit)?;
+        if opened.typ == ContentType::APPLICATION_DATA {
+            if core::mem::take(&mut self.is_fresh) {
+                // RFC 6347 §4.2.4: who sends data has the last flight, if it was this side's.
+                self.mail.note(Notes {
+                    answered: true,
+                    ..Notes::default()
+                });
+            }
+            return self.on_data(&opened, record, now);
+        }
+        let content = record.get(opened.content.clone()).unwrap_or_default();
+        match opened.typ {
+            ContentType::HANDSHAKE => self.on_older_handshake(content)?,
+            ContentType::ALERT => return self.on_alert(&opened, content, now),
+            ContentType::CHANGE_CIPHER_SPEC => {
+                return Err(Violation::UnexpectedChangeCipherSpec.into());
+            }
+            _ => return Err(Violation::UnknownRecordType.into()),
+        }
+        Ok(Received::Nothing)
+    }
+
+    /// The peer's last flight again, because it has not seen this side's; or a wish to begin anew, which is
+    /// declined (RFC 5246 §7.4.1.1).
+    fn on_older_handshake(&mut self, content: &[u8]) -> Result<(), Fault> {
+        let split = FragmentHeader::split(content).map_err(|_| Violation::MalformedMessage)?;
+        let (header, ..) = split;
+        match (self.role, header.msg_type) {
+            // With it the numbers begin anew (RFC 6347 §4.2.2).
+            (Role::Client, HandshakeType::HELLO_REQUEST)
+            | (Role::Server, HandshakeType::CLIENT_HELLO) => {
+                count(&mut self.warnings, MAX_WARNINGS, Violation::TooManyWarnings)?;
+                match self.on_wish {
+                    OnWish::Forbid(Some(why)) => {
+                        let forbidden = Violation::RenegotiationForbidden;
+                        return Err(Fault::Abort(forbidden.explained(why)));
+                    }
+                    OnWish::Forbid(None) => return Err(Violation::RenegotiationForbidden.into()),
+                    OnWish::Ignore => {}
+                    OnWish::Decline => self.mail.decline(),
+                }
+                Ok(())
+            }
+            _ if self.reassembly.is_old(header.message_seq) => {
+                self.mail.note(Notes {
+                    repeated: true,
+                    ..Notes::default()
+                });
+                Ok(())
+            }
+            _ => Err(Violation::UnexpectedPostHandshakeMessage.into()),
+        }
+    }
+
     #[inline]
     fn on_data<'d>(
         &mut self,
@@ -202,7 +308,7 @@ impl Reader {
         record: &'d mut [u8],
         now: Monotonic,
     ) -> Result<Received<'d>, Fault> {
-        if opened.number.epoch < APPLICATION.into() {
+        if opened.number.epoch < APPLICATION.into() && !self.is_older {
             return Err(Violation::ApplicationDataTooEarly.into());
         }
         if let State::Closed { at, until } = &self.state
@@ -223,7 +329,7 @@ impl Reader {
             return Err(Violation::EmptyRecord.into());
         }
         let epoch = u16::try_from(opened.number.epoch).unwrap_or(u16::MAX);
-        let (mut rest, mut notes) = (content, Notes::default());
+        let (mut rest, mut notes, mut update) = (content, Notes::default(), None);
         while !rest.is_empty() {
             let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedMessage)?;
             let (header, fragment, behind) = split;
@@ -240,20 +346,37 @@ impl Reader {
                 Taken::Dropped(why) => return Err(why.into()),
                 Taken::Broken(violation) => return Err(violation.into()),
             }
+            if header.msg_type == HandshakeType::KEY_UPDATE {
+                update = Some(header.message_seq);
+            }
         }
-        while let Some(message) = self.reassembly.pop(epoch) {
-            self.on_message(&message)?;
+        while let Some((epoch, message)) = self.reassembly.pop_any() {
+            self.on_message(epoch, &message)?;
         }
-        notes.arrived(opened.number);
+        // §8: to whom KeyUpdate is acknowledged, he uses the next key. So that has to be there.
+        match update.filter(|message_seq| !self.reassembly.is_old(*message_seq)) {
+            Some(message_seq) => self.waiting_update = Some((message_seq, opened.number)),
+            None => notes.arrived(opened.number),
+        }
+        if let Some((message_seq, number)) = self.waiting_update
+            && self.reassembly.is_old(message_seq)
+        {
+            self.waiting_update = None;
+            notes.arrived(number);
+        }
         notes.at_once = true;
         self.mail.note(notes);
         Ok(())
     }
 
     /// What may come, before anything of it is kept.
+    ///
+    /// A ticket that was sent behind a KeyUpdate, and lost, comes again under the key that it was sealed with
+    /// (§4.2.1), when the next one is in use. Who sends KeyUpdate waits until the one before is
+    /// acknowledged, and by then uses that key (§8).
     fn check_message(&self, epoch: u16, header: FragmentHeader) -> Result<(), Violation> {
-        // All that was sent under a key is acknowledged before the next one is used (§8).
-        if epoch < APPLICATION || epoch < self.epochs.current() {
+        let is_update = header.msg_type == HandshakeType::KEY_UPDATE;
+        if epoch < APPLICATION || is_update && epoch < self.epochs.current() {
             return Err(Violation::MessageInOldEpoch);
         }
         match header.msg_type {
@@ -265,8 +388,11 @@ impl Reader {
         }
     }
 
-    fn on_message(&mut self, message: &HandshakeBytes) -> Result<(), Fault> {
+    fn on_message(&mut self, epoch: u16, message: &HandshakeBytes) -> Result<(), Fault> {
         if message.typ() == HandshakeType::KEY_UPDATE {
+            if epoch < self.epochs.newest() {
+                return Err(Violation::MessageInOldEpoch.into());
+            }
             let request = key_update(message).map_err(Fault::Abort)?;
             self.epochs.update()?;
             self.asked_for_update = false;
@@ -300,9 +426,10 @@ impl Reader {
         now: Monotonic,
     ) -> Result<Received<'d>, Fault> {
         let alert = alert::decode(content)?;
-        if self.strict_alert_levels && alert::is_understated(alert) {
+        if self.strict_alert_levels && !self.is_older && alert::is_understated(alert) {
             return Err(Violation::WrongAlertLevel.into());
         }
+        let is_warning = self.is_older && alert.level == AlertLevel::WARNING;
         match alert.description {
             AlertDescription::CLOSE_NOTIFY if self.is_closed() => Ok(Received::Nothing),
             AlertDescription::CLOSE_NOTIFY => {
@@ -312,7 +439,8 @@ impl Reader {
                 };
                 Ok(Received::Closed)
             }
-            AlertDescription::USER_CANCELED => {
+            // RFC 5246 §7.2.2: a warning is one.
+            description if is_warning || description == AlertDescription::USER_CANCELED => {
                 count(&mut self.warnings, MAX_WARNINGS, Violation::TooManyWarnings)?;
                 Ok(Received::Nothing)
             }

@@ -1,7 +1,9 @@
 //! Fragments become messages, once each and in order.
 //!
-//! RFC 9147 §5.2, §5.5.
+//! RFC 9147 §5.2, §5.5. In the clear anybody can begin a message, or change one: what contradicts is kept apart, so
+//! that a stranger's fragment keeps none of the peer's out.
 
+use core::cmp::Ordering;
 use std::collections::VecDeque;
 
 use super::Discarded;
@@ -15,6 +17,8 @@ const WINDOW: u16 = 7;
 const PIECE: usize = 64;
 /// What may be held beyond the longest message.
 const BESIDE: usize = 16 * 1024;
+/// How many versions of a message are held in the clear; the oldest makes room.
+const MOST_VERSIONS: usize = 4;
 
 /// What became of a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +40,9 @@ pub(crate) enum Taken {
 pub(crate) struct Reassembly {
     /// The message_seq that is due; `None` when there are no more.
     next: Option<u16>,
-    /// From the one that is due on.
-    parts: VecDeque<Option<Part>>,
+    /// From the one that is due on: what has come of each. Protected it is one, in the clear there may be
+    /// several that contradict each other.
+    parts: VecDeque<Vec<Part>>,
     held: usize,
     max_body: usize,
     beside: usize,
@@ -53,6 +58,44 @@ struct Part {
 }
 
 impl Part {
+    const fn new(header: FragmentHeader, epoch: u16) -> Self {
+        Self {
+            header,
+            epoch,
+            pieces: Vec::new(),
+        }
+    }
+
+    /// Whether it is of the same type and length.
+    fn is_same(&self, header: FragmentHeader) -> bool {
+        self.header.msg_type == header.msg_type && self.header.length == header.length
+    }
+
+    /// Whether the fragment can be of this message, by all that has come of it.
+    fn agrees(&self, header: FragmentHeader, fragment: &[u8]) -> bool {
+        let (start, end) = range(header, fragment);
+        self.is_same(header)
+            && self.pieces.iter().all(|(piece, bytes)| {
+                let from = start.max(*piece);
+                let to = end.min(piece + bytes.len());
+                let ours = bytes.get(from.saturating_sub(*piece)..to.saturating_sub(*piece));
+                let theirs = fragment.get(from.saturating_sub(start)..to.saturating_sub(start));
+                from >= to || ours == theirs
+            })
+    }
+
+    /// Adds what of the fragment was not there.
+    fn put(&mut self, header: FragmentHeader, fragment: &[u8]) {
+        let (start, end) = range(header, fragment);
+        if header.length == 0 && self.pieces.is_empty() {
+            self.pieces.push((0, Vec::new()));
+        }
+        for (from, to) in self.missing(start, end) {
+            let bytes = fragment.get(from - start..to - start).unwrap_or_default();
+            self.insert(from, bytes);
+        }
+    }
+
     fn is_whole(&self) -> bool {
         let length = self.header.length as usize;
         match self.pieces.as_slice() {
@@ -113,6 +156,12 @@ impl Part {
     }
 }
 
+/// Where the fragment stands in its message.
+const fn range(header: FragmentHeader, fragment: &[u8]) -> (usize, usize) {
+    let start = header.fragment_offset as usize;
+    (start, start + fragment.len())
+}
+
 impl Reassembly {
     /// Begins with this message_seq; bodies have at most `max_body` bytes.
     pub(super) const fn new(next: u16, max_body: usize) -> Self {
@@ -163,76 +212,91 @@ impl Reassembly {
         }
         let at = usize::from(ahead);
         if self.parts.len() <= at {
-            self.parts.resize_with(at + 1, || None);
+            self.parts.resize_with(at + 1, Vec::new);
         }
-        if let Some(Some(part)) = self.parts.get(at) {
-            let same =
-                part.header.msg_type == header.msg_type && part.header.length == header.length;
-            let is_all = header.fragment_length == header.length;
+        let slot = self.parts.get(at).map(Vec::as_slice).unwrap_or_default();
+        if let Some(part) = slot.first() {
             match epoch.cmp(&part.epoch) {
                 // What anybody can send makes no room for what only the peer can, and keeps none from it.
-                core::cmp::Ordering::Less => {
-                    return Taken::Dropped(Discarded::UnprotectedFault);
-                }
-                core::cmp::Ordering::Equal if same => {}
-                // In the clear a message in one piece is worth more than one that somebody has begun.
-                core::cmp::Ordering::Equal if epoch == 0 && is_all && !part.is_whole() => {
-                    self.forget(at);
-                }
-                core::cmp::Ordering::Equal if epoch == 0 => {
-                    return Taken::Dropped(Discarded::ContradictsFragment);
-                }
-                core::cmp::Ordering::Equal => {
+                Ordering::Less => return Taken::Dropped(Discarded::UnprotectedFault),
+                Ordering::Equal if epoch > 0 && !part.is_same(header) => {
                     return Taken::Broken(Violation::FragmentContradictsMessage);
                 }
-                core::cmp::Ordering::Greater => self.forget(at),
+                Ordering::Equal if epoch == 0 => {
+                    // One that is whole waits for its turn, or for those before it.
+                    if let Some(whole) = slot.iter().find(|part| part.is_whole()) {
+                        return match whole.agrees(header, fragment) {
+                            true => Taken::New,
+                            false => Taken::Dropped(Discarded::ContradictsFragment),
+                        };
+                    }
+                }
+                Ordering::Equal => {}
+                Ordering::Greater => self.forget(at),
             }
         }
-        if !self.make_room(at, fragment.len()) {
+        self.insert(at, epoch, header, fragment)
+    }
+
+    /// Adds it to the message, or in the clear to each that it can be of; if there is none it begins one.
+    fn insert(&mut self, at: usize, epoch: u16, header: FragmentHeader, fragment: &[u8]) -> Taken {
+        // What is protected has one writer: there what came first stays, as it is the same.
+        let fits = |part: &Part| epoch > 0 || part.agrees(header, fragment);
+        let slot = self.parts.get(at).map(Vec::as_slice).unwrap_or_default();
+        let is_first = !slot.iter().any(fits);
+        let versions = slot.iter().filter(|part| fits(part)).count().max(1);
+        if is_first && slot.len() >= MOST_VERSIONS {
+            self.forget_version(at, 0);
+        }
+        if !self.make_room(at, versions * (fragment.len() + PIECE), fits) {
             return Taken::Dropped(Discarded::ReassemblyFull);
         }
-        self.insert(at, epoch, header, fragment);
+        let Some(slot) = self.parts.get_mut(at) else {
+            return Taken::Dropped(Discarded::BeyondWindow);
+        };
+        if is_first {
+            slot.push(Part::new(header, epoch));
+        }
+        for part in slot.iter_mut().filter(|part| fits(part)) {
+            let before = part.cost();
+            part.put(header, fragment);
+            self.held = self.held - before + part.cost();
+        }
         Taken::New
     }
 
-    fn insert(&mut self, at: usize, epoch: u16, header: FragmentHeader, fragment: &[u8]) {
-        let Some(place) = self.parts.get_mut(at) else {
-            return;
-        };
-        let part = place.get_or_insert_with(|| Part {
-            header,
-            epoch,
-            pieces: Vec::new(),
-        });
-        let before = part.cost();
-        let start = header.fragment_offset as usize;
-        if header.length == 0 && part.pieces.is_empty() {
-            part.pieces.push((0, Vec::new()));
-        }
-        for (from, to) in part.missing(start, start + fragment.len()) {
-            let bytes = fragment.get(from - start..to - start).unwrap_or_default();
-            part.insert(from, bytes);
-        }
-        let after = part.cost();
-        self.held = self.held - before + after;
-    }
-
     fn forget(&mut self, at: usize) {
-        if let Some(part) = self.parts.get_mut(at).and_then(Option::take) {
+        let slot = self.parts.get_mut(at).map(core::mem::take);
+        for part in slot.unwrap_or_default() {
             self.held -= part.cost();
         }
     }
 
-    /// Whether there is room for a piece of the message at this place: those behind it make some.
-    fn make_room(&mut self, at: usize, bytes: usize) -> bool {
+    fn forget_version(&mut self, at: usize, version: usize) {
+        if let Some(slot) = self.parts.get_mut(at)
+            && version < slot.len()
+        {
+            self.held -= slot.remove(version).cost();
+        }
+    }
+
+    /// Whether there is room for so much of the message at this place: those behind it make some, and then what
+    /// of it does not fit.
+    fn make_room(&mut self, at: usize, bytes: usize, fits: impl Fn(&Part) -> bool) -> bool {
         let most = self.max_body + self.beside;
         let mut farthest = self.parts.len();
-        while self.held + bytes + PIECE > most {
+        while self.held + bytes > most {
             farthest -= 1;
-            if farthest <= at {
-                return false;
+            if farthest > at {
+                self.forget(farthest);
+                continue;
             }
-            self.forget(farthest);
+            farthest = at + 1;
+            let slot = self.parts.get(at).map(Vec::as_slice).unwrap_or_default();
+            match slot.iter().position(|part| !fits(part)) {
+                Some(version) => self.forget_version(at, version),
+                None => return false,
+            }
         }
         true
     }
@@ -240,16 +304,24 @@ impl Reassembly {
     /// The message that is due, if it is whole and came in the epoch that is due. One of an older epoch is
     /// dropped: anybody could have sent it.
     pub(crate) fn pop(&mut self, epoch: u16) -> Option<HandshakeBytes> {
-        let part = self.parts.front()?.as_ref()?;
-        if part.epoch < epoch {
+        let of = self.parts.front()?.first()?.epoch;
+        if of < epoch {
             self.forget(0);
+        }
+        if of != epoch {
             return None;
         }
-        if part.epoch > epoch || !part.is_whole() {
-            return None;
-        }
-        let part = self.parts.pop_front().flatten()?;
-        self.held -= part.cost();
+        self.pop_any().map(|(_, message)| message)
+    }
+
+    /// The message that is due, if it is whole, and the epoch in which it came.
+    pub(super) fn pop_any(&mut self) -> Option<(u16, HandshakeBytes)> {
+        let slot = self.parts.front_mut()?;
+        let at = slot.iter().position(Part::is_whole)?;
+        self.held -= slot.iter().map(Part::cost).sum::<usize>();
+        let part = slot.swap_remove(at);
+        self.parts.pop_front();
+        let message_seq = self.next.unwrap_or_default();
         self.next = self.next.and_then(|next| next.checked_add(1));
         if self.parts.is_empty() {
             self.parts = VecDeque::new();
@@ -260,13 +332,16 @@ impl Reassembly {
         crate::wire::put_message(&mut message, part.header.msg_type, |out| {
             out.extend_from_slice(&body);
         });
-        Some(HandshakeBytes::of_datagrams(message))
+        Some((
+            part.epoch,
+            HandshakeBytes::of_datagrams(message, message_seq),
+        ))
     }
 
     /// Drops what came in an epoch before this one.
     pub(super) fn forget_before(&mut self, epoch: u16) {
         for at in 0..self.parts.len() {
-            let is_older = |part: &Option<Part>| part.as_ref().is_some_and(|one| one.epoch < epoch);
+            let is_older = |slot: &Vec<Part>| slot.first().is_some_and(|one| one.epoch < epoch);
             if self.parts.get(at).is_some_and(is_older) {
                 self.forget(at);
             }
@@ -282,14 +357,13 @@ impl Reassembly {
     /// Whether a message is missing before one that has come.
     pub(super) fn has_gap(&self) -> bool {
         let mut parts = self.parts.iter();
-        let is_whole = |part: &Option<Part>| part.as_ref().is_some_and(Part::is_whole);
-        let first_missing = parts.position(|part| !is_whole(part));
+        let is_whole = |slot: &Vec<Part>| slot.iter().any(Part::is_whole);
+        let first_missing = parts.position(|slot| !is_whole(slot));
         let behind = first_missing.map_or(0, |at| at + 1);
-        self.parts.iter().skip(behind).any(Option::is_some)
+        self.parts.iter().skip(behind).any(|slot| !slot.is_empty())
     }
 
     /// What is held, in bytes.
-    #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.held
     }

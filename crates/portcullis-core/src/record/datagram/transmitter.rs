@@ -1,23 +1,27 @@
 //! What is sent besides data, and when it is sent again: flights, acknowledgements and their timers.
 //!
-//! RFC 9147 §5.8, §7. It serves the handshake, and afterwards what is left of it.
+//! RFC 9147 §5.8, §7; RFC 6347 §4.2.4. It serves the handshake, and afterwards what is left of it.
 
 use core::time::Duration;
 
 use super::epochs::WriteEpoch;
 use super::flight::Flight;
-use super::header::{self, PLAIN, UNIFIED};
+use super::header::{self, PLAIN};
 use super::notes::{MOST_NUMBERS, Notes, push};
-use super::options::{DatagramOptions, LEAST_MTU, LONGEST_TIMEOUT};
+use super::options::{DatagramOptions, LEAST_MTU, LONGEST_TIMEOUT, SHORTEST_TIMEOUT};
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::error::{Abort, Reason};
+use crate::key_schedule::Hashed;
 use crate::record::size::RecordSize;
+use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::{Ack, ContentType, FragmentHeader, HandshakeType, RecordNumber};
 
 /// A flight that was sent so often is given up at the next timeout.
 const MOST_SENDINGS: u8 = 13;
+/// How often a flight is sent besides because the peer repeats its own, which in the clear anybody can.
+const MOST_REPEATS: u8 = MOST_SENDINGS;
 /// An adaptive timeout is no shorter.
 const SHORTEST_ADAPTIVE: Duration = Duration::from_millis(200);
 /// What is tried when two, and when four timeouts in a row may be because of the length of datagrams.
@@ -40,6 +44,11 @@ pub(super) struct Transmitter {
     pub(super) size: RecordSize,
     options: DatagramOptions,
     mtu: u16,
+    /// The version is DTLS 1.2 or older: nothing is acknowledged but by the next flight, and the last flight is
+    /// sent again only if the peer repeats its own.
+    is_older: bool,
+    /// What records in the clear say.
+    version: ProtocolVersion,
     /// What a round trip took, once one was measured.
     round_trip: Option<Duration>,
     /// There while a flight, an acknowledgement or an alert is under way.
@@ -53,6 +62,8 @@ struct Busy {
     timeout: Duration,
     /// How often the flight was sent.
     sendings: u8,
+    /// How often it was sent besides, for a peer that repeats its own.
+    repeats: u8,
     last_sent: Monotonic,
     /// When it is sent again.
     resend_at: Option<Monotonic>,
@@ -71,6 +82,8 @@ impl Transmitter {
             size: RecordSize::default(),
             options,
             mtu: options.mtu,
+            is_older: false,
+            version: ProtocolVersion::DTLS_1_2,
             round_trip: None,
             busy: None,
         }
@@ -80,6 +93,22 @@ impl Transmitter {
     pub(super) fn go_on(&mut self, next_message: u16, next_record: u64) {
         self.next_message = Some(next_message);
         self.plain = next_record;
+    }
+
+    /// No newer version than this one was offered.
+    pub(super) fn set_version(&mut self, version: ProtocolVersion) {
+        self.version = version;
+    }
+
+    pub(super) fn decided_before_tls13(&mut self, version: ProtocolVersion) {
+        (self.is_older, self.version) = (true, version);
+        if let Some(busy) = &mut self.busy {
+            busy.to_acknowledge.clear();
+        }
+    }
+
+    pub(super) const fn is_older(&self) -> bool {
+        self.is_older
     }
 
     /// What is sent from here on is under these keys.
@@ -109,6 +138,26 @@ impl Transmitter {
         self.mtu = bytes.max(LEAST_MTU);
     }
 
+    /// Says how long a first answer is waited for, of the flight that is under way, too.
+    pub(super) fn set_initial_timeout(&mut self, initial: Duration) {
+        let before = self.first_timeout();
+        let initial = initial.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
+        self.options.retransmission.initial = initial;
+        let first = self.first_timeout();
+        let Some(busy) = &mut self.busy else {
+            return;
+        };
+        let doubled = 1_u32 << busy.sendings.saturating_sub(1).min(MOST_SENDINGS);
+        busy.timeout = first.saturating_mul(doubled).min(LONGEST_TIMEOUT);
+        if busy.resend_at.is_some() {
+            busy.resend_at = Some(after(busy.last_sent, busy.timeout));
+        }
+        if let Some(due) = &mut busy.acknowledge_at {
+            let came = Monotonic(due.0.saturating_sub(before / 4));
+            *due = after(came, first / 4);
+        }
+    }
+
     fn busy(&mut self) -> &mut Busy {
         let timeout = self.first_timeout();
         self.busy.get_or_insert_with(|| {
@@ -117,6 +166,7 @@ impl Transmitter {
                 is_ended: false,
                 timeout,
                 sendings: 0,
+                repeats: 0,
                 last_sent: Monotonic::default(),
                 resend_at: None,
                 to_acknowledge: Vec::new(),
@@ -142,9 +192,25 @@ impl Transmitter {
     ///
     /// # Errors
     /// When message_seq has no number left for it.
-    pub(super) fn message(&mut self, message: Vec<u8>) -> Result<&[u8], Abort> {
+    pub(super) fn message(&mut self, message: Vec<u8>) -> Result<Hashed<'_>, Abort> {
         let message_seq = self.next_message.ok_or(Violation::TooManyKeyUpdates)?;
         self.next_message = message_seq.checked_add(1);
+        let epoch = self.epoch();
+        let message = self.begin().push(epoch, message_seq, message);
+        Ok(Hashed {
+            message,
+            message_seq: Some(message_seq),
+        })
+    }
+
+    /// Adds a change_cipher_spec to the flight (RFC 6347 §4.2.4: it is sent again with it).
+    pub(super) fn change_cipher_spec(&mut self) {
+        let epoch = self.epoch();
+        self.begin().push_change_cipher_spec(epoch);
+    }
+
+    /// The flight that is under way, or another one.
+    fn begin(&mut self) -> &mut Flight {
         let epoch = self.epoch();
         let timeout = self.first_timeout();
         let busy = self.busy();
@@ -155,7 +221,7 @@ impl Transmitter {
             busy.resend_at = None;
         }
         if busy.flight.is_empty() {
-            busy.sendings = 0;
+            (busy.sendings, busy.repeats) = (0, 0);
             busy.timeout = timeout;
             if epoch < super::epochs::APPLICATION {
                 // §7.1: a flight of the handshake acknowledges the one that it answers.
@@ -163,11 +229,18 @@ impl Transmitter {
                 busy.acknowledge_at = None;
             }
         }
-        Ok(busy.flight.push(epoch, message_seq, message))
+        &mut busy.flight
     }
 
-    /// The peer is to answer what was sent, so from here on it is waited for.
-    pub(super) fn end_of_flight(&mut self, now: Monotonic) {
+    /// The peer is to answer what was sent, so from here on it is waited for. Before DTLS 1.3 nothing answers
+    /// the flight with which the handshake `is_over` (RFC 6347 §4.2.4).
+    pub(super) fn end_of_flight(&mut self, is_over: bool, now: Monotonic) {
+        let is_last = is_over && self.is_older;
+        let waits = |busy: &Busy| busy.acknowledge_at.is_none() && !busy.to_acknowledge.is_empty();
+        if self.busy.as_deref().is_some_and(waits) {
+            // It came before there were keys to say so under.
+            self.schedule_acknowledgement(false, now);
+        }
         let Some(busy) = &mut self.busy else {
             return;
         };
@@ -175,7 +248,7 @@ impl Transmitter {
             busy.is_ended = true;
             busy.sendings = 1;
             busy.last_sent = now;
-            busy.resend_at = Some(after(now, busy.timeout));
+            busy.resend_at = (!is_last).then(|| after(now, busy.timeout));
         }
     }
 
@@ -240,21 +313,30 @@ impl Transmitter {
         if repeated {
             self.on_repeat(now);
         }
-        // Nobody understands an ACK in the clear: the version is not even known.
-        if !arrived.is_empty() && !self.epochs.is_empty() {
-            let delay = if at_once {
-                Duration::ZERO
-            } else {
-                self.first_timeout() / 4
-            };
+        if !arrived.is_empty() && !self.is_older {
             let busy = self.busy();
             for number in arrived {
                 push(&mut busy.to_acknowledge, number);
             }
+            let is_prompt = at_once && self.options.retransmission.prompt;
+            self.schedule_acknowledgement(is_prompt, now);
+        }
+        self.rest();
+    }
+
+    /// Nobody understands an ACK in the clear: the version is not even known.
+    fn schedule_acknowledgement(&mut self, is_prompt: bool, now: Monotonic) {
+        let delay = match is_prompt {
+            true => Duration::ZERO,
+            false => self.first_timeout() / 4,
+        };
+        if let Some(busy) = &mut self.busy
+            && !self.epochs.is_empty()
+            && !busy.to_acknowledge.is_empty()
+        {
             let due = after(now, delay);
             busy.acknowledge_at = Some(busy.acknowledge_at.map_or(due, |before| before.min(due)));
         }
-        self.rest();
     }
 
     /// The peer's next flight has begun: it has all of ours.
@@ -272,7 +354,7 @@ impl Transmitter {
     fn measure(&mut self, now: Monotonic) {
         if let Some(busy) = &self.busy
             && busy.is_ended
-            && busy.sendings == 1
+            && (busy.sendings, busy.repeats) == (1, 0)
             && !busy.flight.is_empty()
         {
             self.round_trip = now.0.checked_sub(busy.last_sent.0);
@@ -304,13 +386,15 @@ impl Transmitter {
 
     /// The peer has not got what it waits for; that is worth a sending in half a timeout.
     fn on_repeat(&mut self, now: Monotonic) {
-        let prompt = self.options.retransmission.prompt;
+        let prompt = self.options.retransmission.prompt || self.is_older;
         if let Some(busy) = &mut self.busy
             && prompt
             && busy.is_ended
+            && busy.repeats < MOST_REPEATS
             && after(busy.last_sent, busy.timeout / 2) <= now
         {
             busy.last_sent = now;
+            busy.repeats += 1;
             busy.flight.send_again();
         }
     }
@@ -363,10 +447,12 @@ impl Transmitter {
         let Some(busy) = &mut self.busy else {
             return Ok(());
         };
-        if busy.flight.has_to_send() {
-            self.put_flight(out)?;
-        } else if busy.acknowledge_at.is_some_and(|due| due <= now) {
+        if busy.acknowledge_at.is_some_and(|due| due <= now) {
+            // Before what else there is: the peer's timer runs.
             self.put_acknowledgement(out)?;
+        } else if busy.is_ended && busy.flight.has_to_send() {
+            // Not while it may become longer: it takes no more datagrams than it needs.
+            self.put_flight(out)?;
         } else if let Some(alert) = busy.alert.take() {
             self.put_record(ContentType::ALERT, &alert, out)?;
         }
@@ -405,7 +491,7 @@ impl Transmitter {
                 self.close_plain(typ, out, 0);
             }
             Some(epoch) => {
-                out.extend_from_slice(&[0; UNIFIED]);
+                out.resize(epoch.head_len(), 0);
                 out.extend_from_slice(content);
                 out.resize(epoch.record_len(content.len()), 0);
                 epoch.seal(typ, content.len(), out)?;
@@ -418,7 +504,7 @@ impl Transmitter {
         let body = out.len().saturating_sub(at + PLAIN);
         let record = out.get_mut(at..).unwrap_or_default();
         if let Some(head) = record.first_chunk_mut() {
-            header::put_plain(head, typ, self.plain, body);
+            header::put_plain(head, typ, self.version, self.plain, body);
         }
         let number = RecordNumber {
             epoch: 0,
@@ -473,7 +559,10 @@ impl Transmitter {
         let keys = self.epochs.iter().find(|one| one.epoch == epoch);
         let (head, behind, most) = match (epoch, keys) {
             (0, _) => (PLAIN, 0, self.size.unprotected()),
-            (_, Some(keys)) => (UNIFIED, keys.overhead() - UNIFIED, self.size.protected()),
+            (_, Some(keys)) => {
+                let head = keys.head_len();
+                (head, keys.overhead() - head, self.size.protected())
+            }
             // Its keys are kept as long as a message names them.
             (_, None) => return Err(CryptoFailure::SealingRecord.into()),
         };
@@ -484,6 +573,20 @@ impl Transmitter {
             if queued.epoch != epoch || (epoch == 0 && !fragments.is_empty()) {
                 break;
             }
+            if queued.is_change_cipher_spec {
+                let content = queued.body();
+                if !fragments.is_empty() || out.len() + behind + content.len() > mtu {
+                    break;
+                }
+                out.extend_from_slice(content);
+                queued.to_send.clear();
+                let typ = ContentType::CHANGE_CIPHER_SPEC;
+                let number = match epoch {
+                    0 => self.close_plain(typ, out, start),
+                    _ => self.close_protected(typ, epoch, out, start)?,
+                };
+                return Ok(Some((number, fragments)));
+            }
             let Some(range) = queued.to_send.front().cloned() else {
                 *at += 1;
                 continue;
@@ -491,8 +594,12 @@ impl Transmitter {
             let room = mtu.saturating_sub(out.len() + behind);
             let content = out.len() - start - head;
             let room = room.min(most.saturating_sub(content));
+            // A message without a body has a header all the same.
+            let has_room = room >= FragmentHeader::SIZE;
             let room = room.saturating_sub(FragmentHeader::SIZE);
-            let is_short = room < range.len().min(LEAST_FRAGMENT) || room == 0 && !range.is_empty();
+            let is_short = !has_room
+                || room < range.len().min(LEAST_FRAGMENT)
+                || room == 0 && !range.is_empty();
             // Nothing at all would be sent for ever.
             if is_short && (start > 0 || !fragments.is_empty() || room == 0) {
                 break;
@@ -511,23 +618,24 @@ impl Transmitter {
         }
         let number = match epoch {
             0 => self.close_plain(ContentType::HANDSHAKE, out, start),
-            _ => self.close_protected(epoch, out, start)?,
+            _ => self.close_protected(ContentType::HANDSHAKE, epoch, out, start)?,
         };
         Ok(Some((number, fragments)))
     }
 
     fn close_protected(
         &mut self,
+        typ: ContentType,
         epoch: u16,
         out: &mut Vec<u8>,
         start: usize,
     ) -> Result<RecordNumber, Abort> {
-        let content = out.len() - start - UNIFIED;
         let keys = self.epochs.iter_mut().find(|one| one.epoch == epoch);
         let keys = keys.ok_or(CryptoFailure::SealingRecord)?;
+        let content = out.len() - start - keys.head_len();
         out.resize(start + keys.record_len(content), 0);
         let record = out.get_mut(start..).unwrap_or_default();
-        Ok(keys.seal(ContentType::HANDSHAKE, content, record)?)
+        Ok(keys.seal(typ, content, record)?)
     }
 
     /// Gives memory back that nothing needs any more.

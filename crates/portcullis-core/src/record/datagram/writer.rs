@@ -2,14 +2,13 @@
 //!
 //! RFC 9147 §4.2, §5.8, §7, §8.
 
+use core::time::Duration;
 use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::epochs::WriteEpoch;
-use super::header::UNIFIED;
 use super::notes::{Mail, Work};
 use super::transmitter::Transmitter;
-use crate::AlertDescription;
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::error::{Abort, Direction, Error, Reason, Stage};
@@ -17,6 +16,7 @@ use crate::record::gather::Gather;
 use crate::record::{alert, misuse};
 use crate::violation::Violation;
 use crate::wire::{ContentType, KeyUpdate, KeyUpdateRequest};
+use crate::{AlertDescription, AlertLevel};
 
 /// How often close_notify is said again to a peer that goes on.
 const MOST_CLOSES: u8 = 3;
@@ -89,12 +89,16 @@ impl Writer {
             let reason = Reason::MessageTooLong { length, most };
             return Err(Error::new(Stage::Connected, None, reason));
         }
-        let padding = self.transmitter.size.padding(length);
+        let padding = self.padding(length);
         let Some(epoch) = self.transmitter.newest_mut() else {
             return Err(self.fail(CryptoFailure::SealingRecord.into()));
         };
         if epoch.left() <= KEPT_RECORDS {
-            // The peer does not acknowledge a KeyUpdate, or is at the last epoch.
+            // The peer does not acknowledge a KeyUpdate, or is at the last epoch. Before DTLS 1.3 a key is all
+            // there is.
+            if epoch.is_older() {
+                return Err(self.fail(Violation::AeadLimitReached.into()));
+            }
             return Err(self.fail(Abort(Reason::NoAnswer { sent: 1 })));
         }
         let total = epoch.record_len(length + padding);
@@ -109,7 +113,8 @@ impl Writer {
             // Straight from where it stands.
             Some(slice) if is_exact => epoch.seal_from(typ, slice, record),
             slice => {
-                if let Some(content) = record.get_mut(UNIFIED..UNIFIED + length) {
+                let head = epoch.head_len();
+                if let Some(content) = record.get_mut(head..head + length) {
                     match slice {
                         Some(slice) => content.copy_from_slice(slice),
                         None => message.copy_to(content),
@@ -118,10 +123,12 @@ impl Writer {
                 epoch.seal(typ, length, record)
             }
         };
-        let is_worn = epoch.is_worn();
+        let is_worn = epoch.is_worn() && !epoch.is_older();
+        let is_older = epoch.is_older();
         sealed.map_err(|failure| self.fail(failure.into()))?;
         self.bytes = self.bytes.saturating_add(length as u64);
         if (is_worn || self.bytes > self.key_update_at)
+            && !is_older
             && !self.is_updating
             && self.update.is_none()
         {
@@ -131,9 +138,17 @@ impl Writer {
         Ok(total)
     }
 
+    /// Before DTLS 1.3 records have none of the sender's choice.
+    fn padding(&self, length: usize) -> usize {
+        match self.transmitter.is_older() {
+            true => 0,
+            false => self.transmitter.size.padding(length),
+        }
+    }
+
     /// How long the datagram with a message of `n` bytes is.
     pub fn sealed_len(&self, n: usize) -> usize {
-        let padding = self.transmitter.size.padding(n);
+        let padding = self.padding(n);
         let epoch = self.transmitter.newest();
         epoch.map_or(0, |epoch| epoch.record_len(n + padding))
     }
@@ -154,6 +169,12 @@ impl Writer {
     /// Says how long datagrams may be on the path, in bytes of UDP payload; at least 228.
     pub fn set_path_mtu(&mut self, bytes: u16) {
         self.transmitter.set_mtu(bytes);
+    }
+
+    /// Says how long a first answer is waited for (RFC 9147 §5.8.2), within 1 ms to 60 s; of what is under way,
+    /// too, for which [`poll_control`](Self::poll_control) then has another deadline.
+    pub fn set_initial_timeout(&mut self, initial: Duration) {
+        self.transmitter.set_initial_timeout(initial);
     }
 
     /// Gives what is to be sent besides messages: acknowledgements, retransmissions, KeyUpdates, alerts.
@@ -193,6 +214,13 @@ impl Writer {
         }
     }
 
+    /// Whether [`poll_control`](Self::poll_control) would do something; the same as
+    /// [`writer_has_work`](super::Reader::writer_has_work), for who has no reader.
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.mail.has_work()
+    }
+
     /// An output of this length takes whatever [`poll_control`](Self::poll_control) gives.
     pub fn control_len(&self) -> usize {
         self.transmitter.mtu()
@@ -203,9 +231,13 @@ impl Writer {
     /// meanwhile is one update more. `poll_control` sends it.
     ///
     /// # Errors
-    /// [`Reason::Closed`] after close_notify; why the connection is over.
+    /// [`Reason::Misuse`] before DTLS 1.3, where there is none; [`Reason::Closed`] after close_notify; why the
+    /// connection is over.
     pub fn key_update(&mut self, request_peer: bool) -> Result<(), Error> {
         self.check_open()?;
+        if self.transmitter.is_older() {
+            return Err(misuse("keys are not updated before DTLS 1.3"));
+        }
         self.update = Some(request_peer || self.update == Some(true));
         self.mail.own_work();
         Ok(())
@@ -243,7 +275,8 @@ impl Writer {
 
     /// Whether everything of this side that has to be acknowledged was.
     pub fn is_acknowledged(&self) -> bool {
-        !self.transmitter.is_in_flight()
+        // Before DTLS 1.3 the last flight is kept until the peer sends data, and nobody waits for that.
+        self.transmitter.is_older() || !self.transmitter.is_in_flight()
     }
 
     /// Gives the memory of the cipher back until the next record is sealed.
@@ -290,6 +323,10 @@ impl Writer {
         if work.answers_key_update() || work.requests_key_update() {
             self.update = Some(work.requests_key_update() || self.update == Some(true));
         }
+        if work.declines() && matches!(self.state, State::Open) {
+            let warning = [AlertLevel::WARNING.0, AlertDescription::NO_RENEGOTIATION.0];
+            self.transmitter.closing_alert(warning);
+        }
         if let State::Closed(left @ 1..) = &mut self.state
             && work.peer_goes_on()
         {
@@ -332,7 +369,7 @@ impl Writer {
         match self.transmitter.message(message) {
             Ok(_) => {
                 self.is_updating = true;
-                self.transmitter.end_of_flight(now);
+                self.transmitter.end_of_flight(false, now);
             }
             Err(abort) => {
                 self.fail(abort);
@@ -370,7 +407,8 @@ impl Writer {
     pub(crate) fn forge(&mut self, typ: ContentType, content: &[u8]) -> Vec<u8> {
         let epoch = self.transmitter.newest_mut().unwrap();
         let mut record = vec![0; epoch.record_len(content.len())];
-        record[UNIFIED..UNIFIED + content.len()].copy_from_slice(content);
+        let head = epoch.head_len();
+        record[head..head + content.len()].copy_from_slice(content);
         epoch.seal(typ, content.len(), &mut record).unwrap();
         record
     }

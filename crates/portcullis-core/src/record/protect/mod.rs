@@ -16,7 +16,7 @@ pub(crate) use tls13::Tls13;
 
 use super::HEADER;
 use crate::crypto::CryptoFailure;
-use crate::crypto::aead::AeadKey;
+use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::error::Abort;
 use crate::key_schedule::TrafficSecret;
 use crate::rules::BeastMitigation;
@@ -144,6 +144,14 @@ impl Protection {
         match self {
             Self::Tls13(_) => BeastMitigation::Off,
             Self::Older(protection) => protection.mitigation(),
+        }
+    }
+
+    /// The AEAD, if it is one.
+    pub(super) fn aead(&self) -> Option<AeadAlgorithm> {
+        match self {
+            Self::Tls13(protection) => Some(protection.aead()),
+            Self::Older(protection) => protection.aead_algorithm(),
         }
     }
 

@@ -60,6 +60,13 @@ impl Older {
         self.content_limit = limit;
     }
 
+    pub(super) const fn aead_algorithm(&self) -> Option<AeadAlgorithm> {
+        match self.keys.suite.cipher {
+            OlderCipher::Aead(aead) => Some(aead),
+            OlderCipher::Cbc(_) | OlderCipher::Stream(_) => None,
+        }
+    }
+
     /// What the headers of the records say.
     pub(super) const fn version(&self) -> ProtocolVersion {
         self.keys.suite.version

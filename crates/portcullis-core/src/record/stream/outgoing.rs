@@ -113,7 +113,7 @@ impl Outgoing {
         let at = self.out.len();
         put(&mut self.out);
         let message = self.out.get(at..).unwrap_or_default();
-        Hashed { message }
+        Hashed::new(message)
     }
 
     /// Queues the dummy change_cipher_spec of middlebox compatibility mode (D.4); it is never

@@ -390,8 +390,10 @@ fn end(this_update: i64, next_update: Option<i64>) -> i64 {
     said.min(this_update.saturating_add(LONGEST))
 }
 
-/// §4.2.2.2: who has signed it, by name, if that is the issuer or one whom it has named; and the certificate of the
-/// latter if it has to be looked for in lists.
+/// Who has signed a response, by name, and the certificate if it has to be looked for in lists.
+type Signer = (String, Option<Box<[u8]>>);
+
+/// §4.2.2.2: who has signed it, if that is the issuer or one whom it has named.
 fn check_signature(
     response: &Response<'_>,
     certificate: &[u8],
@@ -399,7 +401,7 @@ fn check_signature(
     now: UnixTime,
     policy: &ChainPolicy,
     signatures: &mut usize,
-) -> Result<(String, Option<Box<[u8]>>), OcspError> {
+) -> Result<Signer, OcspError> {
     let mut spend = || {
         *signatures = signatures.checked_sub(1).ok_or(OcspError::TooExpensive {
             limit: MAX_SIGNATURES,

@@ -164,7 +164,7 @@ impl PostHandshakeClient {
             None => with_context(identity.certificate_message(Form::Tls13), &asked.context),
         };
         let mut transcript = asked.transcript.clone();
-        transcript.add(Hashed { message: &messages });
+        transcript.add(Hashed::new(&messages));
         let content = signed_content(Role::Client, &transcript.current());
         if identity.is_external() || self.config.policy.asked.signature {
             let question = Sign {

@@ -27,7 +27,7 @@ use crate::key_schedule::{
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
 use crate::record::{Authentication, HandshakeBytes, MAX_RUN};
 use crate::role::Role;
-use crate::session::{Peer, ServerSession};
+use crate::session::{MAX_TICKET, Peer, ServerSession};
 use crate::wire::extension::CertificateType;
 use crate::wire::{CertificateVerify, Finished, HandshakeType};
 use crate::x509::{LeafDigests, PeerProof, Presented, PresentedKind, Sha256Digest, VerifiedChain};
@@ -138,7 +138,7 @@ impl PostHandshakeServer {
             )));
         }
         let mut transcript = self.transcript.clone();
-        transcript.add(Hashed { message: &message });
+        transcript.add(Hashed::new(&message));
         let mut state = locked(&self.state);
         let open = state.requests.len() + state.answered.len();
         if open + usize::from(state.flight.is_some()) >= MAX_OPEN {
@@ -270,7 +270,7 @@ impl PostHandshakeServer {
         match answer {
             AnswerContent::ConfiguredTickets => self.seal(nonce, &session, now)?,
             AnswerContent::Tickets(tickets) => {
-                check_tickets(&tickets, 1)?;
+                check_tickets(&tickets, 1, MAX_TICKET)?;
                 if let Some(ticket) = tickets.first() {
                     self.send_ticket(nonce, &session, ticket);
                 }

@@ -365,8 +365,13 @@ fn may_change(ech: Option<&Ech>) -> bool {
     ech.is_none_or(|ech| matches!(ech, Ech::Declined(_)))
 }
 
-/// Bytes of the digest of what a second hello has to repeat. Who finds two hellos with the same has written
-/// both.
+/// Bytes of the digest of what a second hello has to repeat.
+///
+/// Eight are enough: the digest keeps honest mistakes apart, and nothing is secure because of it. Who wants two
+/// hellos with the same one, which takes 2^32 tries, has to write both, and so deceives nobody but
+/// himself: all that the server decides by the first (suite, group, whether there was a key) is kept beside
+/// the digest and checked by itself, both hellos are in the transcript whole, so that whoever changes
+/// one on its way does not get past Finished, and in a cookie it is sealed.
 pub(in super::super::super) const UNCHANGING: usize = 8;
 
 /// A digest of what a second hello has to repeat. The order of extensions is not in it: it means

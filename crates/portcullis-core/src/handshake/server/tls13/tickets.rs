@@ -16,8 +16,8 @@ use crate::information::Information;
 use crate::key_schedule::{ResumptionMasterSecret, Unhashed};
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
 use crate::session::{
-    EarlyDataTerms, Established, MAX_AUTHENTICATION, MAX_TICKET, Peer, Secret, ServerSession,
-    TicketKeys, age,
+    EarlyDataTerms, Established, MAX_AUTHENTICATION, Peer, Secret, ServerSession, TicketKeys, age,
+    max_ticket,
 };
 use crate::wire::NewSessionTicket;
 use crate::wire::extension::MaxEarlyDataSize;
@@ -77,7 +77,8 @@ impl Issuing {
         let mut tickets = Vec::with_capacity(sessions.len());
         if let Some(keys) = &self.config.ticket_keys {
             for session in sessions {
-                match keys.seal(&session.to_bytes(), cx.now, cx.random)? {
+                let ticket = keys.seal(&session.to_bytes(), cx.now, cx.random)?;
+                match ticket.filter(|ticket| ticket.len() <= max_ticket(cx.dialect)) {
                     Some(ticket) => tickets.push(ticket),
                     // The client's chain is too long for any ticket.
                     None => break,
@@ -172,13 +173,13 @@ pub(super) fn put_ticket(out: &mut Vec<u8>, nonce: u8, session: &ServerSession, 
 }
 
 /// What somebody has answered: at most so many tickets, of a length that can be sent.
-pub(super) fn check_tickets(tickets: &[Vec<u8>], asked: usize) -> Result<(), Misuse> {
+pub(super) fn check_tickets(tickets: &[Vec<u8>], asked: usize, most: usize) -> Result<(), Misuse> {
     let mut lengths = tickets.iter().map(Vec::len);
-    if tickets.len() <= asked && lengths.all(|length| (1..=MAX_TICKET).contains(&length)) {
+    if tickets.len() <= asked && lengths.all(|length| (1..=most).contains(&length)) {
         return Ok(());
     }
     Err(Misuse::new(format!(
-        "{asked} tickets of 1 to {MAX_TICKET} bytes were asked for; the answer has {}, or a longer or empty one",
+        "{asked} tickets of 1 to {most} bytes were asked for; the answer has {}, or a longer or empty one",
         tickets.len(),
     )))
 }
@@ -200,7 +201,7 @@ impl IssuingTickets {
             AnswerContent::Tickets(tickets) => tickets,
             _ => return Err(wrong_answer()),
         };
-        check_tickets(&tickets, sessions.len())?;
+        check_tickets(&tickets, sessions.len(), max_ticket(cx.dialect))?;
         Ok(issuing.send(&sessions, &tickets, cx))
     }
 }

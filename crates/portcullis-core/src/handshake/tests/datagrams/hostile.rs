@@ -7,10 +7,10 @@ use proptest::prelude::*;
 
 use super::network::{Network, Side, usual};
 use crate::error::Reason;
-use crate::record::Discarded;
+use crate::record::{DatagramOptions, Discarded};
 use crate::testing::{client_config, server_config};
 use crate::wire::{ContentType, FragmentHeader, HandshakeType};
-use crate::{AlertDescription, Violation};
+use crate::{AlertDescription, ProtocolVersion, Violation};
 
 /// A record in the clear.
 fn plain(typ: ContentType, content: &[u8]) -> Vec<u8> {
@@ -156,6 +156,35 @@ fn a_message_that_a_stranger_has_begun_does_not_keep_out_the_whole_one() {
     network.check();
 }
 
+/// The same where the server's comes in many pieces: nothing is sent twice.
+#[test]
+fn a_message_that_a_stranger_has_begun_does_not_keep_out_one_in_pieces() {
+    let options = DatagramOptions::default().mtu(228);
+    for message_seq in [0, 1] {
+        let (client, server) = (client_config(), server_config());
+        let mut network = Network::resuming(client, server, Vec::new(), options);
+        for length in 2_000..2_003 {
+            network.inject(
+                0,
+                fragment(
+                    HandshakeType::SERVER_HELLO,
+                    message_seq,
+                    length,
+                    5,
+                    &[7; 100],
+                ),
+            );
+        }
+        network.run(&mut |_, datagram| usual(datagram));
+        network.check();
+        assert!(
+            network.clock < Duration::from_millis(500),
+            "{:?}",
+            network.clock
+        );
+    }
+}
+
 #[test]
 fn what_a_stranger_begins_is_bounded() {
     let mut network = Network::new(client_config(), server_config());
@@ -196,6 +225,34 @@ fn what_a_stranger_begins_is_bounded() {
     assert!(held <= (256 + 16 + 16) * 1024, "{held}");
 }
 
+/// A captured hello, again and again: the server's flight is sent so often and no more.
+#[test]
+fn a_repeated_hello_is_answered_a_bounded_number_of_times() {
+    let mut network = Network::new(client_config(), server_config());
+    let mut hello = Vec::new();
+    network.run_until(Duration::from_millis(15), &mut |_, datagram| {
+        if hello.len() < 2 {
+            hello.push(datagram.to_vec());
+            return usual(datagram);
+        }
+        Vec::new()
+    });
+    network.sides[0] = Side::Absent;
+    let before = network.sent;
+    // Longer than the last timeout, in steps of less than half of the first one.
+    for step in 1..1_000 {
+        for datagram in &hello {
+            network.inject(1, datagram.clone());
+        }
+        let end = Duration::from_millis(15 + step * 400);
+        network.run_until(end, &mut |_, _| Vec::new());
+    }
+    // Each time it is two or three datagrams, and a client that is not there does not answer.
+    let sent = network.lengths.iter().skip(before);
+    let sent = sent.filter(|(from, _)| *from == 1).count();
+    assert!(sent <= (13 + 13) * 4, "{sent}");
+}
+
 #[test]
 fn an_alert_in_the_clear_tells_a_client_that_it_is_refused() {
     let mut network = Network::new(client_config(), server_config());
@@ -209,7 +266,9 @@ fn an_alert_in_the_clear_tells_a_client_that_it_is_refused() {
 
 #[test]
 fn a_server_of_dtls_1_2_is_refused_by_name() {
-    let mut network = Network::new(client_config(), server_config());
+    let client = client_config().to_builder();
+    let client = client.versions([ProtocolVersion::TLS_1_3]).build();
+    let mut network = Network::new(client.unwrap(), server_config());
     let body = [0xfe, 0xff, 2, 1, 2];
     network.inject(
         0,

@@ -4,6 +4,7 @@ mod after;
 mod hostile;
 mod loss;
 mod network;
+mod older;
 mod pair;
 mod timers;
 mod violations;

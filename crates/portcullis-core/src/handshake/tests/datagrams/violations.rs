@@ -7,7 +7,8 @@ use crate::named_group::NamedGroup;
 use crate::record::{hello_pieces, plain_message};
 use crate::testing::{client_config, pki, server_config};
 use crate::wire::{
-    ClientHello, ContentType, FragmentHeader, HandshakeMessage, HandshakeType, Syntax,
+    ClientHello, ContentType, FragmentHeader, HandshakeMessage, HandshakeType, NewSessionTicket,
+    Syntax,
 };
 use crate::{Direction, Violation};
 
@@ -96,12 +97,11 @@ fn what_no_peer_seals_ends_the_connection() {
     }
 }
 
-#[test]
-fn a_new_message_under_an_old_key() {
+/// After a KeyUpdate of the server, and data under its next key.
+fn under_another_key(late: &[u8]) -> Network {
     let mut network = connected();
-    let content = fragment(HandshakeType::NEW_SESSION_TICKET, NEXT + 2, 50, &[7; 9]);
     let typ = ContentType::HANDSHAKE;
-    let late = network.sides[1].connection().writer.forge(typ, &content);
+    let late = network.sides[1].connection().writer.forge(typ, late);
     network.sides[1]
         .connection()
         .writer
@@ -111,7 +111,69 @@ fn a_new_message_under_an_old_key() {
     network.say(1, b"under the new one", &mut |_, datagram| usual(datagram));
     network.run(&mut |_, datagram| usual(datagram));
     network.inject(0, late);
-    check(&mut network, Violation::MessageInOldEpoch);
+    network
+}
+
+#[test]
+fn a_key_update_under_an_old_key() {
+    let content = fragment(HandshakeType::KEY_UPDATE, NEXT + 1, 1, &[0]);
+    check(
+        &mut under_another_key(&content),
+        Violation::MessageInOldEpoch,
+    );
+}
+
+/// It was sent before the server knew that its KeyUpdate had come, and was lost at first.
+#[test]
+fn a_late_ticket_under_an_old_key_is_taken() {
+    let mut ticket = Vec::new();
+    NewSessionTicket::put(&mut ticket, 7_200, 0, &[9], &[7; 30], |_| {});
+    let body = &ticket[4..];
+    let content = fragment(
+        HandshakeType::NEW_SESSION_TICKET,
+        NEXT + 1,
+        body.len() as u32,
+        body,
+    );
+    let mut network = under_another_key(&content);
+    network.run(&mut |_, datagram| usual(datagram));
+    network.say(1, b"and on", &mut |_, datagram| usual(datagram));
+    network.say(0, b"and on", &mut |_, datagram| usual(datagram));
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.received[0], [&b"under the new one"[..], b"and on"]);
+    network.check();
+}
+
+/// §8: a KeyUpdate behind a message that is missing is acknowledged when the next key is there, and not
+/// before.
+#[test]
+fn a_key_update_is_acknowledged_when_its_key_is_there() {
+    let mut network = connected();
+    let update = fragment(HandshakeType::KEY_UPDATE, NEXT + 1, 1, &[0]);
+    let typ = ContentType::HANDSHAKE;
+    let update = network.sides[1].connection().writer.forge(typ, &update);
+    network.inject(0, update);
+    let before = network.sent;
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.sent, before, "it was acknowledged");
+    let mut ticket = Vec::new();
+    NewSessionTicket::put(&mut ticket, 7_200, 0, &[9], &[7; 30], |_| {});
+    let body = &ticket[4..];
+    let ticket = fragment(
+        HandshakeType::NEW_SESSION_TICKET,
+        NEXT,
+        body.len() as u32,
+        body,
+    );
+    let ticket = network.sides[1].connection().writer.forge(typ, &ticket);
+    network.inject(0, ticket);
+    let mut acknowledgements = Vec::new();
+    network.run(&mut |_, datagram| {
+        acknowledgements.push(datagram.len());
+        usual(datagram)
+    });
+    // One, of both records: 5 + 2 + 2 * 16 + 1 + 16.
+    assert_eq!(acknowledgements, [56]);
 }
 
 #[test]

@@ -228,7 +228,11 @@ const APART: &[(Violation, &str)] = &[
     ),
     (
         Violation::MessageInOldEpoch,
-        "handshake::tests::datagrams::violations::a_new_message_under_an_old_key",
+        "handshake::tests::datagrams::violations::a_key_update_under_an_old_key",
+    ),
+    (
+        Violation::VersionChangedAfterVerify,
+        "handshake::tests::datagrams::older::who_verifies_a_hello_does_not_speak_dtls_1_3",
     ),
     (
         Violation::LegacyCookieInHello,

@@ -72,11 +72,13 @@ fn seven_messages_are_looked_at_ahead() {
 }
 
 #[test]
-fn what_contradicts_is_dropped_in_the_clear_and_refused_under_keys() {
+fn what_contradicts_is_kept_apart_in_the_clear_and_refused_under_keys() {
     let mut reassembly = Reassembly::new(0, 100);
-    reassembly.put(0, header(0, 50, 0, 4), &[0; 4]);
+    reassembly.put(0, header(0, 50, 0, 50), &[0; 50]);
     let contradicts = Taken::Dropped(Discarded::ContradictsFragment);
     assert_eq!(reassembly.put(0, header(0, 60, 4, 8), &[0; 4]), contradicts);
+    assert_eq!(reassembly.put(0, header(0, 50, 4, 8), &[1; 4]), contradicts);
+    assert_eq!(reassembly.put(0, header(0, 50, 4, 8), &[0; 4]), Taken::New);
     let too_long = Taken::Dropped(Discarded::UnprotectedFault);
     assert_eq!(reassembly.put(0, header(1, 101, 0, 4), &[0; 4]), too_long);
     // Under keys nobody but the peer has sent it.
@@ -85,6 +87,48 @@ fn what_contradicts_is_dropped_in_the_clear_and_refused_under_keys() {
     assert_eq!(reassembly.put(2, header(1, 60, 4, 8), &[0; 4]), broken);
     let broken = Taken::Broken(Violation::HandshakeMessageTooLong);
     assert_eq!(reassembly.put(2, header(2, 101, 0, 4), &[0; 4]), broken);
+}
+
+/// Whatever a stranger begins before, or puts between: other lengths, types and bytes.
+#[test]
+fn a_strangers_fragment_keeps_none_of_the_peers_out() {
+    let ours = body(0, 90);
+    let peers = |reassembly: &mut Reassembly, start: usize| {
+        let bytes = &ours[start..start + 30];
+        reassembly.put(0, header(0, 90, start, start + 30), bytes)
+    };
+    let strangers = |reassembly: &mut Reassembly| {
+        for length in 80..100 {
+            reassembly.put(0, header(0, length, 10, 50), &[0xee; 40]);
+        }
+        let other = FragmentHeader {
+            msg_type: HandshakeType::FINISHED,
+            ..header(0, 90, 0, 60)
+        };
+        reassembly.put(0, other, &[0xee; 60]);
+    };
+    let mut reassembly = Reassembly::new(0, 100);
+    strangers(&mut reassembly);
+    for start in [0, 30, 60] {
+        assert_eq!(peers(&mut reassembly, start), Taken::New);
+    }
+    assert_eq!(reassembly.pop(0).unwrap().body(), ours);
+    assert_eq!(reassembly.held(), 0);
+    // With one of them behind each of the peer's.
+    let mut reassembly = Reassembly::new(0, 100);
+    for start in [0, 60, 30] {
+        reassembly.put(0, header(0, 90, 10, 80), &[0xee; 70]);
+        peers(&mut reassembly, start);
+    }
+    assert_eq!(reassembly.pop(0).unwrap().body(), ours);
+    // However much they are, it is bounded, and the peer's has room.
+    let mut reassembly = Reassembly::bounded(0, 100, 200);
+    strangers(&mut reassembly);
+    for start in [0, 30, 60] {
+        assert_eq!(peers(&mut reassembly, start), Taken::New);
+        assert!(reassembly.held() <= 300);
+    }
+    assert_eq!(reassembly.pop(0).unwrap().body(), ours);
 }
 
 #[test]

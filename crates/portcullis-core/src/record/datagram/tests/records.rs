@@ -39,8 +39,8 @@ struct Ends {
 impl Ends {
     fn new(aead: AeadAlgorithm) -> Self {
         let mut read = ReadEpochs::default();
-        read.install(3, secret(aead).into()).unwrap();
-        let write = WriteEpoch::new(3, secret(aead).into()).unwrap();
+        read.install(3, secret(aead).into());
+        let write = WriteEpoch::new(3, secret(aead).into());
         Self { write, read }
     }
 
@@ -164,9 +164,35 @@ fn no_record_is_sealed_beyond_the_limit() {
 #[test]
 fn there_are_no_epochs_beyond_16_bits() {
     let mut read = ReadEpochs::default();
-    read.install(u16::MAX, secret(AeadAlgorithm::Aes128Gcm).into())
-        .unwrap();
+    read.install(u16::MAX, secret(AeadAlgorithm::Aes128Gcm).into());
     assert!(read.update().is_err());
-    let write = WriteEpoch::new(u16::MAX, secret(AeadAlgorithm::Aes128Gcm).into()).unwrap();
+    let write = WriteEpoch::new(u16::MAX, secret(AeadAlgorithm::Aes128Gcm).into());
     assert!(write.next().is_none());
+}
+
+/// §4.5.3: as much as a key may refuse ends the connection if it is in use, and only the key if it is not.
+#[test]
+fn an_old_key_that_has_refused_too_much_is_dropped() {
+    for is_old in [false, true] {
+        let mut ends = Ends::new(AeadAlgorithm::Aes128Gcm);
+        let (mut forged, late) = (ends.seal(b"forged"), ends.seal(b"late"));
+        forged[10] ^= 1;
+        if is_old {
+            ends.read.update().unwrap();
+            ends.write = ends.write.next().unwrap();
+            let record = ends.seal(b"new");
+            ends.open(&record, 0).unwrap();
+        }
+        ends.read.leave_forgeries(3, 2);
+        assert_eq!(ends.discarded(&forged), Discarded::DoesNotOpen);
+        match (is_old, ends.open(&forged, 0)) {
+            (false, Err(Fault::Abort(_))) => {}
+            (true, Err(Fault::Discard(Discarded::DoesNotOpen))) => {
+                assert_eq!(ends.discarded(&late), Discarded::UnknownEpoch);
+                let record = ends.seal(b"as before");
+                assert_eq!(ends.open(&record, 0).unwrap().1, b"as before");
+            }
+            (_, other) => panic!("{other:?}"),
+        }
+    }
 }

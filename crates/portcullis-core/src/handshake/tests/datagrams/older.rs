@@ -1,0 +1,381 @@
+//! DTLS 1.2 and 1.0: the same over datagrams that are lost, come twice, or late.
+
+use core::time::Duration;
+
+use super::network::{LATENCY, Network, Side, usual};
+use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
+use crate::error::Reason;
+use crate::record::{DatagramOptions, Discarded, plain_message};
+use crate::session::ClientSession;
+use crate::suite::CipherSuite;
+use crate::testing::pki;
+use crate::wire::{ContentType, HandshakeType};
+use crate::{AlertDescription, ProtocolVersion, Violation};
+
+const GCM: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+const CBC: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA;
+
+fn configs(version: ProtocolVersion, suite: CipherSuite) -> (ClientConfig, ServerConfig) {
+    let client = ClientConfig::builder(pki().roots.clone())
+        .versions([version])
+        .cipher_suites([suite])
+        .session_tickets(true)
+        .build();
+    let server = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .versions([version])
+        .cipher_suites([suite])
+        .build();
+    (client.unwrap(), server.unwrap())
+}
+
+fn plain() -> Network {
+    let (client, server) = configs(ProtocolVersion::TLS_1_2, GCM);
+    Network::new(client, server)
+}
+
+fn small() -> Network {
+    let (client, server) = configs(ProtocolVersion::TLS_1_2, CBC);
+    let options = DatagramOptions::default().mtu(228);
+    Network::resuming(client, server, Vec::new(), options)
+}
+
+fn authenticated() -> Network {
+    let (client, server) = configs(ProtocolVersion::TLS_1_2, GCM);
+    let client = client
+        .to_builder()
+        .identity(pki().client.clone())
+        .ask_verification(true)
+        .ask_signature(true)
+        .build();
+    let server = server
+        .to_builder()
+        .client_authentication(ClientAuthentication::Required(pki().roots.clone()))
+        .ask_signature(true)
+        .build();
+    let mut network = Network::new(client.unwrap(), server.unwrap());
+    network.thinking = Some(Duration::from_millis(35));
+    network
+}
+
+fn sessions(client: &ClientConfig, server: &ServerConfig) -> Vec<ClientSession> {
+    let mut network = Network::new(client.clone(), server.clone());
+    network.run(&mut |_, datagram| usual(datagram));
+    check(&mut network, ProtocolVersion::DTLS_1_2);
+    let ticket = network.sides[0].connection().reader.take_ticket();
+    vec![ticket.unwrap().into_session(network.now().wall)]
+}
+
+fn resumed() -> Network {
+    let (client, server) = configs(ProtocolVersion::TLS_1_2, GCM);
+    let sessions = sessions(&client, &server);
+    Network::resuming(client, server, sessions, DatagramOptions::default())
+}
+
+fn older() -> Network {
+    let (client, server) = configs(ProtocolVersion::TLS_1_1, CBC);
+    Network::new(client, server)
+}
+
+fn check(network: &mut Network, version: ProtocolVersion) {
+    for side in &network.sides {
+        if let Side::Failed(error) = side {
+            panic!("{error}");
+        }
+    }
+    let [client, server] = &mut network.sides;
+    let (client, server) = (client.connection(), server.connection());
+    let (c, s) = (&client.information, &server.information);
+    assert_eq!((c.version(), s.version()), (version, version));
+    assert_eq!(c.tls_exporter().unwrap(), s.tls_exporter().unwrap());
+}
+
+fn talk(network: &mut Network) {
+    for side in [0, 1] {
+        network.received[1 - side].clear();
+        network.say(side, b"a message", &mut |_, datagram| usual(datagram));
+        network.say(side, b"", &mut |_, datagram| usual(datagram));
+        network.run(&mut |_, datagram| usual(datagram));
+        assert_eq!(network.received[1 - side], [&b"a message"[..], b""]);
+    }
+}
+
+#[test]
+fn every_suite_of_dtls_1_2_and_1_0() {
+    for (version, dtls) in [
+        (ProtocolVersion::TLS_1_2, ProtocolVersion::DTLS_1_2),
+        (ProtocolVersion::TLS_1_1, ProtocolVersion::DTLS_1_0),
+    ] {
+        let mut count = 0;
+        for &suite in CipherSuite::SUPPORTED {
+            let is_ecdsa = suite
+                .name()
+                .is_some_and(|name| name.starts_with("TLS_ECDHE_ECDSA"));
+            if !is_ecdsa
+                || !suite.is_usable_in(dtls)
+                || suite.is_usable_in(ProtocolVersion::DTLS_1_3)
+            {
+                continue;
+            }
+            count += 1;
+            let (client, server) = configs(version, suite);
+            let mut network = Network::new(client, server);
+            network.run(&mut |_, datagram| usual(datagram));
+            check(&mut network, dtls);
+            assert_eq!(
+                network.sides[0].connection().information.cipher_suite(),
+                suite
+            );
+            talk(&mut network);
+        }
+        assert!(count >= 2, "{count} suites of {dtls}");
+    }
+}
+
+/// The peer has both: the newer one is spoken; and each with the other's older one.
+#[test]
+fn the_newest_common_version_is_spoken() {
+    let both = ClientConfig::builder(pki().roots.clone()).build().unwrap();
+    let both_server = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .build()
+        .unwrap();
+    let (client, server) = configs(ProtocolVersion::TLS_1_2, GCM);
+    for (client, server, version) in [
+        (both.clone(), both_server.clone(), ProtocolVersion::DTLS_1_3),
+        (both, server, ProtocolVersion::DTLS_1_2),
+        (client, both_server, ProtocolVersion::DTLS_1_2),
+    ] {
+        let mut network = Network::new(client, server);
+        network.run(&mut |_, datagram| usual(datagram));
+        check(&mut network, version);
+        talk(&mut network);
+    }
+}
+
+/// A message without a body (ServerHelloDone) is no exception.
+#[test]
+fn no_datagram_is_longer_than_it_may_be() {
+    for mtu in 228..300 {
+        for suite in [GCM, CBC] {
+            let (client, server) = configs(ProtocolVersion::TLS_1_2, suite);
+            let options = DatagramOptions::default().mtu(mtu);
+            let mut network = Network::resuming(client, server, Vec::new(), options);
+            network.run(&mut |_, datagram| usual(datagram));
+            check(&mut network, ProtocolVersion::DTLS_1_2);
+            let longest = network.lengths.iter().map(|(_, length)| *length).max();
+            assert!(longest <= Some(mtu.into()), "{longest:?} of {mtu}");
+        }
+    }
+}
+
+#[test]
+fn a_session_is_resumed() {
+    let mut network = resumed();
+    network.run(&mut |_, datagram| usual(datagram));
+    check(&mut network, ProtocolVersion::DTLS_1_2);
+    assert!(network.sides[0].connection().information.is_resumed());
+    talk(&mut network);
+}
+
+type Shape = (&'static str, fn() -> Network, ProtocolVersion);
+
+const SHAPES: [Shape; 5] = [
+    ("plain", plain, ProtocolVersion::DTLS_1_2),
+    ("many datagrams, CBC", small, ProtocolVersion::DTLS_1_2),
+    (
+        "client certificate, slow answers",
+        authenticated,
+        ProtocolVersion::DTLS_1_2,
+    ),
+    ("resumed", resumed, ProtocolVersion::DTLS_1_2),
+    ("DTLS 1.0", older, ProtocolVersion::DTLS_1_0),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    Lost,
+    Twice,
+    Late,
+}
+
+fn damaged(damage: Damage, datagram: &[u8]) -> Vec<(Duration, Vec<u8>)> {
+    match damage {
+        Damage::Lost => Vec::new(),
+        Damage::Twice => [usual(datagram), usual(datagram)].concat(),
+        Damage::Late => vec![(LATENCY * 5 / 2, datagram.to_vec())],
+    }
+}
+
+fn must_succeed((what, network, version): &Shape, damage: &[(usize, Damage)]) {
+    let mut network = network();
+    network.run(
+        &mut |index, datagram| match damage.iter().find(|(at, _)| *at == index) {
+            Some((_, damage)) => damaged(*damage, datagram),
+            None => usual(datagram),
+        },
+    );
+    for side in &network.sides {
+        if let Side::Failed(error) = side {
+            panic!("{what}, {damage:?}: {error}");
+        }
+    }
+    check(&mut network, *version);
+    talk(&mut network);
+}
+
+fn datagrams(shape: &Shape) -> usize {
+    let mut network = shape.1();
+    network.run(&mut |_, datagram| usual(datagram));
+    network.sent
+}
+
+/// Whatever is lost, the last flight of either shape included (RFC 6347 §4.2.4).
+#[test]
+fn one_datagram_is_damaged() {
+    for shape in &SHAPES {
+        for at in 0..datagrams(shape) {
+            for damage in [Damage::Lost, Damage::Twice, Damage::Late] {
+                must_succeed(shape, &[(at, damage)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn two_datagrams_are_damaged() {
+    for shape in &SHAPES {
+        let count = datagrams(shape).min(8);
+        for first in 0..count {
+            for second in first + 1..count {
+                must_succeed(shape, &[(first, Damage::Lost), (second, Damage::Lost)]);
+                must_succeed(shape, &[(first, Damage::Late), (second, Damage::Lost)]);
+            }
+        }
+    }
+}
+
+/// RFC 6347 §4.1.2.7: what does not open is dropped; there is no answer that somebody could learn from.
+#[test]
+fn no_forged_record_is_answered() {
+    for suite in [GCM, CBC] {
+        let (client, server) = configs(ProtocolVersion::TLS_1_2, suite);
+        let mut network = Network::new(client, server);
+        network.run(&mut |_, datagram| usual(datagram));
+        let writer = &mut network.sides[0].connection().writer;
+        let mut record = vec![0; writer.sealed_len(20)];
+        let sealed = writer.seal(&[std::io::IoSlice::new(&[7; 20])], &mut record);
+        sealed.unwrap();
+        let sent = network.sent;
+        for at in 13..record.len() {
+            let mut forged = record.clone();
+            forged[at] ^= 1;
+            network.inject(1, forged);
+        }
+        network.run(&mut |_, datagram| usual(datagram));
+        assert_eq!(network.sent, sent);
+        let discards = network.sides[1].connection().reader.discards();
+        let forged = discards.count(Discarded::DoesNotOpen);
+        assert_eq!(forged as usize, record.len() - 13);
+        network.inject(1, record.clone());
+        network.inject(1, record);
+        network.run(&mut |_, datagram| usual(datagram));
+        assert_eq!(network.received[1], [[7; 20]]);
+        talk(&mut network);
+    }
+}
+
+#[test]
+fn another_handshake_is_declined() {
+    let mut network = plain();
+    network.run(&mut |_, datagram| usual(datagram));
+    // A HelloRequest, with which the numbers begin anew.
+    let content = [0; 12];
+    let typ = ContentType::HANDSHAKE;
+    let request = network.sides[1].connection().writer.forge(typ, &content);
+    let before = network.sent;
+    network.inject(0, request);
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.sent, before + 1);
+    talk(&mut network);
+    // A message that does not belong there.
+    let content = [
+        HandshakeType::FINISHED.0,
+        0,
+        0,
+        1,
+        0,
+        10,
+        0,
+        0,
+        0,
+        0,
+        0,
+        1,
+        7,
+    ];
+    let finished = network.sides[1].connection().writer.forge(typ, &content);
+    network.inject(0, finished);
+    network.run(&mut |_, datagram| usual(datagram));
+    let violation = network.sides[0].error().violation();
+    assert_eq!(violation, Some(Violation::UnexpectedPostHandshakeMessage));
+}
+
+#[test]
+fn closing_and_alerts() {
+    let mut network = plain();
+    network.run(&mut |_, datagram| usual(datagram));
+    network.sides[0].connection().writer.close_notify();
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.closed, [0, 1]);
+    let writer = &mut network.sides[1].connection().writer;
+    assert!(matches!(
+        writer.key_update(false).unwrap_err().reason(),
+        Reason::Misuse(_)
+    ));
+    writer.alert(AlertDescription::INTERNAL_ERROR);
+    network.run(&mut |_, datagram| usual(datagram));
+    assert!(matches!(
+        network.sides[0].error().reason(),
+        Reason::AlertReceived(AlertDescription::INTERNAL_ERROR)
+    ));
+}
+
+/// RFC 9147 §5.1: DTLS 1.3 asks by HelloRetryRequest.
+#[test]
+fn who_verifies_a_hello_does_not_speak_dtls_1_3() {
+    let client = ClientConfig::builder(pki().roots.clone()).build();
+    let server = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .build();
+    let mut network = Network::new(client.unwrap(), server.unwrap());
+    // With a cookie of no bytes the second hello is the first.
+    let request = [
+        HandshakeType::HELLO_VERIFY_REQUEST.0,
+        0,
+        0,
+        3,
+        0xfe,
+        0xff,
+        0,
+    ];
+    network.inject(0, plain_message(0, 0, &request));
+    network.run(&mut |_, datagram| {
+        let mut changed = datagram.to_vec();
+        // The numbers of messages are those of a server that has sent the request.
+        match (datagram[13], datagram.get(18)) {
+            (1, Some(0)) => return Vec::new(),
+            (1, Some(_)) => changed[18] = 0,
+            (2, Some(_)) => changed[18] = 1,
+            _ => {}
+        }
+        usual(&changed)
+    });
+    let error = network.sides[0].error();
+    let violation = Violation::VersionChangedAfterVerify;
+    assert_eq!(error.violation(), Some(violation), "{error}");
+    assert_eq!(
+        error.alert().map(|(_, alert)| alert),
+        Some(violation.alert())
+    );
+}

@@ -1,0 +1,113 @@
+//! The server's side of DTLS: what a listener accepts with, and of a transport that is there.
+
+use portcullis_core::{CookiePolicy, Misuse, Stage};
+use tokio::time::{Instant, timeout_at};
+
+use super::connection::DtlsConnection;
+use super::handshake::deadline_from;
+use super::link::Link;
+use super::listener::DtlsListener;
+use super::options::DtlsOptions;
+use super::transport::DatagramTransport;
+use crate::acceptor::TlsAcceptor;
+use crate::error::Error;
+
+/// A [`TlsAcceptor`], which says who answers, and the [`DtlsOptions`]. Cheap to clone.
+///
+/// Of the acceptor's options [`first_byte_timeout`](TlsAcceptor::first_byte_timeout) and
+/// [`alert_timeout`](TlsAcceptor::alert_timeout) mean nothing over datagrams: a client is there by what it has said, and
+/// an alert is sent once. [`plaintext_fallback`](TlsAcceptor::plaintext_fallback) is refused. Early data is never
+/// accepted.
+#[derive(Clone, Debug)]
+pub struct DtlsAcceptor {
+    pub(super) tls: TlsAcceptor,
+    pub(super) options: DtlsOptions,
+}
+
+impl<T: Into<TlsAcceptor>> From<T> for DtlsAcceptor {
+    fn from(tls: T) -> Self {
+        Self::new(tls)
+    }
+}
+
+impl DtlsAcceptor {
+    /// With the default options.
+    pub fn new(tls: impl Into<TlsAcceptor>) -> Self {
+        Self {
+            tls: tls.into(),
+            options: DtlsOptions::default(),
+        }
+    }
+
+    /// With these options.
+    #[must_use]
+    pub fn options(mut self, options: DtlsOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Waits for a client on a transport that is there, and shakes hands; both within the
+    /// [`handshake_timeout`](TlsAcceptor::handshake_timeout). A cookie is asked for only if the
+    /// [options](DtlsOptions::cookies) say so.
+    ///
+    /// ```
+    /// use portcullis::{DtlsAcceptor, DtlsConnector};
+    /// use tokio::net::UdpSocket;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (near, far) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    /// // Any transport of datagrams to one peer.
+    /// near.connect(far.local_addr()?).await?;
+    /// # far.connect(near.local_addr()?).await?;
+    /// # let client = DtlsConnector::new(connector);
+    /// # let client = tokio::spawn(async move { client.upgrade(far, "localhost").await });
+    /// let mut connection = DtlsAcceptor::new(acceptor).accept(near).await?;
+    /// # client.await??.send(&[b"hello"]).await?;
+    /// assert_eq!(&connection.recv().await?[..], b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the handshake fails, or its time is over.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is dropped.
+    pub fn accept(
+        &self,
+        transport: impl DatagramTransport,
+    ) -> impl Future<Output = Result<DtlsConnection, Error>> + Send + 'static {
+        let this = self.clone();
+        Box::pin(async move {
+            let limit = this.tls.conduct.handshake_timeout;
+            let deadline = deadline_from(Instant::now(), limit);
+            let cookies = this.options.cookies.unwrap_or(CookiePolicy::Never);
+            let idle = this.options.others_idle();
+            let listener = DtlsListener::over(Link::over(transport), this, cookies, idle)?;
+            let incoming = match timeout_at(deadline, listener.accept()).await {
+                Ok(incoming) => incoming?,
+                Err(_) => return Err(Error::timeout(Stage::WaitClientHello, limit)),
+            };
+            // Nobody else is accepted there.
+            drop(listener);
+            match timeout_at(deadline, incoming.handshake()).await {
+                Ok(connection) => connection,
+                Err(_) => Err(Error::timeout(Stage::WaitClientHello, limit)),
+            }
+        })
+    }
+
+    /// Whether handshakes can be begun with what is there now.
+    ///
+    /// # Errors
+    /// What [`DtlsListener::bind`] would fail with.
+    pub fn check(&self) -> Result<(), Misuse> {
+        self.options.check()?;
+        self.tls.check()?;
+        self.tls.reloadable().current().for_datagrams()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,507 @@
+//! What the driver and a connection share: the state of the protocol, and what waits to be read.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use portcullis_core::session::ClientSession;
+use portcullis_core::{
+    Control, DatagramReader, DatagramWriter, Discards, Monotonic, Received, Stage,
+};
+use rustls_pki_types::UnixTime;
+
+use super::endpoint::{Endpoint, Id};
+use super::link::Path;
+use super::lock;
+use super::statistics::DtlsStatistics;
+use crate::error::Error;
+use crate::scratch::Scratch;
+use crate::sessions::Received as Sessions;
+use crate::statistics::Flow;
+
+/// What is kept for a handshake that nobody runs yet.
+const FEW: (usize, usize) = (4, 8 * 1024);
+/// What is kept for a handshake that does something else just now.
+const MANY: (usize, usize) = (32, 64 * 1024);
+
+/// One peer: a handshake, a connection, or what is left of it.
+#[derive(Debug)]
+pub(super) struct Association {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) id: Id,
+    pub(super) path: Path,
+    /// Messages and bytes that wait to be read.
+    inbox: (usize, usize),
+    reading: Mutex<Reading>,
+    writing: Mutex<Writing>,
+    /// Whether the driver knows that it has something to do.
+    is_rung: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Reading {
+    phase: Phase,
+    messages: VecDeque<Bytes>,
+    /// Of the messages, or of the datagrams of a handshake.
+    bytes: usize,
+    /// Nothing comes any more: the peer has closed, or something has failed.
+    end: Option<Result<(), Error>>,
+    sessions: Sessions,
+    waker: Option<Waker>,
+    received: Flow,
+    inbox_full: u64,
+    /// When the peer was heard.
+    heard: Monotonic,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Datagrams wait for who runs the handshake.
+    Handshake {
+        datagrams: VecDeque<Vec<u8>>,
+        most: (usize, usize),
+    },
+    Connected(Box<DatagramReader>),
+    /// Nobody reads: the last words are said, and heard.
+    Abandoned(Option<Box<DatagramReader>>),
+}
+
+#[derive(Debug, Default)]
+struct Writing {
+    writer: Option<Box<DatagramWriter>>,
+    sent: Flow,
+    failures: u64,
+}
+
+/// How an association stands, as the driver sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Handshake,
+    Connected,
+    /// Nobody has it any more; `true`: nor does the peer.
+    Abandoned(bool),
+}
+
+impl Association {
+    pub(super) fn new(
+        endpoint: Arc<Endpoint>,
+        id: Id,
+        path: Path,
+        inbox: (usize, usize),
+        heard: Monotonic,
+    ) -> Self {
+        Self {
+            endpoint,
+            id,
+            path,
+            inbox,
+            reading: Mutex::new(Reading {
+                phase: Phase::Handshake {
+                    datagrams: VecDeque::new(),
+                    most: FEW,
+                },
+                messages: VecDeque::new(),
+                bytes: 0,
+                end: None,
+                sessions: Sessions::default(),
+                waker: None,
+                received: Flow::default(),
+                inbox_full: 0,
+                heard,
+            }),
+            writing: Mutex::default(),
+            is_rung: AtomicBool::new(false),
+        }
+    }
+
+    /// Has the driver look after this.
+    pub(super) fn ring(&self) {
+        if !self.is_rung.swap(true, Ordering::AcqRel) {
+            self.endpoint.ring(self.id);
+        }
+    }
+
+    /// The driver looks.
+    pub(super) fn is_heard(&self) {
+        self.is_rung.store(false, Ordering::Release);
+    }
+
+    // What the driver does.
+
+    /// Takes what has come from there. Whether there is something to be sent because of it.
+    pub(super) fn receive(&self, datagram: &mut [u8], now: Monotonic) -> bool {
+        let mut reading = lock(&self.reading);
+        let (has_work, waker) = reading.take(datagram, self.inbox, now);
+        drop(reading);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        has_work
+    }
+
+    /// Sends what is due besides messages; gives when something will be due.
+    pub(super) fn control(&self, now: Monotonic) -> Result<Option<Monotonic>, Error> {
+        let mut scratch = Scratch::take();
+        let mut writing = lock(&self.writing);
+        let Some(mut writer) = writing.writer.take() else {
+            return Ok(None);
+        };
+        let deadline = loop {
+            match writer.poll_control(now, &mut scratch) {
+                Ok(Control::Transmit(length)) => {
+                    writing.sent.count(length);
+                    let datagram = scratch.get(..length).unwrap_or_default();
+                    // There is a timer for all that has to arrive.
+                    if let Err(_full) = self.endpoint.link.try_send(&self.path, datagram, None) {
+                        writing.failures += 1;
+                    }
+                }
+                Ok(Control::Wait { deadline }) => break Ok(deadline),
+                Err(error) => break Err(error.into()),
+            }
+        };
+        writing.writer = Some(writer);
+        deadline
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        match &lock(&self.reading).phase {
+            Phase::Handshake { .. } => Standing::Handshake,
+            Phase::Connected(_) => Standing::Connected,
+            Phase::Abandoned(reader) => {
+                let has_closed = reader.as_ref().is_none_or(|reader| reader.is_closed());
+                Standing::Abandoned(has_closed)
+            }
+        }
+    }
+
+    /// Ends it, for whoever has it; what was received is still read.
+    pub(super) fn end(&self, error: Error) {
+        let mut reading = lock(&self.reading);
+        reading.end.get_or_insert(Err(error));
+        let waker = reading.waker.take();
+        drop(reading);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// How long nothing of the peer has come that opened.
+    pub(super) fn silent_for(&self, now: Monotonic) -> Duration {
+        now.0.saturating_sub(lock(&self.reading).heard.0)
+    }
+
+    /// Gives the memory of the ciphers back.
+    pub(super) fn hibernate(&self) {
+        if let Phase::Connected(reader) = &mut lock(&self.reading).phase {
+            reader.hibernate();
+        }
+        if let Some(writer) = &mut lock(&self.writing).writer {
+            writer.hibernate();
+        }
+    }
+
+    // What a handshake does.
+
+    /// Somebody runs the handshake.
+    pub(super) fn begin(&self) {
+        if let Phase::Handshake { most, .. } = &mut lock(&self.reading).phase {
+            *most = MANY;
+        }
+    }
+
+    pub(super) fn poll_datagram(&self, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>, Error>> {
+        let mut reading = lock(&self.reading);
+        let Reading { phase, bytes, .. } = &mut *reading;
+        if let Phase::Handshake { datagrams, .. } = phase
+            && let Some(datagram) = datagrams.pop_front()
+        {
+            *bytes -= datagram.len();
+            return Poll::Ready(Ok(datagram));
+        }
+        reading.poll_end(cx)
+    }
+
+    pub(super) fn count_sent(&self, bytes: usize) {
+        lock(&self.writing).sent.count(bytes);
+    }
+
+    /// The handshake is over.
+    pub(super) fn connected(
+        &self,
+        reader: DatagramReader,
+        writer: DatagramWriter,
+        unread: Vec<Vec<u8>>,
+        sessions: Sessions,
+    ) {
+        lock(&self.writing).writer = Some(Box::new(writer));
+        let now = self.endpoint.monotonic();
+        let mut reading = lock(&self.reading);
+        reading.sessions = sessions;
+        reading.bytes = 0;
+        let before = std::mem::replace(&mut reading.phase, Phase::Connected(Box::new(reader)));
+        let Phase::Handshake { datagrams, .. } = before else {
+            return;
+        };
+        for mut datagram in unread.into_iter().chain(datagrams) {
+            reading.open(&mut datagram, self.inbox, now);
+        }
+        drop(reading);
+        self.ring();
+    }
+
+    // What a connection does.
+
+    /// The next message; an error after the last one.
+    pub(super) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
+        let mut reading = lock(&self.reading);
+        if let Some(message) = reading.messages.pop_front() {
+            reading.bytes -= message.len();
+            return Poll::Ready(Ok(message));
+        }
+        reading.poll_end(cx)
+    }
+
+    pub(super) fn take_session(&self) -> Option<ClientSession> {
+        lock(&self.reading).sessions.take()
+    }
+
+    /// Seals and sends a message. `Some`: it is sealed, and there is no room for it.
+    pub(super) fn send(&self, message: &[IoSlice<'_>]) -> Result<Option<Vec<u8>>, Error> {
+        let mut scratch = Scratch::take();
+        let (sealed, has_work) = {
+            let mut writing = lock(&self.writing);
+            let Some(writer) = &mut writing.writer else {
+                return Err(Error::closed());
+            };
+            let sealed = writer.seal(message, &mut scratch);
+            let has_work = writer.has_work();
+            if let Ok(length) = sealed {
+                writing.sent.count(length);
+            }
+            (sealed, has_work)
+        };
+        if has_work {
+            self.ring();
+        }
+        let length = sealed.map_err(Error::from)?;
+        let datagram = scratch.get(..length).unwrap_or_default();
+        match self.endpoint.link.try_send(&self.path, datagram, None) {
+            Ok(()) => Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                Ok(Some(datagram.to_vec()))
+            }
+            Err(error) => Err(Error::io(error, Stage::Connected)),
+        }
+    }
+
+    /// How long the datagram of a message of this length is.
+    pub(super) fn sealed_len(&self, length: usize) -> usize {
+        let writing = lock(&self.writing);
+        let writer = writing.writer.as_ref();
+        writer.map_or(0, |writer| writer.sealed_len(length))
+    }
+
+    /// Seals messages, each as a datagram, one behind the other, all but the last of one length; gives that length.
+    pub(super) fn seal_many(&self, messages: &[&[u8]]) -> Result<(Vec<u8>, usize), Error> {
+        let mut datagrams = Vec::new();
+        let mut first = None;
+        let mut writing = lock(&self.writing);
+        let Writing { writer, sent, .. } = &mut *writing;
+        let Some(writer) = writer else {
+            return Err(Error::closed());
+        };
+        for message in messages {
+            let (at, length) = (datagrams.len(), writer.sealed_len(message.len()));
+            datagrams.resize(at + length, 0);
+            let place = datagrams.get_mut(at..).unwrap_or_default();
+            writer.seal(&[IoSlice::new(message)], place)?;
+            sent.count(length);
+            first.get_or_insert(length);
+        }
+        let has_work = writer.has_work();
+        drop(writing);
+        if has_work {
+            self.ring();
+        }
+        Ok((datagrams, first.unwrap_or_default()))
+    }
+
+    /// Does something with the writer, and has the driver look whether there is something to be sent then.
+    pub(super) fn with_writer<T>(
+        &self,
+        act: impl FnOnce(&mut DatagramWriter) -> T,
+    ) -> Result<T, Error> {
+        let done = match &mut lock(&self.writing).writer {
+            Some(writer) => act(writer),
+            None => return Err(Error::closed()),
+        };
+        self.ring();
+        Ok(done)
+    }
+
+    /// Says that no more comes.
+    pub(super) fn close_notify(&self) {
+        let said = self.with_writer(DatagramWriter::close_notify);
+        if said.is_ok() {
+            // Now: the runtime may be about to end, and the driver with it.
+            let _ = self.control(self.endpoint.monotonic());
+        }
+    }
+
+    /// Whether the peer has closed, or it has failed; what came before is forgotten.
+    pub(super) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut reading = lock(&self.reading);
+        reading.messages.clear();
+        reading.bytes = 0;
+        reading.poll_end::<()>(cx)
+    }
+
+    /// Nobody has it any more.
+    pub(super) fn abandon(&self) {
+        {
+            let mut reading = lock(&self.reading);
+            reading.messages = VecDeque::new();
+            reading.waker = None;
+            let over = Phase::Abandoned(None);
+            reading.phase = match std::mem::replace(&mut reading.phase, over) {
+                Phase::Connected(reader) => Phase::Abandoned(Some(reader)),
+                Phase::Handshake { .. } | Phase::Abandoned(_) => Phase::Abandoned(None),
+            };
+        }
+        self.close_notify();
+        self.ring();
+    }
+
+    pub(super) fn statistics(&self) -> DtlsStatistics {
+        let (sent, send_failures) = {
+            let writing = lock(&self.writing);
+            (writing.sent, writing.failures)
+        };
+        let reading = lock(&self.reading);
+        DtlsStatistics {
+            received: reading.received,
+            sent,
+            discards: match &reading.phase {
+                Phase::Connected(reader) => reader.discards(),
+                _ => Discards::default(),
+            },
+            inbox_full: reading.inbox_full,
+            send_failures,
+        }
+    }
+}
+
+impl Reading {
+    /// Whether there is something to be sent, and who is to be woken.
+    fn take(
+        &mut self,
+        datagram: &mut [u8],
+        inbox: (usize, usize),
+        now: Monotonic,
+    ) -> (bool, Option<Waker>) {
+        self.received.count(datagram.len());
+        match &mut self.phase {
+            Phase::Handshake { datagrams, most } => {
+                let has_room = datagrams.len() < most.0 && self.bytes + datagram.len() <= most.1;
+                if !has_room {
+                    self.inbox_full += 1;
+                    return (false, None);
+                }
+                self.bytes += datagram.len();
+                datagrams.push_back(datagram.to_vec());
+                (false, self.waker.take())
+            }
+            Phase::Connected(_) => {
+                let had = self.messages.len();
+                let has_work = self.open(datagram, inbox, now);
+                let wakes = self.messages.len() > had || self.end.is_some();
+                (has_work, self.waker.take_if(|_| wakes))
+            }
+            Phase::Abandoned(reader) => {
+                let Some(reader) = reader else {
+                    return (false, None);
+                };
+                let mut records = reader.open(datagram, now);
+                while let Ok(Some(_)) = records.next() {}
+                (reader.writer_has_work() || reader.is_closed(), None)
+            }
+        }
+    }
+
+    /// Opens a datagram. Whether there is something to be sent because of it.
+    fn open(&mut self, datagram: &mut [u8], inbox: (usize, usize), now: Monotonic) -> bool {
+        let Phase::Connected(reader) = &mut self.phase else {
+            return false;
+        };
+        let mut records = reader.open(datagram, now);
+        loop {
+            match records.next() {
+                Ok(Some(Received::Discarded(_))) => continue,
+                Ok(Some(Received::Data(data))) => {
+                    let has_room =
+                        self.messages.len() < inbox.0 && self.bytes + data.len() <= inbox.1;
+                    match has_room {
+                        true => {
+                            self.bytes += data.len();
+                            self.messages.push_back(Bytes::copy_from_slice(data));
+                        }
+                        false => self.inbox_full += 1,
+                    }
+                }
+                Ok(Some(Received::Closed)) => {
+                    self.end.get_or_insert(Ok(()));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => {
+                    self.end.get_or_insert_with(|| Err(error.into()));
+                    break;
+                }
+            }
+            self.heard = now;
+        }
+        while let Some(ticket) = reader.take_ticket() {
+            let session = ticket.into_session(UnixTime::now());
+            self.sessions.receive(session);
+        }
+        reader.writer_has_work()
+    }
+
+    /// How it has ended; the task is woken when it does.
+    fn poll_end<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        match &self.end {
+            Some(Ok(())) => Poll::Ready(Err(Error::closed())),
+            Some(Err(error)) => Poll::Ready(Err(error.clone())),
+            None => {
+                match &mut self.waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Whoever has an association. Dropped, it is closed.
+#[derive(Debug)]
+pub(super) struct Owner(pub(super) Arc<Association>);
+
+impl std::ops::Deref for Owner {
+    type Target = Association;
+
+    fn deref(&self) -> &Association {
+        &self.0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}

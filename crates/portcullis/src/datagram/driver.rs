@@ -1,0 +1,461 @@
+//! The one task of a socket: who may come in, whose datagram that is, and what is due.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use portcullis_core::config::ServerConfig;
+use portcullis_core::{Admission, CookiePolicy, Discarded, Gate, Misuse, Now, Stage, Verdict};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::association::{Association, Owner, Standing};
+use super::endpoint::{Endpoint, Id};
+use super::link::{Path, Room};
+use super::listener::DtlsIncoming;
+use super::lock;
+use super::options::DtlsOptions;
+use super::peers::Peers;
+use crate::accept::{Addresses, Place};
+use crate::acceptor::TlsAcceptor;
+use crate::answers::Questions;
+use crate::error::Error;
+
+/// How often it receives before others have their turn.
+const ROUNDS: usize = 100;
+/// How long a connection is kept that was closed here, so that the peer hears so.
+const LINGER: Duration = Duration::from_secs(3);
+/// Errors of receiving in a row, after which it pauses.
+const ERRORS: usize = 16;
+const PAUSE: Duration = Duration::from_millis(5);
+
+pub(super) struct Driver {
+    endpoint: Arc<Endpoint>,
+    /// `None` while what is there is looked at.
+    room: Option<Room>,
+    peers: Peers,
+    door: Option<Door>,
+    /// The transport has failed.
+    is_deaf: bool,
+    errors: usize,
+    /// Until when it receives nothing.
+    paused: Option<Instant>,
+    idle: Option<Duration>,
+    hibernate: Option<Duration>,
+    next_sweep: Option<Instant>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+/// Where clients come in.
+pub(super) struct Door {
+    gate: Gate,
+    acceptor: TlsAcceptor,
+    /// The acceptor's configuration, as handshakes over datagrams take it, and which one that was.
+    config: ServerConfig,
+    generation: u64,
+    options: DtlsOptions,
+    addresses: Arc<Mutex<Addresses>>,
+    queue: mpsc::Sender<DtlsIncoming>,
+}
+
+fn prepared(acceptor: &TlsAcceptor) -> Result<(ServerConfig, u64), Misuse> {
+    let generation = acceptor.config.generation();
+    let config = acceptor.config.current();
+    let config = acceptor.conduct.server_config(&config, Questions::none())?;
+    Ok((config.for_datagrams()?, generation))
+}
+
+impl Door {
+    pub(super) fn new(
+        acceptor: TlsAcceptor,
+        options: DtlsOptions,
+        cookies: CookiePolicy,
+    ) -> Result<(Self, mpsc::Receiver<DtlsIncoming>), Error> {
+        options.check()?;
+        if acceptor.conduct.plaintext_fallback {
+            return Err(Misuse::new(
+                "plaintext_fallback: over datagrams nothing is given back; leave it out there",
+            )
+            .into());
+        }
+        let (config, generation) = prepared(&acceptor)?;
+        let (queue, incoming) = mpsc::channel(options.handshakes);
+        let door = Self {
+            gate: Gate::new(&config, cookies)?,
+            acceptor,
+            config,
+            generation,
+            options,
+            addresses: Addresses::new(options.per_address),
+            queue,
+        };
+        Ok((door, incoming))
+    }
+
+    /// Looks whether there is another configuration by now. One that does not do for datagrams changes nothing.
+    fn reload(&mut self) {
+        if self.acceptor.config.generation() == self.generation {
+            return;
+        }
+        match prepared(&self.acceptor) {
+            Ok((config, generation)) => {
+                self.generation = generation;
+                if self.gate.replace_config(&config).is_ok() {
+                    self.config = config;
+                }
+            }
+            Err(error) => {
+                self.generation = self.acceptor.config.generation();
+                tracing::warn!(%error, "DTLS goes on with the configuration before");
+            }
+        }
+    }
+}
+
+impl Driver {
+    /// For clients, through a door.
+    pub(super) fn listening(endpoint: Arc<Endpoint>, door: Door, idle: Option<Duration>) -> Self {
+        let hibernate = door.acceptor.conduct.hibernate_after;
+        Self::new(endpoint, Some(door), idle, hibernate)
+    }
+
+    /// For one peer, whom this side calls.
+    pub(super) fn calling(
+        endpoint: Arc<Endpoint>,
+        path: Path,
+        options: &DtlsOptions,
+        hibernate: Option<Duration>,
+    ) -> (Self, Owner) {
+        let mut this = Self::new(endpoint, None, options.others_idle(), hibernate);
+        let owner = this.associate(path, options.inbox, None);
+        this.endpoint.close();
+        (this, owner)
+    }
+
+    fn new(
+        endpoint: Arc<Endpoint>,
+        door: Option<Door>,
+        idle: Option<Duration>,
+        hibernate: Option<Duration>,
+    ) -> Self {
+        let mut this = Self {
+            room: Some(endpoint.link.room()),
+            endpoint,
+            peers: Peers::default(),
+            door,
+            is_deaf: false,
+            errors: 0,
+            paused: None,
+            idle,
+            hibernate,
+            next_sweep: None,
+            sleep: Box::pin(sleep_until(Instant::now())),
+        };
+        this.plan_sweep();
+        this
+    }
+
+    pub(super) fn spawn(self) {
+        tokio::spawn(self);
+    }
+
+    /// Silence is looked for an eighth of the time late.
+    fn plan_sweep(&mut self) {
+        let often = [self.idle, self.hibernate].into_iter().flatten().min();
+        self.next_sweep = often.map(|time| {
+            let every = (time / 8).clamp(Duration::from_millis(5), Duration::from_secs(60));
+            Instant::now() + every
+        });
+    }
+
+    fn associate(&mut self, path: Path, inbox: (usize, usize), place: Option<Place>) -> Owner {
+        let (id, now) = (self.peers.next_id(), self.endpoint.monotonic());
+        let association = Association::new(Arc::clone(&self.endpoint), id, path, inbox, now);
+        let association = Arc::new(association);
+        self.peers.add(Arc::clone(&association), place);
+        self.publish();
+        Owner(association)
+    }
+
+    fn publish(&self) {
+        lock(&self.endpoint.statistics).connections = self.peers.len();
+    }
+
+    fn forget(&mut self, id: Id) {
+        self.peers.remove(id);
+        self.publish();
+    }
+
+    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..ROUNDS {
+            let (rung, is_closed) = self.endpoint.take_rung(cx);
+            for id in rung {
+                self.look_after(id);
+            }
+            if is_closed {
+                self.door = None;
+            }
+            self.do_what_is_due();
+            if is_closed && self.peers.len() == 0 {
+                return Poll::Ready(());
+            }
+            if self.poll_receive(cx).is_ready() {
+                continue;
+            }
+            let Some(due) = self.next_due() else {
+                return Poll::Pending;
+            };
+            if self.sleep.deadline() != due {
+                self.sleep.as_mut().reset(due);
+            }
+            ready!(self.sleep.as_mut().poll(cx));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let dues = [self.peers.first_due(), self.next_sweep, self.paused];
+        dues.into_iter().flatten().min()
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_deaf {
+            return Poll::Pending;
+        }
+        if self.paused.is_some_and(|until| until > Instant::now()) {
+            return Poll::Pending;
+        }
+        self.paused = None;
+        let Some(room) = &mut self.room else {
+            return Poll::Pending;
+        };
+        match ready!(self.endpoint.link.poll_recv(cx, room)) {
+            Ok(count) => {
+                self.errors = 0;
+                let now = self.endpoint.now();
+                if let Some(mut room) = self.room.take() {
+                    room.for_each(count, |path, datagram| {
+                        self.on_datagram(path, datagram, now)
+                    });
+                    self.room = Some(room);
+                }
+            }
+            Err(error) if self.endpoint.link.ends_with_errors() => self.fail(error),
+            Err(_) => {
+                self.errors += 1;
+                if self.errors >= ERRORS {
+                    self.errors = 0;
+                    self.paused = Some(Instant::now() + PAUSE);
+                }
+                lock(&self.endpoint.statistics).receive_failures += 1;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Nothing will come any more.
+    fn fail(&mut self, error: io::Error) {
+        self.is_deaf = true;
+        self.door = None;
+        let error = Error::io(error, Stage::Connected);
+        for id in self.peers.ids() {
+            if let Some(association) = self.peers.get(id) {
+                association.end(error.clone());
+            }
+        }
+    }
+
+    fn on_datagram(&mut self, path: Path, datagram: &mut [u8], now: Now) {
+        if datagram.is_empty() {
+            return;
+        }
+        let Some((current, candidate)) = self.peers.at(&path.peer) else {
+            return self.on_stranger(path, datagram, now);
+        };
+        match candidate.and_then(|id| self.peers.get(id).cloned()) {
+            // Whose it is only their keys know.
+            Some(candidate) => {
+                candidate.receive(&mut datagram.to_vec(), now.monotonic);
+            }
+            None if is_hello(datagram) && current.standing() != Standing::Handshake => {
+                self.on_stranger(path, datagram, now);
+            }
+            None => {}
+        }
+        if current.receive(datagram, now.monotonic) {
+            self.look_after(current.id);
+        }
+    }
+
+    /// Somebody with whom there is no connection. Nothing of him is kept before the gate has let him in.
+    fn on_stranger(&mut self, path: Path, datagram: &[u8], now: Now) {
+        let link = &self.endpoint.link;
+        let verdict = match &mut self.door {
+            Some(door) => {
+                door.reload();
+                door.gate.on_datagram(&bytes(path.peer), datagram, now)
+            }
+            None => Verdict::Discard(Discarded::NoHello),
+        };
+        let mut statistics = lock(&self.endpoint.statistics);
+        statistics.received.count(datagram.len());
+        match verdict {
+            Verdict::Discard(why) => statistics.discards.add(why),
+            Verdict::Reply(reply) => {
+                statistics.sent.count(reply.len());
+                if link.try_send(&path, &reply, None).is_err() {
+                    statistics.send_failures += 1;
+                }
+            }
+            Verdict::Admit(admission) => {
+                drop(statistics);
+                self.admit(path, admission);
+            }
+        }
+    }
+
+    /// A handshake may begin, if there is room for one.
+    fn admit(&mut self, path: Path, admission: Admission) {
+        let Some(door) = &self.door else {
+            return;
+        };
+        let (options, config) = (door.options, door.config.clone());
+        let (conduct, queue) = (door.acceptor.conduct.clone(), door.queue.clone());
+        let mut statistics = lock(&self.endpoint.statistics);
+        if self.peers.handshakes() >= options.handshakes {
+            statistics.handshakes_full += 1;
+            return;
+        }
+        if self.peers.len() >= options.connections {
+            statistics.connections_full += 1;
+            return;
+        }
+        let place = match self.endpoint.link.ends_with_errors() {
+            // One peer, and it has no address.
+            true => None,
+            false => match Addresses::enter(&door.addresses, path.peer.ip()) {
+                Ok(place) => Some(place),
+                Err(_) => {
+                    statistics.address_full += 1;
+                    return;
+                }
+            },
+        };
+        statistics.admitted += 1;
+        drop(statistics);
+        let owner = self.associate(path, options.inbox, place);
+        let incoming = DtlsIncoming::new(owner, admission, config, conduct, options);
+        // It has as many places as there may be handshakes. Dropped, it is over.
+        let _ = queue.try_send(incoming);
+    }
+
+    /// Something has changed with an association, or something is due.
+    fn look_after(&mut self, id: Id) {
+        let Some(association) = self.peers.get(id).cloned() else {
+            return;
+        };
+        association.is_heard();
+        let standing = association.standing();
+        if standing == Standing::Handshake {
+            return;
+        }
+        if standing == Standing::Connected
+            && let Some(before) = self.peers.connected(id)
+        {
+            before.end(Error::limit(
+                "the peer has begun another connection from the same address",
+            ));
+            before.close_notify();
+        }
+        let due = match association.control(self.endpoint.monotonic()) {
+            Ok(due) => due.map(|due| self.endpoint.instant(due)),
+            Err(error) => {
+                association.end(error);
+                if matches!(standing, Standing::Abandoned(_)) {
+                    return self.forget(id);
+                }
+                None
+            }
+        };
+        match standing {
+            Standing::Abandoned(true) => return self.forget(id),
+            Standing::Abandoned(false) => self.peers.over_at(id, Instant::now() + LINGER),
+            Standing::Handshake | Standing::Connected => {}
+        }
+        self.peers.set_due(id, due);
+    }
+
+    fn do_what_is_due(&mut self) {
+        let now = Instant::now();
+        while let Some((id, is_over)) = self.peers.pop_due(now) {
+            match is_over {
+                true => self.forget(id),
+                false => self.look_after(id),
+            }
+        }
+        if self.next_sweep.is_some_and(|at| at <= now) {
+            self.sweep();
+            self.plan_sweep();
+        }
+    }
+
+    /// Looks who has been silent for long.
+    fn sweep(&mut self) {
+        let now = self.endpoint.monotonic();
+        for id in self.peers.ids() {
+            let Some(association) = self.peers.get(id) else {
+                continue;
+            };
+            if association.standing() != Standing::Connected {
+                continue;
+            }
+            let silent = association.silent_for(now);
+            if let Some(idle) = self.idle.filter(|idle| silent >= *idle) {
+                association.end(Error::timeout(Stage::Connected, idle));
+                association.close_notify();
+            } else if self.hibernate.is_some_and(|after| silent >= after) {
+                association.hibernate();
+            }
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.get_mut().poll_drive(cx)
+    }
+}
+
+impl Drop for Driver {
+    /// The runtime ends, and with it all that waits here.
+    fn drop(&mut self) {
+        for id in self.peers.ids() {
+            if let Some(association) = self.peers.get(id) {
+                association.end(Error::closed());
+            }
+        }
+    }
+}
+
+/// Whether it begins with a handshake message in the clear (RFC 9147 §4.1).
+fn is_hello(datagram: &[u8]) -> bool {
+    matches!(datagram, [22, _, _, 0, 0, ..])
+}
+
+/// An address as the gate knows it.
+fn bytes(address: SocketAddr) -> [u8; 18] {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    let mut bytes = [0; 18];
+    let both = ip.octets().into_iter().chain(address.port().to_be_bytes());
+    bytes.iter_mut().zip(both).for_each(|(to, from)| *to = from);
+    bytes
+}

@@ -1,0 +1,215 @@
+//! A handshake in the task that waits for it: datagrams, answers and deadlines, whichever is first.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use portcullis_core::question::Answer;
+use portcullis_core::{ConnectionInformation, Handshake, Stage, Step};
+use tokio::task::coop::unconstrained;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::association::Owner;
+use super::connection::DtlsConnection;
+use crate::answers::AnswerFuture;
+use crate::conduct::Conduct;
+use crate::error::Error;
+use crate::handshake::{ask, observe, span};
+use crate::preparation;
+use crate::sessions::{Place, Received};
+
+/// A handshake under way. Dropped, it tells the peer `user_canceled`, if that can be done at once.
+pub(super) struct Running {
+    /// `None` once it is over.
+    handshake: Option<Box<Handshake>>,
+    owner: Option<Owner>,
+    conduct: Conduct,
+    /// When it has to be over.
+    deadline: Instant,
+    /// Client: where sessions go, and whether some from there are in the hello.
+    sessions: Option<(Place, bool)>,
+}
+
+/// What it waits for.
+enum Woken {
+    Datagram(Vec<u8>),
+    Answer(Answer),
+    /// Something is to be sent again.
+    Due,
+    Late,
+}
+
+impl Running {
+    pub(super) fn new(
+        handshake: Handshake,
+        owner: Owner,
+        conduct: Conduct,
+        deadline: Instant,
+        sessions: Option<(Place, bool)>,
+    ) -> Self {
+        owner.begin();
+        Self {
+            handshake: Some(Box::new(handshake)),
+            owner: Some(owner),
+            conduct,
+            deadline,
+            sessions,
+        }
+    }
+
+    /// Runs it to its end, within its time.
+    pub(super) async fn run(mut self, span: &tracing::Span) -> Result<DtlsConnection, Error> {
+        match self.shake().await {
+            Ok(()) => self.finish(span),
+            Err(error) => {
+                span::report(span, &error, self.conduct.log);
+                let place = self.sessions.take();
+                let place = place.filter(|(_, offers)| *offers).map(|(place, _)| place);
+                preparation::blame(place, &error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn shake(&mut self) -> Result<(), Error> {
+        let (Some(handshake), Some(owner)) = (&mut self.handshake, &self.owner) else {
+            return Err(Error::closed());
+        };
+        let endpoint = &owner.endpoint;
+        let mut answering: Option<AnswerFuture> = None;
+        let mut sleep = pin!(sleep_until(self.deadline));
+        loop {
+            let due = match handshake.poll().map_err(Error::from)? {
+                Step::Transmit(datagram) => {
+                    owner.count_sent(datagram.len());
+                    // What the system does not take is lost, and sent again in its time.
+                    let sending = endpoint.link.send(&owner.path, &datagram, None);
+                    let _ = tokio::time::timeout_at(self.deadline, sending).await;
+                    continue;
+                }
+                Step::Event(event) => {
+                    observe(&event, &self.conduct);
+                    continue;
+                }
+                Step::Ask(question) => {
+                    match ask(&self.conduct, question) {
+                        Ok(answer) => give(handshake, answer, owner)?,
+                        Err(future) => answering = Some(future),
+                    }
+                    continue;
+                }
+                Step::Connected => return Ok(()),
+                Step::Wait { deadline } => deadline.map(|due| endpoint.instant(due)),
+                // There is neither early data nor a renegotiation over datagrams.
+                _ => continue,
+            };
+            let due = due.filter(|due| *due < self.deadline);
+            let (deadline, waiting) = (self.deadline, &mut answering);
+            let woken = poll_fn(|cx| wait(cx, owner, waiting, sleep.as_mut(), due, deadline));
+            match woken.await? {
+                Woken::Datagram(datagram) => handshake.receive(&datagram, endpoint.now()),
+                Woken::Due => handshake.handle_timeout(endpoint.now()),
+                Woken::Answer(answer) => {
+                    answering = None;
+                    // An answer takes time, and a flight that it ends begins now.
+                    handshake.handle_timeout(endpoint.now());
+                    give(handshake, answer, owner)?;
+                }
+                Woken::Late => {
+                    let limit = self.conduct.handshake_timeout;
+                    return Err(Error::timeout(handshake.stage(), limit));
+                }
+            }
+        }
+    }
+
+    fn finish(mut self, span: &tracing::Span) -> Result<DtlsConnection, Error> {
+        let (Some(mut handshake), Some(owner)) = (self.handshake.take(), self.owner.take()) else {
+            return Err(Error::closed());
+        };
+        let connection = handshake.take_datagram_connection()?;
+        let information: Arc<ConnectionInformation> = connection.information;
+        span::record(span, &information, self.conduct.log);
+        let sessions = match self.sessions.take() {
+            Some((place, _)) => Received::stored(place),
+            None => Received::default(),
+        };
+        owner.connected(
+            connection.reader,
+            connection.writer,
+            connection.unread,
+            sessions,
+        );
+        Ok(DtlsConnection::new(owner, information))
+    }
+
+    /// Says at once what can be said, and that is all.
+    fn say_the_rest(&mut self) {
+        let (Some(handshake), Some(owner)) = (&mut self.handshake, &self.owner) else {
+            return;
+        };
+        if matches!(handshake.stage(), Stage::Closed) || std::thread::panicking() {
+            return;
+        }
+        handshake.cancel();
+        loop {
+            match handshake.poll() {
+                Ok(Step::Transmit(datagram)) => {
+                    owner.count_sent(datagram.len());
+                    let _full = owner.endpoint.link.try_send(&owner.path, &datagram, None);
+                }
+                Ok(Step::Event(_) | Step::Ask(_)) => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.say_the_rest();
+    }
+}
+
+fn give(handshake: &mut Handshake, answer: Answer, owner: &Owner) -> Result<(), Error> {
+    let given = handshake.answer(answer, owner.endpoint.now());
+    // Its own answer will not come: dropped, the handshake tells the peer so.
+    given.map_err(Error::from)
+}
+
+fn wait(
+    cx: &mut Context<'_>,
+    owner: &Owner,
+    answering: &mut Option<AnswerFuture>,
+    mut sleep: Pin<&mut Sleep>,
+    due: Option<Instant>,
+    deadline: Instant,
+) -> Poll<Result<Woken, Error>> {
+    if let Poll::Ready(datagram) = owner.poll_datagram(cx) {
+        return Poll::Ready(datagram.map(Woken::Datagram));
+    }
+    if let Some(answer) = answering
+        && let Poll::Ready(answer) = answer.as_mut().poll(cx)
+    {
+        return Poll::Ready(Ok(Woken::Answer(answer)));
+    }
+    let until = due.unwrap_or(deadline);
+    if sleep.deadline() != until {
+        sleep.as_mut().reset(until);
+    }
+    // Work that uses up the task's budget each time must end all the same.
+    if pin!(unconstrained(sleep)).poll(cx).is_pending() {
+        return Poll::Pending;
+    }
+    Poll::Ready(Ok(match due {
+        Some(_) => Woken::Due,
+        None => Woken::Late,
+    }))
+}
+
+/// Until when a handshake may take that began then.
+pub(super) fn deadline_from(since: Instant, limit: Duration) -> Instant {
+    since + crate::handshake::within_bounds(limit)
+}

@@ -1,0 +1,170 @@
+//! What datagrams go over: a socket with any number of peers, or a transport to one.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::ReadBuf;
+
+use super::socket::{Area, LONGEST, Socket};
+use super::transport::{DatagramTransport, is_of_one_datagram};
+
+/// Between which addresses a datagram goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Path {
+    pub(super) peer: SocketAddr,
+    /// Ours; `None`: as the system chooses.
+    pub(super) local: Option<IpAddr>,
+}
+
+/// Of a transport that has no addresses.
+pub(super) const NOWHERE: Path = Path {
+    peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+    local: None,
+};
+
+pub(super) enum Link {
+    Socket(Socket),
+    Transport {
+        transport: Box<dyn DatagramTransport>,
+        /// Who waits for room: one at a time.
+        turn: tokio::sync::Mutex<()>,
+    },
+}
+
+/// Where datagrams are received.
+pub(super) enum Room {
+    Socket(Box<Area>),
+    Transport(Vec<u8>),
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket(socket) => socket.fmt(f),
+            Self::Transport { .. } => f.write_str("DatagramTransport"),
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn over(transport: impl DatagramTransport) -> Self {
+        Self::Transport {
+            transport: Box::new(transport),
+            turn: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub(super) fn room(&self) -> Room {
+        match self {
+            Self::Socket(_) => Room::Socket(Box::default()),
+            Self::Transport { .. } => Room::Transport(vec![0; LONGEST]),
+        }
+    }
+
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Socket(socket) => socket.local_addr().ok(),
+            Self::Transport { .. } => None,
+        }
+    }
+
+    /// Whether an error of receiving is the end: a socket's is of one datagram.
+    pub(super) const fn ends_with_errors(&self) -> bool {
+        matches!(self, Self::Transport { .. })
+    }
+
+    /// How many datagrams of one length go out in one call.
+    pub(super) fn most_together(&self, length: usize) -> usize {
+        match self {
+            Self::Socket(socket) => socket.most_together(length),
+            Self::Transport { .. } => 1,
+        }
+    }
+
+    /// Sends a datagram, or as many of this length as they are, of which the last may be shorter. What the network does
+    /// not take is lost, as what it loses later.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is no room; those of this datagram, as one that is too long.
+    pub(super) fn try_send(
+        &self,
+        path: &Path,
+        contents: &[u8],
+        length: Option<usize>,
+    ) -> io::Result<()> {
+        let send = || match self {
+            Self::Socket(socket) => socket.try_send(path, contents, length),
+            Self::Transport { transport, .. } => transport.try_send(contents),
+        };
+        match send() {
+            // It was told of an earlier datagram instead of sending this one.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => match send() {
+                Err(error) if is_of_one_datagram(&error) => Ok(()),
+                other => other,
+            },
+            Err(error) if is_of_one_datagram(&error) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Waits for room.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing was sent.
+    pub(super) async fn send(
+        &self,
+        path: &Path,
+        contents: &[u8],
+        length: Option<usize>,
+    ) -> io::Result<()> {
+        // Whoever waits already is first.
+        let _turn = match self {
+            Self::Socket(_) => None,
+            Self::Transport { turn, .. } => Some(turn.lock().await),
+        };
+        loop {
+            match self.try_send(path, contents, length) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => return other,
+            }
+            match self {
+                Self::Socket(socket) => socket.writable().await?,
+                Self::Transport { transport, .. } => {
+                    poll_fn(|cx| transport.poll_send_ready(cx)).await?;
+                }
+            }
+        }
+    }
+
+    /// Receives what there is, at most as much as there is room for.
+    pub(super) fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        room: &mut Room,
+    ) -> Poll<io::Result<usize>> {
+        match (self, room) {
+            (Self::Socket(socket), Room::Socket(area)) => socket.poll_recv(cx, area),
+            (Self::Transport { transport, .. }, Room::Transport(bytes)) => {
+                bytes.resize(LONGEST, 0);
+                let mut buf = ReadBuf::new(bytes);
+                ready!(transport.poll_recv(cx, &mut buf))?;
+                let length = buf.filled().len();
+                bytes.truncate(length);
+                Poll::Ready(Ok(1))
+            }
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl Room {
+    /// What was received by the last call.
+    pub(super) fn for_each(&mut self, count: usize, mut take: impl FnMut(Path, &mut [u8])) {
+        match self {
+            Self::Socket(area) => area.for_each(count, take),
+            Self::Transport(bytes) => take(NOWHERE, bytes),
+        }
+    }
+}

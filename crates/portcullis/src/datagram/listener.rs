@@ -1,0 +1,293 @@
+//! Many peers at one socket: clients are accepted after their cookie and before their handshake.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use portcullis_core::config::ServerConfig;
+use portcullis_core::{Admission, CookiePolicy, Handshake};
+use tokio::net::ToSocketAddrs;
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use super::acceptor::DtlsAcceptor;
+use super::association::Owner;
+use super::connection::DtlsConnection;
+use super::driver::{Door, Driver};
+use super::endpoint::Endpoint;
+use super::handshake::{Running, deadline_from};
+use super::link::{Link, NOWHERE};
+use super::lock;
+use super::options::DtlsOptions;
+use super::socket::{self, Socket};
+use super::statistics::DtlsListenerStatistics;
+use crate::conduct::Conduct;
+use crate::error::Error;
+use crate::handshake::span;
+use crate::reload::Reloadable;
+
+/// Listens for DTLS over UDP: one socket, any number of peers.
+///
+/// Of a client there is nothing before it has shown, by a cookie, that it reads at the address it writes from (RFC 9147
+/// §5.1), and it is never answered by more than twice the bytes it has sent until then. There is a task for the
+/// socket, none for a connection; handshakes run where [`DtlsIncoming::handshake`] is awaited. Dropped, it accepts
+/// nobody else; the connections that are there go on.
+///
+/// ```
+/// use portcullis::{DtlsConnector, DtlsListener, ServerConfig};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (identity, roots) = dev_identity();
+/// let config = ServerConfig::builder().identity(identity).build()?;
+/// let listener = DtlsListener::bind("127.0.0.1:0", config).await?;
+/// # let address = listener.local_addr()?;
+/// # let client = portcullis::ClientConfig::builder(roots).build()?;
+/// # tokio::spawn(async move {
+/// #     let connection = DtlsConnector::new(client).connect(address, "localhost").await.unwrap();
+/// #     connection.send(&[b"hello"]).await.unwrap();
+/// #     std::future::pending::<()>().await
+/// # });
+/// let incoming = listener.accept().await?;
+/// // A slow client holds up its own task, not the listener.
+/// let task = tokio::spawn(async move {
+///     let mut connection = incoming.handshake().await?;
+///     let message = connection.recv().await?;
+///     connection.send(&[&message]).await
+/// });
+/// task.await??;
+/// # Ok(())
+/// # }
+/// ```
+pub struct DtlsListener {
+    endpoint: Arc<Endpoint>,
+    incoming: Mutex<mpsc::Receiver<DtlsIncoming>>,
+    acceptor: DtlsAcceptor,
+}
+
+impl DtlsListener {
+    /// Listens on an address; the first that can be bound to. Takes a [`ServerConfig`], or a
+    /// [`TlsAcceptor`](crate::TlsAcceptor) with answers, stores and timeouts, or a [`DtlsAcceptor`], which has
+    /// [`DtlsOptions`] besides.
+    ///
+    /// # Errors
+    /// Those of binding a socket; when the configuration has nothing to speak over datagrams, or what
+    /// [`TlsAcceptor::check`](crate::TlsAcceptor::check) and [`DtlsOptions::check`] find.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is bound.
+    pub async fn bind(
+        address: impl ToSocketAddrs,
+        acceptor: impl Into<DtlsAcceptor>,
+    ) -> io::Result<Self> {
+        let socket = bind(address, false).await?;
+        Self::from_std(socket, acceptor)
+    }
+
+    /// Several listeners at one address, each with a socket and a task of its own, so that several processors receive:
+    /// the system gives each peer to one of them (`SO_REUSEPORT`; Unix). Each is bounded as if it were alone.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind), and [`Unsupported`](io::ErrorKind::Unsupported) elsewhere.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is bound.
+    pub async fn bind_many(
+        address: impl ToSocketAddrs,
+        acceptor: impl Into<DtlsAcceptor>,
+        count: usize,
+    ) -> io::Result<Vec<Self>> {
+        let acceptor = acceptor.into();
+        // All before one is read: peers are divided by how many there are.
+        let mut sockets = vec![bind(address, true).await?];
+        let first = sockets.first().map_or_else(
+            || Err(io::ErrorKind::NotFound.into()),
+            std::net::UdpSocket::local_addr,
+        )?;
+        for _ in 1..count {
+            sockets.push(socket::bind(first, true)?);
+        }
+        let listeners = sockets.into_iter();
+        listeners
+            .map(|socket| Self::from_std(socket, acceptor.clone()))
+            .collect()
+    }
+
+    /// Takes over a UDP socket that is bound, e.g. one that was inherited.
+    ///
+    /// # Errors
+    /// When the socket cannot be made non-blocking; else as [`bind`](Self::bind).
+    pub fn from_std(
+        socket: std::net::UdpSocket,
+        acceptor: impl Into<DtlsAcceptor>,
+    ) -> io::Result<Self> {
+        let acceptor = acceptor.into();
+        let (link, options) = (Link::Socket(Socket::new(socket)?), acceptor.options);
+        let cookies = options.cookies.unwrap_or(CookiePolicy::Always);
+        Ok(Self::over(
+            link,
+            acceptor,
+            cookies,
+            options.listeners_idle(),
+        )?)
+    }
+
+    pub(super) fn over(
+        link: Link,
+        acceptor: DtlsAcceptor,
+        cookies: CookiePolicy,
+        idle: Option<std::time::Duration>,
+    ) -> Result<Self, Error> {
+        let (door, incoming) = Door::new(acceptor.tls.clone(), acceptor.options, cookies)?;
+        let endpoint = Arc::new(Endpoint::new(link));
+        Driver::listening(Arc::clone(&endpoint), door, idle).spawn();
+        Ok(Self {
+            endpoint,
+            incoming: Mutex::new(incoming),
+            acceptor,
+        })
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// [`Unsupported`](io::ErrorKind::Unsupported) when the system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        let address = self.endpoint.link.local_addr();
+        address.ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    /// The configuration of the connections to come, in a place where it can be replaced, also when the listener has
+    /// gone elsewhere. One that has nothing to speak over datagrams is not taken.
+    pub fn reloadable(&self) -> Reloadable<ServerConfig> {
+        self.acceptor.tls.reloadable()
+    }
+
+    /// The next client whose cookie has come back. Its handshake has not begun, and a stalled client cannot stop this.
+    /// Several tasks may accept from one listener.
+    ///
+    /// Its handshake's time runs from when it came.
+    ///
+    /// # Errors
+    /// [`Error::is_closed`] when the listener's task is gone, with its runtime.
+    ///
+    /// # Cancel safety
+    /// Dropped, no client is lost.
+    pub async fn accept(&self) -> Result<DtlsIncoming, Error> {
+        let mut incoming = self.incoming.lock().await;
+        incoming.recv().await.ok_or_else(Error::closed)
+    }
+
+    /// What has come from those with whom there is no connection, and why it was dropped.
+    pub fn statistics(&self) -> DtlsListenerStatistics {
+        lock(&self.endpoint.statistics).clone()
+    }
+}
+
+async fn bind(address: impl ToSocketAddrs, shared: bool) -> io::Result<std::net::UdpSocket> {
+    let mut last = io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "there is no address to bind to",
+    );
+    for address in tokio::net::lookup_host(address).await? {
+        match socket::bind(address, shared) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+impl Drop for DtlsListener {
+    fn drop(&mut self) {
+        self.endpoint.close();
+    }
+}
+
+impl fmt::Debug for DtlsListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DtlsListener")
+            .field("link", &self.endpoint.link)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A client that reads at its address; its handshake has not begun. Dropped, it is forgotten.
+#[must_use = "the client waits"]
+pub struct DtlsIncoming {
+    owner: Owner,
+    admission: Admission,
+    config: ServerConfig,
+    conduct: Conduct,
+    options: DtlsOptions,
+    since: Instant,
+}
+
+impl DtlsIncoming {
+    pub(super) fn new(
+        owner: Owner,
+        admission: Admission,
+        config: ServerConfig,
+        conduct: Conduct,
+        options: DtlsOptions,
+    ) -> Self {
+        Self {
+            owner,
+            admission,
+            config,
+            conduct,
+            options,
+            since: Instant::now(),
+        }
+    }
+
+    /// The client's address; `None` over a transport that has none.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        (self.owner.path != NOWHERE).then_some(self.owner.path.peer)
+    }
+
+    /// Shakes hands, in any task. What is asked on the way is answered as over TLS ([`Answers`](crate::Answers)).
+    ///
+    /// # Errors
+    /// When the handshake fails or its time is over ([`TlsAcceptor::handshake_timeout`](crate::TlsAcceptor)).
+    ///
+    /// # Cancel safety
+    /// Dropped, the client is told `user_canceled`, if that can be done at once.
+    pub fn handshake(self) -> impl Future<Output = Result<DtlsConnection, Error>> + Send + 'static {
+        let peer = self.peer_addr();
+        let span = span::server(
+            peer.as_ref().map(|peer| peer as &dyn fmt::Debug),
+            self.conduct.log,
+        );
+        let within = span.clone();
+        // Boxed: the task that has the connection afterwards need not hold it.
+        let running = Box::pin(async move {
+            let Self {
+                owner,
+                admission,
+                config,
+                conduct,
+                options,
+                since,
+            } = self;
+            conduct.check_life()?;
+            let now = owner.endpoint.now();
+            let begun = Handshake::datagram_server(config, admission, options.datagrams, now)?;
+            let deadline = deadline_from(since, conduct.handshake_timeout);
+            let running = Running::new(begun, owner, conduct, deadline, None);
+            running.run(&within).await
+        });
+        running.instrument(span)
+    }
+}
+
+impl fmt::Debug for DtlsIncoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DtlsIncoming")
+            .field("peer", &self.peer_addr())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,44 @@
+//! DTLS over UDP, or over any other transport of datagrams.
+//!
+//! RFC 9147. One task for each socket, which is its [`driver`]: it asks who may come in, opens records, and has all
+//! timers; none for a connection. Handshakes run in the task that waits for them ([`handshake`]), and messages are
+//! sealed and sent by the task that sends them. What the driver and a connection share is its [`association`].
+//!
+//! ```text
+//! socket -> driver -> gate -> DtlsIncoming -> handshake -> DtlsConnection
+//!                  -> association -> records -> inbox -> recv
+//! socket <- association <- records <- send
+//! ```
+
+mod acceptor;
+mod association;
+mod connection;
+mod connector;
+mod driver;
+mod endpoint;
+mod handshake;
+mod link;
+mod listener;
+mod options;
+mod peers;
+mod socket;
+mod source;
+mod split;
+mod statistics;
+mod transport;
+
+pub use acceptor::DtlsAcceptor;
+pub use connection::DtlsConnection;
+pub use connector::DtlsConnector;
+pub use listener::{DtlsIncoming, DtlsListener};
+pub use options::DtlsOptions;
+pub use split::{DtlsReceiver, DtlsSender};
+pub use statistics::{DtlsListenerStatistics, DtlsStatistics};
+pub use transport::DatagramTransport;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What somebody who panicked has left is as good as it was: nothing here is half done between two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,179 @@
+//! What may be set of DTLS besides what TLS has, and its bounds.
+
+use std::time::Duration;
+
+use portcullis_core::{CookiePolicy, DatagramOptions, Misuse};
+
+use crate::accept::AddressLimits;
+
+/// Options of [`DtlsListener`](crate::DtlsListener), [`DtlsConnector`](crate::DtlsConnector) and
+/// [`DtlsAcceptor`](crate::DtlsAcceptor). Cheap to copy.
+///
+/// ```
+/// use std::time::Duration;
+/// use portcullis::{DatagramOptions, DtlsOptions, Retransmission};
+///
+/// # fn main() -> Result<(), portcullis::Misuse> {
+/// let first = Retransmission::default().initial(Duration::from_millis(400));
+/// let options = DtlsOptions::new()
+///     .datagrams(DatagramOptions::default().mtu(1_300).retransmission(first))
+///     .idle_timeout(Some(Duration::from_secs(60)));
+/// options.check()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DtlsOptions {
+    pub(super) datagrams: DatagramOptions,
+    pub(super) cookies: Option<CookiePolicy>,
+    pub(super) handshakes: usize,
+    pub(super) per_address: AddressLimits,
+    pub(super) connections: usize,
+    pub(super) inbox: (usize, usize),
+    pub(super) idle: Option<Option<Duration>>,
+}
+
+impl Default for DtlsOptions {
+    fn default() -> Self {
+        Self {
+            datagrams: DatagramOptions::default(),
+            cookies: None,
+            handshakes: 1_024,
+            per_address: AddressLimits::new(),
+            connections: 100_000,
+            inbox: (1_024, 256 * 1024),
+            idle: None,
+        }
+    }
+}
+
+/// How long a listener's connection may be silent.
+const IDLE: Duration = Duration::from_secs(600);
+
+impl DtlsOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long the datagrams of a handshake are, and when they are sent again.
+    #[must_use]
+    pub fn datagrams(mut self, options: DatagramOptions) -> Self {
+        self.datagrams = options;
+        self
+    }
+
+    /// Server: whether a client has to send back a cookie before there is anything of it (RFC 9147 §5.1). Default:
+    /// always over UDP, where an address can be forged; never over a transport of the caller's
+    /// ([`DtlsAcceptor::accept`](crate::DtlsAcceptor::accept)).
+    #[must_use]
+    pub fn cookies(mut self, policy: CookiePolicy) -> Self {
+        self.cookies = Some(policy);
+        self
+    }
+
+    /// Server: how many handshakes may be under way at once, those included that nobody has accepted yet. 1 to
+    /// 1,000,000; 1,024 by default. Whoever comes besides is not answered, and asks again by itself.
+    #[must_use]
+    pub fn handshakes(mut self, at_once: usize) -> Self {
+        self.handshakes = at_once;
+        self
+    }
+
+    /// Server: what one address may have of these. Default: 64 at once.
+    #[must_use]
+    pub fn per_address(mut self, limits: AddressLimits) -> Self {
+        self.per_address = limits;
+        self
+    }
+
+    /// Server: how many connections there may be, with the handshakes under way. 1 to 10,000,000; 100,000 by
+    /// default.
+    #[must_use]
+    pub fn connections(mut self, at_once: usize) -> Self {
+        self.connections = at_once;
+        self
+    }
+
+    /// How many messages of a connection, and how many bytes of them, wait to be read: 1 to 1,048,576 messages, and
+    /// 16 KiB to 1 GiB. Default: 1,024 messages and 256 KiB. What comes besides is dropped, since nothing slows
+    /// down who sends over datagrams.
+    #[must_use]
+    pub fn inbox(mut self, messages: usize, bytes: usize) -> Self {
+        self.inbox = (messages, bytes);
+        self
+    }
+
+    /// After how long without a record of the peer's a connection ends with
+    /// [`Error::is_timeout`](crate::Error::is_timeout): 10 milliseconds to 30 years, or `None` for never. Default: 10
+    /// minutes for a listener's, never for others. Nobody says so where a peer is gone, and a listener has a bound
+    /// of connections.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.idle = Some(timeout);
+        self
+    }
+
+    /// Whether all values are within their bounds, which all who take options look at.
+    ///
+    /// # Errors
+    /// When one is not; it says which.
+    pub fn check(&self) -> Result<(), Misuse> {
+        self.datagrams.check()?;
+        let within = |what: &str, value: usize, least: usize, most: usize| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            Err(Misuse::new(format!(
+                "{what}: {value} is outside of {least}..={most}"
+            )))
+        };
+        within("handshakes", self.handshakes, 1, 1_000_000)?;
+        within("connections", self.connections, 1, 10_000_000)?;
+        let (messages, bytes) = self.inbox;
+        within("inbox, messages", messages, 1, 1 << 20)?;
+        within("inbox, bytes", bytes, 16 << 10, 1 << 30)?;
+        if let Some(Some(idle)) = self.idle
+            && idle < Duration::from_millis(10)
+        {
+            return Err(Misuse::new(format!(
+                "idle_timeout: {idle:?} is less than 10 ms"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Of a listener.
+    pub(super) fn listeners_idle(&self) -> Option<Duration> {
+        self.idle.unwrap_or(Some(IDLE))
+    }
+
+    /// Of anybody else.
+    pub(super) fn others_idle(&self) -> Option<Duration> {
+        self.idle.flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_bounds_is_refused() {
+        let default = DtlsOptions::new();
+        assert_eq!(default.check(), Ok(()));
+        let wrong = [
+            default.handshakes(0),
+            default.handshakes(1_000_001),
+            default.connections(0),
+            default.inbox(0, 1 << 20),
+            default.inbox(1, 100),
+            default.idle_timeout(Some(Duration::ZERO)),
+            default.datagrams(DatagramOptions::default().mtu(1)),
+        ];
+        for options in wrong {
+            assert!(options.check().is_err(), "{options:?}");
+        }
+        assert!(default.idle_timeout(None).check().is_ok());
+    }
+}

@@ -1,0 +1,179 @@
+//! Whom a driver knows: by address, and by what is due when.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::association::Association;
+use super::endpoint::Id;
+use crate::accept::Place;
+
+/// How the associations of a driver are found.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    known: HashMap<Id, Known>,
+    /// Hashed with a key of this map's own.
+    by_address: HashMap<SocketAddr, Here>,
+    timers: BTreeSet<(Instant, Id)>,
+    handshakes: usize,
+    next: Id,
+}
+
+#[derive(Debug)]
+struct Known {
+    association: Arc<Association>,
+    /// Of its handshake; `None`: that is over, or nobody counts.
+    handshake: Option<Option<Place>>,
+    due: Option<Instant>,
+    /// When it is forgotten.
+    over_at: Option<Instant>,
+}
+
+/// Who is at an address.
+#[derive(Clone, Copy, Debug)]
+struct Here {
+    current: Id,
+    /// Somebody who says hello there although there is a connection: a client that has started anew, or who wants to
+    /// look like it. It takes the other's place when its handshake is over, and not before.
+    candidate: Option<Id>,
+}
+
+impl Peers {
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    pub(super) fn handshakes(&self) -> usize {
+        self.handshakes
+    }
+
+    pub(super) fn next_id(&mut self) -> Id {
+        self.next += 1;
+        self.next
+    }
+
+    pub(super) fn ids(&self) -> Vec<Id> {
+        self.known.keys().copied().collect()
+    }
+
+    pub(super) fn get(&self, id: Id) -> Option<&Arc<Association>> {
+        self.known.get(&id).map(|known| &known.association)
+    }
+
+    /// Who is at an address, and who wants to be.
+    pub(super) fn at(&self, address: &SocketAddr) -> Option<(Arc<Association>, Option<Id>)> {
+        let here = self.by_address.get(address)?;
+        let current = self.known.get(&here.current)?;
+        Some((Arc::clone(&current.association), here.candidate))
+    }
+
+    /// A handshake begins.
+    pub(super) fn add(&mut self, association: Arc<Association>, place: Option<Place>) {
+        let id = association.id;
+        let address = association.path.peer;
+        let here = self.by_address.entry(address);
+        here.and_modify(|here| here.candidate = Some(id))
+            .or_insert(Here {
+                current: id,
+                candidate: None,
+            });
+        self.handshakes += 1;
+        self.known.insert(
+            id,
+            Known {
+                association,
+                handshake: Some(place),
+                due: None,
+                over_at: None,
+            },
+        );
+    }
+
+    /// A handshake is over. Gives the connection whose place it takes.
+    pub(super) fn connected(&mut self, id: Id) -> Option<Arc<Association>> {
+        let known = self.known.get_mut(&id)?;
+        if known.handshake.take().is_some() {
+            self.handshakes -= 1;
+        }
+        let here = self.by_address.get_mut(&known.association.path.peer)?;
+        if here.candidate != Some(id) {
+            return None;
+        }
+        let before = here.current;
+        *here = Here {
+            current: id,
+            candidate: None,
+        };
+        self.known
+            .get(&before)
+            .map(|known| Arc::clone(&known.association))
+    }
+
+    pub(super) fn remove(&mut self, id: Id) {
+        let Some(known) = self.known.remove(&id) else {
+            return;
+        };
+        if known.handshake.is_some() {
+            self.handshakes -= 1;
+        }
+        if let Some(due) = known.due {
+            self.timers.remove(&(due, id));
+        }
+        let address = known.association.path.peer;
+        let Some(here) = self.by_address.get_mut(&address) else {
+            return;
+        };
+        if here.candidate == Some(id) {
+            here.candidate = None;
+        } else if here.current == id {
+            match here.candidate.take() {
+                Some(candidate) => here.current = candidate,
+                None => {
+                    self.by_address.remove(&address);
+                }
+            }
+        }
+    }
+
+    /// Says when it is forgotten, if that was not said before.
+    pub(super) fn over_at(&mut self, id: Id, at: Instant) {
+        if let Some(known) = self.known.get_mut(&id) {
+            known.over_at.get_or_insert(at);
+        }
+    }
+
+    /// Says when something is due, besides its end.
+    pub(super) fn set_due(&mut self, id: Id, due: Option<Instant>) {
+        let Some(known) = self.known.get_mut(&id) else {
+            return;
+        };
+        let due = match (due, known.over_at) {
+            (Some(due), Some(over)) => Some(due.min(over)),
+            (due, over) => due.or(over),
+        };
+        if due == known.due {
+            return;
+        }
+        if let Some(before) = std::mem::replace(&mut known.due, due) {
+            self.timers.remove(&(before, id));
+        }
+        if let Some(due) = due {
+            self.timers.insert((due, id));
+        }
+    }
+
+    pub(super) fn first_due(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The next for whom something is due by now; whether it is to be forgotten.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Id, bool)> {
+        let (at, id) = self.timers.first().copied().filter(|(at, _)| *at <= now)?;
+        self.timers.remove(&(at, id));
+        let known = self.known.get_mut(&id)?;
+        known.due = None;
+        Some((id, known.over_at.is_some_and(|over| over <= now)))
+    }
+}

@@ -1,0 +1,155 @@
+//! A UDP socket: several datagrams in a call, and which of our addresses they came to.
+
+use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use super::link::Path;
+
+/// The most that a datagram, or what the system makes of several that came together, can have.
+pub(super) const LONGEST: usize = 65_536;
+/// How many of these are received in one call.
+const BATCH: usize = 8;
+/// The most bytes that are given to the system in one call.
+const MOST_TOGETHER: usize = 65_000;
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    io: UdpSocket,
+    state: UdpSocketState,
+}
+
+/// Where datagrams are received.
+pub(super) struct Area {
+    bytes: Vec<u8>,
+    metas: [RecvMeta; BATCH],
+}
+
+impl Default for Area {
+    fn default() -> Self {
+        Self {
+            bytes: vec![0; BATCH * LONGEST],
+            metas: [RecvMeta::default(); BATCH],
+        }
+    }
+}
+
+impl Area {
+    /// The datagrams of the last call, one after another.
+    pub(super) fn for_each(&mut self, count: usize, mut take: impl FnMut(Path, &mut [u8])) {
+        let areas = self.bytes.chunks_exact_mut(LONGEST);
+        for (area, meta) in areas.zip(&self.metas).take(count) {
+            let path = Path {
+                peer: meta.addr,
+                local: meta.dst_ip,
+            };
+            let came = area.get_mut(..meta.len).unwrap_or_default();
+            for datagram in came.chunks_mut(meta.stride.max(1)) {
+                take(path, datagram);
+            }
+        }
+    }
+}
+
+impl Socket {
+    pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let state = UdpSocketState::new((&socket).into())?;
+        let io = UdpSocket::from_std(socket)?;
+        Ok(Self { io, state })
+    }
+
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.local_addr()
+    }
+
+    /// How many datagrams of one length [`try_send`](Self::try_send) takes.
+    pub(super) fn most_together(&self, length: usize) -> usize {
+        let fit = MOST_TOGETHER / length.max(1);
+        self.state.max_gso_segments().min(fit).max(1)
+    }
+
+    /// Sends a datagram, or several of this length, of which the last may be shorter.
+    pub(super) fn try_send(
+        &self,
+        path: &Path,
+        contents: &[u8],
+        length: Option<usize>,
+    ) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: path.peer,
+            ecn: None,
+            contents,
+            segment_size: length,
+            src_ip: path.local,
+        };
+        let send = || self.state.try_send((&self.io).into(), &transmit);
+        self.io.try_io(Interest::WRITABLE, send)
+    }
+
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        self.io.writable().await
+    }
+
+    /// How many parts of the area were filled.
+    pub(super) fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        area: &mut Area,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.io.poll_recv_ready(cx))?;
+            let mut areas = area.bytes.chunks_exact_mut(LONGEST);
+            let mut slices: [_; BATCH] =
+                std::array::from_fn(|_| IoSliceMut::new(areas.next().unwrap_or_default()));
+            let metas = &mut area.metas;
+            let received = self.io.try_io(Interest::READABLE, || {
+                self.state.recv((&self.io).into(), &mut slices, metas)
+            });
+            match received {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+}
+
+/// A socket for a listener.
+pub(super) fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::UdpSocket> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
+    if shared {
+        share(&socket)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Several sockets have one address, and the system divides the peers among them.
+#[cfg(unix)]
+fn share(socket: &socket2::Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(not(unix))]
+fn share(_: &socket2::Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A socket for a client. Where the system lets a socket that is connected say whereto it sends, it is connected: then
+/// nobody else's datagrams come, and it tells of servers that are not there.
+pub(super) fn connect(to: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let any: SocketAddr = match to {
+        SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = std::net::UdpSocket::bind(any)?;
+    if cfg!(any(target_os = "linux", target_os = "android", windows)) {
+        socket.connect(to)?;
+    }
+    Ok(socket)
+}

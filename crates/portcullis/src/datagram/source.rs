@@ -1,0 +1,58 @@
+//! Active delivery: messages come by themselves, as over TLS.
+
+use std::task::{Context, Poll};
+
+use portcullis_core::session::ClientSession;
+
+use super::connection::DtlsConnection;
+use super::split::DtlsReceiver;
+use crate::delivery::{Message, Source, sealed};
+use crate::error::Error;
+use crate::packet::Piece;
+
+impl sealed::Sealed for DtlsConnection {}
+impl sealed::Sealed for DtlsReceiver {}
+
+/// What waits in the inbox has come already, so nothing is done while nothing may be delivered.
+impl Source for DtlsConnection {
+    fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        _records: usize,
+    ) -> Poll<Result<Option<Piece>, Error>> {
+        match self.poll_recv(cx) {
+            Poll::Ready(Err(error)) if error.is_closed() => Poll::Ready(Ok(None)),
+            other => other.map_ok(|message| Some(Piece::Data(message))),
+        }
+    }
+
+    fn take_session(&mut self) -> Option<ClientSession> {
+        Self::take_session(self)
+    }
+
+    fn take_early_data(&mut self) -> Option<Message> {
+        None
+    }
+
+    fn poll_idle(&mut self, _: &mut Context<'_>) {}
+}
+
+impl Source for DtlsReceiver {
+    fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        records: usize,
+    ) -> Poll<Result<Option<Piece>, Error>> {
+        self.connection.poll_message(cx, records)
+    }
+
+    fn take_session(&mut self) -> Option<ClientSession> {
+        self.connection.take_session()
+    }
+
+    fn take_early_data(&mut self) -> Option<Message> {
+        None
+    }
+
+    fn poll_idle(&mut self, _: &mut Context<'_>) {}
+}

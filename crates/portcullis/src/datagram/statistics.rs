@@ -1,0 +1,51 @@
+//! What has come, what has gone, and why anything was dropped.
+
+use portcullis_core::Discards;
+
+use crate::statistics::Flow;
+
+/// What a [`DtlsConnection`](crate::DtlsConnection) has seen, the handshake included. Each datagram counts as one
+/// operation.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct DtlsStatistics {
+    /// Datagrams from the peer's address, whoever has sent them.
+    pub received: Flow,
+    /// Datagrams to the peer.
+    pub sent: Flow,
+    /// Records that were dropped, by reason.
+    pub discards: Discards,
+    /// Messages that were dropped because nobody has read those before
+    /// ([`DtlsOptions::inbox`](crate::DtlsOptions::inbox)), and datagrams that a handshake had no room for.
+    pub inbox_full: u64,
+    /// Datagrams that the system did not take: acknowledgements and what is sent again.
+    pub send_failures: u64,
+}
+
+/// What a [`DtlsListener`](crate::DtlsListener) has seen besides its connections.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct DtlsListenerStatistics {
+    /// Datagrams from addresses without a connection.
+    pub received: Flow,
+    /// Answers to them: requests for a cookie, alerts.
+    pub sent: Flow,
+    /// Of those that were received: dropped, by reason.
+    pub discards: Discards,
+    /// Clients whose cookie came back, and for whom there was room.
+    pub admitted: u64,
+    /// Those for whom there was none, because so many handshakes are under way
+    /// ([`DtlsOptions::handshakes`](crate::DtlsOptions::handshakes)).
+    pub handshakes_full: u64,
+    /// Those whose address has all that it may have ([`DtlsOptions::per_address`](crate::DtlsOptions::per_address)).
+    pub address_full: u64,
+    /// Those for whom there was none, because there are so many connections
+    /// ([`DtlsOptions::connections`](crate::DtlsOptions::connections)).
+    pub connections_full: u64,
+    /// Datagrams that the system did not take.
+    pub send_failures: u64,
+    /// Errors of receiving. They are of single datagrams.
+    pub receive_failures: u64,
+    /// Connections that are there, with handshakes under way and those that were just closed.
+    pub connections: usize,
+}

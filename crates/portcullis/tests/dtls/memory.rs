@@ -1,0 +1,199 @@
+//! Over a transport in memory, with a clock that runs by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use portcullis::{CookiePolicy, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsOptions, Error};
+
+use crate::ends::*;
+use crate::link::{End, at_random, link};
+use crate::{ask, echo};
+
+pub(crate) async fn shake(
+    client: End,
+    server: End,
+) -> (Result<DtlsConnection, Error>, Result<DtlsConnection, Error>) {
+    let dtls = DtlsConnector::new(connector().handshake_timeout(Duration::from_secs(60)));
+    let tls = acceptor().handshake_timeout(Duration::from_secs(60));
+    let acceptor = DtlsAcceptor::new(tls);
+    tokio::join!(dtls.upgrade(client, name()), acceptor.accept(server))
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_transport_will_do() {
+    let (client, server) = link(64);
+    let (client, server) = shake(client, server).await;
+    let (mut client, server) = (client.unwrap(), server.unwrap());
+    assert_eq!((client.peer_addr(), client.local_addr()), (None, None));
+    // No cookie was asked for.
+    assert!(!client.information().hello_retried());
+    let server = tokio::spawn(echo(server));
+    ask(&mut client, b"hello").await;
+    client.close(Duration::from_secs(5)).await.unwrap();
+    server.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cookie_may_be_asked_for_all_the_same() {
+    let (client, server) = link(64);
+    let options = DtlsOptions::new().cookies(CookiePolicy::Always);
+    let acceptor = DtlsAcceptor::new(acceptor()).options(options);
+    let dtls = DtlsConnector::new(connector());
+    let (client, server) = tokio::join!(dtls.upgrade(client, name()), acceptor.accept(server));
+    server.unwrap();
+    assert!(client.unwrap().information().hello_retried());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenth_is_lost_in_both_directions() {
+    for seed in 0..60 {
+        let (client, server) = link(64);
+        let client = client.losing(at_random(2 * seed + 1, 100));
+        let server = server.losing(at_random(2 * seed + 2, 100));
+        let (client, server) = shake(client, server).await;
+        let mut client = client.unwrap_or_else(|error| panic!("{seed}: {error}"));
+        let server = server.unwrap_or_else(|error| panic!("{seed}: {error}"));
+        let server = tokio::spawn(echo(server));
+        for round in 0..10 {
+            ask(&mut client, b"hello").await;
+            client.update_keys(round % 2 == 1).unwrap();
+        }
+        drop(client);
+        // close_notify may be lost.
+        server.abort();
+    }
+}
+
+/// Each datagram of the handshake, by each side.
+#[tokio::test(start_paused = true)]
+async fn any_one_datagram_may_be_lost() {
+    for at in 0..6 {
+        for is_client in [true, false] {
+            let (mut client, mut server) = link(64);
+            let mut count = 0;
+            let once = move |_: &[u8]| {
+                count += 1;
+                count == at + 1
+            };
+            match is_client {
+                true => client = client.losing(once),
+                false => server = server.losing(once),
+            }
+            let (client, server) = shake(client, server).await;
+            let (mut client, server) = (client.unwrap(), server.unwrap());
+            let server = tokio::spawn(echo(server));
+            ask(&mut client, b"hello").await;
+            drop(client);
+            server.abort();
+        }
+    }
+}
+
+/// A transport without room makes senders wait, and loses nothing of theirs.
+#[tokio::test(start_paused = true)]
+async fn senders_wait_for_room() {
+    let (client, server) = link(2);
+    let (client, server) = shake(client, server).await;
+    let (client, mut server) = (client.unwrap(), server.unwrap());
+    let (_receiver, sender) = client.into_split();
+    for number in 0..4_u8 {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            for _ in 0..50 {
+                sender.send(&[&[number; 100]]).await.unwrap();
+            }
+        });
+    }
+    let mut sums = [0; 4];
+    for _ in 0..200 {
+        let message = server.recv_timeout(Duration::from_secs(5)).await.unwrap();
+        sums[usize::from(message[0])] += 1;
+    }
+    assert_eq!(sums, [50; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_ends_ends_the_connection() {
+    let (client, server) = link(64);
+    let stranger = client.stranger();
+    let (client, server) = shake(client, server).await;
+    let (mut client, server) = (client.unwrap(), server.unwrap());
+    drop(server);
+    assert!(client.recv().await.unwrap_err().is_closed());
+    drop(stranger);
+    // In the handshake.
+    let (client, server) = link(64);
+    drop(server);
+    let error = DtlsConnector::new(connector())
+        .upgrade(client, name())
+        .await
+        .unwrap_err();
+    assert!(error.transport().is_some(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_given_up() {
+    let (client, server) = link(64);
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sent);
+    let client = client.losing(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        true
+    });
+    let _server = server;
+    let error = DtlsConnector::new(connector())
+        .upgrade(client, name())
+        .await
+        .unwrap_err();
+    assert!(error.is_timeout() && !error.is_closed(), "{error}");
+    // At 0, 1, 3 and 7 seconds of 10, in two datagrams each; and what is said at the end.
+    let sent = sent.load(Ordering::Relaxed);
+    assert!((4..=10).contains(&sent), "{sent}");
+    // A server waits for a client as long.
+    let (_client, server) = link(64);
+    let error = DtlsAcceptor::new(acceptor())
+        .accept(server)
+        .await
+        .unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_silent_ends_if_that_is_wanted() {
+    let idle = DtlsOptions::new().idle_timeout(Some(Duration::from_secs(60)));
+    let (client, server) = link(64);
+    let acceptor = DtlsAcceptor::new(acceptor()).options(idle);
+    let dtls = DtlsConnector::new(connector());
+    let (client, server) = tokio::join!(dtls.upgrade(client, name()), acceptor.accept(server));
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        client.send(&[b"x"]).await.unwrap();
+        server.recv().await.unwrap();
+    }
+    let began = tokio::time::Instant::now();
+    let error = server.recv().await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    let took = began.elapsed().as_secs();
+    assert!((60..=75).contains(&took), "{took}");
+    assert!(client.recv().await.unwrap_err().is_closed());
+}
+
+/// Ciphers are given back, and set up again by themselves.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_hibernates_wakes_up() {
+    let (client, server) = link(64);
+    let after = Duration::from_secs(1);
+    let acceptor = DtlsAcceptor::new(acceptor().hibernate_after(after));
+    let dtls = DtlsConnector::new(connector().hibernate_after(after));
+    let (client, server) = tokio::join!(dtls.upgrade(client, name()), acceptor.accept(server));
+    let (mut client, server) = (client.unwrap(), server.unwrap());
+    let server = tokio::spawn(echo(server));
+    for _ in 0..3 {
+        ask(&mut client, b"hello").await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    drop(client);
+    server.await.unwrap().unwrap();
+}

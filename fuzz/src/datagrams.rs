@@ -1,0 +1,418 @@
+//! DTLS: two ends and a network that an attacker has, a server's gate, and the reader of an established
+//! connection.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::time::Duration;
+
+use portcullis_core::config::{ClientConfig, ServerConfig};
+use portcullis_core::question::Question;
+use portcullis_core::{
+    Admission, Control, CookiePolicy, DatagramConnection, DatagramOptions, Error, Gate, Handshake,
+    Monotonic, NamedGroup, Now, Received, Step, Verdict,
+};
+
+use crate::memory;
+use crate::pki::{NOW, name, pki};
+
+/// What a handshake may hold, and what the test holds beside it.
+const MOST_HELD: usize = 2 << 20;
+
+fn at(milliseconds: u64) -> Now {
+    Now {
+        wall: NOW,
+        monotonic: Monotonic(Duration::from_millis(milliseconds)),
+    }
+}
+
+fn client() -> ClientConfig {
+    let builder = ClientConfig::builder(pki().roots.clone()).groups([NamedGroup::X25519]);
+    builder.build().expect("it is sound")
+}
+
+fn server() -> ServerConfig {
+    let builder = ServerConfig::builder().identity(pki().server.identity.clone());
+    let builder = builder.groups([NamedGroup::X25519, NamedGroup::SECP256R1]);
+    builder.build().expect("it is sound")
+}
+
+/// A script of the attacker's.
+struct Script<'a>(&'a [u8]);
+
+impl Script<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let (&first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(first)
+    }
+
+    fn number(&mut self) -> usize {
+        let high = self.byte().unwrap_or(0);
+        usize::from(u16::from_be_bytes([high, self.byte().unwrap_or(0)]))
+    }
+
+    /// Bytes with their length before them.
+    fn bytes(&mut self) -> Vec<u8> {
+        let length = self.number().min(self.0.len());
+        let (bytes, rest) = self.0.split_at(length);
+        self.0 = rest;
+        bytes.to_vec()
+    }
+
+    /// Does something to a datagram; gives what comes of it.
+    fn damage(&mut self, datagram: &[u8]) -> Vec<Vec<u8>> {
+        let mut changed = datagram.to_vec();
+        match self.byte().unwrap_or(7) % 8 {
+            0 => return Vec::new(),
+            1 => return vec![changed.clone(), changed],
+            2 => {
+                let at = self.number() % changed.len().max(1);
+                if let Some(byte) = changed.get_mut(at) {
+                    *byte ^= self.byte().unwrap_or(1).max(1);
+                }
+            }
+            3 => changed.truncate(self.number() % (datagram.len() + 1)),
+            4 => changed.extend(self.bytes()),
+            5 => return vec![self.bytes(), changed],
+            6 => {
+                if let Some(pieces) = cut(datagram, self.number()) {
+                    return pieces;
+                }
+            }
+            _ => {}
+        }
+        vec![changed]
+    }
+}
+
+/// A message in the clear, in one record that fills the datagram, as two fragments in the wrong order.
+fn cut(datagram: &[u8], at: usize) -> Option<Vec<Vec<u8>>> {
+    let (record, content) = datagram.split_first_chunk::<13>()?;
+    let (head, body) = content.split_first_chunk::<12>()?;
+    let length = u32::from_be_bytes([0, head[9], head[10], head[11]]) as usize;
+    if record[0] != 22 || record[3..5] != [0, 0] || length != body.len() || length < 2 {
+        return None;
+    }
+    let at = 1 + at % (length - 1);
+    let start = u32::from_be_bytes([0, head[6], head[7], head[8]]);
+    let piece = |from: usize, to: usize| {
+        let mut head = *head;
+        let offset = (start + from as u32).to_be_bytes();
+        head[6..9].copy_from_slice(&offset[1..]);
+        head[9..12].copy_from_slice(&((to - from) as u32).to_be_bytes()[1..]);
+        let mut record = record.to_vec();
+        record[11..13].copy_from_slice(&((12 + to - from) as u16).to_be_bytes());
+        [&record[..], &head[..], &body[from..to]].concat()
+    };
+    Some(vec![piece(at, length), piece(0, at)])
+}
+
+/// One end, in a handshake or behind it.
+enum Side {
+    Absent,
+    Handshake(Box<Handshake>),
+    Connected(Box<DatagramConnection>),
+    Failed(String),
+}
+
+impl Side {
+    /// What it sends now, and when it wants to be asked again.
+    fn turn(&mut self, now: Now) -> (Vec<Vec<u8>>, Option<Monotonic>) {
+        let mut sent = Vec::new();
+        // Nothing has more to say than a flight of a hundred datagrams.
+        for _ in 0..1_000 {
+            match self {
+                Self::Absent | Self::Failed(_) => return (sent, None),
+                Self::Handshake(handshake) => match handshake.poll() {
+                    Ok(Step::Transmit(datagram)) => sent.push(datagram),
+                    Ok(Step::Ask(question)) => {
+                        let answer = Question::default_answer(question);
+                        handshake.answer(answer, now).expect("it was asked");
+                    }
+                    Ok(Step::Connected) => {
+                        let connection = handshake.take_datagram_connection();
+                        let connection = connection.expect("it is connected");
+                        *self = Self::Connected(Box::new(connection));
+                    }
+                    Ok(Step::Wait { deadline }) => return (sent, deadline),
+                    Ok(_) => {}
+                    Err(error) => *self = Self::Failed(error.to_string()),
+                },
+                Self::Connected(connection) => {
+                    let mut out = vec![0; connection.writer.control_len()];
+                    match connection.writer.poll_control(now.monotonic, &mut out) {
+                        Ok(Control::Transmit(length)) => sent.push(out[..length].to_vec()),
+                        Ok(Control::Wait { deadline }) => return (sent, deadline),
+                        Err(error) => *self = Self::Failed(error.to_string()),
+                    }
+                }
+            }
+        }
+        panic!("polling does not end");
+    }
+
+    fn receive(&mut self, datagram: &[u8], now: Now, data: &mut Vec<Vec<u8>>) {
+        match self {
+            Self::Absent | Self::Failed(_) => {}
+            Self::Handshake(handshake) => handshake.receive(datagram, now),
+            Self::Connected(connection) => {
+                let unread = std::mem::take(&mut connection.unread);
+                for mut datagram in unread.into_iter().chain([datagram.to_vec()]) {
+                    // Why it failed comes again from its writer.
+                    let _ = open(connection, &mut datagram, now, data);
+                }
+            }
+        }
+    }
+}
+
+fn open(
+    connection: &mut DatagramConnection,
+    datagram: &mut [u8],
+    now: Now,
+    data: &mut Vec<Vec<u8>>,
+) -> Result<(), Error> {
+    let mut records = connection.reader.open(datagram, now.monotonic);
+    while let Some(received) = records.next()? {
+        if let Received::Data(message) = received {
+            data.push(message.to_vec());
+        }
+    }
+    Ok(())
+}
+
+/// Two ends, and somebody between them who has no keys: no panic; it comes to an end, connected or not, by
+/// deadlines alone; memory stays bounded; each message comes at most once, and is one that was said;
+/// with nothing done both are connected.
+pub fn conversation(data: &[u8]) {
+    let before = memory::held();
+    let mut script = Script(data);
+    let mtu = [1_200, 228, 400, 1_472][usize::from(script.byte().unwrap_or(0) % 4)];
+    let options = DatagramOptions::default().mtu(mtu);
+    let is_untouched = script.0.is_empty();
+    let begun = Handshake::datagram_client(client(), name(), Vec::new(), options, at(0));
+    let mut sides = [
+        Side::Handshake(Box::new(begun.expect("it begins"))),
+        Side::Absent,
+    ];
+    let mut received = [Vec::new(), Vec::new()];
+    let mut has_said = [false; 2];
+    let mut wire: VecDeque<(usize, Vec<u8>)> = VecDeque::new();
+    let mut clock = 0;
+    // Thirteen sendings of each flight are a few hundred rounds.
+    for _ in 0..3_000 {
+        let mut deadlines = Vec::new();
+        for from in 0..2 {
+            let (mut sent, deadline) = sides[from].turn(at(clock));
+            deadlines.extend(deadline);
+            if let Side::Connected(connection) = &mut sides[from]
+                && !has_said[from]
+            {
+                has_said[from] = true;
+                let mut out = vec![0; connection.writer.sealed_len(4)];
+                let sealed = connection.writer.seal(&[IoSlice::new(b"ping")], &mut out);
+                sent.extend(sealed.is_ok().then_some(out));
+            }
+            for datagram in sent {
+                let damaged = match script.0.is_empty() {
+                    true => vec![datagram],
+                    false => script.damage(&datagram),
+                };
+                wire.extend(damaged.into_iter().map(|datagram| (1 - from, datagram)));
+            }
+        }
+        match wire.pop_front() {
+            Some((to, datagram)) => match &mut sides[to] {
+                side @ Side::Absent => {
+                    let admission = Admission::without_cookie(datagram);
+                    let begun = Handshake::datagram_server(server(), admission, options, at(clock));
+                    *side = Side::Handshake(Box::new(begun.expect("it begins")));
+                }
+                side => side.receive(&datagram, at(clock), &mut received[to]),
+            },
+            None => {
+                let Some(next) = deadlines.iter().min() else {
+                    break;
+                };
+                clock = clock.max(u64::try_from(next.0.as_millis()).expect("it is soon") + 1);
+                for side in &mut sides {
+                    if let Side::Handshake(handshake) = side {
+                        handshake.handle_timeout(at(clock));
+                    }
+                }
+            }
+        }
+        assert!(memory::held().saturating_sub(before) < MOST_HELD + 8 * data.len());
+    }
+    // A client that waits has a deadline; a server that has no hello waits for one.
+    let is_waiting = matches!(sides[0], Side::Handshake(_));
+    assert!(!is_waiting, "the client waits for ever");
+    for (side, received) in sides.iter().zip(&received) {
+        if let (Side::Failed(error), true) = (side, is_untouched) {
+            panic!("{error}");
+        }
+        assert!(received.len() <= 1 && received.iter().all(|message| message == b"ping"));
+        if is_untouched {
+            assert!(matches!(side, Side::Connected(_)));
+            assert_eq!(received.len(), 1);
+        }
+    }
+}
+
+/// Datagrams from anywhere: no panic; no answer is longer than twice its question; what is held is bounded, and
+/// an honest client comes through behind them.
+pub fn gate(data: &[u8]) {
+    let mut script = Script(data);
+    let config = server();
+    let mut gate = Gate::new(&config, CookiePolicy::Always).expect("it is sound");
+    let options = DatagramOptions::default();
+    let mut clock = 0;
+    let before = memory::held();
+    while let Some(what) = script.byte() {
+        let peer = [what & 7];
+        clock += u64::from(what >> 3) * 40;
+        let begun = Handshake::datagram_client(client(), name(), Vec::new(), options, at(clock));
+        let mut client = Side::Handshake(Box::new(begun.expect("it begins")));
+        let (hello, _) = client.turn(at(clock));
+        for datagram in script.damage(&hello.concat()) {
+            let Verdict::Reply(reply) = gate.on_datagram(&peer, &datagram, at(clock)) else {
+                continue;
+            };
+            assert!(reply.len() <= 2 * datagram.len());
+            client.receive(&reply, at(clock), &mut Vec::new());
+            for second in client.turn(at(clock)).0 {
+                for datagram in script.damage(&second) {
+                    judge(&mut gate, &config, &peer, &datagram, at(clock));
+                }
+            }
+        }
+        assert!(memory::held().saturating_sub(before) < MOST_HELD);
+    }
+    clock += 2_000;
+    let begun = Handshake::datagram_client(client(), name(), Vec::new(), options, at(clock));
+    let mut client = Side::Handshake(Box::new(begun.expect("it begins")));
+    let hello = client.turn(at(clock)).0.concat();
+    let Verdict::Reply(reply) = gate.on_datagram(b"honest", &hello, at(clock)) else {
+        panic!("an honest client is not answered");
+    };
+    client.receive(&reply, at(clock), &mut Vec::new());
+    let second = client.turn(at(clock)).0.concat();
+    let verdict = gate.on_datagram(b"honest", &second, at(clock));
+    assert!(matches!(verdict, Verdict::Admit(_)));
+}
+
+/// Who is admitted begins a handshake, whatever he has said.
+fn judge(gate: &mut Gate, config: &ServerConfig, peer: &[u8], datagram: &[u8], now: Now) {
+    match gate.on_datagram(peer, datagram, now) {
+        Verdict::Reply(reply) => assert!(reply.len() <= 2 * datagram.len()),
+        Verdict::Admit(admission) => {
+            let options = DatagramOptions::default();
+            let begun = Handshake::datagram_server(config.clone(), admission, options, now);
+            Side::Handshake(Box::new(begun.expect("it begins"))).turn(now);
+        }
+        Verdict::Discard(_) => {}
+    }
+}
+
+/// A connection between two ends of ours.
+fn connected() -> [Box<DatagramConnection>; 2] {
+    let options = DatagramOptions::default();
+    let begun = Handshake::datagram_client(client(), name(), Vec::new(), options, at(0));
+    let mut sides = [
+        Side::Handshake(Box::new(begun.expect("it begins"))),
+        Side::Absent,
+    ];
+    loop {
+        let mut is_silent = true;
+        for from in 0..2 {
+            for datagram in sides[from].turn(at(0)).0 {
+                is_silent = false;
+                match &mut sides[1 - from] {
+                    side @ Side::Absent => {
+                        let admission = Admission::without_cookie(datagram);
+                        let begun = Handshake::datagram_server(server(), admission, options, at(0));
+                        *side = Side::Handshake(Box::new(begun.expect("it begins")));
+                    }
+                    side => side.receive(&datagram, at(0), &mut Vec::new()),
+                }
+            }
+        }
+        if is_silent {
+            return sides.map(|side| match side {
+                Side::Connected(connection) => connection,
+                _ => panic!("they are not connected"),
+            });
+        }
+    }
+}
+
+/// The reader of an established connection, and what somebody without keys makes of its datagrams, and puts between
+/// them: no panic; nothing ends the connection; each message comes at most once, and is one that was said; what
+/// was not touched comes.
+pub fn record(data: &[u8]) {
+    let mut script = Script(data);
+    let [mut client, mut server] = connected();
+    let mut untouched = Vec::new();
+    let mut received = Vec::new();
+    let mut count = 0_u32;
+    while let Some(what) = script.byte() {
+        let message = count.to_be_bytes();
+        count += 1;
+        if what & 0x80 != 0 {
+            let updated = client.writer.key_update(what & 0x40 != 0);
+            updated.expect("the connection is open");
+        }
+        let mut out = vec![0; client.writer.sealed_len(message.len())];
+        let sealed = client.writer.seal(&[IoSlice::new(&message)], &mut out);
+        sealed.expect("the connection is open");
+        let damaged = match what & 1 {
+            0 => vec![out],
+            _ => script.damage(&out),
+        };
+        if what & 1 == 0 {
+            untouched.push(message.to_vec());
+        }
+        for mut datagram in damaged {
+            let opened = open(&mut server, &mut datagram, at(0), &mut received);
+            opened.expect("nobody without keys ends it");
+        }
+        exchange(&mut client, &mut server, &mut received);
+    }
+    let mut once = received.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), received.len(), "a message came twice");
+    let is_said = |message: &Vec<u8>| match <[u8; 4]>::try_from(&message[..]) {
+        Ok(number) => u32::from_be_bytes(number) < count,
+        Err(_) => false,
+    };
+    assert!(received.iter().all(is_said));
+    assert!(untouched.iter().all(|message| received.contains(message)));
+}
+
+/// What both have to say besides data.
+fn exchange(
+    client: &mut DatagramConnection,
+    server: &mut DatagramConnection,
+    received: &mut Vec<Vec<u8>>,
+) {
+    loop {
+        let mut is_silent = true;
+        for is_client in [true, false] {
+            let (from, to) = match is_client {
+                true => (&mut *client, &mut *server),
+                false => (&mut *server, &mut *client),
+            };
+            let mut out = vec![0; from.writer.control_len()];
+            let control = from.writer.poll_control(at(0).monotonic, &mut out);
+            if let Control::Transmit(length) = control.expect("nobody without keys ends it") {
+                is_silent = false;
+                let opened = open(to, &mut out[..length], at(0), received);
+                opened.expect("the peer is honest");
+            }
+        }
+        if is_silent {
+            return;
+        }
+    }
+}

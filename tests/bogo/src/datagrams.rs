@@ -1,0 +1,323 @@
+//! The connection over datagrams: how a server's begins, and what the flags ask for after the handshake.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::time::Duration;
+
+use portcullis_core::session::ClientSession;
+use portcullis_core::{
+    Admission, AlertDescription, Control, DatagramConnection, DatagramOptions, Error, Handshake,
+    Received, Retransmission,
+};
+
+use crate::credential::Credential;
+use crate::exchange::failed_at;
+use crate::options::{BodyOptions, Options, of_tls};
+use crate::transport::{Heard, Transport};
+use crate::{Past, Stop, configuration};
+
+/// BoringSSL's, where no flag says otherwise.
+const INITIAL_TIMEOUT: Duration = Duration::from_millis(400);
+const MTU: u16 = 1_472;
+
+/// As BoringSSL sends: by a schedule that is fixed, and nothing before its time.
+pub(crate) fn datagram_options(options: &Options) -> DatagramOptions {
+    let retransmission = Retransmission::default()
+        .initial(options.initial_timeout.unwrap_or(INITIAL_TIMEOUT))
+        .adaptive(false)
+        .prompt(false);
+    DatagramOptions::default()
+        .mtu(options.mtu.unwrap_or(MTU))
+        .retransmission(retransmission)
+}
+
+/// A server begins with the first datagram; BoringSSL's asks for no cookie.
+pub(crate) fn server(
+    options: &Options,
+    credentials: &[Credential],
+    past: &Past,
+    transport: &mut Transport,
+) -> Result<Handshake, Stop> {
+    let config = configuration::server_config(options, credentials, past)?;
+    let mut settings = datagram_options(options);
+    let first = loop {
+        match transport.hear()? {
+            Heard::Datagram(datagram) => break datagram,
+            Heard::Time => {}
+            Heard::Expectation(expected) => transport.check_deadline(None, expected)?,
+            Heard::Mtu(bytes) => settings = settings.mtu(bytes),
+            Heard::Timeout(_) => {
+                return Err(Stop::unimplemented(
+                    "another timeout before the first hello",
+                ));
+            }
+            Heard::End => return Err(Stop::failed("there was no hello")),
+        }
+    };
+    transport.heard.extend_from_slice(&first);
+    let admission = Admission::without_cookie(first);
+    Handshake::datagram_server(config, admission, settings, transport.now(past))
+        .map_err(|error| Stop::failed(error.to_string()))
+}
+
+/// Runs to the end of the connection; gives the last session that the peer has sent.
+pub(crate) fn run(
+    options: &BodyOptions,
+    connection: &mut DatagramConnection,
+    transport: &mut Transport,
+    past: &Past,
+) -> Result<Option<ClientSession>, Stop> {
+    let mut exchange = Exchange {
+        options,
+        connection,
+        transport,
+        past,
+        messages: VecDeque::new(),
+        is_closed: false,
+        session: None,
+    };
+    // Before DTLS 1.3 the handshake itself leaves a session.
+    let ticket = exchange.connection.reader.take_ticket();
+    let now = exchange.transport.now(past);
+    exchange.session = ticket.map(|ticket| ticket.into_session(now.wall));
+    exchange.run()?;
+    Ok(exchange.session)
+}
+
+struct Exchange<'a> {
+    options: &'a BodyOptions,
+    connection: &'a mut DatagramConnection,
+    transport: &'a mut Transport,
+    past: &'a Past,
+    /// Opened and not read.
+    messages: VecDeque<Vec<u8>>,
+    is_closed: bool,
+    /// The last one that came.
+    session: Option<ClientSession>,
+}
+
+/// What a read gave.
+enum Read {
+    Data(Vec<u8>),
+    CloseNotify,
+    /// The runner has gone.
+    End,
+}
+
+impl Exchange<'_> {
+    fn run(&mut self) -> Result<(), Stop> {
+        for datagram in std::mem::take(&mut self.connection.unread) {
+            self.open(datagram)?;
+        }
+        self.check_options()?;
+        let options = self.options;
+        if options.export_keying_material > 0 {
+            let material = self.exported(options.export_keying_material)?;
+            self.write(&material)?;
+        }
+        if options.tls_unique {
+            let unique = self.connection.information.tls_unique();
+            let unique = unique
+                .map_err(|misuse| Stop::failed(format!("failed to get tls-unique: {misuse}")))?;
+            self.write(&unique)?;
+        }
+        if options.send_alert {
+            let alert = AlertDescription::DECOMPRESSION_FAILURE;
+            self.connection.writer.alert(alert);
+            // The error is the alert that was just said.
+            let _ = self.send_control();
+            return Ok(());
+        }
+        if options.shim_writes_first {
+            let initial = options.initial_write.as_deref().unwrap_or(b"hello");
+            for _ in 0..options.repeat_initial_write.unwrap_or(1) {
+                self.write(initial)?;
+            }
+        }
+        if options.shim_shuts_down {
+            return self.shut_down(None);
+        }
+        loop {
+            if options.key_update_before_read {
+                self.key_update()?;
+            }
+            let mut data = match self.read()? {
+                Read::Data(data) => data,
+                end => return self.shut_down(Some(end)),
+            };
+            if options.key_update {
+                self.key_update()?;
+            }
+            for byte in &mut data {
+                *byte ^= 0xff;
+            }
+            self.write(&data)?;
+            if options.use_exporter_between_reads {
+                self.exported(20)?;
+            }
+        }
+    }
+
+    fn check_options(&self) -> Result<(), Stop> {
+        let options = self.options;
+        for (is_wanted, what) in [
+            (options.export_traffic_secrets, "-export-traffic-secrets"),
+            (options.peek_then_read, "-peek-then-read"),
+            (
+                options.write_different_record_sizes,
+                "-write-different-record-sizes",
+            ),
+            (
+                options.read_with_unfinished_write,
+                "-read-with-unfinished-write",
+            ),
+        ] {
+            if is_wanted {
+                return Err(Stop::unimplemented(format!("{what} over datagrams")));
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: &Error) -> Stop {
+        failed_at(error, of_tls(self.connection.information.version()))
+    }
+
+    fn exported(&self, length: usize) -> Result<Vec<u8>, Stop> {
+        let mut material = vec![0; length];
+        let options = self.options;
+        let context = options
+            .use_export_context
+            .then_some(&*options.export_context);
+        self.connection
+            .information
+            .export_keying_material(&options.export_label, context, &mut material)
+            .map_err(|_| Stop::failed("failed to export keying material"))?;
+        Ok(material)
+    }
+
+    fn key_update(&mut self) -> Result<(), Stop> {
+        let updated = self.connection.writer.key_update(false);
+        updated.map_err(|error| self.failed(&error))?;
+        self.send_control()
+    }
+
+    fn write(&mut self, data: &[u8]) -> Result<(), Stop> {
+        // What was sealed before has to be out first.
+        self.send_control()?;
+        let writer = &mut self.connection.writer;
+        let mut out = vec![0; writer.sealed_len(data.len())];
+        let sealed = writer.seal(&[IoSlice::new(data)], &mut out);
+        let length = sealed.map_err(|error| self.failed(&error))?;
+        self.transport.send(out.get(..length).unwrap_or_default())?;
+        self.send_control()
+    }
+
+    /// Sends what is due besides data.
+    fn send_control(&mut self) -> Result<(), Stop> {
+        let mut now = self.transport.now(self.past).monotonic;
+        loop {
+            let writer = &mut self.connection.writer;
+            let mut out = vec![0; writer.control_len()];
+            match writer.poll_control(now, &mut out) {
+                Ok(Control::Transmit(length)) => {
+                    self.transport.send(out.get(..length).unwrap_or_default())?;
+                }
+                Ok(Control::Wait { deadline }) => {
+                    let due = self.transport.now_or(deadline, self.past).monotonic;
+                    if due <= now {
+                        return Ok(());
+                    }
+                    now = due;
+                }
+                Err(error) => return Err(self.failed(&error)),
+            }
+        }
+    }
+
+    /// One message; empty ones are nothing to BoringSSL's application.
+    fn read(&mut self) -> Result<Read, Stop> {
+        loop {
+            if let Some(mut message) = self.messages.pop_front() {
+                // A datagram that is read in part is over all the same.
+                if self.options.read_size > 0 {
+                    message.truncate(self.options.read_size);
+                }
+                return Ok(Read::Data(message));
+            }
+            if self.is_closed {
+                return Ok(Read::CloseNotify);
+            }
+            self.send_control()?;
+            match self.transport.hear()? {
+                Heard::Datagram(datagram) => self.open(datagram)?,
+                Heard::Time => {}
+                Heard::Expectation(expected) => {
+                    let now = self.transport.now(self.past).monotonic;
+                    let writer = &mut self.connection.writer;
+                    let mut out = vec![0; writer.control_len()];
+                    match writer.poll_control(now, &mut out) {
+                        Ok(Control::Wait { deadline }) => {
+                            self.transport.check_deadline(deadline, expected)?;
+                        }
+                        Ok(Control::Transmit(_)) => {
+                            return Err(Stop::failed("something was due already"));
+                        }
+                        Err(error) => return Err(self.failed(&error)),
+                    }
+                }
+                Heard::Mtu(bytes) => self.connection.writer.set_path_mtu(bytes),
+                Heard::Timeout(initial) => self.connection.writer.set_initial_timeout(initial),
+                Heard::End => return Ok(Read::End),
+            }
+        }
+    }
+
+    fn open(&mut self, mut datagram: Vec<u8>) -> Result<(), Stop> {
+        let now = self.transport.now(self.past);
+        let mut records = self.connection.reader.open(&mut datagram, now.monotonic);
+        let end = loop {
+            match records.next() {
+                Ok(None) => break Ok(()),
+                Ok(Some(Received::Data([]))) => {}
+                Ok(Some(Received::Data(data))) => self.messages.push_back(data.to_vec()),
+                Ok(Some(Received::Closed)) => self.is_closed = true,
+                Ok(Some(_)) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        while let Some(ticket) = self.connection.reader.take_ticket() {
+            self.session = Some(ticket.into_session(now.wall));
+        }
+        match end {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                // The alert goes out; the error stays this one.
+                let _ = self.send_control();
+                Err(self.failed(&error))
+            }
+        }
+    }
+
+    /// Ends the connection; `end` is how the peer has ended it, if it has.
+    fn shut_down(&mut self, end: Option<Read>) -> Result<(), Stop> {
+        if !self.options.check_close_notify {
+            return Ok(());
+        }
+        self.connection.writer.close_notify();
+        self.send_control()?;
+        match end {
+            Some(Read::CloseNotify) => return Ok(()),
+            Some(Read::End) => return Err(Stop::failed("Unexpected SSL_shutdown result: 0 != 1")),
+            _ => {}
+        }
+        match self.read()? {
+            Read::CloseNotify => Ok(()),
+            Read::End => Err(Stop::failed("Unexpected SSL_shutdown result: -1 != 1")),
+            Read::Data(_) => Err(Stop::Failed {
+                token: Some(":APPLICATION_DATA_ON_SHUTDOWN:"),
+                message: "the peer sent data after our close_notify".into(),
+            }),
+        }
+    }
+}
