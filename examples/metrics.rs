@@ -40,7 +40,7 @@ async fn main() -> Result {
         let mut stream = connector.connect(address, "localhost").await?;
         stream.send(&[b"hello"]).await?;
         assert_eq!(&stream.recv(5).await?[..], b"hello");
-        stream.close().await?;
+        stream.shutdown().await?;
     }
     // A port scan.
     drop(TcpStream::connect(address).await?);
@@ -60,14 +60,15 @@ async fn main() -> Result {
     Ok(())
 }
 
-async fn serve(listener: TlsListener) -> portcullis::Error {
+async fn serve(listener: TlsListener) -> std::io::Error {
     loop {
         match listener.accept().await {
             Ok(accepted) => tokio::spawn(async move {
                 let mut stream = accepted.handshake().await?;
                 let word = stream.recv(5).await?;
                 stream.send(&[&word]).await?;
-                stream.close().await
+                stream.shutdown().await?;
+                portcullis_examples::Result::Ok(())
             }),
             Err(error) => return error,
         };
