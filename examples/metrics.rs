@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use portcullis::metrics::{HANDSHAKE_SECONDS_BUCKETS, describe};
-use portcullis::{ClientConfig, ServerConfig, TlsConnector, TlsListener};
+use portcullis::{ClientConfig, Incoming, ServerConfig, TlsConnector, TlsListener};
 use portcullis_examples::{Result, dev_identity};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -63,14 +63,15 @@ async fn main() -> Result {
 async fn serve(listener: TlsListener) -> std::io::Error {
     loop {
         match listener.accept().await {
-            Ok(accepted) => tokio::spawn(async move {
-                let mut stream = accepted.handshake().await?;
-                let word = stream.recv(5).await?;
-                stream.send(&[&word]).await?;
-                stream.shutdown().await?;
-                portcullis_examples::Result::Ok(())
-            }),
+            Ok(accepted) => tokio::spawn(answer(accepted)),
             Err(error) => return error,
         };
     }
+}
+
+async fn answer(accepted: Incoming) -> Result {
+    let mut stream = accepted.handshake().await?;
+    let word = stream.recv(5).await?;
+    stream.send(&[&word]).await?;
+    Ok(stream.shutdown().await?)
 }
