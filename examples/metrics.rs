@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use portcullis::metrics::{HANDSHAKE_SECONDS_BUCKETS, describe};
-use portcullis::{ClientConfig, ServerConfig, TlsConnector, TlsListener};
+use portcullis::{ClientConfig, Incoming, ServerConfig, TlsConnector, TlsListener};
 use portcullis_examples::{Result, dev_identity};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -40,7 +40,7 @@ async fn main() -> Result {
         let mut stream = connector.connect(address, "localhost").await?;
         stream.send(&[b"hello"]).await?;
         assert_eq!(&stream.recv(5).await?[..], b"hello");
-        stream.close().await?;
+        stream.shutdown().await?;
     }
     // A port scan.
     drop(TcpStream::connect(address).await?);
@@ -60,16 +60,18 @@ async fn main() -> Result {
     Ok(())
 }
 
-async fn serve(listener: TlsListener) -> portcullis::Error {
+async fn serve(listener: TlsListener) -> std::io::Error {
     loop {
         match listener.accept().await {
-            Ok(accepted) => tokio::spawn(async move {
-                let mut stream = accepted.handshake().await?;
-                let word = stream.recv(5).await?;
-                stream.send(&[&word]).await?;
-                stream.close().await
-            }),
+            Ok(accepted) => tokio::spawn(answer(accepted)),
             Err(error) => return error,
         };
     }
+}
+
+async fn answer(accepted: Incoming) -> Result {
+    let mut stream = accepted.handshake().await?;
+    let word = stream.recv(5).await?;
+    stream.send(&[&word]).await?;
+    Ok(stream.shutdown().await?)
 }

@@ -6,3 +6,13 @@
 pub mod peers;
 pub mod pki;
 pub mod scratch;
+
+/// The code of the guide compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-erlang-ssl.md")]
+struct FromErlangSsl;
+
+/// The code of the guide compiles, that of both sides.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-tokio-rustls.md")]
+struct FromTokioRustls;

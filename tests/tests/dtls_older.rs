@@ -235,7 +235,10 @@ const GCM: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
 const CBC: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA;
 
 /// Each version with a cipher of each kind, and with loss.
-fn cases() -> Vec<(ProtocolVersion, CipherSuite, fn(usize) -> bool)> {
+/// A version, a suite, and which datagrams are lost.
+type Case = (ProtocolVersion, CipherSuite, fn(usize) -> bool);
+
+fn cases() -> Vec<Case> {
     vec![
         (ProtocolVersion::TLS_1_2, GCM, NONE_LOST),
         (

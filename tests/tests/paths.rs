@@ -417,11 +417,12 @@ fn told(
     let mut told = vec![BTreeSet::new()];
     loop {
         match walk.step() {
-            WalkStep::Path(start) => {
-                if !start.is_anchored() || start.certificates().count() != sent.len() {
-                    return None;
-                }
+            WalkStep::Path(start)
+                if !start.is_anchored() || start.certificates().count() != sent.len() =>
+            {
+                return None;
             }
+            WalkStep::Path(_) => {}
             WalkStep::Judge(pending) => {
                 let judgement = pending.judgement();
                 let reason = match judgement.finding() {

@@ -123,7 +123,11 @@ impl Destination {
         }))
     }
 
-    async fn resolved(&self, deadline: Instant) -> Result<Vec<SocketAddr>, Failure> {
+    /// The addresses of the host.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing has happened.
+    pub(crate) async fn resolved(&self, deadline: Instant) -> Result<Vec<SocketAddr>, Failure> {
         let port = self.target.port;
         if !self.addresses.is_empty() {
             let addresses = self.addresses.iter();

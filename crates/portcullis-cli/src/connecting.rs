@@ -9,8 +9,8 @@ use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, VerifyChain};
 use portcullis::x509::{CertificateErrorKind, ChainPolicy, PresentedChain, verify_server};
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, EarlyDataOutcome, Misuse, Roots,
-    TlsConnector, TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsConnector,
+    DtlsOptions, EarlyDataOutcome, Misuse, Roots, TlsConnector, TlsStream,
 };
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -122,6 +122,29 @@ impl Connecting {
         let name = self.destination.name.clone();
         let connected = connector.upgrade_with_early_data(io, name, data).await;
         connected.map_err(|error| Failure::handshake(&error))
+    }
+
+    /// Connects over UDP, and shakes hands.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub(crate) async fn connect_dtls(
+        &mut self,
+        options: DtlsOptions,
+    ) -> Result<DtlsConnection, Failure> {
+        let deadline = self.destination.deadline();
+        self.address = None;
+        self.witness.forget();
+        let addresses = self.destination.resolved(deadline).await?;
+        self.address = addresses.first().copied();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let connector = self.connector.clone().handshake_timeout(left);
+        let connector = DtlsConnector::new(connector).options(options);
+        let name = self.destination.name.clone();
+        let connected = connector.connect(&*addresses, name).await;
+        let connection = connected.map_err(|error| Failure::handshake(&error))?;
+        self.address = connection.peer_addr();
+        Ok(connection)
     }
 
     async fn reach(&mut self) -> Result<(TlsConnector, TcpStream), Failure> {

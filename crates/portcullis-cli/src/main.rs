@@ -125,6 +125,15 @@ async fn main() {
     std::process::exit(0);
 }
 
+/// How DTLS is spoken.
+fn datagram_options(mtu: Option<u16>) -> portcullis::DtlsOptions {
+    let mut datagrams = portcullis::DatagramOptions::default();
+    if let Some(mtu) = mtu {
+        datagrams = datagrams.mtu(mtu);
+    }
+    portcullis::DtlsOptions::new().datagrams(datagrams)
+}
+
 /// Opens the key log, if one is wanted.
 fn key_log(path: Option<&std::path::Path>) -> Result<Option<portcullis::KeyLogFile>, Failure> {
     let Some(path) = path else { return Ok(None) };

@@ -309,7 +309,7 @@ impl Exchange<'_, '_> {
             return Err(Stop::failed("a renegotiation over datagrams"));
         };
         self.raw = std::mem::take(&mut connection.unread);
-        *self.connection = connection;
+        *self.connection = *connection;
         self.renegotiations += 1;
         match self.connection.reader.take_ticket() {
             Some(_) => Err(Stop::failed("a renegotiation left a session")),

@@ -39,7 +39,7 @@ pub(crate) struct Done {
 
 /// Over either transport.
 pub(crate) enum Established {
-    Stream(Connection),
+    Stream(Box<Connection>),
     Datagrams(Box<DatagramConnection>),
 }
 
@@ -162,7 +162,7 @@ impl<'a> Driver<'a> {
         if !connection.transmit.is_empty() {
             transport.send(&connection.transmit)?;
         }
-        Ok(Established::Stream(connection))
+        Ok(Established::Stream(Box::new(connection)))
     }
 
     /// The credential that is the pre-shared key of the connection.

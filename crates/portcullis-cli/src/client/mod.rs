@@ -3,6 +3,7 @@
 
 mod commands;
 mod conversation;
+mod datagrams;
 mod sessions;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -14,8 +15,8 @@ use clap::{Args, ValueEnum};
 use portcullis::config::Renegotiation;
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, EarlyDataOutcome, Identity,
-    MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey, SignatureScheme, TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, EarlyDataOutcome,
+    Identity, MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey, SignatureScheme, TlsStream,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -98,6 +99,12 @@ pub(crate) struct Client {
     /// Write the server's chain as PEM to a new file, also if it is refused.
     #[arg(long, value_name = "FILE")]
     save_cert: Option<PathBuf>,
+    /// Speak DTLS, over UDP: each line of standard input is a message, and each message that comes is printed.
+    #[arg(long, conflicts_with_all = ["commands", "early_data", "starttls"])]
+    dtls: bool,
+    /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
+    #[arg(long, value_name = "BYTES", requires = "dtls", value_parser = clap::value_parser!(u16).range(228..=65_507))]
+    mtu: Option<u16>,
     /// Lines of standard input that begin with a colon are commands: `:renegotiate` (before TLS 1.3, which
     /// lets the server renegotiate, too) and `:update-keys` (TLS 1.3); with two they are data.
     #[arg(long)]
@@ -127,17 +134,21 @@ impl Client {
                 return Err(self.failed(&report, failure));
             }
         };
-        let (stream, first) = match self.connect(&mut connecting).await {
-            Ok(connected) => connected,
-            Err(failure) => {
-                let chain = connecting.chain();
-                self.save(&chain)?;
-                return Err(self.failed(&connecting.report(None, &chain), failure));
-            }
+        let conversed = if self.dtls {
+            let connection = match self.connect_dtls(&mut connecting).await {
+                Ok(connection) => connection,
+                Err(failure) => return Err(self.unconnected(&connecting, failure)?),
+            };
+            self.connected(&connecting, connection.information())?;
+            datagrams::exchange(connection).await
+        } else {
+            let (stream, first) = match self.connect(&mut connecting).await {
+                Ok(connected) => connected,
+                Err(failure) => return Err(self.unconnected(&connecting, failure)?),
+            };
+            self.connected(&connecting, stream.information())?;
+            converse(stream, &first, self.commands).await
         };
-        self.save(stream.information().peer_certificates())?;
-        self.summarize(&connecting, stream.information())?;
-        let conversed = converse(stream, &first, self.commands).await;
         self.sessions.write(store.as_deref()).await?;
         conversed.map_err(|error| {
             let failure = Failure::connection(&error);
@@ -150,6 +161,23 @@ impl Client {
             );
             failure.told()
         })
+    }
+
+    /// Keeps and says what is known of a connection.
+    fn connected(
+        &self,
+        connecting: &Connecting,
+        information: &ConnectionInformation,
+    ) -> Result<(), Failure> {
+        self.save(information.peer_certificates())?;
+        self.summarize(connecting, information)
+    }
+
+    /// The same of one that did not come to be; gives what remains to be said.
+    fn unconnected(&self, connecting: &Connecting, failure: Failure) -> Result<Failure, Failure> {
+        let chain = connecting.chain();
+        self.save(&chain)?;
+        Ok(self.failed(&connecting.report(None, &chain), failure))
     }
 
     /// Everything that can be known before the first packet.
@@ -296,7 +324,7 @@ impl Client {
         let early = self.sessions.early_data()?;
         for number in 1..=reconnect {
             let stream = connecting.connect().await?;
-            say_how(number, &stream);
+            say_how(number, stream.is_resumed());
             // Until the server has closed, its tickets come.
             let closed = stream.close(CLOSE_WITHIN).await;
             closed.map_err(|error| Failure::connection(&error.into()))?;
@@ -317,9 +345,26 @@ impl Client {
             }
         };
         if reconnect > 0 {
-            say_how(reconnect.saturating_add(1), &stream);
+            say_how(reconnect.saturating_add(1), stream.is_resumed());
         }
         Ok((stream, first))
+    }
+
+    /// The same over DTLS.
+    async fn connect_dtls(&self, connecting: &mut Connecting) -> Result<DtlsConnection, Failure> {
+        let reconnect = self.sessions.reconnect;
+        let options = crate::datagram_options(self.mtu);
+        for number in 1..=reconnect {
+            let connection = connecting.connect_dtls(options).await?;
+            say_how(number, connection.information().is_resumed());
+            datagrams::close(connection).await?;
+        }
+        let connection = connecting.connect_dtls(options).await?;
+        if reconnect > 0 {
+            let is_resumed = connection.information().is_resumed();
+            say_how(reconnect.saturating_add(1), is_resumed);
+        }
+        Ok(connection)
     }
 
     /// Says what was negotiated, wherever that is wanted.
@@ -381,8 +426,8 @@ impl Client {
     }
 }
 
-fn say_how(number: u32, stream: &TlsStream<TcpStream>) {
-    let how = match stream.is_resumed() {
+fn say_how(number: u32, is_resumed: bool) {
+    let how = match is_resumed {
         true => "resumed",
         false => "full handshake",
     };

@@ -1,5 +1,6 @@
 //! `portcullis server`: echo, a page with what was negotiated, or the files of a folder.
 
+mod datagrams;
 mod folder;
 mod http;
 mod reload;
@@ -110,6 +111,12 @@ pub(crate) struct Server {
     /// Append the connections' secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
+    /// Speak DTLS, over UDP, and give back each message that comes.
+    #[arg(long, conflicts_with_all = ["www", "dir", "early_data", "ech_keys"])]
+    dtls: bool,
+    /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
+    #[arg(long, value_name = "BYTES", requires = "dtls", value_parser = clap::value_parser!(u16).range(228..=65_507))]
+    mtu: Option<u16>,
     /// Serve one connection and exit; the exit code says how it went.
     #[arg(long)]
     once: bool,
@@ -154,6 +161,9 @@ impl Server {
         let listen = |error| Failure::transport(&format!("listening on {}", server.listen), &error);
         // Shows what it has until this ends.
         let _stapling = server.staple(identity.as_ref()).await?;
+        if server.dtls {
+            return server.serve_datagrams(acceptor).await;
+        }
         let socket = TcpListener::bind(server.listen).await.map_err(listen)?;
         let listener = TlsListener::from_listener(socket, acceptor);
         println!("READY {}", listener.local_addr().map_err(listen)?);

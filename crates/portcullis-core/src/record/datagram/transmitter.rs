@@ -9,10 +9,12 @@ use super::flight::Flight;
 use super::header::{self, PLAIN};
 use super::notes::{MOST_NUMBERS, Notes, push};
 use super::options::{DatagramOptions, LEAST_MTU, LONGEST_TIMEOUT, SHORTEST_TIMEOUT};
+use crate::alert::AlertDescription;
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::error::{Abort, Reason};
 use crate::key_schedule::Hashed;
+use crate::record::alert;
 use crate::record::size::RecordSize;
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
@@ -453,8 +455,11 @@ impl Transmitter {
         } else if busy.is_ended && busy.flight.has_to_send() {
             // Not while it may become longer: it takes no more datagrams than it needs.
             self.put_flight(out)?;
-        } else if let Some(alert) = busy.alert.take() {
-            self.put_record(ContentType::ALERT, &alert, out)?;
+        } else if let Some(said) = busy.alert.take() {
+            // For peers that pass over it (RFC 8446 §6.1), as over a stream.
+            let is_cancelled = said == alert::encode(AlertDescription::USER_CANCELED);
+            busy.alert = is_cancelled.then(|| alert::encode(AlertDescription::CLOSE_NOTIFY));
+            self.put_record(ContentType::ALERT, &said, out)?;
         }
         self.rest();
         Ok(())

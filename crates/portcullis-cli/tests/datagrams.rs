@@ -1,0 +1,91 @@
+//! `client --dtls` and `server --dtls`.
+
+mod support;
+
+use support::*;
+
+#[test]
+fn lines_are_messages_and_come_back() {
+    let certificates = Certificates::make();
+    let server = Server::start(&[&["--dtls", "--mtu", "600"][..], &certificates.server()].concat());
+    let target = format!("localhost:{}", server.port());
+    let common = [
+        "--dtls",
+        "--resolve",
+        "127.0.0.1",
+        "--cafile",
+        &certificates.ca,
+    ];
+    let output = client(
+        &[&[&*target][..], &common, &["--json"]].concat(),
+        b"one\ntwo\nthree",
+    );
+    let printed = printed(output);
+    let (report, messages) = printed.split_once('\n').unwrap();
+    assert!(report.contains("\"DTLSv1.3\""), "{report}");
+    assert!(report.contains("\"ok\":true"), "{report}");
+    let mut messages: Vec<_> = messages.split_inclusive('\n').collect();
+    messages.sort_unstable();
+    assert_eq!(messages, ["one\n", "three", "two\n"]);
+}
+
+#[test]
+fn connections_are_resumed() {
+    let certificates = Certificates::make();
+    let server = Server::start(&[&["--dtls"][..], &certificates.server()].concat());
+    let target = format!("localhost:{}", server.port());
+    let output = client(
+        &[
+            &target,
+            "--dtls",
+            "--resolve",
+            "127.0.0.1",
+            "--cafile",
+            &certificates.ca,
+            "--reconnect",
+            "1",
+        ],
+        b"hello\n",
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("connection 1: full handshake"), "{said}");
+    assert!(said.contains("connection 2: resumed"), "{said}");
+    assert_eq!(printed(output), "hello\n");
+}
+
+#[test]
+fn one_client_is_served_and_that_is_all() {
+    let certificates = Certificates::make();
+    let mut server = Server::once(&[&["--dtls"][..], &certificates.server()].concat());
+    let target = format!("localhost:{}", server.port());
+    // It trusts nobody who has issued this.
+    let other = Certificates::make();
+    let refused = client(
+        &[
+            &target,
+            "--dtls",
+            "--resolve",
+            "127.0.0.1",
+            "--cafile",
+            &other.ca,
+        ],
+        b"",
+    );
+    sentence(refused, 3);
+    assert_eq!(server.exit_code(), Some(4));
+}
+
+#[test]
+fn what_has_no_effect_over_datagrams_is_refused() {
+    for arguments in [
+        &["client", "localhost:1", "--dtls", "--commands"][..],
+        &["client", "localhost:1", "--dtls", "--starttls", "smtp"],
+        &["client", "localhost:1", "--mtu", "600"],
+        &["client", "localhost:1", "--dtls", "--mtu", "100"],
+        &["server", "--dtls", "--www"],
+        &["server", "--mtu", "600"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+    }
+}
