@@ -22,8 +22,10 @@ pub const MARK: u8 = 0b1010_1000;
 /// More than any honest pair of ends needs.
 const TURNS: usize = 40;
 
-static KEYS: LazyLock<TicketKeys> =
-    LazyLock::new(|| TicketKeys::rotating(Duration::from_secs(7_200)).expect("a period"));
+/// Those of servers that remember themselves, and of servers that ask: no keys are of both.
+static KEYS: LazyLock<[TicketKeys; 2]> = LazyLock::new(|| {
+    [(); 2].map(|()| TicketKeys::rotating(Duration::from_secs(7_200)).expect("a period"))
+});
 
 /// The first byte: bit 0: another server's keys, 1: another share is asked for, 2: another protocol,
 /// 3: the server asks who remembers, 4 and 5: its answer, 6: it pauses at the hello. The second: how
@@ -56,7 +58,7 @@ impl Choice {
             .versions([ProtocolVersion::TLS_1_3])
             .identity(pki().server.identity.clone())
             .alpn(["h2"])
-            .ticket_keys(KEYS.clone())
+            .ticket_keys(KEYS[usize::from(self.bit(3))].clone())
             .max_early_data(self.limit())
             .early_data(anti_replay);
         server.build().expect("it fits")

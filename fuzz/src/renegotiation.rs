@@ -132,7 +132,6 @@ impl Operation {
 }
 
 struct End {
-    role: usize,
     /// Between handshakes.
     connection: Option<Connection>,
     handshake: Option<Handshake>,
@@ -148,7 +147,6 @@ struct End {
 impl End {
     fn new(role: usize, handshake: Handshake) -> Self {
         let mut this = Self {
-            role,
             connection: None,
             handshake: Some(handshake),
             input: Vec::new(),
