@@ -29,28 +29,39 @@ fn lines_are_messages_and_come_back() {
     assert_eq!(messages, ["one\n", "three", "two\n"]);
 }
 
+/// With tickets, as over TCP; and who gives none has each client begin anew.
 #[test]
 fn connections_are_resumed() {
     let certificates = Certificates::make();
-    let server = Server::start(&[&["--dtls"][..], &certificates.server()].concat());
-    let target = format!("localhost:{}", server.port());
-    let output = client(
-        &[
-            &target,
-            "--dtls",
-            "--resolve",
-            "127.0.0.1",
-            "--cafile",
-            &certificates.ca,
-            "--reconnect",
-            "1",
-        ],
-        b"hello\n",
-    );
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("connection 1: full handshake"), "{said}");
-    assert!(said.contains("connection 2: resumed"), "{said}");
-    assert_eq!(printed(output), "hello\n");
+    for (tickets, versions, second) in [
+        (&["--tickets", "stateless"][..], "1.3..1.3", "resumed"),
+        (&["--tickets", "stateless"], "1.2..1.2", "resumed"),
+        (&["--tickets", "stateful"], "1.2..1.2", "resumed"),
+        (&[], "1.2..1.3", "full handshake"),
+    ] {
+        let server = Server::start(&[&["--dtls"][..], tickets, &certificates.server()].concat());
+        let target = format!("localhost:{}", server.port());
+        let output = client(
+            &[
+                &target,
+                "--dtls",
+                "--tls",
+                versions,
+                "--resolve",
+                "127.0.0.1",
+                "--cafile",
+                &certificates.ca,
+                "--reconnect",
+                "1",
+            ],
+            b"hello\n",
+        );
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("connection 1: full handshake"), "{said}");
+        let second = format!("connection 2: {second}");
+        assert!(said.contains(&second), "{tickets:?} {versions}: {said}");
+        assert_eq!(printed(output), "hello\n");
+    }
 }
 
 #[test]
