@@ -244,13 +244,12 @@ pub fn conversation(data: &[u8]) {
         }
         assert!(memory::held().saturating_sub(before) < MOST_HELD + 8 * data.len());
     }
-    // A client that waits has a deadline; a server that has no hello waits for one.
-    let is_waiting = matches!(sides[0], Side::Handshake(_));
-    assert!(!is_waiting, "the client waits for ever");
     for (side, received) in sides.iter().zip(&received) {
         if let (Side::Failed(error), true) = (side, is_untouched) {
             panic!("{error}");
         }
+        // An end that waits has a deadline, so nobody waits now.
+        assert!(!matches!(side, Side::Handshake(_)), "an end waits for ever");
         assert!(received.len() <= 1 && received.iter().all(|message| message == b"ping"));
         if is_untouched {
             assert!(matches!(side, Side::Connected(_)));
@@ -259,30 +258,53 @@ pub fn conversation(data: &[u8]) {
     }
 }
 
-/// Datagrams from anywhere: no panic; no answer is longer than twice its question; what is held is bounded, and
-/// an honest client comes through behind them.
+/// What has come from an address, and what has gone there, in bytes.
+#[derive(Clone, Copy, Default)]
+struct Balance {
+    received: usize,
+    sent: usize,
+}
+
+impl Balance {
+    /// A hello may have come in pieces, and its answer is to all of them.
+    fn count(&mut self, datagram: &[u8], verdict: &Verdict) {
+        self.received += datagram.len();
+        if let Verdict::Reply(reply) = verdict {
+            self.sent += reply.len();
+        }
+        assert!(self.sent <= 2 * self.received);
+    }
+}
+
+/// Datagrams from anywhere: no panic; no address is sent more than twice what came from there; what is held is
+/// bounded, and an honest client comes through behind them.
 pub fn gate(data: &[u8]) {
     let mut script = Script(data);
     let config = server();
     let mut gate = Gate::new(&config, CookiePolicy::Always).expect("it is sound");
     let options = DatagramOptions::default();
+    let mut balances = [Balance::default(); 8];
     let mut clock = 0;
     let before = memory::held();
     while let Some(what) = script.byte() {
         let peer = [what & 7];
+        let balance = &mut balances[usize::from(what & 7)];
         clock += u64::from(what >> 3) * 40;
         let begun = Handshake::datagram_client(client(), name(), Vec::new(), options, at(clock));
         let mut client = Side::Handshake(Box::new(begun.expect("it begins")));
         let (hello, _) = client.turn(at(clock));
         for datagram in script.damage(&hello.concat()) {
-            let Verdict::Reply(reply) = gate.on_datagram(&peer, &datagram, at(clock)) else {
+            let verdict = gate.on_datagram(&peer, &datagram, at(clock));
+            balance.count(&datagram, &verdict);
+            let Verdict::Reply(reply) = verdict else {
                 continue;
             };
-            assert!(reply.len() <= 2 * datagram.len());
             client.receive(&reply, at(clock), &mut Vec::new());
             for second in client.turn(at(clock)).0 {
                 for datagram in script.damage(&second) {
-                    judge(&mut gate, &config, &peer, &datagram, at(clock));
+                    let verdict = gate.on_datagram(&peer, &datagram, at(clock));
+                    balance.count(&datagram, &verdict);
+                    begin(verdict, &config, at(clock));
                 }
             }
         }
@@ -302,15 +324,11 @@ pub fn gate(data: &[u8]) {
 }
 
 /// Who is admitted begins a handshake, whatever he has said.
-fn judge(gate: &mut Gate, config: &ServerConfig, peer: &[u8], datagram: &[u8], now: Now) {
-    match gate.on_datagram(peer, datagram, now) {
-        Verdict::Reply(reply) => assert!(reply.len() <= 2 * datagram.len()),
-        Verdict::Admit(admission) => {
-            let options = DatagramOptions::default();
-            let begun = Handshake::datagram_server(config.clone(), admission, options, now);
-            Side::Handshake(Box::new(begun.expect("it begins"))).turn(now);
-        }
-        Verdict::Discard(_) => {}
+fn begin(verdict: Verdict, config: &ServerConfig, now: Now) {
+    if let Verdict::Admit(admission) = verdict {
+        let options = DatagramOptions::default();
+        let begun = Handshake::datagram_server(config.clone(), admission, options, now);
+        Side::Handshake(Box::new(begun.expect("it begins"))).turn(now);
     }
 }
 

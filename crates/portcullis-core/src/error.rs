@@ -266,6 +266,11 @@ pub enum Reason {
         /// How often.
         sent: u8,
     },
+    /// Over datagrams: the peer has begun to answer, and has said nothing more for so long.
+    RestMissing {
+        /// How long.
+        waited: core::time::Duration,
+    },
     /// Over datagrams: the message was not sent, because it fits into no record. The connection is as it
     /// was.
     MessageTooLong {
@@ -345,6 +350,12 @@ impl core::fmt::Display for Reason {
             Self::NoAnswer { sent } => write!(
                 f,
                 "the peer has not answered: this side's last messages were sent {sent} times"
+            ),
+            Self::RestMissing { waited } => write!(
+                f,
+                "the peer has begun to answer, and nothing more of it has come for {} s: was it ended, or does \
+                 something on the way drop its datagrams?",
+                waited.as_secs()
             ),
             Self::MessageTooLong { length, most } => write!(
                 f,
@@ -462,6 +473,7 @@ impl Abort {
             | Reason::Truncated
             | Reason::KeyWornOut
             | Reason::NoAnswer { .. }
+            | Reason::RestMissing { .. }
             | Reason::MessageTooLong { .. }
             | Reason::Closed => None,
         }

@@ -310,6 +310,8 @@ impl Handshake {
             if self.waiting_for.is_none() {
                 let is_over = self.outcome.is_some();
                 self.outgoing.end_of_flight(is_over, self.now.monotonic);
+            } else {
+                self.outgoing.pause();
             }
             let bytes = self.take_output();
             if !bytes.is_empty() {

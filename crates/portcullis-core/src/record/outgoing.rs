@@ -214,6 +214,13 @@ impl Outgoing {
         }
     }
 
+    /// This side thinks: over datagrams the peer's silence does not count.
+    pub(crate) fn pause(&mut self) {
+        if let Self::Datagram(datagram) = self {
+            datagram.pause();
+        }
+    }
+
     /// Does what is due.
     ///
     /// # Errors

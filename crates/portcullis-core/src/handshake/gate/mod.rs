@@ -48,7 +48,8 @@ pub enum CookiePolicy {
 pub enum Verdict {
     /// Nothing.
     Discard(Discarded),
-    /// This datagram is sent back. It is never longer than twice what it answers.
+    /// This datagram is sent back. It is never longer than twice what it answers: a hello, which may have come in
+    /// several datagrams from this address.
     Reply(Vec<u8>),
     /// A handshake begins.
     Admit(Admission),

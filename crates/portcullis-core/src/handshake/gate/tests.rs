@@ -268,6 +268,43 @@ fn nothing_is_answered_by_more_than_twice_its_length() {
     }
 }
 
+/// Wherever a hello is cut, whichever half comes first: no address is sent more than twice what came from there, and
+/// who has sent enough is answered, however short the last piece is.
+#[test]
+fn a_hello_in_pieces_is_answered_by_no_more_than_twice_all_of_them() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    let [hello, _] = hellos(&mut gate);
+    let length = hello.len() - 25;
+    let piece = |from: usize, to: usize| {
+        let mut datagram = hello[..25].to_vec();
+        datagram[11..13].copy_from_slice(&(12 + to - from).to_be_bytes()[6..]);
+        datagram[19..22].copy_from_slice(&from.to_be_bytes()[5..]);
+        datagram[22..25].copy_from_slice(&(to - from).to_be_bytes()[5..]);
+        datagram.extend_from_slice(&hello[25 + from..25 + to]);
+        datagram
+    };
+    let mut longest_for_its_last = 0;
+    for cut in 1..length {
+        for is_turned in [false, true] {
+            let mut pieces = [piece(0, cut), piece(cut, length)];
+            if is_turned {
+                pieces.reverse();
+            }
+            let peer = [&cut.to_be_bytes()[..], &[u8::from(is_turned)]].concat();
+            let verdict = gate.on_datagram(&peer, &pieces[0], at(0));
+            assert!(matches!(verdict, Verdict::Discard(Discarded::NotWhole)));
+            let answer = reply(gate.on_datagram(&peer, &pieces[1], at(0))).len();
+            assert!(answer <= 2 * (pieces[0].len() + pieces[1].len()));
+            longest_for_its_last = longest_for_its_last.max(answer / pieces[1].len());
+            // What was answered is spent: a piece that comes again is not answered by what came before.
+            let verdict = gate.on_datagram(&peer, &pieces[1], at(0));
+            assert!(matches!(verdict, Verdict::Discard(_)), "{verdict:?}");
+        }
+    }
+    // More than twice the last piece alone.
+    assert!(longest_for_its_last > 2);
+}
+
 #[test]
 fn hellos_from_everywhere_leave_nothing() {
     let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::epochs::{HANDSHAKE, OLDER, WriteEpoch};
 use super::notes::{Mail, Notes};
-use super::options::DatagramOptions;
+use super::options::{DatagramOptions, LONGEST_TIMEOUT};
 use super::transmitter::Transmitter;
 use super::writer::Writer;
 use crate::alert::AlertDescription;
 use crate::clock::Monotonic;
-use crate::error::Abort;
+use crate::error::{Abort, Reason};
 use crate::key_schedule::Hashed;
 use crate::record::keys::Keys;
 use crate::record::{PaddingPolicy, alert};
@@ -25,7 +25,13 @@ pub(crate) struct Outgoing {
     failure: Option<Abort>,
     /// What could not be queued, to be hashed all the same.
     unsent: Vec<u8>,
+    /// Until when the rest of the peer's messages is waited for, while none of this side's are sent again.
+    rest_due: Option<Monotonic>,
 }
+
+/// How long a peer that has begun to answer may be silent, before it is given up: its own timer sends again what is
+/// lost, every minute at the longest (RFC 9147 §5.8.2), so four sendings in a row may be.
+const LONGEST_SILENCE: Duration = LONGEST_TIMEOUT.saturating_mul(4);
 
 impl Outgoing {
     pub(crate) fn new(options: DatagramOptions) -> Self {
@@ -33,6 +39,7 @@ impl Outgoing {
             transmitter: Transmitter::new(options),
             failure: None,
             unsent: Vec::new(),
+            rest_due: None,
         }
     }
 
@@ -102,6 +109,10 @@ impl Outgoing {
 
     /// Takes in what reading has seen.
     pub(crate) fn heed(&mut self, notes: Notes, now: Monotonic) {
+        if notes.answered {
+            // Nothing less: copies of what was there can come from anybody.
+            self.rest_due = None;
+        }
         self.transmitter.heed(notes, now);
     }
 
@@ -112,6 +123,17 @@ impl Outgoing {
         if is_over {
             self.transmitter.acknowledge_at_once(now);
         }
+        if is_over || self.transmitter.is_in_flight() {
+            self.rest_due = None;
+        } else {
+            self.rest_due
+                .get_or_insert(Monotonic(now.0.saturating_add(LONGEST_SILENCE)));
+        }
+    }
+
+    /// This side thinks; that is not the peer's silence.
+    pub(crate) fn pause(&mut self) {
+        self.rest_due = None;
     }
 
     /// Does what is due.
@@ -119,6 +141,11 @@ impl Outgoing {
     /// # Errors
     /// When the peer does not answer any more.
     pub(crate) fn on_time(&mut self, now: Monotonic) -> Result<(), Abort> {
+        if self.rest_due.is_some_and(|due| due <= now) {
+            return Err(Abort(Reason::RestMissing {
+                waited: LONGEST_SILENCE,
+            }));
+        }
         self.transmitter.on_time(now)
     }
 
@@ -131,7 +158,8 @@ impl Outgoing {
     }
 
     pub(crate) fn deadline(&self) -> Option<Monotonic> {
-        self.transmitter.deadline()
+        let deadlines = [self.transmitter.deadline(), self.rest_due];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Takes the next datagram; empty for none.

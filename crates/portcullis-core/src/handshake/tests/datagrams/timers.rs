@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::network::{LATENCY, Network, Side, usual};
+use crate::ProtocolVersion;
 use crate::config::{ClientConfig, ServerConfig};
 use crate::error::Reason;
 use crate::record::{DatagramOptions, Retransmission};
@@ -138,4 +139,34 @@ fn a_handshake_without_loss_sends_nothing_twice() {
     // A hello of two datagrams, a flight of one or two, Finished, its acknowledgement.
     assert!(network.sent <= 6, "{:?}", network.lengths);
     assert!(network.clock <= LATENCY * 6, "{:?}", network.clock);
+}
+
+/// Nothing of the client's is under way then: it is the server's timer that sends again what is lost.
+#[test]
+fn a_server_that_begins_and_says_nothing_more_is_given_up() {
+    for versions in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
+        let server = ServerConfig::builder().identity(pki().server.clone());
+        let server = server.versions([versions]).build().unwrap();
+        let mut network = Network::new(client_config(), server);
+        let mut is_begun = false;
+        network.run(&mut |_, datagram| {
+            // ServerHello comes, alone.
+            if datagram[0] == 22 && datagram[13] == 2 && !is_begun {
+                is_begun = true;
+                let end = 13 + usize::from(u16::from_be_bytes([datagram[11], datagram[12]]));
+                return usual(&datagram[..end]);
+            }
+            match is_begun {
+                true => Vec::new(),
+                false => usual(datagram),
+            }
+        });
+        assert!(is_begun);
+        let error = network.sides[0].error();
+        let waited = Duration::from_secs(240);
+        let is_missing =
+            matches!(error.reason(), Reason::RestMissing { waited: so } if *so == waited);
+        assert!(is_missing, "{error}");
+        assert_eq!(error.alert(), None);
+    }
 }
