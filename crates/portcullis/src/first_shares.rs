@@ -103,7 +103,11 @@ mod tests {
         assert_eq!(shares.of(&key(5)), Some(NamedGroup::X25519));
         tokio::time::advance(REMEMBERED).await;
         assert_eq!(shares.of(&key(5)), None);
+        // That one has made room; the others go when room is wanted, all at once.
         shares.note(&key(0), NamedGroup::X25519);
-        assert_eq!(shares.len(), 1);
+        assert_eq!(shares.len(), SERVERS);
+        shares.note(&key(1), NamedGroup::X25519);
+        assert_eq!(shares.len(), 2);
+        assert_eq!(shares.of(&key(0)), Some(NamedGroup::X25519));
     }
 }

@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::handshake::span::report_connection;
 use crate::last_words::Ending;
 use crate::log_level::LogLevel;
-use crate::metrics::{self, Open};
+use crate::metrics;
 use crate::renegotiation::Renegotiating;
 use crate::scratch::{Backlog, PLAINTEXT, Scratch};
 use crate::sessions::{Place, Received};
@@ -53,7 +53,6 @@ pub(crate) struct Receiving {
     plain: Backlog,
     end: End,
     received: Flow,
-    _open: Open,
     /// Boxed: most connections have nothing of it.
     besides: Option<Box<Besides>>,
 }
@@ -88,7 +87,6 @@ impl Receiving {
         place: Option<Place>,
         alert_timeout: Duration,
         log: Option<LogLevel>,
-        open: Open,
     ) -> Self {
         let manners = Manners {
             eof: EofPolicy::Strict,
@@ -101,15 +99,12 @@ impl Receiving {
             plain: Backlog::default(),
             end: End::NotYet(manners),
             received,
-            _open: open,
             besides: place.map(|place| {
                 Box::new(Besides {
                     sessions: Received::stored(place),
                     conduct: None,
                     early_data: None,
-                    authentication: None,
-                    discarding: None,
-                    member: None,
+                    seldom: None,
                 })
             }),
         };

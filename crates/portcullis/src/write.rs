@@ -13,6 +13,7 @@ use tokio::io::AsyncWrite;
 
 use crate::error::Error;
 use crate::last_words::Failure;
+use crate::metrics::Open;
 use crate::scratch::{Backlog, FULL_RECORD, GATHERED, PLAINTEXT, Scratch, WRITE_AREA};
 use crate::send_limits::{Rare, SendLimits};
 use crate::statistics::Flow;
@@ -39,6 +40,8 @@ pub(crate) struct Sending {
     /// The task that waits to read from the same transport; halves have none.
     pub(crate) reader: Task,
     sent: Flow,
+    /// Counted as open.
+    _open: Open,
 }
 
 /// How far the write side is closed.
@@ -61,6 +64,7 @@ impl Sending {
         unflushed: bool,
         sent: Flow,
         limits: SendLimits,
+        open: Open,
     ) -> Self {
         let mut this = Self {
             writer,
@@ -72,6 +76,7 @@ impl Sending {
             blocked: None,
             reader: Task::NONE,
             sent,
+            _open: open,
         };
         this.set_limits(limits);
         this

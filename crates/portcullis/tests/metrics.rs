@@ -75,15 +75,15 @@ async fn handshakes_and_open_connections() {
         ],
     );
 
-    // Tickets come with the first data. A connection is open as long as its read half is there.
+    // Tickets come with the first data. A connection is open as long as its write half is there.
     server.send(&[b"x"]).await.unwrap();
     client.recv(1).await.unwrap();
     let (read, write) = client.into_split();
-    drop(write);
+    drop(read);
     let (near, far) = duplex(65_536);
     let (again, resumed) = tokio::join!(connector.upgrade(near, name()), acceptor.upgrade(far));
     assert!(again.unwrap().information().is_resumed());
-    drop((read, server, resumed));
+    drop((write, server, resumed));
     is(
         &numbers(&snapshotter),
         &[

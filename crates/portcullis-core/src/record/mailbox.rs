@@ -37,20 +37,20 @@ const WORK: u32 =
 pub struct Mailbox {
     flags: AtomicU32,
     failure: OnceLock<Error>,
-    /// There if the client may be asked for a certificate after the handshake.
-    authentication: Option<Arc<dyn Authentication>>,
+    /// There if the client may be asked for a certificate after the handshake. Boxed: most connections have none.
+    authentication: Option<Box<Arc<dyn Authentication>>>,
 }
 
 impl Mailbox {
     pub(crate) fn new(authentication: Option<Arc<dyn Authentication>>) -> Self {
         Self {
-            authentication,
+            authentication: authentication.map(Box::new),
             ..Self::default()
         }
     }
 
     pub(super) fn authentication(&self) -> Option<&dyn Authentication> {
-        self.authentication.as_deref()
+        Some(&***self.authentication.as_ref()?)
     }
 
     /// What waits there is to be sent.

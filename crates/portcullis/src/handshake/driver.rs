@@ -262,7 +262,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     self.place.take(),
                     self.conduct.alert_timeout,
                     self.conduct.log,
-                    open,
                 );
                 read.keep_conduct(&self.conduct);
                 let authentication = connection.authentication.take();
@@ -283,6 +282,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                         unflushed,
                         sent,
                         self.conduct.send_limits,
+                        open,
                     ),
                     information: connection.information,
                     hibernation: Hibernation::new(self.conduct.hibernate_after),

@@ -19,6 +19,12 @@ pub(super) struct Besides {
     /// How further handshakes are run, if there may be any.
     pub(super) conduct: Option<Box<Conduct>>,
     pub(super) early_data: Option<Box<Early>>,
+    pub(super) seldom: Option<Box<Seldom>>,
+}
+
+/// What fewer have.
+#[derive(Default)]
+pub(super) struct Seldom {
     /// There if the client may be asked for a certificate.
     pub(super) authentication: Option<Reading>,
     /// Reading was ended here: how the connection behaves that is read away.
@@ -37,6 +43,20 @@ pub(super) struct Early {
 }
 
 impl Receiving {
+    #[inline]
+    pub(super) fn seldom(&self) -> Option<&Seldom> {
+        self.besides.as_ref()?.seldom.as_deref()
+    }
+
+    pub(super) fn seldom_mut(&mut self) -> Option<&mut Seldom> {
+        self.besides.as_mut()?.seldom.as_deref_mut()
+    }
+
+    pub(super) fn make_seldom(&mut self) -> &mut Seldom {
+        let besides = self.besides.get_or_insert_default();
+        besides.seldom.get_or_insert_default()
+    }
+
     /// Server: keeps early data that nobody has read.
     pub(crate) fn keep_early_data(&mut self, unread: Bytes) {
         if !unread.is_empty() {
@@ -71,13 +91,12 @@ impl Receiving {
     /// Notes how the client authenticates after the handshake, if it may.
     pub(crate) fn keep_authentication(&mut self, authentication: Option<Authentication>) {
         if let Some(authentication) = authentication {
-            let besides = self.besides.get_or_insert_default();
-            besides.authentication = Some(Reading(authentication));
+            self.make_seldom().authentication = Some(Reading(authentication));
         }
     }
 
     pub(crate) fn authentication(&self) -> Option<&Authentication> {
-        let reading = self.besides.as_ref()?.authentication.as_ref()?;
+        let reading = self.seldom()?.authentication.as_ref()?;
         Some(&reading.0)
     }
 
@@ -102,8 +121,8 @@ impl Receiving {
     /// Nothing more is read, and who waits for a certificate hears so.
     #[cold]
     pub(super) fn end_authentication(&self) {
-        if let Some(besides) = &self.besides
-            && let Some(reading) = &besides.authentication
+        if let Some(seldom) = self.seldom()
+            && let Some(reading) = &seldom.authentication
         {
             reading.end(self.failure());
         }

@@ -47,17 +47,17 @@ impl Receiving {
     /// The connection is one of an environment.
     pub(crate) fn join(&mut self, member: Option<Member>) {
         if member.is_some() {
-            self.besides.get_or_insert_default().member = member;
+            self.make_seldom().member = member;
         }
     }
 
     /// The same, to be kept where it lasts as long as both halves.
     pub(crate) fn leave(&mut self) -> Option<Member> {
-        self.besides.as_mut()?.member.take()
+        self.seldom_mut()?.member.take()
     }
 
     pub(crate) fn member(&self) -> Option<&Member> {
-        self.besides.as_ref()?.member.as_ref()
+        self.seldom()?.member.as_ref()
     }
 
     /// How the connection behaves at its end, which is not known any more when that has come.
@@ -65,7 +65,7 @@ impl Receiving {
         let manners = match &self.end {
             End::NotYet(manners) => Some(*manners),
             End::Renegotiating(renegotiating) => Some(renegotiating.manners()),
-            End::Closed | End::Failed(_) => self.besides.as_ref()?.discarding,
+            End::Closed | End::Failed(_) => self.seldom()?.discarding,
         }?;
         let alert_timeout = Duration::from_millis(manners.alert_timeout.into());
         Some((manners.eof, alert_timeout, manners.log))
@@ -73,13 +73,13 @@ impl Receiving {
 
     /// Where it is kept that reading was ended here.
     pub(crate) fn discarding(&mut self) -> Option<&mut Option<Manners>> {
-        Some(&mut self.besides.as_mut()?.discarding)
+        Some(&mut self.seldom_mut()?.discarding)
     }
 
     #[inline]
     pub(crate) fn is_discarding(&self) -> bool {
-        let besides = self.besides.as_ref();
-        besides.is_some_and(|besides| besides.discarding.is_some())
+        let seldom = self.seldom();
+        seldom.is_some_and(|seldom| seldom.discarding.is_some())
     }
 
     /// Ends reading from here on: what was not read is dropped.
@@ -90,8 +90,7 @@ impl Receiving {
         // A handshake would begin where nobody reads.
         self.decline_renegotiations();
         self.plain.consume(self.plain.len());
-        let besides = self.besides.get_or_insert_default();
-        besides.discarding = Some(manners);
+        self.make_seldom().discarding = Some(manners);
         self.end = End::Closed;
     }
 
@@ -105,8 +104,7 @@ impl Receiving {
     /// Reading was ended here, unless it has ended since.
     pub(crate) fn end_again(&mut self) {
         if let End::NotYet(manners) = self.end {
-            let besides = self.besides.get_or_insert_default();
-            besides.discarding = Some(manners);
+            self.make_seldom().discarding = Some(manners);
             self.end = End::Closed;
         }
     }

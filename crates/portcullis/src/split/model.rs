@@ -232,7 +232,6 @@ impl Peer {
             None,
             Duration::ZERO,
             None,
-            Meter::begin(true).connected(&server.information),
         );
         read.keep_conduct(&Conduct {
             handshake_timeout: self.patience,
@@ -247,6 +246,7 @@ impl Peer {
                 false,
                 Flow::default(),
                 crate::send_limits::SendLimits::default(),
+                Meter::begin(true).connected(&server.information),
             ),
             information: server.information,
             hibernation: Hibernation::new(None),

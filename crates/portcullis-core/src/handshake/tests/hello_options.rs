@@ -1,7 +1,7 @@
 //! What a hello has besides what is negotiated: a share that the server likes, a length, a name.
 
 use super::attack::{
-    By, client, connected_with, pair as tampered_pair, retrying_server, server, talk,
+    By, client, connected_with, pair as tampered_pair, retrying_server, server, talk, ticket_keys,
 };
 use super::parts::encrypted_extensions;
 use super::tamper::{Put, first};
@@ -83,7 +83,7 @@ fn a_server_that_says_thousands_of_groups() {
             let groups: Vec<u8> = groups.chain([0, 0x1d, 0, 0x17]).collect();
             let mut body = (groups.len() as u16).to_be_bytes().to_vec();
             body.extend(groups);
-            parts.set(E::SUPPORTED_GROUPS, body);
+            parts.add(E::SUPPORTED_GROUPS, body);
         }))]
     });
     let (client, server) = (client_config(), server_config());
@@ -141,19 +141,34 @@ fn a_hello_is_padded_out_of_the_lengths_that_were_mistaken() {
         }
     }
     assert!(padded > 20);
-    // Binders are of what is sent.
-    let config = classical().hello_padding(true).build().unwrap();
-    let tickets = server().build().unwrap();
-    let sessions = sessions_of(config.clone(), tickets.clone());
-    assert!(!sessions.is_empty());
-    let (client, _) = crate::testing::resuming(config, tickets, sessions).run();
-    assert!(client.unwrap().information.is_resumed());
+    // Binders are of what is sent: over the padding, which comes before them.
+    let tickets = server().ticket_keys(ticket_keys()).build().unwrap();
+    let config = |on| classical().hello_padding(on).build().unwrap();
+    let sessions = sessions_of(config(true), tickets.clone());
+    let sessions = vec![sessions[0].clone()];
+    let resumed = |on| {
+        let mut pair = crate::testing::resuming(config(on), tickets.clone(), sessions.clone());
+        pair.turn(&mut |_, question| Some(crate::testing::answer(question)));
+        let length = hello_of(&pair).len();
+        assert!(
+            pair.client
+                .into_connection()
+                .unwrap()
+                .information
+                .is_resumed()
+        );
+        length
+    };
+    let before = resumed(false);
+    assert!((256..512).contains(&before), "{before}");
+    assert_eq!(resumed(true), 512);
     // Before TLS 1.3, too.
     let old = client_config()
         .to_builder()
         .versions([ProtocolVersion::TLS_1_2]);
-    let old = old.alpn(["x".repeat(200)]).hello_padding(true);
-    let old_server = server().versions([ProtocolVersion::TLS_1_2]);
+    let alpn = ["x".repeat(200)];
+    let old = old.alpn(&alpn).hello_padding(true);
+    let old_server = server().versions([ProtocolVersion::TLS_1_2]).alpn(&alpn);
     let mut pair = Pair::new(old.build().unwrap(), old_server.build().unwrap());
     pair.turn(&mut |_, question| Some(crate::testing::answer(question)));
     assert_eq!(pair.client.stage(), Stage::Connected);

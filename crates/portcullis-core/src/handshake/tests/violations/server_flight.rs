@@ -76,10 +76,10 @@ fn extensions() -> Vec<Case> {
             );
         }),
         parameters(V::MalformedExtension, |parts| {
-            parts.set(E::SUPPORTED_GROUPS, [0, 0]);
+            parts.add(E::SUPPORTED_GROUPS, [0, 0]);
         }),
         parameters(V::MalformedExtension, |parts| {
-            parts.set(E::SUPPORTED_GROUPS, [0, 3, 0, 29, 0]);
+            parts.add(E::SUPPORTED_GROUPS, [0, 3, 0, 29, 0]);
         }),
         parameters(V::MalformedExtension, |parts| {
             let two = [0, 6, 2, b'h', b'2', 2, b'h', b'2'];
