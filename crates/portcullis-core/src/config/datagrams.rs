@@ -54,6 +54,11 @@ impl ServerConfig {
         options.early_data = EarlyDataOptions::default();
         Ok(Self(Arc::new(options)))
     }
+
+    /// Whether it speaks this version: of a configuration [for datagrams](Self::for_datagrams) a version of DTLS.
+    pub fn speaks(&self, version: ProtocolVersion) -> bool {
+        self.0.policy.versions.contains(&version)
+    }
 }
 
 /// The versions of TLS, the newest first, and what they are over datagrams.

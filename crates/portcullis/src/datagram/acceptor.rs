@@ -4,6 +4,7 @@ use portcullis_core::{CookiePolicy, Misuse, Stage};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::DtlsConnection;
+use super::driver::prepared;
 use super::handshake::deadline_from;
 use super::link::Link;
 use super::listener::DtlsListener;
@@ -107,7 +108,7 @@ impl DtlsAcceptor {
     pub fn check(&self) -> Result<(), Misuse> {
         self.options.check()?;
         self.tls.check()?;
-        self.tls.reloadable().current().for_datagrams()?;
+        prepared(&self.tls)?;
         Ok(())
     }
 }

@@ -1,13 +1,15 @@
 //! Over UDP on loopback.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use portcullis::answers;
 use portcullis::ech::{EchKey, EchKeys};
 use portcullis::{
-    Active, AlertDescription, ClientAuthentication, ClientConfig, Direction, DtlsConnector,
-    DtlsListener, Message, PreSharedKey, ProtocolVersion, ServerConfig, TlsAcceptor, TlsConnector,
+    Active, AlertDescription, ClientAuthentication, ClientConfig, Direction, DtlsAcceptor,
+    DtlsConnector, DtlsListener, MemoryServerSessionStore, Message, PreSharedKey, ProtocolVersion,
+    ServerConfig, TlsAcceptor, TlsConnector,
 };
 
 use crate::ends::*;
@@ -89,8 +91,8 @@ async fn many_messages_are_given_to_the_system_together() {
 #[tokio::test]
 async fn many_clients_have_one_socket() {
     let (listener, address) = listen(acceptor()).await;
-    let listener = std::sync::Arc::new(listener);
-    let accepting = std::sync::Arc::clone(&listener);
+    let listener = Arc::new(listener);
+    let accepting = Arc::clone(&listener);
     tokio::spawn(async move {
         while let Ok(incoming) = accepting.accept().await {
             tokio::spawn(async move { echo(incoming.handshake().await?).await });
@@ -345,7 +347,7 @@ async fn what_cannot_work_is_said_before() {
         .to_string();
     assert!(sentence.contains("plaintext_fallback"), "{sentence}");
     let options = portcullis::DtlsOptions::new().handshakes(0);
-    let zero = portcullis::DtlsAcceptor::new(acceptor()).options(options);
+    let zero = DtlsAcceptor::new(acceptor()).options(options);
     assert!(zero.check().is_err());
     assert!(DtlsListener::bind("127.0.0.1:0", zero).await.is_err());
     let client = connector().socket_options(portcullis::SocketOptions::new());
@@ -412,4 +414,24 @@ async fn answers_come_from_the_address_that_was_asked() {
         client.unwrap();
         server.unwrap();
     }
+}
+
+/// What could not be kept is refused before anybody connects.
+#[tokio::test]
+async fn a_store_for_sessions_of_1_3_is_refused() {
+    let store = || Arc::new(MemoryServerSessionStore::new(8, 65_536));
+    let acceptor = TlsAcceptor::new(server_config()).session_store(store());
+    let acceptor = DtlsAcceptor::new(acceptor);
+    let error = DtlsListener::bind("127.0.0.1:0", acceptor)
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("not kept in a store yet"),
+        "{error}"
+    );
+    let older = server_config()
+        .to_builder()
+        .versions([ProtocolVersion::TLS_1_2]);
+    let acceptor = TlsAcceptor::new(older.build().unwrap()).session_store(store());
+    DtlsAcceptor::new(acceptor).check().unwrap();
 }
