@@ -469,8 +469,9 @@ fn no_walk_is_expensive() {
         let error = server(&chain, HOST, &policy).unwrap_err();
         let elapsed = time() - started;
         println!("{elapsed:>10.1?} {case}: {error}");
-        // Nothing here is optimized.
-        assert!(elapsed < Duration::from_millis(500), "{case}: {elapsed:?}");
+        // The bounds are the counts below. This is for what has none: nothing here is optimized, and the machine may do
+        // other things.
+        assert!(elapsed < Duration::from_secs(5), "{case}: {elapsed:?}");
         match error.kind() {
             Kind::TooExpensive { what, limit } => {
                 let limits = [("paths", MAX_PATHS), ("steps", MAX_STEPS)];
