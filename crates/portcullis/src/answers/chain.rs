@@ -26,7 +26,7 @@ pub enum Verdict {
 
 /// Judges what is found about the certificates of a peer, with a state that goes along: by the walk from the anchor to
 /// the peer, by the OCSP responses that came along, and by the revocation lists that the configuration
-/// [asks](crate::ClientConfigBuilder::crl_check), in this order.
+/// [asks](crate::config::ClientConfigBuilder::crl_check), in this order.
 ///
 /// Closures are judges by [`ChainAnswers::verify_fun`].
 pub trait VerifyFun: Send + Sync + 'static {
