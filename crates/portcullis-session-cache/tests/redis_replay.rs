@@ -236,10 +236,10 @@ async fn one_that_evicts_later_is_refused() {
         .lines()
         .find_map(|line| line.strip_prefix("used_memory:"));
     let used: u64 = used.unwrap().trim().parse().unwrap();
-    set("maxmemory", (used + 100_000).to_string()).await;
+    set("maxmemory", (used + 2_000_000).to_string()).await;
     // Somebody writes, and claims have to go.
     let big = "x".repeat(60_000);
-    for key in 0..3 {
+    for key in 0..40 {
         let _: Option<String> = server
             .command(&["SET", &format!("other-{key}"), &big, "PX", "100000000"])
             .await;
