@@ -45,7 +45,7 @@ use crate::preparation::{Prepared, Transport, look};
 /// ```
 ///
 /// Of the connector's options [`alert_timeout`](TlsConnector::alert_timeout) means nothing over datagrams, where an
-/// alert is sent once; [`socket_options`](TlsConnector::socket_options), which are those of TCP, are refused. Sessions
+/// alert is sent once, and the time limits of sending, which does not wait for the peer; [`socket_options`](TlsConnector::socket_options), which are those of TCP, are refused. Sessions
 /// of TLS are not offered over DTLS, nor the other way.
 #[derive(Clone, Debug)]
 pub struct DtlsConnector {

@@ -32,6 +32,7 @@ use crate::server_sessions::ServerStore;
 /// A connector or acceptor that is made without has these for itself: there is nothing that all of a process share.
 /// What is said more closely counts: a handshake's, then that of the connector or acceptor, of the configuration, of
 /// the environment. A default counts when a configuration is built, or a connector or acceptor made, and not later.
+/// Of connections over datagrams (DTLS) it knows when they begin, and not when they end.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What connections do, in numbers, for the recorder of the crate [`metrics`] that a program has.
+//! What connections over streams do, in numbers, for the recorder of the crate [`metrics`] that a program has.
 //!
 //! Nothing is written anywhere by this crate: a program installs a recorder, such as one that answers Prometheus
 //! (`examples/metrics.rs`). Without one, a number costs a look at an atomic and no allocation.
