@@ -664,7 +664,8 @@ fn servers_share_a_replay_guard_in_a_redis_with_tls() {
         ["--store-cafile", &made.ca],
     ];
     let guarded = [&made.server()[..], guarded.as_flattened()].concat();
-    let servers = [Server::start(&guarded), Server::start(&guarded)];
+    let start = || [Server::start(&guarded), Server::start(&guarded)];
+    let servers = start();
     let early = ["--early-data", &data];
     resumed(&servers[0], &made, &[]);
     let (facts, _) = resumed(&servers[1], &made, &early);
@@ -674,6 +675,9 @@ fn servers_share_a_replay_guard_in_a_redis_with_tls() {
     let (marker, century) = (marker.trim(), 100 * 365 * 24 * 3_600 * 1_000_u64);
     let left = (century - 600_000).to_string();
     assert_eq!(redis.command(&["PEXPIRE", marker, &left]).trim(), "1");
+    // Who has seen it younger takes this for a clock that was set, and begins anew: others open the same tickets.
+    drop(servers);
+    let servers = start();
     for round in 0..3 {
         let (facts, _) = resumed(&servers[round % 2], &made, &early);
         assert_eq!(facts["early_data"], "accepted", "{round}: {facts}");
