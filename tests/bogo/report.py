@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Tells what a run of BoGo says: tables by theme and version, and whether it got worse.
 
-    report.py RESULTS.json [--check] [--update]
+    report.py RESULTS.json [--check] [--update] [--skipped FILE]
 
 --check   fails when a test of baseline.tsv does not pass, when a test fails that is not in
           known-failures.tsv, when one of the core tests over TCP does not pass and is not in
           exceptions.tsv with a reason, or when one that is in either of these passes.
 --update  writes baseline.tsv, the names of all tests that pass, and exceptions.tsv, where the
           reason of a new entry is left to be filled in. What a filter leaves out stays as it is.
+--skipped has the names of tests that were left out on purpose, one a line: nobody judges them.
 """
 
 import json
@@ -151,6 +152,9 @@ def check(outcome, tests):
 def main():
     path, options = sys.argv[1], sys.argv[2:]
     tests = facts()
+    if "--skipped" in options:
+        for name in Path(options[options.index("--skipped") + 1]).read_text().split():
+            del tests[name]
     outcome = outcomes(path, tests)
     table("applicable, by theme", group(outcome, tests, lambda fact: fact[2] if fact[3] == "A" else None))
     table("applicable, by version", group(outcome, tests, lambda fact: f"{fact[0]} {fact[1]}" if fact[3] == "A" else None))
