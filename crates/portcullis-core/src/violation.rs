@@ -187,6 +187,8 @@ violations! {
     }
     "EncryptedExtensions" {
         ProtocolNotOffered => ILLEGAL_PARAMETER, "RFC 7301 §3.1", "the server selected an application protocol that was not offered";
+        SrtpProfileNotOffered => ILLEGAL_PARAMETER, "RFC 5764 §4.1.1", "the server selected a profile of SRTP that was not offered";
+        SrtpMkiChanged => ILLEGAL_PARAMETER, "RFC 5764 §4.1.3", "the server answered with another identifier for keys of SRTP (srtp_mki) than was offered";
         ServerNameAckNotEmpty => DECODE_ERROR, "RFC 6066 §3", "the server answered server_name with something";
         BadRecordSizeLimit => ILLEGAL_PARAMETER, "RFC 8449 §4", "the peer sent a record_size_limit below 64 or, as a server, above the protocol's limit";
         RecordSizeLimitWithMaxFragment => ILLEGAL_PARAMETER, "RFC 8449 §5", "the server answered both record_size_limit and max_fragment_length";

@@ -224,7 +224,9 @@ pub use portcullis_core::{
 };
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
-pub use portcullis_core::{CookiePolicy, DatagramOptions, Discarded, Discards, Retransmission};
+pub use portcullis_core::{
+    CookiePolicy, DatagramOptions, Discarded, Discards, Retransmission, SrtpKeys, SrtpProfile,
+};
 #[cfg(feature = "crl-hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]
 pub use portcullis_crl_fetch::HashDirCrls;

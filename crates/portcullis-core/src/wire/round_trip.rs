@@ -10,7 +10,8 @@ use super::extension::{
     PskKeyExchangeModes, RecordSizeLimit, RenegotiationInfo, SelectedIdentity, SelectedVersion,
     ServerCertificateTypeSelected, ServerCertificateTypes, ServerName, ServerNameAcknowledgement,
     SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert, SignedCertificateTimestamp,
-    StatusRequest, StatusRequestEmpty, SupportedGroups, SupportedVersions, TicketRequest,
+    StatusRequest, StatusRequestEmpty, SupportedGroups, SupportedVersions, TicketRequest, UseSrtp,
+    UseSrtpSelected,
 };
 use super::handshake::{HandshakeMessage, Syntax};
 use super::handshake_type::HandshakeType;
@@ -200,6 +201,8 @@ fn extension(body: &[u8]) -> bool {
         SupportedGroups<'_>,
         SupportedVersions<'_>,
         TicketRequest,
+        UseSrtp<'_>,
+        UseSrtpSelected<'_>,
     )
 }
 

@@ -8,9 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use portcullis_core::config::ServerConfig;
-use portcullis_core::{
-    Admission, CookiePolicy, Discarded, Gate, Misuse, Now, ProtocolVersion, Stage, Verdict,
-};
+use portcullis_core::{Admission, CookiePolicy, Discarded, Gate, Misuse, Now, Stage, Verdict};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -67,15 +65,7 @@ pub(super) fn prepared(acceptor: &TlsAcceptor) -> Result<(ServerConfig, u64), Mi
     let generation = acceptor.config.generation();
     let config = acceptor.config.current();
     let config = acceptor.conduct.server_config(&config, Questions::none())?;
-    let config = config.for_datagrams()?;
-    // A ticket of DTLS 1.3 goes out when the handshake is over, and nobody asks the store then.
-    if acceptor.conduct.session_store.is_some() && config.speaks(ProtocolVersion::DTLS_1_3) {
-        return Err(Misuse::new(
-            "session_store: over datagrams sessions of DTLS 1.3 are not kept in a store yet; leave it out, and \
-             tickets are sealed with `ticket_keys`, or name TLSv1.2 alone in `versions`",
-        ));
-    }
-    Ok((config, generation))
+    Ok((config.for_datagrams()?, generation))
 }
 
 impl Door {

@@ -45,6 +45,7 @@ impl Place {
                     | E::EARLY_DATA
                     | E::RECORD_SIZE_LIMIT
                     | E::TICKET_REQUEST
+                    | E::USE_SRTP
                     | E::CLIENT_CERTIFICATE_TYPE
                     | E::SERVER_CERTIFICATE_TYPE
                     | E::ENCRYPTED_CLIENT_HELLO
@@ -65,6 +66,7 @@ impl Place {
                     | E::SESSION_TICKET
                     | E::RENEGOTIATION_INFO
                     | E::NEXT_PROTOCOL_NEGOTIATION
+                    | E::USE_SRTP
                     | E::CLIENT_CERTIFICATE_TYPE
                     | E::SERVER_CERTIFICATE_TYPE
             ),
@@ -96,6 +98,7 @@ pub(crate) fn check_request(extensions: &Extensions<'_>, place: Request) -> Resu
         | E::PADDING
         | E::RECORD_SIZE_LIMIT
         | E::TICKET_REQUEST
+        | E::USE_SRTP
         | E::CLIENT_CERTIFICATE_TYPE
         | E::SERVER_CERTIFICATE_TYPE
         | E::PRE_SHARED_KEY

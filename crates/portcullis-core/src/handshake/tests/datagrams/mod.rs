@@ -6,5 +6,6 @@ mod loss;
 mod network;
 mod older;
 mod pair;
+mod srtp;
 mod timers;
 mod violations;

@@ -235,6 +235,14 @@ const APART: &[(Violation, &str)] = &[
         "handshake::tests::datagrams::older::who_verifies_a_hello_does_not_speak_dtls_1_3",
     ),
     (
+        Violation::SrtpProfileNotOffered,
+        "handshake::tests::datagrams::srtp::what_a_server_may_not_answer",
+    ),
+    (
+        Violation::SrtpMkiChanged,
+        "handshake::tests::datagrams::srtp::what_a_server_may_not_answer",
+    ),
+    (
         Violation::LegacyCookieInHello,
         "handshake::tests::datagrams::violations::a_cookie_of_an_older_version",
     ),
