@@ -210,9 +210,8 @@ async fn without_srtp_there_is_a_connection_all_the_same() {
 async fn our_client_resumes_with_openssl() {
     for words in [&[][..], &["-no_ticket"]] {
         let (mut server, address) = openssl_server(words);
-        let config = client_config(None).to_builder().session_tickets(true);
         let store = Arc::new(MemorySessionStore::new(8));
-        let connector = TlsConnector::new(config.build().unwrap()).session_store(store);
+        let connector = TlsConnector::new(client_config(None)).session_store(store);
         let connector = DtlsConnector::new(connector);
         for round in 0..3 {
             let mut client = connect(&connector, address).await;

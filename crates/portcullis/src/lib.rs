@@ -168,8 +168,9 @@ pub use connector::TlsConnector;
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use datagram::{
-    DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsIncoming, DtlsListener,
-    DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics,
+    DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnections, DtlsConnector, DtlsIncoming,
+    DtlsListener, DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics,
+    PausedDtlsClient, PausedDtlsServer,
 };
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,

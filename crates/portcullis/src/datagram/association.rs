@@ -1,7 +1,7 @@
 //! What the driver and a connection share: the state of the protocol, and what waits to be read.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -18,7 +18,9 @@ use super::endpoint::{Endpoint, Id};
 use super::link::Path;
 use super::lock;
 use super::statistics::DtlsStatistics;
+use super::transport::is_too_long;
 use crate::error::Error;
+use crate::metrics::{self, Dropped, Open};
 use crate::scratch::Scratch;
 use crate::sessions::Received as Sessions;
 use crate::statistics::Flow;
@@ -156,8 +158,11 @@ impl Association {
                     writing.sent.count(length);
                     let datagram = scratch.get(..length).unwrap_or_default();
                     // There is a timer for all that has to arrive.
-                    if let Err(_full) = self.endpoint.link.try_send(&self.path, datagram, None) {
+                    if let Err(error) = self.endpoint.link.try_send(&self.path, datagram, None) {
                         writing.failures += 1;
+                        if is_too_long(&error) {
+                            writer.datagram_too_long(length);
+                        }
                     }
                 }
                 Ok(Control::Wait { deadline }) => break Ok(deadline),
@@ -292,10 +297,18 @@ impl Association {
         let datagram = scratch.get(..length).unwrap_or_default();
         match self.endpoint.link.try_send(&self.path, datagram, None) {
             Ok(()) => Ok(None),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                Ok(Some(datagram.to_vec()))
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(datagram.to_vec())),
+            Err(error) => {
+                self.is_refused(&error, length);
+                Err(Error::io(error, Stage::Connected))
             }
-            Err(error) => Err(Error::io(error, Stage::Connected)),
+        }
+    }
+
+    /// The network has not taken a datagram; if it was for its length, the path takes less than was known.
+    pub(super) fn is_refused(&self, error: &io::Error, length: usize) {
+        if is_too_long(error) {
+            let _closed = self.with_writer(|writer| writer.datagram_too_long(length));
         }
     }
 
@@ -410,6 +423,7 @@ impl Reading {
                 let has_room = datagrams.len() < most.0 && self.bytes + datagram.len() <= most.1;
                 if !has_room {
                     self.inbox_full += 1;
+                    metrics::dropped(Dropped::InboxFull);
                     return (false, None);
                 }
                 self.bytes += datagram.len();
@@ -441,7 +455,10 @@ impl Reading {
         let mut records = reader.open(datagram, now);
         loop {
             match records.next() {
-                Ok(Some(Received::Discarded(_))) => continue,
+                Ok(Some(Received::Discarded(why))) => {
+                    metrics::discarded(why);
+                    continue;
+                }
                 Ok(Some(Received::Data(data))) => {
                     let has_room =
                         self.messages.len() < inbox.0 && self.bytes + data.len() <= inbox.1;
@@ -450,7 +467,10 @@ impl Reading {
                             self.bytes += data.len();
                             self.messages.push_back(Bytes::copy_from_slice(data));
                         }
-                        false => self.inbox_full += 1,
+                        false => {
+                            self.inbox_full += 1;
+                            metrics::dropped(Dropped::InboxFull);
+                        }
                     }
                 }
                 Ok(Some(Received::Closed)) => {
@@ -488,9 +508,9 @@ impl Reading {
     }
 }
 
-/// Whoever has an association. Dropped, it is closed.
+/// Whoever has an association, and that it counts as a connection. Dropped, it is closed.
 #[derive(Debug)]
-pub(super) struct Owner(pub(super) Arc<Association>);
+pub(super) struct Owner(pub(super) Arc<Association>, pub(super) Option<Open>);
 
 impl std::ops::Deref for Owner {
     type Target = Association;

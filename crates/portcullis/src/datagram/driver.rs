@@ -23,6 +23,7 @@ use crate::accept::{Addresses, Place};
 use crate::acceptor::TlsAcceptor;
 use crate::answers::Questions;
 use crate::error::Error;
+use crate::metrics::{self, Dropped};
 
 /// How often it receives before others have their turn.
 const ROUNDS: usize = 100;
@@ -177,7 +178,7 @@ impl Driver {
         let association = Arc::new(association);
         self.peers.add(Arc::clone(&association), place);
         self.publish();
-        Owner(association)
+        Owner(association, None)
     }
 
     fn publish(&self) {
@@ -304,7 +305,10 @@ impl Driver {
         let mut statistics = lock(&self.endpoint.statistics);
         statistics.received.count(datagram.len());
         match verdict {
-            Verdict::Discard(why) => statistics.discards.add(why),
+            Verdict::Discard(why) => {
+                statistics.discards.add(why);
+                metrics::discarded(why);
+            }
             Verdict::Reply(reply) => {
                 statistics.sent.count(reply.len());
                 if link.try_send(&path, &reply, None).is_err() {
@@ -328,10 +332,12 @@ impl Driver {
         let mut statistics = lock(&self.endpoint.statistics);
         if self.peers.handshakes() >= options.handshakes {
             statistics.handshakes_full += 1;
+            metrics::dropped(Dropped::HandshakesFull);
             return;
         }
         if self.peers.len() >= options.connections {
             statistics.connections_full += 1;
+            metrics::dropped(Dropped::ConnectionsFull);
             return;
         }
         let place = match self.endpoint.link.ends_with_errors() {
@@ -341,6 +347,7 @@ impl Driver {
                 Ok(place) => Some(place),
                 Err(_) => {
                     statistics.address_full += 1;
+                    metrics::dropped(Dropped::AddressFull);
                     return;
                 }
             },

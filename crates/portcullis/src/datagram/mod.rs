@@ -13,6 +13,7 @@
 mod acceptor;
 mod association;
 mod connection;
+mod connections;
 mod connector;
 mod driver;
 mod endpoint;
@@ -20,6 +21,7 @@ mod handshake;
 mod link;
 mod listener;
 mod options;
+mod paused;
 mod peers;
 mod socket;
 mod source;
@@ -29,9 +31,11 @@ mod transport;
 
 pub use acceptor::DtlsAcceptor;
 pub use connection::DtlsConnection;
+pub use connections::DtlsConnections;
 pub use connector::DtlsConnector;
 pub use listener::{DtlsIncoming, DtlsListener};
 pub use options::DtlsOptions;
+pub use paused::{PausedDtlsClient, PausedDtlsServer};
 pub use split::{DtlsReceiver, DtlsSender};
 pub use statistics::{DtlsListenerStatistics, DtlsStatistics};
 pub use transport::DatagramTransport;

@@ -6,7 +6,10 @@ mod link;
 
 mod bounds;
 mod cancel;
+mod many;
 mod memory;
+mod path;
+mod pauses;
 mod relay;
 mod sockets;
 mod strangers;

@@ -425,15 +425,14 @@ async fn a_servers_store_keeps_sessions() {
         let acceptor = TlsAcceptor::new(config.build().unwrap()).session_store(store.clone());
         DtlsAcceptor::new(acceptor.clone()).check().unwrap();
         let (listener, address) = listen(acceptor).await;
-        let config = client_config().to_builder();
-        let config = config.session_tickets(true).build().unwrap();
+        let config = client_config().to_builder().versions([version]);
+        let config = config.build().unwrap();
         let connector = DtlsConnector::new(
             TlsConnector::new(config).session_store(Arc::new(MemorySessionStore::new(8))),
         );
         for round in 0..3 {
-            let (client, server) =
-                tokio::join!(connector.connect(address, name()), accept(&listener));
-            let (mut client, server) = (client.unwrap(), server.unwrap());
+            let both = tokio::try_join!(connector.connect(address, name()), accept(&listener));
+            let (mut client, server) = both.unwrap();
             let information = client.information();
             assert_eq!(information.is_resumed(), round > 0, "{version} {round}");
             assert_eq!(server.information().is_resumed(), round > 0);
@@ -446,9 +445,10 @@ async fn a_servers_store_keeps_sessions() {
         assert!(!store.is_empty(), "{version}");
         // What the store has forgotten is not resumed: nothing is in the tickets.
         store.clear();
-        let (client, server) = tokio::join!(connector.connect(address, name()), accept(&listener));
-        assert!(!client.unwrap().information().is_resumed());
-        assert!(!server.unwrap().information().is_resumed());
+        let both = tokio::try_join!(connector.connect(address, name()), accept(&listener));
+        let (client, server) = both.unwrap();
+        assert!(!client.information().is_resumed());
+        assert!(!server.information().is_resumed());
     }
 }
 
