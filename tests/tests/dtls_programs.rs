@@ -126,7 +126,10 @@ async fn keys_for_srtp_with_openssl() {
         let length = length(profile);
         let export = ["-keymatexport", LABEL, "-keymatexportlen", &length];
         // It has others, too, and likes them less or better.
-        let all = format!("{name}:SRTP_AES128_CM_SHA1_32:SRTP_AEAD_AES_128_GCM");
+        let others = PROFILES.iter().map(|(_, other, _)| *other);
+        let others = others.filter(|other| *other != name).take(1);
+        let all = [name].into_iter().chain(others).collect::<Vec<_>>();
+        let all = all.join(":");
         let mut words = vec!["-use_srtp", &all];
         words.extend(export);
         let (mut server, address) = openssl_server(&words);

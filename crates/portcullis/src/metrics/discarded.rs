@@ -1,12 +1,14 @@
 //! What is dropped over datagrams, and why.
 
+#[cfg(feature = "dtls")]
 use portcullis_core::{Discarded, Discards};
 
+#[cfg(feature = "dtls")]
 use super::{DISCARDED_BY, count, count_many};
 
 macro_rules! reasons {
     ($($name:ident = $label:literal,)+) => {
-        /// The reasons of [`Discarded`], and those of whoever has no room.
+        /// The reasons of `Discarded`, and those of whoever has no room.
         pub(super) const REASONS: &[&str] = &[
             $($label,)+
             "inbox_full",
@@ -16,6 +18,7 @@ macro_rules! reasons {
             "other",
         ];
 
+        #[cfg(feature = "dtls")]
         pub(super) fn reason(why: Discarded) -> &'static str {
             match why {
                 $(Discarded::$name => $label,)+
@@ -51,6 +54,7 @@ reasons! {
 }
 
 /// Why something is dropped that nothing is wrong with.
+#[cfg(feature = "dtls")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Dropped {
     InboxFull,
@@ -60,11 +64,13 @@ pub(crate) enum Dropped {
 }
 
 /// One was dropped.
+#[cfg(feature = "dtls")]
 pub(crate) fn discarded(why: Discarded) {
     count(&DISCARDED_BY, [reason(why)]);
 }
 
 /// So many were dropped, each for its reason.
+#[cfg(feature = "dtls")]
 pub(crate) fn discards(all: &Discards) {
     for (why, times) in all.iter() {
         count_many(&DISCARDED_BY, [reason(why)], times.into());
@@ -72,6 +78,7 @@ pub(crate) fn discards(all: &Discards) {
 }
 
 /// There was no room.
+#[cfg(feature = "dtls")]
 pub(crate) fn dropped(why: Dropped) {
     let reason = match why {
         Dropped::InboxFull => "inbox_full",

@@ -7,6 +7,7 @@ use super::network::{Network, usual};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::record::DatagramOptions;
 use crate::session::ClientSession;
+use crate::suite::CipherSuite;
 use crate::testing::{name, now, pki};
 use crate::wire::{ExtensionType, HandshakeType};
 use crate::{AlertDescription, Direction, Handshake, ProtocolVersion, SrtpProfile, Violation};
@@ -15,7 +16,11 @@ const BOTH: [SrtpProfile; 2] = [
     SrtpProfile::AES128_CM_HMAC_SHA1_80,
     SrtpProfile::AEAD_AES_256_GCM,
 ];
-const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+const VERSIONS: [ProtocolVersion; 3] = [
+    ProtocolVersion::TLS_1_3,
+    ProtocolVersion::TLS_1_2,
+    ProtocolVersion::TLS_1_1,
+];
 
 type Change<C, B> = fn(B) -> Result<C, crate::Misuse>;
 
@@ -24,12 +29,16 @@ fn configs(
     client: Change<ClientConfig, crate::config::ClientConfigBuilder>,
     server: Change<ServerConfig, crate::config::ServerConfigBuilder>,
 ) -> (ClientConfig, ServerConfig) {
-    let ours = ClientConfig::builder(pki().roots.clone())
+    let mut ours = ClientConfig::builder(pki().roots.clone())
         .versions([version])
         .session_tickets(true);
-    let theirs = ServerConfig::builder()
+    let mut theirs = ServerConfig::builder()
         .identity(pki().server.clone())
         .versions([version]);
+    if version == ProtocolVersion::TLS_1_1 {
+        let suites = [CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA];
+        (ours, theirs) = (ours.cipher_suites(suites), theirs.cipher_suites(suites));
+    }
     (client(ours).unwrap(), server(theirs).unwrap())
 }
 
@@ -220,38 +229,35 @@ fn what_a_server_may_not_answer() {
 /// What a client says is read before it is of use to anybody.
 #[test]
 fn a_malformed_offer_is_refused() {
+    let offer = [0, 14, 0, 7, 0, 4, 0, 1, 0, 8, 0];
+    let instead = [
+        // No profile, and half of one; an unknown extension takes the room that is left.
+        [0, 14, 0, 3, 0, 0, 0, 0x7f, 0x7f, 0, 0],
+        [0, 14, 0, 3, 0, 1, 7, 0x7f, 0x7f, 0, 0],
+        // An identifier that is cut, one that is missing, and something behind it.
+        [0, 14, 0, 7, 0, 4, 0, 1, 0, 8, 1],
+        [0, 14, 0, 7, 0, 5, 0, 1, 0, 8, 0],
+        [0, 14, 0, 7, 0, 2, 0, 1, 0, 8, 0],
+    ];
     for version in VERSIONS {
-        for body in [&[0, 0, 0][..], &[0, 2, 0, 1], &[0, 2, 0, 1, 1], &[]] {
+        for changed in instead {
             let (client, server) = configs(
                 version,
                 |client| client.srtp(BOTH).build(),
                 |server| server.srtp(BOTH).build(),
             );
             let mut network = Network::new(client, server);
-            // The first hello is out of the handshake's hands: its bytes are changed under way.
-            let offer = [0, 14, 0, 7, 0, 4, 0, 1, 0, 8, 0];
             network.run(&mut |_, datagram| {
                 let mut datagram = datagram.to_vec();
                 let found = datagram.windows(offer.len()).position(|at| at == offer);
                 if let Some(at) = found {
-                    let rest = 7 - body.len();
-                    let mut instead = vec![0, 14, 0, body.len() as u8];
-                    instead.extend(body);
-                    match rest {
-                        // An unknown extension takes the room that is left.
-                        4.. => {
-                            instead.extend([0x7f, 0x7f, 0, rest as u8 - 4]);
-                            instead.resize(offer.len(), 0);
-                        }
-                        _ => instead = [0, 14, 0, 7, 0, 4, 0, 1, 0, 8, 1].to_vec(),
-                    }
-                    datagram[at..at + offer.len()].copy_from_slice(&instead);
+                    datagram[at..at + offer.len()].copy_from_slice(&changed);
                 }
                 usual(&datagram)
             });
             let error = network.sides[1].error();
             let violation = Violation::MalformedExtension;
-            assert_eq!(error.violation(), Some(violation), "{body:?}: {error}");
+            assert_eq!(error.violation(), Some(violation), "{changed:?}: {error}");
         }
     }
 }
