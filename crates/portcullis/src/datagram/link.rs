@@ -11,7 +11,7 @@ use super::socket::{Area, LONGEST, Socket};
 use super::transport::{DatagramTransport, is_of_one_datagram};
 
 /// Between which addresses a datagram goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Path {
     pub(super) peer: SocketAddr,
     /// Ours; `None`: as the system chooses.
