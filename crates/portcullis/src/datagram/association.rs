@@ -22,7 +22,7 @@ use super::lock;
 use super::statistics::DtlsStatistics;
 use super::transport::is_too_long;
 use crate::error::Error;
-use crate::metrics::{self, Dropped, Open};
+use crate::metrics::{self, Full, Open};
 use crate::scratch::Scratch;
 use crate::sessions::Received as Sessions;
 use crate::statistics::Flow;
@@ -440,7 +440,7 @@ impl Reading {
                 let has_room = datagrams.len() < most.0 && self.bytes + datagram.len() <= most.1;
                 if !has_room {
                     self.inbox_full += 1;
-                    metrics::dropped(Dropped::InboxFull);
+                    metrics::full(Full::Inbox);
                     return (false, None);
                 }
                 self.bytes += datagram.len();
@@ -486,7 +486,7 @@ impl Reading {
                         }
                         false => {
                             self.inbox_full += 1;
-                            metrics::dropped(Dropped::InboxFull);
+                            metrics::full(Full::Inbox);
                         }
                     }
                 }

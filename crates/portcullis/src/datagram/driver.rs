@@ -23,7 +23,7 @@ use crate::accept::{Addresses, Place};
 use crate::acceptor::TlsAcceptor;
 use crate::answers::Questions;
 use crate::error::Error;
-use crate::metrics::{self, Dropped};
+use crate::metrics::{self, Full};
 
 /// How often it receives before others have their turn.
 const ROUNDS: usize = 100;
@@ -349,12 +349,12 @@ impl Driver {
         let mut statistics = lock(&self.endpoint.statistics);
         if self.peers.handshakes() >= options.handshakes {
             statistics.handshakes_full += 1;
-            metrics::dropped(Dropped::HandshakesFull);
+            metrics::full(Full::Handshakes);
             return;
         }
         if self.peers.len() >= options.connections {
             statistics.connections_full += 1;
-            metrics::dropped(Dropped::ConnectionsFull);
+            metrics::full(Full::Connections);
             return;
         }
         let place = match self.endpoint.link.ends_with_errors() {
@@ -364,7 +364,7 @@ impl Driver {
                 Ok(place) => Some(place),
                 Err(_) => {
                     statistics.address_full += 1;
-                    metrics::dropped(Dropped::AddressFull);
+                    metrics::full(Full::Address);
                     return;
                 }
             },

@@ -53,14 +53,14 @@ reasons! {
     NotWhole = "not_whole",
 }
 
-/// Why something is dropped that nothing is wrong with.
+/// What has no room for something that nothing is wrong with.
 #[cfg(feature = "dtls")]
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Dropped {
-    InboxFull,
-    HandshakesFull,
-    AddressFull,
-    ConnectionsFull,
+pub(crate) enum Full {
+    Inbox,
+    Handshakes,
+    Address,
+    Connections,
 }
 
 /// One was dropped.
@@ -79,12 +79,12 @@ pub(crate) fn discards(all: &Discards) {
 
 /// There was no room.
 #[cfg(feature = "dtls")]
-pub(crate) fn dropped(why: Dropped) {
-    let reason = match why {
-        Dropped::InboxFull => "inbox_full",
-        Dropped::HandshakesFull => "handshakes_full",
-        Dropped::AddressFull => "address_full",
-        Dropped::ConnectionsFull => "connections_full",
+pub(crate) fn full(of: Full) {
+    let reason = match of {
+        Full::Inbox => "inbox_full",
+        Full::Handshakes => "handshakes_full",
+        Full::Address => "address_full",
+        Full::Connections => "connections_full",
     };
     count(&DISCARDED_BY, [reason]);
 }

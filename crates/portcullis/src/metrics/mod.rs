@@ -28,7 +28,7 @@ use portcullis_core::{ConnectionInformation, Direction, ProtocolVersion};
 use crate::error::Error;
 
 #[cfg(feature = "dtls")]
-pub(crate) use self::discarded::{Dropped, discarded, discards, dropped};
+pub(crate) use self::discarded::{Full, discarded, discards, full};
 use self::table::Table;
 
 /// A number, as [`METRICS`] has it.

@@ -27,23 +27,23 @@ pub(crate) fn alert(_error: &Error) {}
 pub(crate) fn store(_operation: &'static str, _outcome: &'static str) {}
 
 #[cfg(feature = "dtls")]
-pub(crate) use discards::{Dropped, discarded, discards, dropped};
+pub(crate) use discards::{Full, discarded, discards, full};
 
 #[cfg(feature = "dtls")]
 mod discards {
     use portcullis_core::{Discarded, Discards};
 
     #[derive(Clone, Copy, Debug)]
-    pub(crate) enum Dropped {
-        InboxFull,
-        HandshakesFull,
-        AddressFull,
-        ConnectionsFull,
+    pub(crate) enum Full {
+        Inbox,
+        Handshakes,
+        Address,
+        Connections,
     }
 
     pub(crate) fn discarded(_why: Discarded) {}
 
     pub(crate) fn discards(_all: &Discards) {}
 
-    pub(crate) fn dropped(_why: Dropped) {}
+    pub(crate) fn full(_of: Full) {}
 }
