@@ -277,10 +277,7 @@ impl Driver {
     }
 
     fn on_datagram(&mut self, path: Path, datagram: &mut [u8], now: Now) {
-        // Port 0 is nobody's (RFC 768): an answer to there fails, and quinn-udp takes such a failure for a system that
-        // cannot send several datagrams at once.
-        let is_nobody = path.peer.port() == 0 && !self.endpoint.link.ends_with_errors();
-        if datagram.is_empty() || is_nobody {
+        if datagram.is_empty() || path.is_nobodys() {
             return;
         }
         let Some((current, candidate)) = self.peers.at(&path) else {
