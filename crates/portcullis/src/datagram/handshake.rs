@@ -64,7 +64,7 @@ impl Running {
         match self.shake().await {
             Ok(()) => self.finish(span),
             Err(error) => {
-                span::report(span, &error, self.conduct.log);
+                span::report(span, &error, &self.conduct);
                 let place = self.sessions.take();
                 let place = place.filter(|(_, offers)| *offers).map(|(place, _)| place);
                 preparation::blame(place, &error);
