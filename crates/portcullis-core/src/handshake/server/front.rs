@@ -399,3 +399,35 @@ fn records(message: &HandshakeBytes) -> Vec<u8> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hello in the smallest records, that come byte by byte: each is read once.
+    #[test]
+    fn what_was_read_of_a_hello_is_kept() {
+        let message = [&[1, 0, 0, 100][..], &[7; 100]].concat();
+        let records: Vec<u8> = message
+            .iter()
+            .flat_map(|byte| [22, 3, 1, 0, 1, *byte])
+            .collect();
+        let mut begun = Begun::default();
+        for length in 0..records.len() {
+            assert!(matches!(
+                begun.hello(&records[..length]),
+                Hello::Incomplete
+            ));
+            let whole = length / 6;
+            assert_eq!((begun.at, begun.message.len()), (whole * 6, whole));
+        }
+        match begun.hello(&records) {
+            Hello::Whole {
+                message: found,
+                length,
+            } => assert_eq!((found.raw(), length), (&message[..], records.len())),
+            _ => panic!("it is whole"),
+        }
+        assert_eq!((begun.at, begun.message.len()), (0, 0));
+    }
+}
