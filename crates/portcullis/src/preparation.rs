@@ -65,8 +65,7 @@ impl TlsConnector {
             // Shares stand in the clear: what is first there would say which of the hidden servers is meant.
             let is_hidden = config.seen_name().is_some();
             let shares = (!is_hidden).then(|| Arc::clone(&self.first_shares));
-            Place::new(Arc::clone(store), key, shares)
-                .within(self.conduct.life.clone())
+            Place::new(Arc::clone(store), key, shares).within(self.conduct.life.clone())
         });
         let config = place
             .as_ref()

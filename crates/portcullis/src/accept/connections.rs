@@ -256,7 +256,12 @@ impl<A: Accept> Connections<A> {
     /// What is passed over. The handshake has told why it failed, as far as that may be told.
     fn report(&self, error: &ConnectionError<A::Addr>) {
         let log = self.acceptor.conduct().log;
-        match self.acceptor.reloadable().current().reads_encrypted_hellos() {
+        match self
+            .acceptor
+            .reloadable()
+            .current()
+            .reads_encrypted_hellos()
+        {
             true => log_at!(log, DEBUG, "a handshake failed"),
             false => log_at!(log, DEBUG, %error, "a handshake failed"),
         }

@@ -414,10 +414,7 @@ mod tests {
             .collect();
         let mut begun = Begun::default();
         for length in 0..records.len() {
-            assert!(matches!(
-                begun.hello(&records[..length]),
-                Hello::Incomplete
-            ));
+            assert!(matches!(begun.hello(&records[..length]), Hello::Incomplete));
             let whole = length / 6;
             assert_eq!((begun.at, begun.message.len()), (whole * 6, whole));
         }
