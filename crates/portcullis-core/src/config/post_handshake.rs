@@ -32,7 +32,8 @@ impl ClientConfigBuilder {
     ///
     /// The certificate is chosen as in the handshake, by [`identity`](Self::identity) or who answers
     /// [`ask_identity`](Self::ask_identity); without one that fits the server is told that there is none. Requests are
-    /// found by reading. At most four are open at a time.
+    /// found by reading. At most four are open at a time, and once 64 were answered with a certificate over one connection a
+    /// further one ends it.
     pub fn post_handshake_authentication(mut self, on: bool) -> Self {
         self.client.policy.post_handshake = on;
         self
