@@ -172,10 +172,12 @@ impl EchFront {
 
     /// Whether the backend goes on, or asks for another hello.
     fn answer(&mut self, ech: Box<Ech>) -> Result<(), Abort> {
-        // Early data, and the change_cipher_spec of compatibility.
-        let early = core::mem::take(&mut self.client);
-        if !early.is_empty() {
-            self.out.push_back(FrontStep::ToBackend(early));
+        if !self.pass_by() {
+            // Nothing that belongs here: the server behind refuses it.
+            let wrong = core::mem::take(&mut self.client);
+            if !wrong.is_empty() {
+                self.out.push_back(FrontStep::ToBackend(wrong));
+            }
         }
         let asks = match answer(&self.backend) {
             Some(asks) => asks,
@@ -190,6 +192,7 @@ impl EchFront {
         self.state = match asks {
             true => State::SecondHello(ech),
             false => {
+                self.pass_on();
                 self.out.push_back(FrontStep::Transparent);
                 State::Transparent
             }
@@ -202,13 +205,9 @@ impl EchFront {
             let bytes = core::mem::take(&mut self.backend);
             self.out.push_back(FrontStep::ToClient(bytes));
         }
-        // What is no handshake is passed by: early data that was under way, a change_cipher_spec, an alert.
-        while let Some((typ, length)) = record(&self.client) {
-            if typ == ContentType::HANDSHAKE {
-                break;
-            }
-            let passed = self.client.drain(..length).collect();
-            self.out.push_back(FrontStep::ToBackend(passed));
+        if self.pass_by() {
+            self.state = State::SecondHello(ech);
+            return Ok(());
         }
         let (message, length) = match hello(&self.client) {
             Hello::Whole { message, length } => (message, length),
@@ -226,6 +225,27 @@ impl EchFront {
         self.pass_on();
         self.out.push_back(FrontStep::Transparent);
         Ok(())
+    }
+
+    /// Passes on whole records that are no handshake: early data that is under way, the change_cipher_spec of
+    /// compatibility, an alert. Whether one waits for its end.
+    fn pass_by(&mut self) -> bool {
+        loop {
+            let is_other = self.client.first().is_some_and(|typ| {
+                let typ = ContentType(*typ);
+                typ == ContentType::APPLICATION_DATA
+                    || typ == ContentType::CHANGE_CIPHER_SPEC
+                    || typ == ContentType::ALERT
+            });
+            if !is_other {
+                return false;
+            }
+            let Some((_, length)) = record(&self.client) else {
+                return true;
+            };
+            let passed = self.client.drain(..length).collect();
+            self.out.push_back(FrontStep::ToBackend(passed));
+        }
     }
 
     /// What has come too early for whoever passes it on.
