@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis::answers::{Answers, Questions};
+use portcullis::ech::EchConfigList;
 use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, VerifyChain};
 use portcullis::x509::{CertificateErrorKind, ChainPolicy, PresentedChain, verify_server};
@@ -121,6 +122,45 @@ impl Connecting {
         let (connector, io) = self.reach().await?;
         let name = self.destination.name.clone();
         let connected = connector.upgrade_with_early_data(io, name, data).await;
+        connected.map_err(|error| Failure::handshake(&error))
+    }
+
+    /// Connects with an encrypted hello, and once more where the server has other keys and sends what belongs to them. Gives
+    /// what it has accepted, too.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub(crate) async fn connect_with_ech_retry(
+        &mut self,
+        list: EchConfigList,
+    ) -> Result<(TlsStream<TcpStream>, EchConfigList), Failure> {
+        let deadline = self.destination.deadline();
+        self.address = None;
+        self.witness.forget();
+        let destination = &self.destination;
+        // What is known of the transport that was made last: its other end, or why there is none.
+        let reached = Mutex::new(None);
+        let reach = || async {
+            let io = destination.connect(deadline).await;
+            let (known, io) = match io {
+                Ok(io) => (Ok(io.peer_addr().ok()), Ok(io)),
+                Err(failure) => {
+                    let error = std::io::Error::other(failure.to_string());
+                    (Err(failure), Err(error))
+                }
+            };
+            *reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+            io
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let connector = self.connector.clone().handshake_timeout(left);
+        let name = destination.name.clone();
+        let connected = connector.connect_with_ech_retry(name, list, reach).await;
+        match reached.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(Err(failure)) => return Err(failure),
+            Some(Ok(address)) => self.address = address,
+            None => {}
+        }
         connected.map_err(|error| Failure::handshake(&error))
     }
 

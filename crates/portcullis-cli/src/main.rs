@@ -10,6 +10,7 @@ mod connect;
 mod connecting;
 mod crl;
 mod ech;
+mod ech_front;
 mod extensions;
 mod failure;
 mod files;
@@ -51,7 +52,7 @@ enum Action {
     /// Make and change the ticket keys that servers share.
     #[command(subcommand)]
     TicketKey(ticket_key::TicketKey),
-    /// Make keys for servers that decrypt hellos (Encrypted ClientHello); show configurations.
+    /// Make keys for servers that decrypt hellos (Encrypted ClientHello); show configurations; decrypt for others.
     #[command(subcommand)]
     Ech(ech::Ech),
     /// Fetch revocation lists; look for certificates in them.
@@ -110,7 +111,7 @@ async fn main() {
         Action::Server(server) => server.run().await,
         Action::Cert(cert) => cert.run().await,
         Action::TicketKey(ticket_key) => ticket_key.run(),
-        Action::Ech(ech) => ech.run(),
+        Action::Ech(ech) => ech.run().await,
         Action::Crl(crl) => crl.run().await,
         Action::Completions(completions) => completions.run(),
         Action::Man(man) => man.run(),
