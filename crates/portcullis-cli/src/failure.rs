@@ -78,6 +78,11 @@ impl Failure {
         Self::new(Class::Handshake, sentence)
     }
 
+    /// The server does not what it was asked for.
+    pub(crate) fn unmet(sentence: impl Into<String>) -> Self {
+        Self::new(Class::Handshake, sentence)
+    }
+
     /// A certificate that is not as wanted.
     pub(crate) fn certificate(sentence: impl Into<String>) -> Self {
         Self::new(Class::Certificate, sentence)
@@ -118,6 +123,12 @@ impl Failure {
     /// With the step that failed, where it is one before TLS.
     pub(crate) fn at(mut self, stage: &str) -> Self {
         self.facts.stage.get_or_insert_with(|| stage.to_owned());
+        self
+    }
+
+    /// With what was being done.
+    pub(crate) fn while_doing(mut self, what: &str) -> Self {
+        self.sentence = format!("{what}: {}", self.sentence);
         self
     }
 

@@ -1,8 +1,9 @@
-//! `portcullis`: a TLS client, a TLS server, certificates for development, and ticket keys.
+//! `portcullis`: a TLS client, a TLS server, certificates for development, ticket keys, and what a server bears.
 
 #![forbid(unsafe_code)]
 
 mod algorithms;
+mod bench;
 mod cert;
 mod certificate;
 mod client;
@@ -57,6 +58,9 @@ enum Action {
     /// Fetch revocation lists; look for certificates in them.
     #[command(subcommand)]
     Crl(crl::Command),
+    /// Measure a TLS server: handshakes, throughput, answers, connections held.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Print what completes this command in a shell.
     Completions(manual::Completions),
     /// Print the manual page, or write one for each command to a folder.
@@ -112,6 +116,7 @@ async fn main() {
         Action::TicketKey(ticket_key) => ticket_key.run(),
         Action::Ech(ech) => ech.run(),
         Action::Crl(crl) => crl.run().await,
+        Action::Bench(bench) => bench.run().await,
         Action::Completions(completions) => completions.run(),
         Action::Man(man) => man.run(),
     };
