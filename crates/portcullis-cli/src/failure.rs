@@ -33,6 +33,8 @@ enum Class {
     Handshake = 4,
     Connection = 5,
     Timeout = 6,
+    Rule = 7,
+    Incomplete = 8,
 }
 
 impl Class {
@@ -44,6 +46,8 @@ impl Class {
             Self::Handshake => "handshake",
             Self::Connection => "connection",
             Self::Timeout => "timeout",
+            Self::Rule => "rule",
+            Self::Incomplete => "incomplete",
         }
     }
 }
@@ -86,6 +90,16 @@ impl Failure {
     /// A certificate that is not as wanted.
     pub(crate) fn certificate(sentence: impl Into<String>) -> Self {
         Self::new(Class::Certificate, sentence)
+    }
+
+    /// What a scan has found is not to be.
+    pub(crate) fn rule(sentence: impl Into<String>) -> Self {
+        Self::new(Class::Rule, sentence)
+    }
+
+    /// What a scan was to find out it has not.
+    pub(crate) fn incomplete(sentence: impl Into<String>) -> Self {
+        Self::new(Class::Incomplete, sentence)
     }
 
     /// A failed handshake.

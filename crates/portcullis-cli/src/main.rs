@@ -17,6 +17,7 @@ mod files;
 mod logins;
 mod manual;
 mod report;
+mod scan;
 mod server;
 mod shared_keys;
 mod starttls;
@@ -32,7 +33,8 @@ use failure::Failure;
 ///
 /// Exit codes: 0 all went well; 1 the transport failed; 2 bad usage or bad files; 3 the peer's
 /// certificate was refused, or expires too soon; 4 the handshake failed otherwise; 5 the
-/// connection broke after the handshake; 6 time ran out.
+/// connection broke after the handshake; 6 time ran out; 7 a rule of `scan --fail-on` was hit; 8 the
+/// scan is not complete, where that was a rule.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version)]
 struct Command {
@@ -60,7 +62,9 @@ enum Action {
     Crl(crl::Command),
     /// Measure a TLS server: handshakes, throughput, answers, connections held.
     #[command(subcommand)]
-    Bench(bench::Bench),
+    Bench(Box<bench::Bench>),
+    /// Find out what a TLS server speaks, and what is to be said against it.
+    Scan(Box<scan::Scan>),
     /// Print what completes this command in a shell.
     Completions(manual::Completions),
     /// Print the manual page, or write one for each command to a folder.
@@ -117,6 +121,7 @@ async fn main() {
         Action::Ech(ech) => ech.run(),
         Action::Crl(crl) => crl.run().await,
         Action::Bench(bench) => bench.run().await,
+        Action::Scan(scan) => scan.run().await,
         Action::Completions(completions) => completions.run(),
         Action::Man(man) => man.run(),
     };

@@ -130,10 +130,11 @@ impl Meter {
 
     /// Bytes that came beside what is repeated.
     pub(super) fn received(&self, bytes: usize) {
-        if let Some(round) = self.schedule.round_at(Instant::now()) {
-            if let Some(round) = self.counts.borrow_mut().rounds.get_mut(round) {
-                round.received = round.received.saturating_add(bytes as u64);
-            }
+        let Some(round) = self.schedule.round_at(Instant::now()) else {
+            return;
+        };
+        if let Some(round) = self.counts.borrow_mut().rounds.get_mut(round) {
+            round.received = round.received.saturating_add(bytes as u64);
         }
     }
 
