@@ -172,6 +172,54 @@ fn what_was_not_offered_is_found_and_ends_the_list() {
     sentence(output, 7);
 }
 
+/// Says what a server of POP3 says, and hands on what comes behind it.
+#[test]
+fn what_is_behind_starttls_is_scanned() {
+    let made = Certificates::make();
+    let server = Server::start(&[&made.server()[..], &["--tls", "1.3"]].concat());
+    let behind = server.address.clone();
+    let address = scripted(move |io| {
+        let _ = io.write_all(b"+OK ready\r\n");
+        let mut line = [0; 6];
+        if io.read_exact(&mut line).is_err() || line != *b"STLS\r\n" {
+            return;
+        }
+        let _ = io.write_all(b"+OK begin\r\n");
+        let to = TcpStream::connect(&behind).unwrap();
+        let copied = |mut from: TcpStream, mut to: TcpStream| {
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(std::net::Shutdown::Write);
+            })
+        };
+        copied(io.try_clone().unwrap(), to.try_clone().unwrap());
+        copied(to, io.try_clone().unwrap());
+    });
+    let output = scan(&address, &made, &["--json", "--starttls", "pop3"]);
+    let report: Value = serde_json::from_str(&printed(output)).unwrap();
+    assert_eq!(
+        (&report["starttls"], &report["complete"]),
+        (&"pop3".into(), &true.into()),
+        "{report}"
+    );
+    let yes = |protocol: &&Value| protocol["offered"] == "yes";
+    let offered: Vec<_> = report["protocols"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(yes)
+        .collect();
+    assert_eq!(offered.len(), 1);
+    assert_eq!(offered[0]["version"], "TLSv1.3");
+    // A server that speaks TLS at once is none of POP3.
+    let wrong = scan(
+        &server.address,
+        &made,
+        &["--starttls", "pop3", "--timeout", "1"],
+    );
+    assert!(!wrong.status.success());
+}
+
 /// A server of the nineties: SSL 3, a suite for export, DEFLATE, and no word about renegotiation.
 #[test]
 fn what_is_long_broken_is_seen() {

@@ -127,8 +127,11 @@ impl Reader {
     }
 }
 
-/// One record, if it is whole: its type, what is in it, and what is behind it.
-fn record(bytes: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>, &'static str> {
+/// A type, what is in it, and what is behind it.
+type Part<'a> = (u8, &'a [u8], &'a [u8]);
+
+/// One record, if it is whole.
+fn record(bytes: &[u8]) -> Result<Option<Part<'_>>, &'static str> {
     let wrong = "what comes is not TLS";
     match bytes {
         [kind, ..] if !(20..=23).contains(kind) => return Err(wrong),
@@ -146,7 +149,7 @@ fn record(bytes: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>, &'static str> {
     Ok(whole.map(|(body, behind)| (*kind, body, behind)))
 }
 
-fn message(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+fn message(bytes: &[u8]) -> Option<Part<'_>> {
     let ([kind, length @ ..], rest) = bytes.split_first_chunk::<4>()?;
     let [high, middle, low] = *length;
     let length = u32::from_be_bytes([0, high, middle, low]);
