@@ -70,6 +70,7 @@ impl Handshake {
             returned,
             next_message: message,
             next_record,
+            ..
         } = admission;
         let incoming = Incoming::datagrams(Role::Server, policy.max_handshake_size, message);
         let outgoing = Outgoing::datagrams(options, message, next_record);

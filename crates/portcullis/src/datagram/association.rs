@@ -1,10 +1,11 @@
 //! What the driver and a connection share: the state of the protocol, and what waits to be read.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use portcullis_core::{
     Control, DatagramReader, DatagramWriter, Discards, Monotonic, Received, Stage,
 };
 use rustls_pki_types::UnixTime;
+use tokio::task::coop::poll_proceed;
 
 use super::endpoint::{Endpoint, Id};
 use super::link::Path;
@@ -34,6 +36,8 @@ pub(super) struct Association {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) id: Id,
     pub(super) path: Path,
+    /// The random of the hello with which it was let in; `None` of one that began here.
+    pub(super) hello: Option<[u8; 32]>,
     /// Messages and bytes that wait to be read.
     inbox: (usize, usize),
     reading: Mutex<Reading>,
@@ -42,7 +46,6 @@ pub(super) struct Association {
     is_rung: AtomicBool,
 }
 
-#[derive(Debug)]
 struct Reading {
     phase: Phase,
     messages: VecDeque<Bytes>,
@@ -58,7 +61,17 @@ struct Reading {
     heard: Monotonic,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Reading {
+    /// Without what was received.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading")
+            .field("messages", &self.messages.len())
+            .field("bytes", &self.bytes)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
 enum Phase {
     /// Datagrams wait for who runs the handshake.
     Handshake {
@@ -91,6 +104,7 @@ impl Association {
         endpoint: Arc<Endpoint>,
         id: Id,
         path: Path,
+        hello: Option<[u8; 32]>,
         inbox: (usize, usize),
         heard: Monotonic,
     ) -> Self {
@@ -98,6 +112,7 @@ impl Association {
             endpoint,
             id,
             path,
+            hello,
             inbox,
             reading: Mutex::new(Reading {
                 phase: Phase::Handshake {
@@ -258,8 +273,10 @@ impl Association {
 
     /// The next message; an error after the last one.
     pub(super) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
+        let budget = ready!(poll_proceed(cx));
         let mut reading = lock(&self.reading);
         if let Some(message) = reading.messages.pop_front() {
+            budget.made_progress();
             reading.bytes -= message.len();
             return Poll::Ready(Ok(message));
         }

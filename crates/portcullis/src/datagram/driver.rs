@@ -140,7 +140,7 @@ impl Driver {
         hibernate: Option<Duration>,
     ) -> (Self, Owner) {
         let mut this = Self::new(endpoint, None, options.others_idle(), hibernate);
-        let owner = this.associate(path, options.inbox, None);
+        let owner = this.associate(path, None, options.inbox, None);
         this.endpoint.close();
         (this, owner)
     }
@@ -181,9 +181,15 @@ impl Driver {
         });
     }
 
-    fn associate(&mut self, path: Path, inbox: (usize, usize), place: Option<Place>) -> Owner {
+    fn associate(
+        &mut self,
+        path: Path,
+        hello: Option<[u8; 32]>,
+        inbox: (usize, usize),
+        place: Option<Place>,
+    ) -> Owner {
         let (id, now) = (self.peers.next_id(), self.endpoint.monotonic());
-        let association = Association::new(Arc::clone(&self.endpoint), id, path, inbox, now);
+        let association = Association::new(Arc::clone(&self.endpoint), id, path, hello, inbox, now);
         let association = Arc::new(association);
         self.peers.add(Arc::clone(&association), place);
         self.publish();
@@ -280,10 +286,10 @@ impl Driver {
     }
 
     fn on_datagram(&mut self, path: Path, datagram: &mut [u8], now: Now) {
-        if datagram.is_empty() {
+        if datagram.is_empty() || path.is_nobodys() {
             return;
         }
-        let Some((current, candidate)) = self.peers.at(&path.peer) else {
+        let Some((current, candidate)) = self.peers.at(&path) else {
             return self.on_stranger(path, datagram, now);
         };
         match candidate.and_then(|id| self.peers.get(id).cloned()) {
@@ -323,6 +329,14 @@ impl Driver {
             }
             Verdict::Admit(admission) => {
                 drop(statistics);
+                // The hello of who is here already, once more.
+                let here = self.peers.at(&path).map(|(current, _)| current.hello);
+                if here
+                    .flatten()
+                    .is_some_and(|hello| admission.hello_random() == Some(hello))
+                {
+                    return;
+                }
                 self.admit(path, admission);
             }
         }
@@ -357,7 +371,7 @@ impl Driver {
         };
         statistics.admitted += 1;
         drop(statistics);
-        let owner = self.associate(path, options.inbox, place);
+        let owner = self.associate(path, admission.hello_random(), options.inbox, place);
         let incoming = DtlsIncoming::new(owner, admission, config, conduct, options);
         // It has as many places as there may be handshakes. Dropped, it is over.
         let _ = queue.try_send(incoming);

@@ -1,13 +1,13 @@
 //! Whom a driver knows: by address, and by what is due when.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::association::Association;
 use super::endpoint::Id;
+use super::link::Path;
 use crate::accept::Place;
 
 /// How the associations of a driver are found.
@@ -15,7 +15,7 @@ use crate::accept::Place;
 pub(super) struct Peers {
     known: HashMap<Id, Known>,
     /// Hashed with a key of this map's own.
-    by_address: HashMap<SocketAddr, Here>,
+    by_path: HashMap<Path, Here>,
     timers: BTreeSet<(Instant, Id)>,
     handshakes: usize,
     next: Id,
@@ -62,9 +62,14 @@ impl Peers {
         self.known.get(&id).map(|known| &known.association)
     }
 
-    /// Who is at an address, and who wants to be.
-    pub(super) fn at(&self, address: &SocketAddr) -> Option<(Arc<Association>, Option<Id>)> {
-        let here = self.by_address.get(address)?;
+    /// Who is at an address, and who wants to be. One peer may be known at two addresses of this host (RFC 9147 §5.11).
+    pub(super) fn at(&self, path: &Path) -> Option<(Arc<Association>, Option<Id>)> {
+        // Who began here left it to the system at which address.
+        let any = Path {
+            local: None,
+            ..*path
+        };
+        let here = self.by_path.get(path).or_else(|| self.by_path.get(&any))?;
         let current = self.known.get(&here.current)?;
         Some((Arc::clone(&current.association), here.candidate))
     }
@@ -72,8 +77,8 @@ impl Peers {
     /// A handshake begins.
     pub(super) fn add(&mut self, association: Arc<Association>, place: Option<Place>) {
         let id = association.id;
-        let address = association.path.peer;
-        let here = self.by_address.entry(address);
+        let path = association.path;
+        let here = self.by_path.entry(path);
         here.and_modify(|here| here.candidate = Some(id))
             .or_insert(Here {
                 current: id,
@@ -97,7 +102,7 @@ impl Peers {
         if known.handshake.take().is_some() {
             self.handshakes -= 1;
         }
-        let here = self.by_address.get_mut(&known.association.path.peer)?;
+        let here = self.by_path.get_mut(&known.association.path)?;
         if here.candidate != Some(id) {
             return None;
         }
@@ -121,8 +126,8 @@ impl Peers {
         if let Some(due) = known.due {
             self.timers.remove(&(due, id));
         }
-        let address = known.association.path.peer;
-        let Some(here) = self.by_address.get_mut(&address) else {
+        let path = known.association.path;
+        let Some(here) = self.by_path.get_mut(&path) else {
             return;
         };
         if here.candidate == Some(id) {
@@ -131,7 +136,7 @@ impl Peers {
             match here.candidate.take() {
                 Some(candidate) => here.current = candidate,
                 None => {
-                    self.by_address.remove(&address);
+                    self.by_path.remove(&path);
                 }
             }
         }

@@ -63,6 +63,8 @@ pub(super) struct Client {
     pub(super) disguise: Option<Box<Disguise>>,
     /// What a HelloVerifyRequest had, if one came.
     hello_cookie: Option<Box<[u8]>>,
+    /// How often a server has asked for a cookie by HelloVerifyRequest.
+    verify_requests: u8,
     dialect: Dialect,
 }
 
@@ -116,6 +118,7 @@ pub(crate) fn start(
         previous: None,
         disguise,
         hello_cookie: None,
+        verify_requests: 0,
         dialect: cx.dialect,
     };
     let shares = Shares {
@@ -172,6 +175,7 @@ impl End for ClientEnd {
             early_data_status: EarlyDataStatus::NotOffered,
             disguise: None,
             hello_cookie: None,
+            verify_requests: 0,
             dialect: cx.dialect,
         };
         let shares = Shares {
@@ -561,6 +565,9 @@ impl Hello for WaitServerHello {
     }
 }
 
+/// How often a server may ask for a cookie by HelloVerifyRequest (RFC 6347 §4.2.1).
+const MOST_VERIFY_REQUESTS: u8 = 3;
+
 impl WaitServerHello {
     /// RFC 6347 §4.2.1: the hello is said again, with the server's cookie and else the same. Neither the first nor
     /// the request is hashed.
@@ -584,9 +591,11 @@ impl WaitServerHello {
                 "it asks for a cookie by HelloVerifyRequest, as DTLSv1.2 and older do; offered: {offered}"
             )));
         }
-        if client.hello_cookie.is_some() || retry.is_some() {
+        // A server that has started anew, or another one behind the same address, knows nothing of the first cookie.
+        if client.verify_requests >= MOST_VERIFY_REQUESTS || retry.is_some() {
             return Err(Violation::SecondRetry.into());
         }
+        client.verify_requests += 1;
         client.hello_cookie = Some(request.cookie.into());
         let (mut buffer, mut offered, now) = (TranscriptBuffer::new(), Ok(()), cx.now);
         cx.send(&mut buffer, |out| {
