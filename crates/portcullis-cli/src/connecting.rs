@@ -203,6 +203,18 @@ impl Connecting {
         seen.map_or_else(Vec::new, |(chain, _)| chain.certificates().to_vec())
     }
 
+    /// Whether the chain that the server has shown is trusted by somebody, who is named; `None` if it has shown none.
+    pub(crate) fn judged_by(&self, trust: &Trust) -> Option<Result<String, String>> {
+        let (chain, _) = self.witness.seen()?;
+        let policy = ChainPolicy::new(trust.roots.clone());
+        let judged = verify_server(&chain, &self.destination.name, UnixTime::now(), &policy);
+        Some(
+            judged
+                .map(|_| trust.origin.clone())
+                .map_err(|error| error.to_string()),
+        )
+    }
+
     /// What there is to say of the connection, or of the attempt.
     pub(crate) fn report<'a>(
         &self,

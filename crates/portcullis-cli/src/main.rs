@@ -1,8 +1,9 @@
-//! `portcullis`: a TLS client, a TLS server, certificates for development, and ticket keys.
+//! `portcullis`: a TLS client, a TLS server, certificates for development, ticket keys, and what a server bears.
 
 #![forbid(unsafe_code)]
 
 mod algorithms;
+mod bench;
 mod cert;
 mod certificate;
 mod client;
@@ -17,6 +18,7 @@ mod files;
 mod logins;
 mod manual;
 mod report;
+mod scan;
 mod server;
 mod shared_keys;
 mod starttls;
@@ -32,7 +34,8 @@ use failure::Failure;
 ///
 /// Exit codes: 0 all went well; 1 the transport failed; 2 bad usage or bad files; 3 the peer's
 /// certificate was refused, or expires too soon; 4 the handshake failed otherwise; 5 the
-/// connection broke after the handshake; 6 time ran out.
+/// connection broke after the handshake; 6 time ran out; 7 a rule of `scan --fail-on` was hit; 8 the
+/// scan is not complete, where that was a rule.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version)]
 struct Command {
@@ -58,6 +61,11 @@ enum Action {
     /// Fetch revocation lists; look for certificates in them.
     #[command(subcommand)]
     Crl(crl::Command),
+    /// Measure a TLS server: handshakes, throughput, answers, connections held.
+    #[command(subcommand)]
+    Bench(Box<bench::Bench>),
+    /// Find out what a TLS server speaks, and what is to be said against it.
+    Scan(Box<scan::Scan>),
     /// Print what completes this command in a shell.
     Completions(manual::Completions),
     /// Print the manual page, or write one for each command to a folder.
@@ -113,6 +121,8 @@ async fn main() {
         Action::TicketKey(ticket_key) => ticket_key.run(),
         Action::Ech(ech) => ech.run().await,
         Action::Crl(crl) => crl.run().await,
+        Action::Bench(bench) => bench.run().await,
+        Action::Scan(scan) => scan.run().await,
         Action::Completions(completions) => completions.run(),
         Action::Man(man) => man.run(),
     };
