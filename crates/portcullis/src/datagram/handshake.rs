@@ -83,7 +83,7 @@ impl Running {
         let reached = self.shake(until).await;
         if let Err(error) = &reached {
             self.meter.failed(error);
-            span::report(span, error, self.conduct.log);
+            span::report(span, error, &self.conduct);
             let place = self.sessions.take();
             let place = place.filter(|(_, offers)| *offers).map(|(place, _)| place);
             preparation::blame(place, error);

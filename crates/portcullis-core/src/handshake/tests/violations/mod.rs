@@ -110,6 +110,10 @@ const APART: &[(Violation, &str)] = &[
         "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
     ),
     (
+        Violation::TooManySignaturesAsked,
+        "handshake::tests::post_handshake_auth::signatures_have_a_bound",
+    ),
+    (
         Violation::RequestContextReused,
         "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
     ),
