@@ -199,18 +199,8 @@ impl EchFront {
 
     /// Whether the backend goes on, or asks for another hello.
     fn answer(&mut self, ech: Box<Ech>) -> Result<(), Abort> {
-<<<<<<< HEAD
         // Early data, and the change_cipher_spec of compatibility. Whole records: behind one there may be another hello.
         self.pass_records(|_| true)?;
-=======
-        if !self.pass_by() {
-            // Nothing that belongs here: the server behind refuses it.
-            let wrong = core::mem::take(&mut self.client);
-            if !wrong.is_empty() {
-                self.out.push_back(FrontStep::ToBackend(wrong));
-            }
-        }
->>>>>>> manualrest
         let asks = match answer(&self.backend) {
             Some(asks) => asks,
             None if self.backend.len() > MAX_ANSWER => false,
@@ -237,7 +227,6 @@ impl EchFront {
             let bytes = core::mem::take(&mut self.backend);
             self.out.push_back(FrontStep::ToClient(bytes));
         }
-<<<<<<< HEAD
         // What is no handshake is passed by: early data that was under way, a change_cipher_spec, an alert.
         if self.begun.at == 0 {
             self.pass_records(|typ| typ != ContentType::HANDSHAKE)?;
@@ -245,11 +234,6 @@ impl EchFront {
                 self.state = State::SecondHello(ech);
                 return Ok(());
             }
-=======
-        if self.pass_by() {
-            self.state = State::SecondHello(ech);
-            return Ok(());
->>>>>>> manualrest
         }
         let (message, length) = match self.begun.hello(&self.client) {
             Hello::Whole { message, length } => (message, length),
@@ -269,7 +253,6 @@ impl EchFront {
         Ok(())
     }
 
-<<<<<<< HEAD
     /// Passes on the client's records of these types that are whole, up to the first of another one.
     fn pass_records(&mut self, is_passed: impl Fn(ContentType) -> bool) -> Result<(), Abort> {
         let mut at = 0;
@@ -292,27 +275,6 @@ impl EchFront {
             self.out.push_back(FrontStep::ToBackend(passed));
         }
         Ok(())
-=======
-    /// Passes on whole records that are no handshake: early data that is under way, the change_cipher_spec of
-    /// compatibility, an alert. Whether one waits for its end.
-    fn pass_by(&mut self) -> bool {
-        loop {
-            let is_other = self.client.first().is_some_and(|typ| {
-                let typ = ContentType(*typ);
-                typ == ContentType::APPLICATION_DATA
-                    || typ == ContentType::CHANGE_CIPHER_SPEC
-                    || typ == ContentType::ALERT
-            });
-            if !is_other {
-                return false;
-            }
-            let Some((_, length)) = record(&self.client) else {
-                return true;
-            };
-            let passed = self.client.drain(..length).collect();
-            self.out.push_back(FrontStep::ToBackend(passed));
-        }
->>>>>>> manualrest
     }
 
     /// What has come too early for whoever passes it on.
