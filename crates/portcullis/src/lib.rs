@@ -169,7 +169,7 @@ pub use connector::TlsConnector;
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use datagram::{
     DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsIncoming, DtlsListener,
-    DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics,
+    DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics, Migration,
 };
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
@@ -224,7 +224,10 @@ pub use portcullis_core::{
 };
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
-pub use portcullis_core::{CookiePolicy, DatagramOptions, Discarded, Discards, Retransmission};
+pub use portcullis_core::{
+    ConnectionId as DtlsConnectionId, CookiePolicy, DatagramOptions, Discarded, Discards,
+    Retransmission,
+};
 #[cfg(feature = "crl-hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]
 pub use portcullis_crl_fetch::HashDirCrls;

@@ -85,7 +85,8 @@ impl Running {
                 Step::Transmit(datagram) => {
                     owner.count_sent(datagram.len());
                     // What the system does not take is lost, and sent again in its time.
-                    let sending = endpoint.link.send(&owner.path, &datagram, None);
+                    let path = owner.path();
+                    let sending = endpoint.link.send(&path, &datagram, None);
                     let _ = tokio::time::timeout_at(self.deadline, sending).await;
                     continue;
                 }
@@ -158,7 +159,7 @@ impl Running {
             match handshake.poll() {
                 Ok(Step::Transmit(datagram)) => {
                     owner.count_sent(datagram.len());
-                    let _full = owner.endpoint.link.try_send(&owner.path, &datagram, None);
+                    let _full = owner.endpoint.link.try_send(&owner.path(), &datagram, None);
                 }
                 Ok(Step::Event(_) | Step::Ask(_)) => {}
                 Ok(_) | Err(_) => return,

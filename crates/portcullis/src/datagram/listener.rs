@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_core::config::ServerConfig;
-use portcullis_core::{Admission, CookiePolicy, Handshake};
+use portcullis_core::{Admission, CookiePolicy, DatagramOptions, Handshake};
 use tokio::net::ToSocketAddrs;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
@@ -20,7 +20,6 @@ use super::endpoint::Endpoint;
 use super::handshake::{Running, deadline_from};
 use super::link::{Link, NOWHERE};
 use super::lock;
-use super::options::DtlsOptions;
 use super::socket::{self, Socket};
 use super::statistics::DtlsListenerStatistics;
 use crate::conduct::Conduct;
@@ -101,6 +100,14 @@ impl DtlsListener {
         count: usize,
     ) -> io::Result<Vec<Self>> {
         let acceptor = acceptor.into();
+        if count > 1 && acceptor.options.identifies() {
+            // The system may give a peer that has moved to another of them, which does not know it.
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "connection_ids: several listeners at one address do not find each other's connections; use one, or 0 \
+                 bytes",
+            ));
+        }
         // All before one is read: peers are divided by how many there are.
         let mut sockets = vec![bind(address, true).await?];
         let first = sockets.first().map_or_else(
@@ -222,7 +229,7 @@ pub struct DtlsIncoming {
     admission: Admission,
     config: ServerConfig,
     conduct: Conduct,
-    options: DtlsOptions,
+    options: DatagramOptions,
     since: Instant,
 }
 
@@ -232,7 +239,7 @@ impl DtlsIncoming {
         admission: Admission,
         config: ServerConfig,
         conduct: Conduct,
-        options: DtlsOptions,
+        options: DatagramOptions,
     ) -> Self {
         Self {
             owner,
@@ -246,7 +253,8 @@ impl DtlsIncoming {
 
     /// The client's address; `None` over a transport that has none.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        (self.owner.path != NOWHERE).then_some(self.owner.path.peer)
+        let path = self.owner.path();
+        (path != NOWHERE).then_some(path.peer)
     }
 
     /// Shakes hands, in any task. What is asked on the way is answered as over TLS ([`Answers`](crate::Answers)).
@@ -275,7 +283,7 @@ impl DtlsIncoming {
             } = self;
             conduct.check_life()?;
             let now = owner.endpoint.now();
-            let begun = Handshake::datagram_server(config, admission, options.datagrams, now)?;
+            let begun = Handshake::datagram_server(config, admission, options, now)?;
             let deadline = deadline_from(since, conduct.handshake_timeout);
             let running = Running::new(begun, owner, conduct, deadline, None);
             running.run(&within).await

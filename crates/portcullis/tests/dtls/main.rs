@@ -7,6 +7,7 @@ mod link;
 mod bounds;
 mod cancel;
 mod memory;
+mod moves;
 mod relay;
 mod sockets;
 mod strangers;
