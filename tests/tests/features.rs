@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-const FOLDERS: [(&str, &str); 7] = [
+const FOLDERS: [(&str, &str); 8] = [
     ("core/", "crates/portcullis-core/src/"),
     ("tokio/", "crates/portcullis/tests/"),
+    ("tokio-src/", "crates/portcullis/src/"),
     ("cache/", "crates/portcullis-session-cache/tests/"),
     ("crls/", "crates/portcullis-crl-fetch/tests/"),
     ("pkcs11/", "crates/portcullis-pkcs11/tests/"),

@@ -86,9 +86,11 @@ pub(crate) struct Parts<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
+    #[inline]
     pub(crate) fn from_parts(parts: Parts<IO>) -> Self {
         Self {
-            parts: Some(Box::new(parts)),
+            // Allocated first, so that the parts are made where they stay.
+            parts: Some(Box::write(Box::new_uninit(), parts)),
             farewell: |parts| {
                 parts.give_up_renegotiation();
                 parts.write.farewell(&mut parts.io);

@@ -75,6 +75,7 @@ impl Handshake {
             returned,
             next_message: message,
             next_record,
+            ..
         } = admission;
         let incoming = Incoming::datagrams(
             Role::Server,

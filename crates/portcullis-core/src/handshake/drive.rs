@@ -380,29 +380,18 @@ impl Handshake {
     /// # Errors
     /// When the handshake is not over, or its connection was taken before.
     pub fn take_connection(&mut self) -> Result<Connection, Error> {
-        match self.outcome.take() {
-            Some(outcome) => {
-                match outcome.into_connection(&mut self.incoming, &mut self.outgoing) {
-                    Ok(mut connection) => {
-                        if self.has_closed() {
-                            connection.reader.close();
-                        }
-                        Ok(connection)
-                    }
-                    Err(abort) => Err(abort.into_silent_error(Stage::Connected)),
-                }
-            }
-            None => Err(Abort::from(Misuse::new(
-                "the handshake is not over, or its connection was taken before",
-            ))
-            .into_silent_error(self.stage())),
-        }
+        let Some(outcome) = self.outcome.take() else {
+            let sentence = "the handshake is not over, or its connection was taken before";
+            return Err(Abort::from(Misuse::new(sentence)).into_silent_error(self.stage()));
+        };
+        let has_closed = self.has_closed();
+        outcome.into_connection(&mut self.incoming, &mut self.outgoing, has_closed)
     }
 
-    /// The bytes received and not used, when a handshake has failed: for a driver that falls
+    /// Takes the bytes received and not used, when a handshake has failed: for a driver that falls
     /// back to plain text.
-    pub fn into_unread(self) -> Vec<u8> {
-        self.incoming.into_unread()
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        self.incoming.take_unread()
     }
 
     /// Takes the next message, if there is one. Whether anything happened.

@@ -55,7 +55,7 @@ use crate::crypto::CryptoFailure;
 use crate::crypto::key_exchange::RespondError;
 use crate::crypto::random::Random;
 use crate::dialect::Dialect;
-use crate::error::{Abort, Reason};
+use crate::error::{Abort, Error, Reason, Stage};
 use crate::information::{ConnectionInformation, Exporter, Information};
 use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionMasterSecret};
 use crate::psk::Shared;
@@ -174,15 +174,22 @@ impl Outcome {
         self,
         incoming: &mut Incoming,
         outgoing: &mut Outgoing,
-    ) -> Result<Connection, Abort> {
+        peer_has_closed: bool,
+    ) -> Result<Connection, Error> {
+        let failed = |abort: Abort| abort.into_silent_error(Stage::Connected);
         let of_records = self.authentication.as_ref().map(|end| end.of_records());
         let mailbox = Arc::new(Mailbox::new(of_records));
-        let (mut reader, unread) = incoming.take_reader(Arc::clone(&mailbox))?;
+        let taken = incoming.take_reader(Arc::clone(&mailbox));
+        let (mut reader, unread) = taken.map_err(failed)?;
         let authentication = self
             .authentication
             .map(|end| PostHandshakeAuthentication::new(end, Arc::clone(&mailbox)));
         reader.keep(self.later);
-        let (writer, transmit) = outgoing.take_writer(mailbox, self.key_update_at)?;
+        if peer_has_closed {
+            reader.close();
+        }
+        let taken = outgoing.take_writer(mailbox, self.key_update_at);
+        let (writer, transmit) = taken.map_err(failed)?;
         Ok(Connection {
             reader,
             writer,

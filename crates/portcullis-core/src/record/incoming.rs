@@ -226,9 +226,9 @@ impl Incoming {
     }
 
     /// The bytes fed and not consumed, when the handshake is given up.
-    pub(crate) fn into_unread(self) -> Vec<u8> {
+    pub(crate) fn take_unread(&mut self) -> Vec<u8> {
         match self {
-            Self::Stream(stream) => stream.into_unread(),
+            Self::Stream(stream) => stream.take_unread(),
             Self::Datagram(_) => Vec::new(),
         }
     }

@@ -1,10 +1,11 @@
 //! What the driver and a connection share: the state of the protocol, and what waits to be read.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use portcullis_core::{
     ConnectionId, Control, DatagramReader, DatagramWriter, Discards, Monotonic, Received, Stage,
 };
 use rustls_pki_types::UnixTime;
+use tokio::task::coop::poll_proceed;
 
 use super::endpoint::{Endpoint, Id};
 use super::link::Path;
@@ -39,6 +41,8 @@ pub(super) struct Association {
     pub(super) moves: Mutex<Moves>,
     /// The KeyUpdate that asks where the peer is was sent there and nowhere else.
     pub(super) went_alone: AtomicBool,
+    /// The random of the hello with which it was let in; `None` of one that began here.
+    pub(super) hello: Option<[u8; 32]>,
     /// Messages and bytes that wait to be read.
     inbox: (usize, usize),
     reading: Mutex<Reading>,
@@ -47,7 +51,6 @@ pub(super) struct Association {
     is_rung: AtomicBool,
 }
 
-#[derive(Debug)]
 struct Reading {
     phase: Phase,
     messages: VecDeque<Bytes>,
@@ -65,7 +68,17 @@ struct Reading {
     seen: Seen,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Reading {
+    /// Without what was received.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading")
+            .field("messages", &self.messages.len())
+            .field("bytes", &self.bytes)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
 enum Phase {
     /// Datagrams wait for who runs the handshake.
     Handshake {
@@ -119,6 +132,7 @@ impl Association {
         endpoint: Arc<Endpoint>,
         id: Id,
         path: Path,
+        hello: Option<[u8; 32]>,
         (inbox, migration): ((usize, usize), Migration),
         heard: Monotonic,
     ) -> Self {
@@ -128,6 +142,7 @@ impl Association {
             path: Mutex::new(path),
             moves: Mutex::new(Moves::new(migration)),
             went_alone: AtomicBool::new(false),
+            hello,
             inbox,
             reading: Mutex::new(Reading {
                 phase: Phase::Handshake {
@@ -317,8 +332,10 @@ impl Association {
 
     /// The next message; an error after the last one.
     pub(super) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
+        let budget = ready!(poll_proceed(cx));
         let mut reading = lock(&self.reading);
         if let Some(message) = reading.messages.pop_front() {
+            budget.made_progress();
             reading.bytes -= message.len();
             return Poll::Ready(Ok(message));
         }

@@ -141,7 +141,7 @@ impl Driver {
         hibernate: Option<Duration>,
     ) -> (Self, Owner) {
         let mut this = Self::new(endpoint, None, options.others_idle(), hibernate);
-        let owner = this.associate(path, options, None);
+        let owner = this.associate(path, None, options, None);
         this.peers.identify(owner.id, connection_id);
         this.endpoint.close();
         (this, owner)
@@ -183,10 +183,17 @@ impl Driver {
         });
     }
 
-    fn associate(&mut self, path: Path, options: &DtlsOptions, place: Option<Place>) -> Owner {
+    fn associate(
+        &mut self,
+        path: Path,
+        hello: Option<[u8; 32]>,
+        options: &DtlsOptions,
+        place: Option<Place>,
+    ) -> Owner {
         let (id, now) = (self.peers.next_id(), self.endpoint.monotonic());
         let bounds = (options.inbox, options.migration);
-        let association = Association::new(Arc::clone(&self.endpoint), id, path, bounds, now);
+        let endpoint = Arc::clone(&self.endpoint);
+        let association = Association::new(endpoint, id, path, hello, bounds, now);
         let association = Arc::new(association);
         self.peers.add(Arc::clone(&association), place);
         self.publish();
@@ -283,13 +290,13 @@ impl Driver {
     }
 
     fn on_datagram(&mut self, path: Path, datagram: &mut [u8], now: Now) {
-        if datagram.is_empty() {
+        if datagram.is_empty() || path.is_nobodys() {
             return;
         }
         if let Some(association) = self.peers.identified(datagram).cloned() {
             return self.on_identified(&association, path, datagram, now);
         }
-        let Some((current, candidate)) = self.peers.at(&path.peer) else {
+        let Some((current, candidate)) = self.peers.at(&path) else {
             return self.on_stranger(path, datagram, now);
         };
         match candidate.and_then(|id| self.peers.get(id).cloned()) {
@@ -315,8 +322,8 @@ impl Driver {
         datagram: &mut [u8],
         now: Now,
     ) {
-        let before = association.path().peer;
-        if path.peer != before && association.standing() == Standing::Handshake {
+        let before = association.path();
+        if path.peer != before.peer && association.standing() == Standing::Handshake {
             // Nobody moves before it is known who he is.
             let mut statistics = lock(&self.endpoint.statistics);
             statistics.discards.add(Discarded::UnknownConnectionId);
@@ -368,6 +375,14 @@ impl Driver {
             }
             Verdict::Admit(admission) => {
                 drop(statistics);
+                // The hello of who is here already, once more.
+                let here = self.peers.at(&path).map(|(current, _)| current.hello);
+                if here
+                    .flatten()
+                    .is_some_and(|hello| admission.hello_random() == Some(hello))
+                {
+                    return;
+                }
                 self.admit(path, admission);
             }
         }
@@ -405,7 +420,7 @@ impl Driver {
         let Ok((datagrams, connection_id)) = options.identified() else {
             return;
         };
-        let owner = self.associate(path, &options, place);
+        let owner = self.associate(path, admission.hello_random(), &options, place);
         self.peers.identify(owner.id, connection_id);
         let incoming = DtlsIncoming::new(owner, admission, config, conduct, datagrams);
         // It has as many places as there may be handshakes. Dropped, it is over.

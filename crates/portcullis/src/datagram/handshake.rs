@@ -3,12 +3,12 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use portcullis_core::question::Answer;
 use portcullis_core::{ConnectionInformation, Handshake, Stage, Step};
-use tokio::task::coop::unconstrained;
+use tokio::task::coop::{poll_proceed, unconstrained};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::association::Owner;
@@ -188,26 +188,30 @@ fn wait(
     due: Option<Instant>,
     deadline: Instant,
 ) -> Poll<Result<Woken, Error>> {
-    if let Poll::Ready(datagram) = owner.poll_datagram(cx) {
-        return Poll::Ready(datagram.map(Woken::Datagram));
+    // What time brings comes first: a peer that never stops sending must not keep it away.
+    let (until, late) = match due {
+        Some(due) => (due, Woken::Due),
+        None => (deadline, Woken::Late),
+    };
+    if until <= Instant::now() {
+        return Poll::Ready(Ok(late));
     }
     if let Some(answer) = answering
         && let Poll::Ready(answer) = answer.as_mut().poll(cx)
     {
         return Poll::Ready(Ok(Woken::Answer(answer)));
     }
-    let until = due.unwrap_or(deadline);
+    // Nor must it keep the task from others.
+    let budget = ready!(poll_proceed(cx));
+    if let Poll::Ready(datagram) = owner.poll_datagram(cx) {
+        budget.made_progress();
+        return Poll::Ready(datagram.map(Woken::Datagram));
+    }
     if sleep.deadline() != until {
         sleep.as_mut().reset(until);
     }
     // Work that uses up the task's budget each time must end all the same.
-    if pin!(unconstrained(sleep)).poll(cx).is_pending() {
-        return Poll::Pending;
-    }
-    Poll::Ready(Ok(match due {
-        Some(_) => Woken::Due,
-        None => Woken::Late,
-    }))
+    pin!(unconstrained(sleep)).poll(cx).map(|()| Ok(late))
 }
 
 /// Until when a handshake may take that began then.

@@ -11,7 +11,7 @@ use super::socket::{Area, LONGEST, Socket};
 use super::transport::{DatagramTransport, is_of_one_datagram};
 
 /// Between which addresses a datagram goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Path {
     pub(super) peer: SocketAddr,
     /// Ours; `None`: as the system chooses.
@@ -23,6 +23,14 @@ pub(super) const NOWHERE: Path = Path {
     peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
     local: None,
 };
+
+impl Path {
+    /// Port 0 is nobody's (RFC 768): an answer to there fails, and quinn-udp takes such a failure for a system that cannot
+    /// send several datagrams at once.
+    pub(super) fn is_nobodys(&self) -> bool {
+        self.peer.port() == 0 && *self != NOWHERE
+    }
+}
 
 pub(super) enum Link {
     Socket(Socket),
@@ -166,5 +174,23 @@ impl Room {
             Self::Socket(area) => area.for_each(count, take),
             Self::Transport(bytes) => take(NOWHERE, bytes),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_at_port_0() {
+        for (peer, is_nobodys) in [
+            ("192.0.2.1:0", true),
+            ("[2001:db8::1]:0", true),
+            ("192.0.2.1:1", false),
+        ] {
+            let peer = peer.parse().unwrap();
+            assert_eq!(Path { peer, local: None }.is_nobodys(), is_nobodys);
+        }
+        assert!(!NOWHERE.is_nobodys());
     }
 }

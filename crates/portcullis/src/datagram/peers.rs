@@ -1,7 +1,6 @@
 //! Whom a driver knows: by address, and by what is due when.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_core::ConnectionId;
@@ -9,6 +8,7 @@ use tokio::time::Instant;
 
 use super::association::Association;
 use super::endpoint::Id;
+use super::link::Path;
 use crate::accept::Place;
 
 /// Connection ids of a connection, all that it ever has.
@@ -19,7 +19,7 @@ const MOST_IDS: usize = 8;
 pub(super) struct Peers {
     known: HashMap<Id, Known>,
     /// Hashed with a key of this map's own.
-    by_address: HashMap<SocketAddr, Here>,
+    by_path: HashMap<Path, Here>,
     /// Whose records have a connection id; all of one length.
     by_connection_id: HashMap<ConnectionId, Id>,
     timers: BTreeSet<(Instant, Id)>,
@@ -69,9 +69,14 @@ impl Peers {
         self.known.get(&id).map(|known| &known.association)
     }
 
-    /// Who is at an address, and who wants to be.
-    pub(super) fn at(&self, address: &SocketAddr) -> Option<(Arc<Association>, Option<Id>)> {
-        let here = self.by_address.get(address)?;
+    /// Who is at an address, and who wants to be. One peer may be known at two addresses of this host (RFC 9147 §5.11).
+    pub(super) fn at(&self, path: &Path) -> Option<(Arc<Association>, Option<Id>)> {
+        // Who began here left it to the system at which address.
+        let any = Path {
+            local: None,
+            ..*path
+        };
+        let here = self.by_path.get(path).or_else(|| self.by_path.get(&any))?;
         let current = self.known.get(&here.current)?;
         Some((Arc::clone(&current.association), here.candidate))
     }
@@ -79,8 +84,8 @@ impl Peers {
     /// A handshake begins.
     pub(super) fn add(&mut self, association: Arc<Association>, place: Option<Place>) {
         let id = association.id;
-        let address = association.path().peer;
-        let here = self.by_address.entry(address);
+        let path = association.path();
+        let here = self.by_path.entry(path);
         here.and_modify(|here| here.candidate = Some(id))
             .or_insert(Here {
                 current: id,
@@ -134,14 +139,14 @@ impl Peers {
     }
 
     /// A peer was followed from this address to where it is.
-    pub(super) fn moved(&mut self, id: Id, from: SocketAddr) {
+    pub(super) fn moved(&mut self, id: Id, from: Path) {
         let Some(known) = self.known.get(&id) else {
             return;
         };
-        let to = known.association.path().peer;
+        let to = known.association.path();
         self.leave(id, from);
         // Whoever is there already is known by a connection id, too, or is another one, whose place that is.
-        self.by_address.entry(to).or_insert(Here {
+        self.by_path.entry(to).or_insert(Here {
             current: id,
             candidate: None,
         });
@@ -153,7 +158,7 @@ impl Peers {
         if known.handshake.take().is_some() {
             self.handshakes -= 1;
         }
-        let here = self.by_address.get_mut(&known.association.path().peer)?;
+        let here = self.by_path.get_mut(&known.association.path())?;
         if here.candidate != Some(id) {
             return None;
         }
@@ -180,11 +185,11 @@ impl Peers {
         for connection_id in known.connection_ids {
             self.by_connection_id.remove(&connection_id);
         }
-        self.leave(id, known.association.path().peer);
+        self.leave(id, known.association.path());
     }
 
-    fn leave(&mut self, id: Id, address: SocketAddr) {
-        let Some(here) = self.by_address.get_mut(&address) else {
+    fn leave(&mut self, id: Id, path: Path) {
+        let Some(here) = self.by_path.get_mut(&path) else {
             return;
         };
         if here.candidate == Some(id) {
@@ -193,7 +198,7 @@ impl Peers {
             match here.candidate.take() {
                 Some(candidate) => here.current = candidate,
                 None => {
-                    self.by_address.remove(&address);
+                    self.by_path.remove(&path);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! A UDP socket: several datagrams in a call, and which of our addresses they came to.
 
 use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll, ready};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
@@ -45,13 +45,21 @@ impl Area {
         for (area, meta) in areas.zip(&self.metas).take(count) {
             let path = Path {
                 peer: meta.addr,
-                local: meta.dst_ip,
+                // Nobody answers from the address of a group.
+                local: meta.dst_ip.filter(|ip| !is_of_many(*ip)),
             };
             let came = area.get_mut(..meta.len).unwrap_or_default();
             for datagram in came.chunks_mut(meta.stride.max(1)) {
                 take(path, datagram);
             }
         }
+    }
+}
+
+fn is_of_many(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_multicast(),
     }
 }
 

@@ -35,7 +35,9 @@ use crate::write::Sending;
 ///
 /// Dropped before the end, it tells the peer `user_canceled` if that can be done at once.
 pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
-    pub(super) running: Option<Running<IO>>,
+    /// `None` when the handshake is over, and the transport is with its stream or with who called.
+    pub(super) io: Option<IO>,
+    pub(super) running: Running,
     phase: Phase,
     /// When the phase has to be over. One timer for all: a later limit only moves it.
     timer: Option<Pin<Box<Sleep>>>,
@@ -83,18 +85,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     ) -> Box<Self> {
         let member = conduct.life.as_ref().map(Member::of);
         let meter = Meter::begin(first_byte_by.is_some());
-        Box::new(Self {
-            running: Some(Running::new(io, handshake, prefix, first_byte_by)),
-            phase: Phase::Running,
-            timer: None,
-            deadline: None,
-            conduct,
-            span,
-            meter,
-            place: None,
-            offers: false,
-            member,
-        })
+        // Allocated first, so that all is made where it stands.
+        Box::write(
+            Box::new_uninit(),
+            Self {
+                io: Some(io),
+                running: Running::new(handshake, prefix, first_byte_by),
+                phase: Phase::Running,
+                timer: None,
+                deadline: None,
+                conduct,
+                span,
+                meter,
+                place: None,
+                offers: false,
+                member,
+            },
+        )
     }
 
     /// Keeps sessions in `place`; with `offers` the hello has some that came from there.
@@ -117,9 +124,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     pub(super) fn stage(&self) -> Stage {
-        self.running
-            .as_ref()
-            .map_or(Stage::Closed, |running| running.handshake.stage())
+        match self.io {
+            Some(_) => self.running.handshake.stage(),
+            None => Stage::Closed,
+        }
     }
 
     /// Runs that far, within the limits of the handshake, or to the end of its failure: then the
@@ -156,12 +164,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     /// Runs that far. Questions on the way are answered; answers that come from a store have as
     /// much time as a store.
     fn poll_run(&mut self, cx: &mut Context<'_>, until: Until) -> Poll<Result<Reached, Error>> {
-        let Some(running) = &mut self.running else {
+        let Some(io) = &mut self.io else {
             return Poll::Ready(Err(Error::closed()));
         };
+        let running = &mut self.running;
         loop {
             let answer = match &mut self.phase {
-                Phase::Running => match ready!(running.poll_run(cx, &self.conduct, until))? {
+                Phase::Running => match ready!(running.poll_run(io, cx, &self.conduct, until))? {
                     Reached::Question(question) if !until.is_at(&question) => {
                         self.phase = Phase::Asked(question);
                         continue;
@@ -169,7 +178,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     reached => return Poll::Ready(Ok(reached)),
                 },
                 Phase::Asked(_) => {
-                    ready!(running.poll_flush(cx))?;
+                    ready!(running.poll_flush(io, cx))?;
                     let asked = std::mem::replace(&mut self.phase, Phase::Running);
                     let Phase::Asked(question) = asked else {
                         continue;
@@ -201,7 +210,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     /// Waits for the first limit that passes: that of the client's first byte, or that of the
     /// handshake.
     fn poll_late(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<Error> {
-        let first_byte_by = self.running.as_ref().and_then(Running::first_byte_by);
+        let first_byte_by = self.running.first_byte_by();
         let silence = first_byte_by.filter(|first| *first < deadline);
         ready!(self.poll_timer(cx, silence.unwrap_or(deadline)));
         Poll::Ready(match silence {
@@ -222,33 +231,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     pub(super) fn answer(&mut self, answer: Answer) {
-        if let Some(running) = &mut self.running
-            && let Err(error) = running.handshake.answer(answer, UnixTime::now())
-        {
+        if let Err(error) = self.running.handshake.answer(answer, UnixTime::now()) {
             self.fail(error.into());
         }
     }
 
     /// Makes a stream of a finished handshake.
     pub(super) fn finish(&mut self) -> Result<TlsStream<IO>, HandshakeError<IO>> {
-        // Where the handshake stands: what is moved leaves copies of secrets behind.
-        let running = self.running.as_mut();
-        let connected = running.map(|running| running.handshake.take_connection());
-        let (Some(running), Some(connected)) = (self.running.take(), connected) else {
+        let Some(io) = self.io.take() else {
             return Err(HandshakeError::new(Error::closed(), None, Vec::new()));
         };
-        let Running {
-            io,
-            mut out,
-            written,
-            unflushed,
-            received,
-            sent,
-            ..
-        } = running;
-        match connected {
+        let running = &mut self.running;
+        // Where the handshake stands: what is moved leaves copies of secrets behind.
+        match running.handshake.take_connection() {
             Ok(mut connection) => {
-                let mut rest = out.split_off(written);
+                let mut rest = running.out.split_off(running.written);
                 rest.append(&mut connection.transmit);
                 span::record(&self.span, &connection.information, self.conduct.log);
                 if let Some(place) = &self.place {
@@ -258,7 +255,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 let mut read = Receiving::new(
                     connection.reader,
                     connection.unread,
-                    received,
+                    running.received,
                     self.place.take(),
                     self.conduct.alert_timeout,
                     self.conduct.log,
@@ -279,8 +276,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     write: Sending::new(
                         connection.writer,
                         rest,
-                        unflushed,
-                        sent,
+                        running.unflushed,
+                        running.sent,
                         self.conduct.send_limits,
                         open,
                     ),
@@ -304,14 +301,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     /// Sees to it that the peer gets its alert and sees the end. An alert that cannot be
     /// delivered changes nothing in what is reported.
     fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let (Phase::Failing(error), Some(running)) = (&self.phase, &mut self.running) else {
+        let (Phase::Failing(error), Some(io)) = (&self.phase, &mut self.io) else {
             return Poll::Ready(Error::closed());
         };
         let error = error.clone();
         let keep_quiet = self.conduct.plaintext_fallback && error.is_not_tls();
         if !keep_quiet
             && error.transport().is_none()
-            && running.poll_farewell(cx, error.is_refusal()).is_pending()
+            && self
+                .running
+                .poll_farewell(io, cx, error.is_refusal())
+                .is_pending()
         {
             let limit = self.conduct.alert_timeout;
             let deadline = *self.deadline.get_or_insert_with(|| super::deadline(limit));
@@ -329,10 +329,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     /// # Cancel safety
     /// Dropped, the transport is closed.
     pub(super) async fn cancel(mut self: Box<Self>) -> Option<IO> {
-        let error = self.running.as_mut().map(Running::cancel);
-        self.fail(error.unwrap_or_else(Error::closed));
+        let error = self.running.cancel();
+        self.fail(error);
         poll_fn(|cx| self.poll_farewell(cx)).await;
-        Some(self.running.take()?.io)
+        self.io.take()
     }
 
     /// Gives up because time has run out. Whatever can be said at once is said.
@@ -342,21 +342,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         self.blame_sessions(error);
         // A client that says nothing may not speak TLS either.
         let keep_quiet = self.conduct.plaintext_fallback && error.is_silent_peer();
-        if let Some(running) = &mut self.running
+        if let Some(io) = &mut self.io
             && !keep_quiet
         {
-            running.cancel_at_once();
+            self.running.cancel_at_once(io);
         }
     }
 
     /// The transport of a handshake that failed with this error.
     pub(super) fn give_back(&mut self, error: Error) -> HandshakeError<IO> {
-        match self.running.take() {
-            Some(running) => {
-                HandshakeError::new(error, Some(running.io), running.handshake.into_unread())
-            }
-            None => HandshakeError::new(error, None, Vec::new()),
-        }
+        let unread = self.running.handshake.take_unread();
+        HandshakeError::new(error, self.io.take(), unread)
     }
 }
 
@@ -387,8 +383,8 @@ pub(crate) fn ask(conduct: &Conduct, question: Question) -> Result<Answer, Answe
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Drop for Driver<IO> {
     fn drop(&mut self) {
-        if let Some(running) = &mut self.running {
-            running.cancel_at_once();
+        if let Some(io) = &mut self.io {
+            self.running.cancel_at_once(io);
         }
     }
 }

@@ -218,10 +218,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<Result<usize, Error>> {
-        let Some(running) = &mut self.running else {
+        let Some(io) = &mut self.io else {
             return Poll::Ready(Err(Error::closed()));
         };
-        let polled = running.poll_write_early(cx, data.get(..CHUNK).unwrap_or(data), &self.conduct);
+        let running = &mut self.running;
+        let polled =
+            running.poll_write_early(io, cx, data.get(..CHUNK).unwrap_or(data), &self.conduct);
         if let Poll::Ready(Err(error)) = &polled {
             self.fail(error.clone());
         }
@@ -229,34 +231,28 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     pub(super) fn poll_flush_early(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let Some(running) = &mut self.running else {
+        let Some(io) = &mut self.io else {
             return Poll::Ready(Err(Error::closed()));
         };
-        ready!(running.poll_send(cx))?;
-        running.poll_flush(cx)
+        ready!(self.running.poll_send(io, cx))?;
+        self.running.poll_flush(io, cx)
     }
 
     /// Client: sends this with the first flight, and maybe more.
     pub(super) fn send_early_data(&mut self, data: &[u8]) {
-        if let Some(running) = &mut self.running {
-            running.send_early_data(data);
-        }
+        self.running.send_early_data(data);
     }
 
     fn early_data(&self) -> &[u8] {
-        let running = self.running.as_ref();
-        running.map_or(&[], |running| running.early_data())
+        self.running.early_data()
     }
 
     fn read_early_data(&mut self, buf: &mut ReadBuf<'_>) {
-        if let Some(running) = &mut self.running {
-            running.read_early_data(buf);
-        }
+        self.running.read_early_data(buf);
     }
 
     fn take_early_data(&mut self) -> bytes::Bytes {
-        let running = self.running.as_mut();
-        running.map_or_else(Default::default, |running| running.take_early_data())
+        self.running.take_early_data()
     }
 }
 

@@ -38,8 +38,7 @@ pub struct EarlyStream<IO: AsyncRead + AsyncWrite + Unpin> {
 impl<IO: AsyncRead + AsyncWrite + Unpin> EarlyStream<IO> {
     /// How many bytes can still be written; 0 if there is no session that allows any.
     pub fn room(&self) -> usize {
-        let running = self.driver.running.as_ref();
-        running.map_or(0, |running| running.handshake.room())
+        self.driver.running.handshake.room()
     }
 
     /// Goes on to the end of the handshake, and says what became of the early data before anything else

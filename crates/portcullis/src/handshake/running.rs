@@ -20,9 +20,9 @@ use crate::log_level::log_at;
 use crate::scratch::{RECORD, Scratch};
 use crate::statistics::Flow;
 
-/// A handshake that is under way, on its transport.
-pub(super) struct Running<IO> {
-    pub(super) io: IO,
+/// A handshake that is under way. Its transport stands beside it, so that it can leave alone: what else is here
+/// is wiped where it is.
+pub(super) struct Running {
     /// A server's: when the client has to have said something. A client speaks first.
     first_byte_by: Option<Instant>,
     pub(super) handshake: Handshake,
@@ -42,9 +42,9 @@ pub(super) struct Running<IO> {
     sends_early_data: bool,
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
+impl Running {
+    #[inline]
     pub(super) fn new(
-        io: IO,
         mut handshake: Handshake,
         prefix: &[u8],
         first_byte_by: Option<Instant>,
@@ -53,7 +53,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
             handshake.receive(prefix, UnixTime::now());
         }
         Self {
-            io,
             first_byte_by,
             handshake,
             is_silent: prefix.is_empty(),
@@ -86,6 +85,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
     /// Goes on until there is a question, or early data that somebody wants, or to the end.
     pub(super) fn poll_run(
         &mut self,
+        io: &mut (impl AsyncRead + AsyncWrite + Unpin),
         cx: &mut Context<'_>,
         conduct: &Conduct,
         until: Until,
@@ -96,15 +96,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 Stage::Closed => {}
                 // The client may have sent data and gone: what the transport does not take now goes
                 // out with the stream, or fails there.
-                _ if self.handshake.remainder_is_optional() => drop(self.poll_send(cx)),
+                _ if self.handshake.remainder_is_optional() => drop(self.poll_send(io, cx)),
                 _ if self.sends_early_data => {
-                    if let Poll::Ready(Err(error)) = self.poll_send(cx) {
-                        return Poll::Ready(Err(self.explain(cx, error)));
+                    if let Poll::Ready(Err(error)) = self.poll_send(io, cx) {
+                        return Poll::Ready(Err(self.explain(io, cx, error)));
                     }
                 }
                 _ => {
-                    if let Err(error) = ready!(self.poll_send(cx)) {
-                        return Poll::Ready(Err(self.explain(cx, error)));
+                    if let Err(error) = ready!(self.poll_send(io, cx)) {
+                        return Poll::Ready(Err(self.explain(io, cx, error)));
                     }
                 }
             }
@@ -116,8 +116,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                 Step::Ask(question) => return Poll::Ready(Ok(Reached::Question(question))),
                 Step::Connected => {
                     match self.is_server() || self.sends_early_data {
-                        true => drop(self.poll_flush(cx)),
-                        false => ready!(self.poll_flush(cx))?,
+                        true => drop(self.poll_flush(io, cx)),
+                        false => ready!(self.poll_flush(io, cx))?,
                     }
                     return Poll::Ready(Ok(Reached::End));
                 }
@@ -128,11 +128,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
                     }
                 }
                 Step::Wait { .. } => {
-                    ready!(self.poll_flush(cx))?;
+                    ready!(self.poll_flush(io, cx))?;
                     if until.is_at_stage(self.handshake.stage()) {
                         return Poll::Ready(Ok(Reached::EarlyData));
                     }
-                    ready!(self.poll_receive(cx))?;
+                    ready!(self.poll_receive(io, cx))?;
                 }
                 _ => {}
             }
@@ -142,11 +142,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
     /// Seals data that goes out before the handshake is over, when what was there before is on its way.
     pub(super) fn poll_write_early(
         &mut self,
+        io: &mut (impl AsyncRead + AsyncWrite + Unpin),
         cx: &mut Context<'_>,
         data: &[u8],
         conduct: &Conduct,
     ) -> Poll<Result<usize, Error>> {
-        ready!(self.poll_send(cx))?;
+        ready!(self.poll_send(io, cx))?;
         let taken = self.handshake.send(data);
         while taken > 0 && self.out.is_empty() {
             match self.handshake.poll()? {
@@ -159,7 +160,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
         if taken == 0 && !data.is_empty() {
             return Poll::Ready(Err(Error::closed()));
         }
-        if let Poll::Ready(Err(error)) = self.poll_send(cx) {
+        if let Poll::Ready(Err(error)) = self.poll_send(io, cx) {
             return Poll::Ready(Err(error));
         }
         Poll::Ready(Ok(taken))
@@ -187,10 +188,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
             .map_or_else(Bytes::new, |data| data.freeze())
     }
 
-    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_send(
+        &mut self,
+        io: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
         while self.written < self.out.len() {
             let rest = self.out.get(self.written..).unwrap_or_default();
-            let sent = match ready!(Pin::new(&mut self.io).poll_write(cx, rest)) {
+            let sent = match ready!(Pin::new(&mut *io).poll_write(cx, rest)) {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
                 other => other,
             };
@@ -204,16 +209,24 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
         Poll::Ready(Ok(()))
     }
 
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_flush(
+        &mut self,
+        io: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
         if self.unflushed {
-            ready!(Pin::new(&mut self.io).poll_flush(cx))
+            ready!(Pin::new(&mut *io).poll_flush(cx))
                 .map_err(|error| Error::io(error, self.handshake.stage()))?;
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_receive(
+        &mut self,
+        io: &mut (impl AsyncRead + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
         let mut scratch = Scratch::take();
         // What comes at once is held while a question is open. A client nobody knows yet gets
         // room for a record; what it says in a handshake seldom has more.
@@ -222,7 +235,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
             false => scratch.len(),
         };
         let mut buf = ReadBuf::new(scratch.get_mut(..room).unwrap_or_default());
-        match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)) {
+        match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
             Ok(()) => {}
             // A health check that resets instead of closing.
             Err(error)
@@ -244,12 +257,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
 
     /// The transport takes no more: if the peer's alert has come before that, it is the reason.
     #[cold]
-    fn explain(&mut self, cx: &mut Context<'_>, broken: Error) -> Error {
+    fn explain(
+        &mut self,
+        io: &mut (impl AsyncRead + Unpin),
+        cx: &mut Context<'_>,
+        broken: Error,
+    ) -> Error {
         self.out = Vec::new();
         self.written = 0;
         let limit = self.received.bytes() + READ_AWAY as u64;
         while self.received.bytes() < limit {
-            if !matches!(self.poll_receive(cx), Poll::Ready(Ok(()))) {
+            if !matches!(self.poll_receive(io, cx), Poll::Ready(Ok(()))) {
                 break;
             }
             loop {
@@ -286,34 +304,39 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Running<IO> {
     /// Writes what is left and ends the write side. From a peer that was refused, reads until it
     /// closes too: a transport closed over unread bytes resets, also when they come later, and
     /// the peer may then never see its alert.
-    pub(super) fn poll_farewell(&mut self, cx: &mut Context<'_>, is_refused: bool) -> Poll<()> {
+    pub(super) fn poll_farewell(
+        &mut self,
+        io: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+        is_refused: bool,
+    ) -> Poll<()> {
         if self.read_away.is_none() {
-            if ready!(self.poll_send(cx)).is_err()
-                || ready!(self.poll_flush(cx)).is_err()
-                || ready!(Pin::new(&mut self.io).poll_shutdown(cx)).is_err()
+            if ready!(self.poll_send(io, cx)).is_err()
+                || ready!(self.poll_flush(io, cx)).is_err()
+                || ready!(Pin::new(&mut *io).poll_shutdown(cx)).is_err()
             {
                 return Poll::Ready(());
             }
             if !is_refused {
-                read_away_at_once(&mut self.io);
+                read_away_at_once(io);
                 return Poll::Ready(());
             }
         }
         let left = self.read_away.get_or_insert(READ_AWAY);
-        poll_read_away(&mut self.io, cx, left)
+        poll_read_away(io, cx, left)
     }
 
-    pub(super) fn cancel_at_once(&mut self) {
+    pub(super) fn cancel_at_once(&mut self, io: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
         if matches!(self.handshake.stage(), Stage::Closed) || std::thread::panicking() {
             return;
         }
         self.cancel();
         let mut cx = Context::from_waker(Waker::noop());
-        if let Poll::Ready(Ok(())) = self.poll_send(&mut cx)
-            && let Poll::Ready(Ok(())) = self.poll_flush(&mut cx)
+        if let Poll::Ready(Ok(())) = self.poll_send(io, &mut cx)
+            && let Poll::Ready(Ok(())) = self.poll_flush(io, &mut cx)
         {
-            let _ = Pin::new(&mut self.io).poll_shutdown(&mut cx);
-            read_away_at_once(&mut self.io);
+            let _ = Pin::new(&mut *io).poll_shutdown(&mut cx);
+            read_away_at_once(io);
         }
     }
 }

@@ -435,3 +435,60 @@ async fn a_store_for_sessions_of_1_3_is_refused() {
     let acceptor = TlsAcceptor::new(older.build().unwrap()).session_store(store());
     DtlsAcceptor::new(acceptor).check().unwrap();
 }
+
+/// A client's socket may have two connections with a host: it is known by both addresses (RFC 9147 §5.11).
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn one_client_at_two_addresses_of_a_host() {
+    let listener = DtlsListener::bind("0.0.0.0:0", acceptor()).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let dtls = DtlsConnector::new(connector());
+    // Whose packets both have one source: that of the relay.
+    let outside = std::sync::Arc::new(tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let mut connections = Vec::new();
+    let mut ways = Vec::new();
+    for host in ["127.0.0.1", "127.0.0.2"] {
+        let inside = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        ways.push((
+            std::net::SocketAddr::new(host.parse().unwrap(), port),
+            std::sync::Arc::new(inside),
+        ));
+    }
+    let addresses: Vec<_> = ways
+        .iter()
+        .map(|(_, inside)| inside.local_addr().unwrap())
+        .collect();
+    let of_clients = std::sync::Arc::new(std::sync::Mutex::new(std::collections::HashMap::new()));
+    for (to, inside) in ways.clone() {
+        let (outside, of_clients) = (outside.clone(), of_clients.clone());
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 2_000];
+            loop {
+                let (length, from) = inside.recv_from(&mut buffer).await.unwrap();
+                of_clients
+                    .lock()
+                    .unwrap()
+                    .insert(to, (from, inside.clone()));
+                outside.send_to(&buffer[..length], to).await.unwrap();
+            }
+        });
+    }
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 2_000];
+        loop {
+            let (length, from) = outside.recv_from(&mut buffer).await.unwrap();
+            let way = of_clients.lock().unwrap().get(&from).cloned();
+            let (client, inside) = way.unwrap();
+            inside.send_to(&buffer[..length], client).await.unwrap();
+        }
+    });
+    for address in addresses {
+        let (client, server) = tokio::join!(dtls.connect(address, name()), accept(&listener));
+        connections.push((client.unwrap(), tokio::spawn(echo(server.unwrap()))));
+    }
+    for (mut client, server) in connections {
+        ask(&mut client, b"both are there").await;
+        client.close(Duration::from_secs(1)).await.unwrap();
+        server.await.unwrap().unwrap();
+    }
+}

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use portcullis::{Discarded, DtlsConnector};
+use portcullis::{Discarded, DtlsConnector, ProtocolVersion, TlsConnector};
 
 use crate::ends::*;
 use crate::link::{Stranger, link};
@@ -154,4 +154,106 @@ async fn garbage_from_a_clients_own_port_ends_nothing() {
     ask(&mut client, b"hello").await;
     drop(client);
     server.await.unwrap().unwrap();
+}
+
+/// Time comes before datagrams: whoever sends without an end keeps no handshake from its.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_does_not_stop_the_clock() {
+    let (listener, address) =
+        listen(acceptor().handshake_timeout(Duration::from_millis(500))).await;
+    let socket = std::sync::Arc::new(tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let relay = socket.local_addr().unwrap();
+    let client = tokio::spawn(async move {
+        let _ = DtlsConnector::new(connector()).connect(relay, name()).await;
+    });
+    // The client's hellos go through, and nothing after them.
+    let mut buffer = vec![0; 2_000];
+    let mut of_client = None;
+    let incoming = loop {
+        let received = tokio::select! {
+            received = socket.recv_from(&mut buffer) => received,
+            incoming = listener.accept() => break incoming.unwrap(),
+        };
+        let (length, from) = received.unwrap();
+        let of_client = *of_client.get_or_insert_with(|| from);
+        let to = if from == address { of_client } else { address };
+        socket.send_to(&buffer[..length], to).await.unwrap();
+    };
+    let flood = tokio::task::spawn_blocking(move || {
+        let junk = [&[0x2e, 0, 1, 0, 30][..], &[7; 30]].concat().repeat(30);
+        let end = std::time::Instant::now() + Duration::from_secs(3);
+        while std::time::Instant::now() < end {
+            let _ = socket.try_send_to(&junk, address);
+        }
+    });
+    let begun = std::time::Instant::now();
+    let error = incoming.handshake().await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    client.abort();
+    flood.await.unwrap();
+}
+
+/// The hello with which a client was let in, once more: it is no second client's.
+#[tokio::test]
+async fn a_hello_that_comes_twice_begins_nothing() {
+    let (listener, address) = listen(acceptor()).await;
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let relay = socket.local_addr().unwrap();
+    let relaying = async {
+        let (mut buffer, mut of_client, mut said) = (vec![0; 2_000], None, Vec::new());
+        loop {
+            let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
+            let of_client = *of_client.get_or_insert_with(|| from);
+            let to = if from == address { of_client } else { address };
+            if from != address {
+                said.push(buffer[..length].to_vec());
+            }
+            if said.len() == 100 {
+                break;
+            }
+            socket.send_to(&buffer[..length], to).await.unwrap();
+            if buffer[0] == 23 {
+                // All that the client has said in the clear, again.
+                for datagram in said.drain(..).filter(|datagram| datagram[0] == 22) {
+                    socket.send_to(&datagram, address).await.unwrap();
+                }
+            }
+        }
+    };
+    let older = client_config().to_builder();
+    let older = older.versions([ProtocolVersion::TLS_1_2]).build().unwrap();
+    let dtls = DtlsConnector::new(TlsConnector::new(older));
+    let shaking = async {
+        let (client, server) = tokio::join!(dtls.connect(relay, name()), accept(&listener));
+        let (mut client, server) = (client.unwrap(), tokio::spawn(echo(server.unwrap())));
+        let admitted = listener.statistics().admitted;
+        for _ in 0..3 {
+            ask(&mut client, b"still here").await;
+        }
+        assert_eq!(listener.statistics().admitted, admitted);
+        client.close(Duration::from_secs(1)).await.unwrap();
+        server.await.unwrap().unwrap();
+    };
+    tokio::select! {
+        () = shaking => {}
+        () = relaying => panic!("more than 100 datagrams"),
+    }
+}
+
+/// No connection prints what it has received.
+#[tokio::test]
+async fn nobody_prints_messages() {
+    let (client, server, _listener) = crate::over_udp().await;
+    client.send(&[&[222; 30]]).await.unwrap();
+    eventually("it has come", || {
+        server.statistics().received.operations() > 0
+    })
+    .await;
+    let (sender, receiver) = server.into_split();
+    assert!(!format!("{sender:?} {receiver:?}").contains("222, 222"));
 }

@@ -66,6 +66,8 @@ pub(super) struct Client {
     hello_cookie: Option<Box<[u8]>>,
     /// What is to stand on the server's records, over datagrams.
     connection_id: Option<ConnectionId>,
+    /// How often a server has asked for a cookie by HelloVerifyRequest.
+    verify_requests: u8,
     dialect: Dialect,
 }
 
@@ -120,6 +122,7 @@ pub(crate) fn start(
         disguise,
         hello_cookie: None,
         connection_id: cx.connection_id(),
+        verify_requests: 0,
         dialect: cx.dialect,
     };
     let shares = Shares {
@@ -177,6 +180,7 @@ impl End for ClientEnd {
             disguise: None,
             hello_cookie: None,
             connection_id: None,
+            verify_requests: 0,
             dialect: cx.dialect,
         };
         let shares = Shares {
@@ -571,6 +575,9 @@ impl Hello for WaitServerHello {
     }
 }
 
+/// How often a server may ask for a cookie by HelloVerifyRequest (RFC 6347 §4.2.1).
+const MOST_VERIFY_REQUESTS: u8 = 3;
+
 impl WaitServerHello {
     /// RFC 6347 §4.2.1: the hello is said again, with the server's cookie and else the same. Neither the first nor
     /// the request is hashed.
@@ -594,9 +601,11 @@ impl WaitServerHello {
                 "it asks for a cookie by HelloVerifyRequest, as DTLSv1.2 and older do; offered: {offered}"
             )));
         }
-        if client.hello_cookie.is_some() || retry.is_some() {
+        // A server that has started anew, or another one behind the same address, knows nothing of the first cookie.
+        if client.verify_requests >= MOST_VERIFY_REQUESTS || retry.is_some() {
             return Err(Violation::SecondRetry.into());
         }
+        client.verify_requests += 1;
         client.hello_cookie = Some(request.cookie.into());
         let (mut buffer, mut offered, now) = (TranscriptBuffer::new(), Ok(()), cx.now);
         cx.send(&mut buffer, |out| {

@@ -55,6 +55,21 @@ pub enum Verdict {
     Admit(Admission),
 }
 
+impl Verdict {
+    /// The same of a hello with this random.
+    fn of_hello(mut self, random: Option<[u8; 32]>) -> Self {
+        if let Self::Admit(admission) = &mut self {
+            admission.hello_random = random;
+        }
+        self
+    }
+}
+
+/// RFC 5246 §7.4.1.2: the random stands behind the version.
+fn random_of(hello: &[u8]) -> Option<[u8; 32]> {
+    hello.get(2..34)?.try_into().ok()
+}
+
 /// Proof that somebody reads at an address, and what was received from there:
 /// [`Handshake::datagram_server`](crate::Handshake::datagram_server) begins with it.
 pub struct Admission {
@@ -65,6 +80,7 @@ pub struct Admission {
     pub(super) next_message: u16,
     /// The number of the first record that the server sends.
     pub(super) next_record: u64,
+    hello_random: Option<[u8; 32]>,
 }
 
 impl core::fmt::Debug for Admission {
@@ -85,7 +101,13 @@ impl Admission {
             returned: None,
             next_message: 0,
             next_record: 0,
+            hello_random: None,
         }
+    }
+
+    /// The random of the hello: one that comes twice is not from two clients. `None` without a cookie.
+    pub fn hello_random(&self) -> Option<[u8; 32]> {
+        self.hello_random
     }
 }
 
@@ -176,10 +198,14 @@ impl Gate {
             match find_cookie(first.fragment) {
                 Found::NoCookie => return Err(Discarded::BadCookie),
                 Found::MoreIsNeeded => {}
+                // It waits for its handshake as it is.
+                _ if datagram.len() > MAX_HELLO => return Err(Discarded::NoHello),
                 found => {
+                    let hello_random = random_of(first.fragment);
                     let datagram = datagram.to_vec();
                     let received = datagram.len();
-                    return self.admit(peer, &found, datagram, first, received, since);
+                    let admitted = self.admit(peer, &found, datagram, first, received, since);
+                    return admitted.map(|verdict| verdict.of_hello(hello_random));
                 }
             }
         }
@@ -194,7 +220,8 @@ impl Gate {
         }
         let found = find_cookie(message.body());
         let whole = plain_message(first.sequence, first.header.message_seq, message.raw());
-        self.admit(peer, &found, whole, first, received, since)
+        let admitted = self.admit(peer, &found, whole, first, received, since);
+        admitted.map(|verdict| verdict.of_hello(random_of(message.body())))
     }
 
     fn admit(
@@ -207,6 +234,8 @@ impl Gate {
         since: core::time::Duration,
     ) -> Result<Verdict, Discarded> {
         let returned = match found {
+            // Only before DTLS 1.3 may a server ask more than once.
+            Found::Cookie(_) if piece.header.message_seq > 1 => return Err(Discarded::NoHello),
             Found::Cookie(cookie) => match self.secrets.open(peer, since, cookie) {
                 Ok(requested) => Some(Box::new(ReturnedCookie {
                     requested,
@@ -230,6 +259,7 @@ impl Gate {
             next_message: piece.header.message_seq,
             // RFC 6347 §4.2.2: as servers do that keep nothing; what was sent before had a lower one.
             next_record: piece.sequence,
+            hello_random: None,
         }))
     }
 

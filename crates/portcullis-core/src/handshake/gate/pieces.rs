@@ -72,6 +72,10 @@ impl Pieces {
                 Taken::Dropped(reason) => why = Some(reason),
                 Taken::Broken(_) => why = Some(Discarded::UnprotectedFault),
             }
+            // The rest of the datagram is not worth the time of others.
+            if why.is_some() {
+                break;
+            }
         }
         if let Some(message) = place.reassembly.pop(0) {
             return Ok(Some((message, place.received)));

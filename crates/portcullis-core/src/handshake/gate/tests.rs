@@ -514,3 +514,55 @@ fn an_older_cookie_is_of_an_address_a_hello_and_a_minute() {
         assert!(!is_admitted(verdict), "{at_byte}");
     }
 }
+
+/// RFC 6347 §4.2.1: a server that has started anew knows nothing of the cookies before; it asks again, and the client
+/// obeys, but not for ever.
+#[test]
+fn a_cookie_may_be_asked_for_again() {
+    let (client, server) = older();
+    let gate = || Gate::new(&server, CookiePolicy::Always).unwrap();
+    let mut client = begin(client, DatagramOptions::default());
+    let mut hello = sent(&mut client).remove(0);
+    for message_seq in 0..3 {
+        assert_eq!(hello[13 + 5], message_seq);
+        let mut gate = gate();
+        let request = reply(gate.on_datagram(PEER, &hello, at(0)));
+        client.receive(&request, at(0));
+        hello = sent(&mut client).remove(0);
+        let Verdict::Admit(admission) = gate.on_datagram(PEER, &hello, at(0)) else {
+            panic!("{message_seq}");
+        };
+        assert_eq!(admission.next_message, u16::from(message_seq) + 1);
+        assert_eq!(admission.hello_random().unwrap(), hello[27..59]);
+    }
+    // Nobody asks a fourth time, and who does is refused.
+    let mut request = reply(gate().on_datagram(PEER, &hello, at(0)));
+    assert_eq!(request[13 + 5], 3);
+    client.receive(&request, at(0));
+    let refused = std::iter::from_fn(|| client.poll().map(|_| ()).err()).next();
+    assert_eq!(refused.unwrap().violation(), Some(Violation::SecondRetry));
+    // A hello beyond them is none.
+    request = hello;
+    request[13 + 5] = 4;
+    let verdict = gate().on_datagram(PEER, &request, at(0));
+    assert!(matches!(verdict, Verdict::Discard(Discarded::NoHello)));
+}
+
+/// Nor does DTLS 1.3 ask twice; and what waits for its handshake is no longer than a hello.
+#[test]
+fn a_second_hello_is_the_second_and_no_longer_than_hellos_are() {
+    let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
+    let [_, second] = hellos(&mut gate);
+    assert!(matches!(
+        gate.on_datagram(PEER, &second, at(0)),
+        Verdict::Admit(_)
+    ));
+    let mut third = second.clone();
+    third[13 + 5] = 2;
+    let verdict = gate.on_datagram(PEER, &third, at(0));
+    assert!(matches!(verdict, Verdict::Discard(Discarded::NoHello)));
+    // More records of the same behind it.
+    let long = second.repeat(MAX_HELLO / second.len() + 1);
+    let verdict = gate.on_datagram(PEER, &long, at(0));
+    assert!(matches!(verdict, Verdict::Discard(Discarded::NoHello)));
+}

@@ -23,6 +23,10 @@ pub(crate) struct HelloPiece<'a> {
 ///
 /// # Errors
 /// When it has.
+/// The message_seq of a client's last hello: a server of before DTLS 1.3 may ask for a cookie again when that which it
+/// gave is not good any more (RFC 6347 §4.2.1).
+const MOST_HELLOS: u16 = 3;
+
 pub(crate) fn hello_pieces(datagram: &[u8]) -> Result<Vec<HelloPiece<'_>>, Discarded> {
     let (mut rest, mut pieces) = (datagram, Vec::<HelloPiece<'_>>::new());
     let none = OwnIds::default();
@@ -46,7 +50,7 @@ pub(crate) fn hello_pieces(datagram: &[u8]) -> Result<Vec<HelloPiece<'_>>, Disca
             content = behind;
             let before = pieces.first().map(|piece| piece.header.message_seq);
             if header.msg_type != HandshakeType::CLIENT_HELLO
-                || header.message_seq > 1
+                || header.message_seq > MOST_HELLOS
                 || before.is_some_and(|before| before != header.message_seq)
             {
                 return Err(Discarded::NoHello);

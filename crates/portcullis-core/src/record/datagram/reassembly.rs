@@ -19,6 +19,9 @@ const PIECE: usize = 64;
 const BESIDE: usize = 16 * 1024;
 /// How many versions of a message are held in the clear; the oldest makes room.
 const MOST_VERSIONS: usize = 4;
+/// How many pieces with gaps between them a message may have: more than one for each gap that a lossy network makes
+/// in 256 KiB, and few enough that a fragment costs about its bytes.
+const MOST_PIECES: usize = 256;
 
 /// What became of a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +52,24 @@ pub(crate) struct Reassembly {
 }
 
 /// A message of which something has come.
-#[derive(Debug)]
 struct Part {
     header: FragmentHeader,
     epoch: u16,
-    /// Apart from each other, in order.
-    pieces: Vec<(usize, Vec<u8>)>,
+    /// Apart from each other, in order. A piece grows at both ends.
+    pieces: Vec<(usize, VecDeque<u8>)>,
+    /// Bytes in all.
+    bytes: usize,
+}
+
+impl core::fmt::Debug for Part {
+    /// Without what it says.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Part")
+            .field("header", &self.header)
+            .field("epoch", &self.epoch)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Part {
@@ -63,6 +78,7 @@ impl Part {
             header,
             epoch,
             pieces: Vec::new(),
+            bytes: 0,
         }
     }
 
@@ -75,25 +91,50 @@ impl Part {
     fn agrees(&self, header: FragmentHeader, fragment: &[u8]) -> bool {
         let (start, end) = range(header, fragment);
         self.is_same(header)
-            && self.pieces.iter().all(|(piece, bytes)| {
+            && self.pieces_in(start, end).all(|(piece, bytes)| {
                 let from = start.max(*piece);
                 let to = end.min(piece + bytes.len());
-                let ours = bytes.get(from.saturating_sub(*piece)..to.saturating_sub(*piece));
                 let theirs = fragment.get(from.saturating_sub(start)..to.saturating_sub(start));
-                from >= to || ours == theirs
+                from >= to
+                    || bytes
+                        .range(from - piece..to - piece)
+                        .eq(theirs.unwrap_or_default())
             })
     }
 
-    /// Adds what of the fragment was not there.
-    fn put(&mut self, header: FragmentHeader, fragment: &[u8]) {
+    /// The pieces that end behind `start`, up to `end`.
+    fn pieces_in(&self, start: usize, end: usize) -> impl Iterator<Item = &(usize, VecDeque<u8>)> {
+        let is_before = |(piece, bytes): &(usize, VecDeque<u8>)| piece + bytes.len() <= start;
+        let first = self.pieces.partition_point(is_before);
+        let pieces = self.pieces.get(first..).unwrap_or_default();
+        pieces.iter().take_while(move |(piece, _)| *piece < end)
+    }
+
+    /// Adds what of the fragment was not there; `false`: there are too many gaps for some of it.
+    fn put(&mut self, header: FragmentHeader, fragment: &[u8]) -> bool {
         let (start, end) = range(header, fragment);
         if header.length == 0 && self.pieces.is_empty() {
-            self.pieces.push((0, Vec::new()));
+            self.pieces.push((0, VecDeque::new()));
         }
         for (from, to) in self.missing(start, end) {
+            if self.pieces.len() >= MOST_PIECES && !self.touches(from, to) {
+                return false;
+            }
             let bytes = fragment.get(from - start..to - start).unwrap_or_default();
             self.insert(from, bytes);
         }
+        true
+    }
+
+    /// Whether a piece ends or begins there.
+    fn touches(&self, start: usize, end: usize) -> bool {
+        let behind = self.pieces.partition_point(|(piece, _)| *piece < start);
+        let before = behind.checked_sub(1).and_then(|at| self.pieces.get(at));
+        before.is_some_and(|(piece, bytes)| piece + bytes.len() == start)
+            || self
+                .pieces
+                .get(behind)
+                .is_some_and(|(piece, _)| *piece == end)
     }
 
     fn is_whole(&self) -> bool {
@@ -104,18 +145,14 @@ impl Part {
         }
     }
 
-    fn cost(&self) -> usize {
-        let bytes: usize = self.pieces.iter().map(|(_, bytes)| bytes.len()).sum();
-        bytes + self.pieces.len() * PIECE
+    const fn cost(&self) -> usize {
+        self.bytes + self.pieces.len() * PIECE
     }
 
     /// What of `start..end` is not there.
     fn missing(&self, start: usize, end: usize) -> Vec<(usize, usize)> {
         let (mut at, mut gaps) = (start, Vec::new());
-        for (piece, bytes) in &self.pieces {
-            if *piece >= end {
-                break;
-            }
+        for (piece, bytes) in self.pieces_in(start, end) {
             if *piece > at {
                 gaps.push((at, *piece));
             }
@@ -129,28 +166,39 @@ impl Part {
 
     /// Adds what was missing.
     fn insert(&mut self, start: usize, bytes: &[u8]) {
+        self.bytes += bytes.len();
         let behind = self.pieces.partition_point(|(piece, _)| *piece < start);
         let before = behind.checked_sub(1).and_then(|at| self.pieces.get_mut(at));
         let at = match before {
             Some((piece, before)) if *piece + before.len() == start => {
-                before.extend_from_slice(bytes);
+                before.extend(bytes);
                 behind - 1
             }
             _ => {
-                self.pieces.insert(behind, (start, bytes.to_vec()));
+                let bytes = bytes.iter().copied().collect();
+                self.pieces.insert(behind, (start, bytes));
                 behind
             }
         };
         // The gap before the next one may be closed.
         let end = start + bytes.len();
-        if self
+        let Some((_, mut next)) = self
             .pieces
             .get(at + 1)
             .is_some_and(|(piece, _)| *piece == end)
-        {
-            let (_, next) = self.pieces.remove(at + 1);
-            if let Some((_, piece)) = self.pieces.get_mut(at) {
-                piece.extend_from_slice(&next);
+            .then(|| self.pieces.remove(at + 1))
+        else {
+            return;
+        };
+        // The shorter one is copied: else each byte that comes before a long piece would cost all of that.
+        if let Some((_, piece)) = self.pieces.get_mut(at) {
+            if piece.len() < next.len() {
+                core::mem::swap(piece, &mut next);
+                for byte in next.into_iter().rev() {
+                    piece.push_front(byte);
+                }
+            } else {
+                piece.append(&mut next);
             }
         }
     }
@@ -257,12 +305,16 @@ impl Reassembly {
         if is_first {
             slot.push(Part::new(header, epoch));
         }
+        let mut is_taken = true;
         for part in slot.iter_mut().filter(|part| fits(part)) {
             let before = part.cost();
-            part.put(header, fragment);
+            is_taken &= part.put(header, fragment);
             self.held = self.held - before + part.cost();
         }
-        Taken::New
+        match is_taken {
+            true => Taken::New,
+            false => Taken::Dropped(Discarded::ReassemblyFull),
+        }
     }
 
     fn forget(&mut self, at: usize) {
@@ -327,7 +379,7 @@ impl Reassembly {
             self.parts = VecDeque::new();
         }
         let body = part.pieces.into_iter().next().map(|(_, bytes)| bytes);
-        let body = body.unwrap_or_default();
+        let body = Vec::from(body.unwrap_or_default());
         let mut message = Vec::with_capacity(HandshakeHeader::SIZE + body.len());
         crate::wire::put_message(&mut message, part.header.msg_type, |out| {
             out.extend_from_slice(&body);

@@ -436,6 +436,7 @@ impl Writer {
         }
         if !matches!(self.state, State::Failed(_)) {
             self.transmitter.alert(alert::encode(description));
+            self.is_updating = false;
             let alert = Some((Direction::Sent, description));
             self.state = State::Failed(Error::new(Stage::Connected, alert, Reason::Closed));
             self.mail.own_work();
@@ -488,6 +489,8 @@ impl Writer {
                 }
                 _ => self.transmitter.give_up(),
             }
+            // §8: a KeyUpdate that was not acknowledged changes no keys.
+            self.is_updating = false;
             self.state = State::Failed(error);
         }
         self.do_work(work);
@@ -591,6 +594,7 @@ impl Writer {
             }
             _ => self.transmitter.give_up(),
         }
+        self.is_updating = false;
         self.state = State::Failed(error.clone());
         error
     }

@@ -255,8 +255,8 @@ impl Incoming {
     }
 
     /// The bytes fed and not consumed, when the handshake is given up.
-    pub(crate) fn into_unread(self) -> Vec<u8> {
-        self.buffer.into()
+    pub(crate) fn take_unread(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.buffer).into()
     }
 
     /// Turns into the data path: the reader goes on with the installed keys, and the bytes are

@@ -17,7 +17,7 @@ fn one_byte_feeds_move_each_byte_a_bounded_number_of_times() {
         seen += drain(&mut incoming).0.len();
     }
     assert_eq!(seen, 3);
-    assert!(incoming.into_unread().is_empty());
+    assert!(incoming.take_unread().is_empty());
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn what_is_no_tls_is_named_by_its_first_bytes() {
         panic!("taken for TLS");
     };
     assert_eq!(&first_bytes, b"GET /");
-    assert_eq!(incoming.into_unread(), b"GET / HTTP/1.1");
+    assert_eq!(incoming.take_unread(), b"GET / HTTP/1.1");
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Keyed {
         master: Box<MasterSecret>,
         leaf: Option<Arc<LeafDigests>>,
         cx: &mut Cx<'_>,
-    ) -> Result<Self, Abort> {
+    ) -> Result<Box<Self>, Abort> {
         let Answering {
             negotiated,
             suite,
@@ -100,7 +100,7 @@ impl Keyed {
         cx.secret_log(&negotiated.config.policy, &client_random)
             .of_session(&master);
         let block = master.key_block(keys, &client_random, &server_random)?;
-        Ok(Self {
+        Ok(Box::new(Self {
             version: negotiated.version,
             suite,
             group: None,
@@ -127,7 +127,7 @@ impl Keyed {
             finished: VerifyData::default(),
             secure_renegotiation: negotiated.secure_renegotiation,
             previous: negotiated.previous,
-        })
+        }))
     }
 
     /// Changes the keys of this side, and sends Finished.
@@ -177,7 +177,7 @@ impl Keyed {
     }
 
     /// The handshake is over.
-    pub(super) fn connected(self, cx: &Cx<'_>) -> Outcome {
+    pub(super) fn connected(self: Box<Self>, cx: &Cx<'_>) -> Outcome {
         let (peer, peer_scheme) = self.peer.unzip();
         let is_resumed = self.resumed.is_some();
         let (local, local_scheme) = match self.shown {

@@ -268,7 +268,7 @@ pub(super) fn send_abbreviated_flight(
     keyed.peer = peer;
     keyed.resumed = Some(authenticated_at);
     keyed.send_finished(cx)?;
-    Ok(WaitChangeCipherSpec(Box::new(keyed)).into())
+    Ok(WaitChangeCipherSpec(keyed).into())
 }
 
 /// What ServerHello says.

@@ -188,7 +188,7 @@ pub(super) fn master_secret(
     let leaf = shown
         .as_ref()
         .map(|shown| Arc::clone(shown.identity.leaf_digests()));
-    let mut keyed = Box::new(Keyed::new(answering, master, leaf, cx)?);
+    let mut keyed = Keyed::new(answering, master, leaf, cx)?;
     keyed.shown = shown.map(|shown| (shown.identity.shared_chain(), shown.scheme));
     keyed.group = group;
     keyed.psk = psk.map(|(_, name)| Arc::clone(name)).or(user);

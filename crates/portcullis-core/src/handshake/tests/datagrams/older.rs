@@ -379,3 +379,22 @@ fn who_verifies_a_hello_does_not_speak_dtls_1_3() {
         Some(violation.alert())
     );
 }
+
+/// RFC 6347 §4.1.2.7: no number of forgeries ends a connection, though its tags have 8 bytes.
+#[test]
+fn forgeries_end_nothing() {
+    let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8;
+    let (client, server) = configs(ProtocolVersion::TLS_1_2, suite);
+    let mut network = Network::new(client, server);
+    network.run(&mut |_, datagram| usual(datagram));
+    check(&mut network, ProtocolVersion::DTLS_1_2);
+    for sequence in 0..300_u16 {
+        let mut record = vec![23, 254, 253, 0, 1, 0, 0, 0, 0];
+        record.extend(sequence.to_be_bytes());
+        record.extend([0, 30]);
+        record.extend([7; 30]);
+        network.inject(1, record);
+    }
+    network.run(&mut |_, datagram| usual(datagram));
+    talk(&mut network);
+}

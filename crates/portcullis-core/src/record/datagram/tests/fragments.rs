@@ -164,3 +164,42 @@ fn what_is_far_makes_room_for_what_is_near() {
     );
     assert!(reassembly.pop(2).is_some());
 }
+
+/// A fragment costs about its bytes, wherever it stands: from behind, each byte comes before a long piece.
+#[test]
+fn a_message_may_come_from_behind() {
+    let length = 100_000;
+    let bytes = body(0, length);
+    for epoch in [0, 2] {
+        let mut reassembly = Reassembly::new(0, length);
+        for at in (0..length).rev() {
+            let taken = reassembly.put(epoch, header(0, length, at, at + 1), &bytes[at..=at]);
+            assert_eq!(taken, Taken::New);
+        }
+        assert_eq!(reassembly.pop(epoch).unwrap().body(), bytes);
+        assert_eq!(reassembly.held(), 0);
+    }
+}
+
+/// What closes a gap is still taken.
+#[test]
+fn there_are_so_many_gaps_and_no_more() {
+    let bytes = body(0, 1_000);
+    let mut reassembly = Reassembly::new(0, 1_000);
+    let mut put = |at: usize| reassembly.put(2, header(0, 1_000, at, at + 1), &bytes[at..=at]);
+    let full = Taken::Dropped(Discarded::ReassemblyFull);
+    for at in (0..1_000).step_by(2) {
+        assert_eq!(put(at), if at < 512 { Taken::New } else { full }, "{at}");
+    }
+    for at in (1..510).step_by(2).chain(511..1_000) {
+        assert_eq!(put(at), Taken::New, "{at}");
+    }
+    assert_eq!(reassembly.pop(2).unwrap().body(), bytes);
+}
+
+#[test]
+fn nobody_prints_what_has_come() {
+    let mut reassembly = Reassembly::new(0, 1_000);
+    reassembly.put(0, header(0, 8, 0, 4), &[222; 4]);
+    assert!(!format!("{reassembly:?}").contains("222"));
+}
