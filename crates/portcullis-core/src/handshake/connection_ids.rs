@@ -1,6 +1,6 @@
 //! Which connection ids stand on the records of either side, as the hellos say.
 //!
-//! RFC 9146 §3; RFC 9147 §9; RFC 9853 §3 for the check of a path, which is always offered with them. Each side says what it wants on what it receives; an empty one is on no record.
+//! RFC 9146 §3; RFC 9147 §9; RFC 9853 §3 for the check of a path, which is said with them. Each side says what it wants on what it receives; an empty one is on no record.
 
 use super::{Cx, find};
 use crate::Violation;
@@ -34,12 +34,12 @@ pub(super) struct Agreement {
 impl Agreement {
     /// `None` if there is none, also where the client wants one that is too long to write.
     pub(super) fn choose(hello: &Extensions<'_>, cx: &Cx<'_>) -> Result<Option<Self>, Violation> {
-        let Some(ours) = cx.connection_id() else {
+        let Some((ours, checks_paths)) = cx.connection_id() else {
             return Ok(None);
         };
         let offered = find::<ConnectionIdExtension<'_>>(hello)?;
         let theirs = offered.and_then(|offered| ConnectionId::of(offered.cid));
-        let checks_paths = find::<Rrc>(hello)?.is_some();
+        let checks_paths = find::<Rrc>(hello)?.is_some() && checks_paths;
         Ok(theirs.map(|theirs| Self {
             ours,
             theirs,

@@ -274,8 +274,9 @@ impl Cx<'_> {
         }
     }
 
-    /// What this side wants on the peer's records, if it knows of connection ids (RFC 9146 §3).
-    pub(crate) fn connection_id(&self) -> Option<ConnectionId> {
+    /// What this side wants on the peer's records, if it knows of connection ids (RFC 9146 §3), and whether it checks
+    /// paths (RFC 9853 §3).
+    pub(crate) fn connection_id(&self) -> Option<(ConnectionId, bool)> {
         self.incoming.connection_id()
     }
 

@@ -35,7 +35,7 @@ impl Incoming {
         role: Role,
         max_handshake_size: usize,
         next_message: u16,
-        connection_id: Option<ConnectionId>,
+        connection_id: Option<(ConnectionId, bool)>,
     ) -> Self {
         let incoming =
             datagram::Incoming::new(role, max_handshake_size, next_message, connection_id);
@@ -150,8 +150,9 @@ impl Incoming {
         }
     }
 
-    /// What this side wants on the peer's records, if it knows of connection ids; over a stream it does not.
-    pub(crate) fn connection_id(&self) -> Option<ConnectionId> {
+    /// What this side wants on the peer's records, if it knows of connection ids, and whether it checks paths; over a
+    /// stream it does not.
+    pub(crate) fn connection_id(&self) -> Option<(ConnectionId, bool)> {
         match self {
             Self::Stream(_) => None,
             Self::Datagram(datagram) => datagram.connection_id(),

@@ -444,21 +444,21 @@ async fn one_client_at_two_addresses_of_a_host() {
     let port = listener.local_addr().unwrap().port();
     let dtls = DtlsConnector::new(connector());
     // Whose packets both have one source: that of the relay.
-    let outside = std::sync::Arc::new(tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let outside = Arc::new(tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap());
     let mut connections = Vec::new();
     let mut ways = Vec::new();
     for host in ["127.0.0.1", "127.0.0.2"] {
         let inside = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         ways.push((
             std::net::SocketAddr::new(host.parse().unwrap(), port),
-            std::sync::Arc::new(inside),
+            Arc::new(inside),
         ));
     }
     let addresses: Vec<_> = ways
         .iter()
         .map(|(_, inside)| inside.local_addr().unwrap())
         .collect();
-    let of_clients = std::sync::Arc::new(std::sync::Mutex::new(std::collections::HashMap::new()));
+    let of_clients = Arc::new(std::sync::Mutex::new(std::collections::HashMap::new()));
     for (to, inside) in ways.clone() {
         let (outside, of_clients) = (outside.clone(), of_clients.clone());
         tokio::spawn(async move {

@@ -175,7 +175,7 @@ async fn a_flood_does_not_stop_the_clock() {
             incoming = listener.accept() => break incoming.unwrap(),
         };
         let (length, from) = received.unwrap();
-        let of_client = *of_client.get_or_insert_with(|| from);
+        let of_client = *of_client.get_or_insert(from);
         let to = if from == address { of_client } else { address };
         socket.send_to(&buffer[..length], to).await.unwrap();
     };
@@ -208,7 +208,7 @@ async fn a_hello_that_comes_twice_begins_nothing() {
         let (mut buffer, mut of_client, mut said) = (vec![0; 2_000], None, Vec::new());
         loop {
             let (length, from) = socket.recv_from(&mut buffer).await.unwrap();
-            let of_client = *of_client.get_or_insert_with(|| from);
+            let of_client = *of_client.get_or_insert(from);
             let to = if from == address { of_client } else { address };
             if from != address {
                 said.push(buffer[..length].to_vec());

@@ -65,7 +65,7 @@ pub(super) struct Client {
     /// What a HelloVerifyRequest had, if one came.
     hello_cookie: Option<Box<[u8]>>,
     /// What is to stand on the server's records, over datagrams.
-    connection_id: Option<ConnectionId>,
+    connection_id: Option<(ConnectionId, bool)>,
     /// How often a server has asked for a cookie by HelloVerifyRequest.
     verify_requests: u8,
     dialect: Dialect,
@@ -373,9 +373,11 @@ impl Client {
                 let most = if speaks_tls13 { 16_385 } else { 16_384 };
                 RecordSizeLimit::put(out, limit.min(most));
             }
-            if let Some(id) = &connection_id {
+            if let Some((id, checks_paths)) = &connection_id {
                 ConnectionIdExtension::put(out, id.as_slice());
-                Rrc::put(out);
+                if *checks_paths {
+                    Rrc::put(out);
+                }
             }
             if let (Some(cookie), Dialect::Tls) = (cookie, dialect) {
                 Cookie::put(out, cookie);

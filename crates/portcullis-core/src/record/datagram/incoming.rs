@@ -51,7 +51,7 @@ pub(crate) struct Incoming {
     /// what is in the clear.
     is_older: bool,
     /// What this side offers, or would answer with.
-    offered: Option<ConnectionId>,
+    offered: Option<(ConnectionId, bool)>,
     ids: OwnIds,
 }
 
@@ -61,7 +61,7 @@ impl Incoming {
         role: Role,
         max_handshake_size: usize,
         next_message: u16,
-        connection_id: Option<ConnectionId>,
+        connection_id: Option<(ConnectionId, bool)>,
     ) -> Self {
         let max_handshake_size = match role {
             Role::Server => max_handshake_size.min(MAX_CLIENT_HELLO),
@@ -82,12 +82,12 @@ impl Incoming {
             warnings: 0,
             is_older: false,
             offered: connection_id,
-            ids: OwnIds::offer(connection_id),
+            ids: OwnIds::offer(connection_id.map(|(id, _)| id)),
         }
     }
 
-    /// What this side wants on the peer's records, if it knows of connection ids.
-    pub(crate) const fn connection_id(&self) -> Option<ConnectionId> {
+    /// What this side wants on the peer's records, if it knows of connection ids, and whether it checks paths.
+    pub(crate) const fn connection_id(&self) -> Option<(ConnectionId, bool)> {
         self.offered
     }
 

@@ -21,6 +21,7 @@ pub struct DatagramOptions {
     pub(super) mtu: u16,
     pub(super) retransmission: Retransmission,
     pub(super) connection_id: Option<ConnectionId>,
+    pub(super) checks_paths: bool,
 }
 
 /// When messages are sent again that the peer has not acknowledged (RFC 9147 §5.8).
@@ -73,6 +74,7 @@ impl Default for DatagramOptions {
             mtu: 1_200,
             retransmission: Retransmission::default(),
             connection_id: None,
+            checks_paths: true,
         }
     }
 }
@@ -106,8 +108,17 @@ impl DatagramOptions {
         self
     }
 
-    pub(crate) const fn own_connection_id(&self) -> Option<ConnectionId> {
-        self.connection_id
+    /// Whether, with a connection id, this side also says that it answers when it is asked where it reads, and asks
+    /// itself (RFC 9853). On by default: without it a peer of DTLS 1.2 cannot move.
+    #[must_use]
+    pub const fn path_checks(mut self, on: bool) -> Self {
+        self.checks_paths = on;
+        self
+    }
+
+    /// The connection id, and whether paths are checked.
+    pub(crate) fn own_connection_id(&self) -> Option<(ConnectionId, bool)> {
+        self.connection_id.map(|id| (id, self.checks_paths))
     }
 
     /// Whether all values are within their bounds, which the constructors of handshakes look at.
