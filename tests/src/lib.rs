@@ -5,6 +5,7 @@
 
 pub mod peers;
 pub mod pki;
+pub mod program;
 pub mod scratch;
 
 /// The code of the guide compiles.

@@ -1,9 +1,7 @@
 //! DTLS 1.2 and 1.0 with OpenSSL and GnuTLS, in both roles, over UDP; also where datagrams are lost.
 
-use std::io::{BufRead as _, BufReader, ErrorKind, IoSlice, Write as _};
+use std::io::{ErrorKind, IoSlice};
 use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use portcullis_core::config::{ClientConfig, ServerConfig};
@@ -14,75 +12,11 @@ use portcullis_core::{
     ProtocolVersion, Received, Step, Verdict,
 };
 use portcullis_tests::pki::pki;
+use portcullis_tests::program::Program;
 use rustls::pki_types::{ServerName, UnixTime};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A program whose output is read line by line.
-struct Program {
-    child: Child,
-    input: ChildStdin,
-    lines: Receiver<String>,
-    said: Vec<String>,
-}
-
-impl Program {
-    fn start(words: &[&str]) -> Self {
-        let mut child = Command::new(words[0])
-            .args(&words[1..])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", words[0]));
-        let (sender, lines) = channel();
-        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let to = sender.clone();
-        std::thread::spawn(move || {
-            for line in BufReader::new(out).split(b'\n').map_while(Result::ok) {
-                let _ = to.send(String::from_utf8_lossy(&line).into_owned());
-            }
-        });
-        std::thread::spawn(move || {
-            for line in BufReader::new(err).split(b'\n').map_while(Result::ok) {
-                let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
-            }
-        });
-        let input = child.stdin.take().unwrap();
-        Self {
-            child,
-            input,
-            lines,
-            said: Vec::new(),
-        }
-    }
-
-    fn say(&mut self, line: &str) {
-        self.input.write_all(line.as_bytes()).unwrap();
-        self.input.flush().unwrap();
-    }
-
-    fn wait_for(&mut self, what: &str) {
-        let end = Instant::now() + PATIENCE;
-        while !self.said.iter().any(|line| line.contains(what)) {
-            match self
-                .lines
-                .recv_timeout(end.saturating_duration_since(Instant::now()))
-            {
-                Ok(line) => self.said.push(line),
-                Err(error) => panic!("no {what:?} ({error}): {:#?}", self.said),
-            }
-        }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// A socket, and which of what is sent in a handshake is lost.
 struct Link {

@@ -15,6 +15,7 @@ use crate::key_schedule::{ExportError, ExporterSecret, tls12};
 use crate::named_group::NamedGroup;
 use crate::psk::SharedSecretName;
 use crate::signature_scheme::SignatureScheme;
+use crate::srtp::{Srtp, SrtpKeys, SrtpProfile};
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::x509::{self, LeafDigests, OcspError, OcspVerdict, Presented, Sct, SctSource};
@@ -59,13 +60,17 @@ pub(crate) struct Rare {
     pub(crate) preferred_share: Option<NamedGroup>,
     /// The configuration, if it is to be kept.
     pub(crate) configured: Option<InForce>,
+    /// Over datagrams: what was settled for SRTP.
+    pub(crate) srtp: Option<Srtp>,
 }
 
 impl Rare {
     /// `None` if there is nothing.
     pub(crate) fn boxed(self) -> Option<Box<Self>> {
-        let has_some =
-            self.ocsp.is_some() || self.preferred_share.is_some() || self.configured.is_some();
+        let has_some = self.ocsp.is_some()
+            || self.preferred_share.is_some()
+            || self.configured.is_some()
+            || self.srtp.is_some();
         has_some.then(|| Box::new(self))
     }
 }
@@ -153,6 +158,9 @@ pub(crate) struct Older {
 const WITHOUT_EXTENDED_MASTER_SECRET: &str = "the peer does not have the extended master secret, without \
      which another connection can have the same keying material (RFC 7627 §5.4); for a protocol that does not mind, \
      set exporters_without_extended_master_secret";
+
+/// RFC 5764 §4.2.
+const LABEL_OF_SRTP: &[u8] = b"EXTRACTOR-dtls_srtp";
 
 /// The secret that [`ConnectionInformation::prf`] begins with.
 #[derive(Clone, Copy)]
@@ -443,6 +451,39 @@ impl ConnectionInformation {
             Exporter::Older(Older { master: None, .. }) => WITHOUT_EXTENDED_MASTER_SECRET,
         };
         Err(Misuse::new(format!("export_keying_material: {refused}")))
+    }
+
+    fn srtp(&self) -> Option<&Srtp> {
+        self.0.rare.as_ref()?.srtp.as_ref()
+    }
+
+    /// Over datagrams: the profile of SRTP that both ends have settled (RFC 5764). `None` if one of them wants no SRTP, or
+    /// they have no profile in common.
+    pub fn srtp_profile(&self) -> Option<SrtpProfile> {
+        Some(self.srtp()?.profile)
+    }
+
+    /// The identifier that each packet of SRTP has behind it (RFC 5764 §4.1.3), 1 to 255 bytes; `None` if the packets have none:
+    /// the client has offered none, or the server does not want it.
+    pub fn srtp_mki(&self) -> Option<&[u8]> {
+        let mki = &*self.srtp()?.mki;
+        Some(mki).filter(|mki| !mki.is_empty())
+    }
+
+    /// Exports master keys and salts for the profile that was settled (RFC 5764 §4.2).
+    ///
+    /// # Errors
+    /// When no profile was settled; before DTLS 1.3 also as [`export_keying_material`](Self::export_keying_material),
+    /// of a peer without the extended master secret.
+    pub fn srtp_keys(&self) -> Result<SrtpKeys, Misuse> {
+        let Some(profile) = self.srtp_profile() else {
+            return Err(Misuse::new(
+                "srtp_keys: no profile of SRTP was settled; name some in `srtp`, at both ends, and look at \
+                 `srtp_profile` first",
+            ));
+        };
+        let export = |block: &mut [u8]| self.export_keying_material(LABEL_OF_SRTP, None, block);
+        SrtpKeys::new(profile, export)
     }
 
     /// What the pseudorandom function of the connection gives (RFC 5246 §5, RFC 4346 §5), before

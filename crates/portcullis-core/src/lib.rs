@@ -47,6 +47,7 @@ mod dialect;
 mod psk;
 #[cfg_attr(not(feature = "finite-field"), allow(dead_code))]
 mod srp;
+mod srtp;
 pub mod suite;
 
 pub mod wire;
@@ -108,6 +109,7 @@ pub use record::{
 };
 pub use server_hello_view::ServerHelloView;
 pub use signature_scheme::SignatureScheme;
+pub use srtp::{SrtpKeys, SrtpProfile};
 pub use step::{Event, KeyLogLine, Step};
 pub use version::ProtocolVersion;
 pub use violation::Violation;

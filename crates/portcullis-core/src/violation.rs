@@ -194,6 +194,8 @@ violations! {
     }
     "EncryptedExtensions" {
         ProtocolNotOffered => ILLEGAL_PARAMETER, "RFC 7301 §3.1", "the server selected an application protocol that was not offered";
+        SrtpProfileNotOffered => ILLEGAL_PARAMETER, "RFC 5764 §4.1.1", "the server selected a profile of SRTP that was not offered";
+        SrtpMkiChanged => ILLEGAL_PARAMETER, "RFC 5764 §4.1.3", "the server answered with another identifier for keys of SRTP (srtp_mki) than was offered";
         ServerNameAckNotEmpty => DECODE_ERROR, "RFC 6066 §3", "the server answered server_name with something";
         BadRecordSizeLimit => ILLEGAL_PARAMETER, "RFC 8449 §4", "the peer sent a record_size_limit below 64 or, as a server, above the protocol's limit";
         RecordSizeLimitWithMaxFragment => ILLEGAL_PARAMETER, "RFC 8449 §5", "the server answered both record_size_limit and max_fragment_length";
@@ -268,6 +270,7 @@ violations! {
         TicketLifetimeTooLong => ILLEGAL_PARAMETER, "§4.6.1", "the server sent a ticket that lives longer than 7 days";
         AuthenticationNotOffered => UNEXPECTED_MESSAGE, "§4.6.2; RFC 9113 §9.2.3", "the server asked for a certificate after the handshake, which was not offered to it, or which HTTP/2 forbids";
         TooManyAuthenticationRequests => UNEXPECTED_MESSAGE, "§4.6.2", "the server asked for more certificates than are shown at a time, or again and again without sending data";
+        TooManySignaturesAsked => UNEXPECTED_MESSAGE, "§4.6.2", "the server has asked for a certificate again, after 64 signatures over one connection";
         RequestContextReused => ILLEGAL_PARAMETER, "§4.3.2", "the server asked for a certificate with the context of a request that is not yet answered";
         UnaskedCertificate => UNEXPECTED_MESSAGE, "§4.6.2", "the client sent what answers a request for its certificate, and was not asked";
         CertificateContextUnknown => ILLEGAL_PARAMETER, "§4.4.2", "the client's Certificate after the handshake carries the context of no request that is still to be answered";

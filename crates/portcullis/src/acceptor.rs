@@ -418,12 +418,13 @@ impl TlsAcceptor {
         let more = T::UNTIL.questions();
         match self.conduct.server_config(&self.config.current(), more) {
             Ok(config) => {
+                let mut conduct = self.conduct.clone();
+                conduct.is_hidden = config.reads_encrypted_hellos();
                 let mut handshake = Handshake::server(config);
                 if !T::UNTIL.takes_early_data() {
                     handshake.decline_early_data();
                 }
                 let first_byte_by = since + within_bounds(self.conduct.first_byte_timeout);
-                let conduct = self.conduct.clone();
                 let first_byte_by = Some(first_byte_by);
                 let driver = Driver::new(first_byte_by, io, handshake, prefix, conduct, span);
                 Handshaking::running(driver)

@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use crate::answers::AnswerFuture;
 use crate::conduct::Conduct;
 use crate::error::Error;
+use crate::log_level::log_at;
 use crate::split::{SplitIo, WriteHalf};
 use crate::stream::TlsStream;
 use crate::sync::WakerCell;
@@ -49,8 +50,8 @@ pub enum ClientCertificate {
 ///
 /// # Errors
 /// [`Error::is_closed`] when reading has ended before; why the connection has failed, also when the client's
-/// chain is not to be trusted; [`Error::is_timeout`] when somebody who judges the chain has taken more than a minute:
-/// then the connection goes on.
+/// chain is not to be trusted; [`Error::is_timeout`] when somebody who judges the chain has taken more than a minute, and
+/// one that says so ([`InvalidInput`](std::io::ErrorKind::InvalidInput)) when that one has panicked: then the connection goes on.
 ///
 /// # Cancel safety
 /// Dropped, the request stays, and nobody hears the answer.
@@ -129,14 +130,15 @@ impl Authentication {
     /// Deals with what has come.
     pub(crate) fn collect(&self) -> Result<(), Error> {
         while let Some(authenticating) = self.0.core.take() {
-            self.go_on(authenticating)?;
+            self.go_on(Unanswered::new(self, authenticating))?;
         }
         Ok(())
     }
 
-    fn go_on(&self, mut authenticating: Authenticating) -> Result<(), Error> {
-        let id = authenticating.id();
+    fn go_on(&self, mut unanswered: Unanswered) -> Result<(), Error> {
+        let id = unanswered.id;
         loop {
+            let authenticating = unanswered.authenticating()?;
             let step = match authenticating.poll(UnixTime::now()) {
                 Ok(step) => step,
                 Err(error) => {
@@ -149,12 +151,13 @@ impl Authentication {
                 AuthenticationStep::Ask(question) => match self.0.conduct.answer(question) {
                     Ok(answer) => authenticating.answer(answer, UnixTime::now())?,
                     Err(answering) => {
-                        self.answer_later(authenticating, answering);
+                        self.answer_later(unanswered, answering);
                         return Ok(());
                     }
                 },
                 AuthenticationStep::Answered { shown } => {
-                    tracing::debug!(shown, "the server has asked for a certificate");
+                    let log = self.0.conduct.log;
+                    log_at!(log, DEBUG, shown, "the server has asked for a certificate");
                     return Ok(());
                 }
                 AuthenticationStep::Presented(chain) => {
@@ -171,27 +174,26 @@ impl Authentication {
     }
 
     /// Goes on in a task. Without a runtime nobody waits for the answer.
-    fn answer_later(&self, mut authenticating: Authenticating, answering: AnswerFuture) {
+    fn answer_later(&self, mut unanswered: Unanswered, answering: AnswerFuture) {
         let Ok(runtime) = Handle::try_current() else {
-            authenticating.give_up();
             return;
         };
         let this = self.clone();
         runtime.spawn(async move {
-            let id = authenticating.id();
             match timeout(ANSWER_LIMIT, answering).await {
                 Ok(answer) => {
-                    let answered = authenticating.answer(answer, UnixTime::now());
-                    let gone_on = answered
-                        .map_err(Error::from)
-                        .and_then(|()| this.go_on(authenticating));
+                    let answered = unanswered.authenticating().and_then(|authenticating| {
+                        Ok(authenticating.answer(answer, UnixTime::now())?)
+                    });
+                    let gone_on = answered.and_then(|()| this.go_on(unanswered));
                     if let Err(error) = gone_on {
                         this.table().failure = Some(error);
                     }
                 }
                 Err(_) => {
-                    authenticating.give_up();
-                    this.tell(id, Err(Error::timeout(Stage::Connected, ANSWER_LIMIT)));
+                    let late = Error::timeout(Stage::Connected, ANSWER_LIMIT);
+                    this.tell(unanswered.id, Err(late));
+                    drop(unanswered);
                 }
             }
             this.0.reader.wake();
@@ -224,6 +226,47 @@ impl Authentication {
         for (_, told) in waiting {
             let _ = told.send(Err(error.cloned().unwrap_or_else(Error::closed)));
         }
+    }
+}
+
+/// What somebody is asked about. Should nobody answer, because of a panic or with the runtime, it is given up, and
+/// nobody waits for it; what is over does not mind.
+struct Unanswered {
+    authentication: Authentication,
+    id: AuthenticationId,
+    /// Until it is dropped.
+    authenticating: Option<Authenticating>,
+}
+
+impl Unanswered {
+    fn new(authentication: &Authentication, authenticating: Authenticating) -> Self {
+        Self {
+            authentication: authentication.clone(),
+            id: authenticating.id(),
+            authenticating: Some(authenticating),
+        }
+    }
+
+    fn authenticating(&mut self) -> Result<&mut Authenticating, Error> {
+        self.authenticating.as_mut().ok_or_else(Error::closed)
+    }
+}
+
+fn unanswered() -> Error {
+    Misuse::new(
+        "nobody has answered what was asked about the client's certificate: whoever was asked has panicked, or there is \
+         no Tokio runtime",
+    )
+    .into()
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(authenticating) = self.authenticating.take() {
+            authenticating.give_up();
+        }
+        self.authentication.tell(self.id, Err(unanswered()));
+        self.authentication.0.reader.wake();
     }
 }
 
@@ -336,8 +379,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
                 }
                 match parts.poll_fill(cx, have) {
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    // The end has told who waits.
-                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Ok(())) if parts.read.plain().len() > have => {}
+                    // The end has told who waits, if it has come meanwhile.
+                    Poll::Ready(Ok(())) => {
+                        let heard = pin!(&mut pending).poll(cx);
+                        return Poll::Ready(match heard {
+                            Poll::Ready(heard) => heard,
+                            Poll::Pending => Err(Error::closed()),
+                        });
+                    }
                     Poll::Pending => return pin!(&mut pending).poll(cx),
                 }
             }

@@ -38,6 +38,8 @@ pub(crate) struct Conduct {
     pub(crate) alert_timeout: Duration,
     pub(crate) hibernate_after: Option<Duration>,
     pub(crate) send_limits: SendLimits,
+    /// Whether the hello is encrypted, or may be: then no name stands in the log.
+    pub(crate) is_hidden: bool,
     /// How much is logged of a connection.
     pub(crate) log: Option<LogLevel>,
     /// Server: what one address may have of a listener's connections.
@@ -62,6 +64,7 @@ impl Default for Conduct {
             alert_timeout: Duration::from_secs(5),
             hibernate_after: None,
             send_limits: SendLimits::default(),
+            is_hidden: false,
             log: None,
             addresses: None,
             life: None,

@@ -10,7 +10,7 @@ use portcullis_session_cache::{MemorySessionStore, SessionStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::answers::Questions;
 use crate::conduct::{Conduct, conduct_options};
@@ -159,7 +159,8 @@ impl TlsConnector {
     ///
     /// A connector with a store also remembers, for a day and for 1,000 servers, which key share a server wants, under the same
     /// keys as its sessions: it comes first then, and no round trip is lost to a HelloRetryRequest again (RFC 8446
-    /// §4.2.7). Nothing else that is offered changes.
+    /// §4.2.7). Nothing else that is offered changes. Where the hello is encrypted nothing is remembered: the shares stand in
+    /// the clear, and would show which of the hidden servers is meant.
     ///
     /// When a handshake fails that has offered a session from the store, all sessions of this kind
     /// with this server are forgotten there: some servers end every connection that offers one.
@@ -585,20 +586,19 @@ impl TlsConnector {
         self.handshake(io, name, Bytes::new())
     }
 
-    /// [`upgrade`](Self::upgrade) of what was connected to this port here, until `deadline`.
-    #[cfg(feature = "hyper-util")]
+    /// [`upgrade`](Self::upgrade) of what was connected here, to this port if it is known, until `deadline`.
     pub(crate) async fn upgrade_by<IO>(
         &self,
-        deadline: tokio::time::Instant,
+        deadline: Instant,
         io: IO,
-        name: &str,
-        port: u16,
+        name: impl ToServerName,
+        port: Option<u16>,
     ) -> Result<TlsStream<IO>, Error>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let name = name.to_server_name()?;
-        let mut start = self.start(io, name, Questions::none(), Bytes::new(), Some(port))?;
+        let mut start = self.start(io, name, Questions::none(), Bytes::new(), port)?;
         start.deadline = Some(deadline);
         start.handshake().await
     }

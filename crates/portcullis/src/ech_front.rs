@@ -2,6 +2,7 @@
 //!
 //! RFC 9849 §3.1 (split mode).
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -60,7 +61,6 @@ pub struct EchFront {
 }
 
 /// What a connection is.
-#[derive(Debug)]
 pub enum Fronted<IO> {
     /// It is for a server behind.
     Routed(Box<Routed<IO>>),
@@ -74,12 +74,33 @@ pub enum Fronted<IO> {
 }
 
 /// A connection whose hello was decrypted.
-#[derive(Debug)]
 pub struct Routed<IO> {
     io: IO,
     front: portcullis_core::EchFront,
     hello: ClientHelloView,
     limit: Duration,
+}
+
+impl<IO> fmt::Debug for Fronted<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Routed(routed) => f.debug_tuple("Routed").field(routed).finish(),
+            Self::NotOurs { received, .. } => f
+                .debug_struct("NotOurs")
+                .field("received", &received.len())
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// Not what was encrypted.
+impl<IO> fmt::Debug for Routed<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routed")
+            .field("front", &self.front)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
 }
 
 impl EchFront {

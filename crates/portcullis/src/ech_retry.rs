@@ -5,12 +5,15 @@
 use std::future::Future;
 use std::io;
 
-use portcullis_core::Stage;
 use portcullis_core::ech::{EchConfigList, Retry};
+use portcullis_core::{Misuse, Stage};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout_at;
 
 use crate::connector::TlsConnector;
 use crate::error::Error;
+use crate::handshake::deadline;
 use crate::name::ToServerName;
 use crate::reload::Reloadable;
 use crate::stream::TlsStream;
@@ -40,9 +43,14 @@ impl TlsConnector {
     /// # }
     /// ```
     ///
+    /// The name is not seen, also where the configuration has
+    /// [`ech_required(false)`](crate::config::ClientConfigBuilder::ech_required). Each time the transport and the handshake
+    /// have [`handshake_timeout`](Self::handshake_timeout) together.
+    ///
     /// # Errors
-    /// When a transport cannot be made, or a handshake fails; the second rejection, of a server that does not accept
-    /// what it has sent itself; when no configuration of the list can be used, before anything is sent.
+    /// When a transport cannot be made, or a handshake fails; the rejection, also where nothing that the server sends can be
+    /// used here, and the second one, of a server that does not accept what it has sent itself; when no
+    /// configuration of the list can be used, before anything is sent.
     ///
     /// # Cancel safety
     /// Dropped, the transport is closed.
@@ -57,7 +65,8 @@ impl TlsConnector {
         F: Future<Output = io::Result<IO>>,
     {
         let name = name.to_server_name()?;
-        let rejected = match self.connect_encrypted(&name, &list, &mut connect).await {
+        let once = self.encrypting(&list)?;
+        let rejected = match once.connect_by(&name, &mut connect).await {
             Ok(stream) => return Ok((stream, list)),
             Err(error) => error,
         };
@@ -66,24 +75,35 @@ impl TlsConnector {
             return Err(rejected);
         };
         let list = list.clone();
-        let stream = self.connect_encrypted(&name, &list, &mut connect).await?;
+        let Ok(again) = self.encrypting(&list) else {
+            return Err(rejected);
+        };
+        let stream = again.connect_by(&name, &mut connect).await?;
         Ok((stream, list))
     }
 
-    async fn connect_encrypted<IO, F>(
+    /// The same connector, of which nothing is seen but what is encrypted.
+    fn encrypting(&self, list: &EchConfigList) -> Result<Self, Misuse> {
+        let config = self.config.current().with_ech_required(list.clone())?;
+        let mut once = self.clone();
+        once.config = Reloadable::new(config);
+        Ok(once)
+    }
+
+    async fn connect_by<IO, F>(
         &self,
-        name: &rustls_pki_types::ServerName<'static>,
-        list: &EchConfigList,
+        name: &ServerName<'static>,
         connect: &mut impl FnMut() -> F,
     ) -> Result<TlsStream<IO>, Error>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
         F: Future<Output = io::Result<IO>>,
     {
-        let mut once = self.clone();
-        once.config = Reloadable::new(self.config.current().with_ech(list.clone())?);
-        let io = connect().await;
+        let limit = self.conduct.handshake_timeout;
+        let deadline = deadline(limit);
+        let io = timeout_at(deadline, connect()).await;
+        let io = io.map_err(|_| Error::timeout(Stage::Connecting, limit))?;
         let io = io.map_err(|error| Error::io(error, Stage::Connecting))?;
-        once.upgrade(io, name.clone()).await
+        self.upgrade_by(deadline, io, name.clone(), None).await
     }
 }

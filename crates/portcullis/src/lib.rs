@@ -168,8 +168,9 @@ pub use connector::TlsConnector;
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use datagram::{
-    DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsIncoming, DtlsListener,
-    DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics, Migration,
+    DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnections, DtlsConnector, DtlsIncoming,
+    DtlsListener, DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics,
+    Migration, PausedDtlsClient, PausedDtlsServer,
 };
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
@@ -226,7 +227,7 @@ pub use portcullis_core::{
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use portcullis_core::{
     ConnectionId as DtlsConnectionId, CookiePolicy, DatagramOptions, Discarded, Discards,
-    Retransmission,
+    Retransmission, SrtpKeys, SrtpProfile,
 };
 #[cfg(feature = "crl-hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]

@@ -18,7 +18,8 @@ use portcullis_core::Misuse;
 /// | `Info` | handshakes that fail, alerts of either side, with stage and reason | `notice`, `info` |
 /// | `Debug` | each handshake message by its name and length | `debug`, `all` |
 ///
-/// At no level is there a key, content, a ticket, or the identity of a pre-shared key.
+/// Where the hello is encrypted (RFC 9849), and of servers that read such ones, failures are told without the sentence that
+/// the error has: it may quote the name. At no level is there a key, content, a ticket, or the identity of a pre-shared key.
 ///
 /// ```
 /// use portcullis::LogLevel;

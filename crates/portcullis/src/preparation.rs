@@ -62,8 +62,10 @@ impl TlsConnector {
                 #[cfg(feature = "dtls")]
                 Transport::Datagrams => key.for_dtls(),
             };
-            Place::new(Arc::clone(store), key, Arc::clone(&self.first_shares))
-                .within(self.conduct.life.clone())
+            // Shares stand in the clear: what is first there would say which of the hidden servers is meant.
+            let is_hidden = config.seen_name().is_some();
+            let shares = (!is_hidden).then(|| Arc::clone(&self.first_shares));
+            Place::new(Arc::clone(store), key, shares).within(self.conduct.life.clone())
         });
         let config = place
             .as_ref()
@@ -110,10 +112,14 @@ pub(crate) fn look(
 
 /// There are servers that end every connection with a ticket in its hello. One has to fail to
 /// know that, and no second one: the sessions of this server are forgotten, whatever it was
-/// that the connection failed of, unless this side gave up by itself.
+/// that the connection failed of, unless this side gave up by itself, or it was another server's.
 pub(crate) fn blame(place: Option<Place>, error: &Error) {
-    let by_us = matches!(error.reason(), Some(Reason::Cancelled | Reason::Refused(_)));
-    if let Some(place) = place.filter(|_| !by_us) {
+    let is_innocent = matches!(
+        error.reason(),
+        // Who has rejected the hello has not seen them.
+        Some(Reason::Cancelled | Reason::Refused(_) | Reason::EchRejected(_))
+    );
+    if let Some(place) = place.filter(|_| !is_innocent) {
         place.forget();
     }
 }

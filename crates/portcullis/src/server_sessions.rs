@@ -57,7 +57,7 @@ impl ServerStore {
         match question {
             Question::OpenTickets(question) => Err(Box::pin(open(store, *question))),
             Question::FindSession(question) => Err(Box::pin(find(store, *question))),
-            // Only sessions of TLS 1.3 are kept under tickets; the others have ids.
+            // Only sessions of TLS 1.3 and DTLS 1.3 are kept under tickets; the others have ids.
             Question::IssueTickets(question) if is_of_tls13(&question) => {
                 Err(Box::pin(issue(store, *question)))
             }
@@ -87,7 +87,8 @@ impl ServerStore {
 
 fn is_of_tls13(question: &IssueTickets) -> bool {
     let mut sessions = question.sessions().iter();
-    sessions.all(|session| session.version() == ProtocolVersion::TLS_1_3)
+    let of_1_3 = [ProtocolVersion::TLS_1_3, ProtocolVersion::DTLS_1_3];
+    sessions.all(|session| of_1_3.contains(&session.version()))
 }
 
 fn hit_or_miss(session: Option<&ServerSession>) -> &'static str {

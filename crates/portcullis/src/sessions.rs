@@ -38,7 +38,8 @@ impl fmt::Debug for Store {
 pub(crate) struct Place {
     store: Arc<dyn SessionStore>,
     key: Arc<SessionKey>,
-    shares: Arc<FirstShares>,
+    /// `None` where nothing may be remembered of the server.
+    shares: Option<Arc<FirstShares>>,
     /// Of the environment, which waits for what goes to the store.
     life: Option<Arc<Life>>,
 }
@@ -47,7 +48,7 @@ impl Place {
     pub(crate) fn new(
         store: Arc<dyn SessionStore>,
         key: SessionKey,
-        shares: Arc<FirstShares>,
+        shares: Option<Arc<FirstShares>>,
     ) -> Self {
         let key = Arc::new(key);
         let life = None;
@@ -65,13 +66,13 @@ impl Place {
 
     /// Which share the server is known to want.
     pub(crate) fn first_share(&self) -> Option<NamedGroup> {
-        self.shares.of(&self.key)
+        self.shares.as_ref()?.of(&self.key)
     }
 
     /// What a connection says that has come about.
     pub(crate) fn note_share(&self, information: &ConnectionInformation) {
-        if let Some(group) = information.preferred_share() {
-            self.shares.note(&self.key, group);
+        if let (Some(shares), Some(group)) = (&self.shares, information.preferred_share()) {
+            shares.note(&self.key, group);
         }
     }
 

@@ -216,6 +216,7 @@ impl Sending {
                 Poll::Ready(Ok(())) => self.unflushed = false,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(self.lose(error))),
                 Poll::Pending => {
+                    self.check_stalled(cx)?;
                     self.block(cx);
                     return Poll::Pending;
                 }
@@ -257,22 +258,52 @@ impl Sending {
         if self.closing == Closing::ShutDown {
             return Poll::Ready(self.check());
         }
-        if let Err(error) = ready!(self.poll_close_notify(io, cx)) {
+        // Flushing again would be progress, and the transport's own shutdown would have time for ever.
+        if !self.is_shutting_down()
+            && let Err(error) = ready!(self.poll_close_notify(io, cx))
+        {
             // The reader's alert went out instead, and the transport was not ready then.
             if error.is_refusal() && self.closing != Closing::ShutDown {
-                let _ = ready!(Pin::new(io).poll_shutdown(cx));
+                let _ = ready!(self.poll_transport_shutdown(io, cx))?;
                 self.closing = Closing::ShutDown;
             }
             return Poll::Ready(Err(error));
         }
-        if let Err(error) = ready!(Pin::new(io).poll_shutdown(cx)) {
+        if let Err(error) = ready!(self.poll_transport_shutdown(io, cx))? {
             // The peer may have gone first: what was sent, was sent.
             if error.kind() != io::ErrorKind::NotConnected {
                 return Poll::Ready(Err(self.break_off(Error::io(error, Stage::Closing))));
             }
         }
         self.closing = Closing::ShutDown;
+        self.moves();
         Poll::Ready(Ok(()))
+    }
+
+    /// Whether close_notify has gone out, and nothing is left but the transport's write side.
+    fn is_shutting_down(&self) -> bool {
+        self.closing == Closing::Notified
+            && self.out.is_empty()
+            && !self.unflushed
+            && !self.has_mail()
+            && self.writer.failure().is_none()
+            && self.failed().is_none()
+    }
+
+    /// The transport's, for as long as it may take nothing.
+    fn poll_transport_shutdown<W>(
+        &mut self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<io::Result<()>, Error>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let shut_down = Pin::new(io).poll_shutdown(cx);
+        if shut_down.is_pending() {
+            self.check_stalled(cx)?;
+        }
+        shut_down.map(Ok)
     }
 
     /// Does what is due, because someone polls the other direction: answers the peer's
@@ -325,7 +356,11 @@ impl Sending {
                     self.lose(error);
                     return;
                 }
-                Poll::Pending => return,
+                Poll::Pending => {
+                    // Kept for the next write.
+                    let _ = self.check_stalled(cx);
+                    return;
+                }
             }
         }
         self.moves();

@@ -2,10 +2,16 @@
 
 mod ends;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use portcullis::config::{ClientConfigBuilder, KeyShares, ServerConfigBuilder};
 use portcullis::ech::{EchKey, EchKeys, EchStatus};
+use portcullis::pki_types::UnixTime;
+use portcullis::session::{AntiReplay, BloomFilters, TicketKeys};
 use portcullis::{
-    ClientConfig, EchFront, Fronted, NamedGroup, ServerConfig, TlsAcceptor, TlsConnector, TlsStream,
+    ClientConfig, EarlyDataStatus, EchFront, Fronted, MemorySessionStore, NamedGroup, ServerConfig,
+    TlsAcceptor, TlsConnector, TlsStream,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;
@@ -94,6 +100,74 @@ async fn the_server_behind_is_talked_to_also_after_a_second_hello() {
         drop(stream);
         assert!(serving.await.unwrap().unwrap().is_none());
     }
+}
+
+/// More than is read at once, so that records come in pieces, and in between stands another hello.
+#[tokio::test]
+async fn early_data_goes_by_a_second_hello() {
+    let key = key();
+    let shares = KeyShares::Groups(vec![NamedGroup::X25519]);
+    let client = client(&key)
+        .groups([NamedGroup::X25519, NamedGroup::SECP384R1])
+        .key_shares(shares)
+        .build()
+        .unwrap();
+    let since = UnixTime::since_unix_epoch(Duration::ZERO);
+    let anti_replay = AntiReplay::local(BloomFilters::SMALL, since).unwrap();
+    let tickets = TicketKeys::rotating(Duration::from_secs(7_200)).unwrap();
+    let backend = |group| {
+        backend()
+            .groups([group])
+            .ticket_keys(tickets.clone())
+            .early_data(anti_replay.clone())
+            .max_early_data(1 << 16)
+    };
+    let connector =
+        TlsConnector::new(client).session_store(Arc::new(MemorySessionStore::default()));
+    for (group, is_rejected) in [(NamedGroup::X25519, false), (NamedGroup::SECP384R1, true)] {
+        let keys = EchKeys::new([key.clone()]).unwrap();
+        let (io, serving) = front(keys, backend(group));
+        let early = vec![0xed; 20_000];
+        let connecting = connector.upgrade_with_early_data(io, other_name(), early);
+        let (mut stream, _) = connecting.await.unwrap();
+        let information = stream.information();
+        assert_eq!(information.ech(), EchStatus::Accepted);
+        assert_eq!(information.hello_retried(), is_rejected);
+        let status = information.early_data();
+        match is_rejected {
+            true => assert!(matches!(status, EarlyDataStatus::Rejected(_)), "{status:?}"),
+            false => assert_eq!(status, EarlyDataStatus::NotOffered),
+        }
+        stream.send(&[b"hello"]).await.unwrap();
+        assert_eq!(&stream.recv(5).await.unwrap()[..], b"hello");
+        stream.shutdown().await.unwrap();
+        drop(stream);
+        assert!(serving.await.unwrap().unwrap().is_none());
+    }
+}
+
+/// What was encrypted is printed nowhere.
+#[tokio::test]
+async fn no_name_is_printed() {
+    let key = key();
+    let keys = EchKeys::new([key.clone()]).unwrap();
+    let (near, far) = duplex(4_096);
+    let connector = TlsConnector::new(client(&key).build().unwrap()).without_resumption();
+    let client = tokio::spawn(async move { connector.upgrade(near, other_name()).await.map(drop) });
+    let fronted = EchFront::new(keys).accept(far).await.unwrap();
+    let printed = format!("{fronted:?}");
+    assert!(printed.starts_with("Routed(Routed {"), "{printed}");
+    assert!(!printed.contains("other.example"), "{printed}");
+    let bytes = format!("{:?}", b"other.example");
+    assert!(
+        !printed.contains(bytes.trim_matches(['[', ']'])),
+        "{printed}"
+    );
+    match fronted {
+        Fronted::Routed(routed) => assert_eq!(routed.server_name(), Some("other.example")),
+        Fronted::NotOurs { .. } => panic!("it is ours"),
+    }
+    client.await.unwrap().unwrap_err();
 }
 
 #[tokio::test]

@@ -3,11 +3,18 @@
 mod ends;
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use portcullis::ech::{EchKey, EchKeys, EchStatus, Retry};
-use portcullis::{Identity, ServerConfig, TlsAcceptor, TlsConnector};
+use portcullis::session::{ClientSession, SessionKey, TicketKeys};
+use portcullis::{
+    Identity, MemorySessionStore, ServerConfig, SessionStore, Stage, StoreFuture, TlsAcceptor,
+    TlsConnector,
+};
 use tokio::io::{DuplexStream, duplex};
+use tokio::time::Instant;
 
 use ends::{client_config, other_name, pki};
 
@@ -91,4 +98,121 @@ async fn there_is_no_third_try() {
     let rejection = error.ech_rejection().unwrap();
     assert!(matches!(rejection.retry(), Retry::With(_)));
     assert_eq!(count.into_inner(), 2);
+}
+
+/// A configuration that nobody can use: it has an extension that has to be known, and is not.
+fn unusable() -> EchKey {
+    let (key, private) = EchKey::builder(PUBLIC).generate().unwrap();
+    let mut list = key.config_list().as_bytes().to_vec();
+    // The lengths of the list, of the configuration, and of its extensions.
+    list[1] += 4;
+    list[5] += 4;
+    *list.last_mut().unwrap() = 4;
+    list.extend([0xfa, 0xfa, 0, 0]);
+    let key = EchKey::from_pkcs8(&list, &private).unwrap();
+    assert!(!key.config_list().is_usable());
+    key
+}
+
+/// `ech_required(false)` is for who would rather be seen than not connected; who calls this would not.
+#[tokio::test]
+async fn a_list_that_cannot_be_used_is_no_reason_to_be_seen() {
+    let keys = EchKeys::new([unusable()]).unwrap();
+    let acceptor = acceptor(&[&pki().server, &pki().other], &keys);
+    let config = client_config().to_builder().ech_required(false);
+    let connector = TlsConnector::new(config.build().unwrap()).without_resumption();
+    let count = AtomicUsize::new(0);
+    let connect = || {
+        count.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(io::Result::Ok(to(&acceptor)))
+    };
+    let list = key().config_list();
+    let connected = connector.connect_with_ech_retry(other_name(), list, connect);
+    let error = connected.await.unwrap_err();
+    let retry = error.ech_rejection().unwrap().retry();
+    assert_eq!(retry, Retry::With(&keys.config_list()));
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+    // Nor is the first one.
+    let connect = || {
+        count.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(io::Result::Ok(to(&acceptor)))
+    };
+    let list = keys.config_list();
+    let connected = connector.connect_with_ech_retry(other_name(), list, connect);
+    let error = connected.await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+    assert_eq!(count.into_inner(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_does_not_come_has_the_time_of_a_handshake() {
+    let connector = connector().handshake_timeout(Duration::from_secs(7));
+    let start = Instant::now();
+    let connect = std::future::pending::<io::Result<DuplexStream>>;
+    let connected = connector.connect_with_ech_retry(other_name(), key().config_list(), connect);
+    let error = connected.await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!(error.stage(), Stage::Connecting);
+    assert_eq!(start.elapsed(), Duration::from_secs(7));
+}
+
+/// Counts how often a server's sessions are forgotten.
+#[derive(Default)]
+struct Forgetting(MemorySessionStore, AtomicUsize);
+
+impl SessionStore for Forgetting {
+    fn take<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: portcullis::pki_types::UnixTime,
+    ) -> StoreFuture<'a, Vec<ClientSession>> {
+        self.0.take(key, now)
+    }
+
+    fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
+        self.0.put(key, session)
+    }
+
+    fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        SessionStore::forget(&self.0, key)
+    }
+}
+
+/// It was not the hidden server that has rejected the hello.
+#[tokio::test]
+async fn a_rejection_says_nothing_of_the_sessions_of_the_hidden_server() {
+    let (ours, changed) = (key(), key());
+    let server = |key: &EchKey| {
+        let keys = EchKeys::new([key.clone()]).unwrap();
+        let server = ServerConfig::builder()
+            .identity(pki().server.clone())
+            .identity(pki().other.clone())
+            .ticket_keys(TicketKeys::shared([&[7; 48]]).unwrap())
+            .ech_keys(keys);
+        TlsAcceptor::new(server.build().unwrap())
+    };
+    let store = Arc::new(Forgetting::default());
+    let config = client_config().to_builder().ech(ours.config_list());
+    let connector = TlsConnector::new(config.build().unwrap()).session_store(store.clone());
+    let first = async |acceptor: TlsAcceptor| {
+        let (near, far) = duplex(16_384);
+        let (client, server) =
+            tokio::join!(connector.upgrade(near, other_name()), acceptor.upgrade(far));
+        let (mut client, mut server) = (client?, server.unwrap());
+        server.send(&[b"!"]).await.unwrap();
+        client.recv(1).await.unwrap();
+        Ok::<_, portcullis::Error>(client.is_resumed())
+    };
+    assert!(!first(server(&ours)).await.unwrap());
+    let near = to(&server(&changed));
+    let error = connector.upgrade(near, other_name()).await.unwrap_err();
+    assert!(error.ech_rejection().is_some(), "{error}");
+    assert_eq!(store.1.load(Ordering::Relaxed), 0);
+    // Another failure is still one that a session may be to blame for.
+    assert!(first(server(&ours)).await.is_ok());
+    let (near, far) = duplex(16_384);
+    drop(far);
+    connector.upgrade(near, other_name()).await.unwrap_err();
+    assert_eq!(store.1.load(Ordering::Relaxed), 1);
 }

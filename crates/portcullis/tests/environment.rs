@@ -336,6 +336,58 @@ async fn shut_down_ends_each_store_once() {
     assert_eq!(servers.closed.load(Ordering::SeqCst), 1);
 }
 
+/// Closes when it is told to.
+#[derive(Default)]
+struct Slow {
+    told: tokio::sync::Notify,
+    closed: AtomicUsize,
+}
+
+impl SessionStore for Slow {
+    fn take<'a>(&'a self, _: &'a SessionKey, _: UnixTime) -> StoreFuture<'a, Vec<ClientSession>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    fn put<'a>(&'a self, _: &'a SessionKey, _: ClientSession) -> StoreFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn forget<'a>(&'a self, _: &'a SessionKey) -> StoreFuture<'a, ()> {
+        Box::pin(async {})
+    }
+
+    fn close<'a>(&'a self) -> StoreFuture<'a, ()> {
+        Box::pin(async {
+            self.told.notified().await;
+            self.closed.fetch_add(1, Ordering::SeqCst);
+        })
+    }
+}
+
+/// What has begun to end ends, whether somebody waits for it or not.
+#[tokio::test(start_paused = true)]
+async fn a_store_goes_on_to_close_when_nobody_waits() {
+    for is_dropped in [false, true] {
+        let store = Arc::<Slow>::default();
+        let environment = Environment::builder().client_sessions(store.clone());
+        let environment = environment.build().unwrap();
+        let client = environment.client_config(pki().roots.clone());
+        let _connector = environment.connector(client.build().unwrap());
+        if is_dropped {
+            let dropped = environment.shut_down(Duration::from_secs(3_600));
+            timeout(SOON, dropped).await.unwrap_err();
+        }
+        // It is still unfinished, however often one asks.
+        for _ in 0..2 {
+            let report = environment.shut_down(SOON).await;
+            assert_eq!(report.unfinished_stores, 1);
+        }
+        store.told.notify_one();
+        assert!(environment.shut_down(SOON).await.is_complete());
+        assert_eq!(store.closed.load(Ordering::SeqCst), 1);
+    }
+}
+
 /// A store that hangs, and a connection that nobody closes, cost the time that was given.
 #[tokio::test(start_paused = true)]
 async fn shut_down_within_its_deadline_with_a_store_that_hangs() {

@@ -3,6 +3,7 @@
 mod ends;
 
 use ends::*;
+use portcullis::ech::{EchKey, EchKeys};
 use portcullis::{ClientConfig, NamedGroup, TlsAcceptor, TlsConnector};
 use tokio::io::duplex;
 
@@ -80,6 +81,21 @@ async fn what_a_server_says_counts_if_the_handshake_succeeds() {
         connected(&connector, &says).await,
         (NamedGroup::X25519, false)
     );
+}
+
+/// The shares stand in the clear: the one that the hidden server wants would say which it is.
+#[tokio::test]
+async fn of_a_hidden_server_nothing_is_remembered() {
+    let (key, _) = EchKey::builder("localhost").generate().unwrap();
+    let wanted = NamedGroup::SECP384R1;
+    let server = server_config().to_builder().groups([wanted]);
+    let server = server.ech_keys(EchKeys::new([key.clone()]).unwrap());
+    let acceptor = TlsAcceptor::new(server.build().unwrap());
+    let client = client_config().to_builder().ech(key.config_list());
+    let connector = TlsConnector::new(client.build().unwrap());
+    for _ in 0..2 {
+        assert_eq!(connected(&connector, &acceptor).await, (wanted, true));
+    }
 }
 
 /// Of somebody else.

@@ -6,8 +6,12 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use ends::*;
-use portcullis::{LogLevel, TlsAcceptor, TlsConnector};
+use portcullis::ech::{EchKey, EchKeys};
+use portcullis::{
+    ClientAuthentication, LogLevel, ServerConfig, TlsAcceptor, TlsConnector, TlsListener,
+};
 use tokio::io::{AsyncWriteExt as _, duplex};
+use tokio::net::TcpStream;
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -179,4 +183,102 @@ fn names_of_levels() {
         assert_eq!(name.parse::<LogLevel>().unwrap(), level);
     }
     assert!("loud".parse::<LogLevel>().is_err());
+}
+
+/// Where the hello is encrypted, what fails is told, and of whom is not.
+#[tokio::test]
+async fn the_name_of_an_encrypted_hello_is_in_no_log() {
+    let (log, _guard) = listening(tracing::Level::DEBUG);
+    let (key, _) = EchKey::builder("localhost").generate().unwrap();
+    let server = || ServerConfig::builder().identity(pki().server.clone());
+    let keys = EchKeys::new([key.clone()]).unwrap();
+    let hidden = || server().ech_keys(keys.clone());
+    let client = client_config().to_builder().alpn(Vec::<&str>::new());
+    let plain = TlsConnector::new(client.build().unwrap()).without_resumption();
+    let client = client_config().to_builder().alpn(Vec::<&str>::new());
+    let client = client.ech(key.config_list()).build().unwrap();
+    let connector = TlsConnector::new(client).without_resumption();
+    for (connector, server, is_told) in [
+        // The client finds another name, or the server has not this one.
+        (&plain, server(), true),
+        (&plain, server().refuse_unknown_names(true), true),
+        (&connector, hidden(), false),
+        (&connector, hidden().refuse_unknown_names(true), false),
+    ] {
+        let acceptor = TlsAcceptor::new(server.build().unwrap());
+        let listener = TlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut connections = listener.connections(1);
+        let io = TcpStream::connect(address).await.unwrap();
+        // The server passes it over, and says so, while it waits for the next.
+        let accepting = async {
+            tokio::select! { biased;
+                _ = connections.accept() => panic!("nobody is connected"),
+                failed = async {
+                    let failed = connector.upgrade(io, other_name()).await;
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    failed
+                } => failed,
+            }
+        };
+        let error = accepting.await.unwrap_err();
+        let text = log.take();
+        let failures = text.matches("the handshake failed").count();
+        assert_eq!(failures, 2, "{error}: {text}");
+        assert!(text.contains(": a handshake failed"), "{text}");
+        assert_eq!(text.contains("other.example"), is_told, "{text}");
+        assert!(text.contains("alert="), "{text}");
+        if !is_told {
+            assert!(text.contains("not told here"), "{text}");
+        }
+    }
+}
+
+/// Also not what is passed over, or asked later.
+#[tokio::test]
+async fn off_is_nothing_at_all() {
+    let (log, _guard) = listening(tracing::Level::DEBUG);
+    let server = server_config()
+        .to_builder()
+        .client_authentication(ClientAuthentication::Optional(pki().roots.clone()))
+        .post_handshake_authentication(true);
+    let server = TlsAcceptor::new(server.build().unwrap());
+    let client = client_config()
+        .to_builder()
+        .post_handshake_authentication(true)
+        .alpn(["echo"])
+        .build();
+    let client = TlsConnector::new(client.unwrap()).without_resumption();
+    for (level, is_told) in [(LogLevel::Debug, true), (LogLevel::Off, false)] {
+        let acceptor = server.clone().log_level(level);
+        let connector = client.clone().log_level(level);
+        let listener = TlsListener::bind("127.0.0.1:0", acceptor.clone())
+            .await
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut connections = listener.connections(1);
+        let mut io = TcpStream::connect(address).await.unwrap();
+        io.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        drop(io);
+        let limit = std::time::Duration::from_millis(200);
+        let passed_over = tokio::time::timeout(limit, connections.accept()).await;
+        assert!(passed_over.is_err());
+
+        let (near, far) = duplex(64 * 1024);
+        let (near, far) = tokio::join!(connector.upgrade(near, name()), acceptor.accept(far));
+        let (mut near, mut far) = (near.unwrap(), far.unwrap());
+        let asked = tokio::spawn(async move { near.recv(1).await });
+        let limit = std::time::Duration::from_secs(10);
+        far.authenticate_client(limit).await.unwrap();
+        drop(far);
+        let _ = asked.await;
+        let text = log.take();
+        for event in [
+            ": a handshake failed",
+            "the server has asked for a certificate",
+        ] {
+            assert_eq!(text.contains(event), is_told, "{event}: {text}");
+        }
+        assert!(is_told || text.is_empty(), "{text}");
+    }
 }

@@ -247,7 +247,8 @@ fn pages_and_dashboards_name_what_there_is() {
     let alerts = named(&read("metrics/alerts.yml"));
     assert!(!alerts.is_empty() && alerts.is_subset(&known), "{alerts:?}");
     let page = read("metrics.md");
-    for reason in METRICS[1].labels[1].1 {
+    let discarded = METRICS.last().unwrap().labels[0].1;
+    for reason in METRICS[1].labels[1].1.iter().chain(discarded) {
         assert!(
             page.contains(&format!("`{reason}`")),
             "{reason} is not explained"
@@ -258,7 +259,7 @@ fn pages_and_dashboards_name_what_there_is() {
 /// The names of numbers in a text.
 fn named(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let names = words.filter(|word| word.starts_with("tls_"));
+    let names = words.filter(|word| word.starts_with("tls_") || word.starts_with("dtls_"));
     names
         .map(|name| name.trim_end_matches("_bucket").to_owned())
         .collect()
@@ -273,4 +274,135 @@ fn other_root() -> String {
         .self_signed(&rcgen::KeyPair::generate().unwrap())
         .unwrap()
         .pem()
+}
+
+/// Over datagrams: handshakes of both versions, one that fails, one that nobody answers, and what is dropped.
+#[cfg(feature = "dtls")]
+#[tokio::test]
+async fn over_datagrams() {
+    use portcullis::{DtlsConnector, DtlsListener, ProtocolVersion};
+
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    portcullis::metrics::describe();
+    // What honest peers send: hellos in pieces, and before DTLS 1.3 change_cipher_spec.
+    let numbers = || {
+        let mut numbers = numbers(&snapshotter);
+        numbers.remove("dtls_discarded_total{reason=not_whole}");
+        numbers.remove("dtls_discarded_total{reason=change_cipher_spec}");
+        numbers
+    };
+
+    for (version, label) in [
+        (ProtocolVersion::TLS_1_3, "dtls1.3"),
+        (ProtocolVersion::TLS_1_2, "dtls1.2"),
+    ] {
+        let server = server_config().to_builder().versions([version]);
+        let server = TlsAcceptor::new(server.build().unwrap());
+        let listener = DtlsListener::bind("127.0.0.1:0", server).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = client_config().to_builder().versions([version]);
+        let client = TlsConnector::new(client.build().unwrap()).without_resumption();
+        let dtls = DtlsConnector::new(client);
+        let accepting = async { listener.accept().await?.handshake().await };
+        let both = tokio::try_join!(dtls.connect(address, name()), accepting).unwrap();
+        let expected: Vec<_> = ["client", "server"]
+            .into_iter()
+            .flat_map(|side| {
+                [
+                    format!("tls_connections_open{{side={side}}}"),
+                    format!("tls_handshake_seconds{{side={side},resumed=no}}"),
+                    format!(
+                        "tls_handshakes_total{{side={side},version={label},resumed=no,result=ok}}"
+                    ),
+                ]
+            })
+            .collect();
+        let expected: Vec<_> = expected.iter().map(|key| (key.as_str(), 1.0)).collect();
+        is(&numbers(), &expected);
+        // The write half alone keeps it open.
+        let (client, server) = both;
+        let (receiver, sender) = client.into_split();
+        drop(receiver);
+        is(&numbers(), &[]);
+        drop((sender, server));
+        is(
+            &numbers(),
+            &[
+                ("tls_connections_open{side=client}", -1.0),
+                ("tls_connections_open{side=server}", -1.0),
+            ],
+        );
+    }
+
+    // A client that does not trust the server.
+    let listener = DtlsListener::bind("127.0.0.1:0", server_config()).await;
+    let listener = listener.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stranger = ClientConfig::builder(Roots::from_pem(other_root().as_bytes()).unwrap());
+    let stranger = TlsConnector::new(stranger.build().unwrap()).without_resumption();
+    let dtls = DtlsConnector::new(stranger);
+    let accepting = async { listener.accept().await?.handshake().await };
+    let (client, server) = tokio::join!(dtls.connect(address, name()), accepting);
+    assert!(client.is_err() && server.is_err());
+    is(
+        &numbers(),
+        &[
+            (
+                "tls_alerts_total{direction=received,description=unknown_ca}",
+                1.0,
+            ),
+            (
+                "tls_alerts_total{direction=sent,description=unknown_ca}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=client,reason=unknown_ca}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=server,reason=alert_received}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=client,version=unknown,resumed=no,result=failed}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=server,version=unknown,resumed=no,result=failed}",
+                1.0,
+            ),
+        ],
+    );
+
+    // Something that is no hello, and a client that gives up.
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.send_to(b"no hello at all", address).await.unwrap();
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let nowhere = silent.local_addr().unwrap();
+    let client = TlsConnector::new(client_config()).without_resumption();
+    let dtls = DtlsConnector::new(client.handshake_timeout(Duration::from_millis(200)));
+    let connecting = dtls.connect(nowhere, name());
+    assert!(connecting.await.unwrap_err().is_timeout());
+    let dropped = tokio::time::timeout(Duration::from_millis(50), dtls.connect(nowhere, name()));
+    assert!(dropped.await.is_err());
+    is(
+        &numbers(),
+        &[
+            ("dtls_discarded_total{reason=foreign_byte}", 1.0),
+            (
+                "tls_handshake_failures_total{side=client,reason=cancelled}",
+                1.0,
+            ),
+            (
+                "tls_handshake_failures_total{side=client,reason=timeout}",
+                1.0,
+            ),
+            (
+                "tls_handshakes_total{side=client,version=unknown,resumed=no,result=failed}",
+                2.0,
+            ),
+        ],
+    );
 }

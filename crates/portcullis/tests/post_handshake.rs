@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use portcullis::question::{Answer, Sign};
+use portcullis::question::{Answer, Sign, VerifyChain};
 use portcullis::{
     Active, Answers, ClientAuthentication, ClientCertificate, Error, MemorySessionStore, Message,
     ProtocolVersion, Questions, TlsAcceptor, TlsConnector, TlsStream,
@@ -216,6 +216,66 @@ async fn a_late_answer_is_for_nobody() {
     let late = server.authenticate_client(Duration::from_millis(50)).await;
     assert!(late.unwrap_err().is_timeout());
     touched.notify_one();
+    server.send(&[b"hello"]).await.unwrap();
+    assert_eq!(&soon(server.recv(5)).await.unwrap()[..], b"hello");
+    drop(server);
+    let _ = soon(client).await.unwrap();
+}
+
+/// Nobody reads the answer.
+#[tokio::test]
+async fn behind_the_end_of_reading_there_is_no_answer() {
+    let (_client, mut server) = connected(&connector(true), &optional()).await;
+    server.shutdown_read();
+    let error = server.authenticate_client(Duration::from_secs(20)).await;
+    assert!(error.unwrap_err().is_closed());
+    server.send(&[b"still"]).await.unwrap();
+}
+
+/// Panics when it is asked, but not at once.
+struct Broken(Questions);
+
+impl Answers for Broken {
+    fn questions(&self) -> Questions {
+        self.0
+    }
+
+    async fn sign(&self, _: Sign) -> Answer {
+        tokio::task::yield_now().await;
+        panic!("the token is gone");
+    }
+
+    async fn verify_chain(&self, _: VerifyChain) -> Answer {
+        tokio::task::yield_now().await;
+        panic!("the judge is gone");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_is_told_when_an_answer_panics() {
+    // The client's: it shows none.
+    let token = Broken(Questions::none().and_signature());
+    let broken = connector(true).answers(token);
+    let (client, mut server) = connected(&broken, &optional()).await;
+    let client = echo(client);
+    let shown = soon(server.authenticate_client(Duration::from_secs(600))).await;
+    assert!(
+        matches!(shown, Ok(ClientCertificate::Declined)),
+        "{shown:?}"
+    );
+    server.send(&[b"hello"]).await.unwrap();
+    assert_eq!(&soon(server.recv(5)).await.unwrap()[..], b"hello");
+    drop(server);
+    let _ = soon(client).await.unwrap();
+
+    // The server's: the certificate is as good as unseen, and the connection goes on.
+    let judge = Broken(Questions::none().and_chain());
+    let broken = optional().answers(judge);
+    let (client, mut server) = connected(&connector(true), &broken).await;
+    let client = echo(client);
+    let shown = soon(server.authenticate_client(Duration::from_secs(600))).await;
+    let error = shown.unwrap_err();
+    assert!(error.to_string().contains("panicked"), "{error}");
     server.send(&[b"hello"]).await.unwrap();
     assert_eq!(&soon(server.recv(5)).await.unwrap()[..], b"hello");
     drop(server);

@@ -2,12 +2,19 @@
 
 mod ends;
 
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ends::*;
 use portcullis::{Active, Delivery, Inbox, Message, TlsStream};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -164,6 +171,78 @@ async fn who_reads_does_not_wait_for_a_peer_that_takes_nothing() {
     let start = Instant::now();
     client.flush().await.unwrap_err();
     assert!((10..=13).contains(&start.elapsed().as_secs()));
+}
+
+/// A transport that takes bytes, and does not flush or does not end.
+struct Stuck {
+    io: DuplexStream,
+    flushes: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Stuck {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stuck {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.flushes.load(Ordering::SeqCst) {
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_does_not_flush_or_end_has_the_same_time() {
+    for flushes in [false, true] {
+        let (near, far) = duplex(64 * 1024);
+        let can_flush = Arc::new(AtomicBool::new(true));
+        let far = Stuck {
+            io: far,
+            flushes: can_flush.clone(),
+        };
+        let acceptor = acceptor().write_timeout(Duration::from_secs(60));
+        let connector = connector();
+        let (client, server) = tokio::join!(connector.upgrade(near, name()), acceptor.accept(far));
+        let (_client, mut server) = (client.unwrap(), server.unwrap());
+        can_flush.store(flushes, Ordering::SeqCst);
+        let start = Instant::now();
+        let hours = Duration::from_secs(36_000);
+        let ended = tokio::spawn(async move {
+            match flushes {
+                false => server.send(&[b"x"]).await.unwrap_err(),
+                true => {
+                    let error = server.shutdown().await.unwrap_err();
+                    error.downcast::<portcullis::Error>().unwrap()
+                }
+            }
+        });
+        let error = timeout(hours, ended).await.unwrap().unwrap();
+        assert!(
+            error.is_timeout() && error.to_string().contains("write_timeout"),
+            "{error}"
+        );
+        let after = start.elapsed().as_secs();
+        assert!((59..=76).contains(&after), "{after}");
+    }
 }
 
 #[tokio::test]

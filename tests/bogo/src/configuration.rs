@@ -12,7 +12,7 @@ use portcullis_core::suite::{CipherSuite, HashAlgorithm};
 use portcullis_core::x509::{Identity, Roots};
 use portcullis_core::{
     AlertDescription, Handshake, Misuse, Monotonic, NamedGroup, Now, ProtocolVersion,
-    SignatureScheme, Violation,
+    SignatureScheme, SrtpProfile, Violation,
 };
 use rustls_pki_types::{DnsName, ServerName};
 
@@ -521,6 +521,7 @@ fn client(
         .server_name_indication(indication)
         .ask_verification(asks_verdict(options) && !options.takes_keys_alone())
         .alpn(protocols(&options.advertise_alpn)?)
+        .srtp(srtp_profiles(options)?)
         .accept_unoffered_alpn(options.allow_unknown_alpn_protos)
         // Before TLS 1.3 what is not to be offered is not kept either.
         .session_tickets(session_tickets)
@@ -560,6 +561,22 @@ fn key_shares(options: &Options) -> KeyShares {
         first.is_some_and(|first| first.is_post_quantum() != group.is_post_quantum())
     });
     KeyShares::Groups(first.into_iter().chain(second).collect())
+}
+
+/// Over TLS BoringSSL passes over what is configured; here it is refused.
+fn srtp_profiles(options: &Options) -> Result<Vec<SrtpProfile>, Stop> {
+    let names = options
+        .srtp_profiles
+        .split(':')
+        .filter(|name| !name.is_empty());
+    let known = |name| {
+        SrtpProfile::from_name(name)
+            .ok_or_else(|| Stop::failed("-srtp-profiles names one that is not there"))
+    };
+    match options.dtls {
+        true => names.map(known).collect(),
+        false => Ok(Vec::new()),
+    }
 }
 
 /// The raw list of RFC 7301: each name with its length before it.
@@ -642,6 +659,7 @@ fn server(
             AlertDescription::HANDSHAKE_FAILURE,
         )
         .alpn(alpn)
+        .srtp(srtp_profiles(options)?)
         .acknowledge_server_name(acknowledge)
         .retry_for_better_group(true))
 }

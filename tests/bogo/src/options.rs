@@ -106,6 +106,8 @@ pub(crate) struct Options {
     pub(crate) client_ca_list: Option<Vec<Vec<u8>>>,
     pub(crate) advertise_alpn: Vec<u8>,
     pub(crate) select_alpn: Vec<u8>,
+    /// Names with colons between them.
+    pub(crate) srtp_profiles: String,
     pub(crate) decline_alpn: bool,
     pub(crate) reject_alpn: bool,
     pub(crate) select_empty_alpn: bool,
@@ -427,6 +429,7 @@ impl Options {
                     | "use-client-ca-list"
                     | "advertise-alpn"
                     | "select-alpn"
+                    | "srtp-profiles"
                     | "fail-cert-callback-alert"
                     | "private-key-delay-ms"
                     | "shim-initial-write"
@@ -577,6 +580,7 @@ impl Options {
             }
             "advertise-alpn" => self.advertise_alpn = value.into(),
             "select-alpn" => self.select_alpn = value.into(),
+            "srtp-profiles" => self.srtp_profiles = value.into(),
             "advertise-npn" => self.advertise_npn = value.into(),
             "select-next-proto" => self.select_next_proto = value.into(),
             "expect-next-proto" => self.expect.next_proto = value.into(),

@@ -150,6 +150,8 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::BadKeyShare => ":BAD_ECPOINT:",
         V::RetryWithoutChange => ":EMPTY_HELLO_RETRY_REQUEST:",
         V::ProtocolNotOffered => ":INVALID_ALPN_PROTOCOL:",
+        V::SrtpProfileNotOffered => ":BAD_SRTP_PROTECTION_PROFILE_LIST:",
+        V::SrtpMkiChanged => ":BAD_SRTP_MKI_VALUE:",
         V::ServerNameAckNotEmpty => ":ERROR_PARSING_EXTENSION:",
         V::RequestWithoutSignatureAlgorithms => ":MISSING_EXTENSION:",
         V::SignatureAlgorithmsMissing => ":NO_COMMON_SIGNATURE_ALGORITHMS:",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::early_data::EarlyDataOptions;
 use super::policy::Policy;
-use super::{ClientConfig, KeyShares, ServerConfig};
+use super::{ClientConfig, Instructions, KeyShares, ServerConfig};
 use crate::error::Misuse;
 use crate::version::ProtocolVersion;
 
@@ -55,6 +55,13 @@ impl ServerConfig {
         Ok(Self(Arc::new(options)))
     }
 
+    /// With questions besides those that it asks, of a configuration for datagrams. It was built before.
+    pub(super) fn asking_over_datagrams(&self, instructions: Instructions) -> Self {
+        let mut options = (*self.0).clone();
+        options.instruct(instructions);
+        Self(Arc::new(options))
+    }
+
     /// Whether it speaks this version: of a configuration [for datagrams](Self::for_datagrams) a version of DTLS.
     pub fn speaks(&self, version: ProtocolVersion) -> bool {
         self.0.policy.versions.contains(&version)
@@ -75,7 +82,7 @@ fn no_ech(options: &str) -> Misuse {
 }
 
 impl Policy {
-    fn is_for_datagrams(&self) -> bool {
+    pub(super) fn is_for_datagrams(&self) -> bool {
         let codes = VERSIONS.iter().map(|(_, code)| code);
         codes.into_iter().any(|code| self.versions.contains(code))
     }

@@ -3,7 +3,7 @@
 //! RFC 9849.
 
 use super::client::ClientConfig;
-use super::{ClientConfigBuilder, ServerConfigBuilder};
+use super::{ClientConfigBuilder, ServerConfig, ServerConfigBuilder};
 use crate::ech::{EchConfigList, EchKeys};
 use crate::error::Misuse;
 use crate::suite::CipherSuite;
@@ -55,11 +55,29 @@ impl ClientConfig {
     /// # Errors
     /// As [`ClientConfigBuilder::ech`].
     pub fn with_ech(&self, list: EchConfigList) -> Result<Self, Misuse> {
-        let mut options = (*self.0).clone();
         let ech = ClientEch {
             list: Some(list),
-            ..options.ech.as_deref().cloned().unwrap_or_default()
+            ..self.0.ech.as_deref().cloned().unwrap_or_default()
         };
+        self.with(ech)
+    }
+
+    /// As [`with_ech`](Self::with_ech), and [required](ClientConfigBuilder::ech_required), whatever this configuration
+    /// says: the server's name is not seen, or there is no connection.
+    ///
+    /// # Errors
+    /// As [`ClientConfigBuilder::ech`].
+    pub fn with_ech_required(&self, list: EchConfigList) -> Result<Self, Misuse> {
+        let ech = ClientEch {
+            list: Some(list),
+            required: Some(true),
+            ..self.0.ech.as_deref().cloned().unwrap_or_default()
+        };
+        self.with(ech)
+    }
+
+    fn with(&self, ech: ClientEch) -> Result<Self, Misuse> {
+        let mut options = (*self.0).clone();
         options.ech = Some(Box::new(ech));
         let builder = ClientConfigBuilder { client: options };
         builder.check_ech()?;
@@ -150,6 +168,13 @@ impl ClientConfigBuilder {
             }
         }
         Ok(())
+    }
+}
+
+impl ServerConfig {
+    /// Whether hellos may have been encrypted, for this server or for one in front of it: their names are not for logs.
+    pub fn reads_encrypted_hellos(&self) -> bool {
+        self.0.ech.is_some()
     }
 }
 

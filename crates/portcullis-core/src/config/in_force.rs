@@ -50,6 +50,9 @@ impl Policy {
         if let Some(protocols) = &self.next_protocols {
             out.also("next_protocols", next_protocols, texts(protocols));
         }
+        if self.srtp.is_on() {
+            out.also("srtp", "use_srtp", OptionValue::names(&self.srtp.profiles));
+        }
         if let Some(limit) = self.record_size_limit {
             out.add("record_size_limit", u64::from(limit));
         }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use super::client::ClientConfig;
 use super::policy::Policy;
-use super::server::ServerConfig;
+use super::server::{ServerConfig, ServerOptions};
 use crate::misuse::Misuse;
 use crate::version::Version;
 
@@ -67,6 +67,17 @@ impl Policy {
     }
 }
 
+impl ServerOptions {
+    /// All but what becomes of sessions with a store.
+    pub(super) fn instruct(&mut self, instructions: Instructions) {
+        let policy = &mut self.policy;
+        policy.instruct(instructions);
+        policy.asked.tickets |= instructions.ask_tickets;
+        policy.asked.sessions |= instructions.ask_sessions;
+        policy.asked.user |= instructions.ask_user;
+    }
+}
+
 impl ClientConfig {
     /// This configuration with these instructions. It is made, and checked, when it is asked for first, and is the same
     /// from then on: one for each handshake costs no more than a clone.
@@ -119,7 +130,8 @@ impl ServerConfig {
     }
 
     /// This configuration with these instructions. It is made, and checked, when it is asked for first, and is the same
-    /// from then on: one for each handshake costs no more than a clone.
+    /// from then on: one for each handshake costs no more than a clone. One
+    /// [for datagrams](ServerConfig::for_datagrams) has been checked; with a store it is made of one that asks a store.
     ///
     /// # Errors
     /// When they cannot be followed: the sentence names the option.
@@ -128,15 +140,14 @@ impl ServerConfig {
             return Ok(self.clone());
         }
         self.0.instructed.get(instructions, || {
+            if self.0.policy.is_for_datagrams() {
+                return Ok(self.asking_over_datagrams(instructions));
+            }
             let mut builder = match instructions.session_store {
                 true => self.for_session_store()?.to_builder(),
                 false => self.to_builder(),
             };
-            let policy = &mut builder.server.policy;
-            policy.instruct(instructions);
-            policy.asked.tickets |= instructions.ask_tickets;
-            policy.asked.sessions |= instructions.ask_sessions;
-            policy.asked.user |= instructions.ask_user;
+            builder.server.instruct(instructions);
             builder.build()
         })
     }

@@ -17,6 +17,7 @@ mod psk;
 mod renegotiation;
 mod revocation;
 mod server;
+mod srtp;
 mod tickets;
 
 pub use crate::psk::PreSharedKey;

@@ -124,6 +124,16 @@ macro_rules! common_options {
             self
         }
 
+        /// For which profiles of SRTP a connection gives keys, in order of preference (RFC 5764); the server chooses by its own.
+        /// Over datagrams alone: over TLS a handshake with this is refused. Default: none, as with an empty list.
+        /// Where the peer has none of them the connection is there all the same:
+        /// [`srtp_profile`](crate::ConnectionInformation::srtp_profile) says what was settled,
+        /// [`srtp_keys`](crate::ConnectionInformation::srtp_keys) gives the keys.
+        pub fn srtp(mut self, profiles: impl Into<Vec<$crate::SrtpProfile>>) -> Self {
+            self.$role.policy.srtp.profiles = profiles.into();
+            self
+        }
+
         /// The largest record this side wants to receive, in bytes of inner plaintext with its
         /// content type: 64 to 16,385 (RFC 8449).
         pub fn record_size_limit(mut self, limit: u16) -> Self {

@@ -2,6 +2,7 @@
 
 use super::negotiable::{Named, check_scheme_features};
 use super::renegotiation::{Renegotiation, SecureRenegotiation};
+use super::srtp::SrtpOptions;
 use crate::alert::AlertDescription;
 use crate::compression::CertificateCompression;
 #[cfg(any(feature = "ffi", test))]
@@ -120,6 +121,8 @@ pub(crate) struct Policy {
     pub(crate) alpn: Vec<Box<[u8]>>,
     /// `None` without NPN.
     pub(crate) next_protocols: Option<Vec<Box<[u8]>>>,
+    /// For SRTP, over datagrams.
+    pub(crate) srtp: SrtpOptions,
     pub(crate) record_size_limit: Option<u16>,
     pub(crate) max_fragment_sent: u16,
     pub(crate) max_handshake_size: usize,
@@ -191,6 +194,7 @@ impl Default for Policy {
             memo_is_chosen: false,
             alpn: Vec::new(),
             next_protocols: None,
+            srtp: SrtpOptions::default(),
             record_size_limit: None,
             max_fragment_sent: MAX_PLAINTEXT as u16,
             // 256 KiB, as Erlang's ssl: room for post-quantum chains, no room for floods.
@@ -375,6 +379,7 @@ impl Policy {
                 ));
             }
         }
+        self.srtp.check()?;
         self.check_sizes()
     }
 

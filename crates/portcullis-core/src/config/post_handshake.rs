@@ -32,7 +32,8 @@ impl ClientConfigBuilder {
     ///
     /// The certificate is chosen as in the handshake, by [`identity`](Self::identity) or who answers
     /// [`ask_identity`](Self::ask_identity); without one that fits the server is told that there is none. Requests are
-    /// found by reading. At most four are open at a time.
+    /// found by reading. At most four are open at a time, and once 64 were answered with a certificate over one connection a
+    /// further one ends it.
     pub fn post_handshake_authentication(mut self, on: bool) -> Self {
         self.client.policy.post_handshake = on;
         self
@@ -60,8 +61,13 @@ impl ServerConfigBuilder {
     }
 
     /// What has to be in a client's certificate (RFC 8446 §4.2.5), in the handshake and after it: the client is told,
-    /// and one whose certificate does not have it is refused with `unsupported_certificate`. In TLS 1.3. Default:
-    /// nothing.
+    /// and one whose certificate does not have it is refused with `unsupported_certificate`; a session of one that does
+    /// not is not resumed. In TLS 1.3: before, clients are not told, and nothing is looked at. Default: nothing.
+    ///
+    /// # Errors
+    /// [`build`](Self::build) refuses filters where no client is asked for a certificate, or may show a raw public key, which has no
+    /// extensions; two of one object identifier; and values of another extension than keyUsage and extKeyUsage, which
+    /// nobody can compare: without values such an extension has to be there.
     pub fn oid_filters(mut self, filters: impl IntoIterator<Item = CertificateFilter>) -> Self {
         self.server.oid_filters = filters.into_iter().collect();
         self
@@ -89,6 +95,18 @@ impl ServerConfigBuilder {
         if !filters.is_empty() && !server.client_authentication.is_requested() {
             return Err(Misuse::new(
                 "oid_filters: no client is asked for a certificate; ask with client_authentication",
+            ));
+        }
+        if !filters.is_empty() && server.accepted.accepts(CertificateType::RAW_PUBLIC_KEY) {
+            return Err(Misuse::new(
+                "oid_filters: a raw public key has no extensions; leave RAW_PUBLIC_KEY out of client_certificate_types, or \
+                 the filters",
+            ));
+        }
+        if !filters.iter().all(CertificateFilter::is_comparable) {
+            return Err(Misuse::new(
+                "oid_filters: only the values of keyUsage and extKeyUsage can be compared (RFC 8446 §4.2.5); ask for \
+                 another extension without values, and look at these where the chain is judged",
             ));
         }
         let is_twice = |(at, filter): (usize, &CertificateFilter)| {

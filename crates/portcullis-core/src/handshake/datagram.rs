@@ -117,6 +117,12 @@ impl Handshake {
         self.outgoing.set_mtu(bytes);
     }
 
+    /// The network has refused a datagram for its length in bytes: those to come are shorter, and what is under way is cut
+    /// anew: poll for it. `false` if that changes nothing: 228 bytes are not made shorter. Nothing over a stream.
+    pub fn datagram_too_long(&mut self, length: usize) -> bool {
+        self.outgoing.shrink(length)
+    }
+
     /// Says how long a first answer is waited for (RFC 9147 §5.8.2), within 1 ms to 60 s; of what is under way,
     /// too, so that there may be another [`deadline`](Self::deadline). Nothing over a stream.
     pub fn set_initial_timeout(&mut self, initial: Duration) {

@@ -30,6 +30,7 @@ mod renegotiation;
 mod secret_log;
 pub(crate) mod server;
 mod signed_content;
+mod srtp;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;

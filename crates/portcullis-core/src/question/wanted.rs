@@ -103,7 +103,7 @@ impl WantedIdentity {
     /// RFC 8446 §4.2.5: of a raw key nothing is to be found.
     fn meets_filters(&self, identity: &Identity) -> bool {
         let leaf = identity.chain().first();
-        leaf.is_none_or(|leaf| self.filters.iter().all(|filter| filter.is_met(leaf)))
+        leaf.is_none_or(|leaf| self.filters.iter().all(|filter| filter.admits(leaf)))
     }
 
     /// Somebody has chosen it.

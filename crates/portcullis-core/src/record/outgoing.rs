@@ -246,6 +246,14 @@ impl Outgoing {
         }
     }
 
+    /// Over datagrams: the network does not take one of this length. Whether that changes anything.
+    pub(crate) fn shrink(&mut self, length: usize) -> bool {
+        match self {
+            Self::Datagram(datagram) => datagram.shrink(length),
+            Self::Stream(_) => false,
+        }
+    }
+
     /// Over datagrams: how long a first answer is waited for.
     pub(crate) fn set_initial_timeout(&mut self, initial: core::time::Duration) {
         if let Self::Datagram(datagram) = self {

@@ -11,7 +11,7 @@ use super::extension::{
     SelectedVersion, ServerCertificateTypeSelected, ServerCertificateTypes, ServerName,
     ServerNameAcknowledgement, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
     SignedCertificateTimestamp, StatusRequest, StatusRequestEmpty, SupportedGroups,
-    SupportedVersions, TicketRequest,
+    SupportedVersions, TicketRequest, UseSrtp, UseSrtpSelected,
 };
 use super::handshake::{HandshakeMessage, Syntax};
 use super::handshake_type::HandshakeType;
@@ -215,6 +215,8 @@ fn extension(body: &[u8]) -> bool {
         SupportedGroups<'_>,
         SupportedVersions<'_>,
         TicketRequest,
+        UseSrtp<'_>,
+        UseSrtpSelected<'_>,
     )
 }
 

@@ -16,7 +16,8 @@ const ANY_EXT_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0];
 /// [`oid_filters`](crate::config::ServerConfigBuilder::oid_filters).
 ///
 /// RFC 8446 says how two extensions are compared: of keyUsage every bit, and of extKeyUsage every purpose has to be
-/// in the certificate. A client passes by others that it does not know.
+/// in the certificate. Of others a server can only ask that they are there, without values. A client passes by those that it
+/// does not know, and is refused if its certificate has them not.
 ///
 /// ```
 /// use portcullis_core::x509::CertificateFilter;
@@ -88,12 +89,25 @@ impl CertificateFilter {
         &self.values
     }
 
-    /// Whether the certificate has it; yes of what is not known here, which has to be passed by.
+    /// Whether it is known what the values mean.
+    fn is_known(&self) -> bool {
+        let oid = der::only(&self.oid, OID);
+        oid.is_some_and(|oid| [KEY_USAGE, EXT_KEY_USAGE].contains(&oid))
+    }
+
+    /// Whether a server can look whether it is met.
+    pub(crate) fn is_comparable(&self) -> bool {
+        self.values.is_empty() || self.is_known()
+    }
+
+    /// Whether a client may show the certificate: what it does not know it has to pass by.
+    pub(crate) fn admits(&self, certificate: &[u8]) -> bool {
+        !self.is_known() || self.is_met(certificate)
+    }
+
+    /// Whether the certificate has it: the server has asked for it, and passes nothing by.
     pub(crate) fn is_met(&self, certificate: &[u8]) -> bool {
         let oid = der::only(&self.oid, OID).unwrap_or_default();
-        if ![KEY_USAGE, EXT_KEY_USAGE].contains(&oid) {
-            return true;
-        }
         let certificate = Certificate::read(certificate);
         let found = certificate.and_then(|one| one.extension(oid).ok().flatten());
         let Some(found) = found else {
@@ -110,9 +124,10 @@ impl CertificateFilter {
                     let mut both = wanted.iter().map(|bits| (bits, has.next().unwrap_or(0)));
                     both.all(|(wanted, has)| wanted & !has == 0)
                 }),
-            _ => purposes(&self.values)
+            EXT_KEY_USAGE => purposes(&self.values)
                 .zip(purposes(found))
                 .is_some_and(|(wanted, has)| wanted.iter().all(|one| has.contains(one))),
+            _ => false,
         }
     }
 }
@@ -170,8 +185,17 @@ mod tests {
         assert!(filter(&OID_OF_EXT_KEY_USAGE, &CLIENT_AUTH).is_met(&certificate));
         assert!(!filter(&OID_OF_EXT_KEY_USAGE, &CODE_SIGNING).is_met(&certificate));
         assert!(filter(&OID_OF_EXT_KEY_USAGE, &[]).is_met(&certificate));
-        // What nobody knows is passed by; what is no certificate has nothing.
-        assert!(filter(&[6, 3, 0x55, 0x1d, 0x11], &[]).is_met(&certificate));
+        // subjectAltName is there, certificatePolicies are not: a client passes both by, a server does not.
+        for (last, is_met) in [(0x11, true), (0x20, false)] {
+            let filter = filter(&[6, 3, 0x55, 0x1d, last], &[]);
+            assert!(filter.admits(&certificate) && filter.is_comparable());
+            assert_eq!(filter.is_met(&certificate), is_met, "{last:#x}");
+        }
+        let unknown = filter(&[6, 3, 0x55, 0x1d, 0x11], &[0x30, 0]);
+        assert!(unknown.admits(&certificate) && !unknown.is_met(&certificate));
+        assert!(!unknown.is_comparable());
+        // What is no certificate has nothing.
+        assert!(!filter(&OID_OF_EXT_KEY_USAGE, &CODE_SIGNING).admits(&certificate));
         assert!(!filter(&OID_OF_EXT_KEY_USAGE, &[]).is_met(b"none"));
     }
 

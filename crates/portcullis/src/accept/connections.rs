@@ -22,6 +22,7 @@ use super::stop::{StopHandle, Stopping};
 use crate::acceptor::TlsAcceptor;
 use crate::environment::Life;
 use crate::error::Error;
+use crate::log_level::log_at;
 use crate::reload::Reloadable;
 use crate::stream::TlsStream;
 
@@ -246,9 +247,23 @@ impl<A: Accept> Connections<A> {
         loop {
             match std::future::poll_fn(|cx| self.poll_finished(cx)).await? {
                 Ok(Ok(connection)) => return Some(Ok(connection)),
-                Ok(Err(error)) => tracing::debug!(%error, "a handshake failed"),
+                Ok(Err(error)) => self.report(&error),
                 Err(error) => return Some(Err(error)),
             }
+        }
+    }
+
+    /// What is passed over. The handshake has told why it failed, as far as that may be told.
+    fn report(&self, error: &ConnectionError<A::Addr>) {
+        let log = self.acceptor.conduct().log;
+        match self
+            .acceptor
+            .reloadable()
+            .current()
+            .reads_encrypted_hellos()
+        {
+            true => log_at!(log, DEBUG, "a handshake failed"),
+            false => log_at!(log, DEBUG, %error, "a handshake failed"),
         }
     }
 
@@ -303,7 +318,8 @@ impl<A: Accept> Connections<A> {
                 }
                 // An answer that panicked costs its own connection only.
                 Poll::Ready(Some(Err(error))) => {
-                    tracing::error!(%error, "a handshake did not come to its end");
+                    let log = self.acceptor.conduct().log;
+                    log_at!(log, ERROR, %error, "a handshake did not come to its end");
                     continue;
                 }
                 Poll::Ready(None) | Poll::Pending => {}

@@ -25,6 +25,8 @@ pub use connections::{ConnectionError, Connections};
 pub use listener::{Incoming, TlsListener};
 pub use proxy::{Forwarded, ProxyProtocol};
 pub use stop::StopHandle;
+#[cfg(feature = "dtls")]
+pub(crate) use stop::Stopping;
 
 /// Where [`Connections`] come from: a listening socket, or whatever else brings transports.
 ///

@@ -94,22 +94,22 @@ impl fmt::Debug for StopHandle {
 }
 
 /// The other end, of the connections themselves.
-pub(super) struct Stopping(StopHandle);
+pub(crate) struct Stopping(StopHandle);
 
 impl Stopping {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(StopHandle(Arc::new(Shared {
             state: Mutex::default(),
             over: watch::Sender::new(false),
         })))
     }
 
-    pub(super) fn handle(&self) -> StopHandle {
+    pub(crate) fn handle(&self) -> StopHandle {
         self.0.clone()
     }
 
     /// Whether to stop; if not, the task is woken when that changes.
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> bool {
         let mut state = self.0.state();
         if !state.stopping {
             match &mut state.waker {
@@ -121,7 +121,7 @@ impl Stopping {
     }
 
     /// No further connection will come.
-    pub(super) fn over(&self) {
+    pub(crate) fn over(&self) {
         self.0.0.over.send_replace(true);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
@@ -21,7 +21,9 @@ use super::link::Path;
 use super::lock;
 use super::moves::{Migration, Moves};
 use super::statistics::DtlsStatistics;
+use super::transport::is_too_long;
 use crate::error::Error;
+use crate::metrics::{self, Full, Open};
 use crate::scratch::Scratch;
 use crate::sessions::Received as Sessions;
 use crate::statistics::Flow;
@@ -220,8 +222,11 @@ impl Association {
                     self.went_alone.store(false, Ordering::Release);
                     // There is a timer for all that has to arrive.
                     let path = self.path();
-                    if let Err(_full) = self.endpoint.link.try_send(&path, datagram, None) {
+                    if let Err(error) = self.endpoint.link.try_send(&path, datagram, None) {
                         writing.failures += 1;
+                        if is_too_long(&error) {
+                            writer.datagram_too_long(length);
+                        }
                     }
                 }
                 Ok(Control::Wait { deadline }) => break Ok(deadline),
@@ -368,10 +373,18 @@ impl Association {
         let datagram = scratch.get(..length).unwrap_or_default();
         match self.endpoint.link.try_send(&self.path(), datagram, None) {
             Ok(()) => Ok(None),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                Ok(Some(datagram.to_vec()))
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(datagram.to_vec())),
+            Err(error) => {
+                self.is_refused(&error, length);
+                Err(Error::io(error, Stage::Connected))
             }
-            Err(error) => Err(Error::io(error, Stage::Connected)),
+        }
+    }
+
+    /// The network has not taken a datagram; if it was for its length, the path takes less than was known.
+    pub(super) fn is_refused(&self, error: &io::Error, length: usize) {
+        if is_too_long(error) {
+            let _closed = self.with_writer(|writer| writer.datagram_too_long(length));
         }
     }
 
@@ -493,6 +506,7 @@ impl Reading {
                 let has_room = datagrams.len() < most.0 && self.bytes + datagram.len() <= most.1;
                 if !has_room {
                     self.inbox_full += 1;
+                    metrics::full(Full::Inbox);
                     return (false, None);
                 }
                 self.bytes += datagram.len();
@@ -524,7 +538,10 @@ impl Reading {
         let mut records = reader.open(datagram, now);
         loop {
             match records.next() {
-                Ok(Some(Received::Discarded(_))) => continue,
+                Ok(Some(Received::Discarded(why))) => {
+                    metrics::discarded(why);
+                    continue;
+                }
                 Ok(Some(Received::Data(data))) => {
                     let has_room =
                         self.messages.len() < inbox.0 && self.bytes + data.len() <= inbox.1;
@@ -533,7 +550,10 @@ impl Reading {
                             self.bytes += data.len();
                             self.messages.push_back(Bytes::copy_from_slice(data));
                         }
-                        false => self.inbox_full += 1,
+                        false => {
+                            self.inbox_full += 1;
+                            metrics::full(Full::Inbox);
+                        }
                     }
                 }
                 Ok(Some(Received::Closed)) => {
@@ -582,9 +602,9 @@ impl Reading {
     }
 }
 
-/// Whoever has an association. Dropped, it is closed.
+/// Whoever has an association, and that it counts as a connection. Dropped, it is closed.
 #[derive(Debug)]
-pub(super) struct Owner(pub(super) Arc<Association>);
+pub(super) struct Owner(pub(super) Arc<Association>, pub(super) Option<Open>);
 
 impl std::ops::Deref for Owner {
     type Target = Association;

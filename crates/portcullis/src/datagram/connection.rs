@@ -19,6 +19,7 @@ use super::split::{DtlsReceiver, DtlsSender};
 use super::statistics::DtlsStatistics;
 use crate::delivery::{Active, ActiveStream};
 use crate::error::Error;
+use crate::metrics::Open;
 
 /// How many slices of a message are gathered without an allocation.
 const SLICES: usize = 8;
@@ -57,7 +58,12 @@ pub struct DtlsConnection {
 }
 
 impl DtlsConnection {
-    pub(super) fn new(owner: Owner, information: Arc<ConnectionInformation>) -> Self {
+    pub(super) fn new(
+        mut owner: Owner,
+        information: Arc<ConnectionInformation>,
+        open: Open,
+    ) -> Self {
+        owner.1 = Some(open);
         Self {
             owner: Arc::new(owner),
             information,

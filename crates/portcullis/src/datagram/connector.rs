@@ -17,12 +17,13 @@ use super::endpoint::Endpoint;
 use super::handshake::{Running, deadline_from};
 use super::link::{Link, NOWHERE, Path};
 use super::options::DtlsOptions;
+use super::paused::PausedDtlsClient;
 use super::socket::{self, Socket};
 use super::transport::DatagramTransport;
 use crate::answers::Questions;
 use crate::connector::TlsConnector;
 use crate::error::Error;
-use crate::handshake::span;
+use crate::handshake::{Until, span};
 use crate::name::ToServerName;
 use crate::preparation::{Prepared, Transport, look};
 
@@ -140,6 +141,32 @@ impl DtlsConnector {
         })
     }
 
+    /// Says hello on a transport that is there, and stands still at the ServerHello.
+    ///
+    /// # Errors
+    /// When the handshake fails before.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is dropped.
+    pub fn pause_at_hello<N: ToServerName>(
+        &self,
+        transport: impl DatagramTransport,
+        name: N,
+    ) -> impl Future<Output = Result<PausedDtlsClient, Error>> + Send + 'static {
+        let (this, name) = (self.clone(), name.to_server_name());
+        let link = Link::over(transport);
+        // As in `connect`.
+        Box::pin(async move {
+            let name = name?;
+            this.check()?;
+            let limit = this.tls.conduct.handshake_timeout;
+            let deadline = deadline_from(Instant::now(), limit);
+            let more = Until::ServerHello.questions();
+            let (running, span) = this.begin(link, NOWHERE, name, deadline, more).await?;
+            PausedDtlsClient::reach(running, span).await
+        })
+    }
+
     fn check(&self) -> Result<(), Misuse> {
         self.options.check()?;
         if self.tls.socket.is_some() {
@@ -157,6 +184,21 @@ impl DtlsConnector {
         name: ServerName<'static>,
         deadline: Instant,
     ) -> Result<DtlsConnection, Error> {
+        let more = Questions::none();
+        let (running, span) = self.begin(link, path, name, deadline, more).await?;
+        let within = span.clone();
+        running.run(&within).instrument(span).await
+    }
+
+    /// A handshake that has said nothing yet, and asks `more` as well.
+    async fn begin(
+        &self,
+        link: Link,
+        path: Path,
+        name: ServerName<'static>,
+        deadline: Instant,
+        more: Questions,
+    ) -> Result<(Running, tracing::Span), Error> {
         let peer = (path != NOWHERE).then_some(path.peer);
         let port = peer.map(|peer| peer.port());
         let conduct = self.tls.conduct.clone();
@@ -165,9 +207,7 @@ impl DtlsConnector {
             config,
             place,
             mut sessions,
-        } = self
-            .tls
-            .prepare(&name, Questions::none(), port, Transport::Datagrams)?;
+        } = self.tls.prepare(&name, more, port, Transport::Datagrams)?;
         let config = config.for_datagrams()?;
         let span = {
             let peer = peer.as_ref().map(|peer| peer as &dyn fmt::Debug);
@@ -186,9 +226,8 @@ impl DtlsConnector {
             Driver::calling(endpoint, path, (options, id), conduct.hibernate_after);
         driver.spawn();
         let sessions = place.map(|place| (place, offers));
-        let running = Running::new(handshake, owner, conduct, deadline, sessions);
-        let within = span.clone();
-        running.run(&within).instrument(span).await
+        let running = Running::new(handshake, owner, conduct, deadline, sessions, false);
+        Ok((running, span))
     }
 }
 

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use portcullis_core::config::ServerConfig;
 use portcullis_core::{
-    Admission, ConnectionId, CookiePolicy, Discarded, Gate, Misuse, Now, ProtocolVersion, Stage,
-    Verdict,
+    Admission, ConnectionId, CookiePolicy, Discarded, Gate, Misuse, Now, Stage, Verdict,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -26,6 +25,7 @@ use crate::accept::{Addresses, Place};
 use crate::acceptor::TlsAcceptor;
 use crate::answers::Questions;
 use crate::error::Error;
+use crate::metrics::{self, Full};
 
 /// How often it receives before others have their turn.
 const ROUNDS: usize = 100;
@@ -68,15 +68,7 @@ pub(super) fn prepared(acceptor: &TlsAcceptor) -> Result<(ServerConfig, u64), Mi
     let generation = acceptor.config.generation();
     let config = acceptor.config.current();
     let config = acceptor.conduct.server_config(&config, Questions::none())?;
-    let config = config.for_datagrams()?;
-    // A ticket of DTLS 1.3 goes out when the handshake is over, and nobody asks the store then.
-    if acceptor.conduct.session_store.is_some() && config.speaks(ProtocolVersion::DTLS_1_3) {
-        return Err(Misuse::new(
-            "session_store: over datagrams sessions of DTLS 1.3 are not kept in a store yet; leave it out, and \
-             tickets are sealed with `ticket_keys`, or name TLSv1.2 alone in `versions`",
-        ));
-    }
-    Ok((config, generation))
+    Ok((config.for_datagrams()?, generation))
 }
 
 impl Door {
@@ -197,7 +189,7 @@ impl Driver {
         let association = Arc::new(association);
         self.peers.add(Arc::clone(&association), place);
         self.publish();
-        Owner(association)
+        Owner(association, None)
     }
 
     fn publish(&self) {
@@ -366,7 +358,10 @@ impl Driver {
         let mut statistics = lock(&self.endpoint.statistics);
         statistics.received.count(datagram.len());
         match verdict {
-            Verdict::Discard(why) => statistics.discards.add(why),
+            Verdict::Discard(why) => {
+                statistics.discards.add(why);
+                metrics::discarded(why);
+            }
             Verdict::Reply(reply) => {
                 statistics.sent.count(reply.len());
                 if link.try_send(&path, &reply, None).is_err() {
@@ -398,10 +393,12 @@ impl Driver {
         let mut statistics = lock(&self.endpoint.statistics);
         if self.peers.handshakes() >= options.handshakes {
             statistics.handshakes_full += 1;
+            metrics::full(Full::Handshakes);
             return;
         }
         if self.peers.len() >= options.connections {
             statistics.connections_full += 1;
+            metrics::full(Full::Connections);
             return;
         }
         let place = match self.endpoint.link.ends_with_errors() {
@@ -411,6 +408,7 @@ impl Driver {
                 Ok(place) => Some(place),
                 Err(_) => {
                     statistics.address_full += 1;
+                    metrics::full(Full::Address);
                     return;
                 }
             },

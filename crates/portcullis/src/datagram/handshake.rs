@@ -1,22 +1,26 @@
 //! A handshake in the task that waits for it: datagrams, answers and deadlines, whichever is first.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use portcullis_core::question::Answer;
+use portcullis_core::question::{Answer, Question};
 use portcullis_core::{ConnectionInformation, Handshake, Stage, Step};
 use tokio::task::coop::{poll_proceed, unconstrained};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::association::Owner;
 use super::connection::DtlsConnection;
+use super::link::NOWHERE;
+use super::transport::is_too_long;
 use crate::answers::AnswerFuture;
 use crate::conduct::Conduct;
 use crate::error::Error;
-use crate::handshake::{ask, observe, span};
+use crate::handshake::{Until, ask, observe, span};
+use crate::metrics::{self, Meter};
 use crate::preparation;
 use crate::sessions::{Place, Received};
 
@@ -30,6 +34,7 @@ pub(super) struct Running {
     deadline: Instant,
     /// Client: where sessions go, and whether some from there are in the hello.
     sessions: Option<(Place, bool)>,
+    meter: Meter,
 }
 
 /// What it waits for.
@@ -48,6 +53,7 @@ impl Running {
         conduct: Conduct,
         deadline: Instant,
         sessions: Option<(Place, bool)>,
+        is_server: bool,
     ) -> Self {
         owner.begin();
         Self {
@@ -56,24 +62,55 @@ impl Running {
             conduct,
             deadline,
             sessions,
+            meter: Meter::begin(is_server),
         }
     }
 
     /// Runs it to its end, within its time.
     pub(super) async fn run(mut self, span: &tracing::Span) -> Result<DtlsConnection, Error> {
-        match self.shake().await {
-            Ok(()) => self.finish(span),
-            Err(error) => {
-                span::report(span, &error, self.conduct.log);
-                let place = self.sessions.take();
-                let place = place.filter(|(_, offers)| *offers).map(|(place, _)| place);
-                preparation::blame(place, &error);
-                Err(error)
-            }
+        match self.reach(Until::End, span).await? {
+            None => self.finish(span),
+            Some(_) => Err(Error::limit("the handshake has paused")),
         }
     }
 
-    async fn shake(&mut self) -> Result<(), Error> {
+    /// Runs it that far, within its time; gives the question that it stands at, if that is not its end.
+    pub(super) async fn reach(
+        &mut self,
+        until: Until,
+        span: &tracing::Span,
+    ) -> Result<Option<Question>, Error> {
+        let reached = self.shake(until).await;
+        if let Err(error) = &reached {
+            self.meter.failed(error);
+            span::report(span, error, &self.conduct);
+            let place = self.sessions.take();
+            let place = place.filter(|(_, offers)| *offers).map(|(place, _)| place);
+            preparation::blame(place, error);
+        }
+        reached
+    }
+
+    /// Answers the question that it has paused at. Its time begins anew.
+    pub(super) fn resume(&mut self, answer: Answer) -> Result<(), Error> {
+        let (Some(handshake), Some(owner)) = (&mut self.handshake, &self.owner) else {
+            return Err(Error::closed());
+        };
+        self.deadline = deadline_from(Instant::now(), self.conduct.handshake_timeout);
+        handshake.handle_timeout(owner.endpoint.now());
+        give(handshake, answer, owner)
+    }
+
+    pub(super) fn conduct(&self) -> &Conduct {
+        &self.conduct
+    }
+
+    pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
+        let path = self.owner.as_ref()?.path();
+        (path != NOWHERE).then_some(path.peer)
+    }
+
+    async fn shake(&mut self, until: Until) -> Result<Option<Question>, Error> {
         let (Some(handshake), Some(owner)) = (&mut self.handshake, &self.owner) else {
             return Err(Error::closed());
         };
@@ -87,13 +124,18 @@ impl Running {
                     // What the system does not take is lost, and sent again in its time.
                     let path = owner.path();
                     let sending = endpoint.link.send(&path, &datagram, None);
-                    let _ = tokio::time::timeout_at(self.deadline, sending).await;
+                    if let Ok(Err(error)) = tokio::time::timeout_at(self.deadline, sending).await
+                        && is_too_long(&error)
+                    {
+                        handshake.datagram_too_long(datagram.len());
+                    }
                     continue;
                 }
                 Step::Event(event) => {
                     observe(&event, &self.conduct);
                     continue;
                 }
+                Step::Ask(question) if until.is_at(&question) => return Ok(Some(question)),
                 Step::Ask(question) => {
                     match ask(&self.conduct, question) {
                         Ok(answer) => give(handshake, answer, owner)?,
@@ -101,7 +143,7 @@ impl Running {
                     }
                     continue;
                 }
-                Step::Connected => return Ok(()),
+                Step::Connected => return Ok(None),
                 Step::Wait { deadline } => deadline.map(|due| endpoint.instant(due)),
                 // There is neither early data nor a renegotiation over datagrams.
                 _ => continue,
@@ -130,8 +172,10 @@ impl Running {
         let (Some(mut handshake), Some(owner)) = (self.handshake.take(), self.owner.take()) else {
             return Err(Error::closed());
         };
+        metrics::discards(&handshake.discards());
         let connection = handshake.take_datagram_connection()?;
         let information: Arc<ConnectionInformation> = connection.information;
+        let open = self.meter.connected(&information);
         span::record(span, &information, self.conduct.log);
         let sessions = match self.sessions.take() {
             Some((place, _)) => Received::stored(place),
@@ -143,7 +187,7 @@ impl Running {
             connection.unread,
             sessions,
         );
-        Ok(DtlsConnection::new(owner, information))
+        Ok(DtlsConnection::new(owner, information, open))
     }
 
     /// Says at once what can be said, and that is all.
@@ -151,6 +195,7 @@ impl Running {
         let (Some(handshake), Some(owner)) = (&mut self.handshake, &self.owner) else {
             return;
         };
+        metrics::discards(&handshake.discards());
         if matches!(handshake.stage(), Stage::Closed) || std::thread::panicking() {
             return;
         }

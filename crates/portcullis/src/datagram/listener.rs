@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use portcullis_core::config::ServerConfig;
+use portcullis_core::config::{Instructions, ServerConfig};
 use portcullis_core::{Admission, CookiePolicy, DatagramOptions, Handshake};
 use tokio::net::ToSocketAddrs;
 use tokio::sync::{Mutex, mpsc};
@@ -15,11 +16,13 @@ use tracing::Instrument as _;
 use super::acceptor::DtlsAcceptor;
 use super::association::Owner;
 use super::connection::DtlsConnection;
+use super::connections::DtlsConnections;
 use super::driver::{Door, Driver};
 use super::endpoint::Endpoint;
 use super::handshake::{Running, deadline_from};
 use super::link::{Link, NOWHERE};
 use super::lock;
+use super::paused::PausedDtlsServer;
 use super::socket::{self, Socket};
 use super::statistics::DtlsListenerStatistics;
 use crate::conduct::Conduct;
@@ -188,6 +191,21 @@ impl DtlsListener {
         incoming.recv().await.ok_or_else(Error::closed)
     }
 
+    /// Shakes hands with up to `limit` clients at once, each in a task of its own, and gives the connections that come of it.
+    /// No more than [`DtlsOptions::handshakes`] are ever under way.
+    pub fn connections(self, limit: usize) -> DtlsConnections {
+        DtlsConnections::new(self, limit)
+    }
+
+    /// `None` when the listener's task is gone.
+    pub(super) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<DtlsIncoming>> {
+        self.incoming.get_mut().poll_recv(cx)
+    }
+
+    pub(super) fn conduct(&self) -> &Conduct {
+        &self.acceptor.tls.conduct
+    }
+
     /// What has come from those with whom there is no connection, and why it was dropped.
     pub fn statistics(&self) -> DtlsListenerStatistics {
         lock(&self.endpoint.statistics).clone()
@@ -265,30 +283,69 @@ impl DtlsIncoming {
     /// # Cancel safety
     /// Dropped, the client is told `user_canceled`, if that can be done at once.
     pub fn handshake(self) -> impl Future<Output = Result<DtlsConnection, Error>> + Send + 'static {
-        let peer = self.peer_addr();
-        let span = span::server(
-            peer.as_ref().map(|peer| peer as &dyn fmt::Debug),
-            self.conduct.log,
-        );
+        let span = self.span();
         let within = span.clone();
         // Boxed: the task that has the connection afterwards need not hold it.
-        let running = Box::pin(async move {
-            let Self {
-                owner,
-                admission,
-                config,
-                conduct,
-                options,
-                since,
-            } = self;
-            conduct.check_life()?;
-            let now = owner.endpoint.now();
-            let begun = Handshake::datagram_server(config, admission, options, now)?;
-            let deadline = deadline_from(since, conduct.handshake_timeout);
-            let running = Running::new(begun, owner, conduct, deadline, None);
-            running.run(&within).await
-        });
+        let running = Box::pin(async move { self.begin(false)?.run(&within).await });
         running.instrument(span)
+    }
+
+    /// Reads the ClientHello and then stands still.
+    ///
+    /// ```
+    /// # use portcullis::{DtlsConnector, DtlsListener};
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let (address, other) = (listener.local_addr()?, listener.reloadable().current());
+    /// # let client = DtlsConnector::new(connector);
+    /// # tokio::spawn(async move { client.connect(address, "localhost").await });
+    /// let paused = listener.accept().await?.pause_at_hello().await?;
+    /// let connection = match paused.client_hello().server_name() {
+    ///     Some("localhost") => paused.proceed().await?,
+    ///     _ => paused.continue_with(other).await?,
+    /// };
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the handshake fails before, or its time is over.
+    ///
+    /// # Cancel safety
+    /// Dropped, the client is forgotten.
+    pub fn pause_at_hello(
+        self,
+    ) -> impl Future<Output = Result<PausedDtlsServer, Error>> + Send + 'static {
+        let span = self.span();
+        Box::pin(async move { PausedDtlsServer::reach(self.begin(true)?, span).await })
+    }
+
+    fn span(&self) -> tracing::Span {
+        let peer = self.peer_addr();
+        let peer = peer.as_ref().map(|peer| peer as &dyn fmt::Debug);
+        span::server(peer, self.conduct.log)
+    }
+
+    fn begin(self, pauses: bool) -> Result<Running, Error> {
+        let Self {
+            owner,
+            admission,
+            config,
+            conduct,
+            options,
+            since,
+        } = self;
+        conduct.check_life()?;
+        let mut instructions = Instructions::default();
+        instructions.pause_at_hello = pauses;
+        let config = config.instructed(instructions)?;
+        let now = owner.endpoint.now();
+        let begun = Handshake::datagram_server(config, admission, options, now)?;
+        let deadline = deadline_from(since, conduct.handshake_timeout);
+        Ok(Running::new(begun, owner, conduct, deadline, None, true))
     }
 }
 

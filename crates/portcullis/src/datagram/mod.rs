@@ -13,6 +13,7 @@
 mod acceptor;
 mod association;
 mod connection;
+mod connections;
 mod connector;
 mod driver;
 mod endpoint;
@@ -21,6 +22,7 @@ mod link;
 mod listener;
 mod moves;
 mod options;
+mod paused;
 mod peers;
 mod socket;
 mod source;
@@ -30,10 +32,12 @@ mod transport;
 
 pub use acceptor::DtlsAcceptor;
 pub use connection::DtlsConnection;
+pub use connections::DtlsConnections;
 pub use connector::DtlsConnector;
 pub use listener::{DtlsIncoming, DtlsListener};
 pub use moves::Migration;
 pub use options::DtlsOptions;
+pub use paused::{PausedDtlsClient, PausedDtlsServer};
 pub use split::{DtlsReceiver, DtlsSender};
 pub use statistics::{DtlsListenerStatistics, DtlsStatistics};
 pub use transport::DatagramTransport;

@@ -1,6 +1,7 @@
 //! The halves of a connection: one task receives, any number send.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,7 +132,7 @@ pub(super) async fn send_many(owner: &Owner, messages: &[&[u8]]) -> Result<(), E
         let (datagrams, length) = owner.seal_many(together)?;
         if count == 1 {
             let sent = link.send(&owner.path(), &datagrams, None).await;
-            sent.map_err(|error| Error::io(error, Stage::Connected))?;
+            sent.map_err(|error| refused(owner, error, length))?;
             continue;
         }
         if link
@@ -144,8 +145,13 @@ pub(super) async fn send_many(owner: &Owner, messages: &[&[u8]]) -> Result<(), E
         // The device cannot do it after all.
         for datagram in datagrams.chunks(length) {
             let sent = link.send(&owner.path(), datagram, None).await;
-            sent.map_err(|error| Error::io(error, Stage::Connected))?;
+            sent.map_err(|error| refused(owner, error, datagram.len()))?;
         }
     }
     Ok(())
+}
+
+fn refused(owner: &Owner, error: io::Error, length: usize) -> Error {
+    owner.is_refused(&error, length);
+    Error::io(error, Stage::Connected)
 }

@@ -20,7 +20,8 @@ pub trait DatagramTransport: Send + Sync + 'static {
     /// Sends one datagram, whole or not at all, without waiting.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when there is no room. Any other error is of this datagram alone.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when there is no room. Any other error is of this datagram alone; with
+    /// that of the system for a message that is too long (`EMSGSIZE`) those to come are made shorter.
     fn try_send(&self, datagram: &[u8]) -> io::Result<()>;
 
     /// Waits until there may be room. One task waits at a time.
@@ -50,6 +51,20 @@ impl DatagramTransport for UdpSocket {
     fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Self::poll_send_ready(self, cx)
     }
+}
+
+/// Whether the network, or the system, has said that a datagram is too long for its way. It was not sent.
+pub(super) fn is_too_long(error: &io::Error) -> bool {
+    /// `EMSGSIZE`, for which the standard library has no name.
+    const TOO_LONG: i32 = if cfg!(windows) {
+        10_040
+    } else if cfg!(any(target_os = "linux", target_os = "android")) {
+        90
+    } else {
+        40
+    };
+
+    error.raw_os_error() == Some(TOO_LONG)
 }
 
 /// Whether an error says what became of a datagram, and nothing of the socket: it is as if it were lost.

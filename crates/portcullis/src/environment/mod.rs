@@ -12,7 +12,6 @@ use portcullis_core::config::{
 };
 use portcullis_core::x509::Roots;
 use portcullis_session_cache::{MemorySessionStore, ServerSessionStore, SessionStore};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::builder::EnvironmentBuilder;
@@ -78,6 +77,8 @@ struct Shared {
     server_sessions: OnceLock<ServerStore>,
     pem_files: PemFiles,
     life: Arc<Life>,
+    /// The stores that are being closed.
+    closing: Arc<Life>,
 }
 
 /// What an environment has: [`Environment::statistics`].
@@ -102,7 +103,7 @@ pub struct EnvironmentStatistics {
 pub struct ShutdownReport {
     /// Handshakes and connections that there still were, and sessions that no store has.
     pub unfinished: usize,
-    /// Stores that had not ended by then.
+    /// Stores that had not ended by then; they go on to end.
     pub unfinished_stores: usize,
 }
 
@@ -139,6 +140,7 @@ impl Environment {
             server_sessions: OnceLock::new(),
             pem_files,
             life: Arc::default(),
+            closing: Arc::default(),
         }))
     }
 
@@ -279,25 +281,31 @@ impl Environment {
         }
     }
 
-    /// Closes stores that were not, at once with each other; how many take too long.
+    /// Closes stores that were not, at once with each other; how many take too long. These end in tasks of their own,
+    /// whether anybody waits or not.
     async fn close_stores(&self, deadline: Instant) -> usize {
         let stores = &self.0.stores;
-        let mut closing = JoinSet::new();
+        let closing = &self.0.closing;
         if let Some(store) = self.0.client_sessions.get().cloned()
             && self.0.life.closes_clients()
         {
-            closing.spawn(async move { store.close().await });
+            let closing = Member::of(closing);
+            tokio::spawn(async move {
+                let _closing = closing;
+                store.close().await;
+            });
         }
         if let Some(store) = stores.server_sessions.clone()
             && self.0.life.closes_servers()
         {
-            closing.spawn(async move { ServerSessionStore::close(&*store).await });
+            let closing = Member::of(closing);
+            tokio::spawn(async move {
+                let _closing = closing;
+                ServerSessionStore::close(&*store).await;
+            });
         }
-        let mut left = closing.len();
-        while let Ok(Some(_)) = timeout_at(deadline, closing.join_next()).await {
-            left -= 1;
-        }
-        left
+        let _ = timeout_at(deadline, closing.empty()).await;
+        closing.members()
     }
 }
 

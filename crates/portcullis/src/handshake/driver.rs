@@ -291,7 +291,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
     /// The handshake has failed or is given up.
     pub(super) fn fail(&mut self, error: Error) {
-        span::report(&self.span, &error, self.conduct.log);
+        span::report(&self.span, &error, &self.conduct);
         self.meter.failed(&error);
         self.blame_sessions(&error);
         self.deadline = None;
@@ -337,7 +337,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
     /// Gives up because time has run out. Whatever can be said at once is said.
     fn time_out(&mut self, error: &Error) {
-        span::report(&self.span, error, self.conduct.log);
+        span::report(&self.span, error, &self.conduct);
         self.meter.failed(error);
         self.blame_sessions(error);
         // A client that says nothing may not speak TLS either.

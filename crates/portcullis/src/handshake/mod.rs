@@ -75,7 +75,7 @@ impl Until {
         }
     }
 
-    fn is_at(self, question: &Question) -> bool {
+    pub(crate) fn is_at(self, question: &Question) -> bool {
         match self {
             Self::ClientHello => matches!(question, Question::ChooseConfiguration(_)),
             Self::ServerHello => matches!(question, Question::ReviewServerHello(_)),

@@ -8,6 +8,7 @@ use rustls_pki_types::ServerName;
 use tracing::Span;
 use tracing::field::{Empty, debug, display};
 
+use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::log_level::{LogLevel, log_at};
 
@@ -88,10 +89,16 @@ pub(crate) fn record(span: &Span, information: &ConnectionInformation, log: Opti
 }
 
 /// The handshake has failed.
-pub(crate) fn report(span: &Span, error: &Error, log: Option<LogLevel>) {
+pub(crate) fn report(span: &Span, error: &Error, conduct: &Conduct) {
     let _entered = span.enter();
-    match (error.reason(), error.alert()) {
-        _ if error.is_silent_peer() => log_at!(log, DEBUG, %error, "the handshake failed"),
+    let log = conduct.log;
+    let error = &Told {
+        error,
+        without_names: conduct.is_hidden,
+    };
+    let Told { error: cause, .. } = *error;
+    match (cause.reason(), cause.alert()) {
+        _ if cause.is_silent_peer() => log_at!(log, DEBUG, %error, "the handshake failed"),
         (Some(Reason::Crypto(_)), _) => {
             log_at!(log, ERROR, %error, "the handshake failed on this side");
         }
@@ -102,6 +109,41 @@ pub(crate) fn report(span: &Span, error: &Error, log: Option<LogLevel>) {
             log_at!(log, INFO, %error, ?direction, %alert, "the handshake failed");
         }
         _ => log_at!(log, INFO, %error, "the handshake failed"),
+    }
+}
+
+/// An error, as far as it may be told: where the hello was encrypted without the sentence, which may quote the name.
+struct Told<'a> {
+    error: &'a Error,
+    without_names: bool,
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = self.error;
+        if !self.without_names {
+            return error.fmt(f);
+        }
+        write!(f, "{}: ", error.stage())?;
+        if let Some(violation) = error.violation() {
+            return violation.fmt(f);
+        }
+        f.write_str(match error.reason() {
+            Some(Reason::AlertReceived(_)) => "the peer sent a fatal alert",
+            Some(Reason::EchRejected(_)) => "the server did not accept the encrypted ClientHello",
+            Some(Reason::Certificate(_)) => "the peer's certificate chain was not accepted",
+            Some(Reason::Refused(_)) => "a question was answered with a refusal",
+            Some(Reason::Cancelled) => "the handshake was cancelled on this side",
+            Some(Reason::ClosedInHandshake { .. }) => "the peer closed the transport",
+            Some(Reason::Unexpected { .. }) => "the peer sent a message that does not belong here",
+            Some(Reason::NotTls { .. }) => "the peer does not speak TLS",
+            Some(Reason::Misuse(_)) => "something was used wrongly on this side",
+            Some(Reason::Crypto(_)) => "the cryptographic library failed",
+            Some(_) => "it failed in the protocol",
+            None if error.is_timeout() => "it took too long",
+            None => "the transport failed, or was closed on this side",
+        })?;
+        f.write_str("; the names are encrypted, and not told here")
     }
 }
 

@@ -91,6 +91,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
             span::client(&self.name, self.config.seen_name(), peer, self.conduct.log)
         };
         let (config, name, prefix) = (self.config, self.name, self.prefix);
+        let mut conduct = self.conduct;
+        conduct.is_hidden = config.seen_name().is_some();
         let (sessions, now) = (self.sessions, UnixTime::now());
         let early_data = self.early_data.fitting(&sessions);
         let started = match sessions.is_empty() {
@@ -102,7 +104,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
         };
         match started {
             Ok(handshake) => {
-                let mut driver = Driver::new(None, self.io, handshake, &prefix, self.conduct, span);
+                let mut driver = Driver::new(None, self.io, handshake, &prefix, conduct, span);
                 driver.keep_sessions(self.place, from_store);
                 driver.set_deadline(self.deadline);
                 if let Some(data) = early_data {

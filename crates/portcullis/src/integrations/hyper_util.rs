@@ -150,7 +150,7 @@ where
             };
             let shaken = match connected {
                 Ok(io) => {
-                    tls.upgrade_by(deadline, TokioIo::new(io), &name, port)
+                    tls.upgrade_by(deadline, TokioIo::new(io), &*name, Some(port))
                         .await
                 }
                 Err(error) => Err(error),

@@ -1,4 +1,4 @@
-//! What connections over streams do, in numbers, for the recorder of the crate [`metrics`] that a program has.
+//! What connections do, in numbers, for the recorder of the crate [`metrics`] that a program has.
 //!
 //! Nothing is written anywhere by this crate: a program installs a recorder, such as one that answers Prometheus
 //! (`examples/metrics.rs`). Without one, a number costs a look at an atomic and no allocation.
@@ -15,6 +15,7 @@
 //! }
 //! ```
 
+mod discarded;
 mod failure;
 mod table;
 
@@ -26,6 +27,8 @@ use portcullis_core::{ConnectionInformation, Direction, ProtocolVersion};
 
 use crate::error::Error;
 
+#[cfg(feature = "dtls")]
+pub(crate) use self::discarded::{Full, discarded, discards, full};
 use self::table::Table;
 
 /// A number, as [`METRICS`] has it.
@@ -55,7 +58,9 @@ pub enum MetricKind {
 }
 
 const SIDES: &[&str] = &["client", "server"];
-const VERSIONS: &[&str] = &["1.0", "1.1", "1.2", "1.3", "unknown"];
+const VERSIONS: &[&str] = &[
+    "1.0", "1.1", "1.2", "1.3", "dtls1.0", "dtls1.2", "dtls1.3", "unknown",
+];
 const RESUMED: &[&str] = &["no", "yes"];
 const RESULTS: &[&str] = &["ok", "failed", "probe"];
 const DIRECTIONS: &[&str] = &["sent", "received"];
@@ -70,6 +75,7 @@ const OPEN: &str = "tls_connections_open";
 const ALERTS: &str = "tls_alerts_total";
 const EARLY: &str = "tls_early_data_total";
 const STORE: &str = "tls_session_store_ops_total";
+const DISCARDED: &str = "dtls_discarded_total";
 
 /// All numbers.
 pub const METRICS: &[Metric] = &[
@@ -122,6 +128,12 @@ pub const METRICS: &[Metric] = &[
         description: "What stores of sessions were asked. Late: no answer in time; lost: a session that found \
                       no room among those that wait for a slow store.",
     },
+    Metric {
+        name: DISCARDED,
+        kind: MetricKind::Counter,
+        labels: &[("reason", discarded::REASONS)],
+        description: "Records, datagrams and messages that were dropped over DTLS, by why; with the feature `dtls`.",
+    },
 ];
 
 /// Bounds, in seconds, for the histogram `tls_handshake_seconds`: from half a millisecond, which a
@@ -153,6 +165,8 @@ static OPEN_BY: Table<1> = Table::new(&METRICS[3]);
 static ALERTS_BY: Table<2> = Table::new(&METRICS[4]);
 static EARLY_BY: Table<2> = Table::new(&METRICS[5]);
 static STORE_BY: Table<2> = Table::new(&METRICS[6]);
+#[cfg(feature = "dtls")]
+static DISCARDED_BY: Table<1> = Table::new(&METRICS[7]);
 
 static METADATA: Metadata<'static> = Metadata::new("portcullis", Level::INFO, Some("portcullis"));
 
@@ -161,10 +175,14 @@ fn with<T>(key: &Key, register: fn(&dyn Recorder, &Key, &Metadata<'_>) -> T, the
 }
 
 fn count<const N: usize>(table: &'static Table<N>, values: [&str; N]) {
+    count_many(table, values, 1);
+}
+
+fn count_many<const N: usize>(table: &'static Table<N>, values: [&str; N], times: u64) {
     with(
         &table.key(values),
         |r, k, m| r.register_counter(k, m),
-        |counter: Counter| counter.increment(1),
+        |counter: Counter| counter.increment(times),
     );
 }
 
@@ -203,6 +221,9 @@ impl Meter {
             ProtocolVersion::TLS_1_1 => "1.1",
             ProtocolVersion::TLS_1_2 => "1.2",
             ProtocolVersion::TLS_1_3 => "1.3",
+            ProtocolVersion::DTLS_1_0 => "dtls1.0",
+            ProtocolVersion::DTLS_1_2 => "dtls1.2",
+            ProtocolVersion::DTLS_1_3 => "dtls1.3",
             _ => "unknown",
         };
         let resumed = resumed(information.is_resumed());

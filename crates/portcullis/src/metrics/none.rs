@@ -25,3 +25,25 @@ pub(crate) struct Open;
 pub(crate) fn alert(_error: &Error) {}
 
 pub(crate) fn store(_operation: &'static str, _outcome: &'static str) {}
+
+#[cfg(feature = "dtls")]
+pub(crate) use discards::{Full, discarded, discards, full};
+
+#[cfg(feature = "dtls")]
+mod discards {
+    use portcullis_core::{Discarded, Discards};
+
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) enum Full {
+        Inbox,
+        Handshakes,
+        Address,
+        Connections,
+    }
+
+    pub(crate) fn discarded(_why: Discarded) {}
+
+    pub(crate) fn discards(_all: &Discards) {}
+
+    pub(crate) fn full(_of: Full) {}
+}

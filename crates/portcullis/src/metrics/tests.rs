@@ -27,7 +27,7 @@ fn a_key_for_each_combination() {
             }
         }
     }
-    assert_eq!(seen.len(), 60);
+    assert_eq!(seen.len(), 96);
 }
 
 /// What nobody has foreseen is counted with the last value, which says so.
@@ -47,6 +47,21 @@ fn every_table_has_its_number() {
     let names: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
     assert_eq!(
         names,
-        [HANDSHAKES, FAILURES, SECONDS, OPEN, ALERTS, EARLY, STORE]
+        [
+            HANDSHAKES, FAILURES, SECONDS, OPEN, ALERTS, EARLY, STORE, DISCARDED
+        ]
     );
+}
+
+/// Each reason for which something is dropped has its label.
+#[cfg(feature = "dtls")]
+#[test]
+fn every_reason_to_discard_has_a_label() {
+    let mut seen = std::collections::HashSet::new();
+    for why in portcullis_core::Discarded::ALL {
+        let label = discarded::reason(*why);
+        assert!(discarded::REASONS.contains(&label), "{label} is no label");
+        assert_ne!(label, "other", "{} has no label", why.name());
+        assert!(seen.insert(label));
+    }
 }

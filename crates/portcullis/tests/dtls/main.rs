@@ -6,8 +6,11 @@ mod link;
 
 mod bounds;
 mod cancel;
+mod many;
 mod memory;
 mod moves;
+mod path;
+mod pauses;
 mod relay;
 mod sockets;
 mod strangers;

@@ -8,8 +8,8 @@ use portcullis::answers;
 use portcullis::ech::{EchKey, EchKeys};
 use portcullis::{
     Active, AlertDescription, ClientAuthentication, ClientConfig, Direction, DtlsAcceptor,
-    DtlsConnector, DtlsListener, MemoryServerSessionStore, Message, PreSharedKey, ProtocolVersion,
-    ServerConfig, TlsAcceptor, TlsConnector,
+    DtlsConnector, DtlsListener, MemoryServerSessionStore, MemorySessionStore, Message,
+    PreSharedKey, ProtocolVersion, ServerConfig, SrtpProfile, TlsAcceptor, TlsConnector,
 };
 
 use crate::ends::*;
@@ -416,24 +416,65 @@ async fn answers_come_from_the_address_that_was_asked() {
     }
 }
 
-/// What could not be kept is refused before anybody connects.
+/// Sessions of either version are in the server's store, and of 1.3 each is there once.
 #[tokio::test]
-async fn a_store_for_sessions_of_1_3_is_refused() {
-    let store = || Arc::new(MemoryServerSessionStore::new(8, 65_536));
-    let acceptor = TlsAcceptor::new(server_config()).session_store(store());
-    let acceptor = DtlsAcceptor::new(acceptor);
-    let error = DtlsListener::bind("127.0.0.1:0", acceptor)
-        .await
-        .unwrap_err();
+async fn a_servers_store_keeps_sessions() {
+    for version in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
+        let store = Arc::new(MemoryServerSessionStore::new(8, 65_536));
+        let config = server_config().to_builder().versions([version]);
+        let acceptor = TlsAcceptor::new(config.build().unwrap()).session_store(store.clone());
+        DtlsAcceptor::new(acceptor.clone()).check().unwrap();
+        let (listener, address) = listen(acceptor).await;
+        let config = client_config().to_builder().versions([version]);
+        let config = config.build().unwrap();
+        let connector = DtlsConnector::new(
+            TlsConnector::new(config).session_store(Arc::new(MemorySessionStore::new(8))),
+        );
+        for round in 0..3 {
+            let both = tokio::try_join!(connector.connect(address, name()), accept(&listener));
+            let (mut client, server) = both.unwrap();
+            let information = client.information();
+            assert_eq!(information.is_resumed(), round > 0, "{version} {round}");
+            assert_eq!(server.information().is_resumed(), round > 0);
+            let echo = tokio::spawn(echo(server));
+            // Tickets come before this.
+            ask(&mut client, b"x").await;
+            client.close(SECOND).await.unwrap();
+            echo.await.unwrap().unwrap();
+        }
+        assert!(!store.is_empty(), "{version}");
+        // What the store has forgotten is not resumed: nothing is in the tickets.
+        store.clear();
+        let both = tokio::try_join!(connector.connect(address, name()), accept(&listener));
+        let (client, server) = both.unwrap();
+        assert!(!client.information().is_resumed());
+        assert!(!server.information().is_resumed());
+    }
+}
+
+/// Keys of SRTP over sockets; over TLS there are none.
+#[tokio::test]
+async fn keys_for_srtp() {
+    let profiles = [SrtpProfile::AEAD_AES_128_GCM];
+    let server = server_config().to_builder().srtp(profiles).build().unwrap();
+    let client = client_config().to_builder().srtp(profiles).build().unwrap();
+    let (listener, address) = listen(TlsAcceptor::new(server)).await;
+    let connector = TlsConnector::new(client);
+    let dtls = DtlsConnector::new(connector.clone());
+    let (client, server) = tokio::join!(dtls.connect(address, name()), accept(&listener));
+    let (client, server) = (client.unwrap(), server.unwrap());
+    let (client, server) = (client.information(), server.information());
+    assert_eq!(client.srtp_profile(), Some(profiles[0]));
+    let (ours, theirs) = (client.srtp_keys().unwrap(), server.srtp_keys().unwrap());
+    assert_eq!(ours.client_key(), theirs.client_key());
+    assert_eq!(ours.server_salt(), theirs.server_salt());
+    assert_ne!(ours.client_key(), ours.server_key());
+    let (near, _far) = tokio::io::duplex(65_536);
+    let error = connector.upgrade(near, name()).await.unwrap_err();
     assert!(
-        error.to_string().contains("not kept in a store yet"),
+        error.to_string().contains("over datagrams alone"),
         "{error}"
     );
-    let older = server_config()
-        .to_builder()
-        .versions([ProtocolVersion::TLS_1_2]);
-    let acceptor = TlsAcceptor::new(older.build().unwrap()).session_store(store());
-    DtlsAcceptor::new(acceptor).check().unwrap();
 }
 
 /// A client's socket may have two connections with a host: it is known by both addresses (RFC 9147 §5.11).

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use portcullis::{Discarded, DtlsConnector, ProtocolVersion, TlsConnector};
+use portcullis::{Discarded, DtlsConnector, ProtocolVersion, TlsAcceptor, TlsConnector};
 
 use crate::ends::*;
 use crate::link::{Stranger, link};
@@ -201,7 +201,9 @@ async fn a_flood_does_not_stop_the_clock() {
 /// The hello with which a client was let in, once more: it is no second client's.
 #[tokio::test]
 async fn a_hello_that_comes_twice_begins_nothing() {
-    let (listener, address) = listen(acceptor()).await;
+    let older = [ProtocolVersion::TLS_1_2];
+    let server = server_config().to_builder().versions(older).build();
+    let (listener, address) = listen(TlsAcceptor::new(server.unwrap())).await;
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let relay = socket.local_addr().unwrap();
     let relaying = async {
@@ -225,9 +227,8 @@ async fn a_hello_that_comes_twice_begins_nothing() {
             }
         }
     };
-    let older = client_config().to_builder();
-    let older = older.versions([ProtocolVersion::TLS_1_2]).build().unwrap();
-    let dtls = DtlsConnector::new(TlsConnector::new(older));
+    let client = client_config().to_builder().versions(older).build();
+    let dtls = DtlsConnector::new(TlsConnector::new(client.unwrap()));
     let shaking = async {
         let (client, server) = tokio::join!(dtls.connect(relay, name()), accept(&listener));
         let (mut client, server) = (client.unwrap(), tokio::spawn(echo(server.unwrap())));

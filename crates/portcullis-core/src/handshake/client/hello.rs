@@ -36,7 +36,7 @@ use crate::wire::extension::{
     RecordSizeLimit, RenegotiationInfo, Rrc, ServerCertificateTypes,
     ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
     SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
-    TicketRequest,
+    TicketRequest, UseSrtp,
 };
 use crate::wire::{
     ClientHello, HandshakeMessage, HandshakeType, HelloVerifyRequest, ServerHello, Syntax,
@@ -79,6 +79,9 @@ pub(crate) fn start(
     early_data: bool,
     cx: &mut Cx<'_>,
 ) -> Result<Box<dyn Machine>, Abort> {
+    if cx.dialect == Dialect::Tls {
+        config.policy.srtp.check_stream()?;
+    }
     let disguise = ech::disguise(&config, cx)?;
     let encrypts = disguise.as_deref().is_some_and(Disguise::encrypts);
     // RFC 9849 §6.1: it would be seen.
@@ -367,6 +370,9 @@ impl Client {
             // The protocol of a connection stays, so BoringSSL does not offer any again either.
             if !policy.alpn.is_empty() && previous.is_none() {
                 Alpn::put(out, config.alpn_protocols());
+            }
+            if policy.srtp.is_on() && dialect == Dialect::Dtls {
+                UseSrtp::put(out, &policy.srtp.profiles, &policy.srtp.mki);
             }
             if let Some(limit) = policy.record_size_limit {
                 // RFC 8449 §4: what TLS 1.3 has beyond that is its content type.

@@ -3,9 +3,10 @@
 //!
 //! RFC 7301, RFC 6066 §3 and §4, RFC 8449.
 
-use super::super::{Cx, find};
+use super::super::{Cx, find, srtp};
 use super::hello::Client;
 use crate::error::Abort;
+use crate::srtp::Srtp;
 use crate::wire::extension::{
     AlpnSelected, CertificateType, ClientCertificateTypeSelected, ExpectedTickets, Extensions,
     MaxFragmentLength, RecordSizeLimit, ServerCertificateTypeSelected, ServerNameAcknowledgement,
@@ -16,6 +17,7 @@ use crate::{NamedGroup, Violation};
 /// What was settled.
 pub(super) struct Parameters {
     pub(super) alpn: Option<Box<[u8]>>,
+    pub(super) srtp: Option<Srtp>,
     /// What the server will show, if it shows something; it may be one that was not offered.
     pub(super) of_server: CertificateType,
     /// What it takes, if it asks for something.
@@ -38,12 +40,14 @@ pub(super) fn take(
     if find::<ServerNameAcknowledgement>(extensions).is_err() {
         return Err(Violation::ServerNameAckNotEmpty.into());
     }
+    let srtp = srtp::take(&client.offer.config().policy, extensions)?;
     record_sizes(client, extensions, cx)?;
     // RFC 9149 §3: what the server means to send; as many as come are taken.
     let _ = find::<ExpectedTickets>(extensions)?;
     let (of_server, of_client) = certificate_types(client, extensions)?;
     Ok(Parameters {
         alpn,
+        srtp,
         of_server,
         of_client,
         best_group: None,

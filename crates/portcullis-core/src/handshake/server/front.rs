@@ -29,11 +29,12 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// [`receive_client`](Self::receive_client) and [`receive_backend`](Self::receive_backend) take bytes, and
 /// [`poll`](Self::poll) says what is to be done, until it is [`FrontStep::Transparent`], or not for this front. Between
 /// the two servers has to be something that others cannot read, or they see what was hidden.
-#[derive(Debug)]
 pub struct EchFront {
     state: State,
     /// What has come and was not passed on.
     client: Vec<u8>,
+    /// How much of that is known to be of a hello.
+    begun: Begun,
     backend: Vec<u8>,
     out: VecDeque<FrontStep>,
     failed: Option<Error>,
@@ -61,8 +62,18 @@ impl core::fmt::Debug for State {
     }
 }
 
+/// Not what they say: it was encrypted.
+impl core::fmt::Debug for EchFront {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("EchFront")
+            .field("state", &self.state)
+            .field("client", &self.client.len())
+            .field("backend", &self.backend.len())
+            .finish_non_exhaustive()
+    }
+}
+
 /// What is to be done.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum FrontStep {
     /// Nothing before more has come, from either side.
@@ -80,12 +91,28 @@ pub enum FrontStep {
     Transparent,
 }
 
+/// Of bytes how many there are, and of the hello nothing.
+impl core::fmt::Debug for FrontStep {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (name, bytes) = match self {
+            Self::Wait => return f.write_str("Wait"),
+            Self::Routed(_) => return f.write_str("Routed(..)"),
+            Self::Transparent => return f.write_str("Transparent"),
+            Self::NotOurs(bytes) => ("NotOurs", bytes),
+            Self::ToBackend(bytes) => ("ToBackend", bytes),
+            Self::ToClient(bytes) => ("ToClient", bytes),
+        };
+        f.debug_tuple(name).field(&bytes.len()).finish()
+    }
+}
+
 impl EchFront {
     /// A new connection. Keys that are replaced meanwhile do not count for it.
     pub fn new(keys: EchKeys) -> Self {
         Self {
             state: State::FirstHello(keys),
             client: Vec::new(),
+            begun: Begun::default(),
             backend: Vec::new(),
             out: VecDeque::new(),
             failed: None,
@@ -147,7 +174,7 @@ impl EchFront {
     }
 
     fn first_hello(&mut self, keys: EchKeys) -> Result<(), Abort> {
-        let found = match hello(&self.client) {
+        let found = match self.begun.hello(&self.client) {
             Hello::Incomplete if self.client.len() <= MAX_HELLO + MAX_HELLO / 4 => {
                 self.state = State::FirstHello(keys);
                 return Ok(());
@@ -172,11 +199,8 @@ impl EchFront {
 
     /// Whether the backend goes on, or asks for another hello.
     fn answer(&mut self, ech: Box<Ech>) -> Result<(), Abort> {
-        // Early data, and the change_cipher_spec of compatibility.
-        let early = core::mem::take(&mut self.client);
-        if !early.is_empty() {
-            self.out.push_back(FrontStep::ToBackend(early));
-        }
+        // Early data, and the change_cipher_spec of compatibility. Whole records: behind one there may be another hello.
+        self.pass_records(|_| true)?;
         let asks = match answer(&self.backend) {
             Some(asks) => asks,
             None if self.backend.len() > MAX_ANSWER => false,
@@ -190,6 +214,7 @@ impl EchFront {
         self.state = match asks {
             true => State::SecondHello(ech),
             false => {
+                self.pass_on();
                 self.out.push_back(FrontStep::Transparent);
                 State::Transparent
             }
@@ -203,14 +228,14 @@ impl EchFront {
             self.out.push_back(FrontStep::ToClient(bytes));
         }
         // What is no handshake is passed by: early data that was under way, a change_cipher_spec, an alert.
-        while let Some((typ, length)) = record(&self.client) {
-            if typ == ContentType::HANDSHAKE {
-                break;
+        if self.begun.at == 0 {
+            self.pass_records(|typ| typ != ContentType::HANDSHAKE)?;
+            if matches!(self.client.first(), Some(&typ) if typ != ContentType::HANDSHAKE.0) {
+                self.state = State::SecondHello(ech);
+                return Ok(());
             }
-            let passed = self.client.drain(..length).collect();
-            self.out.push_back(FrontStep::ToBackend(passed));
         }
-        let (message, length) = match hello(&self.client) {
+        let (message, length) = match self.begun.hello(&self.client) {
             Hello::Whole { message, length } => (message, length),
             Hello::Incomplete if self.client.len() <= MAX_HELLO + MAX_HELLO / 4 => {
                 self.state = State::SecondHello(ech);
@@ -225,6 +250,30 @@ impl EchFront {
         self.state = State::Transparent;
         self.pass_on();
         self.out.push_back(FrontStep::Transparent);
+        Ok(())
+    }
+
+    /// Passes on the client's records of these types that are whole, up to the first of another one.
+    fn pass_records(&mut self, is_passed: impl Fn(ContentType) -> bool) -> Result<(), Abort> {
+        let mut at = 0;
+        while let Some(&[typ, _, _, a, b]) = self.client.get(at..).and_then(<[u8]>::first_chunk) {
+            if !is_passed(ContentType(typ)) {
+                break;
+            }
+            let length = usize::from(u16::from_be_bytes([a, b]));
+            if length > MAX_CIPHERTEXT_TLS12 {
+                return Err(Violation::RecordTooLong.into());
+            }
+            let end = at + RecordHeader::SIZE + length;
+            if end > self.client.len() {
+                break;
+            }
+            at = end;
+        }
+        if at > 0 {
+            let passed = self.client.drain(..at).collect();
+            self.out.push_back(FrontStep::ToBackend(passed));
+        }
         Ok(())
     }
 
@@ -256,60 +305,65 @@ enum Hello {
     None,
 }
 
-/// The record at the front: its type, and its length with its header.
-fn record(bytes: &[u8]) -> Option<(ContentType, usize)> {
-    let &[typ, _, _, a, b] = bytes.first_chunk::<{ RecordHeader::SIZE }>()?;
-    let length = RecordHeader::SIZE + usize::from(u16::from_be_bytes([a, b]));
-    (bytes.len() >= length).then_some((ContentType(typ), length))
+/// The ClientHello at the front of a client's bytes, as far as it was read: what comes later is read once, too.
+#[derive(Default)]
+struct Begun {
+    /// Behind the last record that is whole.
+    at: usize,
+    message: Vec<u8>,
 }
 
-/// The ClientHello at the front, out of as many records as it takes, which have nothing else.
-fn hello(bytes: &[u8]) -> Hello {
-    let mut message = Vec::new();
-    let mut at = 0;
-    loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        let is_started = match *rest {
-            [] => true,
-            [typ, 3, ..] => typ == ContentType::HANDSHAKE.0,
-            [typ] => typ == ContentType::HANDSHAKE.0,
-            _ => false,
-        };
-        if !is_started {
-            return Hello::None;
+impl Begun {
+    /// The ClientHello at the front, out of as many records as it takes, which have nothing else. `bytes` are those of
+    /// the last time, and more.
+    fn hello(&mut self, bytes: &[u8]) -> Hello {
+        let found = self.read_on(bytes);
+        if !matches!(found, Hello::Incomplete) {
+            *self = Self::default();
         }
-        let Some((_, length)) = record(rest) else {
-            let announced = rest.first_chunk::<{ RecordHeader::SIZE }>();
-            let is_long = announced.is_some_and(|&[_, _, _, a, b]| {
-                usize::from(u16::from_be_bytes([a, b])) > MAX_PLAINTEXT
-            });
-            return if is_long {
-                Hello::None
-            } else {
-                Hello::Incomplete
+        found
+    }
+
+    fn read_on(&mut self, bytes: &[u8]) -> Hello {
+        loop {
+            let rest = bytes.get(self.at..).unwrap_or_default();
+            let is_started = match *rest {
+                [] => true,
+                [typ, 3, ..] => typ == ContentType::HANDSHAKE.0,
+                [typ] => typ == ContentType::HANDSHAKE.0,
+                _ => false,
             };
-        };
-        let content = rest.get(RecordHeader::SIZE..length).unwrap_or_default();
-        if content.is_empty() || content.len() > MAX_PLAINTEXT {
-            return Hello::None;
-        }
-        message.extend_from_slice(content);
-        at += length;
-        if message.first() != Some(&HandshakeType::CLIENT_HELLO.0) {
-            return Hello::None;
-        }
-        let Some(&[_, a, b, c]) = message.first_chunk() else {
-            continue;
-        };
-        let whole = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
-        if whole > MAX_HELLO || message.len() > whole {
-            return Hello::None;
-        }
-        if message.len() == whole {
-            return Hello::Whole {
-                message: message.into(),
-                length: at,
+            if !is_started {
+                return Hello::None;
+            }
+            let Some(&[_, _, _, a, b]) = rest.first_chunk::<{ RecordHeader::SIZE }>() else {
+                return Hello::Incomplete;
             };
+            let length = usize::from(u16::from_be_bytes([a, b]));
+            if length == 0 || length > MAX_PLAINTEXT {
+                return Hello::None;
+            }
+            let Some(content) = rest.get(RecordHeader::SIZE..RecordHeader::SIZE + length) else {
+                return Hello::Incomplete;
+            };
+            self.message.extend_from_slice(content);
+            self.at += RecordHeader::SIZE + length;
+            if self.message.first() != Some(&HandshakeType::CLIENT_HELLO.0) {
+                return Hello::None;
+            }
+            let Some(&[_, a, b, c]) = self.message.first_chunk() else {
+                continue;
+            };
+            let whole = 4 + u32::from_be_bytes([0, a, b, c]) as usize;
+            if whole > MAX_HELLO || self.message.len() > whole {
+                return Hello::None;
+            }
+            if self.message.len() == whole {
+                return Hello::Whole {
+                    message: core::mem::take(&mut self.message).into(),
+                    length: self.at,
+                };
+            }
         }
     }
 }
@@ -344,4 +398,33 @@ fn records(message: &HandshakeBytes) -> Vec<u8> {
         out.extend_from_slice(fragment);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hello in the smallest records, that come byte by byte: each is read once.
+    #[test]
+    fn what_was_read_of_a_hello_is_kept() {
+        let message = [&[1, 0, 0, 100][..], &[7; 100]].concat();
+        let records: Vec<u8> = message
+            .iter()
+            .flat_map(|byte| [22, 3, 1, 0, 1, *byte])
+            .collect();
+        let mut begun = Begun::default();
+        for length in 0..records.len() {
+            assert!(matches!(begun.hello(&records[..length]), Hello::Incomplete));
+            let whole = length / 6;
+            assert_eq!((begun.at, begun.message.len()), (whole * 6, whole));
+        }
+        match begun.hello(&records) {
+            Hello::Whole {
+                message: found,
+                length,
+            } => assert_eq!((found.raw(), length), (&message[..], records.len())),
+            _ => panic!("it is whole"),
+        }
+        assert_eq!((begun.at, begun.message.len()), (0, 0));
+    }
 }

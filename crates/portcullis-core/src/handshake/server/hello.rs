@@ -182,6 +182,9 @@ fn decide(
     returned: Option<Box<ReturnedCookie>>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
+    if cx.dialect == Dialect::Tls {
+        config.policy.srtp.check_stream()?;
+    }
     let hello: ClientHello<'_> = expect(&message)?;
     let version = versions::choose(cx.dialect, &config.policy.versions, &hello)?;
     if config.require_server_name && host_name_of(&hello)?.is_none() {

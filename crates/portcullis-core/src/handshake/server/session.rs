@@ -4,6 +4,7 @@
 
 use super::super::Cx;
 use super::requested::{check_name, would_show};
+use super::tls13::post_handshake_auth::check_filters;
 use crate::config::ServerOptions;
 use crate::error::Abort;
 use crate::session::ServerSession;
@@ -29,6 +30,8 @@ pub(super) fn fits(
             let scheme = Some(peer.scheme);
             authentication.is_requested()
                 && config.policy.accepts_again(&peer.shown, scheme, version)
+                // Before TLS 1.3 nobody is told of them.
+                && (version != Version::V1_3 || check_filters(config, &peer.shown).is_ok())
         }
     };
     // In TLS 1.3 no suite says so.

@@ -11,13 +11,13 @@ use crate::config::{
 use crate::connection::Connection;
 use crate::question::{Answer, Question};
 use crate::session::ClientSession;
-use crate::testing::{Pair, now, pki, resuming};
+use crate::testing::{Pair, now, pki, resuming, sessions_of};
 use crate::wire::codec::{put_vec16, put_vec24};
-use crate::wire::extension::{OidFilter, OidFilters, SignatureAlgorithms};
+use crate::wire::extension::{CertificateType, OidFilter, OidFilters, SignatureAlgorithms};
 use crate::wire::{
     Certificate, CertificateRequest, CertificateVerify, ContentType, HandshakeType as T,
 };
-use crate::x509::CertificateFilter;
+use crate::x509::{CertificateFilter, RawKeys};
 use crate::{
     AuthenticationId, AuthenticationStep, Direction, NamedGroup, ProtocolVersion, SignatureScheme,
     Violation as V,
@@ -353,7 +353,21 @@ fn what_cannot_work_is_not_built() {
     let unasked = ServerConfig::builder()
         .identity(pki().server.clone())
         .oid_filters([twice]);
-    for server in [none, older, filters, unasked] {
+    // Nobody can compare these values; without values the extension has to be there.
+    let policies = |values| CertificateFilter::new(&[6, 3, 0x55, 0x1d, 0x20], values).unwrap();
+    let unknown = server().oid_filters([policies(&[0x30, 0])]);
+    server().oid_filters([policies(&[])]).build().unwrap();
+    // A raw public key has no extensions.
+    let key = rcgen::KeyPair::generate().unwrap();
+    let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
+    let raw = |server: ServerConfigBuilder| {
+        let types = [CertificateType::X509, CertificateType::RAW_PUBLIC_KEY];
+        let keys = RawKeys::from_spki([&spki]).unwrap();
+        server.client_certificate_types(types).raw_keys(keys)
+    };
+    raw(server()).build().unwrap();
+    let raw = raw(server().oid_filters([policies(&[])]));
+    for server in [none, older, filters, unasked, unknown, raw] {
         server.build().unwrap_err();
     }
     let older = ClientConfig::builder(roots())
@@ -522,15 +536,30 @@ fn a_certificate_has_what_the_filters_say() {
         CertificateFilter::new(&oid, &values).unwrap()
     };
     let (client_auth, code_signing) = (purpose(2), purpose(3));
-    for (filter, is_met) in [(client_auth, true), (code_signing, false)] {
+    let other = |last| CertificateFilter::new(&[6, 3, 0x55, 0x1d, last], &[]).unwrap();
+    // subjectAltName is there, certificatePolicies are not, and a client passes both by.
+    for (filter, is_shown, is_met) in [
+        (client_auth, true, true),
+        (code_signing, false, false),
+        (other(0x11), true, true),
+        (other(0x20), true, false),
+    ] {
         let server = || server().oid_filters([filter.clone()]);
         let (mut client, mut asking) = connect(alice(), server());
         ask(&asking);
         deliver(&mut asking, &mut client);
         let settled = settle(&client);
-        assert!(matches!(settled[0].1, AuthenticationStep::Answered { shown } if shown == is_met));
-        deliver(&mut client, &mut asking);
-        assert_eq!(is_alice(&settle(&asking)[0].1), is_met);
+        assert!(
+            matches!(settled[0].1, AuthenticationStep::Answered { shown } if shown == is_shown)
+        );
+        let bytes = mail(&mut client);
+        match read_all(&mut asking.reader, bytes) {
+            Ok(_) => assert_eq!(is_alice(&settle(&asking)[0].1), is_met),
+            Err(error) => {
+                assert!(is_shown && !is_met);
+                assert_eq!(error.violation(), Some(V::OidFiltersNotMet));
+            }
+        }
 
         // Who shows one all the same, after the handshake and in it.
         let insisting = || alice().ask_identity(true);
@@ -561,6 +590,79 @@ fn a_certificate_has_what_the_filters_say() {
                 false => Some(V::OidFiltersNotMet),
             }
         );
+    }
+}
+
+/// What a full handshake would refuse is not had by resuming.
+#[test]
+fn a_session_of_a_certificate_without_it_is_not_resumed() {
+    let filter = |last| CertificateFilter::new(&[6, 3, 0x55, 0x1d, last], &[]).unwrap();
+    let keys = ticket_keys();
+    let server = |filters: Vec<CertificateFilter>| {
+        let server = server().post_handshake_authentication(false);
+        let server = server.ticket_keys(keys.clone()).oid_filters(filters);
+        server.build().unwrap()
+    };
+    let client = resuming_client()
+        .alpn(Vec::<&str>::new())
+        .identity(pki().client.clone());
+    let client = client.build().unwrap();
+    for (filters, is_resumed) in [
+        (vec![], true),
+        (vec![filter(0x11)], true),
+        (vec![filter(0x11), filter(0x20)], false),
+    ] {
+        let sessions = sessions_of(client.clone(), server(Vec::new()));
+        assert!(sessions[0].is_authenticated());
+        let (_, served) = resuming(client.clone(), server(filters), sessions).run();
+        match served {
+            Ok(served) => assert_eq!(served.information.is_resumed(), is_resumed),
+            // The full handshake refuses the certificate.
+            Err(error) => {
+                assert!(!is_resumed);
+                assert_eq!(error.violation(), Some(V::OidFiltersNotMet));
+            }
+        }
+    }
+}
+
+/// Data in between is no reason to sign for ever.
+#[test]
+fn signatures_have_a_bound() {
+    let (mut client, mut server) = connect(alice(), server());
+    for _ in 0..64 {
+        ask(&server);
+        let mut out = vec![0; server.writer.max_sealed_len(1) + 4_096];
+        let sealed = server.writer.seal(b"x", &mut out).unwrap();
+        let read = read_all(&mut client.reader, out[..sealed.written].to_vec());
+        assert_eq!(read.unwrap(), b"x");
+        deliver(&mut server, &mut client);
+        let settled = settle(&client);
+        assert!(matches!(
+            settled[..],
+            [(_, AuthenticationStep::Answered { shown: true })]
+        ));
+        deliver(&mut client, &mut server);
+        assert!(is_alice(&settle(&server)[0].1));
+    }
+    ask(&server);
+    let bytes = mail(&mut server);
+    let error = read_all(&mut client.reader, bytes).unwrap_err();
+    assert_eq!(error.violation(), Some(V::TooManySignaturesAsked));
+}
+
+#[test]
+fn who_shows_nothing_may_be_asked_for_ever() {
+    let (mut client, mut server) = connect(client(), server());
+    for _ in 0..100 {
+        ask(&server);
+        let mut out = vec![0; server.writer.max_sealed_len(1) + 4_096];
+        let sealed = server.writer.seal(b"x", &mut out).unwrap();
+        read_all(&mut client.reader, out[..sealed.written].to_vec()).unwrap();
+        deliver(&mut server, &mut client);
+        settle(&client);
+        deliver(&mut client, &mut server);
+        settle(&server);
     }
 }
 

@@ -159,6 +159,10 @@ impl Outgoing {
         self.transmitter.set_mtu(bytes);
     }
 
+    pub(crate) fn shrink(&mut self, length: usize) -> bool {
+        self.transmitter.shrink(length)
+    }
+
     pub(crate) fn set_initial_timeout(&mut self, initial: Duration) {
         self.transmitter.set_initial_timeout(initial);
     }

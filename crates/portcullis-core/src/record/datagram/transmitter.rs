@@ -2,6 +2,8 @@
 //!
 //! RFC 9147 §5.8, §7; RFC 6347 §4.2.4. It serves the handshake, and afterwards what is left of it.
 
+mod path;
+
 use core::time::Duration;
 
 use super::connection_id::{ConnectionId, PeerIds};
@@ -9,7 +11,7 @@ use super::epochs::WriteEpoch;
 use super::flight::Flight;
 use super::header::{self, PLAIN};
 use super::notes::{MOST_NUMBERS, Notes, push};
-use super::options::{DatagramOptions, LEAST_MTU, LONGEST_TIMEOUT, SHORTEST_TIMEOUT};
+use super::options::{DatagramOptions, LONGEST_TIMEOUT, SHORTEST_TIMEOUT};
 use crate::alert::AlertDescription;
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
@@ -27,8 +29,6 @@ const MOST_SENDINGS: u8 = 13;
 const MOST_REPEATS: u8 = MOST_SENDINGS;
 /// An adaptive timeout is no shorter.
 const SHORTEST_ADAPTIVE: Duration = Duration::from_millis(200);
-/// What is tried when two, and when four timeouts in a row may be because of the length of datagrams.
-const SMALLER: [(u8, u16); 2] = [(2, 1_024), (4, 548)];
 /// A piece of a message that is shorter waits for the next datagram, unless it is the end of it.
 const LEAST_FRAGMENT: usize = 32;
 /// Bytes of an ACK record besides its numbers and what protects it: the length of its list.
@@ -172,14 +172,6 @@ impl Transmitter {
 
     pub(super) fn newest_mut(&mut self) -> Option<&mut WriteEpoch> {
         self.epochs.last_mut().map(|newest| &mut **newest)
-    }
-
-    pub(super) fn mtu(&self) -> usize {
-        self.mtu.into()
-    }
-
-    pub(super) fn set_mtu(&mut self, bytes: u16) {
-        self.mtu = bytes.max(LEAST_MTU);
     }
 
     /// Says how long a first answer is waited for, of the flight that is under way, too.
@@ -472,11 +464,7 @@ impl Transmitter {
         busy.resend_at = Some(after(now, busy.timeout));
         busy.flight.send_again();
         let sendings = busy.sendings;
-        for (timeouts, mtu) in SMALLER {
-            if sendings > timeouts {
-                self.mtu = self.mtu.min(mtu);
-            }
-        }
+        self.back_off(sendings);
         Ok(())
     }
 

@@ -205,6 +205,14 @@ impl Writer {
         self.transmitter.set_mtu(bytes);
     }
 
+    /// The network has refused a datagram for its length in bytes: those to come are shorter, and what is under way is cut
+    /// anew, which [`poll_control`](Self::poll_control) gives. `false` if that changes nothing: the datagram was longer than
+    /// [`set_path_mtu`](Self::set_path_mtu) allows for, as of a message that is longer than
+    /// [`max_message_len`](Self::max_message_len), or has 228 bytes at most.
+    pub fn datagram_too_long(&mut self, length: usize) -> bool {
+        self.transmitter.shrink(length)
+    }
+
     /// Says how long a first answer is waited for (RFC 9147 §5.8.2), within 1 ms to 60 s; of what is under way,
     /// too, for which [`poll_control`](Self::poll_control) then has another deadline.
     pub fn set_initial_timeout(&mut self, initial: Duration) {

@@ -37,6 +37,7 @@ mod status_request;
 mod supported_groups;
 mod supported_versions;
 mod ticket_request;
+mod use_srtp;
 
 pub use alpn::{Alpn, AlpnSelected, ProtocolName};
 pub use block::{Extensions, RawExtension};
@@ -82,6 +83,7 @@ pub use status_request::{
 pub use supported_groups::SupportedGroups;
 pub use supported_versions::{SelectedVersion, SupportedVersions};
 pub use ticket_request::{ExpectedTickets, TicketRequest};
+pub use use_srtp::{UseSrtp, UseSrtpSelected};
 
 use super::codec::{DecodeError, put_u16, put_vec16};
 use super::extension_type::ExtensionType;

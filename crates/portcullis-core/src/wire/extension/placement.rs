@@ -50,6 +50,7 @@ impl Place {
                     | E::EARLY_DATA
                     | E::RECORD_SIZE_LIMIT
                     | E::TICKET_REQUEST
+                    | E::USE_SRTP
                     | E::CLIENT_CERTIFICATE_TYPE
                     | E::SERVER_CERTIFICATE_TYPE
                     | E::ENCRYPTED_CLIENT_HELLO
@@ -72,6 +73,7 @@ impl Place {
                     | E::NEXT_PROTOCOL_NEGOTIATION
                     | E::CONNECTION_ID
                     | E::RRC
+                    | E::USE_SRTP
                     | E::CLIENT_CERTIFICATE_TYPE
                     | E::SERVER_CERTIFICATE_TYPE
             ),
@@ -103,6 +105,7 @@ pub(crate) fn check_request(extensions: &Extensions<'_>, place: Request) -> Resu
         | E::PADDING
         | E::RECORD_SIZE_LIMIT
         | E::TICKET_REQUEST
+        | E::USE_SRTP
         | E::CLIENT_CERTIFICATE_TYPE
         | E::SERVER_CERTIFICATE_TYPE
         | E::PRE_SHARED_KEY

@@ -287,6 +287,7 @@ fn connected(mut flight: AwaitingFinished, cx: &Cx<'_>) -> Result<Outcome, Abort
                 .policy
                 .keeps_options
                 .then(|| client.config.clone() as InForce),
+            srtp: parameters.srtp,
         }
         .boxed(),
         psk,

@@ -221,6 +221,7 @@ impl Authenticated {
                     .policy
                     .keeps_options
                     .then(|| client.config.clone() as InForce),
+                srtp: self.parameters.srtp,
             }
             .boxed(),
             psk,

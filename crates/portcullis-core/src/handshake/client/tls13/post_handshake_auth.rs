@@ -25,6 +25,9 @@ use crate::wire::{Certificate, CertificateRequest, CertificateVerify, Finished, 
 use crate::x509::{Form, Identity, Sha256Digest};
 use crate::{Misuse, SignatureScheme, Violation};
 
+/// How many signatures a server gets over one connection: each is work for its one record.
+const MAX_SIGNED: u8 = 64;
+
 /// A client that has offered to be asked.
 pub(crate) struct PostHandshakeClient {
     /// Up to this side's Finished. What comes after it belongs to one request each (§4.4.1).
@@ -36,6 +39,8 @@ pub(crate) struct PostHandshakeClient {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
+    /// How many were answered with a signature.
+    signed: u8,
     /// Of the requests whose answers have not been sent.
     contexts: Vec<Box<[u8]>>,
     /// Those that nobody has taken.
@@ -235,7 +240,9 @@ impl PostHandshakeClient {
         let step = AuthenticationStep::Answered {
             shown: shown.is_some(),
         };
-        locked(&self.state).answers.push_back(Prepared {
+        let mut state = locked(&self.state);
+        state.signed = state.signed.saturating_add(shown.is_some().into());
+        state.answers.push_back(Prepared {
             context: asked.context,
             messages,
             hash: asked.transcript.current(),
@@ -269,7 +276,12 @@ impl Authentication for PostHandshakeClient {
         if typ != HandshakeType::CERTIFICATE_REQUEST {
             return Err(Violation::UnexpectedPostHandshakeMessage);
         }
-        match locked(&self.state).contexts.len() < MAX_OPEN {
+        let state = locked(&self.state);
+        // Those that are open do not count yet: a few more are signed.
+        if state.signed >= MAX_SIGNED {
+            return Err(Violation::TooManySignaturesAsked);
+        }
+        match state.contexts.len() < MAX_OPEN {
             true => Ok(usize::MAX),
             false => Err(Violation::TooManyAuthenticationRequests),
         }

@@ -25,6 +25,7 @@ use crate::question::{AnswerContent, KeepSession, Question, QuestionId};
 use crate::record::{HandshakeBytes, Keys};
 use crate::role::Role;
 use crate::session::{Established, MAX_SESSION_LIFETIME, Peer, Secret, ServerSession};
+use crate::srtp::Srtp;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::Finished;
@@ -52,6 +53,7 @@ pub(super) struct Keyed {
     server_random: [u8; 32],
     pub(super) server_name: Option<String>,
     alpn: Option<Box<[u8]>>,
+    srtp: Option<Srtp>,
     /// Whether the client still has to say by NPN what it has chosen.
     awaits_next_protocol: bool,
     next_protocol: Option<Box<[u8]>>,
@@ -92,6 +94,7 @@ impl Keyed {
             session_id_sent,
             server_name,
             alpn,
+            srtp,
             awaits_next_protocol,
             transcript,
             ..
@@ -114,6 +117,7 @@ impl Keyed {
             server_random,
             server_name,
             alpn,
+            srtp,
             awaits_next_protocol,
             next_protocol: previous.and_then(|previous| previous.next_protocol()),
             transcript,
@@ -222,6 +226,7 @@ impl Keyed {
                     .policy
                     .keeps_options
                     .then(|| self.config.clone() as InForce),
+                srtp: self.srtp,
             }
             .boxed(),
             psk: self.psk,

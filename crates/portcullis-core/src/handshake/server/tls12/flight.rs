@@ -6,7 +6,7 @@
 use super::super::super::connection_ids;
 use super::super::super::renegotiation::Previous;
 use super::super::super::signed_content::server_key_exchange_content;
-use super::super::super::{Cx, check_signature_length, expect, find, versions, wrong_answer};
+use super::super::super::{Cx, check_signature_length, expect, find, srtp, versions, wrong_answer};
 use super::super::Next;
 use super::super::certificate_types::CertificateTypes;
 use super::super::record_sizes::RecordSizes;
@@ -28,6 +28,7 @@ use crate::key_schedule::tls12::{OlderParameters, Transcript};
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
 use crate::rules::{Rules, Signatures};
 use crate::srp::SrpShare;
+use crate::srtp::Srtp;
 use crate::suite::{Agreement, CipherSuite, Exchange, Presence};
 use crate::version::Version;
 use crate::wire::extension::{
@@ -55,6 +56,7 @@ pub(super) struct Answering {
     pub(super) session_id_sent: Box<[u8]>,
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Box<[u8]>>,
+    pub(super) srtp: Option<Srtp>,
     /// What the client will show, if it is asked.
     pub(super) of_client: CertificateType,
     /// Whether the client says by NPN what it has chosen.
@@ -296,6 +298,7 @@ fn send_server_hello(
         previous.check_name(say.server_name.as_deref())?;
     }
     let Protocol { alpn, is_told } = Protocol::choose(config, &hello, previous)?;
+    let srtp = srtp::choose(&config.policy, &hello, cx.dialect)?;
     let sizes = RecordSizes::choose(config, &hello, cx)?;
     let connection_ids = connection_ids::Agreement::choose(&hello.extensions, cx)?;
     let requests = !say.resumes && requests_certificate(say.exchange, config);
@@ -360,6 +363,9 @@ fn send_server_hello(
             if let (Some(protocol), true) = (&alpn, is_told) {
                 AlpnSelected::put(out, protocol);
             }
+            if let Some(srtp) = &srtp {
+                srtp::put(out, srtp);
+            }
             if let Some(protocols) = next_protocols {
                 NextProtocols::put(out, protocols);
             }
@@ -386,6 +392,7 @@ fn send_server_hello(
         session_id_sent,
         server_name: say.server_name,
         alpn,
+        srtp,
         of_client: types.of_client,
         awaits_next_protocol,
         transcript,

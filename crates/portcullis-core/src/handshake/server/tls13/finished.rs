@@ -98,6 +98,7 @@ impl WaitFinished {
                     .policy
                     .keeps_options
                     .then(|| answering.config.clone() as InForce),
+                srtp: answering.srtp,
             }
             .boxed(),
             psk,

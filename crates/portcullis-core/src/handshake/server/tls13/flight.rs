@@ -9,7 +9,7 @@ use super::super::super::compressed::{chosen, put_certificate};
 use super::super::super::connection_ids;
 use super::super::super::handshake_keys::HandshakeKeys;
 use super::super::super::signed_content::signed_content;
-use super::super::super::{Cx, check_signature_length, expect, find, wrong_answer};
+use super::super::super::{Cx, check_signature_length, expect, find, srtp, wrong_answer};
 use super::super::Next;
 use super::super::certificate_types::CertificateTypes;
 use super::super::ech::Ech;
@@ -37,6 +37,7 @@ use crate::key_schedule::{
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
 use crate::record::Keys;
 use crate::role::Role;
+use crate::srtp::Srtp;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
@@ -65,6 +66,7 @@ pub(super) struct Answering {
     pub(super) server_random: [u8; 32],
     pub(super) server_name: Option<String>,
     pub(super) alpn: Option<Box<[u8]>>,
+    pub(super) srtp: Option<Srtp>,
     pub(super) transcript: Transcript,
     pub(super) client_finished: FinishedKey,
     pub(super) authentication: ProvedBy,
@@ -143,6 +145,7 @@ pub(super) fn send_flight(
     // §4.2.7: an answer, though it changes nothing here.
     let says_groups = negotiated.config.send_supported_groups
         && hello.extensions.contains(ExtensionType::SUPPORTED_GROUPS);
+    let srtp = srtp::choose(&negotiated.config.policy, &hello, cx.dialect)?;
     let ech = negotiated.ech.take();
     let (mut answering, secrets) = send_server_hello(
         negotiated,
@@ -154,6 +157,7 @@ pub(super) fn send_flight(
     answering.of_client = types.of_client;
     sizes.apply(answering.config.policy.max_fragment_sent, cx);
     answering.tickets = tickets;
+    answering.srtp = srtp;
 
     cx.send(&mut answering.transcript, |out| {
         EncryptedExtensions::put(out, |out| {
@@ -162,6 +166,9 @@ pub(super) fn send_flight(
             }
             if let Some(protocol) = &answering.alpn {
                 AlpnSelected::put(out, protocol);
+            }
+            if let Some(srtp) = &answering.srtp {
+                srtp::put(out, srtp);
             }
             sizes.put(out);
             types.put(out);
@@ -346,6 +353,7 @@ fn send_server_hello(
         server_random,
         server_name,
         alpn,
+        srtp: None,
         transcript,
         client_finished: keys.client_finished,
         tickets: 0,

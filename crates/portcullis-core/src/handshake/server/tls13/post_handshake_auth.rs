@@ -359,11 +359,14 @@ impl PostHandshakeServer {
     }
 }
 
-/// §4.2.5: the certificate has what was asked for.
-pub(super) fn check_filters(config: &ServerOptions, shown: &Presented) -> Result<(), Violation> {
+/// §4.2.5: the certificate has what was asked for. What is no certificate has nothing.
+pub(in super::super) fn check_filters(
+    config: &ServerOptions,
+    shown: &Presented,
+) -> Result<(), Violation> {
     let leaf = shown.certificates().first();
-    let is_met = leaf.is_none_or(|leaf| config.oid_filters.iter().all(|one| one.is_met(leaf)));
-    match is_met {
+    let mut filters = config.oid_filters.iter();
+    match filters.all(|one| leaf.is_some_and(|leaf| one.is_met(leaf))) {
         true => Ok(()),
         false => Err(Violation::OidFiltersNotMet),
     }

@@ -8,5 +8,6 @@ mod loss;
 mod network;
 mod older;
 mod pair;
+mod srtp;
 mod timers;
 mod violations;

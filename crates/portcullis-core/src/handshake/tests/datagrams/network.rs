@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 use std::io::IoSlice;
 
+use super::super::Tamper;
 use crate::clock::{Monotonic, Now};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::DatagramConnection;
@@ -73,6 +74,8 @@ pub(crate) struct Network {
     pub(crate) thinking: Option<Duration>,
     pub(crate) answer: fn(Question) -> Answer,
     answers: Vec<(Duration, usize, Answer)>,
+    /// What becomes of the server's messages.
+    pub(crate) tamper: Option<Tamper>,
 }
 
 impl Network {
@@ -106,6 +109,7 @@ impl Network {
             thinking: None,
             answer: crate::testing::answer,
             answers: Vec::new(),
+            tamper: None,
         }
     }
 
@@ -236,7 +240,11 @@ impl Network {
                 let admission = Admission::without_cookie(datagram);
                 let config = self.server_config.clone();
                 let server = Handshake::datagram_server(config, admission, self.options, now);
-                self.sides[side] = Side::Handshake(Box::new(server.unwrap()));
+                let mut server = server.unwrap();
+                if let Some(tamper) = self.tamper.take() {
+                    server.tamper(tamper);
+                }
+                self.sides[side] = Side::Handshake(Box::new(server));
             }
             Side::Handshake(handshake) => handshake.receive(&datagram, now),
             Side::Failed(_) => {}

@@ -15,6 +15,7 @@ use crate::testing::{Pair, now};
 use crate::x509::{Identity, Roots};
 use crate::{AlertDescription, Direction, NamedGroup, ProtocolVersion, Violation};
 
+mod front;
 mod hidden;
 mod rejected;
 mod violations;

@@ -110,6 +110,10 @@ const APART: &[(Violation, &str)] = &[
         "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
     ),
     (
+        Violation::TooManySignaturesAsked,
+        "handshake::tests::post_handshake_auth::signatures_have_a_bound",
+    ),
+    (
         Violation::RequestContextReused,
         "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
     ),
@@ -261,6 +265,14 @@ const APART: &[(Violation, &str)] = &[
     (
         Violation::VersionChangedAfterVerify,
         "handshake::tests::datagrams::older::who_verifies_a_hello_does_not_speak_dtls_1_3",
+    ),
+    (
+        Violation::SrtpProfileNotOffered,
+        "handshake::tests::datagrams::srtp::what_a_server_may_not_answer",
+    ),
+    (
+        Violation::SrtpMkiChanged,
+        "handshake::tests::datagrams::srtp::what_a_server_may_not_answer",
     ),
     (
         Violation::LegacyCookieInHello,
