@@ -109,6 +109,35 @@ fn encrypted_hellos() {
     each("ech", ech::run);
 }
 
+/// What is not changed arrives, in pieces of any length and with a second hello; what is changed is refused by somebody.
+#[test]
+fn a_server_in_front() {
+    let _turn = turn();
+    for first in [0x00, 0x06, 0x7f, 0x80, 0x86, 0xff] {
+        let went = ech::front(&[first]);
+        let whole = ech::Fronted {
+            routed: true,
+            transparent: true,
+            accepted: true,
+            refused: false,
+        };
+        assert_eq!(went, whole, "{first:#x}");
+    }
+    // Each byte of the client's first, and of the server's.
+    let (mut routed, mut accepted, mut refused) = (0, 0, 0);
+    for at in (0..700_u16).step_by(7) {
+        let [high, low] = at.to_be_bytes();
+        for (first, whose) in [(0x7f, 0), (0xff, 0), (0xff, 1)] {
+            let went = ech::front(&[first, whose, high, low, 1]);
+            routed += u32::from(went.routed);
+            accepted += u32::from(went.accepted);
+            refused += u32::from(went.refused);
+        }
+    }
+    assert!(routed > 50 && refused > 0, "{routed} {refused}");
+    assert!(accepted < routed, "{accepted} of {routed}");
+}
+
 #[test]
 fn clients() {
     each("client", bytes_from_peer::client);

@@ -47,13 +47,13 @@ pub struct Root {
     pub file: PathBuf,
 }
 
-/// All certificates. Except for `unknown_ca`, the leaves are issued by an intermediate (ECDSA P-256)
+/// All certificates. Except for `unknown_ca` and `unknown_node`, the leaves are issued by an intermediate (ECDSA P-256)
 /// whose issuer is `root`.
 #[derive(Debug)]
 pub struct Pki {
     /// The anchor that good peers trust.
     pub root: Root,
-    /// An anchor that issued nothing but `unknown_ca`.
+    /// An anchor that issued nothing but `unknown_ca` and `unknown_node`.
     pub unknown_root: Root,
     /// The intermediate certificate.
     pub intermediate: CertificateDer<'static>,
@@ -86,6 +86,12 @@ pub struct Pki {
     pub wrong_name: Identity,
     /// Server, issued by `unknown_root`.
     pub unknown_ca: Identity,
+    /// Server and client, as a node of Erlang is, for `localhost`.
+    pub node: Identity,
+    /// The same for `other.example`.
+    pub other_node: Identity,
+    /// The same for `localhost`, issued by `unknown_root`.
+    pub unknown_node: Identity,
 }
 
 impl Pki {
@@ -148,6 +154,9 @@ fn make() -> Result<Pki, rcgen::Error> {
         expired: intermediate.issue("expired", p256, expired)?,
         wrong_name: intermediate.issue("wrong-name", p256, server_params(&["wrong.example"])?)?,
         unknown_ca: unknown.issue("unknown-ca", p256, server_params(&SERVER_NAMES)?)?,
+        node: intermediate.issue("node", p256, node_params("localhost")?)?,
+        other_node: intermediate.issue("other-node", p256, node_params("other.example")?)?,
+        unknown_node: unknown.issue("unknown-node", p256, node_params("localhost")?)?,
         root: root.anchor("root"),
         unknown_root: unknown.anchor("unknown-root"),
         intermediate: intermediate.certificate,
@@ -269,6 +278,13 @@ fn server_params(dns_names: &[&str]) -> Result<CertificateParams, rcgen::Error> 
             SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)),
         ]);
     }
+    Ok(params)
+}
+
+fn node_params(host: &str) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = server_params(&[host])?;
+    let client = ExtendedKeyUsagePurpose::ClientAuth;
+    params.extended_key_usages.push(client);
     Ok(params)
 }
 

@@ -65,10 +65,16 @@ pub(crate) struct Destination {
     pub(crate) name: ServerName<'static>,
     /// Instead of those that the system finds for the host.
     addresses: Vec<IpAddr>,
-    limit: Duration,
+    /// How long it may take until a connection stands.
+    pub(crate) limit: Duration,
 }
 
 impl Destination {
+    /// The same at addresses that are known.
+    pub(crate) fn at(self, addresses: Vec<IpAddr>) -> Self {
+        Self { addresses, ..self }
+    }
+
     /// When a connection that begins now has to stand.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.limit

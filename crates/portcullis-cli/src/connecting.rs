@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis::answers::{Answers, Questions};
+use portcullis::ech::EchConfigList;
 use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, VerifyChain};
 use portcullis::x509::{CertificateErrorKind, ChainPolicy, PresentedChain, verify_server};
@@ -124,6 +125,45 @@ impl Connecting {
         connected.map_err(|error| Failure::handshake(&error))
     }
 
+    /// Connects with an encrypted hello, and once more where the server has other keys and sends what belongs to them. Gives
+    /// what it has accepted, too.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed.
+    pub(crate) async fn connect_with_ech_retry(
+        &mut self,
+        list: EchConfigList,
+    ) -> Result<(TlsStream<TcpStream>, EchConfigList), Failure> {
+        let deadline = self.destination.deadline();
+        self.address = None;
+        self.witness.forget();
+        let destination = &self.destination;
+        // What is known of the transport that was made last: its other end, or why there is none.
+        let reached = Mutex::new(None);
+        let reach = || async {
+            let io = destination.connect(deadline).await;
+            let (known, io) = match io {
+                Ok(io) => (Ok(io.peer_addr().ok()), Ok(io)),
+                Err(failure) => {
+                    let error = std::io::Error::other(failure.to_string());
+                    (Err(failure), Err(error))
+                }
+            };
+            *reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+            io
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let connector = self.connector.clone().handshake_timeout(left);
+        let name = destination.name.clone();
+        let connected = connector.connect_with_ech_retry(name, list, reach).await;
+        match reached.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(Err(failure)) => return Err(failure),
+            Some(Ok(address)) => self.address = address,
+            None => {}
+        }
+        connected.map_err(|error| Failure::handshake(&error))
+    }
+
     /// Connects over UDP, and shakes hands.
     ///
     /// # Cancel safety
@@ -161,6 +201,18 @@ impl Connecting {
     pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {
         let seen = self.witness.seen();
         seen.map_or_else(Vec::new, |(chain, _)| chain.certificates().to_vec())
+    }
+
+    /// Whether the chain that the server has shown is trusted by somebody, who is named; `None` if it has shown none.
+    pub(crate) fn judged_by(&self, trust: &Trust) -> Option<Result<String, String>> {
+        let (chain, _) = self.witness.seen()?;
+        let policy = ChainPolicy::new(trust.roots.clone());
+        let judged = verify_server(&chain, &self.destination.name, UnixTime::now(), &policy);
+        Some(
+            judged
+                .map(|_| trust.origin.clone())
+                .map_err(|error| error.to_string()),
+        )
     }
 
     /// What there is to say of the connection, or of the attempt.

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use portcullis::ech::{EchConfigList, EchKem, EchKey, EchKeys};
 use zeroize::Zeroizing;
 
+use crate::ech_front::Front;
 use crate::failure::Failure;
 use crate::files;
 
@@ -20,6 +21,8 @@ const MOST: usize = 65_536;
 pub(crate) enum Ech {
     /// Make a key, and print what goes into the server's HTTPS record.
     New(New),
+    /// Decrypt hellos for servers behind this one, and pass their connections on (split mode).
+    Front(Front),
     /// Print what is in a file, or in the base64 of an HTTPS record; nothing of a private key.
     Show(Show),
 }
@@ -56,9 +59,10 @@ pub(crate) struct Show {
 }
 
 impl Ech {
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::New(new) => new.run(),
+            Self::Front(front) => front.run().await,
             Self::Show(Show { what }) => {
                 let path = Path::new(&what);
                 let list = match path.exists() {
@@ -86,7 +90,7 @@ impl New {
         }
         let made = builder.generate();
         let (key, private) = made.map_err(|misuse| Failure::usage(misuse.to_string()))?;
-        let configs = STANDARD.encode(key.config_list().as_bytes());
+        let configs = base64(&key.config_list());
         let private = Zeroizing::new(STANDARD.encode(&*private));
         let text = Zeroizing::new(format!(
             "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n\
@@ -99,6 +103,11 @@ impl New {
         println!("HTTPS record: 1 . ech={configs}");
         Ok(())
     }
+}
+
+/// As it stands in an HTTPS record.
+pub(crate) fn base64(list: &EchConfigList) -> String {
+    STANDARD.encode(list.as_bytes())
 }
 
 /// What `--ech` of a client has: base64, or a file behind an at sign.

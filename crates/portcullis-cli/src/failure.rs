@@ -33,6 +33,8 @@ enum Class {
     Handshake = 4,
     Connection = 5,
     Timeout = 6,
+    Rule = 7,
+    Incomplete = 8,
 }
 
 impl Class {
@@ -44,6 +46,8 @@ impl Class {
             Self::Handshake => "handshake",
             Self::Connection => "connection",
             Self::Timeout => "timeout",
+            Self::Rule => "rule",
+            Self::Incomplete => "incomplete",
         }
     }
 }
@@ -78,9 +82,24 @@ impl Failure {
         Self::new(Class::Handshake, sentence)
     }
 
+    /// The server does not what it was asked for.
+    pub(crate) fn unmet(sentence: impl Into<String>) -> Self {
+        Self::new(Class::Handshake, sentence)
+    }
+
     /// A certificate that is not as wanted.
     pub(crate) fn certificate(sentence: impl Into<String>) -> Self {
         Self::new(Class::Certificate, sentence)
+    }
+
+    /// What a scan has found is not to be.
+    pub(crate) fn rule(sentence: impl Into<String>) -> Self {
+        Self::new(Class::Rule, sentence)
+    }
+
+    /// What a scan was to find out it has not.
+    pub(crate) fn incomplete(sentence: impl Into<String>) -> Self {
+        Self::new(Class::Incomplete, sentence)
     }
 
     /// A failed handshake.
@@ -118,6 +137,12 @@ impl Failure {
     /// With the step that failed, where it is one before TLS.
     pub(crate) fn at(mut self, stage: &str) -> Self {
         self.facts.stage.get_or_insert_with(|| stage.to_owned());
+        self
+    }
+
+    /// With what was being done.
+    pub(crate) fn while_doing(mut self, what: &str) -> Self {
+        self.sentence = format!("{what}: {}", self.sentence);
         self
     }
 

@@ -1,8 +1,9 @@
-//! `portcullis`: a TLS client, a TLS server, certificates for development, and ticket keys.
+//! `portcullis`: a TLS client, a TLS server, certificates for development, ticket keys, and what a server bears.
 
 #![forbid(unsafe_code)]
 
 mod algorithms;
+mod bench;
 mod cert;
 mod certificate;
 mod client;
@@ -10,12 +11,14 @@ mod connect;
 mod connecting;
 mod crl;
 mod ech;
+mod ech_front;
 mod extensions;
 mod failure;
 mod files;
 mod logins;
 mod manual;
 mod report;
+mod scan;
 mod server;
 mod shared_keys;
 mod starttls;
@@ -31,7 +34,8 @@ use failure::Failure;
 ///
 /// Exit codes: 0 all went well; 1 the transport failed; 2 bad usage or bad files; 3 the peer's
 /// certificate was refused, or expires too soon; 4 the handshake failed otherwise; 5 the
-/// connection broke after the handshake; 6 time ran out.
+/// connection broke after the handshake; 6 time ran out; 7 a rule of `scan --fail-on` was hit; 8 the
+/// scan is not complete, where that was a rule.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version)]
 struct Command {
@@ -51,12 +55,17 @@ enum Action {
     /// Make and change the ticket keys that servers share.
     #[command(subcommand)]
     TicketKey(ticket_key::TicketKey),
-    /// Make keys for servers that decrypt hellos (Encrypted ClientHello); show configurations.
+    /// Make keys for servers that decrypt hellos (Encrypted ClientHello); show configurations; decrypt for others.
     #[command(subcommand)]
     Ech(ech::Ech),
     /// Fetch revocation lists; look for certificates in them.
     #[command(subcommand)]
     Crl(crl::Command),
+    /// Measure a TLS server: handshakes, throughput, answers, connections held.
+    #[command(subcommand)]
+    Bench(Box<bench::Bench>),
+    /// Find out what a TLS server speaks, and what is to be said against it.
+    Scan(Box<scan::Scan>),
     /// Print what completes this command in a shell.
     Completions(manual::Completions),
     /// Print the manual page, or write one for each command to a folder.
@@ -110,8 +119,10 @@ async fn main() {
         Action::Server(server) => server.run().await,
         Action::Cert(cert) => cert.run().await,
         Action::TicketKey(ticket_key) => ticket_key.run(),
-        Action::Ech(ech) => ech.run(),
+        Action::Ech(ech) => ech.run().await,
         Action::Crl(crl) => crl.run().await,
+        Action::Bench(bench) => bench.run().await,
+        Action::Scan(scan) => scan.run().await,
         Action::Completions(completions) => completions.run(),
         Action::Man(man) => man.run(),
     };

@@ -174,10 +174,14 @@ fn name(status: OcspStatus) -> &'static str {
 
 /// What a server knows of a connection: one line for each fact, then the client's chain.
 pub(crate) fn text(information: &ConnectionInformation) -> String {
+    text_with(information, information.peer_certificates())
+}
+
+/// The same, with the chain that the client has shown after the handshake.
+pub(crate) fn text_with(information: &ConnectionInformation, own: &[CertificateDer<'_>]) -> String {
     let mut lines = facts(information);
     let name = information.server_name().unwrap_or("none");
     lines.push(("server's name", name.to_owned()));
-    let own = information.peer_certificates();
     let names = own
         .first()
         .map(|der| x509::subject_alt_names(der).join(", "));

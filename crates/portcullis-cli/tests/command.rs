@@ -520,7 +520,16 @@ fn completions_and_manual_pages_have_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     printed(run(&["man", "--out", out]));
-    for name in ["", "-client", "-server", "-cert", "-cert-dev", "-cert-show"] {
+    for name in [
+        "",
+        "-client",
+        "-server",
+        "-cert",
+        "-cert-dev",
+        "-cert-show",
+        "-bench-handshake",
+        "-scan",
+    ] {
         let page = fs::read_to_string(support::path(folder.path(), &format!("portcullis{name}.1")));
         assert!(page.unwrap().contains(".TH"), "{name}");
     }
@@ -529,7 +538,7 @@ fn completions_and_manual_pages_have_every_command() {
 /// `docs/command.md` and the README name no option and no command that is not there.
 #[test]
 fn the_guide_names_what_is_there() {
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 21] = [
         &["client"],
         &["server"],
         &["cert", "dev"],
@@ -543,6 +552,12 @@ fn the_guide_names_what_is_there() {
         &["ech", "show"],
         &["ticket-key", "new"],
         &["ticket-key", "rotate"],
+        &["bench", "handshake"],
+        &["bench", "throughput"],
+        &["bench", "pingpong"],
+        &["bench", "hold"],
+        &["bench", "serve"],
+        &["scan"],
         &["completions"],
         &["man"],
     ];

@@ -103,3 +103,172 @@ fn files_are_private_and_shown_without_the_key() {
         assert_eq!(run(&["ech", "show", bad]).status.code(), Some(2));
     }
 }
+
+/// The client's JSON and what it says besides.
+fn connect_to(made: &Certificates, target: &str, more: &[&str]) -> (Value, String, Option<i32>) {
+    let fixed = [
+        target,
+        "--resolve",
+        "127.0.0.1",
+        "--cafile",
+        &made.ca,
+        "--json",
+    ];
+    let output = client(&[&fixed[..], more].concat(), b"hello\n");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    let json = text.lines().next().unwrap_or_default();
+    let json = serde_json::from_str(json).unwrap_or_else(|_| panic!("{text}{told}"));
+    (json, told, output.status.code())
+}
+
+#[test]
+fn a_client_takes_the_keys_that_the_server_has_by_now() {
+    let made = Certificates::make();
+    let (gone, key) = (made.path("gone.pem"), made.path("key.pem.ech"));
+    let (gone, list) = (new_key(&gone), new_key(&key));
+    let mut arguments = made.server().to_vec();
+    arguments.extend(["--ech-keys", &key]);
+    let server = Server::start(&arguments);
+    let target = format!("localhost:{}", server.port());
+    let (facts, told, code) = connect_to(&made, &target, &["--ech", &gone, "--ech-retry"]);
+    assert_eq!(
+        (&facts["ech"], code),
+        (&Value::from("accepted"), Some(0)),
+        "{told}"
+    );
+    assert!(
+        told.contains(&format!("other keys by now, --ech {list}")),
+        "{told}"
+    );
+    // What it has said is good for the next time, and then nothing is said.
+    let (facts, told, code) = connect_to(&made, &target, &["--ech", &list, "--ech-retry"]);
+    assert_eq!(
+        (&facts["ech"], code),
+        (&Value::from("accepted"), Some(0)),
+        "{told}"
+    );
+    assert_eq!(told, "");
+    let (_, _, code) = connect_to(&made, &target, &["--ech", &gone]);
+    assert_eq!(code, Some(4));
+    // A server that has switched it off sends nothing to try again with.
+    let off = Server::start(&made.server());
+    let target = format!("localhost:{}", off.port());
+    let (facts, _, code) = connect_to(&made, &target, &["--ech", &gone, "--ech-retry"]);
+    assert_eq!(code, Some(4), "{facts}");
+    // Nobody there: the exit code is that of the transport, as without.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("localhost:{}", nobody.local_addr().unwrap().port());
+    drop(nobody);
+    let (_, _, code) = connect_to(&made, &target, &["--ech", &gone, "--ech-retry"]);
+    assert_eq!(code, Some(1));
+    for useless in [&["--ech-retry"][..], &["--ech", "grease", "--ech-retry"]] {
+        let output = run(&[&["client", &target][..], useless].concat());
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+}
+
+/// `portcullis ech front` that runs; it is killed when dropped.
+fn front(arguments: &[&str]) -> Server {
+    let mut command = support::portcullis(&["ech", "front", "--listen", "127.0.0.1:0"]);
+    let mut child = command.args(arguments).spawn().unwrap();
+    let mut line = String::new();
+    let stdout = child.stdout.as_mut().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+    let address = line.strip_prefix("READY ").expect("READY first").trim();
+    Server {
+        address: address.to_owned(),
+        child,
+    }
+}
+
+#[test]
+fn a_server_in_front_decrypts_for_those_behind() {
+    let made = Certificates::make();
+    let out = made.folder.path().to_str().unwrap();
+    let names = ["localhost", "secret.test", "other.test"];
+    let dev = [&["cert", "dev", "--force", "--out", out][..], &names].concat();
+    assert!(run(&dev).status.success());
+    let (gone, key) = (made.path("gone.pem"), made.path("ech.pem"));
+    let (gone, list) = (new_key(&gone), new_key(&key));
+    let behind = [&made.server()[..], &["--ech-backend"]].concat();
+    let backend = Server::start(&behind);
+    let own = Server::start(&[&made.server()[..], &["--ech-keys", &key]].concat());
+    let route = format!("Secret.test={}", backend.address);
+    let front = front(&[
+        "--ech-keys",
+        &key,
+        "--route",
+        &route,
+        "--other",
+        &own.address,
+    ]);
+    let target = |name: &str| format!("{name}:{}", front.port());
+
+    // Only one that has read the inner hello can say that it accepts; `own` does not know of a server behind it.
+    let (facts, told, code) = connect_to(&made, &target("secret.test"), &["--ech", &list]);
+    assert_eq!(
+        (&facts["ech"], code),
+        (&Value::from("accepted"), Some(0)),
+        "{told}"
+    );
+    // Also after a second hello, which this group costs.
+    let retried = ["--ech", &list, "--groups", "secp521r1,x25519"];
+    let (facts, told, code) = connect_to(&made, &target("secret.test"), &retried);
+    assert_eq!(
+        (&facts["ech"], code),
+        (&Value::from("accepted"), Some(0)),
+        "{told}"
+    );
+    // With keys that are gone: the front's own server says so, and the second connection is for the one behind.
+    let again = ["--ech", &gone, "--ech-retry"];
+    let (facts, told, code) = connect_to(&made, &target("secret.test"), &again);
+    assert_eq!(
+        (&facts["ech"], code),
+        (&Value::from("accepted"), Some(0)),
+        "{told}"
+    );
+    // In the clear.
+    let (facts, told, code) = connect_to(&made, &target("localhost"), &[]);
+    assert_eq!((&facts["ech"], code), (&Value::Null, Some(0)), "{told}");
+    // A name without a route.
+    let (facts, _, code) = connect_to(&made, &target("other.test"), &["--ech", &list]);
+    assert_ne!(code, Some(0), "{facts}");
+}
+
+#[test]
+fn routes_that_are_none() {
+    let made = Certificates::make();
+    let key = made.path("ech.pem");
+    new_key(&key);
+    for (route, other, said) in [
+        ("a.test", "a:1", "NAME=HOST:PORT"),
+        ("a.test=b", "a:1", "an address is HOST:PORT"),
+        ("127.0.0.1=b:1", "a:1", "no name of a host"),
+        ("a.test=b:1", "a", "--other a"),
+    ] {
+        let arguments = [
+            "ech",
+            "front",
+            "--ech-keys",
+            &key,
+            "--route",
+            route,
+            "--other",
+            other,
+        ];
+        let told = support::sentence(run(&arguments), 2);
+        assert!(told.contains(said), "{told}");
+    }
+    let twice = [
+        "--route",
+        "a.test=b:1",
+        "--route",
+        "A.test=c:1",
+        "--other",
+        "a:1",
+    ];
+    let arguments = [&["ech", "front", "--ech-keys", &key][..], &twice].concat();
+    let told = support::sentence(run(&arguments), 2);
+    assert!(told.contains("has a route already"), "{told}");
+}

@@ -422,6 +422,8 @@ echo "${COMPREPLY[@]}"
         "portcullis-client",
         "portcullis-server",
         "portcullis-cert-show",
+        "portcullis-bench-handshake",
+        "portcullis-scan",
     ] {
         let page = path(folder.path(), &format!("{name}.1"));
         let shown = ran(program("man", &["--warnings", "-l", &page]));

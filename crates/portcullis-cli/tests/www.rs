@@ -250,3 +250,69 @@ fn the_command_gets_a_file() {
     );
     assert_eq!(server.exit_code(), Some(0));
 }
+
+/// The status and the body of a page, for a client of the command.
+fn page(server: &Server, made: &Certificates, path: &str, more: &[&str]) -> (String, String) {
+    let target = format!("localhost:{}", server.port());
+    let fixed = [&*target, "--resolve", "127.0.0.1", "--cafile", &made.ca];
+    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+    let output = client(&[&fixed[..], more].concat(), request.as_bytes());
+    let answer = String::from_utf8(output.stdout).unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    (status(&answer).to_owned(), answer + &told)
+}
+
+#[test]
+fn one_path_is_for_clients_with_a_certificate() {
+    let made = Certificates::make();
+    let fixed = ["--www", "--ask-later", "/private", "--cafile", &made.ca];
+    let fixed = [&made.server()[..], &fixed].concat();
+    let server = Server::start(&[&fixed[..], &["--client-auth", "optional"]].concat());
+    let willing = ["--post-handshake-auth"];
+    let alice = ["--cert", &made.client_cert, "--key", &made.client_key];
+    let alice = [&willing[..], &alice].concat();
+    let ok = "HTTP/1.0 200 OK";
+    // Who asks for another page is not asked.
+    let (head, text) = page(&server, &made, "/", &alice);
+    assert_eq!(head, ok, "{text}");
+    assert!(!text.contains("alice@a.test"), "{text}");
+    let (head, text) = page(&server, &made, "/private", &alice);
+    assert_eq!(head, ok, "{text}");
+    assert!(text.contains("alice@a.test"), "{text}");
+    // Without a certificate, without having offered it, and before TLS 1.3.
+    let (head, text) = page(&server, &made, "/private", &willing);
+    assert_eq!(head, "HTTP/1.0 403 Forbidden");
+    assert!(text.contains("clients with a certificate"), "{text}");
+    for more in [&alice[1..], &[&alice[1..], &["--tls", "1.2"]].concat()] {
+        let (head, text) = page(&server, &made, "/private", more);
+        assert_eq!(head, "HTTP/1.0 403 Forbidden", "{text}");
+    }
+    // Required: the connection ends.
+    let server = Server::start(&[&fixed[..], &["--client-auth", "required"]].concat());
+    let (head, text) = page(&server, &made, "/private", &alice);
+    assert_eq!(head, ok, "{text}");
+    let (head, text) = page(&server, &made, "/private", &willing);
+    assert_eq!(head, "");
+    assert!(text.contains("certificate_required"), "{text}");
+
+    for (arguments, said) in [
+        (&["--www", "--ask-later", "/private"][..], "--client-auth"),
+        (
+            &[
+                "--www",
+                "--ask-later",
+                "private",
+                "--client-auth",
+                "optional",
+                "--cafile",
+                &made.ca,
+            ],
+            "begins with /",
+        ),
+    ] {
+        let told = sentence(support::run(&[&["server"][..], arguments].concat()), 2);
+        assert!(told.contains(said), "{told}");
+    }
+    let output = support::run(&["server", "--ask-later", "/private"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}

@@ -174,7 +174,7 @@ pub use datagram::{
 };
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
-    Packets, Records, SendOutcome, Source,
+    Packets, Records, SendOutcome, Sends, Source,
 };
 pub use early_data::EarlyDataOutcome;
 pub use ech_front::{EchFront, Fronted, Routed};

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ends::*;
+use portcullis::packet::{Packet, PacketError, Piece};
 use portcullis::{Active, Delivery, Inbox, Message, TlsStream};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
@@ -55,6 +56,76 @@ async fn send_timeout_keeps_the_stream() {
     server.shutdown().await.unwrap();
     let received = received.await.unwrap();
     assert_is_start(&received, &data, b"end", true);
+}
+
+/// A packet is on its way, was not begun, or is the last one.
+#[tokio::test(start_paused = true)]
+async fn packets_have_the_limit_of_their_stream() {
+    let (client, mut server) = pair_with(16 * 1024).await;
+    server.set_send_timeout(Some(LIMIT));
+    let mut server = server.into_packets(Packet::Length4);
+    let data = pattern(30_000);
+    let start = Instant::now();
+    let mut whole = 0;
+    let taken = loop {
+        let error = match server.send(&[&data]).await {
+            Ok(()) => {
+                whole += 1;
+                continue;
+            }
+            Err(error) => error,
+        };
+        assert!(error.is_timeout(), "{error}");
+        match error.sent().unwrap() {
+            // It goes out before what comes later.
+            30_004 => whole += 1,
+            taken => break taken,
+        }
+    };
+    assert!(start.elapsed() >= LIMIT);
+    // Nobody reads, so that it was not begun, and a small one is gathered behind what waits.
+    assert_eq!((taken, whole), (0, 1));
+    let error = server.send_timeout(&[b"small"], LIMIT * 2).await;
+    assert_eq!(error.unwrap_err().sent(), Some(9));
+    let mut client = client.into_packets(Packet::Length4);
+    let reading = async {
+        for expected in [&data[..], b"small", b"end"] {
+            let packet = timeout(SOON, client.recv()).await.unwrap().unwrap();
+            assert_eq!(packet, Piece::Data(Bytes::copy_from_slice(expected)));
+        }
+    };
+    let (sent, ()) = tokio::join!(server.send(&[b"end"]), reading);
+    sent.unwrap();
+}
+
+/// The same of a half.
+#[tokio::test(start_paused = true)]
+async fn packets_of_a_half_have_its_limit() {
+    let (client, server) = pair_with(16 * 1024).await;
+    let (_read, mut write) = server.into_split();
+    write.set_send_timeout(Some(LIMIT));
+    let mut write = write.into_packets(Packet::Length4);
+    let data = pattern(1_000_000);
+    let error = timeout(SOON, write.send(&[&data])).await.unwrap();
+    let error = error.unwrap_err();
+    let taken = error.sent().unwrap();
+    assert!(
+        error.is_timeout() && (1..1_000_004).contains(&taken),
+        "{error}"
+    );
+    let error = write.send(&[b"x"]).await.unwrap_err();
+    let said = match error.packet() {
+        Some(PacketError::SendInterrupted { missing }) => *missing,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(said, 1_000_004 - taken);
+    // Raw bytes may follow anything.
+    let received = reading(client);
+    write.set_packet(Packet::Raw);
+    let mut write = write.into_write_half();
+    write.set_send_timeout(None);
+    write.shutdown().await.unwrap();
+    assert_eq!(received.await.unwrap().len(), taken);
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,14 +13,23 @@ use super::commands::{Command, Line, Lines};
 /// How long the peer may take to close after we have.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
+/// How it is spoken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// Whether lines with a colon are commands.
+    pub(super) has_commands: bool,
+    /// Whether the server may ask for a certificate, which is answered as long as this side has not closed.
+    pub(super) is_asked: bool,
+}
+
 /// Speaks, first what is given, until the peer has closed.
 pub(super) async fn converse(
     stream: TlsStream<TcpStream>,
     first: &[u8],
-    has_commands: bool,
+    manner: Manner,
 ) -> std::io::Result<()> {
     let (mut reader, mut writer) = stream.into_split();
-    both_ways(&mut reader, &mut writer, first, has_commands).await?;
+    both_ways(&mut reader, &mut writer, first, manner).await?;
     if let Ok(stream) = reader.reunite(writer) {
         // The peer has closed; a failure to say goodbye changes nothing.
         let _ = stream.close(CLOSE_WITHIN).await;
@@ -35,7 +44,7 @@ async fn both_ways(
     reader: &mut ReadHalf<TcpStream>,
     writer: &mut WriteHalf<TcpStream>,
     first: &[u8],
-    has_commands: bool,
+    manner: Manner,
 ) -> std::io::Result<()> {
     let mut stdout = tokio::io::stdout();
     let (request, mut requests) = mpsc::channel::<Request>(1);
@@ -44,9 +53,18 @@ async fn both_ways(
             writer.write_all(first).await?;
             writer.flush().await?;
         }
-        match has_commands {
-            false => drop(tokio::io::copy(&mut tokio::io::stdin(), writer).await?),
-            true => obey(writer, request).await?,
+        match manner {
+            Manner {
+                has_commands: true, ..
+            } => obey(writer, request).await?,
+            Manner { is_asked: true, .. } => pass_on(writer).await?,
+            _ => drop(tokio::io::copy(&mut tokio::io::stdin(), writer).await?),
+        }
+        // The last line may be what it asks about.
+        if manner.is_asked
+            && let Ok(error) = tokio::time::timeout(CLOSE_WITHIN, writer.serve()).await
+        {
+            return Err(error.into());
         }
         writer.shutdown().await
     });
@@ -79,6 +97,23 @@ async fn both_ways(
                 _ => Err(error),
             },
         },
+    }
+}
+
+/// Sends standard input; what the peer asks for is answered meanwhile.
+async fn pass_on(writer: &mut WriteHalf<TcpStream>) -> std::io::Result<()> {
+    let mut stdin = tokio::io::stdin();
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let count = tokio::select! {
+            count = stdin.read(&mut buffer) => count?,
+            error = writer.serve() => return Err(error.into()),
+        };
+        let Some(data) = buffer.get(..count).filter(|data| !data.is_empty()) else {
+            return Ok(());
+        };
+        writer.write_all(data).await?;
+        writer.flush().await?;
     }
 }
 

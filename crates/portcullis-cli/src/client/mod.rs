@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use portcullis::config::Renegotiation;
+use portcullis::ech::EchConfigList;
 use portcullis::suite::CipherSuite;
 use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, EarlyDataOutcome,
@@ -30,7 +31,7 @@ use crate::logins::{Credentials, Login};
 use crate::report::{self, Report};
 use crate::shared_keys::SharedKeys;
 use crate::{Verbosity, algorithms, certificate, files, key_log};
-use conversation::{CLOSE_WITHIN, converse};
+use conversation::{CLOSE_WITHIN, Manner, converse};
 use sessions::Sessions;
 
 #[derive(Debug, Args)]
@@ -86,6 +87,14 @@ pub(crate) struct Client {
     /// pretends. A server that does not decrypt it ends in an error that says what to do.
     #[arg(long, value_name = "BASE64|@FILE|grease")]
     ech: Option<String>,
+    /// With --ech: where the server has other keys by now, connect once more, with the configurations that it sends, and
+    /// print these.
+    #[arg(long, requires = "ech", conflicts_with_all = ["dtls", "early_data"])]
+    ech_retry: bool,
+    /// Let the server ask for --cert after the handshake, too (TLS 1.3, RFC 8446 §4.6.2); without --cert it hears that
+    /// there is none. This end closes five seconds after the end of standard input, if the server has not before.
+    #[arg(long, conflicts_with = "dtls")]
+    post_handshake_auth: bool,
     /// Append the connection's secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
@@ -155,7 +164,11 @@ impl Client {
                 Err(failure) => return Err(self.unconnected(&connecting, failure)?),
             };
             self.connected(&connecting, stream.information())?;
-            converse(stream, &first, self.commands).await
+            let manner = Manner {
+                has_commands: self.commands,
+                is_asked: self.post_handshake_auth,
+            };
+            converse(stream, &first, manner).await
         };
         self.sessions.write(store.as_deref()).await?;
         conversed.map_err(|error| {
@@ -221,6 +234,11 @@ impl Client {
         };
         let (list, grease) = match self.ech.as_deref() {
             None => (None, false),
+            Some("grease") if self.ech_retry => {
+                return Err(Failure::usage(
+                    "--ech-retry has no effect with --ech grease: nothing is encrypted, so nothing is rejected",
+                ));
+            }
             Some("grease") => (None, true),
             Some(text) => (Some(crate::ech::list(text)?), false),
         };
@@ -320,6 +338,7 @@ impl Client {
             .alpn(&self.alpn)
             .crl_check(self.lists.check())
             .key_log(self.keylog.is_some())
+            .post_handshake_authentication(self.post_handshake_auth)
             .build()
     }
 
@@ -330,15 +349,19 @@ impl Client {
     ) -> Result<(TlsStream<TcpStream>, Bytes), Failure> {
         let reconnect = self.sessions.reconnect;
         let early = self.sessions.early_data()?;
+        let mut list = match &self.ech {
+            Some(text) if self.ech_retry => Some(crate::ech::list(text)?),
+            _ => None,
+        };
         for number in 1..=reconnect {
-            let stream = connecting.connect().await?;
+            let stream = connect_once(connecting, &mut list).await?;
             say_how(number, stream.is_resumed());
             // Until the server has closed, its tickets come.
             let closed = stream.close(CLOSE_WITHIN).await;
             closed.map_err(|error| Failure::connection(&error.into()))?;
         }
         let (stream, first) = match early {
-            None => (connecting.connect().await?, Bytes::new()),
+            None => (connect_once(connecting, &mut list).await?, Bytes::new()),
             Some(early) => {
                 let (stream, outcome) = connecting.connect_with_early_data(early).await?;
                 eprintln!(
@@ -432,6 +455,24 @@ impl Client {
             _ => Ok(()),
         }
     }
+}
+
+/// Connects; with a list, once more where the server sends another one, which is then in its place.
+async fn connect_once(
+    connecting: &mut Connecting,
+    list: &mut Option<EchConfigList>,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    let Some(offered) = list.take() else {
+        return connecting.connect().await;
+    };
+    let connected = connecting.connect_with_ech_retry(offered.clone()).await;
+    let (stream, accepted) = connected?;
+    if accepted.as_bytes() != offered.as_bytes() {
+        let accepted = crate::ech::base64(&accepted);
+        eprintln!("encrypted ClientHello: the server has other keys by now, --ech {accepted}");
+    }
+    *list = Some(accepted);
+    Ok(stream)
 }
 
 fn say_how(number: u32, is_resumed: bool) {

@@ -5,7 +5,7 @@
 use std::io;
 use std::time::Duration;
 
-use portcullis::TlsStream;
+use portcullis::{ClientCertificate, TlsStream};
 use tokio::io::{AsyncReadExt as _, Take};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -16,6 +16,8 @@ use crate::report;
 
 /// How long a client may take to send its request.
 const REQUEST_WITHIN: Duration = Duration::from_secs(30);
+/// How long a client may take for its certificate: somebody may have to touch a token.
+const CERTIFICATE_WITHIN: Duration = Duration::from_secs(60);
 /// How long a client may take for a part of the answer.
 const PART_WITHIN: Duration = Duration::from_secs(30);
 /// The longest head of a request that is read, in bytes.
@@ -66,17 +68,49 @@ impl Head {
     }
 }
 
-/// Answers one request, which begins with these bytes, with what was negotiated.
-pub(super) async fn page(mut stream: TlsStream<TcpStream>, first: Vec<u8>) -> io::Result<()> {
-    let text = report::text(stream.information());
+/// Answers one request, which begins with these bytes, with what was negotiated. What is private is for clients with a
+/// certificate, which are asked for it now.
+pub(super) async fn page(
+    mut stream: TlsStream<TcpStream>,
+    first: Vec<u8>,
+    private: Option<&str>,
+) -> io::Result<()> {
     match request(&mut stream, first).await? {
         Asked::Request(request) => {
-            answer(&mut stream, &request, Head::new("200 OK"), &text).await?
+            let text = match private == Some(&request.path) {
+                true => authenticate(&mut stream).await?,
+                false => Ok(report::text(stream.information())),
+            };
+            let (head, text) = match text {
+                Ok(text) => (Head::new("200 OK"), text),
+                Err(why) => (Head::new("403 Forbidden"), format!("{why}\n")),
+            };
+            answer(&mut stream, &request, head, &text).await?;
         }
         Asked::Wrong(head) => refuse(&mut stream, head).await?,
         Asked::Nothing => {}
     }
     Ok(stream.close(CLOSE_WITHIN).await?)
+}
+
+/// Asks the client for its certificate; gives the page with it, or why there is none.
+async fn authenticate(stream: &mut TlsStream<TcpStream>) -> io::Result<Result<String, String>> {
+    // Resumed as the one that has shown it.
+    if !stream.peer_certificates().is_empty() {
+        return Ok(Ok(report::text(stream.information())));
+    }
+    match stream.authenticate_client(CERTIFICATE_WITHIN).await {
+        Ok(ClientCertificate::Presented(shown)) => {
+            let chain = shown.chain().certificates();
+            Ok(Ok(report::text_with(stream.information(), chain)))
+        }
+        Ok(_) => Ok(Err(
+            "This page is for clients with a certificate.".to_owned()
+        )),
+        // It has not offered to be asked.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(Err(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Answers one request, which begins with these bytes, with a file.

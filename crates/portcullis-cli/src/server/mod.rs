@@ -71,6 +71,10 @@ pub(crate) struct Server {
     /// Answer HTTP with a page that shows what was negotiated, instead of echoing.
     #[arg(long)]
     www: bool,
+    /// With --www and --client-auth: ask for the client's certificate not in the handshake, but when this path is asked for
+    /// (TLS 1.3, RFC 8446 §4.6.2). Clients have to have offered that in their hello.
+    #[arg(long, value_name = "PATH", requires = "www")]
+    ask_later: Option<String>,
     /// Answer HTTP with the files of this folder; links do not lead out of it.
     #[arg(long, value_name = "FOLDER", conflicts_with = "www")]
     dir: Option<PathBuf>,
@@ -104,6 +108,10 @@ pub(crate) struct Server {
     /// configuration are told of the first.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     ech_keys: Vec<PathBuf>,
+    /// This server is behind one that decrypts hellos for it, as `portcullis ech front` does. Between the two has to be
+    /// something that others cannot read.
+    #[arg(long, conflicts_with_all = ["ech_keys", "dtls"])]
+    ech_backend: bool,
     #[command(flatten)]
     lists: Lists,
     #[command(flatten)]
@@ -208,6 +216,18 @@ impl Server {
                 "--cafile has no effect without --client-auth optional or required",
             ));
         }
+        if let Some(path) = &self.ask_later {
+            if self.client_auth == ClientAuth::None {
+                return Err(Failure::usage(
+                    "--ask-later has no effect without --client-auth optional or required",
+                ));
+            }
+            if !path.starts_with('/') {
+                return Err(Failure::usage(format!(
+                    "--ask-later {path}: a path begins with /"
+                )));
+            }
+        }
         let names_none = !self
             .sigalgs
             .iter()
@@ -221,7 +241,9 @@ impl Server {
         }
         let service = match (&self.dir, self.www) {
             (Some(folder), _) => Service::Files(Folder::open(folder)?),
-            (None, true) => Service::Page,
+            (None, true) => Service::Page {
+                private: self.ask_later.as_deref().map(Arc::from),
+            },
             (None, false) => return Ok(Service::Echo),
         };
         match self.alpn.iter().find(|name| !HTTP.contains(&name.as_str())) {
@@ -317,6 +339,9 @@ impl Server {
         if let Some(keys) = crate::ech::keys(&self.ech_keys)? {
             builder = builder.ech_keys(keys);
         }
+        if self.ech_backend {
+            builder = builder.ech_backend(true);
+        }
         builder = sessions.configure(builder);
         // A client that speaks HTTP/2 alone is to hear so in the handshake, not in its midst.
         let speaks_http = self.www || self.dir.is_some();
@@ -327,6 +352,7 @@ impl Server {
         builder
             .crl_check(self.lists.check())
             .key_log(self.keylog.is_some())
+            .post_handshake_authentication(self.ask_later.is_some())
             .build()
             .map_err(usage)
     }
@@ -400,8 +426,8 @@ impl Own {
 enum Service {
     /// What comes goes back.
     Echo,
-    /// A page with what was negotiated.
-    Page,
+    /// A page with what was negotiated; of one path only for clients with a certificate.
+    Page { private: Option<Arc<str>> },
     /// The files of a folder.
     Files(Folder),
 }
@@ -430,7 +456,7 @@ impl Service {
         }
         let served = match self {
             Self::Echo => echo(stream).await,
-            Self::Page => http::page(stream, first).await,
+            Self::Page { private } => http::page(stream, first, private.as_deref()).await,
             Self::Files(folder) => http::file(stream, folder, first).await,
         };
         served.map_err(|error| Failure::connection(&error))

@@ -13,4 +13,4 @@ pub use mailbox::{ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Owner
 pub use packets::Packets;
 #[cfg(feature = "dtls")]
 pub(crate) use source::sealed;
-pub use source::{Records, Source};
+pub use source::{Records, Sends, Source};

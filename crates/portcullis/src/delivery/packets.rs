@@ -14,7 +14,7 @@ use tokio::task::coop::poll_proceed;
 
 use super::active::{Active, ActiveStream, Message};
 use super::passive::or_timeout;
-use super::source::{Records, Source, sealed};
+use super::source::{Records, Sends, Source, sealed};
 use crate::error::Error;
 use crate::packet::{Framing, Packet, PacketError, PacketOptions, Piece, Prefix, Scan};
 use crate::scratch::PLAINTEXT;
@@ -342,7 +342,7 @@ impl<S: Records> Packets<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Packets<S> {
+impl<S: Sends> Packets<S> {
     /// Sends all of these buffers, in order, as one packet, and waits until the transport has taken it.
     ///
     /// In the modes 1, 2 and 4 the length goes in front; in all others they are sent as they are. No
@@ -351,19 +351,18 @@ impl<S: AsyncWrite + Unpin> Packets<S> {
     /// # Errors
     /// [`PacketError::TooLong`] when it is longer than the length can say, or than
     /// [`PacketOptions::size`]: nothing was sent, and the connection goes on. Otherwise when the
-    /// connection cannot be written to; [`Error::is_closed`] after shutdown.
+    /// connection cannot be written to; [`Error::is_closed`] after shutdown. [`Error::is_timeout`] when it takes longer
+    /// than [`set_send_timeout`](TlsStream::set_send_timeout) says: see [`send_timeout`](Self::send_timeout).
     ///
     /// # Cancel safety
     /// Not cancel-safe: dropped, a part may have been sent. Nothing can follow that in any mode but raw:
     /// every other `send` is [`PacketError::SendInterrupted`] then. A [`Handle`](crate::Handle) sends
     /// packets whole or not at all.
     pub async fn send(&mut self, buffers: &[&[u8]]) -> Result<(), Error> {
-        if self.missing > 0 {
-            let missing = self.missing;
-            return Err(PacketError::SendInterrupted { missing }.into());
+        if let Some(within) = self.source.send_limit() {
+            return Box::pin(self.send_timeout(buffers, within)).await;
         }
-        let content = buffers.iter().map(|buffer| buffer.len()).sum();
-        let prefix = self.framing.prefix(content)?;
+        let (prefix, content) = self.begin(buffers)?;
         let total = prefix.as_slice().len() + content;
         let mut unsent = Unsent::new(prefix.as_slice(), buffers);
         let Self {
@@ -384,6 +383,49 @@ impl<S: AsyncWrite + Unpin> Packets<S> {
             Poll::Ready(flushed.map_err(|error| Error::io(error, Stage::Connected)))
         })
         .await
+    }
+
+    /// [`send`](Self::send), for at most `within`: the caller is given back, and the connection goes on.
+    ///
+    /// # Errors
+    /// Also [`Error::is_timeout`]; then [`Error::sent`] says how many bytes of the packet were taken, its length among
+    /// them, and these go out before everything that is sent later. All of them: the packet is on its way. None: it can be
+    /// sent again. Some: nothing can follow in any mode but raw, and every other `send` is
+    /// [`PacketError::SendInterrupted`]. With [`set_send_timeout_close`](TlsStream::set_send_timeout_close) it is the end
+    /// of the connection.
+    ///
+    /// # Cancel safety
+    /// As `send`.
+    pub async fn send_timeout(&mut self, buffers: &[&[u8]], within: Duration) -> Result<(), Error> {
+        let (prefix, content) = self.begin(buffers)?;
+        let total = prefix.as_slice().len() + content;
+        let mut whole = Vec::with_capacity(buffers.len() + 1);
+        whole.push(prefix.as_slice());
+        whole.extend_from_slice(buffers);
+        let is_raw = self.framing.options().packet() == Packet::Raw;
+        // For who drops this.
+        self.missing = if is_raw { 0 } else { total };
+        let sent = self.source.send_within(&whole, within).await;
+        let taken = match &sent {
+            Ok(()) => total,
+            Err(error) => error.sent().unwrap_or_default(),
+        };
+        self.missing = match taken {
+            0 => 0,
+            _ if is_raw => 0,
+            taken => total - taken,
+        };
+        sent
+    }
+
+    /// What goes in front of a packet, and how long that is.
+    fn begin(&self, buffers: &[&[u8]]) -> Result<(Prefix, usize), Error> {
+        if self.missing > 0 {
+            let missing = self.missing;
+            return Err(PacketError::SendInterrupted { missing }.into());
+        }
+        let content = buffers.iter().map(|buffer| buffer.len()).sum();
+        Ok((self.framing.prefix(content)?, content))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where messages come from.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::session::ClientSession;
@@ -10,7 +11,7 @@ use super::active::Message;
 use crate::error::Error;
 use crate::packet::Piece;
 use crate::read::Receiving;
-use crate::split::{ReadHalf, SplitIo};
+use crate::split::{ReadHalf, SplitIo, WriteHalf};
 use crate::stream::TlsStream;
 
 /// What messages come from: [`TlsStream`], [`ReadHalf`](crate::ReadHalf), or
@@ -54,8 +55,53 @@ pub trait Records: Source {
     fn unread(&mut self, data: &[u8]);
 }
 
+/// What packets are sent to: [`TlsStream`] or [`WriteHalf`](crate::WriteHalf).
+pub trait Sends: AsyncWrite + Unpin + sealed::Sealed {
+    /// How long sending may take, if that was said.
+    #[doc(hidden)]
+    fn send_limit(&self) -> Option<Duration>;
+
+    /// Sends these buffers within this time, and says how much was taken if that is over.
+    #[doc(hidden)]
+    fn send_within(
+        &mut self,
+        buffers: &[&[u8]],
+        within: Duration,
+    ) -> impl Future<Output = Result<(), Error>>;
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Sends for TlsStream<IO> {
+    fn send_limit(&self) -> Option<Duration> {
+        self.parts().write.limits().send_timeout()
+    }
+
+    fn send_within(
+        &mut self,
+        buffers: &[&[u8]],
+        within: Duration,
+    ) -> impl Future<Output = Result<(), Error>> {
+        self.send_timeout(buffers, within)
+    }
+}
+
+impl<IO: SplitIo> Sends for WriteHalf<IO> {
+    fn send_limit(&self) -> Option<Duration> {
+        self.send_limits().and_then(|limits| limits.send_timeout())
+    }
+
+    fn send_within(
+        &mut self,
+        buffers: &[&[u8]],
+        within: Duration,
+    ) -> impl Future<Output = Result<(), Error>> {
+        self.send_timeout(buffers, within)
+    }
+}
+
 pub(crate) mod sealed {
     pub trait Sealed {}
+
+    impl<IO: super::SplitIo> Sealed for super::WriteHalf<IO> {}
 
     impl<IO> Sealed for super::TlsStream<IO> {}
     impl<IO: super::SplitIo> Sealed for super::ReadHalf<IO> {}

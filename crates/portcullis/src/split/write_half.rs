@@ -72,6 +72,10 @@ impl<IO: SplitIo> WriteHalf<IO> {
             .map_or(Flow::default(), |parts| parts.write.sent())
     }
 
+    pub(crate) fn send_limits(&self) -> Option<SendLimits> {
+        self.parts.as_ref().map(|parts| parts.write.limits())
+    }
+
     /// As [`TlsStream::send`](crate::TlsStream::send).
     ///
     /// # Errors
@@ -81,8 +85,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
     /// # Cancel safety
     /// Not cancel-safe: dropped, a part may have been sent.
     pub async fn send(&mut self, buffers: &[&[u8]]) -> Result<(), Error> {
-        let limits = self.parts.as_ref().map(|parts| parts.write.limits());
-        if let Some(within) = limits.and_then(|limits| limits.send_timeout()) {
+        if let Some(within) = self.send_limits().and_then(|limits| limits.send_timeout()) {
             return Box::pin(self.send_timeout(buffers, within)).await;
         }
         let mut rest = Unsent::new(buffers);

@@ -1,0 +1,76 @@
+//! What this process costs. What a system does not tell is `None`.
+
+use std::time::Duration;
+
+/// Processor time of all threads so far.
+#[cfg(unix)]
+pub(super) fn processor_time() -> Option<Duration> {
+    of(rustix::time::ClockId::ProcessCPUTime)
+}
+
+/// Processor time of this thread so far.
+#[cfg(unix)]
+pub(super) fn thread_time() -> Option<Duration> {
+    of(rustix::time::ClockId::ThreadCPUTime)
+}
+
+#[cfg(unix)]
+fn of(clock: rustix::time::ClockId) -> Option<Duration> {
+    rustix::time::clock_gettime(clock).try_into().ok()
+}
+
+/// Memory that is really there, in bytes.
+#[cfg(target_os = "linux")]
+pub(super) fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    kibibytes.checked_mul(1_024)
+}
+
+/// The system and its version.
+#[cfg(unix)]
+pub(super) fn system() -> Option<String> {
+    let name = rustix::system::uname();
+    let (system, release) = (name.sysname(), name.release());
+    Some(format!(
+        "{} {}",
+        system.to_string_lossy(),
+        release.to_string_lossy()
+    ))
+}
+
+/// Takes as many descriptors as the system gives to whoever asks: each connection has one.
+#[cfg(unix)]
+pub(super) fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Those that are missing are failures of connections, which are counted.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+#[cfg(not(unix))]
+pub(super) fn processor_time() -> Option<Duration> {
+    None
+}
+
+#[cfg(not(unix))]
+pub(super) fn thread_time() -> Option<Duration> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn resident_memory() -> Option<u64> {
+    None
+}
+
+#[cfg(not(unix))]
+pub(super) fn system() -> Option<String> {
+    None
+}
+
+#[cfg(not(unix))]
+pub(super) fn raise_descriptor_limit() {}

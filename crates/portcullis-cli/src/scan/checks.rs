@@ -1,0 +1,457 @@
+//! What is asked about, in raw hellos.
+//!
+//! Lists are found by elimination: all is offered, what was chosen is left out, until nothing is chosen.
+
+use super::codes::{self, VERSIONS};
+use super::hello::{Hello, TLS_1_2, TLS_1_3};
+use super::prober::{Outcome, Prober, alert_name};
+use super::reply::{Needs, ServerHello};
+
+/// The most suites of one hello: some servers read no more than 128.
+const CHUNK: usize = 100;
+/// Alerts (RFC 8446 §6.2, RFC 7507 §5).
+const PROTOCOL_VERSION: u8 = 70;
+const INAPPROPRIATE_FALLBACK: u8 = 86;
+/// TLS_FALLBACK_SCSV (RFC 7507).
+const FALLBACK: u16 = 0x5600;
+
+/// What a server says to something that it may have or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    Yes,
+    No,
+    Unknown(String),
+}
+
+impl Offered {
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    pub(super) fn why(&self) -> Option<&str> {
+        match self {
+            Self::Unknown(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    pub(super) fn of(is: bool) -> Self {
+        match is {
+            true => Self::Yes,
+            false => Self::No,
+        }
+    }
+}
+
+/// Who decides which suite it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Server,
+    /// But a client that has ChaCha20 first gets it.
+    ServerChachaFirst,
+    Client,
+    /// There are fewer than two, or it could not be told.
+    None,
+}
+
+impl Order {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::ServerChachaFirst => "server, ChaCha20 where the client has it first",
+            Self::Client => "client",
+            Self::None => "not told",
+        }
+    }
+}
+
+/// What was accepted of a list, in the order in which the server has chosen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Accepted {
+    pub(super) codes: Vec<u16>,
+    /// What was chosen without being offered.
+    pub(super) broken: Option<u16>,
+    /// Why there may be more.
+    pub(super) unknown: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Suites {
+    pub(super) version: u16,
+    pub(super) order: Order,
+    pub(super) accepted: Accepted,
+}
+
+/// What the raw hellos have brought.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    pub(super) versions: Vec<(u16, Option<Offered>)>,
+    pub(super) suites: Vec<Suites>,
+    /// Of TLS 1.3, and of the newest version before it.
+    pub(super) groups: Vec<(u16, Accepted)>,
+    /// Of TLS 1.2.
+    pub(super) schemes: Option<Accepted>,
+    pub(super) dh_bits: Option<usize>,
+    pub(super) facts: Vec<(&'static str, Offered)>,
+}
+
+impl Seen {
+    pub(super) fn offers(&self, version: u16) -> bool {
+        let is = |(code, offered): &(u16, Option<Offered>)| {
+            *code == version && *offered == Some(Offered::Yes)
+        };
+        self.versions.iter().any(is)
+    }
+
+    /// The newest version before TLS 1.3.
+    pub(super) fn newest_older(&self) -> Option<u16> {
+        let versions = VERSIONS.iter().map(|(code, _)| *code);
+        versions
+            .filter(|code| *code <= TLS_1_2)
+            .find(|code| self.offers(*code))
+    }
+
+    pub(super) fn suites_of(&self, version: u16) -> &[u16] {
+        let found = self.suites.iter().find(|suites| suites.version == version);
+        found.map_or(&[], |suites| &suites.accepted.codes)
+    }
+
+    /// Whether something could not be found out.
+    pub(super) fn is_complete(&self) -> bool {
+        let mut lists = self
+            .suites
+            .iter()
+            .map(|suites| &suites.accepted)
+            .chain(self.groups.iter().map(|(_, groups)| groups))
+            .chain(&self.schemes);
+        let known = |offered: &Offered| offered.why().is_none();
+        self.versions
+            .iter()
+            .filter_map(|(_, offered)| offered.as_ref())
+            .all(known)
+            && self.facts.iter().all(|(_, offered)| known(offered))
+            && lists.all(|list| list.unknown.is_none())
+    }
+}
+
+/// Asks everything.
+pub(super) async fn all(prober: &mut Prober) -> Seen {
+    let mut seen = Seen::default();
+    for (version, _) in VERSIONS {
+        let offered = prober.version(version).await;
+        seen.versions.push((version, Some(offered)));
+    }
+    for (version, _) in VERSIONS {
+        if seen.offers(version) {
+            let suites = prober.suites(version).await;
+            seen.suites.push(suites);
+        }
+    }
+    if seen.offers(TLS_1_3) {
+        let groups = prober.groups_of_1_3().await;
+        seen.groups.push((TLS_1_3, groups));
+    }
+    if let Some(version) = seen.newest_older() {
+        prober.of_older(version, &mut seen).await;
+    }
+    seen
+}
+
+impl Prober {
+    fn hello(&self, version: u16, suites: &[u16]) -> Hello {
+        Hello {
+            version,
+            suites: suites.to_vec(),
+            groups: match version {
+                TLS_1_3 => codes::groups(),
+                // One with groups of finite fields would have to have DHE of them (RFC 7919 §4).
+                _ => codes::curves(),
+            },
+            schemes: codes::SCHEMES.to_vec(),
+            deflate: false,
+            extras: false,
+            server_name: self.server_name(),
+        }
+    }
+
+    async fn version(&mut self, version: u16) -> Offered {
+        let older = codes::older_suites();
+        let suites = match version {
+            TLS_1_3 => &codes::NEW_SUITES[..],
+            _ => &older,
+        };
+        // Who wants other suites is asked about these.
+        for chunk in suites.chunks(CHUNK) {
+            let hello = self.hello(version, chunk);
+            match self.ask(&hello, Needs::Hello).await {
+                Outcome::Hello(hello) => return Offered::of(hello.version == version),
+                Outcome::Alert(PROTOCOL_VERSION) => return Offered::No,
+                Outcome::Alert(_) => {}
+                Outcome::Unknown(why) => return Offered::Unknown(why),
+            }
+        }
+        Offered::No
+    }
+
+    /// Leaves away what was chosen until nothing is.
+    async fn eliminate(
+        &mut self,
+        mut left: Vec<u16>,
+        needs: Needs,
+        hello: impl Fn(&Self, &[u16]) -> Hello,
+        chosen: impl Fn(&ServerHello) -> Option<u16>,
+    ) -> Accepted {
+        let mut accepted = Accepted::default();
+        while !left.is_empty() {
+            let hello = hello(self, &left);
+            let answer = match self.ask(&hello, needs).await {
+                Outcome::Hello(answer) if answer.version == hello.version => answer,
+                // What is left would be spoken with in another version, or not at all.
+                Outcome::Hello(_) | Outcome::Alert(_) => break,
+                Outcome::Unknown(why) => {
+                    accepted.unknown = Some(why);
+                    break;
+                }
+            };
+            let Some(code) = chosen(&answer) else { break };
+            let Some(place) = left.iter().position(|left| *left == code) else {
+                accepted.broken = Some(code);
+                break;
+            };
+            left.remove(place);
+            accepted.codes.push(code);
+        }
+        accepted
+    }
+
+    async fn suites(&mut self, version: u16) -> Suites {
+        let all = match version {
+            TLS_1_3 => codes::NEW_SUITES.to_vec(),
+            _ => codes::older_suites(),
+        };
+        let mut accepted = Accepted::default();
+        for chunk in all.chunks(CHUNK) {
+            let part = self
+                .eliminate(
+                    chunk.to_vec(),
+                    Needs::Hello,
+                    |prober, left| prober.hello(version, left),
+                    |hello| Some(hello.suite),
+                )
+                .await;
+            accepted.codes.extend(part.codes);
+            accepted.broken = accepted.broken.or(part.broken);
+            accepted.unknown = accepted.unknown.or(part.unknown);
+        }
+        let order = self.order(version, &accepted.codes).await;
+        Suites {
+            version,
+            order,
+            accepted,
+        }
+    }
+
+    async fn order(&mut self, version: u16, accepted: &[u16]) -> Order {
+        let is_chacha = |code: &u16| codes::suite_name(*code).contains("CHACHA20");
+        let (chacha, mut others): (Vec<u16>, Vec<u16>) =
+            accepted.iter().partition(|code| is_chacha(code));
+        let first_of = async |prober: &mut Self, suites: &[u16]| {
+            let hello = prober.hello(version, suites);
+            let answer = prober.ask(&hello, Needs::Hello).await.hello();
+            answer.map(|answer| answer.suite)
+        };
+        // Two of another key exchange or certificate than ChaCha20 tell it as well.
+        let mut is_server = None;
+        if others.len() > 1 {
+            let forward = first_of(self, &others).await;
+            others.reverse();
+            let backward = first_of(self, &others).await;
+            is_server = forward
+                .zip(backward)
+                .map(|(forward, backward)| forward == backward);
+        }
+        let Some(is_server) = is_server else {
+            return Order::None;
+        };
+        if !is_server {
+            return Order::Client;
+        }
+        if chacha.is_empty() {
+            return Order::Server;
+        }
+        let last = first_of(self, &[&others[..], &chacha].concat()).await;
+        let first = first_of(self, &[&chacha[..], &others].concat()).await;
+        let wins = |chosen: Option<u16>| chosen.as_ref().is_some_and(is_chacha);
+        match wins(first) && !wins(last) {
+            true => Order::ServerChachaFirst,
+            false => Order::Server,
+        }
+    }
+
+    async fn groups_of_1_3(&mut self) -> Accepted {
+        let hello = |prober: &Self, left: &[u16]| Hello {
+            groups: left.to_vec(),
+            ..prober.hello(TLS_1_3, &codes::NEW_SUITES)
+        };
+        self.eliminate(codes::groups(), Needs::Hello, hello, |hello| hello.group)
+            .await
+    }
+
+    async fn groups_of_older(&mut self, version: u16, suites: &[u16], seen: &Seen) -> Accepted {
+        let with = |prober: &Self, left: &[u16], behind: &[u16]| Hello {
+            groups: [left, behind].concat(),
+            ..prober.hello(version, suites)
+        };
+        let all = codes::curves();
+        let alone = |prober: &Self, left: &[u16]| with(prober, left, &[]);
+        let mut groups = self
+            .eliminate(all.clone(), Needs::Flight, alone, |hello| hello.group)
+            .await;
+        let Some(last) = groups.codes.last().copied() else {
+            return groups;
+        };
+        if groups.unknown.is_some() || groups.broken.is_some() {
+            return groups;
+        }
+        // A certificate is of no use to a client that has not its curve (RFC 8422 §5.3): the last one may have ended it
+        // for that reason, so it stays, behind the others.
+        let left = all
+            .into_iter()
+            .filter(|group| !groups.codes.contains(group))
+            .collect();
+        let behind = |prober: &Self, left: &[u16]| with(prober, left, &[last]);
+        let chosen = |hello: &ServerHello| hello.group.filter(|group| *group != last);
+        let more = self.eliminate(left, Needs::Flight, behind, chosen).await;
+        // Nobody has a certificate on x25519 and what came after it.
+        let is_curve_needed = last < 0x001d
+            && suites
+                .iter()
+                .all(|code| codes::suite_name(*code).contains("_ECDSA_"));
+        let follows = seen
+            .suites
+            .iter()
+            .any(|suites| suites.version == version && suites.order == Order::Client);
+        groups.unknown = more.unknown;
+        if more.codes.is_empty() && is_curve_needed && !follows && groups.unknown.is_none() {
+            let name = codes::group_name(last);
+            groups.unknown = Some(format!(
+                "the certificate may be of {name}, which the server prefers to others"
+            ));
+        }
+        groups.codes.extend(more.codes);
+        groups.broken = more.broken;
+        groups
+    }
+
+    /// What is asked in the newest version before TLS 1.3.
+    async fn of_older(&mut self, version: u16, seen: &mut Seen) {
+        let suites = seen.suites_of(version).to_vec();
+        let with = |part: &str| -> Vec<u16> {
+            let suites = suites.iter().copied();
+            suites
+                .filter(|code| codes::suite_name(*code).contains(part))
+                .collect()
+        };
+        let (curves, fields) = (
+            with("TLS_ECDHE_"),
+            [with("TLS_DHE_RSA"), with("TLS_DHE_DSS")].concat(),
+        );
+        if !curves.is_empty() && version > 0x0300 {
+            let groups = self.groups_of_older(version, &curves, seen).await;
+            seen.groups.push((version, groups));
+        }
+        if !fields.is_empty() {
+            let hello = self.hello(version, &fields);
+            let answer = self.ask(&hello, Needs::Flight).await.hello();
+            seen.dh_bits = answer.and_then(|answer| answer.prime_bits);
+        }
+        let signed = [curves, fields].concat();
+        if version == TLS_1_2 && !signed.is_empty() {
+            let hello = |prober: &Self, left: &[u16]| Hello {
+                schemes: left.to_vec(),
+                ..prober.hello(version, &signed)
+            };
+            let schemes = self
+                .eliminate(codes::SCHEMES.to_vec(), Needs::Flight, hello, |hello| {
+                    hello.scheme
+                })
+                .await;
+            seen.schemes = Some(schemes);
+        }
+        self.extras(version, &suites, &with("_CBC_"), seen).await;
+        let fallback = self.fallback(seen).await;
+        seen.facts
+            .extend(fallback.map(|offered| ("fallback_scsv", offered)));
+    }
+
+    /// What servers echo.
+    async fn extras(&mut self, version: u16, suites: &[u16], cbc: &[u16], seen: &mut Seen) {
+        let hello = Hello {
+            deflate: true,
+            extras: version > 0x0300,
+            ..self.hello(
+                version,
+                suites.get(..suites.len().min(CHUNK)).unwrap_or_default(),
+            )
+        };
+        let answer = self.ask(&hello, Needs::Flight).await;
+        let said = |is: &dyn Fn(&ServerHello) -> bool| match &answer {
+            Outcome::Hello(hello) => Offered::of(is(hello)),
+            Outcome::Alert(code) => Offered::Unknown(format!("alert {}", alert_name(*code))),
+            Outcome::Unknown(why) => Offered::Unknown(why.clone()),
+        };
+        let echoed = |code: u16| move |hello: &ServerHello| hello.extensions.contains(&code);
+        seen.facts.extend([
+            ("compression", said(&|hello| hello.compression != 0)),
+            ("secure_renegotiation", said(&echoed(0xff01))),
+            (
+                "client_certificate_asked_for",
+                said(&|hello| hello.asks_for_certificate),
+            ),
+        ]);
+        if version > 0x0300 {
+            seen.facts.extend([
+                ("session_tickets", said(&echoed(35))),
+                ("extended_master_secret", said(&echoed(23))),
+                ("heartbeat", said(&echoed(15))),
+            ]);
+            if let Some(first) = cbc
+                .get(..cbc.len().min(CHUNK))
+                .filter(|first| !first.is_empty())
+            {
+                // Other suites have nothing to encrypt first (RFC 7366 §3).
+                let hello = Hello {
+                    extras: true,
+                    ..self.hello(version, first)
+                };
+                let offered = match self.ask(&hello, Needs::Hello).await {
+                    Outcome::Hello(hello) => Offered::of(hello.extensions.contains(&22)),
+                    Outcome::Alert(code) => Offered::Unknown(format!("alert {}", alert_name(code))),
+                    Outcome::Unknown(why) => Offered::Unknown(why),
+                };
+                seen.facts.push(("encrypt_then_mac", offered));
+            }
+        }
+    }
+
+    /// Whether a client is stopped that was made to take an older version than it could (RFC 7507). `None`: there is
+    /// only one version.
+    async fn fallback(&mut self, seen: &Seen) -> Option<Offered> {
+        let versions = VERSIONS.iter().map(|(code, _)| *code);
+        let older = versions.filter(|code| seen.offers(*code)).nth(1)?;
+        let mut suites = seen.suites_of(older).to_vec();
+        suites.truncate(CHUNK);
+        suites.push(FALLBACK);
+        let hello = self.hello(older, &suites);
+        Some(match self.ask(&hello, Needs::Hello).await {
+            Outcome::Hello(_) => Offered::No,
+            Outcome::Alert(INAPPROPRIATE_FALLBACK) => Offered::Yes,
+            Outcome::Alert(code) => Offered::Unknown(format!("alert {}", alert_name(code))),
+            Outcome::Unknown(why) => Offered::Unknown(why),
+        })
+    }
+}

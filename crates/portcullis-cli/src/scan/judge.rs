@@ -1,0 +1,351 @@
+//! What is to be said against a server, and which of it ends a scan badly.
+
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use super::checks::{Offered, Seen};
+use super::codes::{self, Weakness};
+use super::hello::{TLS_1_2, TLS_1_3};
+use super::library::Found;
+use portcullis::NamedGroup;
+
+/// How few days are worth a word.
+const SOON: i64 = 30;
+/// The shortest prime that resists (RFC 9325 §4.5).
+const SHORTEST_PRIME: usize = 2_048;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Severity {
+    Warn,
+    Bad,
+}
+
+impl Severity {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// Something that is to be said. Names stay as they are; new ones come.
+#[derive(Clone, Debug)]
+pub(super) struct Finding {
+    pub(super) id: String,
+    pub(super) severity: Severity,
+    pub(super) text: String,
+}
+
+pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding> {
+    use Severity::{Bad, Warn};
+    let mut findings = Vec::new();
+    let mut say = |id: &str, severity, text: String| {
+        findings.push(Finding {
+            id: id.to_owned(),
+            severity,
+            text,
+        });
+    };
+    for (version, rfc) in [(0x0300, "7568"), (0x0301, "8996"), (0x0302, "8996")] {
+        if seen.offers(version) {
+            let name = codes::version_name(version);
+            let id = format!("version.{}", name.to_lowercase().replace('v', ""));
+            say(&id, Bad, format!("{name} is not to be spoken (RFC {rfc})"));
+        }
+    }
+    let is_known = seen
+        .versions
+        .iter()
+        .any(|(version, offered)| *version == TLS_1_3 && *offered == Some(Offered::No));
+    if is_known {
+        say(
+            "version.no-tls1.3",
+            Warn,
+            "TLSv1.3 is not spoken".to_owned(),
+        );
+    }
+    let older = || seen.suites.iter().filter(|suites| suites.version < TLS_1_3);
+    for (weakness, id) in Weakness::ALL {
+        let mut weak: Vec<_> = older()
+            .flat_map(|suites| &suites.accepted.codes)
+            .filter(|code| weakness.is_of(**code))
+            .map(|code| codes::suite_name(*code))
+            .collect();
+        weak.sort();
+        weak.dedup();
+        let (severity, why) = match weakness {
+            Weakness::Null => (Bad, "nothing is encrypted"),
+            Weakness::Export => (Bad, "keys are short on purpose (FREAK)"),
+            Weakness::Anonymous => (Bad, "nobody shows who it is"),
+            Weakness::Rc4 => (Bad, "RC4 is broken (RFC 7465)"),
+            Weakness::TripleDes => (Bad, "blocks of 64 bits (SWEET32)"),
+            Weakness::Cbc => (
+                Warn,
+                "CBC, whose padding leaks where it is not handled with care (LUCKY13)",
+            ),
+            Weakness::RsaKeyExchange => (Warn, "no forward secrecy"),
+        };
+        if !weak.is_empty() {
+            say(
+                &format!("suite.{id}"),
+                severity,
+                format!("{why}: {}", weak.join(", ")),
+            );
+        }
+    }
+    if older().any(|suites| {
+        suites.version <= 0x0301
+            && suites
+                .accepted
+                .codes
+                .iter()
+                .any(|code| Weakness::Cbc.is_of(*code))
+    }) {
+        say(
+            "derived.beast",
+            Warn,
+            "CBC in TLSv1.0 or SSLv3 (BEAST), as is derived from what is offered".to_owned(),
+        );
+    }
+    let lists = seen.suites.iter().map(|suites| &suites.accepted);
+    for broken in lists
+        .chain(seen.groups.iter().map(|(_, groups)| groups))
+        .filter_map(|list| list.broken)
+    {
+        say(
+            "broken-choice",
+            Bad,
+            format!("{broken:#06x} was chosen, which was not offered"),
+        );
+    }
+    if let Some(bits) = seen.dh_bits.filter(|bits| *bits < SHORTEST_PRIME) {
+        say(
+            "dh.short",
+            Bad,
+            format!("the prime of DHE has {bits} bits (LOGJAM)"),
+        );
+    }
+    for (version, groups) in &seen.groups {
+        let has_pq = groups
+            .codes
+            .iter()
+            .any(|code| NamedGroup(*code).is_post_quantum());
+        if *version == TLS_1_3 && !has_pq && groups.unknown.is_none() {
+            say(
+                "group.no-pq",
+                Warn,
+                "no group withstands a quantum computer".to_owned(),
+            );
+        }
+    }
+    let fact = |name: &str| {
+        seen.facts
+            .iter()
+            .find_map(|(fact, offered)| (*fact == name).then_some(offered))
+    };
+    if fact("compression") == Some(&Offered::Yes) {
+        say("compression", Bad, "DEFLATE is chosen (CRIME)".to_owned());
+    }
+    if fact("secure_renegotiation") == Some(&Offered::No) {
+        say(
+            "renegotiation.insecure",
+            Bad,
+            "no secure renegotiation (RFC 5746)".to_owned(),
+        );
+    }
+    if fact("fallback_scsv") == Some(&Offered::No)
+        && seen
+            .newest_older()
+            .is_some_and(|version| version < TLS_1_2 || seen.offers(0x0302) || seen.offers(0x0301))
+    {
+        say(
+            "fallback.unprotected",
+            Warn,
+            "a client can be made to take an older version (RFC 7507)".to_owned(),
+        );
+    }
+    if found.early_data == Some(Offered::Yes) {
+        say(
+            "early-data",
+            Warn,
+            "early data is accepted, which can be sent again by others".to_owned(),
+        );
+    }
+    if let Some(Err(why)) = &found.verdict {
+        say("certificate.untrusted", Bad, why.clone());
+    }
+    match leaf["days_left"].as_i64() {
+        Some(days @ ..0) => say(
+            "certificate.expired",
+            Bad,
+            format!("expired {} days ago", days.saturating_neg()),
+        ),
+        Some(days @ ..SOON) => say(
+            "certificate.expires",
+            Warn,
+            format!("expires in {days} days"),
+        ),
+        _ => {}
+    }
+    findings
+}
+
+/// What ends a scan badly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    Bad,
+    Warn,
+    Incomplete,
+    /// Spoken though older than this.
+    Version(u16),
+    Suite(Weakness),
+    NoPostQuantum,
+    NoForwardSecrecy,
+    Untrusted,
+    /// In fewer days.
+    Expires(i64),
+    /// By the name of a finding.
+    Finding(String),
+}
+
+/// Findings that have a shorter name as rules, and those that have none but themselves.
+const NAMES: [(&str, &str); 10] = [
+    ("early-data", "early-data"),
+    ("compression", "compression"),
+    ("renegotiation", "renegotiation.insecure"),
+    ("fallback", "fallback.unprotected"),
+    ("broken-choice", "broken-choice"),
+    ("dh.short", "dh.short"),
+    ("group.no-pq", "group.no-pq"),
+    ("version.no-tls1.3", "version.no-tls1.3"),
+    ("certificate.expired", "certificate.expired"),
+    ("derived.beast", "derived.beast"),
+];
+
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let weakness = |name: &str| {
+            Weakness::ALL
+                .iter()
+                .find(|(_, known)| *known == name)
+                .map(|(weakness, _)| *weakness)
+        };
+        let rule = match text {
+            "bad" => Some(Self::Bad),
+            "warn" => Some(Self::Warn),
+            "incomplete" => Some(Self::Incomplete),
+            "no-pq" => Some(Self::NoPostQuantum),
+            "no-fs" => Some(Self::NoForwardSecrecy),
+            "untrusted" => Some(Self::Untrusted),
+            _ => {
+                let named = NAMES.iter().find(|(name, _)| *name == text);
+                if let Some((_, id)) = named {
+                    Some(Self::Finding((*id).to_owned()))
+                } else if let Some(version) = text.strip_prefix("version<") {
+                    match version {
+                        "1.1" => Some(Self::Version(0x0302)),
+                        "1.2" => Some(Self::Version(TLS_1_2)),
+                        "1.3" => Some(Self::Version(TLS_1_3)),
+                        _ => None,
+                    }
+                } else if let Some(name) = text.strip_prefix("suite=") {
+                    weakness(name).map(Self::Suite)
+                } else if let Some(days) = text.strip_prefix("expires<") {
+                    let days = days.strip_suffix('d').unwrap_or_default();
+                    let days = days.parse().ok().filter(|days| (1..=3_650).contains(days));
+                    days.map(Self::Expires)
+                } else {
+                    None
+                }
+            }
+        };
+        rule.ok_or_else(|| {
+            let names = NAMES.map(|(name, _)| name).join(", ");
+            let suites = Weakness::ALL.map(|(_, name)| name).join("|");
+            format!(
+                "no rule; there are bad, warn, incomplete, version<1.1|1.2|1.3, suite={suites}, no-pq, no-fs, untrusted, \
+                 expires<DAYSd, {names}"
+            )
+        })
+    }
+}
+
+impl Rule {
+    /// Whether it is hit. What is unknown hits `incomplete` alone.
+    pub(super) fn is_hit(
+        &self,
+        seen: &Seen,
+        found: &Found,
+        leaf: &Value,
+        findings: &[Finding],
+    ) -> bool {
+        let mut suites = seen.suites.iter().flat_map(|suites| {
+            suites
+                .accepted
+                .codes
+                .iter()
+                .map(|code| (suites.version, *code))
+        });
+        match self {
+            Self::Bad => findings
+                .iter()
+                .any(|finding| finding.severity == Severity::Bad),
+            Self::Warn => !findings.is_empty(),
+            Self::Incomplete => !seen.is_complete() || !found.is_complete(),
+            Self::Version(least) => seen
+                .versions
+                .iter()
+                .any(|(version, offered)| version < least && *offered == Some(Offered::Yes)),
+            Self::Suite(weakness) => {
+                suites.any(|(version, code)| version < TLS_1_3 && weakness.is_of(code))
+            }
+            Self::NoPostQuantum => {
+                let mut groups = seen.groups.iter().flat_map(|(_, groups)| &groups.codes);
+                let is_known = seen.is_complete();
+                is_known && !groups.any(|code| NamedGroup(*code).is_post_quantum())
+            }
+            Self::NoForwardSecrecy => suites
+                .any(|(version, code)| version < TLS_1_3 && Weakness::RsaKeyExchange.is_of(code)),
+            Self::Untrusted => matches!(found.verdict, Some(Err(_))),
+            Self::Expires(days) => leaf["days_left"].as_i64().is_some_and(|left| left < *days),
+            Self::Finding(id) => findings.iter().any(|finding| finding.id == *id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_read_or_explained() {
+        assert_eq!("version<1.2".parse(), Ok(Rule::Version(TLS_1_2)));
+        assert_eq!(
+            "suite=rsa-kx".parse(),
+            Ok(Rule::Suite(Weakness::RsaKeyExchange))
+        );
+        assert_eq!("expires<30d".parse(), Ok(Rule::Expires(30)));
+        assert_eq!(
+            "renegotiation".parse(),
+            Ok(Rule::Finding("renegotiation.insecure".to_owned()))
+        );
+        for text in [
+            "",
+            "version<1.4",
+            "suite=aes",
+            "expires<30",
+            "expires<0d",
+            "expires<99999d",
+            "good",
+        ] {
+            assert!(
+                text.parse::<Rule>().unwrap_err().starts_with("no rule"),
+                "{text}"
+            );
+        }
+    }
+}

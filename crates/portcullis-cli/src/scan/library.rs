@@ -1,0 +1,211 @@
+//! What stands behind encryption: the library's own client asks.
+
+use std::sync::Arc;
+
+use portcullis::suite::{Authentication, CipherSuite, KeyExchange};
+use portcullis::{
+    CertificateDer, ClientConfig, EarlyDataOutcome, MemorySessionStore, NamedGroup,
+    ProtocolVersion, TlsStream,
+};
+use tokio::net::TcpStream;
+
+use super::checks::{Offered, Seen};
+use super::hello::{TLS_1_2, TLS_1_3};
+use super::prober::Prober;
+use crate::connecting::{Connecting, Trust};
+use crate::failure::Failure;
+
+/// How long a server may take to close after we have: until then its tickets come.
+const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What the library's client has found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// Whether it is trusted; or why there is none.
+    pub(super) verdict: Option<Result<String, String>>,
+    pub(super) ocsp: Option<Offered>,
+    pub(super) alpn: Vec<(&'static str, String)>,
+    pub(super) resumption: Vec<(u16, Offered)>,
+    pub(super) early_data: Option<Offered>,
+    /// Why the handshake failed that everything else here needs.
+    pub(super) failed: Option<String>,
+}
+
+impl Found {
+    pub(super) fn is_complete(&self) -> bool {
+        let known = |offered: &Offered| offered.why().is_none();
+        self.failed.is_none()
+            && self.ocsp.iter().all(known)
+            && self.early_data.iter().all(known)
+            && self.resumption.iter().all(|(_, offered)| known(offered))
+            && self
+                .alpn
+                .iter()
+                .all(|(_, word)| !word.starts_with("unknown"))
+    }
+}
+
+pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Result<Found, Failure> {
+    let mut found = Found::default();
+    let mut connecting = connecting(prober, seen, &[], None)?.asking_for_status();
+    match connect(prober, &mut connecting).await {
+        Ok(stream) => {
+            let response = stream.information().ocsp_response().is_some();
+            found.ocsp = Some(Offered::of(response));
+            found.chain = connecting.chain();
+            found.verdict = connecting.judged_by(trust);
+            let _ = stream.close(CLOSE_WITHIN).await;
+        }
+        Err(why) => {
+            // What was shown before it failed.
+            found.chain = connecting.chain();
+            found.verdict = connecting.judged_by(trust);
+            found.failed = Some(why.0);
+            return Ok(found);
+        }
+    }
+    for protocol in ["h2", "http/1.1", "x-unknown"] {
+        let mut connecting = self::connecting(prober, seen, &[protocol], None)?;
+        let word = match connect(prober, &mut connecting).await {
+            Ok(stream) => {
+                let word = match stream.alpn_protocol() {
+                    Some(_) => "chosen",
+                    None => "ignored",
+                };
+                let _ = stream.close(CLOSE_WITHIN).await;
+                word.to_owned()
+            }
+            Err(Refused(_, true)) => "refused".to_owned(),
+            Err(Refused(why, false)) => format!("unknown: {why}"),
+        };
+        found.alpn.push((protocol, word));
+    }
+    for (code, version) in [
+        (TLS_1_3, ProtocolVersion::TLS_1_3),
+        (TLS_1_2, ProtocolVersion::TLS_1_2),
+    ] {
+        if seen.offers(code) {
+            let store = Arc::new(MemorySessionStore::new(16));
+            let mut connecting = self::connecting(prober, seen, &[], Some(version))?
+                .with(|connector| connector.session_store(store));
+            let offered = resumption(prober, &mut connecting).await;
+            let resumes = offered == Offered::Yes;
+            found.resumption.push((code, offered));
+            if code == TLS_1_3 {
+                found.early_data = Some(match resumes {
+                    true => early_data(prober, &mut connecting).await,
+                    false => Offered::No,
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Why there is no connection, and whether the server has refused the application protocol.
+struct Refused(String, bool);
+
+async fn connect(
+    prober: &mut Prober,
+    connecting: &mut Connecting,
+) -> Result<TlsStream<TcpStream>, Refused> {
+    prober.turn().await.map_err(|why| Refused(why, false))?;
+    let connected = connecting.connect().await;
+    let refused = |failure: &Failure| {
+        let facts = failure.json();
+        let is_protocol = facts["alert"]["name"] == "no_application_protocol";
+        Refused(failure.to_string(), is_protocol)
+    };
+    prober.note(
+        connected.is_ok()
+            || connected
+                .as_ref()
+                .is_err_and(|failure| failure.json()["alert"].is_object()),
+    );
+    connected.map_err(|failure| refused(&failure))
+}
+
+async fn resumption(prober: &mut Prober, connecting: &mut Connecting) -> Offered {
+    for is_second in [false, true] {
+        match connect(prober, connecting).await {
+            Ok(stream) => {
+                let is_resumed = stream.is_resumed();
+                let _ = stream.close(CLOSE_WITHIN).await;
+                if is_second {
+                    return Offered::of(is_resumed);
+                }
+            }
+            Err(why) => return Offered::Unknown(why.0),
+        }
+    }
+    Offered::No
+}
+
+/// One byte, which is sent with the ticket and never again.
+async fn early_data(prober: &mut Prober, connecting: &mut Connecting) -> Offered {
+    if let Err(why) = prober.turn().await {
+        return Offered::Unknown(why);
+    }
+    match connecting.connect_with_early_data(vec![b'\n']).await {
+        Ok((stream, outcome)) => {
+            let _ = stream.close(CLOSE_WITHIN).await;
+            Offered::of(matches!(outcome, EarlyDataOutcome::Accepted))
+        }
+        Err(failure) => Offered::Unknown(failure.to_string()),
+    }
+}
+
+/// Everything that is spoken here and has certificates, and nobody is refused.
+fn connecting(
+    prober: &Prober,
+    seen: &Seen,
+    alpn: &[&str],
+    version: Option<ProtocolVersion>,
+) -> Result<Connecting, Failure> {
+    let misuse = |error: portcullis::Misuse| Failure::usage(error.to_string());
+    let suites = CipherSuite::SUPPORTED.iter().copied().filter(|suite| {
+        suite.info().is_some_and(|info| {
+            matches!(
+                info.authentication,
+                Authentication::Any | Authentication::Rsa | Authentication::Ecdsa
+            ) && matches!(
+                info.key_exchange,
+                KeyExchange::Any | KeyExchange::Ecdhe | KeyExchange::Dhe | KeyExchange::Rsa
+            )
+        })
+    });
+    let versions: Vec<_> = match version {
+        Some(version) => vec![version],
+        None => {
+            let supported = ProtocolVersion::SUPPORTED.iter().copied();
+            let offered: Vec<_> = supported.filter(|version| seen.offers(version.0)).collect();
+            match offered.is_empty() {
+                true => ProtocolVersion::SUPPORTED.to_vec(),
+                false => offered,
+            }
+        }
+    };
+    let usable = |suite: &CipherSuite| {
+        let info = suite.info();
+        info.is_some_and(|info| versions.iter().any(|version| info.exists_in(*version)))
+    };
+    let suites: Vec<_> = suites.filter(usable).collect();
+    // Those of RFC 7027 are of the versions before TLS 1.3 alone, and hybrids of TLS 1.3.
+    let has_new = versions.contains(&ProtocolVersion::TLS_1_3);
+    let is_usable = |group: &NamedGroup| match has_new {
+        true => !(0x001a..=0x001c).contains(&group.0),
+        false => group.0 < 0x0200,
+    };
+    let groups = NamedGroup::SUPPORTED.iter().copied();
+    let groups: Vec<_> = groups.filter(is_usable).collect();
+    let config = ClientConfig::dangerous_builder_without_verification()
+        .cipher_suites(suites)
+        .groups(groups)
+        .versions(versions)
+        .alpn(alpn)
+        .request_ocsp_response(true)
+        .build()
+        .map_err(misuse)?;
+    Ok(Connecting::new(prober.destination().clone(), config, None))
+}

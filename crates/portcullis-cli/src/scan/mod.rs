@@ -1,0 +1,140 @@
+//! `portcullis scan`: what a server speaks, found out by asking, and what is to be said against it.
+//!
+//! [`prober`] asks one thing on each connection, in [`hello`]s of its own, and reads the [`reply`]; [`checks`] says what is
+//! asked, [`library`] what takes a whole handshake; [`judge`] has an opinion, [`report`] the words.
+
+mod checks;
+mod codes;
+mod hello;
+mod judge;
+mod library;
+mod prober;
+mod reply;
+mod report;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::certificate;
+use crate::connect::Route;
+use crate::connecting::Trust;
+use crate::failure::Failure;
+use judge::Rule;
+use prober::Prober;
+use report::Report;
+
+#[derive(Debug, Args)]
+pub(crate) struct Scan {
+    /// What to scan: HOST, HOST:PORT or a URL; the port is 443, or that of the protocol. Scan what is yours.
+    #[arg(value_name = "TARGET")]
+    target: String,
+    #[command(flatten)]
+    route: Route,
+    /// Trust the certificates in this PEM file instead of those of the operating system.
+    #[arg(long, value_name = "FILE")]
+    cafile: Option<PathBuf>,
+    /// The most connections, 1 to 2,000. One is open at a time.
+    #[arg(long, value_name = "NUMBER", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    connections: u32,
+    /// The most connections in a second, 1 to 1,000: 10 unless it is said, 2 with --starttls.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rate: Option<u32>,
+    /// Seconds for all of it, 1 to 3,600.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    total: u64,
+    /// End with exit code 7 if one of these is the case, separated by commas: bad or warn (any such finding), incomplete
+    /// (exit code 8), version<1.2, suite=cbc (null, export, anonymous, rc4, 3des, cbc, rsa-kx), no-pq, no-fs, untrusted,
+    /// expires<30d, early-data, compression, renegotiation, fallback, or the name of a finding.
+    #[arg(long, value_delimiter = ',', value_name = "RULES", value_parser = clap::value_parser!(Ruled))]
+    fail_on: Vec<Ruled>,
+    /// Print what was found as one line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A rule, and how it was written.
+#[derive(Clone, Debug)]
+struct Ruled {
+    text: String,
+    rule: Rule,
+}
+
+impl std::str::FromStr for Ruled {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(Self {
+            text: text.to_owned(),
+            rule: text.parse()?,
+        })
+    }
+}
+
+impl Scan {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let destination = self.route.to(&self.target)?;
+        let misuse = |error: portcullis::Misuse| Failure::usage(error.to_string());
+        let trust = Trust::load(self.cafile.as_deref()).map_err(misuse)?;
+        // Whoever is not there is not scanned; the name is looked for once.
+        let addresses = destination.resolved(destination.deadline()).await?;
+        let address = addresses.first().copied();
+        let destination = destination.at(addresses.iter().map(|address| address.ip()).collect());
+        drop(destination.connect(destination.deadline()).await?);
+        let starttls = destination.target.starttls.map(|protocol| protocol.name());
+        let rate = self.rate.unwrap_or(if starttls.is_some() { 2 } else { 10 });
+        let total = Duration::from_secs(self.total);
+        let began = tokio::time::Instant::now();
+        let server_name = destination.name.to_str().into_owned();
+        let mut prober = Prober::new(destination, self.connections, rate, total);
+        let seen = checks::all(&mut prober).await;
+        let found = library::all(&mut prober, &seen, &trust).await?;
+        let leaf = found.chain.first();
+        let leaf = leaf.map_or(Value::Null, |der| certificate::json(der, false));
+        let findings = judge::findings(&seen, &found, &leaf);
+        let hit = |ruled: &&Ruled| ruled.rule.is_hit(&seen, &found, &leaf, &findings);
+        let hit: Vec<_> = self.fail_on.iter().filter(hit).collect();
+        let report = Report {
+            target: self.target.clone(),
+            address: address.map(|address| address.to_string()),
+            server_name,
+            starttls,
+            seconds: began.elapsed().as_secs_f64(),
+            connections: prober.used(),
+            ended: prober.ended().map(str::to_owned),
+            failed_rules: hit.iter().map(|ruled| ruled.text.clone()).collect(),
+            seen: &seen,
+            found: &found,
+            findings: &findings,
+        };
+        let text = match self.json {
+            true => format!("{}\n", report.json()),
+            false => report.text(),
+        };
+        let mut stdout = std::io::stdout();
+        let written = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush());
+        written.map_err(|error| Failure::transport("standard output", &error))?;
+        let rules: Vec<_> = hit
+            .iter()
+            .filter(|ruled| ruled.rule != Rule::Incomplete)
+            .map(|ruled| &*ruled.text)
+            .collect();
+        if !rules.is_empty() {
+            return Err(Failure::rule(format!(
+                "--fail-on {}: so it is",
+                rules.join(", ")
+            )));
+        }
+        match hit.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::incomplete(
+                "--fail-on incomplete: not everything could be found out",
+            )),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Connections that each ask one thing, one after the other, and not too many.
+
+use std::time::Duration;
+
+use portcullis::AlertDescription;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use super::hello::Hello;
+use super::reply::{Answer, Needs, Reader, ServerHello};
+use crate::connect::Destination;
+use crate::failure::Failure;
+
+/// How long is waited before something that was no answer is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
+/// So many in a row without an answer, and the server is left alone.
+const MOST_UNANSWERED: u32 = 6;
+/// How long a server may take to close after we have.
+const CLOSE_WITHIN: Duration = Duration::from_millis(200);
+
+/// What came of a question.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    Hello(ServerHello),
+    /// The server has said that it does not want this.
+    Alert(u8),
+    /// There was no answer that says anything, twice.
+    Unknown(String),
+}
+
+impl Outcome {
+    /// The server's hello, if there is one.
+    pub(super) fn hello(self) -> Option<ServerHello> {
+        match self {
+            Self::Hello(hello) => Some(hello),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Prober {
+    destination: Destination,
+    server_name: Option<String>,
+    most: u32,
+    apart: Duration,
+    until: Instant,
+    used: u32,
+    next: Instant,
+    unanswered: u32,
+    /// Why nothing is asked any more.
+    ended: Option<String>,
+}
+
+impl Prober {
+    pub(super) fn new(
+        destination: Destination,
+        most: u32,
+        per_second: u32,
+        total: Duration,
+    ) -> Self {
+        let name = destination.name.to_str().into_owned();
+        // An address is no server name (RFC 6066 §3).
+        let server_name = name.parse::<std::net::IpAddr>().is_err().then_some(name);
+        let now = Instant::now();
+        Self {
+            destination,
+            server_name,
+            most,
+            apart: Duration::from_secs(1) / per_second.max(1),
+            until: now + total,
+            used: 0,
+            next: now,
+            unanswered: 0,
+            ended: None,
+        }
+    }
+
+    pub(super) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    pub(super) fn server_name(&self) -> Option<String> {
+        self.server_name.clone()
+    }
+
+    /// How many connections there were.
+    pub(super) fn used(&self) -> u32 {
+        self.used
+    }
+
+    /// Why it has ended before its time, if it has.
+    pub(super) fn ended(&self) -> Option<&str> {
+        self.ended.as_deref()
+    }
+
+    /// Asks for leave for one more connection, and waits for its turn.
+    pub(super) async fn turn(&mut self) -> Result<(), String> {
+        if self.ended.is_none() {
+            if self.used >= self.most {
+                self.ended = Some(format!(
+                    "there were {} connections (--connections)",
+                    self.used
+                ));
+            } else if Instant::now() >= self.until {
+                self.ended = Some("time is over (--total)".to_owned());
+            } else if self.unanswered >= MOST_UNANSWERED {
+                self.ended = Some("the server stopped answering".to_owned());
+            }
+        }
+        if let Some(why) = &self.ended {
+            return Err(why.clone());
+        }
+        sleep_until(self.next).await;
+        self.next = Instant::now() + self.apart;
+        self.used = self.used.saturating_add(1);
+        Ok(())
+    }
+
+    /// Notes whether a connection of somebody else's has come to an answer.
+    pub(super) fn note(&mut self, is_answered: bool) {
+        self.unanswered = match is_answered {
+            true => 0,
+            false => self.unanswered.saturating_add(1),
+        };
+    }
+
+    /// Asks, and once more if there is no answer.
+    pub(super) async fn ask(&mut self, hello: &Hello, needs: Needs) -> Outcome {
+        let mut why = String::new();
+        for again in [false, true] {
+            if again {
+                sleep(PAUSE).await;
+            }
+            if let Err(ended) = self.turn().await {
+                return Outcome::Unknown(ended);
+            }
+            match self.once(hello, needs).await {
+                Ok(Answer::Hello(hello)) => {
+                    self.note(true);
+                    return Outcome::Hello(hello);
+                }
+                Ok(Answer::Alert(code)) => {
+                    self.note(true);
+                    return Outcome::Alert(code);
+                }
+                Err(reason) => why = reason,
+            }
+        }
+        self.note(false);
+        Outcome::Unknown(why)
+    }
+
+    async fn once(&self, hello: &Hello, needs: Needs) -> Result<Answer, String> {
+        let deadline = self.destination.deadline();
+        let connected = self.destination.connect(deadline).await;
+        let mut io = connected.map_err(|failure: Failure| failure.to_string())?;
+        let mut random = [0; 32];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| "no random bytes".to_owned())?;
+        let mut reader = Reader::new(needs);
+        let conversation = async {
+            io.write_all(&hello.record(&random)).await?;
+            let mut part = vec![0; 16 << 10];
+            loop {
+                let count = io.read(&mut part).await?;
+                let Some(bytes) = part.get(..count).filter(|bytes| !bytes.is_empty()) else {
+                    return Ok(Err("closed without an alert"));
+                };
+                match reader.take(bytes) {
+                    Ok(None) => {}
+                    Ok(Some(answer)) => return Ok(Ok(answer)),
+                    Err(why) => return Ok(Err(why)),
+                }
+            }
+        };
+        let answer: std::io::Result<Result<Answer, &str>> =
+            match timeout_at(deadline, conversation).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    return Err(format!(
+                        "no answer within {} s",
+                        self.destination.limit.as_secs()
+                    ));
+                }
+            };
+        // Politely: an alert that says that it was not meant, and the end.
+        let bye = async {
+            io.write_all(&[21, 3, 1, 0, 2, 2, 90]).await?;
+            io.shutdown().await
+        };
+        let _ = tokio::time::timeout(CLOSE_WITHIN, bye).await;
+        match answer {
+            Ok(answer) => answer.map_err(str::to_owned),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// The name of an alert, or its number.
+pub(super) fn alert_name(code: u8) -> String {
+    AlertDescription(code).to_string()
+}

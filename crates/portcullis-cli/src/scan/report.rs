@@ -1,0 +1,241 @@
+//! What was found, for people and for programs.
+
+use std::fmt::Write as _;
+
+use portcullis::NamedGroup;
+use serde_json::{Map, Value, json};
+
+use super::checks::{Accepted, Offered, Seen};
+use super::codes::{group_name, scheme_name, suite_name, version_name};
+use super::judge::Finding;
+use super::library::Found;
+use crate::certificate;
+use crate::text::printable;
+
+pub(super) struct Report<'a> {
+    pub(super) target: String,
+    pub(super) address: Option<String>,
+    pub(super) server_name: String,
+    pub(super) starttls: Option<&'static str>,
+    pub(super) seconds: f64,
+    pub(super) connections: u32,
+    /// Why it has ended before its time, if it has.
+    pub(super) ended: Option<String>,
+    pub(super) failed_rules: Vec<String>,
+    pub(super) seen: &'a Seen,
+    pub(super) found: &'a Found,
+    pub(super) findings: &'a [Finding],
+}
+
+impl Report<'_> {
+    fn is_complete(&self) -> bool {
+        self.ended.is_none() && self.seen.is_complete() && self.found.is_complete()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let (seen, found) = (self.seen, self.found);
+        let mut facts = Map::new();
+        for (name, offered) in seen.facts.iter().map(|(name, offered)| (*name, offered)) {
+            facts.insert(name.to_owned(), word(offered));
+        }
+        let more = [
+            ("ocsp_staple", &found.ocsp),
+            ("early_data", &found.early_data),
+        ];
+        for (name, offered) in more {
+            facts.insert(name.to_owned(), offered.as_ref().map(word).into());
+        }
+        let resumption = found
+            .resumption
+            .iter()
+            .map(|(version, offered)| (version_name(*version), word(offered)));
+        facts.insert(
+            "resumption".to_owned(),
+            resumption.collect::<Map<_, _>>().into(),
+        );
+        let alpn = found
+            .alpn
+            .iter()
+            .map(|(name, answer)| ((*name).to_owned(), Value::from(printable(answer))));
+        facts.insert("alpn".to_owned(), alpn.collect::<Map<_, _>>().into());
+        facts.insert("dh_bits".to_owned(), seen.dh_bits.into());
+        let versions = seen
+            .versions
+            .iter()
+            .filter_map(|(version, offered)| Some((version, offered.as_ref()?)));
+        let protocols: Vec<_> = versions
+            .map(|(version, offered)| json!({ "version": version_name(*version), "offered": offered.word(), "why": offered.why().map(printable) }))
+            .collect();
+        let suites: Vec<_> = seen
+            .suites
+            .iter()
+            .map(|suites| {
+                let mut value = list(&suites.accepted, suite_name);
+                value["version"] = version_name(suites.version).into();
+                value["order"] = suites.order.word().into();
+                value
+            })
+            .collect();
+        let groups: Vec<_> = seen
+            .groups
+            .iter()
+            .map(|(version, groups)| {
+                let mut value = list(groups, group_name);
+                value["version"] = version_name(*version).into();
+                value["post_quantum"] = groups
+                    .codes
+                    .iter()
+                    .any(|code| NamedGroup(*code).is_post_quantum())
+                    .into();
+                value
+            })
+            .collect();
+        let chain = found.chain.iter().map(|der| certificate::json(der, false));
+        let findings = self.findings.iter().map(|finding| json!({ "id": finding.id, "severity": finding.severity.word(), "text": printable(&finding.text) }));
+        json!({
+            "schema": "portcullis.scan/1",
+            "target": self.target,
+            "address": self.address,
+            "server_name": self.server_name,
+            "starttls": self.starttls,
+            "seconds": self.seconds,
+            "connections": self.connections,
+            "complete": self.is_complete(),
+            "ended": self.ended,
+            "protocols": protocols,
+            "suites": suites,
+            "groups": groups,
+            "signature_schemes": seen.schemes.as_ref().map(|schemes| list(schemes, scheme_name)),
+            "certificates": chain.collect::<Vec<_>>(),
+            "trusted": found.verdict.as_ref().map(Result::is_ok),
+            "handshake_failed": found.failed.as_deref().map(printable),
+            "facts": facts,
+            "findings": findings.collect::<Vec<_>>(),
+            "failed_rules": self.failed_rules,
+        })
+    }
+
+    pub(super) fn text(&self) -> String {
+        let (seen, found) = (self.seen, self.found);
+        let mut text = format!("{:<30}{}", "target", self.target);
+        if let Some(address) = &self.address {
+            let _ = write!(text, " at {address}");
+        }
+        if let Some(protocol) = self.starttls {
+            let _ = write!(text, ", after {protocol}");
+        }
+        text.push('\n');
+        let mut say = |name: &str, value: String| {
+            let _ = writeln!(text, "{name:<30}{value}");
+        };
+        for (version, offered) in &seen.versions {
+            if let Some(offered) = offered {
+                say(&version_name(*version), said(offered));
+            }
+        }
+        for suites in &seen.suites {
+            let name = version_name(suites.version);
+            say(&format!("{name} order"), suites.order.word().to_owned());
+            for line in lines(&suites.accepted, suite_name) {
+                say(&format!("{name} suite"), line);
+            }
+        }
+        for (version, groups) in &seen.groups {
+            for line in lines(groups, group_name) {
+                say(&format!("{} group", version_name(*version)), line);
+            }
+        }
+        if let Some(schemes) = &seen.schemes {
+            for line in lines(schemes, scheme_name) {
+                say("signature", line);
+            }
+        }
+        if let Some(bits) = seen.dh_bits {
+            say("DHE prime", format!("{bits} bits"));
+        }
+        for (name, offered) in &seen.facts {
+            say(&name.replace('_', " "), said(offered));
+        }
+        for (version, offered) in &found.resumption {
+            say(
+                &format!("{} resumption", version_name(*version)),
+                said(offered),
+            );
+        }
+        for (name, offered) in [
+            ("early data", &found.early_data),
+            ("OCSP staple", &found.ocsp),
+        ] {
+            if let Some(offered) = offered {
+                say(name, said(offered));
+            }
+        }
+        for (name, answer) in &found.alpn {
+            say(&format!("ALPN {name}"), printable(answer));
+        }
+        match &found.verdict {
+            Some(Ok(by)) => say("certificate", format!("trusted, by {by}")),
+            Some(Err(why)) => say("certificate", format!("NOT trusted: {}", printable(why))),
+            None => {}
+        }
+        if let Some(why) = &found.failed {
+            say("handshake", format!("FAILED: {}", printable(why)));
+        }
+        for (number, der) in found.chain.iter().enumerate() {
+            text.push_str(&certificate::text(number, der));
+        }
+        for finding in self.findings {
+            let severity = finding.severity.word().to_uppercase();
+            let _ = writeln!(
+                text,
+                "{severity:<5}{}: {}",
+                finding.id,
+                printable(&finding.text)
+            );
+        }
+        let _ = writeln!(
+            text,
+            "{} connections in {:.1} s",
+            self.connections, self.seconds
+        );
+        if let Some(why) = &self.ended {
+            let _ = writeln!(text, "INCOMPLETE: {}", printable(why));
+        } else if !self.is_complete() {
+            text.push_str("INCOMPLETE: see what is unknown\n");
+        }
+        text
+    }
+}
+
+fn word(offered: &Offered) -> Value {
+    match offered.why() {
+        Some(why) => json!({ "unknown": printable(why) }),
+        None => offered.word().into(),
+    }
+}
+
+fn said(offered: &Offered) -> String {
+    match offered.why() {
+        Some(why) => format!("unknown: {}", printable(why)),
+        None => offered.word().to_owned(),
+    }
+}
+
+fn list(accepted: &Accepted, name: impl Fn(u16) -> String) -> Value {
+    let codes = accepted.codes.iter();
+    let codes: Vec<_> = codes
+        .map(|code| json!({ "id": format!("{code:#06x}"), "name": name(*code) }))
+        .collect();
+    json!({ "accepted": codes, "unknown": accepted.unknown.as_deref().map(printable) })
+}
+
+fn lines(accepted: &Accepted, name: impl Fn(u16) -> String) -> Vec<String> {
+    let mut lines: Vec<_> = accepted.codes.iter().map(|code| name(*code)).collect();
+    lines.extend(
+        accepted
+            .unknown
+            .as_ref()
+            .map(|why| format!("unknown whether there are more: {}", printable(why))),
+    );
+    lines
+}

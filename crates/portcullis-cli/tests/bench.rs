@@ -1,0 +1,369 @@
+//! The bench against its own server, and against servers that do not do as they should.
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Child, Output};
+
+use serde_json::Value;
+use support::{Certificates, portcullis, printed, run, sentence};
+
+/// A server that runs until it is dropped.
+struct Served {
+    child: Child,
+    address: String,
+}
+
+impl Served {
+    fn start(made: &Certificates, more: &[&str]) -> Self {
+        let mut command = portcullis(&["bench", "serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.args(made.server()).args(more).spawn().unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("READY ").expect("READY first").trim();
+        Self {
+            address: address.to_owned(),
+            child,
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Short, as a test has to be.
+const SHORT: [&str; 6] = ["--warm-up", "0.2", "--duration", "0.5", "--rounds", "2"];
+
+fn bench(mode: &str, address: &str, made: &Certificates, more: &[&str]) -> Output {
+    let fixed = ["bench", mode, address, "--cafile", &made.ca, "--json"];
+    run(&[&fixed[..], more].concat())
+}
+
+fn measured(mode: &str, address: &str, made: &Certificates, more: &[&str]) -> Value {
+    let output = bench(mode, address, made, more);
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let facts: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(facts["schema"], "portcullis.bench/1");
+    assert_eq!(facts["mode"], mode);
+    assert_eq!(facts["verified"], true);
+    assert_eq!(facts["failed"], 0, "{facts}");
+    facts
+}
+
+/// The numbers of the rounds and of the histogram are those of the same operations.
+fn is_consistent(facts: &Value) -> u64 {
+    let rounds = facts["rounds"].as_array().unwrap();
+    assert_eq!(rounds.len(), 2);
+    let operations = |round: &Value| round["operations"].as_u64().unwrap();
+    let sum: u64 = rounds.iter().map(operations).sum();
+    assert!(rounds.iter().all(|round| operations(round) > 0), "{facts}");
+    let recorded = facts["histogram_us"].as_array().unwrap();
+    let recorded: u64 = recorded.iter().map(|step| step[1].as_u64().unwrap()).sum();
+    assert_eq!(recorded, sum);
+    let latency = &facts["latency_us"];
+    let order = ["min", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
+    let order = order.map(|name| latency[name].as_u64().unwrap());
+    assert!(order.is_sorted() && order[0] > 0, "{latency}");
+    let median = facts["per_second"]["median"].as_f64().unwrap();
+    let (least, most) = (&facts["per_second"]["least"], &facts["per_second"]["most"]);
+    assert!(least.as_f64().unwrap() <= median && median <= most.as_f64().unwrap());
+    sum
+}
+
+#[test]
+fn handshakes_full_resumed_and_with_early_data() {
+    let made = Certificates::make();
+    let server = Served::start(&made, &["--early-data"]);
+    for (more, kind, resumes) in [
+        (&[][..], "full", false),
+        (&["--resume"], "resumed", true),
+        (&["--resume", "--tls", "1.2"], "resumed", true),
+        (&["--early-data", "100"], "early data", true),
+        (&["--exchange", "1000"], "full", false),
+        (&["--resume", "--exchange", "64"], "resumed", true),
+        (&["--connections", "6", "--workers", "2"], "full", false),
+    ] {
+        let facts = measured(
+            "handshake",
+            &server.address,
+            &made,
+            &[&SHORT, more].concat(),
+        );
+        let operations = is_consistent(&facts);
+        assert_eq!(facts["settings"]["kind"], kind);
+        let rounds = facts["rounds"].as_array().unwrap();
+        let resumed: u64 = rounds
+            .iter()
+            .map(|round| round["resumed"].as_u64().unwrap())
+            .sum();
+        assert_eq!(
+            resumed,
+            if resumes { operations } else { 0 },
+            "{more:?}: {facts}"
+        );
+        assert_eq!(facts["loop"], "closed");
+        if cfg!(unix) {
+            assert!(
+                rounds
+                    .iter()
+                    .all(|round| round["processor_us"].as_u64().unwrap() > 0)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_rate_is_kept() {
+    let made = Certificates::make();
+    let server = Served::start(&made, &[]);
+    let load = [
+        "--rate",
+        "40",
+        "--connections",
+        "4",
+        "--workers",
+        "2",
+        "--duration",
+        "1",
+    ];
+    let facts = measured(
+        "pingpong",
+        &server.address,
+        &made,
+        &[&SHORT[..2], &["--rounds", "2"], &load].concat(),
+    );
+    let operations = is_consistent(&facts);
+    assert_eq!(facts["loop"], "open");
+    // 40 are due in each of two seconds, and the last of a round may fall into the next.
+    assert!((70..=84).contains(&operations), "{facts}");
+}
+
+#[test]
+fn messages_come_back() {
+    let made = Certificates::make();
+    let server = Served::start(&made, &[]);
+    for size in ["1", "64", "64KiB"] {
+        let facts = measured(
+            "pingpong",
+            &server.address,
+            &made,
+            &[&SHORT[..], &["--size", size]].concat(),
+        );
+        let operations = is_consistent(&facts);
+        let bytes = facts["settings"]["size"].as_u64().unwrap();
+        let rounds = facts["rounds"].as_array().unwrap();
+        for direction in ["bytes_sent", "bytes_received"] {
+            let sum: u64 = rounds
+                .iter()
+                .map(|round| round[direction].as_u64().unwrap())
+                .sum();
+            assert_eq!(sum, operations * bytes);
+        }
+    }
+}
+
+#[test]
+fn bytes_flow_up_down_and_both_ways() {
+    let made = Certificates::make();
+    for (service, direction, goes) in [
+        ("discard", "up", [true, false]),
+        ("echo", "up", [true, false]),
+        ("source", "down", [false, true]),
+        ("echo", "both", [true, true]),
+    ] {
+        let server = Served::start(&made, &["--service", service]);
+        let more = [
+            "--direction",
+            direction,
+            "--write-size",
+            "16KiB",
+            "--connections",
+            "2",
+        ];
+        let facts = measured(
+            "throughput",
+            &server.address,
+            &made,
+            &[&SHORT[..], &more].concat(),
+        );
+        is_consistent(&facts);
+        for round in facts["rounds"].as_array().unwrap() {
+            let flows =
+                ["bytes_sent", "bytes_received"].map(|name| round[name].as_u64().unwrap() > 0);
+            assert_eq!(flows, goes, "{service} {direction}: {round}");
+        }
+        assert!(facts["bytes_per_second"]["median"].as_f64().unwrap() > 1e5);
+    }
+}
+
+#[test]
+fn connections_are_held_and_counted_when_they_are_lost() {
+    let made = Certificates::make();
+    let mut server = Served::start(&made, &[]);
+    let hold = [
+        "--connections",
+        "100",
+        "--exchange",
+        "64",
+        "--duration",
+        "0.5",
+    ];
+    let facts = measured("hold", &server.address, &made, &hold);
+    for (name, number) in [("opened", 100), ("kept", 100), ("lost", 0)] {
+        assert_eq!(facts[name], number, "{facts}");
+    }
+    assert!(facts["latency_us"]["p50"].as_u64().unwrap() > 0);
+    if cfg!(target_os = "linux") {
+        let each = facts["resident_bytes_each"].as_u64().unwrap();
+        assert!((1_000..1_000_000).contains(&each), "{each}");
+    }
+    // A server that is gone in the midst loses them all.
+    let address = server.address.clone();
+    let mut command = portcullis(&["bench", "hold", &address, "--cafile", &made.ca, "--json"]);
+    let child = command
+        .args(["--connections", "10", "--duration", "3"])
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    server.child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&facts["opened"], &facts["kept"], &facts["lost"]),
+        (&10.into(), &0.into(), &10.into())
+    );
+    let said = sentence(output, 4);
+    assert!(said.contains("10 failures (--max-failures 0)"), "{said}");
+    assert!(facts["failures"][0]["reason"].as_str().unwrap().len() > 10);
+}
+
+#[test]
+fn what_fails_is_counted_by_its_reason() {
+    let made = Certificates::make();
+    // Full handshakes where resumed ones are measured are failures, unless they may be.
+    let server = Served::start(&made, &["--no-tickets"]);
+    let resumed = [&SHORT[..], &["--resume"]].concat();
+    let output = bench("handshake", &server.address, &made, &resumed);
+    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let failure = &facts["failures"][0];
+    assert_eq!(failure["reason"], "the session was not resumed");
+    assert!(failure["count"].as_u64().unwrap() > 10, "{facts}");
+    // Of nothing that was done there are no times.
+    assert!(facts["latency_us"].is_null(), "{facts}");
+    sentence(output, 4);
+    let allowed = [&resumed[..], &["--allow-full"]].concat();
+    is_consistent(&measured("handshake", &server.address, &made, &allowed));
+    let allowed = [&resumed[..], &["--max-failures", "1000000"]].concat();
+    let said = sentence(bench("handshake", &server.address, &made, &allowed), 4);
+    assert!(said.contains("a round without connections"), "{said}");
+    // No early data without tickets that allow it.
+    let early = [&SHORT[..], &["--early-data", "64"]].concat();
+    let output = bench("handshake", &server.address, &made, &early);
+    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let reason = facts["failures"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("early data was not sent"), "{reason}");
+    sentence(output, 4);
+    // A server that does not echo.
+    let server = Served::start(&made, &["--service", "source"]);
+    let output = bench("pingpong", &server.address, &made, &SHORT);
+    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let reason = facts["failures"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("does not echo"), "{reason}");
+    sentence(output, 4);
+    let server = Served::start(&made, &["--service", "discard"]);
+    let late = [
+        "--timeout",
+        "1",
+        "--duration",
+        "1",
+        "--warm-up",
+        "0",
+        "--rounds",
+        "2",
+    ];
+    let output = bench("pingpong", &server.address, &made, &late);
+    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let reason = facts["failures"][0]["reason"].as_str().unwrap();
+    assert_eq!(reason, "nothing within 1 s (--timeout)");
+    sentence(output, 4);
+}
+
+#[test]
+fn what_cannot_begin_is_one_sentence() {
+    let made = Certificates::make();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap().to_string();
+    drop(nobody);
+    let said = sentence(bench("handshake", &address, &made, &SHORT), 1);
+    assert!(said.contains("connecting to"), "{said}");
+    let server = Served::start(&made, &[]);
+    // Verification is on.
+    for mode in ["handshake", "throughput", "pingpong", "hold"] {
+        sentence(run(&["bench", mode, &server.address]), 3);
+    }
+    let more = [
+        "--insecure",
+        "--json",
+        "--connections",
+        "1",
+        "--duration",
+        "0.1",
+    ];
+    let insecure = printed(run(
+        &[&["bench", "hold", &server.address][..], &more].concat()
+    ));
+    assert!(insecure.contains(r#""verified":false"#), "{insecure}");
+    let said = sentence(
+        bench("pingpong", &server.address, &made, &["--workers", "2"]),
+        2,
+    );
+    assert!(said.contains("have only --connections 1"), "{said}");
+    // What speaks no TLS, and what says nothing.
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = plain.local_addr().unwrap().to_string();
+    let thread = std::thread::spawn(move || {
+        let (mut io, _) = plain.accept().unwrap();
+        let _ = io.write_all(b"220 hello\r\n");
+        let _ = io.read_to_end(&mut Vec::new());
+        let (io, _) = plain.accept().unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        drop(io);
+    });
+    sentence(bench("handshake", &address, &made, &SHORT), 4);
+    sentence(bench("handshake", &address, &made, &["--timeout", "1"]), 6);
+    thread.join().unwrap();
+}
+
+#[test]
+fn results_for_people_say_what_was_measured() {
+    let made = Certificates::make();
+    let server = Served::start(&made, &[]);
+    let says = |mode: &str, more: &[&str]| {
+        let fixed = ["bench", mode, &server.address, "--cafile", &made.ca];
+        printed(run(&[&fixed[..], &SHORT, more].concat()))
+    };
+    let text = says("handshake", &[]);
+    for part in [
+        "TLSv1.3, ",
+        "X25519MLKEM768, certificates verified\n",
+        "1 connection, 1 thread; the next begins when one has ended",
+        "\nround 2: ",
+        "\nmedian: ",
+        "in µs: p50 ",
+        ", p99.99 ",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("failure"), "{text}");
+    assert!(says("throughput", &["--direction", "both"]).contains(" MB/s"));
+    assert!(says("pingpong", &["--rate", "50"]).contains("50 messages are due in a second"));
+}

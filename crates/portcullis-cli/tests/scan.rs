@@ -1,0 +1,281 @@
+//! The scanner's rules, and servers that mean it no good.
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Output;
+
+use serde_json::Value;
+use support::{Certificates, Server, printed, run, sentence};
+
+fn scan(address: &str, made: &Certificates, more: &[&str]) -> Output {
+    let fixed = ["scan", address, "--cafile", &made.ca, "--rate", "1000"];
+    run(&[&fixed[..], more].concat())
+}
+
+#[test]
+fn rules_end_a_scan_with_codes_of_their_own() {
+    let made = Certificates::make();
+    let mut server = Server::start(&[&made.server()[..], &["--groups", "x25519"]].concat());
+    // It says each handshake that fails, and would wait for somebody who reads that.
+    let mut said = server.child.stderr.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+    let text = printed(scan(&server.address, &made, &[]));
+    for line in [
+        "TLSv1.3                       yes",
+        "SSLv3                         no",
+        "TLSv1.3 group                 x25519",
+        "WARN group.no-pq: ",
+    ] {
+        assert!(
+            text.lines().any(|seen| seen.starts_with(line)),
+            "{line}: {text}"
+        );
+    }
+    let passed = "bad,incomplete,version<1.2,suite=rc4,suite=rsa-kx,no-fs,untrusted,expires<30d,early-data,compression,renegotiation";
+    printed(scan(&server.address, &made, &["--fail-on", passed]));
+    for (rule, is_hit) in [
+        ("no-pq", true),
+        ("warn", true),
+        ("version<1.3", true),
+        ("expires<1000d", true),
+        ("group.no-pq", true),
+    ] {
+        let output = scan(&server.address, &made, &["--json", "--fail-on", rule]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["failed_rules"][0] == rule, is_hit, "{rule}");
+        assert!(sentence(output, 7).contains(rule));
+    }
+    // By another name than the certificate has, and of an unknown authority.
+    let other = scan(
+        &server.address,
+        &made,
+        &["--name", "other.test", "--fail-on", "untrusted"],
+    );
+    sentence(other, 7);
+    let unknown = run(&[
+        "scan",
+        &server.address,
+        "--rate",
+        "1000",
+        "--fail-on",
+        "untrusted",
+    ]);
+    sentence(unknown, 7);
+    let wrong = scan(&server.address, &made, &["--fail-on", "good"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(
+        String::from_utf8(wrong.stderr)
+            .unwrap()
+            .contains("no rule; there are bad, ")
+    );
+}
+
+#[test]
+fn connections_are_bounded_and_what_is_missing_is_unknown() {
+    let made = Certificates::make();
+    let server = Server::start(&made.server());
+    let few = ["--connections", "5", "--json", "--fail-on", "incomplete"];
+    let output = scan(&server.address, &made, &few);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["connections"], 5);
+    assert_eq!(report["complete"], false);
+    assert_eq!(report["ended"], "there were 5 connections (--connections)");
+    sentence(output, 8);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap().to_string();
+    drop(nobody);
+    sentence(scan(&address, &made, &[]), 1);
+}
+
+/// Does the same with each connection, in a thread that nobody waits for.
+fn scripted(serve: impl Fn(&mut TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for io in listener.incoming() {
+            serve(&mut io.unwrap());
+        }
+    });
+    address
+}
+
+/// Of these nothing is said that is not known, and it ends.
+fn is_unknown(address: &str, why: &str) {
+    let made = Certificates::make();
+    let output = scan(address, &made, &["--json", "--timeout", "1"]);
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["complete"], false, "{report}");
+    for protocol in report["protocols"].as_array().unwrap() {
+        assert_eq!(protocol["offered"], "unknown", "{protocol}");
+    }
+    let said = report["protocols"][0]["why"].as_str().unwrap();
+    assert!(said.contains(why), "{said}");
+    assert!(report["connections"].as_u64().unwrap() <= 20, "{report}");
+}
+
+#[test]
+fn who_closes_without_a_word_is_not_known() {
+    let address = scripted(|io| {
+        let _ = io.read(&mut [0; 5]);
+    });
+    is_unknown(&address, "");
+}
+
+#[test]
+fn who_speaks_something_else_is_not_known() {
+    let address = scripted(|io| {
+        let _ = io.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let _ = io.read_to_end(&mut Vec::new());
+    });
+    is_unknown(&address, "not TLS");
+}
+
+#[test]
+fn who_never_comes_to_an_end_is_not_known() {
+    // Alerts that are warnings, without end.
+    let address =
+        scripted(|io| while io.write_all(&[21, 3, 3, 0, 2, 1, 112].repeat(100)).is_ok() {});
+    is_unknown(&address, "longer than 128 KiB");
+}
+
+#[test]
+fn what_was_not_offered_is_found_and_ends_the_list() {
+    let made = Certificates::make();
+    // Always the same suite, in TLS 1.2, whatever was asked.
+    let address = scripted(|io| {
+        let _ = io.read(&mut [0; 2_000]);
+        let mut hello = vec![22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3];
+        hello.extend([7; 32]);
+        hello.extend([0, 0xc0, 0x2f, 0]);
+        let _ = io.write_all(&hello);
+        let _ = io.read_to_end(&mut Vec::new());
+    });
+    let output = scan(
+        &address,
+        &made,
+        &["--json", "--timeout", "1", "--fail-on", "broken-choice"],
+    );
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let offered: Vec<_> = report["protocols"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|protocol| &protocol["offered"])
+        .collect();
+    assert_eq!(offered, ["no", "yes", "no", "no", "no"]);
+    let suites = &report["suites"][0]["accepted"];
+    assert_eq!(suites.as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(report["complete"], false);
+    sentence(output, 7);
+}
+
+/// Says what a server of POP3 says, and hands on what comes behind it.
+#[test]
+fn what_is_behind_starttls_is_scanned() {
+    let made = Certificates::make();
+    let server = Server::start(&[&made.server()[..], &["--tls", "1.3"]].concat());
+    let behind = server.address.clone();
+    let address = scripted(move |io| {
+        let _ = io.write_all(b"+OK ready\r\n");
+        let mut line = [0; 6];
+        if io.read_exact(&mut line).is_err() || line != *b"STLS\r\n" {
+            return;
+        }
+        let _ = io.write_all(b"+OK begin\r\n");
+        let to = TcpStream::connect(&behind).unwrap();
+        let copied = |mut from: TcpStream, mut to: TcpStream| {
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(std::net::Shutdown::Write);
+            })
+        };
+        copied(io.try_clone().unwrap(), to.try_clone().unwrap());
+        copied(to, io.try_clone().unwrap());
+    });
+    let output = scan(&address, &made, &["--json", "--starttls", "pop3"]);
+    let report: Value = serde_json::from_str(&printed(output)).unwrap();
+    assert_eq!(
+        (&report["starttls"], &report["complete"]),
+        (&"pop3".into(), &true.into()),
+        "{report}"
+    );
+    let yes = |protocol: &&Value| protocol["offered"] == "yes";
+    let offered: Vec<_> = report["protocols"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(yes)
+        .collect();
+    assert_eq!(offered.len(), 1);
+    assert_eq!(offered[0]["version"], "TLSv1.3");
+    // A server that speaks TLS at once is none of POP3.
+    let wrong = scan(
+        &server.address,
+        &made,
+        &["--starttls", "pop3", "--timeout", "1"],
+    );
+    assert!(!wrong.status.success());
+}
+
+/// A server of the nineties: SSL 3, a suite for export, DEFLATE, and no word about renegotiation.
+#[test]
+fn what_is_long_broken_is_seen() {
+    const EXPORT: [u8; 2] = [0, 3];
+    let made = Certificates::make();
+    let address = scripted(|io| {
+        let mut hello = [0; 2_000];
+        let read = io.read(&mut hello).unwrap_or(0);
+        let Some(hello) = hello.get(9..read).filter(|hello| hello.len() > 40) else {
+            return;
+        };
+        // Version, random, an empty session id, and the suites behind their length.
+        let length = usize::from(u16::from_be_bytes([hello[35], hello[36]]));
+        let (suites, methods) = hello[37..].split_at(length);
+        let has_export = suites.chunks(2).any(|suite| suite == EXPORT);
+        if hello[..2] != [3, 0] || !has_export {
+            let _ = io.write_all(&[21, 3, 0, 0, 2, 2, 40]);
+            return;
+        }
+        let deflate = u8::from(methods[1..].starts_with(&[1]));
+        let mut flight = vec![22, 3, 0, 0, 46, 2, 0, 0, 38, 3, 0];
+        flight.extend([7; 32]);
+        flight.extend([0, EXPORT[0], EXPORT[1], deflate, 14, 0, 0, 0]);
+        let _ = io.write_all(&flight);
+        let _ = io.read_to_end(&mut Vec::new());
+    });
+    let rules = [
+        "--json",
+        "--timeout",
+        "1",
+        "--fail-on",
+        "suite=export,compression,renegotiation,version<1.1",
+    ];
+    let output = scan(&address, &made, &rules);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings: Vec<_> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["id"].as_str().unwrap())
+        .collect();
+    for id in [
+        "version.ssl3",
+        "version.no-tls1.3",
+        "suite.export",
+        "suite.rc4",
+        "compression",
+        "renegotiation.insecure",
+    ] {
+        assert!(findings.contains(&id), "{id}: {report}");
+    }
+    assert_eq!(
+        report["failed_rules"].as_array().unwrap().len(),
+        4,
+        "{report}"
+    );
+    assert_eq!(report["facts"]["compression"], "yes");
+    sentence(output, 7);
+}
