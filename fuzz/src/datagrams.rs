@@ -8,7 +8,7 @@ use std::time::Duration;
 use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::Question;
 use portcullis_core::{
-    Admission, Control, CookiePolicy, DatagramConnection, DatagramOptions, Error, Gate, Handshake,
+    Admission, ConnectionId, Control, CookiePolicy, DatagramConnection, DatagramOptions, Error, Gate, Handshake,
     Monotonic, NamedGroup, Now, Received, Step, Verdict,
 };
 
@@ -34,6 +34,19 @@ fn server() -> ServerConfig {
     let builder = ServerConfig::builder().identity(pki().server.identity.clone());
     let builder = builder.groups([NamedGroup::X25519, NamedGroup::SECP256R1]);
     builder.build().expect("it is sound")
+}
+
+/// What the client and the server offer of connection ids, by the bits of `shape`.
+fn identified(options: DatagramOptions, shape: u8) -> [DatagramOptions; 2] {
+    let with = |bit: u8, id: &[u8]| {
+        let id = ConnectionId::new(id).expect("it is short");
+        match shape & bit {
+            0 => options,
+            _ => options.connection_id(id),
+        }
+    };
+    let clients: &[u8] = if shape & 0x20 == 0 { &[] } else { &[0xcc; 5] };
+    [with(0x10, clients), with(0x40, &[0x55; 8])]
 }
 
 /// A script of the attacker's.
@@ -187,8 +200,9 @@ fn open(
 pub fn conversation(data: &[u8]) {
     let before = memory::held();
     let mut script = Script(data);
-    let mtu = [1_200, 228, 400, 1_472][usize::from(script.byte().unwrap_or(0) % 4)];
-    let options = DatagramOptions::default().mtu(mtu);
+    let shape = script.byte().unwrap_or(0);
+    let mtu = [1_200, 228, 400, 1_472][usize::from(shape % 4)];
+    let [options, of_server] = identified(DatagramOptions::default().mtu(mtu), shape);
     let is_untouched = script.0.is_empty();
     let begun = Handshake::datagram_client(client(), name(), Vec::new(), options, at(0));
     let mut sides = [
@@ -225,7 +239,8 @@ pub fn conversation(data: &[u8]) {
             Some((to, datagram)) => match &mut sides[to] {
                 side @ Side::Absent => {
                     let admission = Admission::without_cookie(datagram);
-                    let begun = Handshake::datagram_server(server(), admission, options, at(clock));
+                    let begun =
+                        Handshake::datagram_server(server(), admission, of_server, at(clock));
                     *side = Side::Handshake(Box::new(begun.expect("it begins")));
                 }
                 side => side.receive(&datagram, at(clock), &mut received[to]),
@@ -333,8 +348,8 @@ fn begin(verdict: Verdict, config: &ServerConfig, now: Now) {
 }
 
 /// A connection between two ends of ours.
-fn connected() -> [Box<DatagramConnection>; 2] {
-    let options = DatagramOptions::default();
+fn connected(shape: u8) -> [Box<DatagramConnection>; 2] {
+    let [options, of_server] = identified(DatagramOptions::default(), shape);
     let begun = Handshake::datagram_client(client(), name(), Vec::new(), options, at(0));
     let mut sides = [
         Side::Handshake(Box::new(begun.expect("it begins"))),
@@ -348,7 +363,8 @@ fn connected() -> [Box<DatagramConnection>; 2] {
                 match &mut sides[1 - from] {
                     side @ Side::Absent => {
                         let admission = Admission::without_cookie(datagram);
-                        let begun = Handshake::datagram_server(server(), admission, options, at(0));
+                        let begun =
+                            Handshake::datagram_server(server(), admission, of_server, at(0));
                         *side = Side::Handshake(Box::new(begun.expect("it begins")));
                     }
                     side => side.receive(&datagram, at(0), &mut Vec::new()),
@@ -369,7 +385,8 @@ fn connected() -> [Box<DatagramConnection>; 2] {
 /// was not touched comes.
 pub fn record(data: &[u8]) {
     let mut script = Script(data);
-    let [mut client, mut server] = connected();
+    let shape = script.byte().unwrap_or(0);
+    let [mut client, mut server] = connected(shape);
     let mut untouched = Vec::new();
     let mut received = Vec::new();
     let mut count = 0_u32;
@@ -379,6 +396,13 @@ pub fn record(data: &[u8]) {
         if what & 0x80 != 0 {
             let updated = client.writer.key_update(what & 0x40 != 0);
             updated.expect("the connection is open");
+        }
+        if what & 0x20 != 0 {
+            // Of ids there are few, and none at all without an agreement.
+            let new = ConnectionId::new(&[what, 1, 2, 3, 4, 5, 6, 7]).expect("it is short");
+            let _few = server.writer.new_connection_ids(&[new], what & 0x10 != 0);
+            let _none = client.writer.request_connection_ids(2);
+            client.writer.use_next_connection_id();
         }
         let mut out = vec![0; client.writer.sealed_len(message.len())];
         let sealed = client.writer.seal(&[IoSlice::new(&message)], &mut out);

@@ -137,12 +137,36 @@ async fn main() {
 }
 
 /// How DTLS is spoken.
-fn datagram_options(mtu: Option<u16>) -> portcullis::DtlsOptions {
+fn datagram_options(mtu: Option<u16>, cid: Option<usize>) -> portcullis::DtlsOptions {
     let mut datagrams = portcullis::DatagramOptions::default();
     if let Some(mtu) = mtu {
         datagrams = datagrams.mtu(mtu);
     }
-    portcullis::DtlsOptions::new().datagrams(datagrams)
+    portcullis::DtlsOptions::new()
+        .datagrams(datagrams)
+        .connection_ids(cid)
+}
+
+/// How long connection ids are; 0: the peer's records have none.
+fn parse_cid(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(length @ (0 | 8..=32)) => Ok(length),
+        _ => Err("it is a number of bytes: 0, or 8 to 32".to_owned()),
+    }
+}
+
+/// What is said of the connection ids of a connection over DTLS.
+fn connection_ids(connection: &portcullis::DtlsConnection) -> Option<String> {
+    let (theirs, ours) = connection.connection_ids()?;
+    let said = |id: portcullis::DtlsConnectionId| match id.is_empty() {
+        true => "none".to_owned(),
+        false => id.to_string(),
+    };
+    Some(format!(
+        "on what comes {}, on what goes {}",
+        said(theirs),
+        said(ours)
+    ))
 }
 
 /// Opens the key log, if one is wanted.

@@ -90,6 +90,57 @@ fn one_client_is_served_and_that_is_all() {
     assert_eq!(server.exit_code(), Some(4));
 }
 
+/// What each side has on its records, if both want it.
+#[test]
+fn connection_ids_are_agreed_on() {
+    let certificates = Certificates::make();
+    for (versions, of_server, of_client, said) in [
+        (
+            "1.3..1.3",
+            &["--cid"][..],
+            &["--cid"][..],
+            Some(("none", 16)),
+        ),
+        (
+            "1.2..1.2",
+            &["--cid", "32"],
+            &["--cid", "8"],
+            Some(("", 64)),
+        ),
+        ("1.3..1.3", &["--cid"], &[], None),
+        ("1.2..1.2", &[], &["--cid"], None),
+    ] {
+        let server = Server::start(&[&["--dtls"][..], of_server, &certificates.server()].concat());
+        let target = format!("localhost:{}", server.port());
+        let common = [
+            &target,
+            "--dtls",
+            "--verbose",
+            "--tls",
+            versions,
+            "--resolve",
+            "127.0.0.1",
+            "--cafile",
+            &certificates.ca,
+        ];
+        let output = client(&[&common[..], of_client].concat(), b"hello\n");
+        let report = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line = report
+            .lines()
+            .find(|line| line.starts_with("connection ids:"));
+        match said {
+            None => assert_eq!(line, None, "{report}"),
+            Some((theirs, digits)) => {
+                let line = line.unwrap_or_else(|| panic!("{report}"));
+                let (on_theirs, on_ours) = line.split_once(", on what goes ").unwrap();
+                assert!(on_theirs.contains(theirs), "{line}");
+                assert_eq!(on_ours.len(), digits, "{line}");
+            }
+        }
+        assert_eq!(printed(output), "hello\n");
+    }
+}
+
 #[test]
 fn what_has_no_effect_over_datagrams_is_refused() {
     for arguments in [
@@ -99,6 +150,9 @@ fn what_has_no_effect_over_datagrams_is_refused() {
         &["client", "localhost:1", "--dtls", "--mtu", "100"],
         &["server", "--dtls", "--www"],
         &["server", "--mtu", "600"],
+        &["client", "localhost:1", "--cid"],
+        &["client", "localhost:1", "--dtls", "--cid", "7"],
+        &["server", "--dtls", "--cid", "33"],
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");

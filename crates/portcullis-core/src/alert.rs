@@ -43,6 +43,8 @@ code_points! {
         DECODE_ERROR = 50, "decode_error";
         /// A signature, binder or Finished that does not verify.
         DECRYPT_ERROR = 51, "decrypt_error";
+        /// The peer asks for more connection ids than it gets (RFC 9147 §9).
+        TOO_MANY_CIDS_REQUESTED = 52, "too_many_cids_requested";
         /// TLS 1.0 and older only.
         EXPORT_RESTRICTION = 60, "export_restriction";
         /// The version is recognised and not supported.
@@ -105,6 +107,7 @@ impl AlertDescription {
             Self::ACCESS_DENIED => "access was denied",
             Self::DECODE_ERROR => "a message could not be decoded",
             Self::DECRYPT_ERROR => "a handshake signature or Finished did not verify",
+            Self::TOO_MANY_CIDS_REQUESTED => "too many connection ids were asked for",
             Self::EXPORT_RESTRICTION => "export restrictions were not met",
             Self::PROTOCOL_VERSION => "the protocol version is not supported",
             Self::INSUFFICIENT_SECURITY => "more secure parameters are required",

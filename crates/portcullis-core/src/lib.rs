@@ -101,8 +101,8 @@ pub use information::{ConnectionInformation, EarlyDataRejection, EarlyDataStatus
 pub use misuse::Misuse;
 pub use named_group::NamedGroup;
 pub use record::{
-    Control, DatagramOptions, DatagramReader, DatagramWriter, Discarded, Discards, Received,
-    Records, Retransmission,
+    ConnectionId, Control, DatagramOptions, DatagramReader, DatagramWriter, Discarded, Discards,
+    Received, Records, Retransmission,
 };
 pub use record::{
     Frame, Mailbox, Opened, PaddingPolicy, ParkedCipher, PeerRequest, Reader, Sealed, Writer,

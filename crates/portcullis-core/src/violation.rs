@@ -80,6 +80,13 @@ violations! {
         MalformedAck => DECODE_ERROR, "RFC 9147 §7", "the peer sent an acknowledgement that cannot be decoded";
         FragmentContradictsMessage => ILLEGAL_PARAMETER, "RFC 9147 §5.5", "the peer sent a fragment whose message has another type or length than before";
         MessageInOldEpoch => UNEXPECTED_MESSAGE, "RFC 9147 §8", "the peer sent a new handshake message under a key that it has replaced";
+        ConnectionIdTooLong => ILLEGAL_PARAMETER, "RFC 9146 §3; RFC 9147 §9", "the server wants a connection id on each record that is longer than this side writes";
+        ConnectionIdsNotNegotiated => UNEXPECTED_MESSAGE, "RFC 9147 §9", "the peer spoke of other connection ids where its records, or those it receives, have none";
+        BadConnectionIdUsage => ILLEGAL_PARAMETER, "RFC 9147 §9", "the peer sent connection ids to be used at a time that does not exist";
+        NoUsableConnectionId => ILLEGAL_PARAMETER, "RFC 9147 §9", "the peer wants a new connection id to be used at once, and gave none that can be";
+        MalformedPathMessage => DECODE_ERROR, "RFC 9853 §4", "the peer sent a return_routability_check that cannot be decoded";
+        TooManyConnectionIds => UNEXPECTED_MESSAGE, "RFC 9147 §9", "the peer sent new connection ids too often in a row";
+        TooManyConnectionIdsRequested => TOO_MANY_CIDS_REQUESTED, "RFC 9147 §9", "the peer asked for new connection ids too often in a row";
         AeadLimitReached => BAD_RECORD_MAC, "§5.5", "the peer sent more records under one key than the cipher can protect";
     }
     "alerts" {

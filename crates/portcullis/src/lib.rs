@@ -170,7 +170,7 @@ pub use connector::TlsConnector;
 pub use datagram::{
     DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnections, DtlsConnector, DtlsIncoming,
     DtlsListener, DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics,
-    PausedDtlsClient, PausedDtlsServer,
+    Migration, PausedDtlsClient, PausedDtlsServer,
 };
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
@@ -226,7 +226,8 @@ pub use portcullis_core::{
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use portcullis_core::{
-    CookiePolicy, DatagramOptions, Discarded, Discards, Retransmission, SrtpKeys, SrtpProfile,
+    ConnectionId as DtlsConnectionId, CookiePolicy, DatagramOptions, Discarded, Discards,
+    Retransmission, SrtpKeys, SrtpProfile,
 };
 #[cfg(feature = "crl-hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]

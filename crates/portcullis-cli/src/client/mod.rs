@@ -114,6 +114,11 @@ pub(crate) struct Client {
     /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
     #[arg(long, value_name = "BYTES", requires = "dtls", value_parser = clap::value_parser!(u16).range(228..=65_507))]
     mtu: Option<u16>,
+    /// With --dtls: connection ids, so that a connection goes on when an address changes (RFC 9146, RFC 9147). The
+    /// peer's records have one of so many random bytes, 8 to 32; with 0 they have none, and this side's what the
+    /// peer wants. [default without a number: 0]
+    #[arg(long, value_name = "BYTES", requires = "dtls", num_args = 0..=1, default_missing_value = "0", value_parser = crate::parse_cid)]
+    cid: Option<usize>,
     /// Lines of standard input that begin with a colon are commands: `:renegotiate` (before TLS 1.3, which
     /// lets the server renegotiate, too) and `:update-keys` (TLS 1.3); with two they are data.
     #[arg(long)]
@@ -149,6 +154,9 @@ impl Client {
                 Err(failure) => return Err(self.unconnected(&connecting, failure)?),
             };
             self.connected(&connecting, connection.information())?;
+            if let (Some(ids), true) = (crate::connection_ids(&connection), self.wants_text()) {
+                eprintln!("{:<17}{ids}", "connection ids:");
+            }
             datagrams::exchange(connection).await
         } else {
             let (stream, first) = match self.connect(&mut connecting).await {
@@ -376,7 +384,7 @@ impl Client {
     /// The same over DTLS.
     async fn connect_dtls(&self, connecting: &mut Connecting) -> Result<DtlsConnection, Failure> {
         let reconnect = self.sessions.reconnect;
-        let options = crate::datagram_options(self.mtu);
+        let options = crate::datagram_options(self.mtu, self.cid);
         for number in 1..=reconnect {
             let connection = connecting.connect_dtls(options).await?;
             say_how(number, connection.information().is_resumed());

@@ -9,7 +9,7 @@ use crate::report;
 impl Server {
     /// Serves until it is stopped, or once.
     pub(super) async fn serve_datagrams(&self, acceptor: TlsAcceptor) -> Result<(), Failure> {
-        let options = crate::datagram_options(self.mtu).connections(MAX_CONNECTIONS);
+        let options = crate::datagram_options(self.mtu, self.cid).connections(MAX_CONNECTIONS);
         let acceptor = DtlsAcceptor::new(acceptor).options(options);
         acceptor
             .check()
@@ -46,6 +46,9 @@ async fn serve(incoming: DtlsIncoming, is_verbose: bool) -> Result<(), Failure> 
             "client:",
             report::text(connection.information())
         );
+        if let Some(ids) = crate::connection_ids(&connection) {
+            eprintln!("{:<17}{ids}", "connection ids:");
+        }
     }
     let echoed = echo(connection).await;
     echoed.map_err(|error| Failure::connection(&error.into()))

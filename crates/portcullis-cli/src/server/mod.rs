@@ -125,6 +125,11 @@ pub(crate) struct Server {
     /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
     #[arg(long, value_name = "BYTES", requires = "dtls", value_parser = clap::value_parser!(u16).range(228..=65_507))]
     mtu: Option<u16>,
+    /// With --dtls: connection ids, so that a connection goes on when an address changes (RFC 9146, RFC 9147). The
+    /// peer's records have one of so many random bytes, 8 to 32; with 0 they have none, and this side's what the
+    /// peer wants. [default without a number: 8]
+    #[arg(long, value_name = "BYTES", requires = "dtls", num_args = 0..=1, default_missing_value = "8", value_parser = crate::parse_cid)]
+    cid: Option<usize>,
     /// Serve one connection and exit; the exit code says how it went.
     #[arg(long)]
     once: bool,

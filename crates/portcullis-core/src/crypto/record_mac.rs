@@ -49,7 +49,8 @@ impl MacAlgorithm {
     }
 }
 
-/// What is authenticated before the content, but for the length: number, type and version.
+/// What is authenticated before the content, but for the length: number, type and version. With a connection id
+/// there is more (RFC 9146 §5), so what follows takes any bytes; how many there are is no secret.
 pub(crate) type Front = [u8; 8 + 1 + 2];
 
 /// The most padding, its length included (RFC 5246 §6.2.3.2).
@@ -77,7 +78,7 @@ impl RecordMac {
     }
 
     /// The MAC of `content`, whose length is not the secret here.
-    pub(crate) fn mac(&self, front: Front, content: &[u8]) -> Secret {
+    pub(crate) fn mac(&self, front: &[u8], content: &[u8]) -> Secret {
         match self {
             #[cfg(feature = "legacy-ciphers")]
             Self::Md5(states) => mac(states, front, content),
@@ -93,7 +94,7 @@ impl RecordMac {
     /// Of padding that is not `strict` the last byte alone is looked at, as SSL 3.0 did.
     pub(crate) fn check_padded(
         &self,
-        front: Front,
+        front: &[u8],
         plaintext: &[u8],
         strict: bool,
     ) -> Option<usize> {
@@ -107,19 +108,19 @@ impl RecordMac {
     }
 }
 
-fn mac<H: BlockHash>(states: &States<H>, front: Front, content: &[u8]) -> Secret {
+fn mac<H: BlockHash>(states: &States<H>, front: &[u8], content: &[u8]) -> Secret {
     let mut inner = Running::new(&states.inner);
-    inner.add(&front);
+    inner.add(front);
     inner.add(&(content.len() as u16).to_be_bytes());
     inner.add(content);
     let length = content.len() as u32;
-    let hash = inner.finish_hidden(&[], 0, length);
+    let hash = inner.finish_hidden(&[], 0, front.len(), length);
     states.outer.finish(iter::once(hash.as_slice()))
 }
 
 fn check_padded<H: BlockHash>(
     states: &States<H>,
-    front: Front,
+    front: &[u8],
     plaintext: &[u8],
     strict: bool,
 ) -> Option<usize> {
@@ -195,7 +196,7 @@ fn mac_behind<H: BlockHash>(plaintext: &[u8], content: u32) -> Secret {
 /// The MAC of the first `content` bytes.
 fn mac_of_hidden<H: BlockHash>(
     states: &States<H>,
-    front: Front,
+    front: &[u8],
     plaintext: &[u8],
     content: u32,
 ) -> Secret {
@@ -207,11 +208,11 @@ fn mac_of_hidden<H: BlockHash>(
         .unwrap_or_default()
         .split_at(least.min(most));
     let mut inner = Running::new(&states.inner);
-    inner.add(&front);
+    inner.add(front);
     let [.., high, low] = content.to_be_bytes();
     inner.add(&[high, low]);
     inner.add(known);
-    let hash = inner.finish_hidden(hidden, content - least as u32, content);
+    let hash = inner.finish_hidden(hidden, content - least as u32, front.len(), content);
     states.outer.finish(iter::once(hash.as_slice()))
 }
 
@@ -253,15 +254,15 @@ impl<H: BlockHash> Running<H> {
     }
 
     /// The hash of that and of the first `hidden` bytes of `rest`: as many blocks are hashed as if
-    /// it were all of `rest`. There are `content` bytes behind the key and the 13 before them.
-    fn finish_hidden(mut self, rest: &[u8], hidden: u32, content: u32) -> Secret {
+    /// it were all of `rest`. There are `content` bytes behind the key, `front` bytes and the length.
+    fn finish_hidden(mut self, rest: &[u8], hidden: u32, front: usize, content: u32) -> Secret {
         let size = self.block.as_ref().len();
         // FIPS 180-4 §5.1: a bit, zeros, and the length in bits in an eighth of a block.
         let field = size / 8;
         let blocks = (self.used + rest.len() + 1 + field).div_ceil(size);
         let end = self.used as u32 + hidden;
         let last = (end + field as u32) >> size.trailing_zeros();
-        let before = size + size_of::<Front>() + size_of::<u16>();
+        let before = size + front + size_of::<u16>();
         let bits = 8 * (before as u32 + content);
 
         let mut hash = Secret::zeros(H::OUTPUT_LEN);

@@ -44,7 +44,12 @@ impl Handshake {
         let config = config.for_datagrams().map_err(misuse)?;
         options.check().map_err(misuse)?;
         let policy = &config.0.policy;
-        let incoming = Incoming::datagrams(Role::Client, policy.max_handshake_size, 0);
+        let incoming = Incoming::datagrams(
+            Role::Client,
+            policy.max_handshake_size,
+            0,
+            options.own_connection_id(),
+        );
         let outgoing = Outgoing::datagrams(options, 0, 0);
         let mut this = Self::over(incoming, outgoing, policy, Random::system());
         this.now = now;
@@ -72,7 +77,12 @@ impl Handshake {
             next_record,
             ..
         } = admission;
-        let incoming = Incoming::datagrams(Role::Server, policy.max_handshake_size, message);
+        let incoming = Incoming::datagrams(
+            Role::Server,
+            policy.max_handshake_size,
+            message,
+            options.own_connection_id(),
+        );
         let outgoing = Outgoing::datagrams(options, message, next_record);
         let mut this = Self::over(incoming, outgoing, policy, Random::system());
         this.machine = Some(match returned {
@@ -165,7 +175,8 @@ impl Outcome {
             Some(Later::Older(older)) => reader.leave(older.session, older.on_request),
             None => {}
         }
-        let writer = outgoing.take_datagram_writer(mail, self.key_update_at)?;
+        let own = (reader.connection_id(), reader.checks_paths());
+        let writer = outgoing.take_datagram_writer(mail, self.key_update_at, own)?;
         Some(DatagramConnection {
             reader,
             writer,

@@ -13,6 +13,7 @@
 mod again;
 pub(crate) mod client;
 mod compressed;
+mod connection_ids;
 mod datagram;
 mod drive;
 mod early_data;
@@ -61,7 +62,8 @@ use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionMasterSecret};
 use crate::psk::Shared;
 use crate::question::Question;
 use crate::record::{
-    Another, HandshakeBytes, Incoming, Later, Mailbox, Older, OnRequest, Outgoing, Tickets,
+    Another, ConnectionId, HandshakeBytes, Incoming, Later, Mailbox, Older, OnRequest, Outgoing,
+    Tickets,
 };
 use crate::session::{ReceivedTicket, Resumable};
 use crate::step::Event;
@@ -271,6 +273,19 @@ impl Cx<'_> {
             true => 16_384,
             false => 16_385,
         }
+    }
+
+    /// What this side wants on the peer's records, if it knows of connection ids (RFC 9146 §3), and whether it checks
+    /// paths (RFC 9853 §3).
+    pub(crate) fn connection_id(&self) -> Option<(ConnectionId, bool)> {
+        self.incoming.connection_id()
+    }
+
+    /// Both sides know of connection ids, and the peer wants this one on what it receives: from the next keys on.
+    /// With `checks_paths` both also answer when they are asked where they are (RFC 9853).
+    pub(crate) fn agree_connection_ids(&mut self, theirs: ConnectionId, checks_paths: bool) {
+        self.incoming.agree_connection_ids(theirs, checks_paths);
+        self.outgoing.set_connection_id(theirs);
     }
 
     /// Fills `out` with random bytes.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::datagram::{self, Discards, Notes};
+use super::datagram::{self, ConnectionId, Discards, Notes};
 use super::keys::Keys;
 use super::stream::{self, Message};
 use super::{DatagramReader, Mailbox, Reader, Role};
@@ -31,8 +31,14 @@ impl Incoming {
     }
 
     /// Over datagrams; see [`datagram::Incoming::new`].
-    pub(crate) fn datagrams(role: Role, max_handshake_size: usize, next_message: u16) -> Self {
-        let incoming = datagram::Incoming::new(role, max_handshake_size, next_message);
+    pub(crate) fn datagrams(
+        role: Role,
+        max_handshake_size: usize,
+        next_message: u16,
+        connection_id: Option<(ConnectionId, bool)>,
+    ) -> Self {
+        let incoming =
+            datagram::Incoming::new(role, max_handshake_size, next_message, connection_id);
         Self::Datagram(Box::new(incoming))
     }
 
@@ -141,6 +147,23 @@ impl Incoming {
         match self {
             Self::Stream(stream) => stream.is_before_tls13(),
             Self::Datagram(datagram) => datagram.is_before_tls13(),
+        }
+    }
+
+    /// What this side wants on the peer's records, if it knows of connection ids, and whether it checks paths; over a
+    /// stream it does not.
+    pub(crate) fn connection_id(&self) -> Option<(ConnectionId, bool)> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Datagram(datagram) => datagram.connection_id(),
+        }
+    }
+
+    /// Both sides know of connection ids, and the peer wants this one on what it receives.
+    /// With `checks_paths` both also answer when they are asked where they are (RFC 9853).
+    pub(crate) fn agree_connection_ids(&mut self, theirs: ConnectionId, checks_paths: bool) {
+        if let Self::Datagram(datagram) = self {
+            datagram.agree_connection_ids(theirs, checks_paths);
         }
     }
 

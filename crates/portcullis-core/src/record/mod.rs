@@ -31,8 +31,8 @@ mod writer;
 
 pub(crate) use authentication::{Authentication, MAX_RUN};
 pub use datagram::{
-    Control, DatagramOptions, Discarded, Discards, Reader as DatagramReader, Received, Records,
-    Retransmission, Writer as DatagramWriter,
+    ConnectionId, Control, DatagramOptions, Discarded, Discards, Reader as DatagramReader,
+    Received, Records, Retransmission, Writer as DatagramWriter,
 };
 pub(crate) use datagram::{
     HelloPiece, Mail, Reassembly, Taken, hello_pieces, plain_alert, plain_message, plain_message_of,

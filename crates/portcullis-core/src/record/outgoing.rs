@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::datagram::{self, DatagramOptions, Notes};
+use super::datagram::{self, ConnectionId, DatagramOptions, Notes};
 use super::keys::Keys;
 use super::{DatagramWriter, Mailbox, PaddingPolicy, Role, Writer, stream};
 use crate::alert::AlertDescription;
@@ -165,6 +165,13 @@ impl Outgoing {
         }
     }
 
+    /// Over datagrams: the peer wants this on protected records.
+    pub(crate) fn set_connection_id(&mut self, id: ConnectionId) {
+        if let Self::Datagram(datagram) = self {
+            datagram.set_connection_id(id);
+        }
+    }
+
     /// Takes the peer's `record_size_limit` (RFC 8449 §4).
     pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
         match self {
@@ -293,10 +300,11 @@ impl Outgoing {
         &mut self,
         mail: Arc<datagram::Mail>,
         key_update_at: u64,
+        own: (Option<ConnectionId>, bool),
     ) -> Option<DatagramWriter> {
         match self {
             Self::Stream(_) => None,
-            Self::Datagram(datagram) => Some(datagram.take_writer(mail, key_update_at)),
+            Self::Datagram(datagram) => Some(datagram.take_writer(mail, key_update_at, own)),
         }
     }
 }

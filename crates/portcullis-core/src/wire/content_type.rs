@@ -1,6 +1,6 @@
 //! What a record carries.
 //!
-//! RFC 8446 §5.1; heartbeat from RFC 6520, the others from RFC 9146 and RFC 9147.
+//! RFC 8446 §5.1; heartbeat from RFC 6520, the others from RFC 9146, RFC 9147 and RFC 9853.
 
 use crate::code_point::code_points;
 
@@ -21,5 +21,7 @@ code_points! {
         TLS12_CID = 25, "tls12_cid";
         /// RFC 9147 §7.
         ACK = 26, "ack";
+        /// RFC 9853.
+        RETURN_ROUTABILITY_CHECK = 27, "return_routability_check";
     }
 }

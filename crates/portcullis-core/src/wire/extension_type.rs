@@ -93,6 +93,8 @@ code_points! {
         QUIC_TRANSPORT_PARAMETERS = 57, "quic_transport_parameters";
         /// RFC 9149.
         TICKET_REQUEST = 58, "ticket_request";
+        /// RFC 9853.
+        RRC = 61, "rrc";
         /// NPN (draft-agl-tls-nextprotoneg).
         NEXT_PROTOCOL_NEGOTIATION = 0x3374, "next_protocol_negotiation";
         /// draft-vvv-tls-alps.

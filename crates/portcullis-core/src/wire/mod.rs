@@ -17,6 +17,7 @@ mod certificate_request;
 mod certificate_verify;
 mod client_hello;
 mod compressed_certificate;
+mod connection_ids;
 mod content_type;
 pub(crate) mod ech_config;
 mod encrypted_extensions;
@@ -32,6 +33,7 @@ mod imported_identity;
 mod key_update;
 mod new_session_ticket;
 mod record_header;
+mod return_routability;
 mod round_trip;
 mod server_hello;
 
@@ -42,6 +44,9 @@ pub use certificate_request::CertificateRequest;
 pub use certificate_verify::CertificateVerify;
 pub use client_hello::{ClientHello, CompressionMethod, MAX_SESSION_ID};
 pub use compressed_certificate::CompressedCertificate;
+pub use connection_ids::{
+    ConnectionIdUsage, ListedConnectionId, NewConnectionId, RequestConnectionId,
+};
 pub use content_type::ContentType;
 pub use ech_config::{EchConfigContents, EchConfigEntry, HpkeCipherSuite};
 pub use encrypted_extensions::EncryptedExtensions;
@@ -57,5 +62,6 @@ pub use imported_identity::{ImportedIdentity, KdfIdentifier};
 pub use key_update::{KeyUpdate, KeyUpdateRequest};
 pub use new_session_ticket::NewSessionTicket;
 pub use record_header::{MAX_CIPHERTEXT_TLS12, MAX_CIPHERTEXT_TLS13, MAX_PLAINTEXT, RecordHeader};
+pub use return_routability::{PathMessageType, ReturnRoutabilityCheck};
 pub use round_trip::round_trip;
 pub use server_hello::{HELLO_RETRY_REQUEST_RANDOM, ServerHello};

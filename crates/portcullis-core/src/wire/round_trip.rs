@@ -2,23 +2,24 @@
 
 use super::extension::{
     Alpn, AlpnSelected, CertificateAuthorities, CertificateStatus, ClientCertificateTypeSelected,
-    ClientCertificateTypes, CompressCertificate, Cookie, EarlyData, EcPointFormats,
+    ClientCertificateTypes, CompressCertificate, ConnectionId, Cookie, EarlyData, EcPointFormats,
     EchConfirmation, EchOuterExtensions, EchRetryConfigs, EncryptThenMac, EncryptedClientHello,
     ExpectedTickets, ExtendedMasterSecret, Extension, Extensions, KeyShareClientHello,
     KeyShareHelloRetryRequest, KeyShareServerHello, MaxEarlyDataSize, MaxFragmentLength,
     NextProtocolOffer, NextProtocols, OfferedPsks, OidFilters, Padding, PostHandshakeAuth,
-    PskKeyExchangeModes, RecordSizeLimit, RenegotiationInfo, SelectedIdentity, SelectedVersion,
-    ServerCertificateTypeSelected, ServerCertificateTypes, ServerName, ServerNameAcknowledgement,
-    SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert, SignedCertificateTimestamp,
-    StatusRequest, StatusRequestEmpty, SupportedGroups, SupportedVersions, TicketRequest, UseSrtp,
-    UseSrtpSelected,
+    PskKeyExchangeModes, RecordSizeLimit, RenegotiationInfo, Rrc, SelectedIdentity,
+    SelectedVersion, ServerCertificateTypeSelected, ServerCertificateTypes, ServerName,
+    ServerNameAcknowledgement, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
+    SignedCertificateTimestamp, StatusRequest, StatusRequestEmpty, SupportedGroups,
+    SupportedVersions, TicketRequest, UseSrtp, UseSrtpSelected,
 };
 use super::handshake::{HandshakeMessage, Syntax};
 use super::handshake_type::HandshakeType;
 use super::{
     Ack, Certificate, CertificateRequest, CertificateVerify, ClientHello, CompressedCertificate,
     EncryptedExtensions, EndOfEarlyData, Finished, FragmentHeader, HelloVerifyRequest,
-    ImportedIdentity, KeyUpdate, NewSessionTicket, ServerHello, tls10, tls12,
+    ImportedIdentity, KeyUpdate, NewConnectionId, NewSessionTicket, RequestConnectionId,
+    ReturnRoutabilityCheck, ServerHello, tls10, tls12,
 };
 
 /// Decodes `body` as a message of type `msg_type` with all its extensions, encodes what was
@@ -32,6 +33,7 @@ pub fn round_trip(msg_type: HandshakeType, body: &[u8]) -> bool {
         HandshakeType::CLIENT_HELLO => {
             imported_identity(body)
                 && ack(body)
+                && routability(body)
                 && fragment(body)
                 && hello_with_cookie(body)
                 && message::<ClientHello<'_>>(body, |m| {
@@ -71,6 +73,8 @@ pub fn round_trip(msg_type: HandshakeType, body: &[u8]) -> bool {
         }
         HandshakeType::FINISHED => message::<Finished<'_>>(body, |_| true),
         HandshakeType::KEY_UPDATE => message::<KeyUpdate>(body, |_| true),
+        HandshakeType::NEW_CONNECTION_ID => message::<NewConnectionId<'_>>(body, |_| true),
+        HandshakeType::REQUEST_CONNECTION_ID => message::<RequestConnectionId>(body, |_| true),
         HandshakeType::HELLO_REQUEST => message::<tls12::HelloRequest>(body, |_| true),
         HandshakeType::SERVER_KEY_EXCHANGE => {
             tls12::ServerKeyExchangeForm::ALL.iter().all(|form| {
@@ -121,6 +125,14 @@ fn ack(content: &[u8]) -> bool {
     written(content, |out| Ack::put(out, ack.record_numbers.iter()))
 }
 
+/// The same of whoever asks for a way back.
+fn routability(content: &[u8]) -> bool {
+    let Ok(Some(message)) = ReturnRoutabilityCheck::decode(content) else {
+        return true;
+    };
+    message.encode() == content
+}
+
 /// A fragment, which holds a message or a part of one.
 fn fragment(content: &[u8]) -> bool {
     let Ok((header, fragment, rest)) = FragmentHeader::split(content) else {
@@ -162,6 +174,7 @@ fn extension(body: &[u8]) -> bool {
         ClientCertificateTypeSelected,
         ClientCertificateTypes<'_>,
         CompressCertificate<'_>,
+        ConnectionId<'_>,
         Cookie<'_>,
         EarlyData,
         EcPointFormats<'_>,
@@ -186,6 +199,7 @@ fn extension(body: &[u8]) -> bool {
         PskKeyExchangeModes<'_>,
         RecordSizeLimit,
         RenegotiationInfo<'_>,
+        Rrc,
         SelectedIdentity,
         SelectedVersion,
         ServerCertificateTypeSelected,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_core::session::ClientSession;
 use portcullis_core::{
-    Control, DatagramReader, DatagramWriter, Discards, Monotonic, Received, Stage,
+    ConnectionId, Control, DatagramReader, DatagramWriter, Discards, Monotonic, Received, Stage,
 };
 use rustls_pki_types::UnixTime;
 use tokio::task::coop::poll_proceed;
@@ -19,6 +19,7 @@ use tokio::task::coop::poll_proceed;
 use super::endpoint::{Endpoint, Id};
 use super::link::Path;
 use super::lock;
+use super::moves::{Migration, Moves};
 use super::statistics::DtlsStatistics;
 use super::transport::is_too_long;
 use crate::error::Error;
@@ -37,7 +38,11 @@ const MANY: (usize, usize) = (32, 64 * 1024);
 pub(super) struct Association {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) id: Id,
-    pub(super) path: Path,
+    /// Where the peer is.
+    path: Mutex<Path>,
+    pub(super) moves: Mutex<Moves>,
+    /// The KeyUpdate that asks where the peer is was sent there and nowhere else.
+    pub(super) went_alone: AtomicBool,
     /// The random of the hello with which it was let in; `None` of one that began here.
     pub(super) hello: Option<[u8; 32]>,
     /// Messages and bytes that wait to be read.
@@ -61,6 +66,8 @@ struct Reading {
     inbox_full: u64,
     /// When the peer was heard.
     heard: Monotonic,
+    /// Of the last datagram.
+    seen: Seen,
 }
 
 impl fmt::Debug for Reading {
@@ -92,6 +99,27 @@ struct Writing {
     failures: u64,
 }
 
+/// What a datagram has told besides what is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// A record of it is the newest of all.
+    pub(super) is_newest: bool,
+    /// Of RFC 9853.
+    pub(super) challenge: Option<[u8; 8]>,
+    pub(super) response: Option<[u8; 8]>,
+}
+
+/// What the driver has to do because of a datagram.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Came {
+    /// There is something to be sent.
+    pub(super) has_work: bool,
+    /// The peer is elsewhere from here on.
+    pub(super) has_moved: bool,
+    /// How many connection ids the peer has asked for.
+    pub(super) ids_wanted: Option<u8>,
+}
+
 /// How an association stands, as the driver sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -107,13 +135,15 @@ impl Association {
         id: Id,
         path: Path,
         hello: Option<[u8; 32]>,
-        inbox: (usize, usize),
+        (inbox, migration): ((usize, usize), Migration),
         heard: Monotonic,
     ) -> Self {
         Self {
             endpoint,
             id,
-            path,
+            path: Mutex::new(path),
+            moves: Mutex::new(Moves::new(migration)),
+            went_alone: AtomicBool::new(false),
             hello,
             inbox,
             reading: Mutex::new(Reading {
@@ -129,10 +159,20 @@ impl Association {
                 received: Flow::default(),
                 inbox_full: 0,
                 heard,
+                seen: Seen::default(),
             }),
             writing: Mutex::default(),
             is_rung: AtomicBool::new(false),
         }
+    }
+
+    /// Where the peer is.
+    pub(super) fn path(&self) -> Path {
+        *lock(&self.path)
+    }
+
+    pub(super) fn set_path(&self, path: Path) {
+        *lock(&self.path) = path;
     }
 
     /// Has the driver look after this.
@@ -149,15 +189,22 @@ impl Association {
 
     // What the driver does.
 
-    /// Takes what has come from there. Whether there is something to be sent because of it.
-    pub(super) fn receive(&self, datagram: &mut [u8], now: Monotonic) -> bool {
+    /// Takes what has come from there.
+    pub(super) fn receive(&self, datagram: &mut [u8], from: Path, now: Monotonic) -> Came {
+        let length = datagram.len();
         let mut reading = lock(&self.reading);
         let (has_work, waker) = reading.take(datagram, self.inbox, now);
+        let (seen, ids_wanted) = (reading.seen, reading.ids_wanted());
         drop(reading);
         if let Some(waker) = waker {
             waker.wake();
         }
-        has_work
+        let has_moved = self.heard_from(from, length, &seen, now);
+        Came {
+            has_work: has_work || has_moved,
+            has_moved,
+            ids_wanted,
+        }
     }
 
     /// Sends what is due besides messages; gives when something will be due.
@@ -172,8 +219,10 @@ impl Association {
                 Ok(Control::Transmit(length)) => {
                     writing.sent.count(length);
                     let datagram = scratch.get(..length).unwrap_or_default();
+                    self.went_alone.store(false, Ordering::Release);
                     // There is a timer for all that has to arrive.
-                    if let Err(error) = self.endpoint.link.try_send(&self.path, datagram, None) {
+                    let path = self.path();
+                    if let Err(error) = self.endpoint.link.try_send(&path, datagram, None) {
                         writing.failures += 1;
                         if is_too_long(&error) {
                             writer.datagram_too_long(length);
@@ -276,6 +325,16 @@ impl Association {
 
     // What a connection does.
 
+    /// The connection ids on the peer's records and on those of this side; `None` where they were not agreed on.
+    pub(super) fn connection_ids(&self) -> Option<(ConnectionId, ConnectionId)> {
+        let theirs = match &lock(&self.reading).phase {
+            Phase::Connected(reader) => reader.connection_id()?,
+            _ => return None,
+        };
+        let ours = self.with_writer(|writer| writer.connection_id()).ok()?;
+        Some((theirs, ours))
+    }
+
     /// The next message; an error after the last one.
     pub(super) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
         let budget = ready!(poll_proceed(cx));
@@ -312,7 +371,7 @@ impl Association {
         }
         let length = sealed.map_err(Error::from)?;
         let datagram = scratch.get(..length).unwrap_or_default();
-        match self.endpoint.link.try_send(&self.path, datagram, None) {
+        match self.endpoint.link.try_send(&self.path(), datagram, None) {
             Ok(()) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(datagram.to_vec())),
             Err(error) => {
@@ -412,6 +471,10 @@ impl Association {
             let writing = lock(&self.writing);
             (writing.sent, writing.failures)
         };
+        let (moved, moves_refused) = {
+            let moves = lock(&self.moves);
+            (moves.moved, moves.refused)
+        };
         let reading = lock(&self.reading);
         DtlsStatistics {
             received: reading.received,
@@ -422,6 +485,8 @@ impl Association {
             },
             inbox_full: reading.inbox_full,
             send_failures,
+            moved,
+            moves_refused,
         }
     }
 }
@@ -435,6 +500,7 @@ impl Reading {
         now: Monotonic,
     ) -> (bool, Option<Waker>) {
         self.received.count(datagram.len());
+        self.seen = Seen::default();
         match &mut self.phase {
             Phase::Handshake { datagrams, most } => {
                 let has_room = datagrams.len() < most.0 && self.bytes + datagram.len() <= most.1;
@@ -493,6 +559,8 @@ impl Reading {
                 Ok(Some(Received::Closed)) => {
                     self.end.get_or_insert(Ok(()));
                 }
+                Ok(Some(Received::PathChallenge(cookie))) => self.seen.challenge = Some(cookie),
+                Ok(Some(Received::PathResponse(cookie))) => self.seen.response = Some(cookie),
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(error) => {
@@ -502,11 +570,20 @@ impl Reading {
             }
             self.heard = now;
         }
+        self.seen.is_newest = records.is_newest();
         while let Some(ticket) = reader.take_ticket() {
             let session = ticket.into_session(UnixTime::now());
             self.sessions.receive(session);
         }
         reader.writer_has_work()
+    }
+
+    /// How many connection ids the peer has asked for since.
+    fn ids_wanted(&mut self) -> Option<u8> {
+        match &mut self.phase {
+            Phase::Connected(reader) => reader.take_connection_id_request(),
+            _ => None,
+        }
     }
 
     /// How it has ended; the task is woken when it does.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::session::ClientSession;
-use portcullis_core::{ConnectionInformation, Stage};
+use portcullis_core::{ConnectionId, ConnectionInformation, Stage};
 use tokio::time::timeout;
 
 use super::association::Owner;
@@ -187,9 +187,39 @@ impl DtlsConnection {
         Arc::clone(&self.information)
     }
 
-    /// The peer's address; `None` over a transport that has none.
+    /// The peer's address, by now ([`DtlsOptions::migration`](crate::DtlsOptions::migration)); `None` over a transport that has none.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        (self.owner.path != NOWHERE).then_some(self.owner.path.peer)
+        let path = self.owner.path();
+        (path != NOWHERE).then_some(path.peer)
+    }
+
+    /// The connection ids (RFC 9146, RFC 9147 §9): that on the peer's records, and that on this side's, each empty if
+    /// there is none; `None` if the two have not agreed on any
+    /// ([`DtlsOptions::connection_ids`](crate::DtlsOptions::connection_ids)).
+    pub fn connection_ids(&self) -> Option<(ConnectionId, ConnectionId)> {
+        self.owner.connection_ids()
+    }
+
+    /// Asks the peer for so many connection ids more, at most 4 (RFC 9147 §9), for other paths: one of them is used when
+    /// the peer is followed elsewhere, or by [`use_next_connection_id`](Self::use_next_connection_id).
+    ///
+    /// # Errors
+    /// Before DTLS 1.3, if this side's records have no id, and for more than 4; [`Error::is_closed`] after `close`;
+    /// whatever has ended the connection.
+    pub fn request_connection_ids(&self, count: u8) -> Result<(), Error> {
+        let asked = self
+            .owner
+            .with_writer(|writer| writer.request_connection_ids(count))?;
+        Ok(asked?)
+    }
+
+    /// Puts the next of the ids that the peer has given on this side's records, so that nobody sees that they are of
+    /// the same connection: for who is about to send from another address. `false` if there is none left.
+    pub fn use_next_connection_id(&self) -> bool {
+        let used = self
+            .owner
+            .with_writer(|writer| writer.use_next_connection_id());
+        used.unwrap_or_default()
     }
 
     /// The address of the socket on this side; `None` over a transport that has none.
@@ -265,7 +295,11 @@ pub(super) async fn send(owner: &Owner, message: &[&[u8]]) -> Result<(), Error> 
     let Some(datagram) = seal(owner, message)? else {
         return Ok(());
     };
-    let sent = owner.endpoint.link.send(&owner.path, &datagram, None).await;
+    let sent = owner
+        .endpoint
+        .link
+        .send(&owner.path(), &datagram, None)
+        .await;
     sent.map_err(|error| Error::io(error, Stage::Connected))
 }
 

@@ -220,8 +220,10 @@ impl DtlsConnector {
         let endpoint = Arc::new(Endpoint::new(link));
         let now = endpoint.now();
         let options = &self.options;
-        let handshake = Handshake::datagram_client(config, name, sessions, options.datagrams, now)?;
-        let (driver, owner) = Driver::calling(endpoint, path, options, conduct.hibernate_after);
+        let (datagrams, id) = options.identified()?;
+        let handshake = Handshake::datagram_client(config, name, sessions, datagrams, now)?;
+        let (driver, owner) =
+            Driver::calling(endpoint, path, (options, id), conduct.hibernate_after);
         driver.spawn();
         let sessions = place.map(|place| (place, offers));
         let running = Running::new(handshake, owner, conduct, deadline, sessions, false);

@@ -8,7 +8,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use portcullis_core::config::ServerConfig;
-use portcullis_core::{Admission, CookiePolicy, Discarded, Gate, Misuse, Now, Stage, Verdict};
+use portcullis_core::{
+    Admission, ConnectionId, CookiePolicy, Discarded, Gate, Misuse, Now, Stage, Verdict,
+};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -127,11 +129,12 @@ impl Driver {
     pub(super) fn calling(
         endpoint: Arc<Endpoint>,
         path: Path,
-        options: &DtlsOptions,
+        (options, connection_id): (&DtlsOptions, ConnectionId),
         hibernate: Option<Duration>,
     ) -> (Self, Owner) {
         let mut this = Self::new(endpoint, None, options.others_idle(), hibernate);
-        let owner = this.associate(path, None, options.inbox, None);
+        let owner = this.associate(path, None, options, None);
+        this.peers.identify(owner.id, connection_id);
         this.endpoint.close();
         (this, owner)
     }
@@ -176,11 +179,13 @@ impl Driver {
         &mut self,
         path: Path,
         hello: Option<[u8; 32]>,
-        inbox: (usize, usize),
+        options: &DtlsOptions,
         place: Option<Place>,
     ) -> Owner {
         let (id, now) = (self.peers.next_id(), self.endpoint.monotonic());
-        let association = Association::new(Arc::clone(&self.endpoint), id, path, hello, inbox, now);
+        let bounds = (options.inbox, options.migration);
+        let endpoint = Arc::clone(&self.endpoint);
+        let association = Association::new(endpoint, id, path, hello, bounds, now);
         let association = Arc::new(association);
         self.peers.add(Arc::clone(&association), place);
         self.publish();
@@ -280,22 +285,64 @@ impl Driver {
         if datagram.is_empty() || path.is_nobodys() {
             return;
         }
+        if let Some(association) = self.peers.identified(datagram).cloned() {
+            return self.on_identified(&association, path, datagram, now);
+        }
         let Some((current, candidate)) = self.peers.at(&path) else {
             return self.on_stranger(path, datagram, now);
         };
         match candidate.and_then(|id| self.peers.get(id).cloned()) {
             // Whose it is only their keys know.
             Some(candidate) => {
-                candidate.receive(&mut datagram.to_vec(), now.monotonic);
+                candidate.receive(&mut datagram.to_vec(), path, now.monotonic);
             }
             None if is_hello(datagram) && current.standing() != Standing::Handshake => {
                 self.on_stranger(path, datagram, now);
             }
             None => {}
         }
-        if current.receive(datagram, now.monotonic) {
+        if current.receive(datagram, path, now.monotonic).has_work {
             self.look_after(current.id);
         }
+    }
+
+    /// Whoever has this connection id, wherever it comes from.
+    fn on_identified(
+        &mut self,
+        association: &Association,
+        path: Path,
+        datagram: &mut [u8],
+        now: Now,
+    ) {
+        let before = association.path();
+        if path.peer != before.peer && association.standing() == Standing::Handshake {
+            // Nobody moves before it is known who he is.
+            let mut statistics = lock(&self.endpoint.statistics);
+            statistics.discards.add(Discarded::UnknownConnectionId);
+            return;
+        }
+        let came = association.receive(datagram, path, now.monotonic);
+        if came.has_moved {
+            self.peers.moved(association.id, before);
+        }
+        if let Some(count) = came.ids_wanted {
+            self.give_ids(association, count);
+        }
+        if came.has_work {
+            self.look_after(association.id);
+        }
+    }
+
+    /// RFC 9147 §9: fewer than were asked for will do, and none, too, where a connection has had all it gets.
+    fn give_ids(&mut self, association: &Association, count: u8) {
+        let length = association.connection_ids().map_or(0, |(own, _)| own.len());
+        let count = self.peers.ids_left(association.id).min(count.into());
+        let new: Result<Vec<_>, _> = (0..count).map(|_| ConnectionId::random(length)).collect();
+        let new = new.unwrap_or_default();
+        for connection_id in &new {
+            self.peers.identify(association.id, *connection_id);
+        }
+        let _closed = association.with_writer(|writer| writer.new_connection_ids(&new, false));
     }
 
     /// Somebody with whom there is no connection. Nothing of him is kept before the gate has let him in.
@@ -368,8 +415,12 @@ impl Driver {
         };
         statistics.admitted += 1;
         drop(statistics);
-        let owner = self.associate(path, admission.hello_random(), options.inbox, place);
-        let incoming = DtlsIncoming::new(owner, admission, config, conduct, options);
+        let Ok((datagrams, connection_id)) = options.identified() else {
+            return;
+        };
+        let owner = self.associate(path, admission.hello_random(), &options, place);
+        self.peers.identify(owner.id, connection_id);
+        let incoming = DtlsIncoming::new(owner, admission, config, conduct, datagrams);
         // It has as many places as there may be handshakes. Dropped, it is over.
         let _ = queue.try_send(incoming);
     }

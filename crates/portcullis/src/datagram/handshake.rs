@@ -106,7 +106,7 @@ impl Running {
     }
 
     pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
-        let path = self.owner.as_ref()?.path;
+        let path = self.owner.as_ref()?.path();
         (path != NOWHERE).then_some(path.peer)
     }
 
@@ -122,7 +122,8 @@ impl Running {
                 Step::Transmit(datagram) => {
                     owner.count_sent(datagram.len());
                     // What the system does not take is lost, and sent again in its time.
-                    let sending = endpoint.link.send(&owner.path, &datagram, None);
+                    let path = owner.path();
+                    let sending = endpoint.link.send(&path, &datagram, None);
                     if let Ok(Err(error)) = tokio::time::timeout_at(self.deadline, sending).await
                         && is_too_long(&error)
                     {
@@ -203,7 +204,7 @@ impl Running {
             match handshake.poll() {
                 Ok(Step::Transmit(datagram)) => {
                     owner.count_sent(datagram.len());
-                    let _full = owner.endpoint.link.try_send(&owner.path, &datagram, None);
+                    let _full = owner.endpoint.link.try_send(&owner.path(), &datagram, None);
                 }
                 Ok(Step::Event(_) | Step::Ask(_)) => {}
                 Ok(_) | Err(_) => return,

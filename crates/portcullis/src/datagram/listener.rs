@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use portcullis_core::config::{Instructions, ServerConfig};
-use portcullis_core::{Admission, CookiePolicy, Handshake};
+use portcullis_core::{Admission, CookiePolicy, DatagramOptions, Handshake};
 use tokio::net::ToSocketAddrs;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
@@ -22,7 +22,6 @@ use super::endpoint::Endpoint;
 use super::handshake::{Running, deadline_from};
 use super::link::{Link, NOWHERE};
 use super::lock;
-use super::options::DtlsOptions;
 use super::paused::PausedDtlsServer;
 use super::socket::{self, Socket};
 use super::statistics::DtlsListenerStatistics;
@@ -104,6 +103,14 @@ impl DtlsListener {
         count: usize,
     ) -> io::Result<Vec<Self>> {
         let acceptor = acceptor.into();
+        if count > 1 && acceptor.options.identifies() {
+            // The system may give a peer that has moved to another of them, which does not know it.
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "connection_ids: several listeners at one address do not find each other's connections; use one, or 0 \
+                 bytes",
+            ));
+        }
         // All before one is read: peers are divided by how many there are.
         let mut sockets = vec![bind(address, true).await?];
         let first = sockets.first().map_or_else(
@@ -240,7 +247,7 @@ pub struct DtlsIncoming {
     admission: Admission,
     config: ServerConfig,
     conduct: Conduct,
-    options: DtlsOptions,
+    options: DatagramOptions,
     since: Instant,
 }
 
@@ -250,7 +257,7 @@ impl DtlsIncoming {
         admission: Admission,
         config: ServerConfig,
         conduct: Conduct,
-        options: DtlsOptions,
+        options: DatagramOptions,
     ) -> Self {
         Self {
             owner,
@@ -264,7 +271,8 @@ impl DtlsIncoming {
 
     /// The client's address; `None` over a transport that has none.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        (self.owner.path != NOWHERE).then_some(self.owner.path.peer)
+        let path = self.owner.path();
+        (path != NOWHERE).then_some(path.peer)
     }
 
     /// Shakes hands, in any task. What is asked on the way is answered as over TLS ([`Answers`](crate::Answers)).
@@ -335,7 +343,7 @@ impl DtlsIncoming {
         instructions.pause_at_hello = pauses;
         let config = config.instructed(instructions)?;
         let now = owner.endpoint.now();
-        let begun = Handshake::datagram_server(config, admission, options.datagrams, now)?;
+        let begun = Handshake::datagram_server(config, admission, options, now)?;
         let deadline = deadline_from(since, conduct.handshake_timeout);
         Ok(Running::new(begun, owner, conduct, deadline, None, true))
     }

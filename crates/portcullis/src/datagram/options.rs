@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use portcullis_core::{CookiePolicy, DatagramOptions, Misuse};
+use portcullis_core::{ConnectionId, CookiePolicy, DatagramOptions, Misuse};
 
+use super::moves::Migration;
 use crate::accept::AddressLimits;
+use crate::error::Error;
 
 /// Options of [`DtlsListener`](crate::DtlsListener), [`DtlsConnector`](crate::DtlsConnector) and
 /// [`DtlsAcceptor`](crate::DtlsAcceptor). Cheap to copy.
@@ -31,6 +33,8 @@ pub struct DtlsOptions {
     pub(super) connections: usize,
     pub(super) inbox: (usize, usize),
     pub(super) idle: Option<Option<Duration>>,
+    connection_ids: Option<usize>,
+    pub(super) migration: Migration,
 }
 
 impl Default for DtlsOptions {
@@ -43,6 +47,8 @@ impl Default for DtlsOptions {
             connections: 100_000,
             inbox: (1_024, 256 * 1024),
             idle: None,
+            connection_ids: None,
+            migration: Migration::default(),
         }
     }
 }
@@ -114,6 +120,40 @@ impl DtlsOptions {
         self
     }
 
+    /// Connection ids (RFC 9146, RFC 9147 §9): a client offers them, and a listener answers clients that do. The peer's
+    /// records have one of so many random bytes, by which the connection is found when the peer goes on from another
+    /// address ([`migration`](Self::migration)), and this side's have what the peer wants. 8 to 32, or 0: the peer's
+    /// have none, as a client wants it that has one server. `None`, the default: nothing is said of them.
+    #[must_use]
+    pub fn connection_ids(mut self, bytes: Option<usize>) -> Self {
+        self.connection_ids = bytes;
+        self
+    }
+
+    /// What becomes of a peer with a connection id that goes on from another address: it is followed when it has
+    /// shown that it reads there, by default.
+    #[must_use]
+    pub fn migration(mut self, migration: Migration) -> Self {
+        self.migration = migration;
+        self
+    }
+
+    /// With a connection id of its own for each connection; and that id.
+    pub(super) fn identified(&self) -> Result<(DatagramOptions, ConnectionId), Error> {
+        match self.connection_ids {
+            None => Ok((self.datagrams, ConnectionId::EMPTY)),
+            Some(length) => {
+                let id = ConnectionId::random(length)?;
+                Ok((self.datagrams.connection_id(id), id))
+            }
+        }
+    }
+
+    /// Whether peers are known by something else than their address.
+    pub(super) fn identifies(&self) -> bool {
+        self.connection_ids.is_some_and(|length| length > 0)
+    }
+
     /// Whether all values are within their bounds, which all who take options look at.
     ///
     /// # Errors
@@ -130,6 +170,9 @@ impl DtlsOptions {
         };
         within("handshakes", self.handshakes, 1, 1_000_000)?;
         within("connections", self.connections, 1, 10_000_000)?;
+        if let Some(length @ 1..) = self.connection_ids {
+            within("connection_ids", length, 8, ConnectionId::MAX_LEN)?;
+        }
         let (messages, bytes) = self.inbox;
         within("inbox, messages", messages, 1, 1 << 20)?;
         within("inbox, bytes", bytes, 16 << 10, 1 << 30)?;
@@ -170,6 +213,8 @@ mod tests {
             default.inbox(1, 100),
             default.idle_timeout(Some(Duration::ZERO)),
             default.datagrams(DatagramOptions::default().mtu(1)),
+            default.connection_ids(Some(7)),
+            default.connection_ids(Some(33)),
         ];
         for options in wrong {
             assert!(options.check().is_err(), "{options:?}");

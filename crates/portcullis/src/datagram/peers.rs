@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use portcullis_core::ConnectionId;
 use tokio::time::Instant;
 
 use super::association::Association;
@@ -10,12 +11,17 @@ use super::endpoint::Id;
 use super::link::Path;
 use crate::accept::Place;
 
+/// Connection ids of a connection, all that it ever has.
+const MOST_IDS: usize = 8;
+
 /// How the associations of a driver are found.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     known: HashMap<Id, Known>,
     /// Hashed with a key of this map's own.
     by_path: HashMap<Path, Here>,
+    /// Whose records have a connection id; all of one length.
+    by_connection_id: HashMap<ConnectionId, Id>,
     timers: BTreeSet<(Instant, Id)>,
     handshakes: usize,
     next: Id,
@@ -29,6 +35,7 @@ struct Known {
     due: Option<Instant>,
     /// When it is forgotten.
     over_at: Option<Instant>,
+    connection_ids: Vec<ConnectionId>,
 }
 
 /// Who is at an address.
@@ -77,7 +84,7 @@ impl Peers {
     /// A handshake begins.
     pub(super) fn add(&mut self, association: Arc<Association>, place: Option<Place>) {
         let id = association.id;
-        let path = association.path;
+        let path = association.path();
         let here = self.by_path.entry(path);
         here.and_modify(|here| here.candidate = Some(id))
             .or_insert(Here {
@@ -92,8 +99,57 @@ impl Peers {
                 handshake: Some(place),
                 due: None,
                 over_at: None,
+                connection_ids: Vec::new(),
             },
         );
+    }
+
+    /// Who has the connection id that begins there, if any has.
+    pub(super) fn identified(&self, datagram: &[u8]) -> Option<&Arc<Association>> {
+        if self.by_connection_id.is_empty() {
+            return None;
+        }
+        // RFC 9146 §4, RFC 9147 §4: behind type, version and number, or behind the first byte.
+        let behind = match datagram.first()? {
+            25 => datagram.get(11..)?,
+            0x30..=0x3f => datagram.get(1..)?,
+            _ => return None,
+        };
+        let length = self.by_connection_id.keys().next()?.len();
+        let id = ConnectionId::new(behind.get(..length)?).ok()?;
+        self.get(*self.by_connection_id.get(&id)?)
+    }
+
+    /// The peer has this on its records from here on, or may have.
+    pub(super) fn identify(&mut self, id: Id, connection_id: ConnectionId) {
+        if let Some(known) = self.known.get_mut(&id)
+            && !connection_id.is_empty()
+        {
+            known.connection_ids.push(connection_id);
+            self.by_connection_id.insert(connection_id, id);
+        }
+    }
+
+    /// How many connection ids more it may have.
+    pub(super) fn ids_left(&self, id: Id) -> usize {
+        let known = self.known.get(&id);
+        known.map_or(0, |known| {
+            MOST_IDS.saturating_sub(known.connection_ids.len())
+        })
+    }
+
+    /// A peer was followed from this address to where it is.
+    pub(super) fn moved(&mut self, id: Id, from: Path) {
+        let Some(known) = self.known.get(&id) else {
+            return;
+        };
+        let to = known.association.path();
+        self.leave(id, from);
+        // Whoever is there already is known by a connection id, too, or is another one, whose place that is.
+        self.by_path.entry(to).or_insert(Here {
+            current: id,
+            candidate: None,
+        });
     }
 
     /// A handshake is over. Gives the connection whose place it takes.
@@ -102,7 +158,7 @@ impl Peers {
         if known.handshake.take().is_some() {
             self.handshakes -= 1;
         }
-        let here = self.by_path.get_mut(&known.association.path)?;
+        let here = self.by_path.get_mut(&known.association.path())?;
         if here.candidate != Some(id) {
             return None;
         }
@@ -126,7 +182,13 @@ impl Peers {
         if let Some(due) = known.due {
             self.timers.remove(&(due, id));
         }
-        let path = known.association.path;
+        for connection_id in known.connection_ids {
+            self.by_connection_id.remove(&connection_id);
+        }
+        self.leave(id, known.association.path());
+    }
+
+    fn leave(&mut self, id: Id, path: Path) {
         let Some(here) = self.by_path.get_mut(&path) else {
             return;
         };

@@ -131,12 +131,12 @@ pub(super) async fn send_many(owner: &Owner, messages: &[&[u8]]) -> Result<(), E
         rest = behind;
         let (datagrams, length) = owner.seal_many(together)?;
         if count == 1 {
-            let sent = link.send(&owner.path, &datagrams, None).await;
+            let sent = link.send(&owner.path(), &datagrams, None).await;
             sent.map_err(|error| refused(owner, error, length))?;
             continue;
         }
         if link
-            .send(&owner.path, &datagrams, Some(length))
+            .send(&owner.path(), &datagrams, Some(length))
             .await
             .is_ok()
         {
@@ -144,7 +144,7 @@ pub(super) async fn send_many(owner: &Owner, messages: &[&[u8]]) -> Result<(), E
         }
         // The device cannot do it after all.
         for datagram in datagrams.chunks(length) {
-            let sent = link.send(&owner.path, datagram, None).await;
+            let sent = link.send(&owner.path(), datagram, None).await;
             sent.map_err(|error| refused(owner, error, datagram.len()))?;
         }
     }

@@ -20,6 +20,11 @@ pub struct DtlsStatistics {
     pub inbox_full: u64,
     /// Datagrams that the system did not take: acknowledgements and what is sent again.
     pub send_failures: u64,
+    /// How often the peer was followed to another address
+    /// ([`DtlsOptions::migration`](crate::DtlsOptions::migration)).
+    pub moved: u64,
+    /// Newest records from another address, whereto it was neither followed nor could be asked.
+    pub moves_refused: u64,
 }
 
 /// What a [`DtlsListener`](crate::DtlsListener) has seen besides its connections.

@@ -8,6 +8,7 @@ mod bounds;
 mod cancel;
 mod many;
 mod memory;
+mod moves;
 mod path;
 mod pauses;
 mod relay;

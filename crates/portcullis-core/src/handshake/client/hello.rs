@@ -24,18 +24,19 @@ use crate::error::{Abort, list};
 use crate::information::EarlyDataStatus;
 use crate::key_schedule::{Transcript, TranscriptBuffer};
 use crate::psk::Shared;
-use crate::record::HandshakeBytes;
+use crate::record::{ConnectionId, HandshakeBytes};
 use crate::role::Role;
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
 use crate::wire::extension::{
     self as extension, Alpn, CertificateAuthorities, ClientCertificateTypes, CompressCertificate,
-    Cookie, EcPointFormat, EcPointFormats, KeyShareClientHello, KeyShareEntry, MaxFragmentLength,
-    NextProtocolOffer, PostHandshakeAuth, RecordSizeLimit, RenegotiationInfo,
-    ServerCertificateTypes, ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms,
-    SignatureAlgorithmsCert, SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups,
-    SupportedVersions, TicketRequest, UseSrtp,
+    ConnectionId as ConnectionIdExtension, Cookie, EcPointFormat, EcPointFormats,
+    KeyShareClientHello, KeyShareEntry, MaxFragmentLength, NextProtocolOffer, PostHandshakeAuth,
+    RecordSizeLimit, RenegotiationInfo, Rrc, ServerCertificateTypes,
+    ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
+    SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
+    TicketRequest, UseSrtp,
 };
 use crate::wire::{
     ClientHello, HandshakeMessage, HandshakeType, HelloVerifyRequest, ServerHello, Syntax,
@@ -63,6 +64,8 @@ pub(super) struct Client {
     pub(super) disguise: Option<Box<Disguise>>,
     /// What a HelloVerifyRequest had, if one came.
     hello_cookie: Option<Box<[u8]>>,
+    /// What is to stand on the server's records, over datagrams.
+    connection_id: Option<(ConnectionId, bool)>,
     /// How often a server has asked for a cookie by HelloVerifyRequest.
     verify_requests: u8,
     dialect: Dialect,
@@ -121,6 +124,7 @@ pub(crate) fn start(
         previous: None,
         disguise,
         hello_cookie: None,
+        connection_id: cx.connection_id(),
         verify_requests: 0,
         dialect: cx.dialect,
     };
@@ -178,6 +182,7 @@ impl End for ClientEnd {
             early_data_status: EarlyDataStatus::NotOffered,
             disguise: None,
             hello_cookie: None,
+            connection_id: None,
             verify_requests: 0,
             dialect: cx.dialect,
         };
@@ -324,6 +329,7 @@ impl Client {
         let older = self.older.as_deref();
         let sends_early_data = self.sends_early_data();
         let dialect = self.dialect;
+        let connection_id = self.connection_id;
         let extensions = |out: &mut Vec<u8>| {
             // RFC 9147 §5.1: in the first fragment, where a server finds it that keeps nothing.
             if let (Some(cookie), Dialect::Dtls) = (cookie, dialect) {
@@ -372,6 +378,12 @@ impl Client {
                 // RFC 8449 §4: what TLS 1.3 has beyond that is its content type.
                 let most = if speaks_tls13 { 16_385 } else { 16_384 };
                 RecordSizeLimit::put(out, limit.min(most));
+            }
+            if let Some((id, checks_paths)) = &connection_id {
+                ConnectionIdExtension::put(out, id.as_slice());
+                if *checks_paths {
+                    Rrc::put(out);
+                }
             }
             if let (Some(cookie), Dialect::Tls) = (cookie, dialect) {
                 Cookie::put(out, cookie);

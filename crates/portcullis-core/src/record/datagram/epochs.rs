@@ -1,10 +1,11 @@
 //! Keys by epoch: each with its numbers, and what was opened of them.
 //!
-//! RFC 9147 §4.2, §4.5, §6.1; RFC 6347 §4.1.
+//! RFC 9147 §4.2, §4.5, §6.1; RFC 6347 §4.1; RFC 9146 §4.
 
 use core::ops::Range;
 use core::time::Duration;
 
+use super::connection_id::ConnectionId;
 use super::header::{self, NUMBERS, PLAIN, UNIFIED, Unified};
 use super::replay::ReplayWindow;
 use super::{Discarded, Fault};
@@ -44,6 +45,21 @@ pub(super) struct Opened {
     pub(super) typ: ContentType,
     /// Where its content stands in the record.
     pub(super) content: Range<usize>,
+    /// None of the newest keys, and no higher number, was opened before.
+    pub(super) is_newest: bool,
+}
+
+/// A record of before DTLS 1.3, as its header says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OlderRecord {
+    pub(super) epoch: u16,
+    pub(super) sequence: u64,
+    /// Bytes of the header.
+    pub(super) head: usize,
+    /// It has a connection id, and so its type is inside (RFC 9146 §4).
+    pub(super) has_id: bool,
+    /// Whether data may be taken out of it; else the record counts as not come when it turns out to be that.
+    pub(super) takes_data: bool,
 }
 
 /// For reading one epoch.
@@ -128,18 +144,18 @@ impl ReadEpochs {
     /// Opens a record of before DTLS 1.3, whose header was read before (RFC 6347 §4.1.2).
     pub(super) fn open_older(
         &mut self,
-        epoch: u16,
-        sequence: u64,
+        header: OlderRecord,
         record: &mut [u8],
         limit: usize,
     ) -> Result<Opened, Fault> {
+        let epoch = header.epoch;
         let is_meant = |one: &ReadEpoch| one.epoch == epoch && one.protection.is_older();
         let at = self.epochs.iter().rposition(|one| is_meant(one));
         let one = at.and_then(|at| self.epochs.get_mut(at));
         let one = one.ok_or(Discarded::UnknownEpoch)?;
         // Who refuses a number of forgeries by ending gives everybody the means to end it (RFC 6347 §4.1.2.7); the limits
         // of RFC 9147 §4.5.3 are those of DTLS 1.3.
-        let opened = one.open_older(sequence, record, limit)?;
+        let opened = one.open_older(header, record, limit)?;
         self.current = self.current.max(epoch);
         Ok(opened)
     }
@@ -156,12 +172,13 @@ impl ReadEpochs {
         let at = oldest_first.rposition(|one| one.has(unified.epoch));
         let epoch = at.and_then(|at| self.epochs.get_mut(at));
         let epoch = epoch.ok_or(Discarded::UnknownEpoch)?;
-        let opened = match epoch.open(unified, record, inner_limit) {
+        let mut opened = match epoch.open(unified, record, inner_limit) {
             Err(Fault::Discard(why)) if epoch.has_refused_enough() => {
                 return Err(self.give_up(at, why));
             }
             opened => opened?,
         };
+        opened.is_newest &= epoch.epoch >= self.current;
         if epoch.epoch > self.current {
             self.current = epoch.epoch;
             self.retire(now);
@@ -288,7 +305,8 @@ impl ReadEpoch {
         let mask = number_key.mask(sample).map_err(Fault::crypto)?;
         let width = if unified.is_wide { 2 } else { 1 };
         let mut low = 0;
-        for (byte, mask) in head.iter_mut().skip(1).take(width).zip(mask) {
+        let number = head.iter_mut().skip(1 + unified.id).take(width);
+        for (byte, mask) in number.zip(mask) {
             *byte ^= mask;
             low = low << 8 | u64::from(*byte);
         }
@@ -302,7 +320,7 @@ impl ReadEpoch {
         let opened = protection.open_in_place(number, head, body);
         match opened {
             Ok((typ, content)) => {
-                self.opened(number)?;
+                let is_newest = self.opened(number)?;
                 check_inner(inner, inner_limit)?;
                 let content = content.start + unified.length..content.end + unified.length;
                 let number = RecordNumber {
@@ -313,6 +331,7 @@ impl ReadEpoch {
                     number,
                     typ,
                     content,
+                    is_newest,
                 })
             }
             Err(Unopened::Forged) => {
@@ -323,31 +342,39 @@ impl ReadEpoch {
         }
     }
 
-    /// The record with this number has opened.
-    fn opened(&mut self, number: u64) -> Result<(), Violation> {
+    /// The record with this number has opened; whether it is higher than all before.
+    fn opened(&mut self, number: u64) -> Result<bool, Violation> {
+        let is_newest = number >= self.window.due();
         self.window.mark(number);
         self.opened = self.opened.saturating_add(1);
         match self.opened / GRACE > self.protection.record_limit() {
             true => Err(Violation::AeadLimitReached),
-            false => Ok(()),
+            false => Ok(is_newest),
         }
     }
 
     fn open_older(
         &mut self,
-        sequence: u64,
+        header: OlderRecord,
         record: &mut [u8],
         limit: usize,
     ) -> Result<Opened, Fault> {
+        let sequence = header.sequence;
         self.window.check(sequence)?;
-        let (head, body) = record
-            .split_at_mut_checked(PLAIN)
-            .ok_or(Discarded::Malformed)?;
+        let split = record.split_at_mut_checked(header.head);
+        let (head, body) = split.ok_or(Discarded::Malformed)?;
         // The MAC is over the epoch, too (RFC 6347 §4.1.2.1).
         let number = u64::from(self.epoch) << NUMBER_BITS | sequence;
-        match self.protection.open_in_place(number, head, body) {
+        let opened = match header.has_id {
+            false => self.protection.open_in_place(number, head, body),
+            true => self.protection.open_with_id(number, head, body),
+        };
+        match opened {
+            Ok((ContentType::APPLICATION_DATA, _)) if !header.takes_data => {
+                Err(Discarded::EarlyFull.into())
+            }
             Ok((typ, content)) => {
-                self.opened(sequence)?;
+                let is_newest = self.opened(sequence)?;
                 check_content(content.len(), limit)?;
                 Ok(Opened {
                     number: RecordNumber {
@@ -355,7 +382,8 @@ impl ReadEpoch {
                         sequence_number: sequence,
                     },
                     typ,
-                    content: content.start + PLAIN..content.end + PLAIN,
+                    content: content.start + header.head..content.end + header.head,
+                    is_newest,
                 })
             }
             Err(Unopened::Forged) => {
@@ -385,6 +413,8 @@ pub(super) struct WriteEpoch {
     next: u64,
     /// Records until the cipher's limit is reached.
     left: u64,
+    /// What the peer wants on them.
+    id: ConnectionId,
 }
 
 /// The least inner plaintext whose ciphertext is as long as the sample of the number.
@@ -404,13 +434,22 @@ impl WriteEpoch {
             protection,
             number_key: None,
             next: 0,
+            id: ConnectionId::EMPTY,
         }
+    }
+
+    /// The peer wants this on the records from here on.
+    pub(super) fn set_id(&mut self, id: ConnectionId) {
+        self.id = id;
     }
 
     /// The epoch after this one, if there is one.
     pub(super) fn next(&self) -> Option<Self> {
         let epoch = self.epoch.checked_add(1)?;
-        Some(Self::of(epoch, self.protection.next()?))
+        Some(Self {
+            id: self.id,
+            ..Self::of(epoch, self.protection.next()?)
+        })
     }
 
     /// Whether its records are those of before DTLS 1.3.
@@ -420,10 +459,16 @@ impl WriteEpoch {
 
     /// Bytes of the header.
     pub(super) const fn head_len(&self) -> usize {
-        match &self.protection {
-            Protection::Tls13(_) => UNIFIED,
-            Protection::Older(_) => PLAIN,
-        }
+        self.id.len()
+            + match &self.protection {
+                Protection::Tls13(_) => UNIFIED,
+                Protection::Older(_) => PLAIN,
+            }
+    }
+
+    /// Bytes of the type, where it is inside of what is encrypted (RFC 9146 §4).
+    fn hidden_type(&self) -> usize {
+        usize::from(self.protection.is_older() && !self.id.is_empty())
     }
 
     /// The number of the next record.
@@ -450,17 +495,20 @@ impl WriteEpoch {
         match &self.protection {
             Protection::Tls13(protection) => {
                 let tag = protection.tag_len();
-                UNIFIED + (content + 1).max(least_inner(tag)) + tag
+                self.head_len() + (content + 1).max(least_inner(tag)) + tag
             }
             // Its header is that of a stream, and the number.
-            Protection::Older(_) => self.protection.record_len(content) - HEADER + PLAIN,
+            Protection::Older(_) => {
+                let body = self.protection.record_len(content + self.hidden_type()) - HEADER;
+                self.head_len() + body
+            }
         }
     }
 
     /// What a record has besides its content at most, unless that is very short.
     pub(super) fn overhead(&self) -> usize {
         match &self.protection {
-            Protection::Tls13(protection) => UNIFIED + 1 + protection.tag_len(),
+            Protection::Tls13(protection) => self.head_len() + 1 + protection.tag_len(),
             // A block of padding more or less.
             Protection::Older(_) => self.record_len(0) + self.protection.slack().min(BLOCK),
         }
@@ -493,17 +541,22 @@ impl WriteEpoch {
         if self.left == 0 {
             return Err(FAILURE);
         }
+        let head_len = self.head_len();
         let protection = match &mut self.protection {
             Protection::Tls13(protection) => protection,
+            Protection::Older(_) if !self.id.is_empty() => {
+                return self.older_with_id(record, |protection, number, head, body| {
+                    protection.seal_with_id(number, head, typ, content_len, body)
+                });
+            }
             Protection::Older(_) => {
                 return self.older(typ, record, |protection, number, head, body| {
                     protection.seal_in_place(number, head, typ, content_len, body)
                 });
             }
         };
-        let split = record.split_first_chunk_mut::<UNIFIED>();
-        let (head, body) = split.ok_or(FAILURE)?;
-        *head = header::put_unified(self.epoch, self.next, body.len());
+        let (head, body) = record.split_at_mut_checked(head_len).ok_or(FAILURE)?;
+        header::put_unified(head, self.id.as_slice(), self.epoch, self.next, body.len());
         protection.seal_in_place(self.next, head, typ, content_len, body)?;
         self.hide(head, body)
     }
@@ -528,7 +581,24 @@ impl WriteEpoch {
         let version = version.ok_or(CryptoFailure::SealingRecord)?;
         let mut short = crate::record::header::header(typ, version.0, body.len());
         seal(&mut self.protection, number, &mut short, body)?;
-        header::put_older(head, typ, version, self.epoch, self.next, body.len());
+        header::put_older(head, &[], typ, version, self.epoch, self.next, body.len());
+        Ok(self.count())
+    }
+
+    /// The same with a connection id: what is authenticated is the header as it is sent (RFC 9146 §5).
+    fn older_with_id(
+        &mut self,
+        record: &mut [u8],
+        seal: impl FnOnce(&mut Protection, u64, &[u8], &mut [u8]) -> Result<(), CryptoFailure>,
+    ) -> Result<RecordNumber, CryptoFailure> {
+        const FAILURE: CryptoFailure = CryptoFailure::SealingRecord;
+        let split = record.split_at_mut_checked(self.head_len());
+        let (head, body) = split.ok_or(FAILURE)?;
+        let number = u64::from(self.epoch) << NUMBER_BITS | self.next;
+        let version = self.protection.older_version().ok_or(FAILURE)?;
+        let (id, typ) = (self.id.as_slice(), ContentType::TLS12_CID);
+        header::put_older(head, id, typ, version, self.epoch, self.next, body.len());
+        seal(&mut self.protection, number, head, body)?;
         Ok(self.count())
     }
 
@@ -540,17 +610,14 @@ impl WriteEpoch {
     }
 
     /// Hides the number, and counts it.
-    fn hide(
-        &mut self,
-        head: &mut [u8; UNIFIED],
-        body: &[u8],
-    ) -> Result<RecordNumber, CryptoFailure> {
+    fn hide(&mut self, head: &mut [u8], body: &[u8]) -> Result<RecordNumber, CryptoFailure> {
         let sample = body.first_chunk().ok_or(CryptoFailure::SealingRecord)?;
         let Protection::Tls13(protection) = &self.protection else {
             return Err(CryptoFailure::RecordKeys);
         };
         let mask = set_up(&mut self.number_key, protection)?.mask(sample)?;
-        for (byte, mask) in head.iter_mut().skip(1).zip(mask) {
+        let number = head.iter_mut().skip(1 + self.id.len()).take(2);
+        for (byte, mask) in number.zip(mask) {
             *byte ^= mask;
         }
         Ok(self.count())
@@ -570,21 +637,26 @@ impl WriteEpoch {
         if self.left == 0 {
             return Err(FAILURE);
         }
+        let head_len = self.head_len();
         let protection = match &mut self.protection {
             Protection::Tls13(protection) => protection,
             Protection::Older(_) => {
-                let number = self.older(typ, record, |protection, number, head, body| {
-                    protection.seal_from(number, head, typ, content, body)
-                });
+                let number = match self.id.is_empty() {
+                    true => self.older(typ, record, |protection, number, head, body| {
+                        protection.seal_from(number, head, typ, content, body)
+                    }),
+                    false => self.older_with_id(record, |protection, number, head, body| {
+                        protection.seal_from_with_id(number, head, typ, content, body)
+                    }),
+                };
                 if number.is_err() {
                     record.fill(0);
                 }
                 return number;
             }
         };
-        let split = record.split_first_chunk_mut::<UNIFIED>();
-        let (head, body) = split.ok_or(FAILURE)?;
-        *head = header::put_unified(self.epoch, self.next, body.len());
+        let (head, body) = record.split_at_mut_checked(head_len).ok_or(FAILURE)?;
+        header::put_unified(head, self.id.as_slice(), self.epoch, self.next, body.len());
         let sealed = protection.seal_from(self.next, head, typ, content, body);
         let number = sealed.and_then(|()| self.hide(head, body));
         if number.is_err() {

@@ -1,8 +1,9 @@
 //! The headers of records over datagrams, and what their numbers are short for.
 //!
-//! RFC 9147 §4, §4.1, §4.2.2; RFC 6347 §4.1.
+//! RFC 9147 §4, §4.1, §4.2.2; RFC 6347 §4.1; RFC 9146 §4 for connection ids before DTLS 1.3.
 
 use super::Discarded;
+use super::connection_id::OwnIds;
 use crate::version::ProtocolVersion;
 use crate::wire::ContentType;
 
@@ -27,6 +28,8 @@ pub(super) enum Header {
         typ: ContentType,
         epoch: u16,
         sequence: u64,
+        /// Bytes of the header: more than usual with [`ContentType::TLS12_CID`], which hides the type.
+        length: usize,
     },
     Unified(Unified),
 }
@@ -38,25 +41,43 @@ pub(super) struct Unified {
     pub(super) epoch: u8,
     /// Whether 16 bits of the number are there, or 8.
     pub(super) is_wide: bool,
+    /// Bytes of the connection id, which is one of this side's.
+    pub(super) id: usize,
     /// Bytes of the header.
     pub(super) length: usize,
 }
 
-/// Reads the header of the record at the front of `datagram`; gives how many bytes the record has.
+/// Reads the header of the record at the front of `datagram`; gives how many bytes the record has. A connection
+/// id in it is one of `own`.
 ///
 /// # Errors
-/// When the rest of the datagram is lost with it, because nobody knows where the next record begins.
-pub(super) fn split(datagram: &[u8]) -> Result<(Header, usize), Discarded> {
+/// When the rest of the datagram is lost with it: nobody knows where the next record begins, or the record is of
+/// another connection (§4).
+pub(super) fn split(datagram: &[u8], own: &OwnIds) -> Result<(Header, usize), Discarded> {
     match datagram.first() {
-        Some(20..=23 | 25 | 26) => plain(datagram),
-        Some(first) if first & 0b1110_0000 == FIXED => unified(*first, datagram),
+        Some(20..=23 | 26 | 27) => plain(datagram, 0),
+        Some(25) => plain(datagram, check_id(datagram.get(PLAIN - 2..), own)?),
+        Some(first) if first & 0b1110_0000 == FIXED => unified(*first, datagram, own),
         _ => Err(Discarded::ForeignByte),
     }
 }
 
-fn plain(datagram: &[u8]) -> Result<(Header, usize), Discarded> {
-    let Some(&[typ, major, _, e1, e0, s5, s4, s3, s2, s1, s0, l1, l0]) =
-        datagram.first_chunk::<PLAIN>()
+/// How long the id is with which `behind` begins. Nothing in a header says that, so all of this side are of one
+/// length.
+fn check_id(behind: Option<&[u8]>, own: &OwnIds) -> Result<usize, Discarded> {
+    let length = own.len().ok_or(Discarded::UnknownConnectionId)?;
+    let id = behind.and_then(|bytes| bytes.get(..length));
+    match own.contains(id.ok_or(Discarded::Malformed)?) {
+        true => Ok(length),
+        false => Err(Discarded::UnknownConnectionId),
+    }
+}
+
+/// `id` bytes of a connection id stand before the length (RFC 9146 §4).
+fn plain(datagram: &[u8], id: usize) -> Result<(Header, usize), Discarded> {
+    let start = datagram.first_chunk::<{ PLAIN - 2 }>();
+    let end = datagram.get(PLAIN - 2 + id..).and_then(<[u8]>::first_chunk);
+    let (Some(&[typ, major, _, e1, e0, s5, s4, s3, s2, s1, s0]), Some(&[l1, l0])) = (start, end)
     else {
         return Err(Discarded::Malformed);
     };
@@ -64,7 +85,8 @@ fn plain(datagram: &[u8]) -> Result<(Header, usize), Discarded> {
     if major != 0xfe {
         return Err(Discarded::WrongVersion);
     }
-    let total = PLAIN + usize::from(u16::from_be_bytes([l1, l0]));
+    let length = PLAIN + id;
+    let total = length + usize::from(u16::from_be_bytes([l1, l0]));
     if datagram.len() < total {
         return Err(Discarded::Malformed);
     }
@@ -72,26 +94,27 @@ fn plain(datagram: &[u8]) -> Result<(Header, usize), Discarded> {
         typ: ContentType(typ),
         epoch: u16::from_be_bytes([e1, e0]),
         sequence: u64::from_be_bytes([0, 0, s5, s4, s3, s2, s1, s0]),
+        length,
     };
     Ok((header, total))
 }
 
-fn unified(first: u8, datagram: &[u8]) -> Result<(Header, usize), Discarded> {
-    // No connection id was given to the peer, so how long one is nobody knows.
-    if first & HAS_CONNECTION_ID != 0 {
-        return Err(Discarded::UnknownConnectionId);
-    }
+fn unified(first: u8, datagram: &[u8], own: &OwnIds) -> Result<(Header, usize), Discarded> {
+    let id = match first & HAS_CONNECTION_ID {
+        0 => 0,
+        _ => check_id(datagram.get(1..), own)?,
+    };
     let is_wide = first & HAS_16_BITS != 0;
     let number = if is_wide { 2 } else { 1 };
     let (length, total) = if first & HAS_LENGTH != 0 {
-        let at = 1 + number;
+        let at = 1 + id + number;
         let Some(&[high, low]) = datagram.get(at..at + 2).and_then(<[u8]>::first_chunk) else {
             return Err(Discarded::Malformed);
         };
         let body = usize::from(u16::from_be_bytes([high, low]));
         (at + 2, at + 2 + body)
     } else {
-        (1 + number, datagram.len())
+        (1 + id + number, datagram.len())
     };
     if datagram.len() < total || total < length {
         return Err(Discarded::Malformed);
@@ -99,6 +122,7 @@ fn unified(first: u8, datagram: &[u8]) -> Result<(Header, usize), Discarded> {
     let header = Unified {
         epoch: first & EPOCH,
         is_wide,
+        id,
         length,
     };
     Ok((Header::Unified(header), total))
@@ -112,12 +136,14 @@ pub(super) fn put_plain(
     sequence: u64,
     body: usize,
 ) {
-    put_older(head, typ, version, 0, sequence, body);
+    put_older(head, &[], typ, version, 0, sequence, body);
 }
 
-/// Writes the header that records of DTLS 1.2 and older have, protected or not (RFC 6347 §4.1).
+/// Writes the header that records of DTLS 1.2 and older have, protected or not (RFC 6347 §4.1), with this id,
+/// if it has a byte (RFC 9146 §4). `head` has just the room for it.
 pub(super) fn put_older(
-    head: &mut [u8; PLAIN],
+    head: &mut [u8],
+    id: &[u8],
     typ: ContentType,
     version: ProtocolVersion,
     epoch: u16,
@@ -128,16 +154,28 @@ pub(super) fn put_older(
     let [e1, e0] = epoch.to_be_bytes();
     let [_, _, s5, s4, s3, s2, s1, s0] = sequence.to_be_bytes();
     let [.., l1, l0] = body.to_be_bytes();
-    *head = [typ.0, major, minor, e1, e0, s5, s4, s3, s2, s1, s0, l1, l0];
+    let start = [typ.0, major, minor, e1, e0, s5, s4, s3, s2, s1, s0];
+    put_parts(head, &start, id, &[l1, l0]);
 }
 
-/// The header of a protected record, its number as it is authenticated.
-pub(super) fn put_unified(epoch: u16, sequence: u64, body: usize) -> [u8; UNIFIED] {
+/// Writes the header of a protected record, its number as it is authenticated; `head` has just the room for it.
+pub(super) fn put_unified(head: &mut [u8], id: &[u8], epoch: u16, sequence: u64, body: usize) {
     let [.., low_epoch] = epoch.to_be_bytes();
     let [.., s1, s0] = sequence.to_be_bytes();
     let [.., l1, l0] = body.to_be_bytes();
-    let first = FIXED | HAS_16_BITS | HAS_LENGTH | low_epoch & EPOCH;
-    [first, s1, s0, l1, l0]
+    let has_id = if id.is_empty() { 0 } else { HAS_CONNECTION_ID };
+    let first = FIXED | has_id | HAS_16_BITS | HAS_LENGTH | low_epoch & EPOCH;
+    put_parts(head, &[first], id, &[s1, s0, l1, l0]);
+}
+
+#[inline]
+fn put_parts(head: &mut [u8], start: &[u8], id: &[u8], end: &[u8]) {
+    debug_assert_eq!(head.len(), start.len() + id.len() + end.len());
+    let (first, behind) = head.split_at_mut(start.len());
+    let (middle, last) = behind.split_at_mut(id.len());
+    first.copy_from_slice(start);
+    middle.copy_from_slice(id);
+    last.copy_from_slice(end);
 }
 
 /// The number whose last `bits` bits are `low`, nearest to the one that is due (§4.2.2).
@@ -157,6 +195,7 @@ pub(super) fn reconstruct(low: u64, bits: u32, due: u64) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::ConnectionId;
     use super::*;
 
     proptest! {
@@ -182,11 +221,18 @@ mod tests {
         }
 
         #[test]
-        fn no_datagram_is_read_beyond_its_end(datagram in proptest::collection::vec(any::<u8>(), 0..40)) {
-            if let Ok((header, total)) = split(&datagram) {
+        fn no_datagram_is_read_beyond_its_end(
+            datagram in proptest::collection::vec(any::<u8>(), 0..40),
+            ids in 0..4_usize,
+        ) {
+            // So short that some of what comes has them.
+            let own = OwnIds::offer(ConnectionId::of(&[7; 3][..ids.min(1)]));
+            if let Ok((header, total)) = split(&datagram, &own) {
                 prop_assert!(total <= datagram.len());
                 match header {
-                    Header::Plain { .. } => prop_assert!(total >= PLAIN),
+                    Header::Plain { length, .. } => {
+                        prop_assert!(length >= PLAIN && total >= length);
+                    }
                     Header::Unified(unified) => prop_assert!(total >= unified.length),
                 }
             }
@@ -197,9 +243,10 @@ mod tests {
     fn first_bytes() {
         for first in 0..=u8::MAX {
             let datagram = [first; 14];
-            let seen = split(&datagram).map(|(header, _)| header);
+            let seen = split(&datagram, &OwnIds::default()).map(|(header, _)| header);
             match first {
-                20..=23 | 25 | 26 => assert_eq!(seen, Err(Discarded::WrongVersion)),
+                20..=23 | 26 | 27 => assert_eq!(seen, Err(Discarded::WrongVersion)),
+                25 => assert_eq!(seen, Err(Discarded::UnknownConnectionId)),
                 0x20..=0x3f if first & HAS_CONNECTION_ID != 0 => {
                     assert_eq!(seen, Err(Discarded::UnknownConnectionId));
                 }
@@ -208,35 +255,55 @@ mod tests {
                 _ => assert_eq!(seen, Err(Discarded::ForeignByte)),
             }
         }
-        assert_eq!(split(&[]), Err(Discarded::ForeignByte));
+        assert_eq!(split(&[], &OwnIds::default()), Err(Discarded::ForeignByte));
     }
 
     #[test]
     fn written_headers_are_read() {
-        let mut record = put_unified(7, 0x01_02_03, 1).to_vec();
-        record.extend([9, 8]);
-        let unified = Unified {
-            epoch: 3,
-            is_wide: true,
-            length: UNIFIED,
-        };
-        assert_eq!(split(&record), Ok((Header::Unified(unified), 6)));
+        for id in [&[][..], &[9, 8, 7]] {
+            let own = OwnIds::offer(ConnectionId::of(id));
+            let mut record = vec![0; UNIFIED + id.len()];
+            put_unified(&mut record, id, 7, 0x01_02_03, 1);
+            record.extend([9, 8]);
+            let unified = Unified {
+                epoch: 3,
+                is_wide: true,
+                id: id.len(),
+                length: UNIFIED + id.len(),
+            };
+            let total = unified.length + 1;
+            assert_eq!(split(&record, &own), Ok((Header::Unified(unified), total)));
+            let typ = match id {
+                [] => ContentType::HANDSHAKE,
+                _ => ContentType::TLS12_CID,
+            };
+            let mut record = vec![0; PLAIN + id.len()];
+            let version = ProtocolVersion::DTLS_1_2;
+            put_older(&mut record, id, typ, version, 1, 0x01_02_03_04_05_06, 2);
+            record.extend([1, 2, 3]);
+            let plain = Header::Plain {
+                typ,
+                epoch: 1,
+                sequence: 0x01_02_03_04_05_06,
+                length: PLAIN + id.len(),
+            };
+            let total = PLAIN + id.len() + 2;
+            assert_eq!(split(&record, &own), Ok((plain, total)));
+            for end in 1..total {
+                assert_eq!(split(&record[..end], &own), Err(Discarded::Malformed));
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_of_another_connection_ends_the_datagram() {
+        let own = OwnIds::offer(ConnectionId::of(&[9, 8, 7]));
+        let mut record = [0; UNIFIED + 3];
+        put_unified(&mut record, &[9, 8, 6], 3, 0, 0);
+        assert_eq!(split(&record, &own), Err(Discarded::UnknownConnectionId));
         let mut record = [0; PLAIN + 3];
-        let head = record.first_chunk_mut().unwrap();
-        let version = ProtocolVersion::DTLS_1_2;
-        put_plain(
-            head,
-            ContentType::HANDSHAKE,
-            version,
-            0x01_02_03_04_05_06,
-            2,
-        );
-        let plain = Header::Plain {
-            typ: ContentType::HANDSHAKE,
-            epoch: 0,
-            sequence: 0x01_02_03_04_05_06,
-        };
-        assert_eq!(split(&record), Ok((plain, PLAIN + 2)));
-        assert_eq!(split(&record[..PLAIN + 1]), Err(Discarded::Malformed));
+        let (typ, version) = (ContentType::TLS12_CID, ProtocolVersion::DTLS_1_2);
+        put_older(&mut record, &[9, 8, 6], typ, version, 1, 0, 0);
+        assert_eq!(split(&record, &own), Err(Discarded::UnknownConnectionId));
     }
 }

@@ -1,10 +1,11 @@
 //! From datagrams to handshake messages and alerts, while keys come.
 //!
-//! RFC 9147 §4.5, §5.2, §5.8, §7.
+//! RFC 9147 §4.5, §5.2, §5.8, §7, §9; RFC 9146.
 
 use std::collections::VecDeque;
 
-use super::epochs::{APPLICATION, HANDSHAKE, OLDER, Opened, ReadEpochs};
+use super::connection_id::{ConnectionId, OwnIds};
+use super::epochs::{APPLICATION, HANDSHAKE, OLDER, OlderRecord, Opened, ReadEpochs};
 use super::header::{self, Header, PLAIN, Unified};
 use super::notes::Notes;
 use super::reader::{HandedOver, Reader};
@@ -49,11 +50,19 @@ pub(crate) struct Incoming {
     /// The version is DTLS 1.2 or older: the keys are those of one epoch, whose records have the header of
     /// what is in the clear.
     is_older: bool,
+    /// What this side offers, or would answer with.
+    offered: Option<(ConnectionId, bool)>,
+    ids: OwnIds,
 }
 
 impl Incoming {
     /// Starts without keys, with the message of the peer that is due.
-    pub(crate) fn new(role: Role, max_handshake_size: usize, next_message: u16) -> Self {
+    pub(crate) fn new(
+        role: Role,
+        max_handshake_size: usize,
+        next_message: u16,
+        connection_id: Option<(ConnectionId, bool)>,
+    ) -> Self {
         let max_handshake_size = match role {
             Role::Server => max_handshake_size.min(MAX_CLIENT_HELLO),
             Role::Client => max_handshake_size,
@@ -72,7 +81,19 @@ impl Incoming {
             strict_alert_levels: false,
             warnings: 0,
             is_older: false,
+            offered: connection_id,
+            ids: OwnIds::offer(connection_id.map(|(id, _)| id)),
         }
+    }
+
+    /// What this side wants on the peer's records, if it knows of connection ids, and whether it checks paths.
+    pub(crate) const fn connection_id(&self) -> Option<(ConnectionId, bool)> {
+        self.offered
+    }
+
+    /// Both sides know of connection ids, and the peer wants this one on what it receives.
+    pub(crate) fn agree_connection_ids(&mut self, theirs: ConnectionId, checks_paths: bool) {
+        self.ids.agree(theirs, checks_paths);
     }
 
     /// The version is decided, and is DTLS 1.2 or older.
@@ -107,7 +128,7 @@ impl Incoming {
         let mut datagram = datagram.to_vec();
         let mut rest = datagram.as_mut_slice();
         while !rest.is_empty() {
-            let (header, length) = match header::split(rest) {
+            let (header, length) = match header::split(rest, &self.ids) {
                 Ok(split) => split,
                 Err(why) => {
                     self.discard(why);
@@ -206,6 +227,10 @@ impl Incoming {
                 max_handshake_size: self.max_handshake_size,
                 strict_alert_levels: self.strict_alert_levels,
                 is_older: self.is_older,
+                ids: {
+                    self.ids.settle();
+                    core::mem::take(&mut self.ids)
+                },
                 discards: self.discards.take(),
             },
             mail,
@@ -226,7 +251,7 @@ impl Incoming {
     }
 
     fn receive_held(&mut self, record: &mut [u8], now: Monotonic) -> Result<(), Abort> {
-        let Ok((header, _)) = header::split(record) else {
+        let Ok((header, _)) = header::split(record, &self.ids) else {
             return Ok(());
         };
         match self.on_record(header, record, now) {
@@ -250,12 +275,23 @@ impl Incoming {
                 typ,
                 epoch: 0,
                 sequence,
+                ..
             } => self.on_plain(typ, sequence, record.get(PLAIN..).unwrap_or_default()),
             Header::Plain {
                 typ,
-                epoch: OLDER,
+                epoch: epoch @ OLDER,
                 sequence,
-            } => self.on_older(typ, sequence, record),
+                length,
+            } => {
+                let header = OlderRecord {
+                    epoch,
+                    sequence,
+                    head: length,
+                    has_id: typ == ContentType::TLS12_CID,
+                    takes_data: false,
+                };
+                self.on_older(typ, header, record)
+            }
             Header::Plain { .. } => Err(Discarded::UnknownEpoch.into()),
             Header::Unified(unified) => self.on_protected(unified, record, now),
         }
@@ -340,6 +376,10 @@ impl Incoming {
         if unified.epoch == (APPLICATION & 3) as u8 || !self.epochs.has(unified.epoch) {
             return self.hold(unified, record);
         }
+        // §9: who was given an id has it on each of them.
+        if self.ids.is_used() != (unified.id > 0) {
+            return Err(Discarded::UnknownConnectionId.into());
+        }
         let opened = self.epochs.open(unified, record, self.inner_limit, now)?;
         let content = record.get(opened.content.clone()).unwrap_or_default();
         match opened.typ {
@@ -355,20 +395,35 @@ impl Incoming {
     fn on_older(
         &mut self,
         typ: ContentType,
-        sequence: u64,
+        header: OlderRecord,
         record: &mut [u8],
     ) -> Result<(), Fault> {
+        if !self.epochs.has_older(OLDER) {
+            return self.hold_record(record);
+        }
+        if self.ids.is_used() != header.has_id {
+            return Err(Discarded::UnknownConnectionId.into());
+        }
         // What is data is for the reader, even if the keys are there.
-        if !self.epochs.has_older(OLDER) || typ == ContentType::APPLICATION_DATA {
+        if typ == ContentType::APPLICATION_DATA {
             return self.hold_record(record);
         }
         let limit = self.inner_limit.min(MAX_PLAINTEXT);
-        let opened = self.epochs.open_older(OLDER, sequence, record, limit)?;
+        let sealed = header.has_id.then(|| record.to_vec());
+        let opened = match self.epochs.open_older(header, record, limit) {
+            // Data, which shows only when it is opened (RFC 9146 §4).
+            Err(Fault::Discard(Discarded::EarlyFull)) => {
+                return self.hold_record(sealed.as_deref().unwrap_or_default());
+            }
+            opened => opened?,
+        };
         let content = record.get(opened.content.clone()).unwrap_or_default();
         match opened.typ {
             ContentType::HANDSHAKE => self.on_handshake(&opened, content),
             ContentType::ALERT => self.on_alert(content),
             ContentType::CHANGE_CIPHER_SPEC => Err(Violation::UnexpectedChangeCipherSpec.into()),
+            // Of a peer for whom the handshake is over; it asks again.
+            ContentType::RETURN_ROUTABILITY_CHECK if self.ids.checks_paths => Ok(()),
             _ => Err(Violation::UnknownRecordType.into()),
         }
     }

@@ -13,6 +13,7 @@
 //! What was not authenticated is [`Discarded`] and counted; what a record that opened proves may end the
 //! connection (§4.5.2). That is decided by the type [`Fault`], before anybody sees what was in the record.
 
+mod connection_id;
 mod discarded;
 mod epochs;
 mod flight;
@@ -30,6 +31,7 @@ mod tests;
 mod transmitter;
 mod writer;
 
+pub use connection_id::ConnectionId;
 pub use discarded::{Discarded, Discards};
 pub(crate) use incoming::Incoming;
 pub(crate) use notes::{Mail, Notes};

@@ -4,6 +4,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::connection_id::{ConnectionId, MOST_OWN, MOST_SPARE};
 use crate::error::Error;
 use crate::sync::{AtomicU32, OnceLock, Ordering};
 use crate::wire::RecordNumber;
@@ -24,6 +25,8 @@ pub(crate) struct Notes {
     pub(super) repeated: bool,
     /// The ACK is worth a record of its own now.
     pub(super) at_once: bool,
+    /// What the peer wants on its records besides: a few of them, and whether from here on.
+    pub(super) peer_ids: Option<(Vec<ConnectionId>, bool)>,
 }
 
 impl Notes {
@@ -33,6 +36,7 @@ impl Notes {
             && !self.answered
             && !self.repeated
             && !self.at_once
+            && self.peer_ids.is_none()
     }
 
     /// A record with handshake messages has come.
@@ -55,6 +59,16 @@ impl Notes {
         self.answered |= other.answered;
         self.repeated |= other.repeated;
         self.at_once |= other.at_once;
+        if let Some((ids, immediate)) = other.peer_ids {
+            match &mut self.peer_ids {
+                Some((before, _)) if !immediate => before.extend(ids),
+                // What was wanted before is void.
+                place => *place = Some((ids, immediate)),
+            }
+            if let Some((ids, _)) = &mut self.peer_ids {
+                ids.truncate(MOST_SPARE + 1);
+            }
+        }
     }
 }
 
@@ -93,6 +107,8 @@ pub(crate) struct Mail {
     closed: AtomicU32,
     notes: Mutex<Notes>,
     failure: OnceLock<Error>,
+    /// Ids that the writer has given to the peer after the handshake, for the reader.
+    issued: Mutex<Vec<ConnectionId>>,
 }
 
 /// What was in it.
@@ -134,6 +150,19 @@ impl Mail {
         let mut place = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         place.merge(notes);
         self.flags.fetch_or(NOTES, Ordering::Release);
+    }
+
+    /// These are given to the peer.
+    pub(super) fn issue(&self, ids: &[ConnectionId]) {
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.extend_from_slice(ids);
+        issued.truncate(MOST_OWN);
+    }
+
+    /// What was given to the peer.
+    pub(super) fn issued(&self) -> Vec<ConnectionId> {
+        let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.clone()
     }
 
     pub(super) fn answer_key_update(&self) {

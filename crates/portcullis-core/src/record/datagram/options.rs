@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::connection_id::ConnectionId;
 use crate::misuse::Misuse;
 
 /// The least that a path can be expected to carry, in bytes of UDP payload: the handshake of BoringSSL's
@@ -19,6 +20,8 @@ pub(super) const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 pub struct DatagramOptions {
     pub(super) mtu: u16,
     pub(super) retransmission: Retransmission,
+    pub(super) connection_id: Option<ConnectionId>,
+    pub(super) checks_paths: bool,
 }
 
 /// When messages are sent again that the peer has not acknowledged (RFC 9147 §5.8).
@@ -70,6 +73,8 @@ impl Default for DatagramOptions {
             // Tunnels and clouds often carry less than Ethernet's 1,472.
             mtu: 1_200,
             retransmission: Retransmission::default(),
+            connection_id: None,
+            checks_paths: true,
         }
     }
 }
@@ -88,6 +93,32 @@ impl DatagramOptions {
     pub const fn retransmission(mut self, retransmission: Retransmission) -> Self {
         self.retransmission = retransmission;
         self
+    }
+
+    /// Has this connection id on the peer's protected records, if the peer knows of connection ids (RFC 9146,
+    /// RFC 9147 §9): a client offers it, a server answers with it a client that offers one. With
+    /// [`ConnectionId::EMPTY`] the peer's records have none, and this side's have what the peer wants. Neither
+    /// is said by default.
+    ///
+    /// Each connection has one of its own, and nobody may be able to guess it: who sees one knows which
+    /// datagrams are of one connection. Ids that are to be told apart where they arrive have one length.
+    #[must_use]
+    pub const fn connection_id(mut self, id: ConnectionId) -> Self {
+        self.connection_id = Some(id);
+        self
+    }
+
+    /// Whether, with a connection id, this side also says that it answers when it is asked where it reads, and asks
+    /// itself (RFC 9853). On by default: without it a peer of DTLS 1.2 cannot move.
+    #[must_use]
+    pub const fn path_checks(mut self, on: bool) -> Self {
+        self.checks_paths = on;
+        self
+    }
+
+    /// The connection id, and whether paths are checked.
+    pub(crate) fn own_connection_id(&self) -> Option<(ConnectionId, bool)> {
+        self.connection_id.map(|id| (id, self.checks_paths))
     }
 
     /// Whether all values are within their bounds, which the constructors of handshakes look at.

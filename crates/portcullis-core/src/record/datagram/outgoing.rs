@@ -5,6 +5,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::connection_id::ConnectionId;
 use super::epochs::{HANDSHAKE, OLDER, WriteEpoch};
 use super::notes::{Mail, Notes};
 use super::options::{DatagramOptions, LONGEST_TIMEOUT};
@@ -95,6 +96,11 @@ impl Outgoing {
         self.transmitter.install(WriteEpoch::new(OLDER, keys));
     }
 
+    /// The peer wants this on protected records.
+    pub(crate) fn set_connection_id(&mut self, id: ConnectionId) {
+        self.transmitter.set_connection_id(id);
+    }
+
     pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
         self.transmitter.size.set_record_size_limit(limit);
     }
@@ -180,8 +186,13 @@ impl Outgoing {
     }
 
     /// Turns into the data path, with what of the handshake is under way.
-    pub(crate) fn take_writer(&mut self, mail: Arc<Mail>, key_update_at: u64) -> Writer {
-        Writer::new(self.transmitter.take(), key_update_at, mail)
+    pub(crate) fn take_writer(
+        &mut self,
+        mail: Arc<Mail>,
+        key_update_at: u64,
+        own: (Option<ConnectionId>, bool),
+    ) -> Writer {
+        Writer::new(self.transmitter.take(), key_update_at, own, mail)
     }
 }
 

@@ -3,6 +3,7 @@
 //! RFC 9147 §4, §5.2.
 
 use super::Discarded;
+use super::connection_id::OwnIds;
 use super::header::{self, Header, PLAIN};
 use crate::alert::AlertDescription;
 use crate::record::alert;
@@ -28,12 +29,14 @@ const MOST_HELLOS: u16 = 3;
 
 pub(crate) fn hello_pieces(datagram: &[u8]) -> Result<Vec<HelloPiece<'_>>, Discarded> {
     let (mut rest, mut pieces) = (datagram, Vec::<HelloPiece<'_>>::new());
+    let none = OwnIds::default();
     while !rest.is_empty() {
-        let (header, length) = header::split(rest)?;
+        let (header, length) = header::split(rest, &none)?;
         let Header::Plain {
             typ: ContentType::HANDSHAKE,
             epoch: 0,
             sequence,
+            ..
         } = header
         else {
             return Err(Discarded::NoHello);

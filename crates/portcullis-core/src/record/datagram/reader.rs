@@ -1,11 +1,12 @@
 //! What the peer sends on an established connection, record by record.
 //!
-//! RFC 9147 §4.2, §4.5, §5.10, §7, §8.
+//! RFC 9147 §4.2, §4.5, §5.10, §7, §8, §9; RFC 9146.
 
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::epochs::{APPLICATION, OLDER, Opened, ReadEpochs};
+use super::connection_id::{ConnectionId, MOST_SPARE, OwnIds};
+use super::epochs::{APPLICATION, OLDER, OlderRecord, Opened, ReadEpochs};
 use super::header::{self, Header, Unified};
 use super::notes::{Mail, Notes};
 use super::reassembly::{Reassembly, Taken};
@@ -17,12 +18,14 @@ use crate::record::assembler::HandshakeBytes;
 use crate::record::post_handshake::{
     MAX_NEW_SESSION_TICKET, Tickets, count, key_update, on_ticket,
 };
-use crate::record::{MAX_TICKETS, MAX_WARNINGS, OnRequest, alert};
+use crate::record::{MAX_IDLE, MAX_TICKETS, MAX_WARNINGS, OnRequest, alert};
 use crate::role::Role;
 use crate::session::ReceivedTicket;
 use crate::violation::Violation;
 use crate::wire::{
-    Ack, ContentType, FragmentHeader, HandshakeType, KeyUpdateRequest, MAX_PLAINTEXT, RecordNumber,
+    Ack, ConnectionIdUsage, ContentType, FragmentHeader, HandshakeMessage, HandshakeType,
+    KeyUpdateRequest, MAX_PLAINTEXT, NewConnectionId, PathMessageType, RecordNumber,
+    RequestConnectionId, ReturnRoutabilityCheck,
 };
 
 /// How long data is still taken that was overtaken by close_notify (§5.10).
@@ -34,6 +37,11 @@ const OVERTAKEN: Duration = Duration::from_secs(1);
 pub enum Received<'a> {
     /// A message of the application; it may be empty. It stands in the datagram, which was opened in place.
     Data(&'a mut [u8]),
+    /// The peer asks whether this side reads where this has come from (RFC 9853 §5): the cookie goes back there with
+    /// [`path_response`](super::Writer::path_response).
+    PathChallenge([u8; 8]),
+    /// The peer reads where the challenge with this cookie was sent to.
+    PathResponse([u8; 8]),
     /// Something that was handled: an acknowledgement, a KeyUpdate, a ticket ([`Reader::take_ticket`]).
     Nothing,
     /// The record was dropped.
@@ -68,6 +76,11 @@ pub struct Reader {
     /// Whether the peer was asked to update its key because it is worn out.
     asked_for_update: bool,
     tickets: Option<Box<Tickets>>,
+    ids: OwnIds,
+    /// Messages about connection ids since the last data.
+    id_messages: u8,
+    /// How many ids the peer has asked for, which nobody has looked at yet.
+    ids_wanted: Option<u8>,
     state: State,
     discards: Option<Box<Discards>>,
     mail: Arc<Mail>,
@@ -97,6 +110,7 @@ pub(super) struct HandedOver {
     pub(super) max_handshake_size: usize,
     pub(super) strict_alert_levels: bool,
     pub(super) is_older: bool,
+    pub(super) ids: OwnIds,
     pub(super) discards: Option<Box<Discards>>,
 }
 
@@ -106,6 +120,7 @@ pub struct Records<'r, 'd> {
     reader: &'r mut Reader,
     rest: &'d mut [u8],
     now: Monotonic,
+    is_newest: bool,
 }
 
 impl Reader {
@@ -126,6 +141,9 @@ impl Reader {
             tickets_seen: 0,
             asked_for_update: false,
             tickets: None,
+            ids: handed_over.ids,
+            id_messages: 0,
+            ids_wanted: None,
             state: State::Open,
             discards: handed_over.discards,
             mail,
@@ -157,6 +175,7 @@ impl Reader {
             reader: self,
             rest: datagram,
             now,
+            is_newest: false,
         }
     }
 
@@ -167,6 +186,24 @@ impl Reader {
             return Some(*session);
         }
         self.tickets.as_mut()?.take()
+    }
+
+    /// What the peer's records had as their connection id when the connection began; empty if connection ids
+    /// were agreed on, and they have none; `None` without an agreement.
+    pub fn connection_id(&self) -> Option<ConnectionId> {
+        let first = self.ids.first().unwrap_or(ConnectionId::EMPTY);
+        self.ids.is_agreed().then_some(first)
+    }
+
+    /// Whether both sides answer when they are asked where they are (RFC 9853).
+    pub fn checks_paths(&self) -> bool {
+        self.ids.checks_paths
+    }
+
+    /// How many connection ids the peer has asked for (RFC 9147 §9), once for each time. Whoever has some to
+    /// give does so with [`new_connection_ids`](super::Writer::new_connection_ids); fewer will do, and none, too.
+    pub fn take_connection_id_request(&mut self) -> Option<u8> {
+        self.ids_wanted.take()
     }
 
     /// Whether the writer's [`poll_control`](super::Writer::poll_control) would do something.
@@ -199,16 +236,35 @@ impl Reader {
         header: Header,
         record: &'d mut [u8],
         now: Monotonic,
+        is_newest: &mut bool,
     ) -> Result<Received<'d>, Fault> {
         match header {
             Header::Plain { epoch: 0, .. } => Err(Discarded::UnprotectedAfterKeys.into()),
             Header::Plain {
-                epoch: OLDER,
+                typ,
+                epoch: epoch @ OLDER,
                 sequence,
-                ..
-            } => self.on_older(sequence, record, now),
+                length,
+            } => {
+                let header = OlderRecord {
+                    epoch,
+                    sequence,
+                    head: length,
+                    has_id: typ == ContentType::TLS12_CID,
+                    takes_data: true,
+                };
+                self.on_older(header, record, now, is_newest)
+            }
             Header::Plain { .. } => Err(Discarded::UnknownEpoch.into()),
-            Header::Unified(unified) => self.on_protected(unified, record, now),
+            Header::Unified(unified) => self.on_protected(unified, record, now, is_newest),
+        }
+    }
+
+    /// §9; RFC 9146 §3: who was given an id has it on each of them, and nobody else has one.
+    fn check_id(&self, has_id: bool) -> Result<(), Discarded> {
+        match self.ids.is_used() == has_id {
+            true => Ok(()),
+            false => Err(Discarded::UnknownConnectionId),
         }
     }
 
@@ -217,7 +273,9 @@ impl Reader {
         unified: Unified,
         record: &'d mut [u8],
         now: Monotonic,
+        is_newest: &mut bool,
     ) -> Result<Received<'d>, Fault> {
+        self.check_id(unified.id > 0)?;
         self.epochs.expire(now);
         let opened = self.epochs.open(unified, record, self.inner_limit, now);
         if !self.asked_for_update && self.epochs.is_worn_out() {
@@ -225,6 +283,7 @@ impl Reader {
             self.mail.request_key_update();
         }
         let opened = opened?;
+        *is_newest |= opened.is_newest;
         if opened.typ == ContentType::APPLICATION_DATA {
             return self.on_data(&opened, record, now);
         }
@@ -233,6 +292,9 @@ impl Reader {
             ContentType::HANDSHAKE => self.on_handshake(&opened, content)?,
             ContentType::ACK => self.on_acknowledgement(content)?,
             ContentType::ALERT => return self.on_alert(&opened, content, now),
+            ContentType::RETURN_ROUTABILITY_CHECK if opened.number.epoch >= APPLICATION.into() => {
+                return self.on_path_message(content);
+            }
             _ => return Err(Violation::UnknownRecordType.into()),
         }
         Ok(Received::Nothing)
@@ -241,12 +303,15 @@ impl Reader {
     /// Of DTLS 1.2 and older.
     fn on_older<'d>(
         &mut self,
-        sequence: u64,
+        header: OlderRecord,
         record: &'d mut [u8],
         now: Monotonic,
+        is_newest: &mut bool,
     ) -> Result<Received<'d>, Fault> {
+        self.check_id(header.has_id)?;
         let limit = self.inner_limit.min(MAX_PLAINTEXT);
-        let opened = self.epochs.open_older(OLDER, sequence, record, limit)?;
+        let opened = self.epochs.open_older(header, record, limit)?;
+        *is_newest |= opened.is_newest;
         if opened.typ == ContentType::APPLICATION_DATA {
             if core::mem::take(&mut self.is_fresh) {
                 // RFC 6347 §4.2.4: who sends data has the last flight, if it was this side's.
@@ -261,6 +326,7 @@ impl Reader {
         match opened.typ {
             ContentType::HANDSHAKE => self.on_older_handshake(content)?,
             ContentType::ALERT => return self.on_alert(&opened, content, now),
+            ContentType::RETURN_ROUTABILITY_CHECK => return self.on_path_message(content),
             ContentType::CHANGE_CIPHER_SPEC => {
                 return Err(Violation::UnexpectedChangeCipherSpec.into());
             }
@@ -316,7 +382,7 @@ impl Reader {
         {
             return Err(Discarded::AfterClose.into());
         }
-        (self.warnings, self.tickets_seen) = (0, 0);
+        (self.warnings, self.tickets_seen, self.id_messages) = (0, 0, 0);
         if self.mail.is_closed() {
             self.mail.peer_goes_on();
         }
@@ -384,6 +450,17 @@ impl Reader {
             HandshakeType::KEY_UPDATE if header.length != 1 => Err(Violation::MalformedMessage),
             HandshakeType::KEY_UPDATE => Ok(()),
             HandshakeType::NEW_SESSION_TICKET if self.role == Role::Client => Ok(()),
+            // §9: of who wants ids on what it receives, and to whom has them on what it sends.
+            HandshakeType::NEW_CONNECTION_ID if !self.ids.peer_has_one => {
+                Err(Violation::ConnectionIdsNotNegotiated)
+            }
+            HandshakeType::REQUEST_CONNECTION_ID if !self.ids.is_used() => {
+                Err(Violation::ConnectionIdsNotNegotiated)
+            }
+            HandshakeType::REQUEST_CONNECTION_ID if header.length != 1 => {
+                Err(Violation::MalformedMessage)
+            }
+            HandshakeType::NEW_CONNECTION_ID | HandshakeType::REQUEST_CONNECTION_ID => Ok(()),
             _ => Err(Violation::UnexpectedPostHandshakeMessage),
         }
     }
@@ -401,12 +478,75 @@ impl Reader {
             }
             return Ok(());
         }
+        if message.typ() == HandshakeType::NEW_CONNECTION_ID {
+            return self.on_new_connection_ids(message);
+        }
+        if message.typ() == HandshakeType::REQUEST_CONNECTION_ID {
+            return self.on_connection_id_request(message);
+        }
         count(
             &mut self.tickets_seen,
             MAX_TICKETS,
             Violation::TooManyTickets,
         )?;
         on_ticket(message, self.tickets.as_deref_mut()).map_err(Fault::Abort)
+    }
+
+    /// RFC 9853 §4: only where it was agreed on; a path that is to be dropped is none that is used here.
+    fn on_path_message<'d>(&self, content: &[u8]) -> Result<Received<'d>, Fault> {
+        if !self.ids.checks_paths {
+            return Err(Violation::UnknownRecordType.into());
+        }
+        let message = ReturnRoutabilityCheck::decode(content);
+        let message = message.map_err(|_| Violation::MalformedPathMessage)?;
+        Ok(match message {
+            Some(message) if message.msg_type == PathMessageType::CHALLENGE => {
+                Received::PathChallenge(message.cookie)
+            }
+            Some(message) if message.msg_type == PathMessageType::RESPONSE => {
+                Received::PathResponse(message.cookie)
+            }
+            _ => Received::Nothing,
+        })
+    }
+
+    /// §9: more than are wanted are passed over, and so is what is empty or longer than this side writes.
+    fn on_new_connection_ids(&mut self, message: &HandshakeBytes) -> Result<(), Fault> {
+        count(
+            &mut self.id_messages,
+            MAX_IDLE,
+            Violation::TooManyConnectionIds,
+        )?;
+        let message = NewConnectionId::decode(message.body());
+        let message = message.map_err(|_| Violation::MalformedMessage)?;
+        let usable = message.cids.iter().filter_map(|id| ConnectionId::of(id.0));
+        let usable = usable.filter(|id| !id.is_empty());
+        let ids: Vec<_> = usable.take(MOST_SPARE + 1).collect();
+        let immediate = match message.usage {
+            ConnectionIdUsage::IMMEDIATE => true,
+            ConnectionIdUsage::SPARE => false,
+            _ => return Err(Violation::BadConnectionIdUsage.into()),
+        };
+        if immediate && ids.is_empty() {
+            return Err(Violation::NoUsableConnectionId.into());
+        }
+        self.mail.note(Notes {
+            peer_ids: Some((ids, immediate)),
+            ..Notes::default()
+        });
+        Ok(())
+    }
+
+    fn on_connection_id_request(&mut self, message: &HandshakeBytes) -> Result<(), Fault> {
+        count(
+            &mut self.id_messages,
+            MAX_IDLE,
+            Violation::TooManyConnectionIdsRequested,
+        )?;
+        let request = RequestConnectionId::decode(message.body());
+        let request = request.map_err(|_| Violation::MalformedMessage)?;
+        self.ids_wanted = Some(request.num_cids);
+        Ok(())
     }
 
     fn on_acknowledgement(&mut self, content: &[u8]) -> Result<(), Fault> {
@@ -448,6 +588,17 @@ impl Reader {
         }
     }
 
+    /// Reads the header of the next record. An id that is not known may be one that was given since.
+    fn split(&mut self, datagram: &[u8]) -> Result<(Header, usize), Discarded> {
+        match header::split(datagram, &self.ids) {
+            Err(Discarded::UnknownConnectionId) if self.ids.is_used() => {
+                self.ids.add(&self.mail.issued());
+                header::split(datagram, &self.ids)
+            }
+            split => split,
+        }
+    }
+
     #[cold]
     fn fail(&mut self, abort: Abort) -> Error {
         let error = abort.into_error(Stage::Connected);
@@ -458,6 +609,13 @@ impl Reader {
 }
 
 impl<'d> Records<'_, 'd> {
+    /// Whether one of the records so far was the newest of all that have come: none under the newest keys with a
+    /// higher number was opened before. Only from where such a one comes a peer may have moved to
+    /// (RFC 9147 §11, RFC 9146 §6): who repeats an older one is not the peer.
+    pub fn is_newest(&self) -> bool {
+        self.is_newest
+    }
+
     /// The next record; `None` when the datagram is over.
     ///
     /// # Errors
@@ -475,7 +633,7 @@ impl<'d> Records<'_, 'd> {
         if rest.is_empty() {
             return Ok(None);
         }
-        let (header, length) = match header::split(rest) {
+        let (header, length) = match self.reader.split(rest) {
             Ok(split) => split,
             Err(why) => {
                 self.reader.discard(why);
@@ -484,7 +642,8 @@ impl<'d> Records<'_, 'd> {
         };
         let (record, behind) = rest.split_at_mut(length);
         self.rest = behind;
-        match self.reader.on_record(header, record, self.now) {
+        let is_newest = &mut self.is_newest;
+        match self.reader.on_record(header, record, self.now, is_newest) {
             Ok(received) => Ok(Some(received)),
             Err(Fault::Discard(why)) => {
                 self.reader.discard(why);

@@ -1,21 +1,26 @@
 //! What this side sends on an established connection: a message, a record, a datagram.
 //!
-//! RFC 9147 §4.2, §5.8, §7, §8.
+//! RFC 9147 §4.2, §5.8, §7, §8, §9.
 
 use core::time::Duration;
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use super::connection_id::{ConnectionId, MOST_OWN, MOST_SPARE};
 use super::epochs::WriteEpoch;
 use super::notes::{Mail, Work};
 use super::transmitter::Transmitter;
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
+use crate::crypto::random::Random;
 use crate::error::{Abort, Direction, Error, Reason, Stage};
 use crate::record::gather::Gather;
 use crate::record::{alert, misuse};
 use crate::violation::Violation;
-use crate::wire::{ContentType, KeyUpdate, KeyUpdateRequest};
+use crate::wire::{
+    ConnectionIdUsage, ContentType, KeyUpdate, KeyUpdateRequest, NewConnectionId, PathMessageType,
+    RequestConnectionId, ReturnRoutabilityCheck,
+};
 use crate::{AlertDescription, AlertLevel};
 
 /// How often close_notify is said again to a peer that goes on.
@@ -47,8 +52,25 @@ pub struct Writer {
     key_update_at: u64,
     /// Of data, sealed under this key.
     bytes: u64,
+    ids: Ids,
     state: State,
     mail: Arc<Mail>,
+}
+
+/// What is to be said about connection ids.
+#[derive(Debug, Default)]
+struct Ids {
+    /// How long those of this side are, and how many were given; 0 if the peer's records have none.
+    length: usize,
+    checks_paths: bool,
+    given: usize,
+    /// To be given, and whether the peer is to use one of them from then on.
+    to_give: Option<Vec<ConnectionId>>,
+    immediate: bool,
+    /// How many of the peer's are to be asked for.
+    to_request: Option<u8>,
+    /// They were asked for, and have not come.
+    is_requested: bool,
 }
 
 #[derive(Debug)]
@@ -60,13 +82,25 @@ enum State {
 }
 
 impl Writer {
-    pub(super) fn new(transmitter: Transmitter, key_update_at: u64, mail: Arc<Mail>) -> Self {
+    pub(super) fn new(
+        transmitter: Transmitter,
+        key_update_at: u64,
+        (own_id, checks_paths): (Option<ConnectionId>, bool),
+        mail: Arc<Mail>,
+    ) -> Self {
+        let length = own_id.map_or(0, |id| id.len());
         Self {
             transmitter,
             update: None,
             is_updating: false,
             key_update_at,
             bytes: 0,
+            ids: Ids {
+                length,
+                checks_paths,
+                given: usize::from(length > 0),
+                ..Ids::default()
+            },
             state: State::Open,
             mail,
         }
@@ -201,6 +235,7 @@ impl Writer {
         }
         self.read_mail(now);
         self.send_update(now);
+        self.send_ids(now);
         if let Err(abort) = self.transmitter.on_time(now) {
             self.fail(abort);
         }
@@ -249,6 +284,145 @@ impl Writer {
         self.update = Some(request_peer || self.update == Some(true));
         self.mail.own_work();
         Ok(())
+    }
+
+    /// What the peer wants on this side's records; empty if nothing.
+    pub fn connection_id(&self) -> ConnectionId {
+        self.transmitter.connection_id()
+    }
+
+    /// Gives the peer more connection ids for its records (RFC 9147 §9), which the reader takes from here on.
+    /// With `immediate` the peer uses the first of them from when it has them, else it keeps them for another
+    /// path. None is an answer, too, to a peer that has asked for some. `poll_control` sends it.
+    ///
+    /// # Errors
+    /// [`Reason::Misuse`] before DTLS 1.3, if the peer's records have no id, if one of these is of another length
+    /// than the first, and for more than 8 over the life of the connection, the first included;
+    /// [`Reason::Closed`] after close_notify; why the connection is over.
+    pub fn new_connection_ids(
+        &mut self,
+        ids: &[ConnectionId],
+        immediate: bool,
+    ) -> Result<(), Error> {
+        self.check_open()?;
+        if self.transmitter.is_older() || self.ids.length == 0 {
+            return Err(misuse(
+                "connection ids: the peer's records have none, or not in DTLS 1.3",
+            ));
+        }
+        if ids.iter().any(|id| id.len() != self.ids.length) {
+            return Err(misuse(
+                "connection ids: all of one connection have one length",
+            ));
+        }
+        if self.ids.given + ids.len() > MOST_OWN {
+            return Err(misuse(
+                "connection ids: a connection has 8 at most, the first included",
+            ));
+        }
+        if ids.is_empty() && immediate {
+            return Err(misuse("connection ids: none of none can be used"));
+        }
+        self.ids.given += ids.len();
+        let to_give = self.ids.to_give.get_or_insert_default();
+        // With `immediate` the first is to be used.
+        let at = if immediate { 0 } else { to_give.len() };
+        to_give.splice(at..at, ids.iter().copied());
+        self.ids.immediate |= immediate;
+        self.mail.issue(ids);
+        self.mail.own_work();
+        Ok(())
+    }
+
+    /// Asks the peer for so many connection ids more (RFC 9147 §9), at most 4, which it may or may not give;
+    /// `poll_control` sends it. Does nothing while the ones that were asked for before have not come.
+    ///
+    /// # Errors
+    /// [`Reason::Misuse`] before DTLS 1.3, if this side's records have no id, and for more than 4;
+    /// [`Reason::Closed`] after close_notify; why the connection is over.
+    pub fn request_connection_ids(&mut self, count: u8) -> Result<(), Error> {
+        self.check_open()?;
+        if self.transmitter.is_older() || self.connection_id().is_empty() {
+            return Err(misuse(
+                "connection ids: this side's records have none, or not in DTLS 1.3",
+            ));
+        }
+        if usize::from(count) > MOST_SPARE {
+            return Err(misuse("connection ids: 4 are kept at most"));
+        }
+        if !self.ids.is_requested {
+            self.ids.to_request = Some(count);
+            self.mail.own_work();
+        }
+        Ok(())
+    }
+
+    /// How many connection ids of the peer are left for other paths.
+    pub fn spare_connection_ids(&self) -> usize {
+        self.transmitter.spare_ids()
+    }
+
+    /// Puts the next connection id of the peer on this side's records, so that nobody can tell from it that they
+    /// are of the same connection (RFC 9147 §9: on another path); `false` if there is none left.
+    pub fn use_next_connection_id(&mut self) -> bool {
+        self.transmitter.use_next_id()
+    }
+
+    /// Asks the peer whether it reads where the datagram is sent to (RFC 9853 §5); gives the cookie, 64 random bits
+    /// that come back as [`Received::PathResponse`](super::Received::PathResponse), and the length of the datagram,
+    /// which `out` has room for if it has [`control_len`](Self::control_len) bytes. It is not sent again by itself.
+    ///
+    /// # Errors
+    /// [`Reason::Misuse`] when the two sides have not agreed on that, or `out` is too short; [`Reason::Closed`] after
+    /// close_notify; why the connection is over.
+    pub fn path_challenge(&mut self, out: &mut [u8]) -> Result<([u8; 8], usize), Error> {
+        let mut cookie = [0; 8];
+        let drawn = Random::system().fill(&mut cookie);
+        drawn.map_err(|failure| {
+            Abort::from(CryptoFailure::from(failure)).into_error(Stage::Connected)
+        })?;
+        let length = self.path_message(PathMessageType::CHALLENGE, cookie, out)?;
+        Ok((cookie, length))
+    }
+
+    /// Answers a [`Received::PathChallenge`](super::Received::PathChallenge): goes to where that has come from.
+    ///
+    /// # Errors
+    /// As [`path_challenge`](Self::path_challenge).
+    pub fn path_response(&mut self, cookie: [u8; 8], out: &mut [u8]) -> Result<usize, Error> {
+        self.path_message(PathMessageType::RESPONSE, cookie, out)
+    }
+
+    fn path_message(
+        &mut self,
+        msg_type: PathMessageType,
+        cookie: [u8; 8],
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        self.check_open()?;
+        if !self.ids.checks_paths {
+            return Err(misuse(
+                "paths are not checked: the two sides have not agreed on `rrc`",
+            ));
+        }
+        let content = ReturnRoutabilityCheck { msg_type, cookie }.encode();
+        let Some(epoch) = self.transmitter.newest_mut() else {
+            return Err(self.fail(CryptoFailure::SealingRecord.into()));
+        };
+        let total = epoch.record_len(content.len());
+        let head = epoch.head_len();
+        let Some(record) = out.get_mut(..total) else {
+            return Err(misuse(
+                "the output is too short: it takes `control_len()` bytes",
+            ));
+        };
+        if let Some(place) = record.get_mut(head..head + content.len()) {
+            place.copy_from_slice(&content);
+        }
+        let typ = ContentType::RETURN_ROUTABILITY_CHECK;
+        let sealed = epoch.seal(typ, content.len(), record);
+        sealed.map_err(|failure| self.fail(failure.into()))?;
+        Ok(total)
     }
 
     /// Says that no more comes; `poll_control` sends it, and again to a peer that goes on all the same.
@@ -310,6 +484,9 @@ impl Writer {
             return;
         }
         let (work, notes) = self.mail.take();
+        if notes.peer_ids.is_some() {
+            self.ids.is_requested = false;
+        }
         self.transmitter.heed(notes, now);
         if let Some(error) = self.mail.failure().cloned()
             && !matches!(self.state, State::Failed(_))
@@ -382,6 +559,32 @@ impl Writer {
                 self.is_updating = true;
                 self.transmitter.end_of_flight(false, now);
             }
+            Err(abort) => {
+                self.fail(abort);
+            }
+        }
+    }
+
+    /// One of each at a time (§9), as one flight is under way at a time.
+    fn send_ids(&mut self, now: Monotonic) {
+        if self.transmitter.is_in_flight() || !matches!(self.state, State::Open) {
+            return;
+        }
+        let mut message = Vec::new();
+        if let Some(ids) = self.ids.to_give.take() {
+            let usage = match core::mem::take(&mut self.ids.immediate) {
+                true => ConnectionIdUsage::IMMEDIATE,
+                false => ConnectionIdUsage::SPARE,
+            };
+            NewConnectionId::put(&mut message, ids, usage);
+        } else if let Some(count) = self.ids.to_request.take() {
+            self.ids.is_requested = true;
+            RequestConnectionId::put(&mut message, count);
+        } else {
+            return;
+        }
+        match self.transmitter.message(message) {
+            Ok(_) => self.transmitter.end_of_flight(false, now),
             Err(abort) => {
                 self.fail(abort);
             }

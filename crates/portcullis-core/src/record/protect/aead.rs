@@ -42,12 +42,22 @@ impl Aead<'_> {
         front: Front,
         body: &mut [u8],
     ) -> Result<Range<usize>, Unopened> {
+        self.open_with(number, |length| additional_data(front, length), body)
+    }
+
+    /// With what `data` makes of the length of the content.
+    pub(super) fn open_with<D: AsRef<[u8]>>(
+        &mut self,
+        number: u64,
+        data: impl FnOnce(usize) -> D,
+        body: &mut [u8],
+    ) -> Result<Range<usize>, Unopened> {
         let start = explicit_nonce(self.algorithm);
         let length = body.len().checked_sub(overhead(self.algorithm));
         let length = length.ok_or(Unopened::Forged)?;
         let (nonce, sealed) = body.split_at_mut_checked(start).ok_or(Unopened::Forged)?;
-        let (nonce, data) = (chosen(number, nonce), additional_data(front, length));
-        let opened = self.key.open_in_place(nonce, &data, sealed);
+        let (nonce, data) = (chosen(number, nonce), data(length));
+        let opened = self.key.open_in_place(nonce, data.as_ref(), sealed);
         opened.map_err(|_| Unopened::Forged)?;
         Ok(start..start + length)
     }
@@ -77,6 +87,18 @@ impl Aead<'_> {
         content_len: usize,
         body: &mut [u8],
     ) -> Result<(), CryptoFailure> {
+        let data = additional_data(front, content_len);
+        self.seal_with(number, &data, content_len, body)
+    }
+
+    /// With this as additional data.
+    pub(super) fn seal_with(
+        &mut self,
+        number: u64,
+        data: &[u8],
+        content_len: usize,
+        body: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
         const FAILURE: CryptoFailure = CryptoFailure::SealingRecord;
         if body.len() != content_len + overhead(self.algorithm) {
             return Err(FAILURE);
@@ -85,8 +107,7 @@ impl Aead<'_> {
         body.copy_within(..content_len, start);
         let (nonce, sealed) = body.split_at_mut_checked(start).ok_or(FAILURE)?;
         write_nonce(number, nonce);
-        let data = additional_data(front, content_len);
-        let sealed = self.key.seal_in_place(number, &data, sealed);
+        let sealed = self.key.seal_in_place(number, data, sealed);
         sealed.map_err(|_| FAILURE)
     }
 
@@ -97,12 +118,23 @@ impl Aead<'_> {
         content: &[u8],
         body: &mut [u8],
     ) -> Result<(), CryptoFailure> {
+        let data = additional_data(front, content.len());
+        self.seal_from_with(number, &data, (content, &[]), body)
+    }
+
+    /// With this as additional data, and content in two parts.
+    pub(super) fn seal_from_with(
+        &mut self,
+        number: u64,
+        data: &[u8],
+        (content, tail): (&[u8], &[u8]),
+        body: &mut [u8],
+    ) -> Result<(), CryptoFailure> {
         const FAILURE: CryptoFailure = CryptoFailure::SealingRecord;
         let split = body.split_at_mut_checked(explicit_nonce(self.algorithm));
         let (nonce, sealed) = split.ok_or(FAILURE)?;
         write_nonce(number, nonce);
-        let data = additional_data(front, content.len());
-        let sealed = self.key.seal_scatter(number, &data, content, &[], sealed);
+        let sealed = self.key.seal_scatter(number, data, content, tail, sealed);
         sealed.map_err(|_| FAILURE)
     }
 }

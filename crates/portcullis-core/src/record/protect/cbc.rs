@@ -8,7 +8,7 @@
 use super::Unopened;
 use crate::crypto::CryptoFailure;
 use crate::crypto::cbc::{CbcKey, MAX_BLOCK, put_iv};
-use crate::crypto::record_mac::{Front, RecordMac};
+use crate::crypto::record_mac::RecordMac;
 use crate::crypto::secret::ConstantTimeEq as _;
 use crate::key_schedule::tls12::{CbcParameters, DirectionKeys};
 use crate::rules::Iv;
@@ -120,7 +120,7 @@ impl Cbc {
     /// given. `chained` is the IV where there is none.
     pub(super) fn open_in_place(
         &self,
-        front: Front,
+        front: &[u8],
         chained: &mut Block,
         body: &mut [u8],
     ) -> Result<usize, Unopened> {
@@ -136,7 +136,7 @@ impl Cbc {
     /// Opens into `out`, which is as long as what is encrypted; the content is at its front.
     pub(super) fn open_into(
         &self,
-        front: Front,
+        front: &[u8],
         chained: &mut Block,
         body: &[u8],
         out: &mut [u8],
@@ -165,7 +165,7 @@ impl Cbc {
     }
 
     /// RFC 7366 §3: before anything is decrypted.
-    fn check_mac_behind(&self, front: Front, sealed: &[u8], mac: &[u8]) -> Result<(), Unopened> {
+    fn check_mac_behind(&self, front: &[u8], sealed: &[u8], mac: &[u8]) -> Result<(), Unopened> {
         let is_right =
             !self.layout.encrypt_then_mac || self.mac.mac(front, sealed).as_slice().ct_eq(mac);
         is_right.then_some(()).ok_or(Unopened::Forged)
@@ -177,7 +177,7 @@ impl Cbc {
     }
 
     /// How much of `blocks` is content.
-    fn decrypt(&self, front: Front, iv: &Block, blocks: &mut [u8]) -> Result<usize, Unopened> {
+    fn decrypt(&self, front: &[u8], iv: &Block, blocks: &mut [u8]) -> Result<usize, Unopened> {
         if blocks.is_empty() || !blocks.len().is_multiple_of(self.layout.block_len) {
             return Err(Unopened::Forged);
         }
@@ -194,7 +194,7 @@ impl Cbc {
     /// [`open_in_place`](Self::open_in_place).
     pub(super) fn seal(
         &self,
-        front: Front,
+        front: &[u8],
         chained: &mut Block,
         content_len: usize,
         body: &mut [u8],

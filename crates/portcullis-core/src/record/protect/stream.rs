@@ -6,7 +6,7 @@
 use super::Unopened;
 use crate::crypto::CryptoFailure;
 use crate::crypto::legacy::StreamKey;
-use crate::crypto::record_mac::{Front, MacAlgorithm, RecordMac};
+use crate::crypto::record_mac::{MacAlgorithm, RecordMac};
 use crate::crypto::secret::{ConstantTimeEq as _, Secret};
 use crate::key_schedule::tls12::{DirectionKeys, StreamParameters};
 
@@ -38,7 +38,7 @@ impl Stream {
     /// Opens where it stands; the content is at the front, and its length is given.
     pub(super) fn open_in_place(
         &mut self,
-        front: Front,
+        front: &[u8],
         body: &mut [u8],
     ) -> Result<usize, Unopened> {
         let length = body.len().checked_sub(self.mac_len);
@@ -52,7 +52,7 @@ impl Stream {
     /// Opens into `out`, which is as long as the content.
     pub(super) fn open_into(
         &mut self,
-        front: Front,
+        front: &[u8],
         body: &[u8],
         out: &mut [u8],
     ) -> Result<usize, Unopened> {
@@ -71,7 +71,7 @@ impl Stream {
     /// Seals the content at the front of `body`.
     pub(super) fn seal_in_place(
         &mut self,
-        front: Front,
+        front: &[u8],
         content_len: usize,
         body: &mut [u8],
     ) -> Result<(), CryptoFailure> {
@@ -86,7 +86,7 @@ impl Stream {
         Ok(())
     }
 
-    fn check(&self, front: Front, content: &[u8], mac: &[u8]) -> Result<(), Unopened> {
+    fn check(&self, front: &[u8], content: &[u8], mac: &[u8]) -> Result<(), Unopened> {
         let is_right = self.mac.mac(front, content).as_slice().ct_eq(mac);
         is_right.then_some(()).ok_or(Unopened::Forged)
     }

@@ -24,7 +24,12 @@ impl Place {
         match self {
             Self::ServerHello => matches!(
                 typ,
-                E::KEY_SHARE | E::SUPPORTED_VERSIONS | E::PRE_SHARED_KEY
+                // RFC 9147 §9 has connection_id there, so that what follows can have it.
+                E::KEY_SHARE
+                    | E::SUPPORTED_VERSIONS
+                    | E::PRE_SHARED_KEY
+                    | E::CONNECTION_ID
+                    | E::RRC
             ),
             Self::HelloRetryRequest => {
                 matches!(
@@ -66,6 +71,8 @@ impl Place {
                     | E::SESSION_TICKET
                     | E::RENEGOTIATION_INFO
                     | E::NEXT_PROTOCOL_NEGOTIATION
+                    | E::CONNECTION_ID
+                    | E::RRC
                     | E::USE_SRTP
                     | E::CLIENT_CERTIFICATE_TYPE
                     | E::SERVER_CERTIFICATE_TYPE
@@ -103,6 +110,8 @@ pub(crate) fn check_request(extensions: &Extensions<'_>, place: Request) -> Resu
         | E::SERVER_CERTIFICATE_TYPE
         | E::PRE_SHARED_KEY
         | E::SUPPORTED_VERSIONS
+        | E::CONNECTION_ID
+        | E::RRC
         | E::COOKIE
         | E::PSK_KEY_EXCHANGE_MODES
         | E::POST_HANDSHAKE_AUTH

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::super::connection_ids::take_answer;
 use super::super::super::renegotiation::{first_server_hello, later_server_hello};
 use super::super::super::{Cx, find, negotiate, wrong_answer};
 use super::super::Next;
@@ -70,6 +71,7 @@ pub(in super::super) fn on_hello(
     )?;
     let secure_renegotiation = knows_rfc_5746(&client, &hello.extensions)?;
     let mut parameters = parameters::take(&client, &hello.extensions, cx)?;
+    take_answer(&hello.extensions, cx)?;
     let mut keys = suite.older_parameters(code)?;
     let exchange = suite.exchange().ok_or(Violation::SuiteOfAnotherVersion)?;
     let policy = &client.config.policy;

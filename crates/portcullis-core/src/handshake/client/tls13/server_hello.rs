@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::super::connection_ids::take_answer;
 use super::super::super::handshake_keys::HandshakeKeys;
 use super::super::super::{Cx, find, wrong_answer};
 use super::super::Next;
@@ -102,6 +103,7 @@ fn on_server_hello(
     };
     let log = cx.secret_log(&client.config.policy, &client.client_random);
     let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
+    take_answer(&hello.extensions, cx)?;
     cx.incoming.install_read(keys.server)?;
     let write_keys = match client.sends_early_data() {
         true => Some(Box::new(keys.client)),

@@ -3,6 +3,7 @@
 //!
 //! RFC 5246 §7.4.1.3 to §7.4.5, RFC 8422 §5.4.
 
+use super::super::super::connection_ids;
 use super::super::super::renegotiation::Previous;
 use super::super::super::signed_content::server_key_exchange_content;
 use super::super::super::{Cx, check_signature_length, expect, find, srtp, versions, wrong_answer};
@@ -299,6 +300,7 @@ fn send_server_hello(
     let Protocol { alpn, is_told } = Protocol::choose(config, &hello, previous)?;
     let srtp = srtp::choose(&config.policy, &hello, cx.dialect)?;
     let sizes = RecordSizes::choose(config, &hello, cx)?;
+    let connection_ids = connection_ids::Agreement::choose(&hello.extensions, cx)?;
     let requests = !say.resumes && requests_certificate(say.exchange, config);
     let types = CertificateTypes::choose(config, &hello, say.shown, requests)?;
     let version = cx.dialect.code(negotiated.version);
@@ -369,8 +371,14 @@ fn send_server_hello(
             }
             sizes.put(out);
             types.put(out);
+            if let Some(ids) = connection_ids {
+                ids.put(out);
+            }
         });
     });
+    if let Some(ids) = connection_ids {
+        ids.apply(cx);
+    }
     sizes.apply(config.policy.max_fragment_sent, cx);
     let client_random = *hello.random;
     let session_id_sent = session_id.into();

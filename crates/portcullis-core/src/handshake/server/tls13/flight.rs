@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::super::super::compressed::{chosen, put_certificate};
+use super::super::super::connection_ids;
 use super::super::super::handshake_keys::HandshakeKeys;
 use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, check_signature_length, expect, find, srtp, wrong_answer};
@@ -272,6 +273,7 @@ fn send_server_hello(
         None => return Err(Violation::KeyShareMissing.into()),
     };
     let dialect = cx.dialect;
+    let connection_ids = connection_ids::Agreement::choose(&hello.extensions, cx)?;
     let put = |out: &mut Vec<u8>, server_random: &[u8; 32]| {
         let legacy_version = dialect.legacy_version();
         let session_id = dialect.session_id_echo(hello.legacy_session_id);
@@ -288,6 +290,9 @@ fn send_server_hello(
                 }
                 if let Some(index) = authentication.selected() {
                     SelectedIdentity::put(out, index);
+                }
+                if let Some(ids) = connection_ids {
+                    ids.put(out);
                 }
             },
         );
@@ -317,6 +322,9 @@ fn send_server_hello(
     };
     let log = cx.secret_log(&config.policy, hello.random);
     let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
+    if let Some(ids) = connection_ids {
+        ids.apply(cx);
+    }
     cx.outgoing.install_write(keys.server)?;
     let read = match early_data {
         None => {

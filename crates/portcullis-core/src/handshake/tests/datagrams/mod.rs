@@ -1,6 +1,8 @@
 //! Handshakes and connections over datagrams that are lost, come twice, or in another order.
 
 mod after;
+mod connection_id_messages;
+mod connection_ids;
 mod hostile;
 mod loss;
 mod network;

@@ -235,6 +235,34 @@ const APART: &[(Violation, &str)] = &[
         "handshake::tests::datagrams::violations::a_key_update_under_an_old_key",
     ),
     (
+        Violation::ConnectionIdTooLong,
+        "handshake::tests::datagrams::connection_ids::an_id_that_is_too_long",
+    ),
+    (
+        Violation::ConnectionIdsNotNegotiated,
+        "handshake::tests::datagrams::connection_id_messages::messages_about_ids_that_no_peer_sends",
+    ),
+    (
+        Violation::BadConnectionIdUsage,
+        "handshake::tests::datagrams::connection_id_messages::messages_about_ids_that_no_peer_sends",
+    ),
+    (
+        Violation::NoUsableConnectionId,
+        "handshake::tests::datagrams::connection_id_messages::messages_about_ids_that_no_peer_sends",
+    ),
+    (
+        Violation::TooManyConnectionIds,
+        "handshake::tests::datagrams::connection_id_messages::messages_about_ids_that_no_peer_sends",
+    ),
+    (
+        Violation::TooManyConnectionIdsRequested,
+        "handshake::tests::datagrams::connection_id_messages::messages_about_ids_that_no_peer_sends",
+    ),
+    (
+        Violation::MalformedPathMessage,
+        "handshake::tests::datagrams::connection_id_messages::who_has_not_agreed_on_it_is_not_asked",
+    ),
+    (
         Violation::VersionChangedAfterVerify,
         "handshake::tests::datagrams::older::who_verifies_a_hello_does_not_speak_dtls_1_3",
     ),

@@ -3,3 +3,4 @@
 mod fragments;
 mod records;
 mod vectors;
+mod wolfssl;

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use super::super::Fault;
+use super::super::connection_id::OwnIds;
 use super::super::epochs::{Opened, ReadEpochs, WriteEpoch};
 use super::super::header::{self, Header};
+use super::super::{ConnectionId, Fault};
 use crate::clock::Monotonic;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::HashAlgorithm;
@@ -34,6 +35,7 @@ fn secret(aead: AeadAlgorithm) -> TrafficSecret {
 struct Ends {
     write: WriteEpoch,
     read: ReadEpochs,
+    ids: OwnIds,
 }
 
 impl Ends {
@@ -41,12 +43,21 @@ impl Ends {
         let mut read = ReadEpochs::default();
         read.install(3, secret(aead).into());
         let write = WriteEpoch::new(3, secret(aead).into());
-        Self { write, read }
+        let ids = OwnIds::default();
+        Self { write, read, ids }
+    }
+
+    fn with_id(mut self, id: &[u8]) -> Self {
+        let id = ConnectionId::of(id).unwrap();
+        self.write.set_id(id);
+        self.ids = OwnIds::offer(Some(id));
+        self
     }
 
     fn seal(&mut self, content: &[u8]) -> Vec<u8> {
         let mut record = vec![0; self.write.record_len(content.len())];
-        record[5..5 + content.len()].copy_from_slice(content);
+        let head = self.write.head_len();
+        record[head..head + content.len()].copy_from_slice(content);
         let typ = ContentType::APPLICATION_DATA;
         self.write.seal(typ, content.len(), &mut record).unwrap();
         record
@@ -54,7 +65,7 @@ impl Ends {
 
     fn open(&mut self, record: &[u8], now: u64) -> Result<(Opened, Vec<u8>), Fault> {
         let mut record = record.to_vec();
-        let Ok((Header::Unified(unified), _)) = header::split(&record) else {
+        let Ok((Header::Unified(unified), _)) = header::split(&record, &self.ids) else {
             panic!("it is no protected record");
         };
         let now = Monotonic(Duration::from_secs(now));
@@ -76,15 +87,59 @@ impl Ends {
 /// Also with a tag of eight bytes and nothing in it, where the number is hidden with what pads it.
 #[test]
 fn every_cipher_opens_what_it_seals() {
-    for aead in ALGORITHMS {
-        let mut ends = Ends::new(*aead);
+    for (aead, id) in ALGORITHMS
+        .iter()
+        .flat_map(|aead| [(aead, &[][..]), (aead, &[7; 9])])
+    {
+        let mut ends = Ends::new(*aead).with_id(id);
         for content in [&b""[..], b"x", &[8; 5_000]] {
             let record = ends.seal(content);
-            assert!(record.len() >= 5 + 16);
+            assert!(record.len() >= 5 + id.len() + 16);
+            assert!(record[1..].starts_with(id));
+            assert_eq!(record[0] & 0x10 != 0, !id.is_empty());
             assert_eq!(ends.open(&record, 0).unwrap().1, content);
             assert_eq!(ends.discarded(&record), Discarded::Replayed);
+            let mut from_elsewhere = vec![0; ends.write.record_len(content.len())];
+            if from_elsewhere.len() == ends.write.overhead() + content.len() {
+                let typ = ContentType::APPLICATION_DATA;
+                ends.write
+                    .seal_from(typ, content, &mut from_elsewhere)
+                    .unwrap();
+                assert_eq!(ends.open(&from_elsewhere, 0).unwrap().1, content);
+            }
         }
     }
+}
+
+/// RFC 9147 §4: what is authenticated is the header with its id, the number as it is.
+#[test]
+fn an_id_is_authenticated() {
+    let mut ends = Ends::new(AeadAlgorithm::Aes128Gcm).with_id(&[7; 9]);
+    let record = ends.seal(b"first");
+    let other = OwnIds::offer(ConnectionId::of(&[7, 7, 7, 7, 7, 7, 7, 7, 8]));
+    let mut forged = record.clone();
+    forged[9] = 8;
+    let ids = core::mem::replace(&mut ends.ids, other);
+    assert_eq!(ends.discarded(&forged), Discarded::DoesNotOpen);
+    ends.ids = ids;
+    assert_eq!(ends.open(&record, 0).unwrap().1, b"first");
+}
+
+/// Whence a peer has moved only the newest record tells.
+#[test]
+fn which_record_is_the_newest() {
+    let mut ends = Ends::new(AeadAlgorithm::Aes128Gcm);
+    let [first, second, third] = [b"1", b"2", b"3"].map(|content| ends.seal(content));
+    ends.read.update().unwrap();
+    let mut is_newest = |record: &[u8]| ends.open(record, 0).unwrap().0.is_newest;
+    assert!(is_newest(&second));
+    assert!(!is_newest(&first));
+    ends.write = ends.write.next().unwrap();
+    let next = ends.seal(b"under the next key");
+    let mut is_newest = |record: &[u8]| ends.open(record, 0).unwrap().0.is_newest;
+    assert!(is_newest(&next));
+    // The highest of a key that was replaced.
+    assert!(!is_newest(&third));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod path;
 
 use core::time::Duration;
 
+use super::connection_id::{ConnectionId, PeerIds};
 use super::epochs::WriteEpoch;
 use super::flight::Flight;
 use super::header::{self, PLAIN};
@@ -53,6 +54,8 @@ pub(super) struct Transmitter {
     version: ProtocolVersion,
     /// What a round trip took, once one was measured.
     round_trip: Option<Duration>,
+    /// There if the peer wants ids on the records.
+    ids: Option<Box<PeerIds>>,
     /// There while a flight, an acknowledgement or an alert is under way.
     busy: Option<Box<Busy>>,
 }
@@ -87,6 +90,7 @@ impl Transmitter {
             is_older: false,
             version: ProtocolVersion::DTLS_1_2,
             round_trip: None,
+            ids: None,
             busy: None,
         }
     }
@@ -114,9 +118,47 @@ impl Transmitter {
     }
 
     /// What is sent from here on is under these keys.
-    pub(super) fn install(&mut self, epoch: WriteEpoch) {
+    pub(super) fn install(&mut self, mut epoch: WriteEpoch) {
+        epoch.set_id(self.connection_id());
         self.epochs.reserve_exact(1);
         self.epochs.push(Box::new(epoch));
+    }
+
+    /// What the peer has on the records of this side.
+    pub(super) fn connection_id(&self) -> ConnectionId {
+        let ids = self.ids.as_deref();
+        ids.map_or(ConnectionId::EMPTY, |ids| ids.current)
+    }
+
+    /// The peer wants this on protected records.
+    pub(super) fn set_connection_id(&mut self, id: ConnectionId) {
+        let none = id.is_empty();
+        self.ids = (!none).then(|| Box::new(PeerIds::default()));
+        self.change_ids(|ids| {
+            ids.add(&[id], true);
+            true
+        });
+    }
+
+    /// How many ids of the peer are left besides that.
+    pub(super) fn spare_ids(&self) -> usize {
+        self.ids.as_deref().map_or(0, PeerIds::spare)
+    }
+
+    /// Goes on with the next id of the peer, if there is one (RFC 9147 §9: on another path).
+    pub(super) fn use_next_id(&mut self) -> bool {
+        self.change_ids(PeerIds::advance)
+    }
+
+    fn change_ids(&mut self, change: impl FnOnce(&mut PeerIds) -> bool) -> bool {
+        let Some(ids) = &mut self.ids else {
+            return false;
+        };
+        let is_changed = change(ids);
+        for epoch in &mut self.epochs {
+            epoch.set_id(ids.current);
+        }
+        is_changed
     }
 
     /// The epoch of what is sent next; 0 in the clear.
@@ -299,7 +341,14 @@ impl Transmitter {
             answered,
             repeated,
             at_once,
+            peer_ids,
         } = notes;
+        if let Some((ids, immediate)) = peer_ids {
+            self.change_ids(|own| {
+                own.add(&ids, immediate);
+                true
+            });
+        }
         if answered {
             self.answered(now);
         }
@@ -670,6 +719,7 @@ impl Transmitter {
     pub(super) fn take(&mut self) -> Self {
         Self {
             epochs: core::mem::take(&mut self.epochs),
+            ids: self.ids.take(),
             busy: self.busy.take(),
             ..*self
         }

@@ -94,7 +94,7 @@ impl Plain {
         front[9..].copy_from_slice(&self.kind.version.0.to_be_bytes());
         // Tested against the RFC beside its own definition.
         let mac = RecordMac::new(self.kind.mac, &MAC_KEY[..self.kind.mac.len().into()]);
-        mac.mac(front, content).as_slice().to_vec()
+        mac.mac(&front, content).as_slice().to_vec()
     }
 
     fn record(&mut self, typ: ContentType, content: &[u8]) -> Vec<u8> {

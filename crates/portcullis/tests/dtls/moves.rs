@@ -1,0 +1,361 @@
+//! Peers whose address changes: who they are says their connection id, where they are a test.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use portcullis::{
+    ClientConfig, DatagramOptions, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsListener,
+    DtlsOptions, Migration, ProtocolVersion, ServerConfig,
+};
+use tokio::net::UdpSocket;
+use tokio::sync::Notify;
+
+use crate::ends::*;
+use crate::{accept, ask, echo, listen};
+
+/// Between a client and a server, as a router that translates addresses: the server sees the address of the router, and
+/// the router can take another one.
+struct Router {
+    near: UdpSocket,
+    far: Mutex<Arc<UdpSocket>>,
+    server: SocketAddr,
+    client: Mutex<Option<SocketAddr>>,
+    changed: Notify,
+    /// All that the client has sent.
+    seen: Mutex<Vec<Vec<u8>>>,
+    /// Of what the client sends, nothing goes on.
+    is_cut: Mutex<bool>,
+}
+
+impl Router {
+    async fn new(server: SocketAddr) -> (Arc<Self>, SocketAddr) {
+        let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = near.local_addr().unwrap();
+        let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let router = Arc::new(Self {
+            near,
+            far: Mutex::new(Arc::new(far)),
+            server,
+            client: Mutex::default(),
+            changed: Notify::new(),
+            seen: Mutex::default(),
+            is_cut: Mutex::default(),
+        });
+        let (up, down) = (Arc::clone(&router), Arc::clone(&router));
+        tokio::spawn(async move {
+            let mut bytes = vec![0; 65_536];
+            loop {
+                let (length, from) = up.near.recv_from(&mut bytes).await.unwrap();
+                *up.client.lock().unwrap() = Some(from);
+                up.seen.lock().unwrap().push(bytes[..length].to_vec());
+                let far = Arc::clone(&up.far.lock().unwrap());
+                if !*up.is_cut.lock().unwrap() {
+                    let _ = far.send_to(&bytes[..length], up.server).await;
+                }
+            }
+        });
+        tokio::spawn(async move {
+            let mut bytes = vec![0; 65_536];
+            loop {
+                let far = Arc::clone(&down.far.lock().unwrap());
+                tokio::select! {
+                    () = down.changed.notified() => {}
+                    came = far.recv_from(&mut bytes) => {
+                        let client = *down.client.lock().unwrap();
+                        if let (Ok((length, _)), Some(client)) = (came, client) {
+                            let _ = down.near.send_to(&bytes[..length], client).await;
+                        }
+                    }
+                }
+            }
+        });
+        (router, address)
+    }
+
+    /// Takes another address; what comes to the one before is lost.
+    async fn rebind(&self) -> SocketAddr {
+        let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = far.local_addr().unwrap();
+        *self.far.lock().unwrap() = Arc::new(far);
+        self.changed.notify_one();
+        address
+    }
+
+    fn last_seen(&self) -> Vec<u8> {
+        self.seen.lock().unwrap().last().unwrap().clone()
+    }
+}
+
+fn options(bytes: usize) -> DtlsOptions {
+    DtlsOptions::new().connection_ids(Some(bytes))
+}
+
+fn older() -> [ProtocolVersion; 1] {
+    [ProtocolVersion::TLS_1_2]
+}
+
+/// A client behind a router, and the listener's end.
+async fn through_a_router(
+    is_older: bool,
+    client: DtlsOptions,
+    server: DtlsOptions,
+) -> (DtlsConnection, DtlsConnection, Arc<Router>, DtlsListener) {
+    let (mut client_config, mut server_config) = (client_config(), server_config());
+    if is_older {
+        client_config = client_config
+            .to_builder()
+            .versions(older())
+            .build()
+            .unwrap();
+        server_config = server_config
+            .to_builder()
+            .versions(older())
+            .build()
+            .unwrap();
+    }
+    let acceptor = DtlsAcceptor::new(server_config).options(server);
+    let (listener, address) = listen(acceptor).await;
+    let (router, address) = Router::new(address).await;
+    let dtls = DtlsConnector::new(client_config).options(client);
+    let (client, server) = tokio::join!(dtls.connect(address, name()), accept(&listener));
+    (client.unwrap(), server.unwrap(), router, listener)
+}
+
+/// Where the client was when it closed.
+async fn echo_and_say_where(mut server: DtlsConnection) -> Option<SocketAddr> {
+    while let Ok(message) = server.recv().await {
+        server.send(&[&message]).await.unwrap();
+    }
+    server.peer_addr()
+}
+
+fn client_config() -> ClientConfig {
+    ClientConfig::builder(pki().roots.clone()).build().unwrap()
+}
+
+fn server_config() -> ServerConfig {
+    let builder = ServerConfig::builder().identity(pki().server.clone());
+    builder.build().unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_survives_a_change_of_address() {
+    for is_older in [false, true] {
+        let (mut client, server, router, _listener) =
+            through_a_router(is_older, options(0), options(8)).await;
+        let (theirs, ours) = server.connection_ids().unwrap();
+        assert_eq!((theirs.len(), ours.len()), (8, 0));
+        let before = server.peer_addr().unwrap();
+        let server = tokio::spawn(echo_and_say_where(server));
+        ask(&mut client, b"from the first address").await;
+        let mut after = before;
+        for _ in 0..3 {
+            after = router.rebind().await;
+            assert_ne!(before, after);
+            ask(&mut client, b"from another one").await;
+        }
+        client.close(Duration::from_secs(5)).await.unwrap();
+        assert_eq!(server.await.unwrap(), Some(after), "{is_older}");
+    }
+}
+
+/// Without connection ids nobody knows who that is.
+#[tokio::test]
+async fn a_peer_without_a_connection_id_does_not_move() {
+    for (client, server) in [
+        (DtlsOptions::new(), options(8)),
+        (options(0), DtlsOptions::new()),
+        (options(8), options(0)),
+    ] {
+        let (mut client, server, router, _listener) = through_a_router(false, client, server).await;
+        let server = tokio::spawn(echo(server));
+        ask(&mut client, b"here").await;
+        router.rebind().await;
+        client.send(&[b"elsewhere"]).await.unwrap();
+        let lost = client.recv_timeout(Duration::from_millis(300)).await;
+        assert!(lost.unwrap_err().is_timeout());
+        server.abort();
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_move_is_heard_and_not_followed() {
+    let refuse = options(8).migration(Migration::Refuse);
+    let (mut client, mut server, router, _listener) =
+        through_a_router(false, options(0), refuse).await;
+    let before = server.peer_addr();
+    router.rebind().await;
+    client.send(&[b"elsewhere"]).await.unwrap();
+    assert_eq!(&server.recv().await.unwrap()[..], b"elsewhere");
+    server.send(&[b"to where it was"]).await.unwrap();
+    let lost = client.recv_timeout(Duration::from_millis(300)).await;
+    assert!(lost.unwrap_err().is_timeout());
+    assert_eq!(server.peer_addr(), before);
+    let statistics = server.statistics();
+    assert_eq!((statistics.moved, statistics.moves_refused), (0, 1));
+}
+
+/// Without RFC 9853 the acknowledgement of a KeyUpdate tells where a peer of DTLS 1.3 is, and nothing where one of DTLS 1.2
+/// is.
+#[tokio::test]
+async fn without_checks_of_paths_only_dtls_1_3_is_followed() {
+    for (of_client, of_server) in [(false, true), (true, false)] {
+        let with = |bytes, on| options(bytes).datagrams(DatagramOptions::default().path_checks(on));
+        let (client, server) = (with(0, of_client), with(8, of_server));
+        let (mut client, server, router, _listener) = through_a_router(false, client, server).await;
+        let server = tokio::spawn(echo_and_say_where(server));
+        ask(&mut client, b"at first").await;
+        let mut after = None;
+        for _ in 0..3 {
+            after = Some(router.rebind().await);
+            ask(&mut client, b"elsewhere").await;
+        }
+        client.close(Duration::from_secs(5)).await.unwrap();
+        assert_eq!(server.await.unwrap(), after);
+
+        let (client, server) = (with(0, of_client), with(8, of_server));
+        let (mut client, mut server, router, _listener) =
+            through_a_router(true, client, server).await;
+        let before = server.peer_addr();
+        router.rebind().await;
+        client.send(&[b"elsewhere"]).await.unwrap();
+        assert_eq!(&server.recv().await.unwrap()[..], b"elsewhere");
+        server.send(&[b"to where it was"]).await.unwrap();
+        let lost = client.recv_timeout(Duration::from_millis(300)).await;
+        assert!(lost.unwrap_err().is_timeout());
+        assert_eq!(server.peer_addr(), before);
+        assert_eq!(server.statistics().moves_refused, 1);
+    }
+}
+
+#[tokio::test]
+async fn who_is_trusted_is_followed_at_once() {
+    let trust = options(8).migration(Migration::Trust);
+    let (client, mut server, router, _listener) = through_a_router(true, options(0), trust).await;
+    let after = router.rebind().await;
+    client.send(&[b"elsewhere"]).await.unwrap();
+    assert_eq!(&server.recv().await.unwrap()[..], b"elsewhere");
+    assert_eq!(server.peer_addr(), Some(after));
+    assert_eq!(server.statistics().moved, 1);
+}
+
+/// Whoever copies datagrams on their way can send them from anywhere.
+#[tokio::test]
+async fn a_copied_record_moves_nobody() {
+    for is_older in [false, true] {
+        let (mut client, mut server, router, listener) =
+            through_a_router(is_older, options(0), options(8)).await;
+        let to = listener.local_addr().unwrap();
+        let before = server.peer_addr();
+        client.send(&[b"one"]).await.unwrap();
+        assert_eq!(&server.recv().await.unwrap()[..], b"one");
+        let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let old = router.last_seen();
+        // A copy of what has come.
+        stranger.send_to(&old, to).await.unwrap();
+        let mut bytes = [0; 2_000];
+        let answer = stranger.recv_from(&mut bytes);
+        let silence = tokio::time::timeout(Duration::from_millis(200), answer).await;
+        assert!(silence.is_err(), "a copy was answered");
+        // One that is faster than what it is a copy of: it is asked for an answer, with at most three times its
+        // length, and cannot give one; what is sent goes on to the peer.
+        *router.is_cut.lock().unwrap() = true;
+        client.send(&[b"two"]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        *router.is_cut.lock().unwrap() = false;
+        let newest = router.last_seen();
+        assert_ne!(newest, old);
+        stranger.send_to(&newest, to).await.unwrap();
+        assert_eq!(&server.recv().await.unwrap()[..], b"two");
+        let (length, _) = stranger.recv_from(&mut bytes).await.unwrap();
+        assert!(length <= 3 * newest.len());
+        for forged in [bytes[..length].to_vec(), newest.clone(), vec![0x3f; 60]] {
+            stranger.send_to(&forged, to).await.unwrap();
+        }
+        server.send(&[b"to the peer"]).await.unwrap();
+        let answer = client.recv().await.unwrap();
+        assert_eq!(&answer[..], b"to the peer");
+        assert_eq!(server.peer_addr(), before);
+        // And the peer is heard as before.
+        client.send(&[b"three"]).await.unwrap();
+        assert_eq!(&server.recv().await.unwrap()[..], b"three");
+        assert_eq!(server.peer_addr(), before);
+    }
+}
+
+/// Two clients behind one router that gives one of them the address that the other had.
+#[tokio::test]
+async fn who_comes_to_an_address_that_was_another_ones_is_told_apart() {
+    let acceptor = DtlsAcceptor::new(server_config()).options(options(8));
+    let (listener, address) = listen(acceptor).await;
+    let dtls = DtlsConnector::new(client_config()).options(options(8));
+    let mut clients = Vec::new();
+    let mut routers = Vec::new();
+    for _ in 0..2 {
+        let (router, address) = Router::new(address).await;
+        let (client, server) = tokio::join!(dtls.connect(address, name()), accept(&listener));
+        tokio::spawn(echo(server.unwrap()));
+        clients.push(client.unwrap());
+        routers.push(router);
+    }
+    for client in &mut clients {
+        ask(client, b"at first").await;
+    }
+    // They change places.
+    let (first, second) = (
+        Arc::clone(&routers[0].far.lock().unwrap()),
+        Arc::clone(&routers[1].far.lock().unwrap()),
+    );
+    *routers[0].far.lock().unwrap() = second;
+    *routers[1].far.lock().unwrap() = first;
+    for router in &routers {
+        router.changed.notify_one();
+    }
+    for _ in 0..2 {
+        for client in &mut clients {
+            ask(client, b"in the other's place").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn ids_are_asked_for_and_used_on_another_path() {
+    let (mut client, server, router, _listener) =
+        through_a_router(false, options(0), options(16)).await;
+    let first = server.connection_ids().unwrap().0;
+    let server = tokio::spawn(echo(server));
+    client.request_connection_ids(3).unwrap();
+    ask(&mut client, b"some more").await;
+    let mut ids = vec![client.connection_ids().unwrap().1];
+    assert_eq!(ids, [first]);
+    for _ in 0..3 {
+        // Before: what is on its way to the old address is lost.
+        crate::eventually("another id", || client.use_next_connection_id()).await;
+        router.rebind().await;
+        ask(&mut client, b"elsewhere").await;
+        let id = client.connection_ids().unwrap().1;
+        assert!(!ids.contains(&id));
+        assert_eq!(router.last_seen()[1..17], *id.as_ref());
+        ids.push(id);
+    }
+    assert!(!client.use_next_connection_id());
+    // More than a connection gets are not given, and nothing else becomes of it.
+    for _ in 0..3 {
+        client.request_connection_ids(4).unwrap();
+        ask(&mut client, b"and on").await;
+    }
+    drop(client);
+    server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn several_listeners_at_an_address_have_no_ids() {
+    let acceptor = DtlsAcceptor::new(server_config()).options(options(8));
+    let error = DtlsListener::bind_many("127.0.0.1:0", acceptor, 2).await;
+    assert!(error.unwrap_err().to_string().contains("connection_ids"));
+    let acceptor = DtlsAcceptor::new(server_config()).options(options(0));
+    DtlsListener::bind_many("127.0.0.1:0", acceptor, 2)
+        .await
+        .unwrap();
+}
