@@ -381,6 +381,7 @@ fn who_verifies_a_hello_does_not_speak_dtls_1_3() {
 }
 
 /// RFC 6347 §4.1.2.7: no number of forgeries ends a connection, though its tags have 8 bytes.
+#[cfg(feature = "ffi")]
 #[test]
 fn forgeries_end_nothing() {
     let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8;
