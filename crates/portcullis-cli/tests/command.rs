@@ -538,7 +538,7 @@ fn completions_and_manual_pages_have_every_command() {
 /// `docs/command.md` and the README name no option and no command that is not there.
 #[test]
 fn the_guide_names_what_is_there() {
-    let commands: [&[&str]; 21] = [
+    let commands: [&[&str]; 22] = [
         &["client"],
         &["server"],
         &["cert", "dev"],
@@ -550,6 +550,7 @@ fn the_guide_names_what_is_there() {
         &["crl", "check"],
         &["ech", "new"],
         &["ech", "show"],
+        &["ech", "front"],
         &["ticket-key", "new"],
         &["ticket-key", "rotate"],
         &["bench", "handshake"],

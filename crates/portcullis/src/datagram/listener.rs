@@ -73,11 +73,11 @@ pub struct DtlsListener {
 impl DtlsListener {
     /// Listens on an address; the first that can be bound to. Takes a [`ServerConfig`], or a
     /// [`TlsAcceptor`](crate::TlsAcceptor) with answers, stores and timeouts, or a [`DtlsAcceptor`], which has
-    /// [`DtlsOptions`] besides.
+    /// [`DtlsOptions`](crate::DtlsOptions) besides.
     ///
     /// # Errors
     /// Those of binding a socket; when the configuration has nothing to speak over datagrams, or what
-    /// [`TlsAcceptor::check`](crate::TlsAcceptor::check) and [`DtlsOptions::check`] find.
+    /// [`TlsAcceptor::check`](crate::TlsAcceptor::check) and [`DtlsOptions::check`](crate::DtlsOptions::check) find.
     ///
     /// # Cancel safety
     /// Dropped, nothing is bound.
@@ -192,7 +192,7 @@ impl DtlsListener {
     }
 
     /// Shakes hands with up to `limit` clients at once, each in a task of its own, and gives the connections that come of it.
-    /// No more than [`DtlsOptions::handshakes`] are ever under way.
+    /// No more than [`DtlsOptions::handshakes`](crate::DtlsOptions::handshakes) are ever under way.
     pub fn connections(self, limit: usize) -> DtlsConnections {
         DtlsConnections::new(self, limit)
     }

@@ -48,6 +48,7 @@ pub(super) const ALERTS: &[&str] = &[
     "access_denied",
     "decode_error",
     "decrypt_error",
+    "too_many_cids_requested",
     "export_restriction",
     "protocol_version",
     "insufficient_security",
