@@ -41,8 +41,6 @@ pub(super) struct Association {
     /// Where the peer is.
     path: Mutex<Path>,
     pub(super) moves: Mutex<Moves>,
-    /// The KeyUpdate that asks where the peer is was sent there and nowhere else.
-    pub(super) went_alone: AtomicBool,
     /// The random of the hello with which it was let in; `None` of one that began here.
     pub(super) hello: Option<[u8; 32]>,
     /// Messages and bytes that wait to be read.
@@ -143,7 +141,6 @@ impl Association {
             id,
             path: Mutex::new(path),
             moves: Mutex::new(Moves::new(migration)),
-            went_alone: AtomicBool::new(false),
             hello,
             inbox,
             reading: Mutex::new(Reading {
@@ -219,7 +216,6 @@ impl Association {
                 Ok(Control::Transmit(length)) => {
                     writing.sent.count(length);
                     let datagram = scratch.get(..length).unwrap_or_default();
-                    self.went_alone.store(false, Ordering::Release);
                     // There is a timer for all that has to arrive.
                     let path = self.path();
                     if let Err(error) = self.endpoint.link.try_send(&path, datagram, None) {

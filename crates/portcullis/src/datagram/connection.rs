@@ -300,7 +300,10 @@ pub(super) async fn send(owner: &Owner, message: &[&[u8]]) -> Result<(), Error> 
         .link
         .send(&owner.path(), &datagram, None)
         .await;
-    sent.map_err(|error| Error::io(error, Stage::Connected))
+    sent.map_err(|error| {
+        owner.is_refused(&error, datagram.len());
+        Error::io(error, Stage::Connected)
+    })
 }
 
 pub(super) fn try_send(owner: &Owner, message: &[&[u8]]) -> Result<(), Error> {

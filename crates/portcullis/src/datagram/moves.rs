@@ -5,9 +5,7 @@
 //! sent goes to the old address until something has come back from the new one that was sent there alone, and until
 //! then that is no more than three times what came from there.
 
-use std::sync::atomic::Ordering;
-
-use portcullis_core::{Control, Monotonic};
+use portcullis_core::Monotonic;
 
 use super::association::{Association, Seen};
 use super::link::Path;
@@ -21,9 +19,8 @@ use crate::scratch::Scratch;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Migration {
-    /// What is sent goes there once the peer has shown that it reads there: by RFC 9853 if both sides know of it,
-    /// else by acknowledging a KeyUpdate that went there alone. A peer of DTLS 1.2 that does not know of RFC 9853 cannot
-    /// show it, and is not followed. The default.
+    /// What is sent goes there once the peer has shown that it reads there (RFC 9853). A peer that does not know of that
+    /// cannot show it, and is not followed. The default.
     #[default]
     Verify,
     /// What is sent goes there at once. Whoever can copy a record on its way can have it sent anywhere then, so only for
@@ -33,8 +30,10 @@ pub enum Migration {
     Refuse,
 }
 
-/// How long an answer from another address is waited for, before it is asked anew.
+/// How long an answer from another address is waited for, before it is asked anew (RFC 9853 §5.5).
 const TRIAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// How many challenges of an address may be answered: the newest, and those before it, for paths that are slower.
+const CHALLENGES: usize = 4;
 /// How many bytes go to an address that is not proved, for each that has come from there (RFC 9853 §5).
 const AMPLIFICATION: usize = 3;
 
@@ -51,16 +50,10 @@ pub(super) struct Moves {
 #[derive(Debug)]
 struct Trial {
     path: Path,
-    proof: Proof,
-    until: Monotonic,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Proof {
-    /// A challenge with this cookie went there.
-    Cookie([u8; 8]),
-    /// A KeyUpdate did.
-    KeyUpdate,
+    /// Of the challenges that went there, the newest first.
+    cookies: Vec<[u8; 8]>,
+    /// When another one may be sent.
+    again: Monotonic,
 }
 
 impl Moves {
@@ -101,20 +94,25 @@ impl Association {
             Migration::Trust => seen.is_newest,
             Migration::Verify => {
                 let there = moves.trial.take_if(|trial| trial.path.peer == from.peer);
-                let there = there.filter(|trial| trial.until > now);
+                let is_answered = there.as_ref().is_some_and(|trial| {
+                    let response = seen.response.as_ref();
+                    response.is_some_and(|cookie| trial.cookies.contains(cookie))
+                });
                 match there {
-                    Some(trial) if self.has_proved(trial.proof, seen, now) => true,
-                    Some(trial) => {
+                    _ if is_answered => true,
+                    Some(trial) if trial.again > now || !seen.is_newest => {
                         moves.trial = Some(trial);
                         false
                     }
                     // Of several the newest counts.
-                    None if seen.is_newest => {
-                        moves.trial = self.try_path(from, length, now);
-                        moves.refused += u64::from(moves.trial.is_none());
+                    there if seen.is_newest => {
+                        let before = there.map(|trial| trial.cookies);
+                        let trial = self.try_path(from, length, before.unwrap_or_default(), now);
+                        moves.refused += u64::from(trial.is_none());
+                        moves.trial = trial.or(moves.trial.take());
                         false
                     }
-                    None => false,
+                    _ => false,
                 }
             }
         };
@@ -128,62 +126,30 @@ impl Association {
         has_moved
     }
 
-    fn has_proved(&self, proof: Proof, seen: &Seen, now: Monotonic) -> bool {
-        match proof {
-            Proof::Cookie(cookie) => seen.response == Some(cookie),
-            Proof::KeyUpdate => {
-                let is_alone = self.went_alone.load(Ordering::Acquire);
-                let was_acknowledged = self.is_acknowledged();
-                // Takes in what has come.
-                let _deadline = self.control(now);
-                is_alone && !was_acknowledged && self.is_acknowledged()
-            }
-        }
-    }
-
-    /// Sends something there that only who reads there can answer.
-    fn try_path(&self, to: Path, length: usize, now: Monotonic) -> Option<Trial> {
+    /// Sends a challenge there, which only who reads there can answer; `None` if that is not agreed on. What the peer
+    /// could foresee, as the number of a record that it acknowledges, would prove nothing.
+    fn try_path(
+        &self,
+        to: Path,
+        length: usize,
+        mut cookies: Vec<[u8; 8]>,
+        now: Monotonic,
+    ) -> Option<Trial> {
         let mut scratch = Scratch::take();
         let challenge = self.with_writer(|writer| writer.path_challenge(&mut scratch));
-        let (proof, datagram) = match challenge {
-            Ok(Ok((cookie, length))) => (Proof::Cookie(cookie), scratch.get(..length)?.to_vec()),
-            // Not agreed on.
-            Ok(Err(_)) => (Proof::KeyUpdate, self.key_update_alone(now)?),
-            Err(_) => return None,
-        };
-        if datagram.len() > length.saturating_mul(AMPLIFICATION) {
+        let (cookie, sealed) = challenge.ok()?.ok()?;
+        if sealed > length.saturating_mul(AMPLIFICATION) {
             return None;
         }
-        let _lost = self.endpoint.link.try_send(&to, &datagram, None);
+        let datagram = scratch.get(..sealed)?;
+        let _lost = self.endpoint.link.try_send(&to, datagram, None);
+        cookies.insert(0, cookie);
+        cookies.truncate(CHALLENGES);
         Some(Trial {
             path: to,
-            proof,
-            until: Monotonic(now.0.saturating_add(TRIAL)),
+            cookies,
+            again: Monotonic(now.0.saturating_add(TRIAL)),
         })
-    }
-
-    /// A KeyUpdate, which is sent nowhere else until it is sent again; `None` where there is none, or something else
-    /// is under way, of which nobody could tell what was answered.
-    fn key_update_alone(&self, now: Monotonic) -> Option<Vec<u8>> {
-        let _deadline = self.control(now);
-        if !self.is_acknowledged() {
-            return None;
-        }
-        let mut scratch = Scratch::take();
-        let sealed = self.with_writer(|writer| {
-            writer.key_update(false)?;
-            writer.poll_control(now, &mut scratch)
-        });
-        let Ok(Ok(Control::Transmit(length))) = sealed else {
-            return None;
-        };
-        self.went_alone.store(true, Ordering::Release);
-        scratch.get(..length).map(<[u8]>::to_vec)
-    }
-
-    fn is_acknowledged(&self) -> bool {
-        let acknowledged = self.with_writer(|writer| writer.is_acknowledged());
-        acknowledged.unwrap_or_default()
     }
 
     fn answer(&self, cookie: [u8; 8], to: Path) {

@@ -160,6 +160,12 @@ impl DtlsOptions {
     /// When one is not; it says which.
     pub fn check(&self) -> Result<(), Misuse> {
         self.datagrams.check()?;
+        if self.datagrams.has_connection_id() {
+            return Err(Misuse::new(
+                "datagrams: a connection id of one's own would be that of every connection; say how long they are with \
+                 `connection_ids`",
+            ));
+        }
         let within = |what: &str, value: usize, least: usize, most: usize| {
             if (least..=most).contains(&value) {
                 return Ok(());

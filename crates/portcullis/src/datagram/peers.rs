@@ -22,6 +22,8 @@ pub(super) struct Peers {
     by_path: HashMap<Path, Here>,
     /// Whose records have a connection id; all of one length.
     by_connection_id: HashMap<ConnectionId, Id>,
+    /// All have so many bytes.
+    id_length: usize,
     timers: BTreeSet<(Instant, Id)>,
     handshakes: usize,
     next: Id,
@@ -115,8 +117,7 @@ impl Peers {
             0x30..=0x3f => datagram.get(1..)?,
             _ => return None,
         };
-        let length = self.by_connection_id.keys().next()?.len();
-        let id = ConnectionId::new(behind.get(..length)?).ok()?;
+        let id = ConnectionId::new(behind.get(..self.id_length)?).ok()?;
         self.get(*self.by_connection_id.get(&id)?)
     }
 
@@ -126,6 +127,7 @@ impl Peers {
             && !connection_id.is_empty()
         {
             known.connection_ids.push(connection_id);
+            self.id_length = connection_id.len();
             self.by_connection_id.insert(connection_id, id);
         }
     }

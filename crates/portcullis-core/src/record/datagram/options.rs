@@ -116,6 +116,11 @@ impl DatagramOptions {
         self
     }
 
+    /// Whether a connection id is set.
+    pub const fn has_connection_id(&self) -> bool {
+        self.connection_id.is_some()
+    }
+
     /// The connection id, and whether paths are checked.
     pub(crate) fn own_connection_id(&self) -> Option<(ConnectionId, bool)> {
         self.connection_id.map(|id| (id, self.checks_paths))
