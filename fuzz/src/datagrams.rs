@@ -8,8 +8,8 @@ use std::time::Duration;
 use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::Question;
 use portcullis_core::{
-    Admission, ConnectionId, Control, CookiePolicy, DatagramConnection, DatagramOptions, Error, Gate, Handshake,
-    Monotonic, NamedGroup, Now, Received, Step, Verdict,
+    Admission, ConnectionId, Control, CookiePolicy, DatagramConnection, DatagramOptions, Error,
+    Gate, Handshake, Monotonic, NamedGroup, Now, Received, Step, Verdict,
 };
 
 use crate::memory;
