@@ -11,6 +11,7 @@ use portcullis_core::{
     Control, CookiePolicy, DatagramConnection, DatagramOptions, Gate, Handshake, Monotonic, Now,
     ProtocolVersion, Received, Step, Verdict,
 };
+use portcullis_tests::peers::free_port;
 use portcullis_tests::pki::pki;
 use portcullis_tests::program::Program;
 use rustls::pki_types::{ServerName, UnixTime};
@@ -123,11 +124,6 @@ impl Link {
             assert!(Instant::now() < end, "nothing is heard");
         }
     }
-}
-
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
 }
 
 fn link(peer: SocketAddr, lost: fn(usize) -> bool) -> Link {

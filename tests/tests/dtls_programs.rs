@@ -1,7 +1,7 @@
 //! What is agreed upon over DTLS 1.2 besides the connection, with OpenSSL and GnuTLS in both roles: keys for SRTP, and
 //! sessions that are resumed.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use portcullis::{
     MemorySessionStore, ProtocolVersion, Roots, ServerConfig, SrtpProfile, TlsAcceptor,
     TlsConnector,
 };
+use portcullis_tests::peers::free_port;
 use portcullis_tests::pki::pki;
 use portcullis_tests::program::Program;
 use portcullis_tests::scratch;
@@ -31,11 +32,6 @@ const PROFILES: [(SrtpProfile, &str, Option<&str>); 4] = [
     (SrtpProfile::AEAD_AES_128_GCM, "SRTP_AEAD_AES_128_GCM", None),
     (SrtpProfile::AEAD_AES_256_GCM, "SRTP_AEAD_AES_256_GCM", None),
 ];
-
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
-}
 
 fn client_config(profile: Option<SrtpProfile>) -> ClientConfig {
     let mut roots = Roots::empty();

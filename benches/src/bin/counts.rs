@@ -3,7 +3,8 @@
 //!
 //! `cargo build --release -p portcullis-benches && cargo run --release -p portcullis-benches --bin counts`
 //!
-//! * `--check FILE`: only portcullis, and fails when it does more than FILE allows
+//! * `--check FILE [TURN/OF]`: only portcullis, and fails when it does more than FILE allows; with `1/2` of all
+//!   operations only each second, beginning with the second
 //! * `--write FILE`: writes that file
 //! * `WORKERS=folder:folder`: where to look for more `worker-NAME` programs
 //!
@@ -230,9 +231,15 @@ fn work(name: &str) -> &'static [(&'static str, u64)] {
     }
 }
 
-fn counts(name: &str, program: &Path, folder: &Path) -> io::Result<BTreeMap<String, Each>> {
+/// Of everything that is done each `of`th, beginning with number `turn`.
+fn counts(
+    name: &str,
+    program: &Path,
+    folder: &Path,
+    (turn, of): (usize, usize),
+) -> io::Result<BTreeMap<String, Each>> {
     let mut counts = BTreeMap::new();
-    for &(work, operations) in work(name) {
+    for &(work, operations) in work(name).iter().skip(turn % of).step_by(of) {
         let copied_less = copied(program, folder, work, operations)?;
         let copied_more = copied(program, folder, work, 2 * operations)?;
         for (at, side) in SIDES.into_iter().enumerate() {
@@ -245,11 +252,20 @@ fn counts(name: &str, program: &Path, folder: &Path) -> io::Result<BTreeMap<Stri
     Ok(counts)
 }
 
-fn check(counts: &BTreeMap<String, Each>, allowed: &str) -> io::Result<()> {
+fn check(
+    counts: &BTreeMap<String, Each>,
+    allowed: &str,
+    (turn, of): (usize, usize),
+) -> io::Result<()> {
     let mut worse = Vec::new();
     for line in allowed.lines().filter(|line| !line.starts_with('#')) {
         let mut fields = line.split('\t');
         let name = fields.next().unwrap_or_default();
+        let work = name.split(' ').next().unwrap_or_default();
+        let at = WORK.iter().position(|(known, _)| *known == work);
+        if at.is_some_and(|at| at % of != turn % of) {
+            continue;
+        }
         let committed: Vec<f64> = fields
             .map(|field| field.parse().map_err(io::Error::other))
             .collect::<io::Result<_>>()?;
@@ -288,7 +304,7 @@ fn table(programs: &[(String, PathBuf)], folder: &Path) -> io::Result<()> {
     );
     let mut all = BTreeMap::new();
     for (name, program) in programs {
-        all.insert(name, counts(name, program, folder)?);
+        all.insert(name, counts(name, program, folder, (0, 1))?);
     }
     for (operation, operations) in WORK {
         for (name, program) in programs {
@@ -322,6 +338,15 @@ fn table(programs: &[(String, PathBuf)], folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// `TURN/OF`.
+fn part(text: &str) -> io::Result<(usize, usize)> {
+    let numbers = text.split_once('/').and_then(|(turn, of)| {
+        let of = of.parse().ok().filter(|of| *of > 0)?;
+        Some((turn.parse().ok()?, of))
+    });
+    numbers.ok_or_else(|| io::Error::other(format!("{text}: a part is TURN/OF, as 0/2")))
+}
+
 fn main() -> io::Result<()> {
     let here = Processor::here();
     if here.mask.is_some() {
@@ -342,14 +367,20 @@ fn main() -> io::Result<()> {
         .as_slice()
     {
         [] => table(&programs, folder),
-        [option @ ("--check" | "--write"), file] => {
+        [option @ ("--check" | "--write"), file, ref part @ ..]
+            if part.len() <= usize::from(*option == "--check") =>
+        {
+            let part = match part.first() {
+                Some(part) => self::part(part)?,
+                None => (0, 1),
+            };
             let ours = programs.iter().find(|(name, _)| name == "portcullis");
             let (_, program) = ours.ok_or_else(|| {
                 io::Error::other("build it first: cargo build --release -p portcullis-benches")
             })?;
-            let counts = counts("portcullis", program, folder)?;
+            let counts = counts("portcullis", program, folder, part)?;
             if *option == "--check" {
-                return check(&counts, &std::fs::read_to_string(file)?);
+                return check(&counts, &std::fs::read_to_string(file)?, part);
             }
             let mut text = format!("# operation\t{}\n", COLUMNS.join("\t"));
             for (name, [instructions, allocations, copied]) in counts {
@@ -360,7 +391,7 @@ fn main() -> io::Result<()> {
             std::fs::write(file, text)
         }
         _ => Err(io::Error::other(
-            "usage: counts [--check FILE | --write FILE]",
+            "usage: counts [--check FILE [TURN/OF] | --write FILE]",
         )),
     }
 }

@@ -21,6 +21,7 @@ pub mod wolfssl;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -246,12 +247,20 @@ impl Peer {
     }
 }
 
-/// A port of 127.0.0.1 that was free a moment ago, for programs that cannot take port 0.
+/// A port of 127.0.0.1 that is free, for programs that cannot take port 0. It is below those that systems give away by
+/// themselves, so that nobody else gets it before the program does.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .unwrap_or_else(|error| panic!("no free port on 127.0.0.1: {error}"))
-        .port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..1_000 {
+        let next = std::process::id() * 97 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 20_000 + u16::try_from(next % 12_000).unwrap_or_default();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
+            && std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok()
+        {
+            return port;
+        }
+    }
+    panic!("no free port on 127.0.0.1");
 }
 
 /// A file of `tests/peers`.
