@@ -367,7 +367,7 @@ fn main() -> io::Result<()> {
         .as_slice()
     {
         [] => table(&programs, folder),
-        [option @ ("--check" | "--write"), file, ref part @ ..]
+        [option @ ("--check" | "--write"), file, part @ ..]
             if part.len() <= usize::from(*option == "--check") =>
         {
             let part = match part.first() {
