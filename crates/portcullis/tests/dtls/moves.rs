@@ -222,7 +222,7 @@ async fn without_checks_of_paths_nobody_is_followed() {
 /// One for all connections would tell none of them from another.
 #[test]
 fn a_connection_id_of_ones_own_is_refused() {
-    let id = portcullis::ConnectionId::new(b"always this").unwrap();
+    let id = portcullis::DtlsConnectionId::new(b"always this").unwrap();
     let datagrams = DatagramOptions::default().connection_id(id);
     let refused = options(8).datagrams(datagrams).check().unwrap_err();
     assert!(refused.to_string().contains("connection_ids"), "{refused}");
