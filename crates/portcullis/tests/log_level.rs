@@ -282,3 +282,27 @@ async fn off_is_nothing_at_all() {
         assert!(is_told || text.is_empty(), "{text}");
     }
 }
+
+/// Nor over datagrams, of which many are accepted at once.
+#[cfg(feature = "dtls")]
+#[tokio::test]
+async fn off_is_nothing_over_datagrams() {
+    use portcullis::{DtlsConnector, DtlsListener};
+    let (log, _guard) = listening(tracing::Level::DEBUG);
+    for (level, is_told) in [(LogLevel::Debug, true), (LogLevel::Off, false)] {
+        let acceptor = acceptor().log_level(level);
+        let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut connections = listener.connections(1);
+        let dtls = DtlsConnector::new(connector().log_level(LogLevel::Off));
+        let limit = std::time::Duration::from_secs(1);
+        let both =
+            async { tokio::join!(dtls.connect(address, other_name()), connections.accept()) };
+        // What is refused is passed over, and nobody else comes.
+        assert!(tokio::time::timeout(limit, both).await.is_err());
+        let text = log.take();
+        let event = "a handshake failed";
+        assert_eq!(text.contains(event), is_told, "{text}");
+        assert!(is_told || text.is_empty(), "{text}");
+    }
+}

@@ -14,6 +14,7 @@ use super::listener::DtlsListener;
 use crate::accept::{ConnectionError, StopHandle, Stopping};
 use crate::environment::Life;
 use crate::error::Error;
+use crate::log_level::{LogLevel, log_at};
 
 type Shaken = Result<DtlsConnection, ConnectionError>;
 type OnFailed = Box<dyn FnMut(&ConnectionError) + Send>;
@@ -34,6 +35,7 @@ pub struct DtlsConnections {
     limit: usize,
     handshakes: JoinSet<Shaken>,
     on_failed: Option<OnFailed>,
+    log: Option<LogLevel>,
     /// Of the environment.
     ending: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -41,12 +43,14 @@ pub struct DtlsConnections {
 impl DtlsConnections {
     pub(super) fn new(listener: DtlsListener, limit: usize) -> Self {
         let life = listener.conduct().life.clone();
+        let log = listener.conduct().log;
         Self {
             listener: Some(listener),
             stopping: Stopping::new(),
             limit: limit.max(1),
             handshakes: JoinSet::new(),
             on_failed: None,
+            log,
             ending: life.map(|life| Box::pin(Life::ending(life)) as Pin<Box<_>>),
         }
     }
@@ -102,7 +106,7 @@ impl DtlsConnections {
         loop {
             match std::future::poll_fn(|cx| self.poll_finished(cx)).await {
                 Some(Ok(connection)) => return Ok(connection),
-                Some(Err(error)) => tracing::debug!(%error, "a handshake failed"),
+                Some(Err(error)) => log_at!(self.log, DEBUG, %error, "a handshake failed"),
                 None => return Err(Error::closed()),
             }
         }
@@ -129,7 +133,7 @@ impl DtlsConnections {
                 }
                 // An answer that panicked costs its own connection only.
                 Poll::Ready(Some(Err(error))) => {
-                    tracing::error!(%error, "a handshake did not come to its end");
+                    log_at!(self.log, ERROR, %error, "a handshake did not come to its end");
                     continue;
                 }
                 Poll::Ready(None) | Poll::Pending => {}
