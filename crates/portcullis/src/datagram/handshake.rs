@@ -150,7 +150,16 @@ impl Running {
             };
             let due = due.filter(|due| *due < self.deadline);
             let (deadline, waiting) = (self.deadline, &mut answering);
-            let woken = poll_fn(|cx| wait(cx, owner, waiting, sleep.as_mut(), due, deadline));
+            let woken = poll_fn(|cx| {
+                wait(
+                    cx,
+                    |cx| owner.poll_datagram(cx),
+                    waiting,
+                    sleep.as_mut(),
+                    due,
+                    deadline,
+                )
+            });
             match woken.await? {
                 Woken::Datagram(datagram) => handshake.receive(&datagram, endpoint.now()),
                 Woken::Due => handshake.handle_timeout(endpoint.now()),
@@ -227,7 +236,7 @@ fn give(handshake: &mut Handshake, answer: Answer, owner: &Owner) -> Result<(), 
 
 fn wait(
     cx: &mut Context<'_>,
-    owner: &Owner,
+    poll_datagram: impl FnOnce(&mut Context<'_>) -> Poll<Result<Vec<u8>, Error>>,
     answering: &mut Option<AnswerFuture>,
     mut sleep: Pin<&mut Sleep>,
     due: Option<Instant>,
@@ -248,7 +257,7 @@ fn wait(
     }
     // Nor must it keep the task from others.
     let budget = ready!(poll_proceed(cx));
-    if let Poll::Ready(datagram) = owner.poll_datagram(cx) {
+    if let Poll::Ready(datagram) = poll_datagram(cx) {
         budget.made_progress();
         return Poll::Ready(datagram.map(Woken::Datagram));
     }
@@ -262,4 +271,30 @@ fn wait(
 /// Until when a handshake may take that began then.
 pub(super) fn deadline_from(since: Instant, limit: Duration) -> Instant {
     since + crate::handshake::within_bounds(limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a peer sends without an end keeps neither a resend nor the end away, nor the task from others.
+    #[tokio::test]
+    async fn a_flood_does_not_stop_the_clock() {
+        let (past, future) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+        let mut sleep = pin!(sleep_until(future));
+        let mut flooded = |cx: &mut Context<'_>, due, deadline| {
+            let datagram = |_: &mut Context<'_>| Poll::Ready(Ok(Vec::new()));
+            wait(cx, datagram, &mut None, sleep.as_mut(), due, deadline)
+        };
+        poll_fn(|cx| {
+            let late = flooded(cx, None, past);
+            assert!(matches!(late, Poll::Ready(Ok(Woken::Late))));
+            let due = flooded(cx, Some(past), future);
+            assert!(matches!(due, Poll::Ready(Ok(Woken::Due))));
+            let polls = (0..1_000).take_while(|_| flooded(cx, None, future).is_ready());
+            assert!(polls.count() < 1_000, "the task never yields");
+            Poll::Ready(())
+        })
+        .await;
+    }
 }
