@@ -318,9 +318,10 @@ impl KeyPair for FieldKeyPair {
         self.share()
     }
 
-    /// RFC 8446 §4.2.8.1, §7.4.1: share and secret are as long as the prime.
+    /// RFC 8446 §4.2.8.1, §7.4.1: share and secret are as long as the prime. But Erlang leaves out the zeros
+    /// that one share of 256 begins with; the number is the same, and OpenSSL takes it, too.
     fn agree(&self, peer: &[u8]) -> Result<SharedSecret, BadKeyShare> {
-        if peer.len() != self.group.len() {
+        if peer.len() > self.group.len() {
             return Err(BadKeyShare);
         }
         Ok(SharedSecret::new(&self.secret(peer)?))

@@ -204,8 +204,9 @@ fn shares_out_of_range_are_refused() {
         assert!(pair.agree(&share).is_ok());
         assert!(pair.agree_before_tls13(&share).is_ok());
     }
-    // TLS 1.3 knows one length.
-    assert_eq!(pair.agree(&[2]), Err(BadKeyShare));
+    // TLS 1.3 knows one length, but Erlang leaves out zeros in front.
+    assert_eq!(pair.agree(&[2]), pair.agree(&small(2)));
+    assert_eq!(pair.agree(&[2]).unwrap().as_slice().len(), 256);
     assert_eq!(
         pair.agree(&[&[0], &small(2)[..]].concat()),
         Err(BadKeyShare)
