@@ -4,7 +4,7 @@
 
 use super::codes::{self, VERSIONS};
 use super::hello::{Hello, TLS_1_2, TLS_1_3};
-use super::prober::{Outcome, Prober, alert_name};
+use super::prober::{Outcome, Prober, alert};
 use super::reply::{Needs, ServerHello};
 
 /// The most suites of one hello: some servers read no more than 128.
@@ -12,6 +12,16 @@ const CHUNK: usize = 100;
 /// Alerts (RFC 8446 §6.2, RFC 7507 §5).
 const PROTOCOL_VERSION: u8 = 70;
 const INAPPROPRIATE_FALLBACK: u8 = 86;
+/// What servers say to what they do not speak (RFC 8446 §6.2, RFC 7507 §3): handshake_failure, illegal_parameter,
+/// protocol_version, insufficient_security, inappropriate_fallback. Any other alert says that something went wrong, or
+/// that the name or the client is not wanted, and nothing of what was offered.
+fn declines(alert: u8) -> bool {
+    matches!(
+        alert,
+        40 | 47 | PROTOCOL_VERSION | 71 | INAPPROPRIATE_FALLBACK
+    )
+}
+
 /// TLS_FALLBACK_SCSV (RFC 7507).
 const FALLBACK: u16 = 0x5600;
 
@@ -48,23 +58,32 @@ impl Offered {
 }
 
 /// Who decides which suite it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Server,
     /// But a client that has ChaCha20 first gets it.
     ServerChachaFirst,
     Client,
-    /// There are fewer than two, or it could not be told.
+    /// There are fewer than two to choose from.
     None,
+    Unknown(String),
 }
 
 impl Order {
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Server => "server",
             Self::ServerChachaFirst => "server, ChaCha20 where the client has it first",
             Self::Client => "client",
             Self::None => "not told",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    pub(super) fn why(&self) -> Option<&str> {
+        match self {
+            Self::Unknown(why) => Some(why),
+            _ => None,
         }
     }
 }
@@ -95,7 +114,8 @@ pub(super) struct Seen {
     pub(super) groups: Vec<(u16, Accepted)>,
     /// Of TLS 1.2.
     pub(super) schemes: Option<Accepted>,
-    pub(super) dh_bits: Option<usize>,
+    /// How long the prime of DHE is, or why that is not known. `None`: there is no DHE.
+    pub(super) dh_bits: Option<Result<usize, String>>,
     pub(super) facts: Vec<(&'static str, Offered)>,
 }
 
@@ -122,19 +142,25 @@ impl Seen {
 
     /// Whether something could not be found out.
     pub(super) fn is_complete(&self) -> bool {
-        let mut lists = self
-            .suites
-            .iter()
-            .map(|suites| &suites.accepted)
-            .chain(self.groups.iter().map(|(_, groups)| groups))
-            .chain(&self.schemes);
+        let orders = self.suites.iter().map(|suites| suites.order.why());
         let known = |offered: &Offered| offered.why().is_none();
         self.versions
             .iter()
             .filter_map(|(_, offered)| offered.as_ref())
             .all(known)
             && self.facts.iter().all(|(_, offered)| known(offered))
-            && lists.all(|list| list.unknown.is_none())
+            && self.lists().all(|list| list.unknown.is_none())
+            && orders.into_iter().all(|why| why.is_none())
+            && !matches!(self.dh_bits, Some(Err(_)))
+    }
+
+    /// All that was found by elimination.
+    pub(super) fn lists(&self) -> impl Iterator<Item = &Accepted> {
+        self.suites
+            .iter()
+            .map(|suites| &suites.accepted)
+            .chain(self.groups.iter().map(|(_, groups)| groups))
+            .chain(&self.schemes)
     }
 }
 
@@ -184,23 +210,26 @@ impl Prober {
             TLS_1_3 => &codes::NEW_SUITES[..],
             _ => &older,
         };
+        let mut unknown = None;
         // Who wants other suites is asked about these.
         for chunk in suites.chunks(CHUNK) {
             let hello = self.hello(version, chunk);
             match self.ask(&hello, Needs::Hello).await {
                 Outcome::Hello(hello) => return Offered::of(hello.version == version),
                 Outcome::Alert(PROTOCOL_VERSION) => return Offered::No,
-                Outcome::Alert(_) => {}
+                Outcome::Alert(code) if declines(code) => {}
+                Outcome::Alert(code) => unknown = Some(alert(code)),
                 Outcome::Unknown(why) => return Offered::Unknown(why),
             }
         }
-        Offered::No
+        unknown.map_or(Offered::No, Offered::Unknown)
     }
 
-    /// Leaves away what was chosen until nothing is.
+    /// Leaves away what was chosen until nothing is, or what stands `behind`.
     async fn eliminate(
         &mut self,
         mut left: Vec<u16>,
+        behind: Option<u16>,
         needs: Needs,
         hello: impl Fn(&Self, &[u16]) -> Hello,
         chosen: impl Fn(&ServerHello) -> Option<u16>,
@@ -211,13 +240,24 @@ impl Prober {
             let answer = match self.ask(&hello, needs).await {
                 Outcome::Hello(answer) if answer.version == hello.version => answer,
                 // What is left would be spoken with in another version, or not at all.
-                Outcome::Hello(_) | Outcome::Alert(_) => break,
+                Outcome::Hello(_) => break,
+                Outcome::Alert(code) if declines(code) => break,
+                Outcome::Alert(code) => {
+                    accepted.unknown = Some(alert(code));
+                    break;
+                }
                 Outcome::Unknown(why) => {
                     accepted.unknown = Some(why);
                     break;
                 }
             };
-            let Some(code) = chosen(&answer) else { break };
+            let Some(code) = chosen(&answer) else {
+                accepted.unknown = Some("the answer does not say which was chosen".to_owned());
+                break;
+            };
+            if behind == Some(code) {
+                break;
+            }
             let Some(place) = left.iter().position(|left| *left == code) else {
                 accepted.broken = Some(code);
                 break;
@@ -238,6 +278,7 @@ impl Prober {
             let part = self
                 .eliminate(
                     chunk.to_vec(),
+                    None,
                     Needs::Hello,
                     |prober, left| prober.hello(version, left),
                     |hello| Some(hello.suite),
@@ -246,6 +287,11 @@ impl Prober {
             accepted.codes.extend(part.codes);
             accepted.broken = accepted.broken.or(part.broken);
             accepted.unknown = accepted.unknown.or(part.unknown);
+        }
+        // It was spoken with one of them a moment ago.
+        if accepted.codes.is_empty() && accepted.broken.is_none() {
+            let none = || "the version was spoken, and then none of its suites".to_owned();
+            accepted.unknown.get_or_insert_with(none);
         }
         let order = self.order(version, &accepted.codes).await;
         Suites {
@@ -256,40 +302,41 @@ impl Prober {
     }
 
     async fn order(&mut self, version: u16, accepted: &[u16]) -> Order {
+        match self.order_of(version, accepted).await {
+            Ok(order) => order,
+            Err(why) => Order::Unknown(why),
+        }
+    }
+
+    /// An error says why it is not known.
+    async fn order_of(&mut self, version: u16, accepted: &[u16]) -> Result<Order, String> {
         let is_chacha = |code: &u16| codes::suite_name(*code).contains("CHACHA20");
         let (chacha, mut others): (Vec<u16>, Vec<u16>) =
             accepted.iter().partition(|code| is_chacha(code));
         let first_of = async |prober: &mut Self, suites: &[u16]| {
             let hello = prober.hello(version, suites);
-            let answer = prober.ask(&hello, Needs::Hello).await.hello();
-            answer.map(|answer| answer.suite)
+            let answer = prober.ask(&hello, Needs::Hello).await.hello()?;
+            Ok::<_, String>(answer.suite)
         };
         // Two of another key exchange or certificate than ChaCha20 tell it as well.
-        let mut is_server = None;
-        if others.len() > 1 {
-            let forward = first_of(self, &others).await;
-            others.reverse();
-            let backward = first_of(self, &others).await;
-            is_server = forward
-                .zip(backward)
-                .map(|(forward, backward)| forward == backward);
+        if others.len() < 2 {
+            return Ok(Order::None);
         }
-        let Some(is_server) = is_server else {
-            return Order::None;
-        };
-        if !is_server {
-            return Order::Client;
+        let forward = first_of(self, &others).await?;
+        others.reverse();
+        let backward = first_of(self, &others).await?;
+        if forward != backward {
+            return Ok(Order::Client);
         }
         if chacha.is_empty() {
-            return Order::Server;
+            return Ok(Order::Server);
         }
-        let last = first_of(self, &[&others[..], &chacha].concat()).await;
-        let first = first_of(self, &[&chacha[..], &others].concat()).await;
-        let wins = |chosen: Option<u16>| chosen.as_ref().is_some_and(is_chacha);
-        match wins(first) && !wins(last) {
+        let last = first_of(self, &[&others[..], &chacha].concat()).await?;
+        let first = first_of(self, &[&chacha[..], &others].concat()).await?;
+        Ok(match is_chacha(&first) && !is_chacha(&last) {
             true => Order::ServerChachaFirst,
             false => Order::Server,
-        }
+        })
     }
 
     async fn groups_of_1_3(&mut self) -> Accepted {
@@ -297,7 +344,8 @@ impl Prober {
             groups: left.to_vec(),
             ..prober.hello(TLS_1_3, &codes::NEW_SUITES)
         };
-        self.eliminate(codes::groups(), Needs::Hello, hello, |hello| hello.group)
+        let chosen = |hello: &ServerHello| hello.group;
+        self.eliminate(codes::groups(), None, Needs::Hello, hello, chosen)
             .await
     }
 
@@ -308,8 +356,9 @@ impl Prober {
         };
         let all = codes::curves();
         let alone = |prober: &Self, left: &[u16]| with(prober, left, &[]);
+        let chosen = |hello: &ServerHello| hello.group;
         let mut groups = self
-            .eliminate(all.clone(), Needs::Flight, alone, |hello| hello.group)
+            .eliminate(all.clone(), None, Needs::Flight, alone, chosen)
             .await;
         let Some(last) = groups.codes.last().copied() else {
             return groups;
@@ -323,9 +372,10 @@ impl Prober {
             .into_iter()
             .filter(|group| !groups.codes.contains(group))
             .collect();
-        let behind = |prober: &Self, left: &[u16]| with(prober, left, &[last]);
-        let chosen = |hello: &ServerHello| hello.group.filter(|group| *group != last);
-        let more = self.eliminate(left, Needs::Flight, behind, chosen).await;
+        let before = |prober: &Self, left: &[u16]| with(prober, left, &[last]);
+        let more = self
+            .eliminate(left, Some(last), Needs::Flight, before, chosen)
+            .await;
         // Nobody has a certificate on x25519 and what came after it.
         let is_curve_needed = last < 0x001d
             && suites
@@ -367,7 +417,8 @@ impl Prober {
         if !fields.is_empty() {
             let hello = self.hello(version, &fields);
             let answer = self.ask(&hello, Needs::Flight).await.hello();
-            seen.dh_bits = answer.and_then(|answer| answer.prime_bits);
+            let unread = || "the answer has no prime that can be read".to_owned();
+            seen.dh_bits = Some(answer.and_then(|answer| answer.prime_bits.ok_or_else(unread)));
         }
         let signed = [curves, fields].concat();
         if version == TLS_1_2 && !signed.is_empty() {
@@ -375,10 +426,9 @@ impl Prober {
                 schemes: left.to_vec(),
                 ..prober.hello(version, &signed)
             };
+            let (all, chosen) = (codes::SCHEMES.to_vec(), |hello: &ServerHello| hello.scheme);
             let schemes = self
-                .eliminate(codes::SCHEMES.to_vec(), Needs::Flight, hello, |hello| {
-                    hello.scheme
-                })
+                .eliminate(all, None, Needs::Flight, hello, chosen)
                 .await;
             seen.schemes = Some(schemes);
         }
@@ -401,7 +451,7 @@ impl Prober {
         let answer = self.ask(&hello, Needs::Flight).await;
         let said = |is: &dyn Fn(&ServerHello) -> bool| match &answer {
             Outcome::Hello(hello) => Offered::of(is(hello)),
-            Outcome::Alert(code) => Offered::Unknown(format!("alert {}", alert_name(*code))),
+            Outcome::Alert(code) => Offered::Unknown(alert(*code)),
             Outcome::Unknown(why) => Offered::Unknown(why.clone()),
         };
         let echoed = |code: u16| move |hello: &ServerHello| hello.extensions.contains(&code);
@@ -430,7 +480,7 @@ impl Prober {
                 };
                 let offered = match self.ask(&hello, Needs::Hello).await {
                     Outcome::Hello(hello) => Offered::of(hello.extensions.contains(&22)),
-                    Outcome::Alert(code) => Offered::Unknown(format!("alert {}", alert_name(code))),
+                    Outcome::Alert(code) => Offered::Unknown(alert(code)),
                     Outcome::Unknown(why) => Offered::Unknown(why),
                 };
                 seen.facts.push(("encrypt_then_mac", offered));
@@ -450,8 +500,11 @@ impl Prober {
         Some(match self.ask(&hello, Needs::Hello).await {
             Outcome::Hello(_) => Offered::No,
             Outcome::Alert(INAPPROPRIATE_FALLBACK) => Offered::Yes,
-            Outcome::Alert(code) => Offered::Unknown(format!("alert {}", alert_name(code))),
+            Outcome::Alert(code) => Offered::Unknown(alert(code)),
             Outcome::Unknown(why) => Offered::Unknown(why),
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,18 +109,14 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             "CBC in TLSv1.0 or SSLv3 (BEAST), as is derived from what is offered".to_owned(),
         );
     }
-    let lists = seen.suites.iter().map(|suites| &suites.accepted);
-    for broken in lists
-        .chain(seen.groups.iter().map(|(_, groups)| groups))
-        .filter_map(|list| list.broken)
-    {
+    for broken in seen.lists().filter_map(|list| list.broken) {
         say(
             "broken-choice",
             Bad,
             format!("{broken:#06x} was chosen, which was not offered"),
         );
     }
-    if let Some(bits) = seen.dh_bits.filter(|bits| *bits < SHORTEST_PRIME) {
+    if let Some(Ok(bits @ ..SHORTEST_PRIME)) = seen.dh_bits {
         say(
             "dh.short",
             Bad,

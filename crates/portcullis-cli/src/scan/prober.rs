@@ -13,6 +13,8 @@ use crate::failure::Failure;
 
 /// How long is waited before something that was no answer is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// What a server says that could not, this time (RFC 8446 §6.2).
+const INTERNAL_ERROR: u8 = 80;
 /// So many in a row without an answer, and the server is left alone.
 const MOST_UNANSWERED: u32 = 6;
 /// How long a server may take to close after we have.
@@ -29,11 +31,12 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// The server's hello, if there is one.
-    pub(super) fn hello(self) -> Option<ServerHello> {
+    /// The server's hello, or why there is none.
+    pub(super) fn hello(self) -> Result<ServerHello, String> {
         match self {
-            Self::Hello(hello) => Some(hello),
-            _ => None,
+            Self::Hello(hello) => Ok(hello),
+            Self::Alert(code) => Err(alert(code)),
+            Self::Unknown(why) => Err(why),
         }
     }
 }
@@ -44,6 +47,8 @@ pub(super) struct Prober {
     server_name: Option<String>,
     most: u32,
     apart: Duration,
+    /// How long is waited before something is asked again.
+    pub(super) pause: Duration,
     until: Instant,
     used: u32,
     next: Instant,
@@ -68,6 +73,7 @@ impl Prober {
             server_name,
             most,
             apart: Duration::from_secs(1) / per_second.max(1),
+            pause: PAUSE,
             until: now + total,
             used: 0,
             next: now,
@@ -125,12 +131,12 @@ impl Prober {
         };
     }
 
-    /// Asks, and once more if there is no answer.
+    /// Asks, and once more if there is no answer, or one that may be another the next time.
     pub(super) async fn ask(&mut self, hello: &Hello, needs: Needs) -> Outcome {
         let mut why = String::new();
         for again in [false, true] {
             if again {
-                sleep(PAUSE).await;
+                sleep(self.pause).await;
             }
             if let Err(ended) = self.turn().await {
                 return Outcome::Unknown(ended);
@@ -140,6 +146,7 @@ impl Prober {
                     self.note(true);
                     return Outcome::Hello(hello);
                 }
+                Ok(Answer::Alert(INTERNAL_ERROR)) if !again => {}
                 Ok(Answer::Alert(code)) => {
                     self.note(true);
                     return Outcome::Alert(code);
@@ -196,7 +203,7 @@ impl Prober {
     }
 }
 
-/// The name of an alert, or its number.
-pub(super) fn alert_name(code: u8) -> String {
-    AlertDescription(code).to_string()
+/// What is said of an alert: its name, or its number.
+pub(super) fn alert(code: u8) -> String {
+    format!("alert {}", AlertDescription(code))
 }

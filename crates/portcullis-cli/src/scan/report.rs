@@ -58,7 +58,11 @@ impl Report<'_> {
             .iter()
             .map(|(name, answer)| ((*name).to_owned(), Value::from(printable(answer))));
         facts.insert("alpn".to_owned(), alpn.collect::<Map<_, _>>().into());
-        facts.insert("dh_bits".to_owned(), seen.dh_bits.into());
+        let dh_bits = seen.dh_bits.as_ref().map(|bits| match bits {
+            Ok(bits) => Value::from(*bits),
+            Err(why) => unknown(why),
+        });
+        facts.insert("dh_bits".to_owned(), dh_bits.into());
         let versions = seen
             .versions
             .iter()
@@ -72,7 +76,8 @@ impl Report<'_> {
             .map(|suites| {
                 let mut value = list(&suites.accepted, suite_name);
                 value["version"] = version_name(suites.version).into();
-                value["order"] = suites.order.word().into();
+                let order = &suites.order;
+                value["order"] = order.why().map_or_else(|| order.word().into(), unknown);
                 value
             })
             .collect();
@@ -135,7 +140,11 @@ impl Report<'_> {
         }
         for suites in &seen.suites {
             let name = version_name(suites.version);
-            say(&format!("{name} order"), suites.order.word().to_owned());
+            let order = match suites.order.why() {
+                Some(why) => format!("unknown: {}", printable(why)),
+                None => suites.order.word().to_owned(),
+            };
+            say(&format!("{name} order"), order);
             for line in lines(&suites.accepted, suite_name) {
                 say(&format!("{name} suite"), line);
             }
@@ -150,8 +159,10 @@ impl Report<'_> {
                 say("signature", line);
             }
         }
-        if let Some(bits) = seen.dh_bits {
-            say("DHE prime", format!("{bits} bits"));
+        match &seen.dh_bits {
+            Some(Ok(bits)) => say("DHE prime", format!("{bits} bits")),
+            Some(Err(why)) => say("DHE prime", format!("unknown: {}", printable(why))),
+            None => {}
         }
         for (name, offered) in &seen.facts {
             say(&name.replace('_', " "), said(offered));
@@ -208,10 +219,12 @@ impl Report<'_> {
 }
 
 fn word(offered: &Offered) -> Value {
-    match offered.why() {
-        Some(why) => json!({ "unknown": printable(why) }),
-        None => offered.word().into(),
-    }
+    let word = || offered.word().into();
+    offered.why().map_or_else(word, unknown)
+}
+
+fn unknown(why: &str) -> Value {
+    json!({ "unknown": printable(why) })
 }
 
 fn said(offered: &Offered) -> String {
@@ -226,7 +239,8 @@ fn list(accepted: &Accepted, name: impl Fn(u16) -> String) -> Value {
     let codes: Vec<_> = codes
         .map(|code| json!({ "id": format!("{code:#06x}"), "name": name(*code) }))
         .collect();
-    json!({ "accepted": codes, "unknown": accepted.unknown.as_deref().map(printable) })
+    let broken = accepted.broken.map(|code| format!("{code:#06x}"));
+    json!({ "accepted": codes, "unknown": accepted.unknown.as_deref().map(printable), "broken": broken })
 }
 
 fn lines(accepted: &Accepted, name: impl Fn(u16) -> String) -> Vec<String> {

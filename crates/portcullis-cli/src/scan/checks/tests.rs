@@ -1,0 +1,246 @@
+//! Servers that answer what they like, and what is known of them then.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::connect::Route;
+
+/// What a server of these tests says to a hello; nothing: it waits until the client has enough of it.
+enum Says {
+    Alert(u8),
+    /// ServerHello of TLS 1.2, and nothing behind it.
+    Suite(u16),
+    /// The same with ServerKeyExchange, whatever that is, and ServerHelloDone.
+    Exchange(u16, Vec<u8>),
+    Nothing,
+}
+
+/// What a hello wants, as far as these servers care.
+struct Wants {
+    number: usize,
+    suites: Vec<u16>,
+}
+
+impl Wants {
+    fn of(number: usize, hello: &[u8]) -> Self {
+        let pairs = |bytes: &[u8]| -> Vec<u16> {
+            let pairs = bytes.chunks_exact(2);
+            pairs
+                .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+                .collect()
+        };
+        // Type and length of the message, the version, the random, and a session id of no bytes.
+        let suites = &hello[4 + 2 + 32 + 1..];
+        let length = usize::from(pairs(suites)[0]);
+        Self {
+            number,
+            suites: pairs(&suites[2..2 + length]),
+        }
+    }
+
+    fn has(&self, suite: u16) -> bool {
+        self.suites.contains(&suite)
+    }
+}
+
+/// One that asks the server which answers so, and does not wait long.
+async fn prober(answer: impl Fn(Wants) -> Says + Send + 'static) -> Prober {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let route = Route {
+        starttls: None,
+        name: Some("server.test".to_owned()),
+        resolve: Vec::new(),
+        timeout: Some(1),
+    };
+    let destination = route.to(&listener.local_addr().unwrap().to_string());
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (mut io, _) = listener.accept().await.unwrap();
+            if let Ok(hello) = hello(&mut io).await {
+                let _ = io.write_all(&said(answer(Wants::of(number, &hello)))).await;
+                let _ = io.read_to_end(&mut Vec::new()).await;
+            }
+        }
+    });
+    let mut prober = Prober::new(destination.unwrap(), 300, 1_000, Duration::from_secs(60));
+    prober.pause = Duration::ZERO;
+    prober
+}
+
+async fn hello(io: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut head = [0; 5];
+    io.read_exact(&mut head).await?;
+    let mut hello = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+    io.read_exact(&mut hello).await?;
+    Ok(hello)
+}
+
+fn said(says: Says) -> Vec<u8> {
+    let (suite, exchange) = match says {
+        Says::Nothing => return Vec::new(),
+        Says::Alert(code) => return vec![21, 3, 3, 0, 2, 2, code],
+        Says::Suite(suite) => (suite, None),
+        Says::Exchange(suite, exchange) => (suite, Some(exchange)),
+    };
+    let mut messages = vec![2, 0, 0, 38, 3, 3];
+    messages.extend([7; 32]);
+    messages.push(0);
+    messages.extend(suite.to_be_bytes());
+    messages.push(0);
+    if let Some(exchange) = exchange {
+        messages.extend([12, 0, 0, exchange.len() as u8]);
+        messages.extend(exchange);
+        messages.extend([14, 0, 0, 0]);
+    }
+    let mut record = vec![22, 3, 3, 0, messages.len() as u8];
+    record.extend(messages);
+    record
+}
+
+const ECDHE: u16 = 0xc02f;
+const DHE: u16 = 0x009e;
+
+fn unknown<T>(why: &str, of: impl Fn(String) -> T) -> T {
+    of(format!("alert {why}"))
+}
+
+#[tokio::test]
+async fn alerts_that_refuse_nothing_of_the_hello_are_no_answer() {
+    for (code, expected) in [
+        (40, Offered::No),
+        (47, Offered::No),
+        (70, Offered::No),
+        (71, Offered::No),
+        (86, Offered::No),
+        (80, unknown("internal_error", Offered::Unknown)),
+        (112, unknown("unrecognized_name", Offered::Unknown)),
+        (49, unknown("access_denied", Offered::Unknown)),
+        (50, unknown("decode_error", Offered::Unknown)),
+    ] {
+        let mut prober = prober(move |_| Says::Alert(code)).await;
+        for version in [TLS_1_3, TLS_1_2, 0x0300] {
+            assert_eq!(prober.version(version).await, expected, "{code}");
+        }
+    }
+    // A suite that is spoken says more than an alert to others.
+    let mut prober = prober(|wants: Wants| match wants.has(ECDHE) {
+        true => Says::Suite(ECDHE),
+        false => Says::Alert(80),
+    })
+    .await;
+    assert_eq!(prober.version(TLS_1_2).await, Offered::Yes);
+}
+
+#[tokio::test]
+async fn a_list_that_another_alert_ends_may_be_longer() {
+    // Two suites, and then the server has had enough, for good or for once.
+    for (from, to, expected) in [(3, usize::MAX, Some("alert internal_error")), (1, 2, None)] {
+        let mut prober = prober(move |wants: Wants| {
+            let mut suites = [ECDHE, DHE].into_iter();
+            match suites.find(|suite| wants.has(*suite)) {
+                _ if (from..to).contains(&wants.number) => Says::Alert(80),
+                Some(suite) => Says::Suite(suite),
+                None => Says::Alert(40),
+            }
+        })
+        .await;
+        let suites = prober.suites(TLS_1_2).await;
+        let seen = Seen {
+            suites: vec![suites.clone()],
+            ..Seen::default()
+        };
+        assert_eq!(suites.accepted.unknown.as_deref(), expected);
+        assert_eq!(suites.accepted.codes.len(), 2, "{suites:?}");
+        assert_eq!(seen.is_complete(), expected.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_version_without_a_suite_is_not_known() {
+    let mut prober = prober(|_| Says::Alert(40)).await;
+    let suites = prober.suites(TLS_1_2).await;
+    assert!(suites.accepted.codes.is_empty());
+    let why = suites.accepted.unknown.unwrap();
+    assert!(why.contains("none of its suites"), "{why}");
+}
+
+/// ServerKeyExchange of a prime of so many bytes, with a signature of rsa_pkcs1_sha256 that nobody looks at.
+fn prime(length: u8) -> Vec<u8> {
+    let mut exchange = vec![0, length];
+    exchange.extend(vec![0xff; length.into()]);
+    exchange.extend([0, 1, 2, 0, 1, 3, 4, 1, 0, 1, 0]);
+    exchange
+}
+
+#[tokio::test]
+async fn a_prime_that_is_not_seen_is_not_known() {
+    for (exchange, expected) in [
+        (Some(prime(96)), Ok(768)),
+        (Some(vec![0]), Err("no prime that can be read")),
+        (None, Err("no answer within 1 s")),
+    ] {
+        let mut prober = prober(move |wants: Wants| match (&exchange, wants.has(DHE)) {
+            (Some(exchange), true) => Says::Exchange(DHE, exchange.clone()),
+            (None, true) if wants.number < 2 => Says::Nothing,
+            (None, true) => Says::Exchange(DHE, prime(96)),
+            _ => Says::Alert(40),
+        })
+        .await;
+        let mut seen = Seen {
+            suites: vec![Suites {
+                version: 0x0302,
+                order: Order::None,
+                accepted: Accepted {
+                    codes: vec![DHE],
+                    ..Accepted::default()
+                },
+            }],
+            ..Seen::default()
+        };
+        prober.of_older(0x0302, &mut seen).await;
+        // What else is asked is not what this is about.
+        seen.facts.clear();
+        match (seen.dh_bits.clone().unwrap(), expected) {
+            (Ok(bits), Ok(expected)) => assert_eq!(bits, expected),
+            (Err(why), Err(expected)) => assert!(why.contains(expected), "{why}"),
+            (bits, expected) => panic!("{bits:?}, {expected:?}"),
+        }
+        assert_eq!(seen.is_complete(), expected.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_could_not_be_asked_about_is_not_known() {
+    let mut prober = prober(|wants: Wants| match wants.number {
+        0 => Says::Suite(ECDHE),
+        _ => Says::Alert(80),
+    })
+    .await;
+    let order = prober.order(TLS_1_2, &[ECDHE, DHE]).await;
+    assert_eq!(order, unknown("internal_error", Order::Unknown));
+    let seen = Seen {
+        suites: vec![Suites {
+            version: TLS_1_2,
+            order,
+            accepted: Accepted::default(),
+        }],
+        ..Seen::default()
+    };
+    assert!(!seen.is_complete());
+    // Of one alone nothing is asked.
+    assert_eq!(prober.order(TLS_1_2, &[ECDHE]).await, Order::None);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_say_which_ends_no_list() {
+    // A curve that has no name (RFC 8422 §5.4).
+    let mut prober = prober(|_| Says::Exchange(ECDHE, vec![1, 0, 0])).await;
+    let groups = prober
+        .groups_of_older(TLS_1_2, &[ECDHE], &Seen::default())
+        .await;
+    assert!(groups.unknown.unwrap().contains("does not say which"));
+    assert!(groups.codes.is_empty());
+}
