@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::failure::Failure;
+use crate::said::say;
 
 /// The most connections at a time; others wait to be accepted.
 const MAX_CONNECTIONS: usize = 1_024;
@@ -64,7 +65,7 @@ impl Front {
             let (io, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    eprintln!("portcullis: accepting: {error}");
+                    say(format!("portcullis: accepting: {error}"));
                     // Out of descriptors, as a rule: some are given back meanwhile.
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
@@ -73,7 +74,7 @@ impl Front {
             let (front, routes) = (front.clone(), Arc::clone(&routes));
             tokio::spawn(async move {
                 if let Err(failure) = routes.pass(&front, io).await {
-                    eprintln!("portcullis: {peer}: {failure}");
+                    say(format!("portcullis: {peer}: {failure}"));
                 }
                 drop(place);
             });

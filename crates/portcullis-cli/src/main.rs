@@ -18,6 +18,7 @@ mod files;
 mod logins;
 mod manual;
 mod report;
+mod said;
 mod scan;
 mod server;
 mod shared_keys;
@@ -27,6 +28,7 @@ mod text;
 mod ticket_key;
 
 use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use failure::Failure;
 
@@ -107,11 +109,15 @@ impl Action {
 #[tokio::main]
 async fn main() {
     let action = Command::parse().action;
+    let log = match &action {
+        Action::Server(_) | Action::Ech(_) => said::log(),
+        _ => BoxMakeWriter::new(std::io::stderr),
+    };
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(
             action.verbosity().filter(),
         ))
-        .with_writer(std::io::stderr)
+        .with_writer(log)
         .without_time()
         .init();
     let result = match action {
@@ -126,8 +132,9 @@ async fn main() {
         Action::Completions(completions) => completions.run(),
         Action::Man(man) => man.run(),
     };
+    let is_read = said::flush();
     if let Err(failure) = result {
-        if failure.is_news() {
+        if failure.is_news() && is_read {
             eprintln!("portcullis: {failure}");
         }
         // Standard input may still be waited for in a thread that cannot be stopped.

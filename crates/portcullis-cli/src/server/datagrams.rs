@@ -1,10 +1,13 @@
 //! The server over DTLS: each message goes back to who has sent it.
 
+use std::fmt::Write as _;
+
 use portcullis::{DtlsAcceptor, DtlsConnection, DtlsIncoming, DtlsListener, TlsAcceptor};
 
 use super::{MAX_CONNECTIONS, Server, failed};
 use crate::failure::Failure;
 use crate::report;
+use crate::said::say;
 
 impl Server {
     /// Serves until it is stopped, or once.
@@ -29,7 +32,7 @@ impl Server {
                 let peer = incoming.peer_addr();
                 if let Err(failure) = serve(incoming, is_verbose).await {
                     let peer = peer.map(|peer| format!("{peer}: ")).unwrap_or_default();
-                    eprintln!("portcullis: {peer}{failure}");
+                    say(format!("portcullis: {peer}{failure}"));
                 }
             });
         }
@@ -41,14 +44,11 @@ async fn serve(incoming: DtlsIncoming, is_verbose: bool) -> Result<(), Failure> 
     if is_verbose {
         let peer = connection.peer_addr().map(|peer| peer.to_string());
         let peer = peer.unwrap_or_default();
-        eprint!(
-            "{:<17}{peer}\n{}",
-            "client:",
-            report::text(connection.information())
-        );
+        let mut facts = report::text(connection.information());
         if let Some(ids) = crate::connection_ids(&connection) {
-            eprintln!("{:<17}{ids}", "connection ids:");
+            let _ = writeln!(facts, "{:<17}{ids}", "connection ids:");
         }
+        say(format!("{:<17}{peer}\n{facts}", "client:"));
     }
     let echoed = echo(connection).await;
     echoed.map_err(|error| Failure::connection(&error.into()))

@@ -26,6 +26,7 @@ use crate::cert::KeyPassword;
 use crate::crl::Lists;
 use crate::failure::Failure;
 use crate::logins::Users;
+use crate::said::say;
 use crate::shared_keys::SharedKeys;
 use crate::{Verbosity, algorithms, cert, key_log, report};
 use folder::Folder;
@@ -187,7 +188,7 @@ impl Server {
                 Ok(incoming) => incoming,
                 Err(error) if server.once => return Err(Failure::transport("accepting", &error)),
                 Err(error) => {
-                    eprintln!("portcullis: accepting: {error}");
+                    say(format!("portcullis: accepting: {error}"));
                     continue;
                 }
             };
@@ -202,7 +203,7 @@ impl Server {
             tokio::spawn(async move {
                 let peer = incoming.peer_addr();
                 if let Err(failure) = service.serve(incoming, conduct).await {
-                    eprintln!("portcullis: {peer}: {failure}");
+                    say(format!("portcullis: {peer}: {failure}"));
                 }
                 drop(place);
             });
@@ -448,11 +449,8 @@ impl Service {
             false => (incoming.handshake().await.map_err(failed)?, Vec::new()),
         };
         if conduct.is_verbose {
-            eprint!(
-                "{:<17}{peer}\n{}",
-                "client:",
-                report::text(stream.information())
-            );
+            let facts = report::text(stream.information());
+            say(format!("{:<17}{peer}\n{facts}", "client:"));
         }
         let served = match self {
             Self::Echo => echo(stream).await,
@@ -480,7 +478,7 @@ impl Service {
                 break;
             };
             if is_verbose {
-                eprintln!("{peer}: {count} bytes of early data");
+                say(format!("{peer}: {count} bytes of early data"));
             }
             match (self, early.writer()) {
                 (Self::Echo, Some(mut writer)) => {

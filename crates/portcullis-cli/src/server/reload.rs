@@ -10,6 +10,7 @@ use portcullis_pkcs11::{Pkcs11Key, Pkcs11Uri};
 
 use crate::cert::KeyPassword;
 use crate::failure::Failure;
+use crate::said::say;
 
 /// What is read again.
 pub(super) struct Files<'a> {
@@ -80,16 +81,20 @@ pub(super) async fn report(mut watching: Watching) {
                     .iter()
                     .map(|path| path.display().to_string())
                     .collect();
-                eprintln!("portcullis: taken over: {}", changed.join(", "));
+                say(format!("portcullis: taken over: {}", changed.join(", ")));
             }
             Some(ReloadEvent::Rejected { error, .. }) => {
-                eprintln!("portcullis: not taken over, what was there stays: {error}");
+                say(format!(
+                    "portcullis: not taken over, what was there stays: {error}"
+                ));
             }
             Some(ReloadEvent::NotWatched { error }) => {
-                eprintln!("portcullis: {error}; files are looked at every two minutes");
+                say(format!(
+                    "portcullis: {error}; files are looked at every two minutes"
+                ));
             }
             Some(ReloadEvent::Warning { path, warning }) => {
-                eprintln!("portcullis: {}: {warning}", path.display());
+                say(format!("portcullis: {}: {warning}", path.display()));
             }
             Some(_) => {}
             None => return,
