@@ -18,7 +18,10 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::extensions::Extensions;
-use crate::text::{hex, printable};
+use crate::text::{hex, identifier, printable};
+
+/// More names are not printed for people; programs get all.
+const MOST_NAMES: usize = 128;
 
 /// What is printed of a certificate. All text is safe for a terminal.
 #[derive(Debug)]
@@ -47,8 +50,11 @@ impl Certificate {
         Some(Self {
             subject: printable(&read.subject().to_string()),
             issuer: printable(&read.issuer().to_string()),
-            serial: hex(read.raw_serial(), ":"),
-            names: x509::subject_alt_names(der),
+            serial: identifier(read.raw_serial()),
+            names: x509::subject_alt_names(der)
+                .iter()
+                .map(|name| printable(name))
+                .collect(),
             not_before: read.validity().not_before.to_datetime(),
             not_after: read.validity().not_after.to_datetime(),
             key: key(read.public_key()),
@@ -97,9 +103,12 @@ impl Certificate {
 
     /// One line for each fact.
     pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
-        let listed = |list: &[String]| match list.is_empty() {
-            true => "none".to_owned(),
-            false => list.join(", "),
+        let listed = |list: &[String]| match list.split_at_checked(MOST_NAMES) {
+            _ if list.is_empty() => "none".to_owned(),
+            Some((first, rest)) if !rest.is_empty() => {
+                format!("{}, and {} more", first.join(", "), rest.len())
+            }
+            _ => list.join(", "),
         };
         let mut lines = vec![
             ("subject", self.subject().to_owned()),

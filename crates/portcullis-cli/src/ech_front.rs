@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use clap::Args;
 use portcullis::{EchFront, Fronted, ServerName};
-use tokio::io::{AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -18,8 +17,10 @@ use tokio::time::timeout;
 use crate::failure::Failure;
 use crate::said::say;
 
-/// The most connections at a time; others wait to be accepted.
+/// The most connections at a time, where the system gives as many descriptors; others wait to be accepted.
 const MAX_CONNECTIONS: usize = 1_024;
+/// Descriptors that no connection gets.
+const SPARE: u64 = 32;
 /// How long a server behind may take to be connected to.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
@@ -39,6 +40,16 @@ pub(crate) struct Front {
     /// tells clients of them that have others.
     #[arg(long, value_name = "HOST:PORT")]
     other: String,
+    /// Seconds without a byte after which a connection is ended, 1 to 86,400; 30 at most once one direction has ended.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    idle: u64,
+}
+
+/// Why a connection was not passed on to its end. The name that a hello hides is not to be told by the log: no line has
+/// both the client and the server behind that it was for.
+enum Trouble {
+    OfClient(Failure),
+    OfBackend(Failure),
 }
 
 /// Where connections go.
@@ -55,26 +66,36 @@ impl Front {
         let Some(keys) = crate::ech::keys(&self.ech_keys)? else {
             return Err(Failure::usage("--ech-keys: there is none"));
         };
-        let front = EchFront::new(keys);
+        let idle = Duration::from_secs(self.idle);
+        let front = EchFront::new(keys).idle_timeout(idle);
         let listen = |error| Failure::transport(&format!("listening on {}", self.listen), &error);
         let listener = TcpListener::bind(self.listen).await.map_err(listen)?;
         println!("READY {}", listener.local_addr().map_err(listen)?);
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = Arc::new(Semaphore::new(places()));
+        let mut is_failing = false;
         loop {
             let place = Arc::clone(&places).acquire_owned().await;
             let (io, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    say(format!("portcullis: accepting: {error}"));
+                    // Once, until it is over.
+                    if !std::mem::replace(&mut is_failing, true) {
+                        say(format!("portcullis: accepting: {error}"));
+                    }
                     // Out of descriptors, as a rule: some are given back meanwhile.
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
+            is_failing = false;
             let (front, routes) = (front.clone(), Arc::clone(&routes));
             tokio::spawn(async move {
-                if let Err(failure) = routes.pass(&front, io).await {
-                    say(format!("portcullis: {peer}: {failure}"));
+                match routes.pass(&front, io).await {
+                    Ok(()) => {}
+                    Err(Trouble::OfClient(failure)) => {
+                        say(format!("portcullis: {peer}: {failure}"));
+                    }
+                    Err(Trouble::OfBackend(failure)) => say(format!("portcullis: {failure}")),
                 }
                 drop(place);
             });
@@ -109,32 +130,42 @@ impl Routes {
     }
 
     /// One connection, to its end.
-    async fn pass(&self, front: &EchFront, io: TcpStream) -> Result<(), Failure> {
+    async fn pass(&self, front: &EchFront, io: TcpStream) -> Result<(), Trouble> {
         // A handshake is a dialogue of small messages.
         let _ = io.set_nodelay(true);
-        let failed = |error: portcullis::Error| Failure::handshake(&error);
-        match front.accept(io).await.map_err(failed)? {
-            Fronted::Routed(routed) => {
-                let address = routed.server_name().and_then(|name| self.by_name.get(name));
-                // Which name it is, is what was hidden.
-                let Some(address) = address else {
-                    return Err(Failure::usage("the name in its hello has no --route"));
-                };
-                let backend = reach(address).await?;
-                routed.splice(backend).await.map_err(failed)?;
+        let failed = |error: portcullis::Error| Trouble::OfClient(Failure::handshake(&error));
+        let fronted = front.accept(io).await.map_err(failed)?;
+        let address = match &fronted {
+            Fronted::Routed(routed) => routed.server_name().and_then(|name| self.by_name.get(name)),
+            Fronted::NotOurs { .. } => Some(&self.other),
+        };
+        let Some(address) = address else {
+            fronted.decline().await;
+            // Which name it is, is what was hidden.
+            let failure = Failure::usage("the name in its hello has no --route");
+            return Err(Trouble::OfClient(failure));
+        };
+        let server = match reach(address).await {
+            Ok(server) => server,
+            Err(failure) => {
+                fronted.decline().await;
+                return Err(Trouble::OfBackend(failure));
             }
-            Fronted::NotOurs { mut io, received } => {
-                let mut other = reach(&self.other).await?;
-                let passed = async {
-                    other.write_all(&received).await?;
-                    copy_bidirectional(&mut io, &mut other).await
-                };
-                let broken = |error| Failure::transport(&self.other, &error);
-                passed.await.map_err(broken)?;
-            }
-        }
-        Ok(())
+        };
+        let passed = match fronted {
+            Fronted::Routed(routed) => routed.splice(server).await,
+            Fronted::NotOurs { io, received } => front.pass_on(io, received, server).await,
+        };
+        passed.map(|_| ()).map_err(failed)
     }
+}
+
+/// How many connections there may be, each of which has two descriptors; some are left for the rest.
+fn places() -> usize {
+    let descriptors = crate::bench::process::raise_descriptor_limit();
+    let pairs = descriptors.map(|descriptors| descriptors.saturating_sub(SPARE) / 2);
+    let pairs = pairs.and_then(|pairs| usize::try_from(pairs).ok());
+    pairs.map_or(MAX_CONNECTIONS, |pairs| pairs.clamp(1, MAX_CONNECTIONS))
 }
 
 /// Whether it has a host and a port.

@@ -13,7 +13,7 @@ use x509_parser::extensions::{
 use x509_parser::prelude::X509Certificate;
 
 use crate::certificate::unix_date;
-use crate::text::{hex, printable};
+use crate::text::{hex, identifier, printable};
 
 /// More of a kind are not shown.
 const MOST: usize = 32;
@@ -57,11 +57,11 @@ impl Extensions {
                     this.path_length = own.path_len_constraint.filter(|_| own.ca);
                 }
                 ParsedExtension::SubjectKeyIdentifier(own) => {
-                    this.key_identifier = Some(hex(own.0, ":"));
+                    this.key_identifier = Some(identifier(own.0));
                 }
                 ParsedExtension::AuthorityKeyIdentifier(own) => {
                     let key = own.key_identifier.as_ref();
-                    this.authority_key_identifier = key.map(|key| hex(key.0, ":"));
+                    this.authority_key_identifier = key.map(|key| identifier(key.0));
                 }
                 ParsedExtension::CRLDistributionPoints(own) => this.crls = points(own),
                 ParsedExtension::AuthorityInfoAccess(own) => this.issuers = issuers(own),

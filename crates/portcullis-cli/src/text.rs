@@ -2,6 +2,8 @@
 
 /// Longest printed text, in characters; a peer chooses what is in it.
 const MAX_PRINTED: usize = 256;
+/// How many bytes of a serial number (RFC 5280 §4.1.2.2: 20 at most) or of an identifier of a key are printed.
+const MAX_IDENTIFIER: usize = 64;
 
 /// Escapes what would move the cursor or the direction of writing, and cuts what is long.
 pub(crate) fn printable(text: &str) -> String {
@@ -11,15 +13,41 @@ pub(crate) fn printable(text: &str) -> String {
             printed.push('…');
             break;
         }
-        if character.is_control()
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
+        if is_unsafe(character) {
             printed.extend(character.escape_unicode());
         } else {
             printed.push(character);
         }
     }
     printed
+}
+
+/// Control characters, ends of lines, and format characters (Zl, Zp and Cf of Unicode 16): these are not seen, or change
+/// the direction of writing.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+        )
+        || matches!(character, '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{180e}')
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(
+            character,
+            '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
+        )
+        || matches!(character, '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+        || matches!(character, '\u{e0000}'..='\u{e007f}')
+}
+
+/// A number or an identifier of a peer's in hexadecimal: all of it, if it is not longer than any should be.
+pub(crate) fn identifier(bytes: &[u8]) -> String {
+    match bytes.split_at_checked(MAX_IDENTIFIER) {
+        Some((first, rest)) if !rest.is_empty() => {
+            format!("{}… ({} bytes)", hex(first, ":"), bytes.len())
+        }
+        _ => hex(bytes, ":"),
+    }
 }
 
 /// Bytes in hexadecimal, with something between them.
@@ -35,6 +63,27 @@ mod tests {
     #[test]
     fn what_a_peer_writes_cannot_steer_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
+        for hidden in [
+            '\u{2028}',
+            '\u{61c}',
+            '\u{200b}',
+            '\u{feff}',
+            '\u{e0041}',
+            '\u{ad}',
+        ] {
+            let expected = format!("a{}b", hidden.escape_unicode());
+            assert_eq!(printable(&format!("a{hidden}b")), expected);
+        }
+        // Marks belong to letters of many languages.
+        assert_eq!(printable("e\u{301} का ж"), "e\u{301} का ж");
         assert_eq!(printable(&"x".repeat(1000)).chars().count(), 257);
+    }
+    #[test]
+    fn long_identifiers_are_cut() {
+        assert_eq!(identifier(&[1, 0xff]), "01:ff");
+        assert_eq!(identifier(&[0; 64]).len(), 64 * 3 - 1);
+        let cut = identifier(&[0; 60_000]);
+        assert!(cut.ends_with(":00… (60000 bytes)"), "{cut}");
+        assert!(cut.len() < 300);
     }
 }

@@ -236,6 +236,48 @@ fn a_server_in_front_decrypts_for_those_behind() {
     assert_ne!(code, Some(0), "{facts}");
 }
 
+/// The next line that it says, which it does within ten seconds.
+fn next_line(lines: &std::sync::mpsc::Receiver<String>) -> String {
+    let limit = std::time::Duration::from_secs(10);
+    lines.recv_timeout(limit).expect("a line")
+}
+
+#[test]
+fn nobody_keeps_a_place_in_front_and_the_log_does_not_tell_who_was_for_whom() {
+    let made = Certificates::make();
+    let key = made.path("ech.pem");
+    let list = new_key(&key);
+    let own = Server::start(&made.server());
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let backend = nobody.local_addr().unwrap();
+    drop(nobody);
+    let route = format!("secret.test={backend}");
+    let with = ["--ech-keys", &key, "--route", &route, "--idle", "1"];
+    let mut front = front(&[&with[..], &["--other", &own.address]].concat());
+    let said = std::io::BufReader::new(front.child.stderr.take().unwrap());
+    let (say, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in std::io::BufRead::lines(said) {
+            let _ = say.send(line.unwrap());
+        }
+    });
+    // The server behind refuses it and closes; the client does not.
+    let mut io = std::net::TcpStream::connect(&front.address).unwrap();
+    std::io::Write::write_all(&mut io, &[0]).unwrap();
+    let line = next_line(&lines);
+    let peer = io.local_addr().unwrap();
+    assert!(line.starts_with(&format!("portcullis: {peer}: ")), "{line}");
+    assert!(line.contains("timed out"), "{line}");
+    // Nobody is behind: the client hears that it is not its fault, and the log has no word of the client.
+    let target = format!("secret.test:{}", front.port());
+    let (facts, _, code) = connect_to(&made, &target, &["--ech", &list]);
+    assert_eq!(code, Some(4), "{facts}");
+    assert_eq!(facts["error"]["alert"]["name"], "internal_error", "{facts}");
+    let line = next_line(&lines);
+    let start = format!("portcullis: connecting to {backend}: ");
+    assert!(line.starts_with(&start), "{line}");
+}
+
 #[test]
 fn routes_that_are_none() {
     let made = Certificates::make();

@@ -2,6 +2,8 @@
 //!
 //! RFC 9849 §3.1 (split mode).
 
+mod join;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -11,13 +13,15 @@ use std::time::Duration;
 
 use portcullis_core::ech::EchKeys;
 use portcullis_core::{ClientHelloView, FrontStep, Stage};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
 
 use crate::error::Error;
 
 /// What is read at once.
 const CHUNK: usize = 4_096;
+/// A fatal internal_error (RFC 8446 §6.2), as a server says it that cannot go on.
+const INTERNAL_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 
 /// Decrypts hellos (RFC 9849) for servers that are behind it, each of which has a configuration with
 /// [`ech_backend`](crate::config::ServerConfigBuilder::ech_backend), and certificates of its own.
@@ -58,6 +62,7 @@ const CHUNK: usize = 4_096;
 pub struct EchFront {
     keys: EchKeys,
     limit: Duration,
+    idle: Duration,
 }
 
 /// What a connection is.
@@ -79,6 +84,7 @@ pub struct Routed<IO> {
     front: portcullis_core::EchFront,
     hello: ClientHelloView,
     limit: Duration,
+    idle: Duration,
 }
 
 impl<IO> fmt::Debug for Fronted<IO> {
@@ -109,6 +115,7 @@ impl EchFront {
         Self {
             keys,
             limit: Duration::from_secs(10),
+            idle: Duration::from_secs(3_600),
         }
     }
 
@@ -117,6 +124,40 @@ impl EchFront {
     pub const fn handshake_timeout(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
+    }
+
+    /// How long a connection that is passed on may be without a byte. Default: an hour. Once one direction has ended, the
+    /// other has 30 seconds without a byte, or this if it is less.
+    #[must_use]
+    pub const fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle = limit;
+        self
+    }
+
+    /// Passes a connection that is [not for those behind](Fronted::NotOurs) on to a server that is not in this process, to
+    /// its end: what was `received` and then every byte as it is, as [`Routed::splice`] does.
+    ///
+    /// # Errors
+    /// When one of the transports fails, or there is no byte for too long.
+    ///
+    /// # Cancel safety
+    /// Dropped, both transports are closed.
+    pub async fn pass_on<IO, B>(
+        &self,
+        io: IO,
+        received: bytes::Bytes,
+        mut server: B,
+    ) -> Result<(u64, u64), Error>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+        B: AsyncRead + AsyncWrite + Unpin,
+    {
+        match timeout(self.limit, server.write_all(&received)).await {
+            Ok(written) => written.map_err(of_transport)?,
+            Err(_) => return Err(Error::timeout(Stage::WaitServerHello, self.limit)),
+        }
+        let (sent, received_back) = join::join(io, server, self.idle).await?;
+        Ok((sent.saturating_add(received.len() as u64), received_back))
     }
 
     /// Reads the hello.
@@ -157,6 +198,7 @@ impl EchFront {
                 front,
                 hello,
                 limit: self.limit,
+                idle: self.idle,
             }))),
             FrontStep::NotOurs(received) => Ok(Fronted::NotOurs {
                 io,
@@ -164,6 +206,26 @@ impl EchFront {
             }),
             _ => Err(Error::closed()),
         }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Fronted<IO> {
+    /// Tells the client that there is no server for it now, by a fatal internal_error (RFC 8446 §6.2), and closes. It waits
+    /// for no more than a second.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is closed, and the client may not have heard why.
+    pub async fn decline(self) {
+        let mut io = match self {
+            Self::Routed(routed) => routed.io,
+            Self::NotOurs { io, .. } => io,
+        };
+        let declined = async {
+            io.write_all(&INTERNAL_ERROR).await?;
+            io.shutdown().await
+        };
+        // Who does not take seven bytes does not want to know.
+        let _ = timeout(Duration::from_secs(1), declined).await;
     }
 }
 
@@ -205,8 +267,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Routed<IO> {
     /// server and to the client.
     ///
     /// # Errors
-    /// When one of the transports fails, the client breaks a rule in its second hello, or one of the two is silent for too
-    /// long before that.
+    /// When one of the transports fails, the client breaks a rule in its second hello, one of the two is silent for too
+    /// long before that, or there is no byte for too long behind it: see [`EchFront::idle_timeout`].
     ///
     /// # Cancel safety
     /// Dropped, both transports are closed.
@@ -214,15 +276,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Routed<IO> {
     where
         B: AsyncRead + AsyncWrite + Unpin,
     {
-        let limit = self.limit;
+        let (limit, idle) = (self.limit, self.idle);
         let hellos = self.pass_hellos(&mut backend);
         match timeout(limit, hellos).await {
             Ok(passed) => passed?,
             Err(_) => return Err(Error::timeout(Stage::WaitServerHello, limit)),
         }
-        copy_bidirectional(&mut self.io, &mut backend)
-            .await
-            .map_err(of_transport)
+        join::join(self.io, backend, idle).await
     }
 
     async fn pass_hellos<B>(&mut self, backend: &mut B) -> Result<(), Error>

@@ -252,6 +252,7 @@ impl Thread {
         let (since, before) = (Instant::now(), process::thread_time());
         let all = async { while running.join_next().await.is_some() {} };
         let _ = timeout(schedule.end().duration_since(since) + GRACE, all).await;
+        meter.fail_unfinished(GRACE);
         let measured = since.elapsed().min(schedule.end().duration_since(since));
         let spent = process::thread_time().zip(before);
         let spent = spent.map_or(Duration::ZERO, |(after, before)| {

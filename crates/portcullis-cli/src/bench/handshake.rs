@@ -116,7 +116,7 @@ impl Work for Shaking {
         }
         let dialer = self.dialer.resuming();
         let mut stream = dialer.connect().await?;
-        exchange(&mut stream, &self.exchange).await?;
+        exchange(&mut stream, &self.exchange, dialer.limit()).await?;
         dialer::close(stream).await?;
         Ok(dialer)
     }
@@ -138,7 +138,7 @@ impl Shaking {
         };
         let is_resumed = stream.is_resumed();
         if !self.exchange.is_empty() {
-            exchange(&mut stream, &self.exchange).await?;
+            exchange(&mut stream, &self.exchange, dialer.limit()).await?;
         }
         let at = Instant::now();
         // It is closed in any case, so that a failure leaves no half of a connection and the next has a session.

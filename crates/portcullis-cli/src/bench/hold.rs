@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::dialer::{self, Dialer};
 use super::meter::{Failures, histogram, note};
@@ -207,12 +207,7 @@ impl Connection {
 
     async fn open(&self) -> Result<TlsStream<TcpStream>, Failure> {
         let mut stream = self.dialer.connect().await?;
-        match timeout(self.dialer.limit(), exchange(&mut stream, &self.message)).await {
-            Ok(exchanged) => exchanged.map(|()| stream),
-            Err(_) => Err(Failure::timeout(format!(
-                "no answer within {} s (--timeout)",
-                self.dialer.limit().as_secs()
-            ))),
-        }
+        exchange(&mut stream, &self.message, self.dialer.limit()).await?;
+        Ok(stream)
     }
 }

@@ -76,11 +76,49 @@ pub(super) struct Done {
     pub(super) at: Option<Instant>,
 }
 
+/// What has begun and not ended, by slots.
+#[derive(Debug, Default)]
+struct Open {
+    began: Vec<Option<Instant>>,
+    free: Vec<usize>,
+}
+
+/// A place for one turn after the other.
+#[derive(Debug)]
+pub(super) struct Slot<'a> {
+    meter: &'a Meter,
+    at: usize,
+}
+
+impl Slot<'_> {
+    pub(super) fn begins(&self, began: Instant) {
+        self.set(Some(began));
+    }
+
+    pub(super) fn ends(&self) {
+        self.set(None);
+    }
+
+    fn set(&self, began: Option<Instant>) {
+        if let Some(slot) = self.meter.open.borrow_mut().began.get_mut(self.at) {
+            *slot = began;
+        }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.ends();
+        self.meter.open.borrow_mut().free.push(self.at);
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Meter {
     schedule: Schedule,
     pace: Option<Pace>,
     begun: Cell<u64>,
+    open: RefCell<Open>,
     shared: Shared,
     counts: RefCell<Counts>,
 }
@@ -91,6 +129,7 @@ impl Meter {
             schedule,
             pace,
             begun: Cell::new(0),
+            open: RefCell::default(),
             shared,
             counts: RefCell::new(Counts::new(schedule.rounds)),
         }
@@ -140,6 +179,56 @@ impl Meter {
 
     pub(super) fn failed(&self, failure: &Failure) {
         self.counts.borrow_mut().failures.count(failure, 1);
+    }
+
+    /// For turns that somebody is to look for at the end.
+    pub(super) fn slot(&self) -> Slot<'_> {
+        let mut open = self.open.borrow_mut();
+        let at = open.free.pop().unwrap_or_else(|| {
+            open.began.push(None);
+            open.began.len() - 1
+        });
+        Slot { meter: self, at }
+    }
+
+    /// Counts as failures what should have come to an end, and has not: a server that says nothing any more is not to
+    /// look as good as one that answers. What is under way for no longer than `grace`, or than something that did end, is
+    /// none; nor is what was due in the last `grace`, or one turn of each slot.
+    pub(super) fn fail_unfinished(&self, grace: Duration) {
+        if self.shared.is_stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        let open = self.open.borrow();
+        let mut counts = self.counts.borrow_mut();
+        let longest = counts.rounds.iter().map(|round| round.latency.max()).max();
+        let normal = grace.max(Duration::from_micros(longest.unwrap_or_default()));
+        for began in open.began.iter().flatten() {
+            let open = self.end().saturating_duration_since(*began);
+            if open > normal {
+                let seconds = open.as_secs();
+                let failure = Failure::timeout(format!("no answer by the end ({seconds} s)"));
+                counts.failures.count(&failure, 1);
+            }
+        }
+        let slots = open.began.len() as u64;
+        let late = self.due_by(self.end() - grace);
+        let left = late.saturating_sub(self.begun.get()).saturating_sub(slots);
+        if left > 0 {
+            let failure = Failure::unmet("due, and not begun by the end: no connection was free");
+            counts.failures.count(&failure, left);
+        }
+    }
+
+    /// How many turns are due by then, if there is a pace.
+    fn due_by(&self, then: Instant) -> u64 {
+        let Some(pace) = self.pace else { return 0 };
+        let since = then
+            .saturating_duration_since(self.schedule.start)
+            .as_nanos();
+        let all = since.saturating_mul(pace.per_second.into()) / 1_000_000_000 + 1;
+        let all = u64::try_from(all).unwrap_or(u64::MAX);
+        let own = all.saturating_sub(pace.worker.into());
+        own.div_ceil(u64::from(pace.workers).max(1))
     }
 
     pub(super) fn take_counts(&self) -> Counts {
@@ -337,6 +426,59 @@ mod tests {
         due.sort();
         for (number, due) in due.iter().enumerate() {
             assert_eq!(*due, Duration::from_millis(10 * number as u64));
+        }
+    }
+
+    #[test]
+    fn what_is_open_at_the_end_for_long_is_a_failure() {
+        let grace = Duration::from_secs(1);
+        let schedule = schedule();
+        let meter = Meter::new(schedule, None, Shared::default());
+        let ago = |seconds: f64| schedule.end() - Duration::from_secs_f64(seconds);
+        let slots = [4.2, 0.9, 2.0, 3.0].map(|seconds| {
+            let slot = meter.slot();
+            slot.begins(ago(seconds));
+            slot
+        });
+        let [_dead, _short, ended, dropped] = slots;
+        ended.ends();
+        drop(dropped);
+        meter.fail_unfinished(grace);
+        let failures = meter.take_counts().failures;
+        let expected = [("no answer by the end (4 s)", 1)];
+        assert_eq!(failures.listed(), expected);
+        // Where answers take as long, nothing is wrong with one that is waited for.
+        let meter = Meter::new(schedule, None, Shared::default());
+        let slot = meter.slot();
+        slot.begins(ago(2.0));
+        let at = Some(ago(0.5));
+        meter.done(
+            ago(3.0),
+            Done {
+                at,
+                ..Done::default()
+            },
+        );
+        meter.fail_unfinished(grace);
+        assert_eq!(meter.take_counts().failures.total(), 0);
+    }
+
+    #[test]
+    fn what_was_due_and_not_begun_is_a_failure() {
+        for (begun, left) in [(1, 131), (131, 1), (132, 0), (200, 0)] {
+            let pace = Pace {
+                per_second: 100,
+                worker: 1,
+                workers: 3,
+            };
+            let meter = Meter::new(schedule(), Some(pace), Shared::default());
+            let _slots = [meter.slot(), meter.slot()];
+            for _ in 0..begun {
+                meter.due();
+            }
+            // 401 in the first 4 s of 5, of which 134 are this thread's, and its slots may be behind by one each.
+            meter.fail_unfinished(Duration::from_secs(1));
+            assert_eq!(meter.take_counts().failures.total(), left);
         }
     }
 

@@ -9,7 +9,7 @@ mod handshake;
 mod hold;
 mod meter;
 mod pingpong;
-mod process;
+pub(crate) mod process;
 mod results;
 mod serve;
 mod settings;

@@ -1,6 +1,7 @@
 //! Messages that come back.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
@@ -8,6 +9,7 @@ use portcullis::TlsStream;
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::dialer::{self, Dialer};
 use super::engine;
@@ -79,7 +81,7 @@ impl Work for Answered {
                 Some(open) => open,
                 None => self.dialer.connect().await?,
             };
-            exchange(&mut open, &self.message).await?;
+            exchange(&mut open, &self.message, self.dialer.limit()).await?;
             stream = Some(open);
             Ok(Done {
                 sent: self.message.len(),
@@ -104,11 +106,22 @@ pub(super) fn message(length: usize) -> Vec<u8> {
     message
 }
 
-/// Sends a message, and waits until it is back.
+/// Sends a message, and waits until it is back, for so long.
 pub(super) async fn exchange(
     stream: &mut TlsStream<TcpStream>,
     message: &[u8],
+    limit: Duration,
 ) -> Result<(), Failure> {
+    match timeout(limit, exchanged(stream, message)).await {
+        Ok(exchanged) => exchanged,
+        Err(_) => Err(Failure::timeout(format!(
+            "no answer within {} s (--timeout)",
+            limit.as_secs()
+        ))),
+    }
+}
+
+async fn exchanged(stream: &mut TlsStream<TcpStream>, message: &[u8]) -> Result<(), Failure> {
     if message.is_empty() {
         return Ok(());
     }
@@ -136,4 +149,38 @@ pub(super) async fn exchange(
         left = expected.1;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis::{ClientConfig, Identity, ServerConfig, TlsAcceptor, TlsConnector};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_never_answers_is_not_waited_for_without_end() {
+        let made = crate::cert::Leaf::for_localhost().unwrap();
+        let key = Some(made.key.as_bytes());
+        let identity = Identity::from_pem(made.certificate.as_bytes(), key).unwrap();
+        let config = ServerConfig::builder().identity(identity).build().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mute = tokio::spawn(async move {
+            let (io, _) = listener.accept().await.unwrap();
+            let stream = TlsAcceptor::new(config).upgrade(io).await.unwrap();
+            std::future::pending::<()>().await;
+            drop(stream);
+        });
+        let config = ClientConfig::dangerous_builder_without_verification();
+        let connector = TlsConnector::new(config.build().unwrap());
+        let io = TcpStream::connect(address).await.unwrap();
+        let name = portcullis::ServerName::try_from("localhost").unwrap();
+        let mut stream = connector.upgrade(io, name).await.unwrap();
+        let exchange = exchange(&mut stream, b"line\n", Duration::from_millis(100));
+        let failure = timeout(Duration::from_secs(60), exchange).await.unwrap();
+        let failure = failure.unwrap_err().to_string();
+        assert!(failure.starts_with("no answer within"), "{failure}");
+        mute.abort();
+    }
 }

@@ -42,14 +42,16 @@ pub(super) fn system() -> Option<String> {
     ))
 }
 
-/// Takes as many descriptors as the system gives to whoever asks: each connection has one.
+/// Takes as many descriptors as the system gives to whoever asks: each connection has one. Gives how many, if there is
+/// a bound.
 #[cfg(unix)]
-pub(super) fn raise_descriptor_limit() {
+pub(crate) fn raise_descriptor_limit() -> Option<u64> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // Those that are missing are failures of connections, which are counted.
     let _ = setrlimit(Resource::Nofile, limit);
+    getrlimit(Resource::Nofile).current
 }
 
 #[cfg(not(unix))]
@@ -73,4 +75,6 @@ pub(super) fn system() -> Option<String> {
 }
 
 #[cfg(not(unix))]
-pub(super) fn raise_descriptor_limit() {}
+pub(crate) fn raise_descriptor_limit() -> Option<u64> {
+    None
+}

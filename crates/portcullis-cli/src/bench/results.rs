@@ -59,6 +59,12 @@ impl Results<'_> {
         self.load.duration.as_secs_f64()
     }
 
+    /// How much is due in a round, if there is a rate.
+    fn due(&self) -> Option<u64> {
+        self.rate
+            .map(|rate| (f64::from(rate) * self.seconds()).round() as u64)
+    }
+
     /// All rounds together.
     fn sum(&self) -> Round {
         let mut sum = Round::default();
@@ -85,6 +91,7 @@ impl Results<'_> {
             .map(|(round, processor)| {
                 json!({
                     "seconds": self.seconds(),
+                    "due": self.due(),
                     "operations": round.operations,
                     "per_second": round.operations as f64 / self.seconds(),
                     "resumed": round.resumed,
@@ -202,7 +209,9 @@ impl Results<'_> {
         };
         let operations = round.operations;
         let rate = operations as f64 / self.seconds();
-        let mut text = format!("{operations} {}, {rate:.1}/s", self.what);
+        let due = self.due().map(|due| format!(" of {due} due"));
+        let due = due.unwrap_or_default();
+        let mut text = format!("{operations} {}{due}, {rate:.1}/s", self.what);
         if self.mode == "throughput" {
             let bytes = round.sent.saturating_add(round.received);
             let rate = bytes as f64 / 1e6 / self.seconds();

@@ -42,6 +42,7 @@ pub(super) async fn repeat_until_failure(
     limit: Duration,
     mut turn: impl AsyncFnMut() -> Result<Done, Failure>,
 ) -> Result<(), Failure> {
+    let slot = meter.slot();
     while !meter.is_over() {
         let began = match meter.due() {
             None => Instant::now(),
@@ -56,7 +57,10 @@ pub(super) async fn repeat_until_failure(
             // No slot was free: who waits for one waits for the server.
             Some(due) => due,
         };
-        let Ok(done) = timeout(limit, turn()).await else {
+        slot.begins(began);
+        let turned = timeout(limit, turn()).await;
+        slot.ends();
+        let Ok(done) = turned else {
             let seconds = limit.as_secs();
             return Err(Failure::timeout(format!(
                 "nothing within {seconds} s (--timeout)"

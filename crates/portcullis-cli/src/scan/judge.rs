@@ -42,6 +42,7 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
     use Severity::{Bad, Warn};
     let mut findings = Vec::new();
     let mut say = |id: &str, severity, text: String| {
+        debug_assert!(FINDINGS.contains(&id), "{id} is no rule");
         findings.push(Finding {
             id: id.to_owned(),
             severity,
@@ -206,18 +207,36 @@ pub(super) enum Rule {
     Finding(String),
 }
 
-/// Findings that have a shorter name as rules, and those that have none but themselves.
-const NAMES: [(&str, &str); 10] = [
-    ("early-data", "early-data"),
-    ("compression", "compression"),
+/// Findings that have a shorter name as rules.
+const SHORTER: [(&str, &str); 2] = [
     ("renegotiation", "renegotiation.insecure"),
     ("fallback", "fallback.unprotected"),
-    ("broken-choice", "broken-choice"),
-    ("dh.short", "dh.short"),
-    ("group.no-pq", "group.no-pq"),
-    ("version.no-tls1.3", "version.no-tls1.3"),
-    ("certificate.expired", "certificate.expired"),
-    ("derived.beast", "derived.beast"),
+];
+
+/// The names of all findings.
+const FINDINGS: [&str; 22] = [
+    "version.ssl3",
+    "version.tls1.0",
+    "version.tls1.1",
+    "version.no-tls1.3",
+    "suite.null",
+    "suite.export",
+    "suite.anonymous",
+    "suite.rc4",
+    "suite.3des",
+    "suite.cbc",
+    "suite.rsa-kx",
+    "derived.beast",
+    "broken-choice",
+    "dh.short",
+    "group.no-pq",
+    "compression",
+    "renegotiation.insecure",
+    "fallback.unprotected",
+    "early-data",
+    "certificate.untrusted",
+    "certificate.expired",
+    "certificate.expires",
 ];
 
 impl FromStr for Rule {
@@ -238,9 +257,10 @@ impl FromStr for Rule {
             "no-fs" => Some(Self::NoForwardSecrecy),
             "untrusted" => Some(Self::Untrusted),
             _ => {
-                let named = NAMES.iter().find(|(name, _)| *name == text);
-                if let Some((_, id)) = named {
-                    Some(Self::Finding((*id).to_owned()))
+                let shorter = SHORTER.iter().find(|(name, _)| *name == text);
+                let id = shorter.map_or(text, |(_, id)| *id);
+                if FINDINGS.contains(&id) {
+                    Some(Self::Finding(id.to_owned()))
                 } else if let Some(version) = text.strip_prefix("version<") {
                     match version {
                         "1.1" => Some(Self::Version(0x0302)),
@@ -260,11 +280,12 @@ impl FromStr for Rule {
             }
         };
         rule.ok_or_else(|| {
-            let names = NAMES.map(|(name, _)| name).join(", ");
+            let names = SHORTER.map(|(name, _)| name).join(", ");
+            let findings = FINDINGS.join(", ");
             let suites = Weakness::ALL.map(|(_, name)| name).join("|");
             format!(
                 "no rule; there are bad, warn, incomplete, version<1.1|1.2|1.3, suite={suites}, no-pq, no-fs, untrusted, \
-                 expires<DAYSd, {names}"
+                 expires<DAYSd, {names}, and the names of findings: {findings}"
             )
         })
     }
@@ -300,9 +321,14 @@ impl Rule {
                 suites.any(|(version, code)| version < TLS_1_3 && weakness.is_of(code))
             }
             Self::NoPostQuantum => {
-                let mut groups = seen.groups.iter().flat_map(|(_, groups)| &groups.codes);
-                let is_known = seen.is_complete();
-                is_known && !groups.any(|code| NamedGroup(*code).is_post_quantum())
+                let is_said = findings.iter().any(|finding| finding.id == "group.no-pq");
+                // Without TLS 1.3 there is nothing to be said of its groups, and others tell as far as they are known.
+                let is_older = seen.versions.contains(&(TLS_1_3, Some(Offered::No)));
+                let lists = seen.groups.iter().map(|(_, groups)| groups);
+                let mut known = lists
+                    .filter(|groups| groups.unknown.is_none())
+                    .flat_map(|groups| &groups.codes);
+                is_said || is_older && !known.any(|code| NamedGroup(*code).is_post_quantum())
             }
             Self::NoForwardSecrecy => suites
                 .any(|(version, code)| version < TLS_1_3 && Weakness::RsaKeyExchange.is_of(code)),
@@ -315,7 +341,96 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
+    use super::super::checks::{Accepted, Order, Suites};
     use super::*;
+
+    fn accepted(codes: &[u16]) -> Accepted {
+        Accepted {
+            codes: codes.to_vec(),
+            ..Accepted::default()
+        }
+    }
+
+    #[test]
+    fn every_finding_is_a_rule_by_its_name() {
+        // A server that has it all.
+        let all = super::super::codes::older_suites();
+        let old = [0x0300, 0x0301, 0x0302, TLS_1_2];
+        let fact = |name, offered: &Offered| (name, offered.clone());
+        let seen = Seen {
+            versions: old
+                .map(|version| (version, Some(Offered::Yes)))
+                .into_iter()
+                .chain([(TLS_1_3, Some(Offered::No))])
+                .collect(),
+            suites: old
+                .map(|version| Suites {
+                    version,
+                    order: Order::Server,
+                    accepted: Accepted {
+                        broken: Some(1),
+                        ..accepted(&all)
+                    },
+                })
+                .to_vec(),
+            groups: vec![(TLS_1_3, accepted(&[23]))],
+            dh_bits: Some(Ok(512)),
+            facts: vec![
+                fact("compression", &Offered::Yes),
+                fact("secure_renegotiation", &Offered::No),
+                fact("fallback_scsv", &Offered::No),
+            ],
+            ..Seen::default()
+        };
+        let found = Found {
+            early_data: Some(Offered::Yes),
+            verdict: Some(Err("self-signed".to_owned())),
+            ..Found::default()
+        };
+        let mut names = std::collections::BTreeSet::new();
+        for days in [-1, 1] {
+            let leaf = serde_json::json!({ "days_left": days });
+            let findings = findings(&seen, &found, &leaf);
+            for finding in &findings {
+                let rule: Rule = finding.id.parse().unwrap();
+                assert!(rule.is_hit(&seen, &found, &leaf, &findings), "{rule:?}");
+                names.insert(finding.id.clone());
+            }
+        }
+        // And no name is of nothing.
+        let all: std::collections::BTreeSet<_> = FINDINGS.map(str::to_owned).into();
+        assert_eq!(names, all);
+    }
+
+    #[test]
+    fn a_rule_about_groups_is_not_switched_off_by_what_is_unknown_of_others() {
+        let (pq, curve) = (0x11ec, 0x001d);
+        let unknown = Accepted {
+            unknown: Some("late".to_owned()),
+            ..accepted(&[curve])
+        };
+        for (new, groups, is_hit) in [
+            (Offered::Yes, vec![(TLS_1_3, accepted(&[curve]))], true),
+            (Offered::Yes, vec![(TLS_1_3, accepted(&[pq, curve]))], false),
+            (Offered::Yes, vec![(TLS_1_3, unknown.clone())], false),
+            (Offered::No, vec![(TLS_1_2, accepted(&[curve]))], true),
+            (Offered::No, vec![(TLS_1_2, unknown)], true),
+            (Offered::Unknown(String::new()), Vec::new(), false),
+        ] {
+            let seen = Seen {
+                versions: vec![
+                    (TLS_1_3, Some(new)),
+                    (0x0300, Some(Offered::Unknown(String::new()))),
+                ],
+                groups,
+                ..Seen::default()
+            };
+            let found = Found::default();
+            let findings = findings(&seen, &found, &Value::Null);
+            let hit = Rule::NoPostQuantum.is_hit(&seen, &found, &Value::Null, &findings);
+            assert_eq!(hit, is_hit, "{seen:?}");
+        }
+    }
 
     #[test]
     fn rules_are_read_or_explained() {

@@ -1,5 +1,6 @@
 //! What stands behind encryption: the library's own client asks.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use portcullis::suite::{Authentication, CipherSuite, KeyExchange};
@@ -8,10 +9,11 @@ use portcullis::{
     ProtocolVersion, TlsStream,
 };
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
 use super::checks::{Offered, Seen};
 use super::hello::{TLS_1_2, TLS_1_3};
-use super::prober::Prober;
+use super::prober::{OVER, Prober};
 use crate::connecting::{Connecting, Trust};
 use crate::failure::Failure;
 
@@ -90,14 +92,11 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
             let mut connecting = self::connecting(prober, seen, &[], Some(version))?
                 .with(|connector| connector.session_store(store));
             let offered = resumption(prober, &mut connecting).await;
-            let resumes = offered == Offered::Yes;
-            found.resumption.push((code, offered));
             if code == TLS_1_3 {
-                found.early_data = Some(match resumes {
-                    true => early_data(prober, &mut connecting).await,
-                    false => Offered::No,
-                });
+                let early_data = early_data(prober, &mut connecting, &offered).await;
+                found.early_data = Some(early_data);
             }
+            found.resumption.push((code, offered));
         }
     }
     Ok(found)
@@ -111,19 +110,30 @@ async fn connect(
     connecting: &mut Connecting,
 ) -> Result<TlsStream<TcpStream>, Refused> {
     prober.turn().await.map_err(|why| Refused(why, false))?;
-    let connected = connecting.connect().await;
+    let until = prober.until();
+    let connected = within(until, connecting.connect()).await;
     let refused = |failure: &Failure| {
         let facts = failure.json();
         let is_protocol = facts["alert"]["name"] == "no_application_protocol";
         Refused(failure.to_string(), is_protocol)
     };
-    prober.note(
-        connected.is_ok()
-            || connected
-                .as_ref()
-                .is_err_and(|failure| failure.json()["alert"].is_object()),
-    );
+    prober.note(is_answered(&connected));
     connected.map_err(|failure| refused(&failure))
+}
+
+/// Until the time is over.
+async fn within<T>(
+    until: Instant,
+    connected: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let late = |_| Err(Failure::timeout(OVER));
+    timeout_at(until, connected).await.unwrap_or_else(late)
+}
+
+/// Whether a connection stands, or the server has said why not.
+fn is_answered<T>(connected: &Result<T, Failure>) -> bool {
+    let is_refused = |failure: &Failure| failure.json()["alert"].is_object();
+    connected.as_ref().err().is_none_or(is_refused)
 }
 
 async fn resumption(prober: &mut Prober, connecting: &mut Connecting) -> Offered {
@@ -142,12 +152,22 @@ async fn resumption(prober: &mut Prober, connecting: &mut Connecting) -> Offered
     Offered::No
 }
 
-/// One byte, which is sent with the ticket and never again.
-async fn early_data(prober: &mut Prober, connecting: &mut Connecting) -> Offered {
+/// One byte, which is sent with the ticket and never again. Who does not resume takes none.
+async fn early_data(
+    prober: &mut Prober,
+    connecting: &mut Connecting,
+    resumption: &Offered,
+) -> Offered {
+    if *resumption != Offered::Yes {
+        return resumption.clone();
+    }
     if let Err(why) = prober.turn().await {
         return Offered::Unknown(why);
     }
-    match connecting.connect_with_early_data(vec![b'\n']).await {
+    let until = prober.until();
+    let connected = within(until, connecting.connect_with_early_data(vec![b'\n'])).await;
+    prober.note(is_answered(&connected));
+    match connected {
         Ok((stream, outcome)) => {
             let _ = stream.close(CLOSE_WITHIN).await;
             Offered::of(matches!(outcome, EarlyDataOutcome::Accepted))
@@ -208,4 +228,42 @@ fn connecting(
         .build()
         .map_err(misuse)?;
     Ok(Connecting::new(prober.destination().clone(), config, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::connect::Route;
+
+    #[tokio::test]
+    async fn early_data_is_as_unknown_as_resumption() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // Nobody answers any more.
+        drop(listener);
+        let route = Route {
+            starttls: None,
+            name: None,
+            resolve: Vec::new(),
+            timeout: Some(1),
+        };
+        let destination = route.to(&address.to_string()).unwrap();
+        let mut prober = Prober::new(destination, 300, 1_000, std::time::Duration::from_secs(60));
+        let new = Some(ProtocolVersion::TLS_1_3);
+        let mut connecting = connecting(&prober, &Seen::default(), &[], new).unwrap();
+        let late = Offered::Unknown("late".to_owned());
+        for resumption in [Offered::No, late] {
+            let offered = early_data(&mut prober, &mut connecting, &resumption).await;
+            assert_eq!(offered, resumption);
+        }
+        assert_eq!(prober.used(), 0);
+        // A server that does not answer is left alone after a while, also if it is asked for this.
+        let mut offered = Offered::No;
+        for _ in 0..7 {
+            offered = early_data(&mut prober, &mut connecting, &Offered::Yes).await;
+        }
+        assert_eq!(offered.why(), Some("the server stopped answering"));
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::AlertDescription;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::hello::Hello;
 use super::reply::{Answer, Needs, Reader, ServerHello};
@@ -13,6 +13,8 @@ use crate::failure::Failure;
 
 /// How long is waited before something that was no answer is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Why nothing is asked any more at the end of the time.
+pub(super) const OVER: &str = "time is over (--total)";
 /// What a server says that could not, this time (RFC 8446 §6.2).
 const INTERNAL_ERROR: u8 = 80;
 /// So many in a row without an answer, and the server is left alone.
@@ -90,6 +92,11 @@ impl Prober {
         self.server_name.clone()
     }
 
+    /// When nothing is asked any more.
+    pub(super) fn until(&self) -> Instant {
+        self.until
+    }
+
     /// How many connections there were.
     pub(super) fn used(&self) -> u32 {
         self.used
@@ -109,7 +116,7 @@ impl Prober {
                     self.used
                 ));
             } else if Instant::now() >= self.until {
-                self.ended = Some("time is over (--total)".to_owned());
+                self.ended = Some(OVER.to_owned());
             } else if self.unanswered >= MOST_UNANSWERED {
                 self.ended = Some("the server stopped answering".to_owned());
             }
@@ -117,7 +124,7 @@ impl Prober {
         if let Some(why) = &self.ended {
             return Err(why.clone());
         }
-        sleep_until(self.next).await;
+        sleep_until(self.next.min(self.until)).await;
         self.next = Instant::now() + self.apart;
         self.used = self.used.saturating_add(1);
         Ok(())
@@ -136,7 +143,7 @@ impl Prober {
         let mut why = String::new();
         for again in [false, true] {
             if again {
-                sleep(self.pause).await;
+                sleep_until(self.until.min(Instant::now() + self.pause)).await;
             }
             if let Err(ended) = self.turn().await {
                 return Outcome::Unknown(ended);
@@ -151,6 +158,8 @@ impl Prober {
                     self.note(true);
                     return Outcome::Alert(code);
                 }
+                // It had less time than it may have.
+                Err(_) if Instant::now() >= self.until => why = OVER.to_owned(),
                 Err(reason) => why = reason,
             }
         }
@@ -159,7 +168,7 @@ impl Prober {
     }
 
     async fn once(&self, hello: &Hello, needs: Needs) -> Result<Answer, String> {
-        let deadline = self.destination.deadline();
+        let deadline = self.destination.deadline().min(self.until);
         let connected = self.destination.connect(deadline).await;
         let mut io = connected.map_err(|failure: Failure| failure.to_string())?;
         let mut random = [0; 32];

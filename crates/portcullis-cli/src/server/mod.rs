@@ -181,6 +181,7 @@ impl Server {
         let socket = TcpListener::bind(server.listen).await.map_err(listen)?;
         let listener = TlsListener::from_listener(socket, acceptor);
         println!("READY {}", listener.local_addr().map_err(listen)?);
+        crate::bench::process::raise_descriptor_limit();
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             let place = Arc::clone(&places).acquire_owned().await;

@@ -48,12 +48,21 @@ impl Wants {
 
 /// One that asks the server which answers so, and does not wait long.
 async fn prober(answer: impl Fn(Wants) -> Says + Send + 'static) -> Prober {
+    patient(1, Duration::from_secs(60), answer).await
+}
+
+/// The same with so many seconds for an answer, and a time for all of them.
+async fn patient(
+    seconds: u64,
+    total: Duration,
+    answer: impl Fn(Wants) -> Says + Send + 'static,
+) -> Prober {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let route = Route {
         starttls: None,
         name: Some("server.test".to_owned()),
         resolve: Vec::new(),
-        timeout: Some(1),
+        timeout: Some(seconds),
     };
     let destination = route.to(&listener.local_addr().unwrap().to_string());
     tokio::spawn(async move {
@@ -65,7 +74,7 @@ async fn prober(answer: impl Fn(Wants) -> Says + Send + 'static) -> Prober {
             }
         }
     });
-    let mut prober = Prober::new(destination.unwrap(), 300, 1_000, Duration::from_secs(60));
+    let mut prober = Prober::new(destination.unwrap(), 300, 1_000, total);
     prober.pause = Duration::ZERO;
     prober
 }
@@ -243,4 +252,15 @@ async fn an_answer_that_does_not_say_which_ends_no_list() {
         .await;
     assert!(groups.unknown.unwrap().contains("does not say which"));
     assert!(groups.codes.is_empty());
+}
+
+#[tokio::test]
+async fn a_question_takes_no_longer_than_all_of_them_may() {
+    let total = Duration::from_millis(200);
+    let began = std::time::Instant::now();
+    let mut prober = patient(3_600, total, |_| Says::Nothing).await;
+    prober.pause = Duration::from_secs(3_600);
+    let expected = Offered::Unknown("time is over (--total)".to_owned());
+    assert_eq!(prober.version(TLS_1_3).await, expected);
+    assert!(began.elapsed() < Duration::from_secs(60));
 }
