@@ -115,7 +115,7 @@ pub(super) async fn exchange(
     match timeout(limit, exchanged(stream, message)).await {
         Ok(exchanged) => exchanged,
         Err(_) => Err(Failure::timeout(format!(
-            "no answer within {} s (--timeout)",
+            "nothing within {} s (--timeout)",
             limit.as_secs()
         ))),
     }
@@ -180,7 +180,7 @@ mod tests {
         let exchange = exchange(&mut stream, b"line\n", Duration::from_millis(100));
         let failure = timeout(Duration::from_secs(60), exchange).await.unwrap();
         let failure = failure.unwrap_err().to_string();
-        assert!(failure.starts_with("no answer within"), "{failure}");
+        assert!(failure.starts_with("nothing within"), "{failure}");
         mute.abort();
     }
 }
