@@ -4,7 +4,7 @@
 
 use super::codes::{self, VERSIONS};
 use super::hello::{Hello, TLS_1_2, TLS_1_3};
-use super::prober::{Outcome, Prober, alert};
+use super::prober::{INTERNAL_ERROR, Outcome, Prober, alert};
 use super::reply::{Needs, ServerHello};
 
 /// The most suites of one hello: some servers read no more than 128.
@@ -167,10 +167,7 @@ impl Seen {
 /// Asks everything.
 pub(super) async fn all(prober: &mut Prober) -> Seen {
     let mut seen = Seen::default();
-    for (version, _) in VERSIONS {
-        let offered = prober.version(version).await;
-        seen.versions.push((version, Some(offered)));
-    }
+    prober.versions(&mut seen).await;
     for (version, _) in VERSIONS {
         if seen.offers(version) {
             let suites = prober.suites(version).await;
@@ -204,13 +201,28 @@ impl Prober {
         }
     }
 
+    async fn versions(&mut self, seen: &mut Seen) {
+        for (version, _) in VERSIONS {
+            let mut offered = self.version(version).await;
+            // OpenSSL 3 has older versions, but as a rule no signature that it lets itself make in them: it says that
+            // something went wrong. If TLS 1.2, which is asked for in the same way, still goes well, it is the version.
+            if version < TLS_1_2
+                && offered == Offered::Unknown(alert(INTERNAL_ERROR))
+                && seen.offers(TLS_1_2)
+                && self.version(TLS_1_2).await == Offered::Yes
+            {
+                offered = Offered::No;
+            }
+            seen.versions.push((version, Some(offered)));
+        }
+    }
+
     async fn version(&mut self, version: u16) -> Offered {
         let older = codes::older_suites();
         let suites = match version {
             TLS_1_3 => &codes::NEW_SUITES[..],
             _ => &older,
         };
-        let mut unknown = None;
         // Who wants other suites is asked about these.
         for chunk in suites.chunks(CHUNK) {
             let hello = self.hello(version, chunk);
@@ -218,11 +230,11 @@ impl Prober {
                 Outcome::Hello(hello) => return Offered::of(hello.version == version),
                 Outcome::Alert(PROTOCOL_VERSION) => return Offered::No,
                 Outcome::Alert(code) if declines(code) => {}
-                Outcome::Alert(code) => unknown = Some(alert(code)),
+                Outcome::Alert(code) => return Offered::Unknown(alert(code)),
                 Outcome::Unknown(why) => return Offered::Unknown(why),
             }
         }
-        unknown.map_or(Offered::No, Offered::Unknown)
+        Offered::No
     }
 
     /// Leaves away what was chosen until nothing is, or what stands `behind`.

@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn every_finding_is_a_rule_by_its_name() {
         // A server that has it all.
-        let all = super::super::codes::older_suites();
+        let all = codes::older_suites();
         let old = [0x0300, 0x0301, 0x0302, TLS_1_2];
         let fact = |name, offered: &Offered| (name, offered.clone());
         let seen = Seen {

@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Why nothing is asked any more at the end of the time.
 pub(super) const OVER: &str = "time is over (--total)";
 /// What a server says that could not, this time (RFC 8446 §6.2).
-const INTERNAL_ERROR: u8 = 80;
+pub(super) const INTERNAL_ERROR: u8 = 80;
 /// So many in a row without an answer, and the server is left alone.
 const MOST_UNANSWERED: u32 = 6;
 /// How long a server may take to close after we have.

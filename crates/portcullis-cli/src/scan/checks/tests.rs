@@ -22,6 +22,10 @@ enum Says {
 struct Wants {
     number: usize,
     suites: Vec<u16>,
+    /// `legacy_version`.
+    version: u16,
+    /// Whether it has `supported_versions`.
+    is_new: bool,
 }
 
 impl Wants {
@@ -37,6 +41,8 @@ impl Wants {
         let length = usize::from(pairs(suites)[0]);
         Self {
             number,
+            version: pairs(&hello[4..])[0],
+            is_new: hello.windows(7).any(|part| part == [0, 43, 0, 3, 2, 3, 4]),
             suites: pairs(&suites[2..2 + length]),
         }
     }
@@ -134,13 +140,36 @@ async fn alerts_that_refuse_nothing_of_the_hello_are_no_answer() {
             assert_eq!(prober.version(version).await, expected, "{code}");
         }
     }
-    // A suite that is spoken says more than an alert to others.
-    let mut prober = prober(|wants: Wants| match wants.has(ECDHE) {
-        true => Says::Suite(ECDHE),
-        false => Says::Alert(80),
-    })
-    .await;
-    assert_eq!(prober.version(TLS_1_2).await, Offered::Yes);
+}
+
+#[tokio::test]
+async fn an_internal_error_is_a_no_of_old_versions_where_a_new_one_goes_well() {
+    let versions = async |answer: fn(Wants) -> Says| {
+        let mut seen = Seen::default();
+        prober(answer).await.versions(&mut seen).await;
+        seen.versions
+            .into_iter()
+            .map(|(_, offered)| offered.unwrap().word())
+            .collect::<Vec<_>>()
+    };
+    // As OpenSSL 3 does it.
+    let openssl = versions(|wants| match wants.version {
+        TLS_1_2 if wants.is_new => Says::Alert(70),
+        TLS_1_2 => Says::Suite(ECDHE),
+        _ => Says::Alert(80),
+    });
+    assert_eq!(openssl.await, ["no", "yes", "no", "no", "no"]);
+    // One that has had enough says the same of what it spoke before.
+    let tired = versions(|wants| match (wants.number, wants.version) {
+        (0, _) => Says::Alert(70),
+        (1, _) => Says::Suite(ECDHE),
+        _ => Says::Alert(80),
+    });
+    let unknown = "unknown";
+    assert_eq!(tired.await, ["no", "yes", unknown, unknown, unknown]);
+    // And one that speaks nothing but TLS 1.3, or says so.
+    let new = versions(|_| Says::Alert(80));
+    assert_eq!(new.await, [unknown; 5]);
 }
 
 #[tokio::test]
