@@ -32,12 +32,15 @@ use link::{Link, atom, tuple};
 use node::{Node, PeerNames, Result, Settings};
 use options::OptionFile;
 
+mod challenges;
 mod frames;
 mod link;
 mod literal;
 mod node;
 mod options;
 mod terms;
+
+const MAX_LINKS: usize = 256;
 
 #[tokio::main]
 async fn main() -> Result {
@@ -66,6 +69,7 @@ async fn two_nodes() -> Result {
             addresses: HashMap::from([("localhost".to_owned(), "127.0.0.1".parse()?)]),
             peer_names: PeerNames::Host,
             tick_time: Duration::from_secs(60),
+            max_links: MAX_LINKS,
         })
     };
     let (one, _entrance) = Node::start(settings("one@localhost")?).await?;
@@ -106,7 +110,7 @@ async fn echo(link: &Link, message: &Message) -> Result<bool> {
         && let Term::Tuple(pair) = &sent.message
         && let [Term::Pid(pid), term] = pair.elements.as_slice()
     {
-        link.send(Message::send(pid.clone(), term.clone())).await?;
+        link.send(pid.clone(), term.clone()).await?;
         return Ok(true);
     }
     Ok(false)
@@ -132,6 +136,7 @@ async fn one_node() -> Result {
         addresses: arguments.addresses,
         peer_names: arguments.peer_names,
         tick_time: Duration::from_secs(60),
+        max_links: MAX_LINKS,
     };
     let (node, entrance) = Node::start(settings).await?;
     println!("{} is at {}", node.name(), entrance.local_addr());

@@ -86,6 +86,10 @@ async fn certificates_for_another_host() {
     assert_eq!(ping(&mut erlang).await, "pang");
     let why = refused(&mut strict).await;
     assert!(why.contains("rfc822Name"), "{why}");
+    // Whoever has called.
+    let why = soon(strict.node.connect(&erlang.name)).await;
+    let why = why.expect_err("a refusal").to_string();
+    assert!(why.contains("rfc822Name"), "{why}");
 }
 
 #[tokio::test]
@@ -193,6 +197,7 @@ async fn a_name_is_taken_once() {
         addresses: Default::default(),
         peer_names: PeerNames::Host,
         tick_time: std::time::Duration::from_secs(4),
+        max_links: 8,
     };
     soon(super::Node::start(settings))
         .await
