@@ -61,7 +61,7 @@ async fn two_nodes() -> Result {
             ClientConfig::builder(authority.roots()?).identity(authority.identity("localhost")?);
         Ok(Settings {
             name: name.to_owned(),
-            cookie: "a secret of both".to_owned(),
+            cookie: "a secret of both".into(),
             server: server.build()?,
             client: client.build()?,
             listen: "127.0.0.1:0".parse()?,
@@ -128,7 +128,7 @@ async fn one_node() -> Result {
     }
     let settings = Settings {
         name: arguments.name,
-        cookie: arguments.cookie,
+        cookie: arguments.cookie.as_str().into(),
         server: file.server.server()?,
         client: file.client.client()?,
         listen: arguments.listen,
@@ -163,7 +163,12 @@ async fn converse(mut link: Link) {
     let within = Duration::from_secs(5);
     let (peer, version) = (link.peer(), link.version());
     match link.rpc("erlang", "system_info", release, within).await {
-        Ok(release) => println!("{peer} is linked over {version}; it is OTP {release}"),
+        Ok(release) => {
+            // Whatever has come.
+            let release = release.to_string();
+            let release = release.escape_debug();
+            println!("{peer} is linked over {version}; it is OTP {release}");
+        }
         Err(why) => println!("{peer} is linked over {version}; which OTP it is: {why}"),
     }
     loop {

@@ -1,6 +1,7 @@
 //! A hidden node: its name, its certificate, and how its links come to be, in either direction.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,13 +44,29 @@ pub(crate) enum PeerNames {
     Any,
 }
 
+/// What all nodes that may be linked know. It is not shown.
+///
+/// `erl_dist` copies it for each handshake and does not wipe its copies, so this one is not wiped either.
+pub(crate) struct Cookie(String);
+
+impl From<&str> for Cookie {
+    fn from(cookie: &str) -> Self {
+        Self(cookie.to_owned())
+    }
+}
+
+impl fmt::Debug for Cookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cookie(..)")
+    }
+}
+
 /// What a node is made of.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// `name@host`.
     pub(crate) name: String,
-    /// What all nodes that may be linked know.
-    pub(crate) cookie: String,
+    pub(crate) cookie: Cookie,
     /// How it accepts: with a certificate for its host, and clients' certificates required.
     pub(crate) server: ServerConfig,
     /// How it connects.
@@ -72,7 +89,7 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 pub(crate) struct Node {
     local: LocalNode,
-    cookie: String,
+    cookie: Cookie,
     connector: TlsConnector,
     epmd: Option<u16>,
     /// The node has its name as long as this is open.
@@ -189,7 +206,7 @@ impl Node {
         let stream = self.connector.upgrade(io, name.host()).await?;
         self.judge_whole_name(name, &names_of(&stream))?;
         let frames = self.frames(stream, Side::Client);
-        let mut handshake = ClientSideHandshake::new(frames, self.local.clone(), &self.cookie);
+        let mut handshake = ClientSideHandshake::new(frames, self.local.clone(), &self.cookie.0);
         let status = handshake.execute_send_name(LOWEST_DISTRIBUTION_PROTOCOL_VERSION);
         match status.await? {
             HandshakeStatus::Ok | HandshakeStatus::OkSimultaneous => {}
@@ -199,7 +216,8 @@ impl Node {
         }
         let (frames, peer) = handshake.execute_rest(true).await?;
         if peer.name != *name {
-            return Err(format!("{} answers for {name}", peer.name).into());
+            let other = peer.name.to_string();
+            return Err(format!("{other:?} answers for {name}").into());
         }
         self.link(frames, peer)
     }
@@ -247,7 +265,7 @@ impl Node {
     async fn accept(&self, stream: TlsStream<TcpStream>) -> Result<Link> {
         let names = names_of(&stream);
         let frames = self.frames(stream, Side::Server);
-        let mut handshake = ServerSideHandshake::new(frames, self.local.clone(), &self.cookie);
+        let mut handshake = ServerSideHandshake::new(frames, self.local.clone(), &self.cookie.0);
         let Some(name) = handshake.execute_recv_name().await? else {
             let _ = handshake.execute_rest(HandshakeStatus::NotAllowed).await;
             return Err("a node wants to be given a name".into());
@@ -274,6 +292,11 @@ impl Node {
 
     /// Whether a node that connects may have this name.
     fn judge(&self, name: &NodeName, certified: &[SubjectAltName]) -> Result<(), String> {
+        let text = name.to_string();
+        // Erlang has letters, digits and few signs; and who reads of this name reads no more than that.
+        if text.contains(char::is_control) {
+            return Err(format!("{text:?} has control characters in it"));
+        }
         if *name == self.local.name {
             return Err(format!("{name} is our own name"));
         }

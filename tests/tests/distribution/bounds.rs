@@ -115,6 +115,22 @@ async fn nothing_waits_for_a_link_that_is_replaced() {
         .expect("it is up");
 }
 
+/// What is said about a node goes to terminals and logs.
+#[tokio::test]
+async fn names_do_not_control_a_terminal() {
+    let mut ours = ours(|_| {}).await;
+    let mut stream = tls(ours.address).await;
+    let flags = DistributionFlags::mandatory().bits().to_be_bytes();
+    let name = b"a\x1b[2J@localhost";
+    let length = [0, 0, 0, 1, 0, name.len() as u8];
+    let says = [b"N", &flags[..], &length, name].concat();
+    write_frame(&mut stream, &says).await.expect("TLS");
+    let refused = soon(ours.accepted.recv()).await.expect("it runs");
+    let why = refused.expect_err("a refusal").to_string();
+    assert!(why.contains("\\u{1b}"), "{why:?}");
+    assert!(!why.contains(char::is_control), "{why:?}");
+}
+
 #[tokio::test]
 async fn links_are_counted() {
     let mut ours = ours(|settings| settings.max_links = 1).await;
@@ -129,10 +145,10 @@ async fn links_are_counted() {
 /// Of messages that take 56 times their bytes when they are decoded.
 #[tokio::test]
 async fn what_nobody_receives_is_not_taken() {
-    const MESSAGES: usize = 16;
+    const MESSAGES: usize = 32;
     let mut ours = ours(|settings| settings.tick_time = Duration::from_secs(3600)).await;
     let (mut link, mut stream) = linked(&mut ours, "other@localhost").await;
-    let nils = vec![Term::from(List::nil()); 1_000_000];
+    let nils = vec![Term::from(List::nil()); 400_000];
     let message = to_nobody(List::from(nils).into());
     let writing = async {
         for _ in 0..MESSAGES {
@@ -143,19 +159,33 @@ async fn what_nobody_receives_is_not_taken() {
     timeout(Duration::from_secs(3), &mut writing)
         .await
         .expect_err("the rest is not taken");
-    // And is, once there is room.
+    // And more of it is, once there is room.
     let received = async {
-        for _ in 0..MESSAGES {
+        for _ in 0..4 {
             link.recv().await.expect("a message");
         }
     };
-    soon(async { tokio::join!(writing, received) }).await;
+    soon(async {
+        tokio::select! {
+            () = writing => {}
+            () = received => {}
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_slow_node_is_not_silent() {
     let mut ours = ours(|settings| settings.tick_time = Duration::from_millis(1600)).await;
     let (mut link, mut stream) = linked(&mut ours, "other@localhost").await;
+    // What is not decoded is none of the link's business.
+    let mut deep = to_nobody(List::nil().into());
+    let last = deep.split_off(deep.len() - 1);
+    deep.extend([104, 1].repeat(300));
+    deep.extend(last);
+    let length = u32::try_from(deep.len() - 4).expect("a short message");
+    deep[..4].copy_from_slice(&length.to_be_bytes());
+    write(&mut stream, &deep).await.expect("a link");
     let message = to_nobody(Binary::from(vec![7; 40_000]).into());
     let slowly = async {
         for part in message.chunks(1000) {

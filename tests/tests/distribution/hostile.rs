@@ -14,7 +14,7 @@ use portcullis::x509::SubjectAltName;
 use super::challenges::{Challenges, Side, Watch};
 use super::frames::HandshakeFrames;
 use super::link::{atom, tuple};
-use super::node::is_of_host;
+use super::node::{Cookie, is_of_host};
 use super::options::OptionFile;
 use super::terms::{Unsafe, check, to_send};
 
@@ -155,6 +155,12 @@ fn hosts_and_wildcards() {
     ] {
         assert_eq!(is_of_host(&certified(dns), host), expected, "{dns}, {host}");
     }
+}
+
+#[test]
+fn a_cookie_is_not_shown() {
+    let shown = format!("{:?}", Cookie::from("a secret"));
+    assert!(!shown.contains("secret"), "{shown}");
 }
 
 /// A client is asked a challenge that this node has asked somebody itself, in whichever part.

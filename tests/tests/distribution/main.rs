@@ -68,7 +68,7 @@ async fn ours_at(epmd: Option<u16>, options: Options, change: impl FnOnce(&mut S
     let loopback = options.family.loopback();
     let mut settings = Settings {
         name: OURS.to_owned(),
-        cookie: options.cookie.to_owned(),
+        cookie: options.cookie.into(),
         server: file.server.server().expect("a configuration"),
         client: file.client.client().expect("a configuration"),
         listen: (loopback, 0).into(),

@@ -189,7 +189,7 @@ async fn a_name_is_taken_once() {
     let file = OptionFile::open(&Options::new().file()).expect("a file");
     let settings = super::Settings {
         name: OURS.to_owned(),
-        cookie: COOKIE.to_owned(),
+        cookie: COOKIE.into(),
         server: file.server.server().expect("a configuration"),
         client: file.client.client().expect("a configuration"),
         listen: "127.0.0.1:0".parse().expect("an address"),
