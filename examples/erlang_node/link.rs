@@ -151,6 +151,12 @@ impl Link {
         }
     }
 
+    /// How many messages [`recv`](Self::recv) has ready.
+    #[cfg(test)]
+    pub(crate) fn ready(&self) -> usize {
+        self.incoming.len()
+    }
+
     /// Sends a term to a process.
     ///
     /// # Errors
@@ -317,16 +323,18 @@ impl Reader {
             let (message, permit) = match self.next().await {
                 Ok(Some(waiting)) => waiting,
                 Ok(None) => continue,
-                Err(why) => return why,
+                Err(why) if !self.received.is_closed() => return why,
+                Err(_) => break,
             };
             let Some(message) = self.own(message).await else {
                 continue;
             };
             if self.received.send(Ok((message, permit))).await.is_err() {
-                // The link is being closed: what waits is still sent.
-                std::future::pending::<()>().await;
+                break;
             }
         }
+        // The link is being closed: what waits is still sent.
+        std::future::pending().await
     }
 
     /// The next message; `None` for a tick, and for one that nothing is done about.
