@@ -74,7 +74,7 @@ async fn write(stream: &mut TlsStream<TcpStream>, bytes: &[u8]) -> std::io::Resu
 
 #[tokio::test]
 async fn a_node_that_does_not_read_is_down() {
-    let mut ours = ours(|settings| settings.tick_time = Duration::from_millis(800)).await;
+    let mut ours = ours(|settings| settings.tick_time = Duration::from_millis(1600)).await;
     let (mut link, mut stream) = linked(&mut ours, "other@localhost").await;
     // The answer to each is as long as itself.
     let tag = Binary::from(vec![7; 60 << 10]).into();
