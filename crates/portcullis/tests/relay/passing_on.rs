@@ -274,6 +274,7 @@ async fn an_answer_before_a_reset_arrives() {
         y.expect(b"upload").await;
         // Unread by the server, so that it resets.
         x.write(&[7; 100_000]).await.unwrap();
+        y.unread().await;
         let socket = match y {
             crate::wire::Peer::Plain(_) => {
                 y.write(b"response").await.unwrap();
@@ -287,9 +288,11 @@ async fn an_answer_before_a_reset_arrives() {
             }
         };
         drop(socket);
-        // Writing tells of the reset.
+        // The relay may find it by writing or by reading.
+        let mut was_reset = false;
         for _ in 0..20 {
             if x.write(&[7; 10_000]).await.is_err() {
+                was_reset = true;
                 break;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -305,12 +308,13 @@ async fn an_answer_before_a_reset_arrives() {
         let outcome = outcome.await;
         match y_kind {
             Kind::Plain => {
-                assert_eq!(saw, Saw::Reset);
+                // What writing was told is not told again.
+                assert!(was_reset || saw == Saw::Reset);
                 assert!(has_reset(&outcome.of_y.end), "{:?}", outcome.of_y);
             }
             _ => {
                 assert_eq!((&data[..], saw), (&b"response"[..], Saw::End));
-                assert!(outcome.is_clean);
+                assert!(outcome.is_clean, "{:?} {:?}", outcome.of_x, outcome.of_y);
             }
         }
     })

@@ -167,11 +167,13 @@ impl Peer {
         }
     }
 
-    pub(crate) fn tls(&mut self) -> &mut TlsStream<Rogue> {
-        match self {
-            Self::Tls(tls) => tls,
-            Self::Plain(_) => panic!("it does not speak TLS"),
-        }
+    /// Until something has come that was not read.
+    pub(crate) async fn unread(&self) {
+        let socket = match self {
+            Self::Plain(io) => io,
+            Self::Tls(tls) => &tls.get_ref().io,
+        };
+        assert!(within(socket.peek(&mut [0])).await.unwrap() > 0);
     }
 
     /// The socket, without a word over TLS.
@@ -225,7 +227,11 @@ pub(crate) async fn sockets() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
-    (near.unwrap(), far.unwrap().0)
+    let (near, far) = (near.unwrap(), far.unwrap().0);
+    // What was written is out, whatever comes behind it.
+    near.set_nodelay(true).unwrap();
+    far.set_nodelay(true).unwrap();
+    (near, far)
 }
 
 /// A peer, and the end of a relay that it talks to.
