@@ -4,6 +4,7 @@
 mod ends;
 
 mod passing_on;
+mod passing_through;
 mod traps;
 mod wire;
 
