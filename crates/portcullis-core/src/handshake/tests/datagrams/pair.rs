@@ -76,8 +76,8 @@ fn first_hello(client: &ClientConfig, mtu: u16) -> (usize, Vec<NamedGroup>) {
     (datagrams, groups.collect())
 }
 
-/// Servers that keep nothing of strangers read a hello from one datagram (wolfSSL's of DTLS 1.3, OpenSSL's
-/// `DTLSv1_listen`): what does not fit is asked for.
+/// Servers that keep nothing of strangers read a hello from one datagram (wolfSSL's of DTLS 1.3): what does not fit is
+/// asked for.
 #[test]
 fn shares_that_do_not_fit_into_a_datagram_are_left_out_at_first() {
     let [hybrid, classical] = [NamedGroup::X25519_MLKEM768, NamedGroup::X25519];
