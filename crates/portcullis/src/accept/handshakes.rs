@@ -21,6 +21,8 @@ use crate::log_level::{LogLevel, log_at};
 
 /// A handshake that is over, and whose it was.
 pub(crate) type Shaken<C, P, A = P> = Result<(C, P), ConnectionError<A>>;
+/// What comes next: a `T`, a fault of who is asked, or nothing any more.
+pub(crate) type PollNext<T, E> = Poll<Option<Result<T, E>>>;
 type OnFailed<A> = Box<dyn FnMut(&ConnectionError<A>) + Send>;
 type AddressOf<P> = Box<dyn Fn(&P) -> Option<IpAddr> + Send>;
 
@@ -134,10 +136,10 @@ where
     pub(crate) fn poll<L, W, F, E>(
         &mut self,
         listener: &mut Option<L>,
-        mut next: impl FnMut(&mut L, &mut Context<'_>) -> Poll<Option<Result<(W, P), E>>>,
+        mut next: impl FnMut(&mut L, &mut Context<'_>) -> PollNext<(W, P), E>,
         mut shake: impl FnMut(W, Instant, &P) -> F,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Shaken<C, P, A>, E>>>
+    ) -> PollNext<Shaken<C, P, A>, E>
     where
         F: Future<Output = Result<C, Error>> + Send + 'static,
     {
