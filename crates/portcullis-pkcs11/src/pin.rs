@@ -73,7 +73,15 @@ impl PinFrom {
             (Self::Uri, None, None) => return Ok(None),
         };
         if pin.is_empty() || pin.len() > LONGEST {
-            return Err(TokenError::new(format!("a PIN has 1 to {LONGEST} bytes")));
+            let file = match (self, &uri.pin_source) {
+                (Self::File(path), _) => Some(path),
+                (Self::Uri, source) if uri.pin_value.is_none() => source.as_ref(),
+                _ => None,
+            };
+            let file = file.map(|path| format!("the PIN in {}: ", path.display()));
+            let file = file.unwrap_or_default();
+            let sentence = format!("{file}a PIN has 1 to {LONGEST} bytes");
+            return Err(TokenError::new(sentence));
         }
         Ok(Some(RawAuthPin::new(Box::new(pin.to_vec()))))
     }

@@ -81,6 +81,8 @@ pub(crate) use key_length::{
     rsa_bits,
 };
 pub(crate) use named_verification::named;
+#[doc(hidden)]
+pub use encrypted_key::open_encrypted;
 pub use private_key::{PrivateKey, SignError};
 pub(crate) use signature::{is_known_key, scheme_fits_key, verify_tls13, verify_with_short_key};
 pub(crate) use signature_before_tls12::{HAS_RSA, scheme_before_tls12};
