@@ -120,3 +120,33 @@ impl fmt::Debug for PinFrom {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_file_is_said_of_it() {
+        let path = std::env::temp_dir().join(format!("portcullis-pin-{}", std::process::id()));
+        let named = path.display().to_string();
+        let uri: Pkcs11Uri = "pkcs11:token=t".parse().unwrap();
+        let from_uri: Pkcs11Uri = format!("pkcs11:token=t?pin-source={named}")
+            .parse()
+            .unwrap();
+        for contents in [None, Some(Vec::new()), Some(vec![b'7'; LONGEST + 1])] {
+            if let Some(contents) = contents {
+                std::fs::write(&path, contents).unwrap();
+            }
+            for pin in [
+                PinFrom::File(path.clone()).get(&uri).await,
+                PinFrom::Uri.get(&from_uri).await,
+            ] {
+                let said = pin.unwrap_err().to_string();
+                assert!(said.contains(&named) && !said.contains("77"), "{said}");
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+        let said = PinFrom::Given(Zeroizing::new(Vec::new())).get(&uri).await;
+        assert!(!said.unwrap_err().to_string().contains(&named));
+    }
+}

@@ -75,14 +75,14 @@ mod timing;
 pub(crate) mod verification;
 
 pub use aead::aes_gcm;
+#[doc(hidden)]
+pub use encrypted_key::open_encrypted;
 pub(crate) use key_length::{
     ID_DSA, LEAST_KEY_BITS, MOST_DSA_BITS, MOST_RSA_BITS, USUAL_KEY_BITS, dsa_bits,
     encrypting_bits, key_is_long_enough, modulus_bits, modulus_bits_of_contents, prime_bits,
     rsa_bits,
 };
 pub(crate) use named_verification::named;
-#[doc(hidden)]
-pub use encrypted_key::open_encrypted;
 pub use private_key::{PrivateKey, SignError};
 pub(crate) use signature::{is_known_key, scheme_fits_key, verify_tls13, verify_with_short_key};
 pub(crate) use signature_before_tls12::{HAS_RSA, scheme_before_tls12};

@@ -1,15 +1,15 @@
 //! What a walk refuses, and what it accepts that webpki alone would not.
 
 use rcgen::{
-    CustomExtension, DistinguishedName, DnValue, GeneralSubtree, NameConstraints, SanType, date_time_ymd,
-    string::Ia5String,
+    CustomExtension, DistinguishedName, DnValue, GeneralSubtree, NameConstraints, SanType,
+    date_time_ymd, string::Ia5String,
 };
 
 use super::paths::{longest, time};
 use super::*;
-use crate::{AlertDescription, der};
 use crate::x509::path::{MAX_PATHS, MAX_STEPS};
 use crate::x509::{CertificateErrorKind as Kind, MAX_CERTIFICATES};
+use crate::{AlertDescription, der};
 
 const HOST: &str = "www.example.com";
 
@@ -67,18 +67,17 @@ fn version_1(name: &str, key: &KeyPair, issuer: &Ca) -> CertificateDer<'static> 
     params.key_usages.clear();
     let whole = params.signed_by(key, &issuer.issuer).unwrap();
     let fields = crate::x509::certificate::Certificate::read(whole.der()).unwrap();
-    let mut parts =
-        crate::der::Reader::new(crate::der::only(fields.tbs, crate::der::SEQUENCE).unwrap());
+    let mut parts = der::Reader::new(der::only(fields.tbs, der::SEQUENCE).unwrap());
     parts.any().unwrap(); // version
     let kept: Vec<u8> = (0..6)
         .flat_map(|_| parts.any().unwrap().whole.to_vec())
         .collect();
-    let tbs = crate::der::sequence(&kept);
+    let tbs = der::sequence(&kept);
     let signature = rcgen::SigningKey::sign(issuer.issuer.key(), &tbs).unwrap();
-    let algorithm = crate::der::sequence(fields.signature_algorithm);
+    let algorithm = der::sequence(fields.signature_algorithm);
     let mut bits = vec![3, u8::try_from(signature.len() + 1).unwrap(), 0];
     bits.extend(signature);
-    crate::der::sequence(&[tbs, algorithm, bits].concat()).into()
+    der::sequence(&[tbs, algorithm, bits].concat()).into()
 }
 
 #[test]
@@ -478,7 +477,9 @@ fn no_walk_is_expensive() {
     let mut params = leaf_params(&[HOST]);
     params.distinguished_name = DistinguishedName::new();
     let blanks = format!("{:>8000}", "a");
-    params.distinguished_name.push(DnType::OrganizationName, blanks);
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, blanks);
     let chain = vec![bounded.leaf(params), bounded.der()];
     cases.push(("names of blanks and constraints", chain));
     // And of many parts, all but the last of which are the same.
@@ -493,7 +494,9 @@ fn no_walk_is_expensive() {
         der::sequence(&parts.map(|(kind, text)| part(kind, text)).concat())
     };
     let general = |at| der::element(der::context(4), &parts(at));
-    let subtrees: Vec<u8> = (0..800).flat_map(|at| der::sequence(&general(at))).collect();
+    let subtrees: Vec<u8> = (0..800)
+        .flat_map(|at| der::sequence(&general(at)))
+        .collect();
     let subtrees = der::sequence(&der::element(der::context(1), &subtrees));
     let mut params = ca_params("bounded");
     params.custom_extensions = vec![CustomExtension::from_oid_content(&[2, 5, 29, 30], subtrees)];

@@ -3,7 +3,7 @@
 //! RFC 5280 §4.2.1.10, §6.1.4 (g). Names of kinds that nobody compares are refused below a CA
 //! that constrains them: nothing is permitted, everything excluded.
 
-use crate::der::{self, Element, NotDer};
+use crate::der::{self, NotDer};
 use crate::x509::certificate::Certificate;
 use crate::x509::extension::GeneralNames;
 use crate::x509::extension::alt_name::{
@@ -115,7 +115,9 @@ enum Subtrees {
 impl<'a> Name<'a> {
     fn read(kind: u8, contents: &'a [u8]) -> Self {
         let compared = match kind {
-            DNS_NAME => is_dns_name(contents, Wildcard::Allowed).then_some(Compared::Host(contents)),
+            DNS_NAME => {
+                is_dns_name(contents, Wildcard::Allowed).then_some(Compared::Host(contents))
+            }
             IP_ADDRESS => Some(Compared::Address(contents)),
             MAIL_ADDRESS => mailbox(contents)
                 .filter(|(_, host)| is_dns_name(host, Wildcard::Refused))
@@ -359,7 +361,11 @@ mod tests {
             ("a.example", "-.example"),
             ("other.test", "a..example"),
         ] {
-            assert_eq!(verdicts(DNS_NAME, name, base), (false, true), "{name} {base}");
+            assert_eq!(
+                verdicts(DNS_NAME, name, base),
+                (false, true),
+                "{name} {base}"
+            );
         }
     }
 
@@ -379,7 +385,11 @@ mod tests {
             ("me@", "a.example", None),
         ] {
             let of_both = expected.map_or((false, true), |verdict| (verdict, verdict));
-            assert_eq!(verdicts(MAIL_ADDRESS, address, base), of_both, "{address} {base}");
+            assert_eq!(
+                verdicts(MAIL_ADDRESS, address, base),
+                of_both,
+                "{address} {base}"
+            );
         }
     }
 
