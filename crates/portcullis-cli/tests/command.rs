@@ -405,10 +405,10 @@ fn an_error_about_a_file_names_it() {
         "ech\nshow\nFILE".to_owned(),
     ] {
         for file in [&missing, &folder, &garbage] {
-            let is_right = line.contains("--crl\nFILE") && file == &folder
-                || line.contains("--dir") && file == &folder
-                // Any line is a password.
-                || line.contains("password") && file == &garbage;
+            let is_dir = line.contains("--crl\nFILE") || line.contains("--dir");
+            // Any line is a password.
+            let is_right =
+                is_dir && file == &folder || line.contains("password") && file == &garbage;
             if is_right {
                 continue;
             }
@@ -420,6 +420,11 @@ fn an_error_about_a_file_names_it() {
             assert!(said.contains(file.as_str()), "{arguments:?}: {said}");
         }
     }
+    // Base64, and nothing more.
+    fs::write(&garbage, "AAAA").unwrap();
+    let said = run(&["client", "localhost:1", "--ech", &format!("@{garbage}")]);
+    let said = sentence(said, 2);
+    assert!(said.contains(&garbage), "{said}");
     let log = format!("{missing}/log");
     let said = sentence(
         run(&["client", "localhost:1", "--insecure", "--keylog", &log]),

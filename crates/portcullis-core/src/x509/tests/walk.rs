@@ -105,7 +105,7 @@ fn a_common_name_is_no_way_around_constraints() {
     let root = Ca::root("root");
     let bounded = constrained(&root, &["example.com"], &[]);
     let mut params = leaf_params(&[]);
-    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name = DistinguishedName::new();
     params
         .distinguished_name
         .push(DnType::CommonName, "bank.test");
@@ -159,7 +159,7 @@ fn constraints_of_every_kind() {
     let root = Ca::root("root");
     let text = |text: &str| Ia5String::try_from(text).unwrap();
     let organization = |name: &str| {
-        let mut names = rcgen::DistinguishedName::new();
+        let mut names = DistinguishedName::new();
         names.push(
             DnType::OrganizationName,
             DnValue::Utf8String(name.to_owned()),
