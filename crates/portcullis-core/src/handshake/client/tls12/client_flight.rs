@@ -49,7 +49,7 @@ pub(super) struct ServerProved {
 /// Answers a CertificateRequest, if there was one.
 pub(super) fn authenticate(
     proved: ServerProved,
-    wanted: Option<Box<WantedIdentity>>,
+    wanted: Option<Arc<WantedIdentity>>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let config = &proved.negotiated.client.config;
@@ -62,7 +62,7 @@ pub(super) fn authenticate(
             id: QuestionId::next(),
             configured: config.identities.clone(),
             hello: None,
-            wanted: (*wanted).clone(),
+            wanted: Arc::clone(&wanted),
         };
         let paused = ChoosingIdentity(Box::new((proved, wanted)));
         return Ok(Next::ask(
@@ -77,7 +77,7 @@ pub(super) fn authenticate(
 }
 
 /// Paused: the user chooses what to show.
-pub(crate) struct ChoosingIdentity(Box<(ServerProved, Box<WantedIdentity>)>);
+pub(crate) struct ChoosingIdentity(Box<(ServerProved, Arc<WantedIdentity>)>);
 
 impl ChoosingIdentity {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {

@@ -56,7 +56,7 @@ pub(crate) struct Asked {
     pub(crate) id: AuthenticationId,
     context: Box<[u8]>,
     transcript: Transcript,
-    wanted: Box<WantedIdentity>,
+    wanted: Arc<WantedIdentity>,
 }
 
 /// Somebody chooses what to show.
@@ -104,7 +104,7 @@ impl PostHandshakeClient {
                 id: QuestionId::next(),
                 configured: self.config.identities.clone(),
                 hello: None,
-                wanted: (*asked.wanted).clone(),
+                wanted: Arc::clone(&asked.wanted),
             };
             let question = Question::ChooseIdentity(Box::new(question));
             return Ok(Progress::ChooseIdentity(
