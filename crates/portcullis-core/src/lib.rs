@@ -22,6 +22,7 @@
 // comes later. docs/architecture.md says what each is for, `layers.rs` holds both to the code.
 
 mod alert;
+mod apart;
 mod clock;
 mod code_point;
 mod misuse;

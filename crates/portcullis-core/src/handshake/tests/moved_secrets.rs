@@ -22,7 +22,7 @@ use crate::key_schedule::tls12::MasterSecret;
 use crate::key_schedule::{EarlySecret, ResumptionPsk};
 use crate::question::Question;
 use crate::suite::CipherSuite;
-use crate::testing::{Pair, name};
+use crate::testing::Pair;
 use crate::x509::{Identity, Roots};
 use crate::{Connection, Event};
 
