@@ -1,9 +1,6 @@
 //! A secret that is moved out of a box stays in the memory of the box, where nobody wipes it. This
 //! looks through the process's own memory for what a handshake has left behind.
 
-#[cfg(feature = "dtls")]
-mod datagrams;
-
 use std::env;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -27,7 +24,7 @@ use crate::x509::{Identity, Roots};
 use crate::{Connection, Event};
 
 /// Kept so that it is not found itself.
-struct Masked(Vec<u8>);
+pub(super) struct Masked(Vec<u8>);
 
 impl Masked {
     fn new(secret: &[u8]) -> Self {
@@ -40,7 +37,7 @@ impl Masked {
 }
 
 /// How often each is in the memory of the heap, freed or not.
-fn copies(secrets: &[(String, Masked)]) -> Vec<usize> {
+pub(super) fn copies(secrets: &[(String, Masked)]) -> Vec<usize> {
     const OVERLAP: usize = 64;
     let memory = File::open("/proc/self/mem").unwrap();
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
@@ -81,7 +78,7 @@ fn copies(secrets: &[(String, Masked)]) -> Vec<usize> {
 }
 
 /// The secrets of the log, and the keys of Finished and of the records that follow from them.
-fn secrets(events: Vec<Event>, prefix: LabelPrefix) -> Vec<(String, Masked)> {
+pub(super) fn secrets(events: Vec<Event>, prefix: LabelPrefix) -> Vec<(String, Masked)> {
     let mut secrets = Vec::new();
     for event in events {
         let Event::Secret(line) = event else { continue };
@@ -624,7 +621,7 @@ fn all_handshakes() {
     );
     leaves_nothing("plain", client(), server());
     #[cfg(feature = "dtls")]
-    datagrams::all_handshakes();
+    super::datagrams::moved_secrets::all_handshakes();
     leaves_nothing(
         "with tickets",
         resuming_client(),

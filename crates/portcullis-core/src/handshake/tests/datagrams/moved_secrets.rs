@@ -1,16 +1,16 @@
-//! The same over datagrams.
+//! What a handshake over datagrams leaves behind in memory, as `tests/moved_secrets.rs` looks for it.
 
 use super::super::attack::{
     authenticated_client, authenticating_server, client, server, ticket_keys,
 };
-use super::{copies, secrets};
+use super::super::moved_secrets::{copies, secrets};
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::hkdf::LabelPrefix;
 use crate::record::DatagramOptions;
 use crate::testing::name;
 use crate::{Admission, Event, Handshake, Now, Step};
 
-pub(super) fn all_handshakes() {
+pub(in super::super) fn all_handshakes() {
     datagrams_leave_nothing("over datagrams", client(), server());
     datagrams_leave_nothing(
         "over datagrams, with certificates of both, tickets and questions",
