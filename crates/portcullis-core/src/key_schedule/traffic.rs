@@ -36,7 +36,7 @@ impl TrafficSecret {
     }
 
     /// A secret of somebody else's connection.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "dtls"))]
     pub(crate) const fn for_tests(
         suite: SuiteParameters,
         prefix: LabelPrefix,
