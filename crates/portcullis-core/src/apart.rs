@@ -13,9 +13,6 @@ trait Held<T>: Send + Sync {
     fn get(&self) -> &T;
 
     fn get_mut(&mut self) -> &mut T;
-
-    #[cfg(feature = "dtls")]
-    fn release(self: Box<Self>) -> T;
 }
 
 impl<T: Send + Sync> Held<T> for T {
@@ -26,22 +23,11 @@ impl<T: Send + Sync> Held<T> for T {
     fn get_mut(&mut self) -> &mut T {
         self
     }
-
-    #[cfg(feature = "dtls")]
-    fn release(self: Box<Self>) -> T {
-        *self
-    }
 }
 
 impl<T: Send + Sync + 'static> Apart<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(Box::new(value))
-    }
-
-    /// What is in it.
-    #[cfg(feature = "dtls")]
-    pub(crate) fn release(self) -> T {
-        self.0.release()
     }
 }
 

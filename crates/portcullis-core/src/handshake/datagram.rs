@@ -11,7 +11,6 @@ use rustls_pki_types::ServerName;
 use super::Outcome;
 use super::drive::Handshake;
 use super::gate::Admission;
-use crate::apart::Apart;
 use crate::clock::{Monotonic, Now};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::DatagramConnection;
@@ -171,7 +170,7 @@ impl Outcome {
     ) -> Option<DatagramConnection> {
         let mail = Arc::new(Mail::default());
         let (mut reader, unread) = incoming.take_datagram_reader(Arc::clone(&mail))?;
-        match self.later.map(Apart::release) {
+        match self.later.map(|later| *later) {
             Some(Later::Tls13(tickets)) => reader.keep(Some(tickets)),
             Some(Later::Older(older)) => reader.leave(older.session, older.on_request),
             None => {}

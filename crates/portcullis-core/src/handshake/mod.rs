@@ -54,7 +54,6 @@ use rustls_pki_types::{ServerName, UnixTime};
 use self::machine::End;
 use self::post_handshake_auth::PostHandshakeEnd;
 use self::renegotiation::{Kept, Settled};
-use crate::apart::Apart;
 use crate::connection::Connection;
 use crate::crypto::CryptoFailure;
 use crate::crypto::key_exchange::RespondError;
@@ -95,7 +94,7 @@ pub(crate) struct Outcome {
     key_update_at: u64,
     /// Client: what makes sessions of the tickets that may come. Before TLS 1.3: the session, and what
     /// another handshake begins with.
-    later: Option<Apart<Later>>,
+    later: Option<Box<Later>>,
     /// There if the client may be asked for a certificate later.
     authentication: Option<PostHandshakeEnd>,
 }
@@ -120,7 +119,7 @@ impl Outcome {
         Self {
             key_update_at: kept.end.policy().key_update_at,
             information: Arc::clone(&kept.previous.information),
-            later: Some(Apart::new(Later::Older(older))),
+            later: Some(Box::new(Later::Older(older))),
             authentication: None,
         }
     }
@@ -145,7 +144,7 @@ impl Outcome {
         server_name: ServerName<'static>,
         shown: Option<Arc<Sha256Digest>>,
     ) -> Self {
-        self.later = Some(Apart::new(Later::Tls13(Tickets::new(Resumable {
+        self.later = Some(Box::new(Later::Tls13(Tickets::new(Resumable {
             secret,
             server_name,
             information: Arc::clone(&self.information),
@@ -170,7 +169,7 @@ impl Outcome {
                 session,
                 on_request,
             };
-            self.later = Some(Apart::new(Later::Older(Box::new(older))));
+            self.later = Some(Box::new(Later::Older(Box::new(older))));
         }
         self
     }

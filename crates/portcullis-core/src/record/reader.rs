@@ -15,7 +15,6 @@ use super::post_handshake::{Idle, PostHandshake, count};
 use super::protect::Unopened;
 use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, alert, misuse};
 use crate::alert::{AlertDescription, AlertLevel};
-use crate::apart::Apart;
 use crate::error::{Abort, Error, Reason, Stage};
 use crate::session::ReceivedTicket;
 use crate::violation::Violation;
@@ -94,7 +93,7 @@ pub struct Reader {
     pub(super) post_handshake: PostHandshake,
     /// Client: what tickets are made sessions with, and those that have come. Before TLS 1.3: what
     /// becomes of the request for another handshake, if that is not declined.
-    later: Option<Apart<Later>>,
+    later: Option<Box<Later>>,
     /// Whether the peer was asked to update this key because it is worn out.
     asked_for_update: bool,
     state: State,
@@ -237,7 +236,7 @@ impl Reader {
     }
 
     /// Starts keeping what there may be for later.
-    pub(crate) fn keep(&mut self, later: Option<Apart<Later>>) {
+    pub(crate) fn keep(&mut self, later: Option<Box<Later>>) {
         self.later = later;
     }
 
