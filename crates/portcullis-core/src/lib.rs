@@ -89,7 +89,7 @@ mod layers;
 mod testing;
 
 pub use alert::{AlertDescription, AlertLevel};
-pub use client_hello_view::ClientHelloView;
+pub use client_hello_view::{ClientHelloView, Peek};
 pub use clock::{Monotonic, Now};
 pub use configured::{ConfiguredOption, OptionValue};
 pub use connection::Connection;

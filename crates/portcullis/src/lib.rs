@@ -48,6 +48,9 @@
 //! [`close`](TlsStream::close) both, [`downgrade`](TlsStream::downgrade) gives the transport back
 //! for plain text. An [`Error`] says what happened, at which [`Stage`], and who sent which alert.
 //!
+//! **Pass on.** [`relay()`] joins two streams, TLS or not, and passes on how each of them ends;
+//! [`ClientHelloView::peek`] says whom a connection is for before anybody answers it.
+//!
 //! ```
 //! use portcullis::{ClientConfig, Identity, Roots, ServerConfig, TlsConnector, TlsListener};
 //! use tokio::io::AsyncWriteExt;
@@ -139,6 +142,7 @@ mod options;
 pub mod packet;
 mod preparation;
 mod read;
+mod relay;
 mod reload;
 mod renegotiation;
 mod scratch;
@@ -196,6 +200,9 @@ pub use key_log::{KeyLog, KeyLogFile};
 pub use log_level::LogLevel;
 pub use name::ToServerName;
 pub use read::EofPolicy;
+pub use relay::{
+    HowEnded, Relay, RelayEnd, RelayMemory, RelayOptions, RelayOutcome, Relayed, relay,
+};
 pub use reload::{Configuration, IdentityFiles, PemFiles, Reloadable};
 #[cfg(feature = "watch")]
 #[cfg_attr(docsrs, doc(cfg(feature = "watch")))]
@@ -219,7 +226,7 @@ pub use portcullis_core::x509::{
 pub use portcullis_core::{
     AlertDescription, AlertLevel, CertificateType, ClientHelloView, ConfiguredOption,
     ConnectionInformation, Direction, EarlyDataRejection, EarlyDataStatus, KeyLogLine, Misuse,
-    NamedGroup, OptionValue, PrfSecret, ProtocolVersion, Reason, Refusal, ServerHelloView,
+    NamedGroup, OptionValue, Peek, PrfSecret, ProtocolVersion, Reason, Refusal, ServerHelloView,
     SignatureScheme, Stage, Violation, aes_gcm, compression, config, ech, question, session, suite,
     x509,
 };

@@ -119,6 +119,15 @@ impl Receiving {
         }
     }
 
+    /// Whether only close_notify ends it in good order.
+    pub(crate) fn proves_its_end(&self) -> bool {
+        match &self.end {
+            End::NotYet(manners) => manners.eof == EofPolicy::Strict,
+            End::Renegotiating(renegotiating) => renegotiating.manners().eof == EofPolicy::Strict,
+            End::Closed | End::Failed(_) => self.reader.is_closed(),
+        }
+    }
+
     pub(crate) fn set_log_level(&mut self, level: Option<LogLevel>) {
         if let End::NotYet(manners) = &mut self.end {
             manners.log = level;

@@ -141,6 +141,10 @@ impl Outgoing {
         match *self {}
     }
 
+    pub(crate) fn longest_whole_message(&self) -> usize {
+        match *self {}
+    }
+
     pub(crate) fn deadline(&self) -> Option<Monotonic> {
         match *self {}
     }

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.1.2, §4.2.
 
+mod peek;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +22,8 @@ use crate::wire::list::{Element, List};
 use crate::wire::{
     ClientHello, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType, Syntax,
 };
+
+pub use peek::Peek;
 
 /// A ClientHello as it came, unauthenticated and in the client's order.
 ///
