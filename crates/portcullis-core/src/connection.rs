@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::handshake::PostHandshakeAuthentication;
 use crate::information::ConnectionInformation;
-use crate::record::{DatagramReader, DatagramWriter, Reader, Writer};
+#[cfg(feature = "dtls")]
+use crate::record::{DatagramReader, DatagramWriter};
+use crate::record::{Reader, Writer};
 
 /// What a finished handshake leaves: two directions that share nothing but a mailbox.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Connection {
 }
 
 /// What a finished handshake over datagrams leaves.
+#[cfg(feature = "dtls")]
 #[derive(Debug)]
 pub struct DatagramConnection {
     /// Opens what the peer sends.

@@ -22,12 +22,14 @@
 // comes later. docs/architecture.md says what each is for, `layers.rs` holds both to the code.
 
 mod alert;
+mod apart;
 mod clock;
 mod code_point;
 mod misuse;
 mod named_group;
 mod role;
 mod signature_scheme;
+mod sort;
 #[cfg(not(portcullis_loom))]
 mod sync;
 #[cfg(portcullis_loom)]
@@ -90,16 +92,24 @@ pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::{ClientHelloView, Peek};
 pub use clock::{Monotonic, Now};
 pub use configured::{ConfiguredOption, OptionValue};
-pub use connection::{Connection, DatagramConnection};
+pub use connection::Connection;
+#[cfg(feature = "dtls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
+pub use connection::DatagramConnection;
 pub use crypto::{CryptoFailure, aes_gcm};
 pub use error::{Direction, Error, Reason, Refusal, Stage};
+#[cfg(feature = "dtls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
+pub use handshake::{Admission, CookiePolicy, Gate, Verdict};
 pub use handshake::{
-    Admission, Authenticating, AuthenticationId, AuthenticationStep, CookiePolicy, EchFront,
-    FrontStep, Gate, Handshake, PostHandshakeAuthentication, Verdict,
+    Authenticating, AuthenticationId, AuthenticationStep, EchFront, FrontStep, Handshake,
+    PostHandshakeAuthentication,
 };
 pub use information::{ConnectionInformation, EarlyDataRejection, EarlyDataStatus, PrfSecret};
 pub use misuse::Misuse;
 pub use named_group::NamedGroup;
+#[cfg(feature = "dtls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use record::{
     ConnectionId, Control, DatagramOptions, DatagramReader, DatagramWriter, Discarded, Discards,
     Received, Records, Retransmission,

@@ -10,6 +10,7 @@ use crate::crypto::hash::{HashAlgorithm, Hasher};
 use crate::crypto::hmac::HmacKey;
 use crate::crypto::secret::ConstantTimeEq;
 use crate::misuse::Misuse;
+use crate::sort::places;
 
 /// The most bytes that an identity and a key may have: their lengths are sent, or hashed, in two.
 const MOST: usize = u16::MAX as usize;
@@ -299,10 +300,9 @@ impl Psks {
     /// # Errors
     /// When an identity is there twice.
     pub(crate) fn settle(&mut self) -> Result<(), Misuse> {
-        self.sorted = (0..self.list.len()).collect();
         let identity = |at: &usize| self.list.get(*at).map(PreSharedKey::identity);
-        self.sorted
-            .sort_unstable_by(|one, other| identity(one).cmp(&identity(other)));
+        let order = |one: usize, other: usize| identity(&one).cmp(&identity(&other));
+        self.sorted = places(self.list.len(), &order);
         let mut pairs = self.sorted.windows(2);
         match pairs.any(|pair| matches!(pair, [a, b] if identity(a) == identity(b))) {
             true => Err(Misuse::new(

@@ -57,10 +57,8 @@ impl TlsAcceptor {
     /// An acceptor that waits 3 seconds for the first byte and 10 for the handshake, and answers as
     /// configured.
     pub fn new(config: ServerConfig) -> Self {
-        let conduct = Conduct {
-            send_limits: SendLimits::usual(true),
-            ..Conduct::default()
-        };
+        let mut conduct = Conduct::default();
+        conduct.send_limits = SendLimits::usual(true);
         Self::made(config, conduct)
     }
 
@@ -421,7 +419,7 @@ impl TlsAcceptor {
         match checked.and_then(|()| self.conduct.server_config(&config, more)) {
             Ok(config) => {
                 let mut conduct = self.conduct.clone();
-                conduct.is_hidden = config.reads_encrypted_hellos();
+                conduct.hide(config.reads_encrypted_hellos());
                 let mut handshake = Handshake::server(config);
                 if !T::UNTIL.takes_early_data() {
                     handshake.decline_early_data();

@@ -1,5 +1,6 @@
 //! How the handshakes of a connector or acceptor are run.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,26 @@ use crate::log_level::{LogLevel, wants_messages};
 use crate::send_limits::SendLimits;
 use crate::server_sessions::ServerStore;
 
-/// How the handshakes of a connector or acceptor are run.
+/// How the handshakes of a connector or acceptor are run. Cheap to clone: what is changed is copied before.
+#[derive(Clone, Default)]
+pub(crate) struct Conduct(Arc<Rules>);
+
+impl Deref for Conduct {
+    type Target = Rules;
+
+    fn deref(&self) -> &Rules {
+        &self.0
+    }
+}
+
+impl DerefMut for Conduct {
+    fn deref_mut(&mut self) -> &mut Rules {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
 #[derive(Clone)]
-pub(crate) struct Conduct {
+pub(crate) struct Rules {
     pub(crate) answers: SharedAnswers,
     /// Where revocation lists are from.
     pub(crate) crls: Option<Crls>,
@@ -50,7 +68,7 @@ pub(crate) struct Conduct {
     pub(crate) plaintext_fallback: bool,
 }
 
-impl Default for Conduct {
+impl Default for Rules {
     fn default() -> Self {
         Self {
             answers: SharedAnswers::default(),
@@ -74,6 +92,13 @@ impl Default for Conduct {
 }
 
 impl Conduct {
+    /// The hello is encrypted, or may be, or neither.
+    pub(crate) fn hide(&mut self, on: bool) {
+        if self.is_hidden != on {
+            self.is_hidden = on;
+        }
+    }
+
     /// Whether something may begin: not in an environment that was shut down.
     pub(crate) fn check_life(&self) -> Result<(), Error> {
         self.life.as_ref().map_or(Ok(()), |life| life.check())

@@ -188,7 +188,7 @@ impl Receiving {
     pub(crate) fn keep_conduct(&mut self, conduct: &Conduct) {
         if self.reader.may_renegotiate() {
             let besides = self.besides.get_or_insert_default();
-            besides.conduct = Some(Box::new(conduct.clone()));
+            besides.conduct = Some(conduct.clone());
         }
     }
 

@@ -31,7 +31,7 @@ const MAX_KEPT: usize = 1024 * 1024;
 pub(crate) struct Renegotiating {
     /// Those of the connection.
     manners: Manners,
-    conduct: Box<Conduct>,
+    conduct: Conduct,
     /// `None` until what was written before is out.
     handshake: Option<Handshake>,
     /// A mutex that nobody locks: with it the stream is `Sync`.
@@ -68,7 +68,7 @@ impl Reached {
 }
 
 impl Renegotiating {
-    pub(crate) fn new(manners: Manners, conduct: Box<Conduct>) -> Self {
+    pub(crate) fn new(manners: Manners, conduct: Conduct) -> Self {
         Self {
             manners,
             conduct,

@@ -1,12 +1,12 @@
 //! What can be negotiated: versions, and the algorithms that go with them.
 
-use core::cmp::Reverse;
 use core::fmt::{Debug, Display};
 
 use super::policy::{Policy, implemented};
 use crate::error::{Misuse, list};
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
+use crate::sort::sort_by;
 use crate::suite::{CipherSuite, Exchange};
 use crate::version::{ProtocolVersion, Version};
 
@@ -28,7 +28,9 @@ impl Policy {
             self.versions = ProtocolVersion::DEFAULT.to_vec();
         }
         implemented("versions", &self.versions, ProtocolVersion::SUPPORTED)?;
-        self.versions.sort_by_key(|one| Reverse(Version::of(*one)));
+        sort_by(&mut self.versions, |one, other| {
+            Version::of(*other).cmp(&Version::of(*one))
+        });
         check_contiguous(&self.versions)?;
         if !named.versions {
             self.leave_usable_versions();

@@ -47,6 +47,7 @@ pub(crate) mod legacy;
 mod mask;
 pub(crate) mod md5_sha1;
 mod named_verification;
+#[cfg(feature = "dtls")]
 pub(crate) mod number_key;
 pub(crate) mod prf;
 mod private_key;

@@ -8,6 +8,7 @@ use rustls_pki_types::UnixTime;
 use super::renegotiation::Kept;
 use super::{Handshake, Outcome};
 use crate::alert::{AlertDescription, AlertLevel};
+use crate::apart::Apart;
 use crate::clock::Now;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
@@ -111,7 +112,7 @@ impl Handshake {
         if let Some(tamper) = tamper {
             this.tamper(tamper);
         }
-        this.again = Some(Box::new(Again {
+        this.again = Some(Apart::new(Again {
             kept: kept.clone(),
             not_before,
             has_begun: false,

@@ -8,6 +8,7 @@ use rustls_pki_types::{ServerName, UnixTime};
 use super::again::Again;
 use super::machine::{Entered, Machine};
 use super::{Cx, Outcome};
+use crate::apart::Apart;
 use crate::clock::Now;
 use crate::config::{ClientConfig, Policy, ServerConfig};
 use crate::connection::Connection;
@@ -42,7 +43,7 @@ pub struct Handshake {
     pub(super) error: Option<Error>,
     pub(super) now: Now,
     /// In a renegotiation.
-    pub(super) again: Option<Box<Again>>,
+    pub(super) again: Option<Apart<Again>>,
     /// Early data that has come and was not given out.
     #[expect(
         clippy::box_collection,

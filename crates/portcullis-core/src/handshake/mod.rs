@@ -14,10 +14,12 @@ mod again;
 pub(crate) mod client;
 mod compressed;
 mod connection_ids;
+#[cfg(feature = "dtls")]
 mod datagram;
 mod drive;
 mod early_data;
 mod external_psk;
+#[cfg(feature = "dtls")]
 mod gate;
 mod handshake_keys;
 mod machine;
@@ -37,6 +39,7 @@ pub(crate) mod tests;
 mod versions;
 
 pub use drive::Handshake;
+#[cfg(feature = "dtls")]
 pub use gate::{Admission, CookiePolicy, Gate, Verdict};
 pub use post_handshake_auth::{
     Authenticating, AuthenticationId, AuthenticationStep, PostHandshakeAuthentication,

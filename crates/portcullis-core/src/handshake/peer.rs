@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3; the same for either role.
 
+use std::sync::Arc;
+
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::offer::check_extensions;
@@ -284,8 +286,8 @@ impl<'a> Judge<'a> {
                 chain,
                 purpose,
                 policy: self.policy.map(|policy| match resumed {
-                    true => policy.of_resumption(),
-                    false => policy.clone(),
+                    true => policy.of_resumption().into(),
+                    false => policy.clone().into(),
                 }),
                 resumed,
                 now,
@@ -310,7 +312,7 @@ impl<'a> Judge<'a> {
     ) -> Question {
         let mut question = self.ask(shown, now);
         if let (Question::VerifyChain(question), Some(known)) = (&mut question, known) {
-            question.concluded = Some(Box::new(Ok(*known)));
+            question.concluded = Some(Arc::new(Ok(*known)));
         }
         question
     }

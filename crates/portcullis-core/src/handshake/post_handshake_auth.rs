@@ -11,6 +11,7 @@ use rustls_pki_types::UnixTime;
 use super::client::{Asked, ChoosingLater, PostHandshakeClient, SigningLater};
 use super::server::{AnsweredLater, IssuingLater, PostHandshakeServer, VerifyingLater};
 use super::wrong_answer;
+use crate::apart::Apart;
 use crate::error::{Abort, Error, Stage};
 use crate::misuse::Misuse;
 use crate::question::{Answer, AnswerContent, Question, QuestionId};
@@ -106,7 +107,7 @@ impl PostHandshakeAuthentication {
         Some(Authenticating {
             authentication: self.clone(),
             id,
-            state,
+            state: Apart::new(state),
             waiting_for: None,
         })
     }
@@ -118,7 +119,7 @@ impl PostHandshakeAuthentication {
 pub struct Authenticating {
     authentication: PostHandshakeAuthentication,
     id: AuthenticationId,
-    state: State,
+    state: Apart<State>,
     waiting_for: Option<QuestionId>,
 }
 
@@ -177,15 +178,15 @@ impl Authenticating {
     /// question is open, and when it was over before; these change nothing.
     pub fn poll(&mut self, now: UnixTime) -> Result<AuthenticationStep, Error> {
         let end = &self.authentication.end;
-        let progress = match (core::mem::replace(&mut self.state, State::Over), end) {
+        let progress = match (core::mem::replace(&mut *self.state, State::Over), end) {
             (State::Asked(asked), PostHandshakeEnd::Client(client)) => client.begin(*asked, now),
             (State::Answered(answered), PostHandshakeEnd::Server(server)) => {
                 server.begin(*answered, now)
             }
             (State::Settled(progress), _) => *progress,
             (state, _) => {
-                self.state = state;
-                let misuse = Misuse::new(match self.state {
+                *self.state = state;
+                let misuse = Misuse::new(match *self.state {
                     State::Over => "the authentication is over: there is nothing more to do",
                     _ => "a question of the authentication is open: answer it first",
                 });
@@ -210,7 +211,7 @@ impl Authenticating {
             }
         };
         self.waiting_for = Some(question.id());
-        self.state = state;
+        *self.state = state;
         Ok(AuthenticationStep::Ask(question))
     }
 
@@ -226,7 +227,7 @@ impl Authenticating {
         }
         self.waiting_for = None;
         let end = &self.authentication.end;
-        let state = core::mem::replace(&mut self.state, State::Over);
+        let state = core::mem::replace(&mut *self.state, State::Over);
         let progress = match (answer.content, state, end) {
             (AnswerContent::Refused(refusal), ..) => Err(refusal.into()),
             (content, State::ChoosingIdentity(state), PostHandshakeEnd::Client(client)) => {
@@ -243,7 +244,7 @@ impl Authenticating {
             }
             _ => Err(wrong_answer()),
         };
-        self.state = State::Settled(Box::new(progress));
+        *self.state = State::Settled(Box::new(progress));
         Ok(())
     }
 }
@@ -254,7 +255,7 @@ impl Authenticating {
         let PostHandshakeEnd::Client(client) = &self.authentication.end else {
             return;
         };
-        let asked = match core::mem::replace(&mut self.state, State::Over) {
+        let asked = match core::mem::replace(&mut *self.state, State::Over) {
             State::Asked(asked) => *asked,
             State::ChoosingIdentity(state) => state.0,
             State::Signing(state) => state.asked,

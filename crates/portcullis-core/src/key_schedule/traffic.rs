@@ -8,11 +8,13 @@ use crate::crypto::aead::{AeadKey, IV_LEN};
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::crypto::hkdf::{Label, LabelPrefix, Prk};
 use crate::crypto::hmac::HmacKey;
+#[cfg(feature = "dtls")]
 use crate::crypto::number_key::NumberKey;
 use crate::crypto::secret::Secret;
 
 const KEY: Label = Label::new(b"key");
 const IV: Label = Label::new(b"iv");
+#[cfg(feature = "dtls")]
 const NUMBER_KEY: Label = Label::new(b"sn");
 const FINISHED: Label = Label::new(b"finished");
 const TRAFFIC_UPDATE: Label = Label::new(b"traffic upd");
@@ -34,7 +36,7 @@ impl TrafficSecret {
     }
 
     /// A secret of somebody else's connection.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "dtls"))]
     pub(crate) const fn for_tests(
         suite: SuiteParameters,
         prefix: LabelPrefix,
@@ -95,6 +97,7 @@ impl TrafficSecret {
     ///
     /// # Errors
     /// When the library cannot set up the key; not for any secret.
+    #[cfg(feature = "dtls")]
     pub(crate) fn number_key(&self) -> Result<NumberKey, CryptoFailure> {
         let SuiteParameters { aead, .. } = self.suite;
         let key = self.prk().expand_label(NUMBER_KEY, None, aead.key_len());

@@ -21,6 +21,7 @@ pub use sessions::{FindSession, IssueTickets, KeepSession, OpenTickets};
 pub use user::LookUpUser;
 pub(crate) use wanted::{WantedCurves, WantedIdentity};
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls_pki_types::{ServerName, UnixTime};
@@ -314,7 +315,7 @@ pub struct ChooseIdentity {
     pub(crate) id: QuestionId,
     pub(crate) configured: Vec<Identity>,
     pub(crate) hello: Option<ClientHelloView>,
-    pub(crate) wanted: WantedIdentity,
+    pub(crate) wanted: Arc<WantedIdentity>,
 }
 
 impl ChooseIdentity {
@@ -444,11 +445,11 @@ pub struct VerifyChain {
     pub(crate) id: QuestionId,
     pub(crate) chain: PresentedChain,
     pub(crate) purpose: ExpectedPeer,
-    pub(crate) policy: Option<ChainPolicy>,
+    pub(crate) policy: Option<Arc<ChainPolicy>>,
     pub(crate) resumed: bool,
     pub(crate) now: UnixTime,
-    /// What a check of revocation has ended in. Boxed: hardly any question has one.
-    pub(crate) concluded: Option<Box<Result<VerifiedChain, CertificateError>>>,
+    /// What a check of revocation has ended in. Hardly any question has one.
+    pub(crate) concluded: Option<Arc<Result<VerifiedChain, CertificateError>>>,
 }
 
 /// Who the peer must prove to be.
@@ -501,7 +502,7 @@ impl VerifyChain {
     /// Whether the configuration wants certificates looked for in revocation lists
     /// ([`crl_check`](crate::config::ClientConfigBuilder::crl_check)), which is still to be done.
     pub fn wants_crls(&self) -> bool {
-        let policy = self.policy.as_ref();
+        let policy = self.policy.as_deref();
         self.concluded.is_none() && policy.is_some_and(ChainPolicy::checks_crls)
     }
 
@@ -552,7 +553,7 @@ impl VerifyChain {
     /// another chain ends the handshake.
     #[must_use]
     pub fn with_revocation(mut self, check: RevocationCheck) -> Self {
-        self.concluded = Some(Box::new(check.conclude()));
+        self.concluded = Some(Arc::new(check.conclude()));
         self
     }
 
@@ -606,7 +607,7 @@ impl VerifyChain {
     /// ```
     pub fn walk(&self) -> ChainWalk {
         let policy = match &self.policy {
-            Some(policy) => policy.clone(),
+            Some(policy) => ChainPolicy::clone(policy),
             None => ChainPolicy::new(Roots::empty()).dangerous_lax(),
         };
         let name = self.server_name().cloned();
@@ -632,7 +633,7 @@ impl VerifyChain {
         &self,
         walk: ChainWalk,
     ) -> Result<RevocationCheck, Result<VerifiedChain, CertificateError>> {
-        let checks_crls = self.policy.as_ref().is_some_and(ChainPolicy::checks_crls);
+        let checks_crls = self.policy.as_deref().is_some_and(ChainPolicy::checks_crls);
         let known = match self.concluded.as_deref() {
             Some(Err(error)) => return Err(Err(error.clone())),
             Some(Ok(known)) => Some(known),

@@ -23,6 +23,7 @@ enum Memory {
     Own(BytesMut),
     Shared(Bytes),
     /// Put together of what came in datagrams, with its message_seq.
+    #[cfg_attr(not(feature = "dtls"), allow(dead_code))]
     OfDatagrams(Bytes, u16),
 }
 
@@ -57,6 +58,7 @@ impl HandshakeBytes {
     }
 
     /// A message that was put together, header and body.
+    #[cfg(feature = "dtls")]
     pub(super) fn of_datagrams(message: impl Into<Bytes>, message_seq: u16) -> Self {
         Self(Memory::OfDatagrams(message.into(), message_seq))
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::datagram::{self, ConnectionId, Discards, Notes};
+use super::datagram::{self, ConnectionId, Notes};
 use super::keys::Keys;
 use super::stream::{self, Message};
-use super::{DatagramReader, Mailbox, Reader, Role};
+use super::{Mailbox, Reader, Role};
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::dialect::Dialect;
@@ -21,6 +21,7 @@ use crate::violation::Violation;
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Stream(stream::Incoming),
+    #[cfg_attr(not(feature = "dtls"), allow(dead_code))]
     Datagram(Box<datagram::Incoming>),
 }
 
@@ -28,18 +29,6 @@ impl Incoming {
     /// Over a stream; see [`stream::Incoming::new`].
     pub(crate) fn new(role: Role, max_handshake_size: usize) -> Self {
         Self::Stream(stream::Incoming::new(role, max_handshake_size))
-    }
-
-    /// Over datagrams; see [`datagram::Incoming::new`].
-    pub(crate) fn datagrams(
-        role: Role,
-        max_handshake_size: usize,
-        next_message: u16,
-        connection_id: Option<(ConnectionId, bool)>,
-    ) -> Self {
-        let incoming =
-            datagram::Incoming::new(role, max_handshake_size, next_message, connection_id);
-        Self::Datagram(Box::new(incoming))
     }
 
     /// See [`stream::Incoming::after`].
@@ -234,14 +223,6 @@ impl Incoming {
         }
     }
 
-    /// What was dropped over datagrams.
-    pub(crate) fn discards(&self) -> Discards {
-        match self {
-            Self::Stream(_) => Discards::default(),
-            Self::Datagram(datagram) => datagram.discards(),
-        }
-    }
-
     /// Turns into the data path over a stream.
     ///
     /// # Errors
@@ -253,17 +234,6 @@ impl Incoming {
         match self {
             Self::Stream(stream) => stream.take_reader(mailbox),
             Self::Datagram(_) => Err(CryptoFailure::RecordKeys.into()),
-        }
-    }
-
-    /// Turns into the data path over datagrams.
-    pub(crate) fn take_datagram_reader(
-        &mut self,
-        mail: Arc<datagram::Mail>,
-    ) -> Option<(DatagramReader, Vec<Vec<u8>>)> {
-        match self {
-            Self::Stream(_) => None,
-            Self::Datagram(datagram) => Some(datagram.take_reader(mail)),
         }
     }
 }

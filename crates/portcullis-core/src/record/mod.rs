@@ -12,7 +12,13 @@
 mod alert;
 mod assembler;
 mod authentication;
+#[cfg(feature = "dtls")]
 mod datagram;
+#[cfg(not(feature = "dtls"))]
+#[path = "no_datagram.rs"]
+mod datagram;
+#[cfg(feature = "dtls")]
+mod datagrams;
 mod gather;
 mod header;
 mod incoming;
@@ -30,10 +36,14 @@ mod tests;
 mod writer;
 
 pub(crate) use authentication::{Authentication, MAX_RUN};
+#[cfg(not(feature = "dtls"))]
+pub(crate) use datagram::ConnectionId;
+#[cfg(feature = "dtls")]
 pub use datagram::{
     ConnectionId, Control, DatagramOptions, Discarded, Discards, Reader as DatagramReader,
     Received, Records, Retransmission, Writer as DatagramWriter,
 };
+#[cfg(feature = "dtls")]
 pub(crate) use datagram::{
     HelloPiece, Mail, Reassembly, Taken, hello_pieces, plain_alert, plain_message, plain_message_of,
 };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::datagram::{self, ConnectionId, DatagramOptions, Notes};
+use super::datagram::{self, ConnectionId, Notes};
 use super::keys::Keys;
-use super::{DatagramWriter, Mailbox, PaddingPolicy, Role, Writer, stream};
+use super::{Mailbox, PaddingPolicy, Role, Writer, stream};
 use crate::alert::AlertDescription;
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
@@ -20,6 +20,7 @@ use crate::version::ProtocolVersion;
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     Stream(stream::Outgoing),
+    #[cfg_attr(not(feature = "dtls"), allow(dead_code))]
     Datagram(Box<datagram::Outgoing>),
 }
 
@@ -27,13 +28,6 @@ impl Outgoing {
     /// Over a stream; see [`stream::Outgoing::new`].
     pub(crate) fn new(role: Role) -> Self {
         Self::Stream(stream::Outgoing::new(role))
-    }
-
-    /// Over datagrams, beginning with this message and this record.
-    pub(crate) fn datagrams(options: DatagramOptions, next_message: u16, next_record: u64) -> Self {
-        let mut outgoing = datagram::Outgoing::new(options);
-        outgoing.go_on(next_message, next_record);
-        Self::Datagram(Box::new(outgoing))
     }
 
     /// See [`stream::Outgoing::after`].
@@ -236,39 +230,6 @@ impl Outgoing {
         }
     }
 
-    /// Does what is due.
-    ///
-    /// # Errors
-    /// When the peer does not answer any more.
-    pub(crate) fn on_time(&mut self, now: Monotonic) -> Result<(), Abort> {
-        match self {
-            Self::Stream(_) => Ok(()),
-            Self::Datagram(datagram) => datagram.on_time(now),
-        }
-    }
-
-    /// Over datagrams: how long they may be from here on.
-    pub(crate) fn set_mtu(&mut self, bytes: u16) {
-        if let Self::Datagram(datagram) = self {
-            datagram.set_mtu(bytes);
-        }
-    }
-
-    /// Over datagrams: the network does not take one of this length. Whether that changes anything.
-    pub(crate) fn shrink(&mut self, length: usize) -> bool {
-        match self {
-            Self::Datagram(datagram) => datagram.shrink(length),
-            Self::Stream(_) => false,
-        }
-    }
-
-    /// Over datagrams: how long a first answer is waited for.
-    pub(crate) fn set_initial_timeout(&mut self, initial: core::time::Duration) {
-        if let Self::Datagram(datagram) = self {
-            datagram.set_initial_timeout(initial);
-        }
-    }
-
     /// When something is due.
     pub(crate) fn deadline(&self) -> Option<Monotonic> {
         match self {
@@ -300,19 +261,6 @@ impl Outgoing {
         match self {
             Self::Stream(stream) => stream.take_writer(mailbox, key_update_at),
             Self::Datagram(_) => Err(CryptoFailure::RecordKeys.into()),
-        }
-    }
-
-    /// Turns into the data path over datagrams.
-    pub(crate) fn take_datagram_writer(
-        &mut self,
-        mail: Arc<datagram::Mail>,
-        key_update_at: u64,
-        own: (Option<ConnectionId>, bool),
-    ) -> Option<DatagramWriter> {
-        match self {
-            Self::Stream(_) => None,
-            Self::Datagram(datagram) => Some(datagram.take_writer(mail, key_update_at, own)),
         }
     }
 }

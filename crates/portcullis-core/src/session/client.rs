@@ -47,8 +47,8 @@ pub struct ClientSession {
     age_add: u32,
     lifetime: u32,
     received_at: UnixTime,
-    /// That nothing of the server's chain was revoked a moment ago. Boxed: hardly any session has it.
-    unrevoked: Option<Box<Unrevoked>>,
+    /// That nothing of the server's chain was revoked a moment ago. Hardly any session has it.
+    unrevoked: Option<Arc<Unrevoked>>,
 }
 
 #[derive(Clone)]
@@ -145,7 +145,7 @@ impl ClientSession {
         let is_known = check.query().is_none() && check.undetermined().is_empty();
         let proof = is_known.then(|| check.conclude().ok()).flatten();
         let proof = proof.filter(VerifiedChain::is_verified);
-        self.unrevoked = proof.map(|proof| Box::new(Unrevoked { proof, at }));
+        self.unrevoked = proof.map(|proof| Arc::new(Unrevoked { proof, at }));
         self.unrevoked.is_some()
     }
 

@@ -153,16 +153,29 @@ impl<'a> Cursor<'a> {
 /// Callers bound what they write (configuration is checked when it is built), so a body that
 /// outgrows its length field is a defect of ours, caught by the assertion in tests.
 fn prefixed<const WIDTH: usize>(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
-    let at = out.len();
-    out.extend_from_slice(&[0; WIDTH]);
+    let behind = reserve(out, WIDTH);
     body(out);
-    let length = out.len().saturating_sub(at + WIDTH);
+    fill_in(out, WIDTH, behind);
+}
+
+/// Leaves room for a length; gives where what it counts begins. Apart, as [`fill_in`] is, because each vector that is
+/// written has its own [`prefixed`].
+#[inline(never)]
+fn reserve(out: &mut Vec<u8>, width: usize) -> usize {
+    out.extend(core::iter::repeat_n(0, width));
+    out.len()
+}
+
+#[inline(never)]
+fn fill_in(out: &mut [u8], width: usize, behind: usize) {
+    let length = out.len().saturating_sub(behind);
     debug_assert!(
-        length < 1 << (8 * WIDTH),
+        length < 1 << (8 * width),
         "a vector outgrew its length field"
     );
     let bytes = (length as u64).to_be_bytes();
-    if let (Some(field), Some(value)) = (out.get_mut(at..at + WIDTH), bytes.get(8 - WIDTH..)) {
+    let field = out.get_mut(behind.saturating_sub(width)..behind);
+    if let (Some(field), Some(value)) = (field, bytes.get(8 - width..)) {
         field.copy_from_slice(value);
     }
 }

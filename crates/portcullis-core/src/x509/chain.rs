@@ -214,12 +214,12 @@ impl PresentedChain {
             let judged = &self.entries().judged.0;
             return match judged.set((verified, valid)) {
                 Ok(()) => By::Chain,
-                Err((verified, _)) => By::Own(Box::new(verified)),
+                Err((verified, _)) => By::Own(Arc::new(verified)),
             };
         };
         match known.is_same(&verified) {
             true => By::Chain,
-            false => By::Own(Box::new(verified)),
+            false => By::Own(Arc::new(verified)),
         }
     }
 
@@ -304,8 +304,8 @@ pub struct VerifiedChain {
     chain: PresentedChain,
     /// `None` if nobody verified it.
     proof: Option<Proven>,
-    /// What OCSP responses say of the path. Boxed: hardly any chain has one.
-    statuses: Option<Box<Statuses>>,
+    /// What OCSP responses say of the path. Hardly any chain has one.
+    statuses: Option<Arc<Statuses>>,
 }
 
 /// What was verified, and by what.
@@ -324,7 +324,7 @@ enum By {
     /// Beside the chain.
     Chain,
     /// Here: something else stands beside the chain, or somebody has listened.
-    Own(Box<Verified>),
+    Own(Arc<Verified>),
 }
 
 /// What the first walk with nobody to listen has found, if it was good, and when another one finds the same.
@@ -395,7 +395,7 @@ impl VerifiedChain {
         };
         let by = match proof.valid {
             Some(valid) => proof.chain.note_judged(verified, valid),
-            None => By::Own(Box::new(verified)),
+            None => By::Own(Arc::new(verified)),
         };
         Self {
             chain: proof.chain,
@@ -448,7 +448,7 @@ impl VerifiedChain {
         let mut verified = verified.clone();
         verified.overrides = verified.overrides.iter().cloned().chain(more).collect();
         if let Some(proof) = &mut self.proof {
-            proof.by = By::Own(Box::new(verified));
+            proof.by = By::Own(Arc::new(verified));
         }
         self
     }
@@ -538,7 +538,10 @@ impl VerifiedChain {
 
     /// The verdict, which is kept longer than the proof.
     pub(super) fn take_ocsp_verdict(&mut self) -> Option<Box<Result<OcspVerdict, OcspError>>> {
-        let mut verdict = self.statuses.take()?.into_iter().next().flatten()?;
+        let mut verdict = Arc::unwrap_or_clone(self.statuses.take()?)
+            .into_iter()
+            .next()
+            .flatten()?;
         if let Ok(verdict) = &mut verdict {
             verdict.forget_responder();
         }
@@ -546,7 +549,7 @@ impl VerifiedChain {
     }
 
     pub(super) fn set_statuses(&mut self, statuses: Statuses) {
-        self.statuses = Some(Box::new(statuses));
+        self.statuses = Some(Arc::new(statuses));
     }
 
     fn der(&self, place: usize) -> Option<&CertificateDer<'static>> {

@@ -105,20 +105,18 @@ fn issuer_of<'a>(
     policy: &ChainPolicy,
 ) -> Option<&'a CertificateDer<'static>> {
     let named = authority_key_identifier(certificate);
-    let mut candidates: Vec<_> = given
+    let candidates = given
         .iter()
         .filter_map(|own| Some((own, Certificate::read(own)?)))
         .filter(|(_, fields)| {
             name::is_same(fields.subject, certificate.issuer, &mut 0)
                 && authority::check_issuer(fields).is_ok()
                 && has_signed(fields.spki, certificate, policy)
-        })
-        .collect();
-    candidates.sort_by_key(|(_, fields)| {
-        let own = subject_key_identifier(fields);
-        named.is_some() && own != named
-    });
-    candidates.first().map(|(own, _)| *own)
+        });
+    let is_other =
+        |fields: &Certificate<'_>| named.is_some() && subject_key_identifier(fields) != named;
+    let first = candidates.min_by_key(|(_, fields)| is_other(fields));
+    first.map(|(own, _)| own)
 }
 
 /// What nothing here verifies is believed: peers may know better, and it is sent and not trusted.

@@ -9,6 +9,7 @@ use super::extension::alt_name::{DNS_NAME, GeneralNames};
 use super::identity::Identity;
 use super::signature_algorithm::server_end_point;
 use crate::crypto::hash::{HashAlgorithm, Hasher};
+use crate::sort::sort;
 
 /// SHA-256.
 pub(crate) type Sha256Digest = [u8; 32];
@@ -105,7 +106,7 @@ fn subject_alt_names(certificate: &Certificate<'_>) -> Option<Vec<Vec<u8>>> {
             name
         })
         .collect();
-    names.sort_unstable();
+    sort(&mut names);
     names.dedup();
     Some(names)
 }
@@ -114,7 +115,7 @@ impl Identity {
     /// Of the keys of these, in any order; `None` of none.
     pub(crate) fn digest_of_keys(identities: &[Self]) -> Option<Sha256Digest> {
         let mut keys: Vec<_> = identities.iter().map(Self::key_digest).collect();
-        keys.sort_unstable();
+        sort(&mut keys);
         keys.dedup();
         let keys = keys.iter().map(|key| key.as_slice());
         (keys.len() > 0).then(|| labelled(b"portcullis: keys of a configuration", keys))

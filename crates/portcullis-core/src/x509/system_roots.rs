@@ -14,6 +14,7 @@ use rustls_pki_types::pem::PemObject as _;
 use super::pem;
 use super::roots::Roots;
 use crate::misuse::Misuse;
+use crate::sort::sort_by;
 
 const FILE: &str = "SSL_CERT_FILE";
 const FOLDERS: &str = "SSL_CERT_DIR";
@@ -140,9 +141,9 @@ impl Found {
         }
         folders.for_each(|folder| found.read_folder(folder));
         // The order of a folder is anybody's guess, and what is found must not depend on it.
-        found
-            .certificates
-            .sort_unstable_by(|one, other| one.as_ref().cmp(other));
+        sort_by(&mut found.certificates, |one, other| {
+            one.as_ref().cmp(other)
+        });
         found.certificates.dedup();
         found
     }

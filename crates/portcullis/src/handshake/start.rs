@@ -92,7 +92,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
         };
         let (config, name, prefix) = (self.config, self.name, self.prefix);
         let mut conduct = self.conduct;
-        conduct.is_hidden = config.seen_name().is_some();
+        conduct.hide(config.seen_name().is_some());
         let (sessions, now) = (self.sessions, UnixTime::now());
         let early_data = self.early_data.fitting(&sessions);
         let started = match sessions.is_empty() {

@@ -17,7 +17,7 @@ use crate::sessions::Received;
 pub(super) struct Besides {
     pub(super) sessions: Received,
     /// How further handshakes are run, if there may be any.
-    pub(super) conduct: Option<Box<Conduct>>,
+    pub(super) conduct: Option<Conduct>,
     pub(super) early_data: Option<Box<Early>>,
     pub(super) seldom: Option<Box<Seldom>>,
 }

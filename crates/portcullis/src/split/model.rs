@@ -233,10 +233,9 @@ impl Peer {
             Duration::ZERO,
             None,
         );
-        read.keep_conduct(&Conduct {
-            handshake_timeout: self.patience,
-            ..Conduct::default()
-        });
+        let mut conduct = Conduct::default();
+        conduct.handshake_timeout = self.patience;
+        read.keep_conduct(&conduct);
         let stream = TlsStream::from_parts(Parts {
             io: join(Incoming(std::mem::take(&mut self.output)), outgoing.clone()),
             read,

@@ -10,7 +10,7 @@ use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions, wrong_answer};
 use super::ech::{self, Ech};
 use super::requested::host_name_of;
-use super::tls13::Requested;
+use super::returned_cookie::ReturnedCookie;
 use super::{Next, State, tls12, tls13};
 use crate::Violation;
 use crate::client_hello_view::ClientHelloView;
@@ -27,29 +27,19 @@ use crate::wire::tls12::HelloRequest;
 
 /// Waits for a client.
 pub(crate) fn start(config: Arc<ServerOptions>) -> Box<dyn Machine> {
-    machine::begin(State::from(WaitClientHello {
-        config,
-        previous: None,
-        returned: None,
-    }))
+    start_with(config, None)
 }
 
-/// Waits for the second hello of a client whose first has left nothing but a cookie.
-pub(crate) fn start_after_cookie(
+/// The same, and if a cookie has come back already, for the second hello.
+pub(super) fn start_with(
     config: Arc<ServerOptions>,
-    returned: Box<ReturnedCookie>,
+    returned: Option<Box<ReturnedCookie>>,
 ) -> Box<dyn Machine> {
     machine::begin(State::from(WaitClientHello {
         config,
         previous: None,
-        returned: Some(returned),
+        returned,
     }))
-}
-
-/// A cookie that has come back, and what was in it.
-pub(crate) struct ReturnedCookie {
-    pub(in super::super) requested: Requested,
-    pub(in super::super) cookie: Box<[u8]>,
 }
 
 /// What another handshake on a connection begins with.
@@ -195,8 +185,7 @@ fn decide(
         if version != Version::V1_3 {
             return Err(Violation::SecondHelloChanged.into());
         }
-        let ReturnedCookie { requested, cookie } = *returned;
-        return tls13::on_returned_cookie(config, requested, cookie, message, cx);
+        return returned.go_on(config, message, cx);
     }
     match version {
         Version::V1_3 => tls13::client_hello::choose_suite_and_group(config, message, ech, cx),

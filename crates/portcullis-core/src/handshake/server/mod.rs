@@ -10,16 +10,24 @@ mod front;
 mod hello;
 mod record_sizes;
 mod requested;
+#[cfg(feature = "dtls")]
+mod returned_cookie;
+#[cfg(not(feature = "dtls"))]
+#[path = "no_returned_cookie.rs"]
+mod returned_cookie;
 mod session;
 mod shortfall;
 mod tls12;
 mod tls13;
 
 pub use front::{EchFront, FrontStep};
-pub(crate) use hello::{ReturnedCookie, start, start_after_cookie};
+pub(crate) use hello::start;
+#[cfg(feature = "dtls")]
+pub(crate) use returned_cookie::{ReturnedCookie, start_after_cookie};
 pub(crate) use tls13::post_handshake_auth::{
     AnsweredLater, IssuingLater, PostHandshakeServer, VerifyingLater,
 };
+#[cfg(feature = "dtls")]
 pub(super) use tls13::{Requested, UNCHANGING, ask_for_cookie};
 
 use super::machine::Hello;

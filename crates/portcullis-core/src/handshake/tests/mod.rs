@@ -8,6 +8,7 @@ mod bounded;
 mod brainpool;
 mod choices;
 mod compression;
+#[cfg(feature = "dtls")]
 mod datagrams;
 mod early_data;
 mod ech;

@@ -18,14 +18,13 @@ use crate::crypto::secret::Secret;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::key_schedule::{EarlySecret, ResumptionPsk};
 use crate::question::Question;
-use crate::record::DatagramOptions;
 use crate::suite::CipherSuite;
-use crate::testing::{Pair, name};
+use crate::testing::Pair;
 use crate::x509::{Identity, Roots};
-use crate::{Admission, Connection, Event, Handshake, Now, Step};
+use crate::{Connection, Event};
 
 /// Kept so that it is not found itself.
-struct Masked(Vec<u8>);
+pub(super) struct Masked(Vec<u8>);
 
 impl Masked {
     fn new(secret: &[u8]) -> Self {
@@ -38,7 +37,7 @@ impl Masked {
 }
 
 /// How often each is in the memory of the heap, freed or not.
-fn copies(secrets: &[(String, Masked)]) -> Vec<usize> {
+pub(super) fn copies(secrets: &[(String, Masked)]) -> Vec<usize> {
     const OVERLAP: usize = 64;
     let memory = File::open("/proc/self/mem").unwrap();
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
@@ -79,7 +78,7 @@ fn copies(secrets: &[(String, Masked)]) -> Vec<usize> {
 }
 
 /// The secrets of the log, and the keys of Finished and of the records that follow from them.
-fn secrets(events: Vec<Event>, prefix: LabelPrefix) -> Vec<(String, Masked)> {
+pub(super) fn secrets(events: Vec<Event>, prefix: LabelPrefix) -> Vec<(String, Masked)> {
     let mut secrets = Vec::new();
     for event in events {
         let Event::Secret(line) = event else { continue };
@@ -137,73 +136,6 @@ fn nothing_is_left(context: &str, mut pair: Pair) {
             _ => 0,
         };
         assert_eq!(count, living, "{context}: copies of {name}");
-    }
-}
-
-/// Over datagrams keys are in boxes of their own: when both connections are gone, so is everything.
-fn datagrams_leave_nothing(
-    context: &str,
-    client: ClientConfigBuilder,
-    server: ServerConfigBuilder,
-) {
-    let (client, server) = (client.key_log(true).build().unwrap(), server.build());
-    let (server, options) = (server.unwrap(), DatagramOptions::default());
-    let now = Now::from(crate::testing::now());
-    let client = Handshake::datagram_client(client, name(), Vec::new(), options, now);
-    let (mut client, mut admitted) = (Box::new(client.unwrap()), None::<Box<Handshake>>);
-    let mut events = Vec::new();
-    loop {
-        let from_client = said(&mut client, &mut events);
-        let was_silent = from_client.is_empty();
-        for datagram in from_client {
-            match &mut admitted {
-                Some(server) => server.receive(&datagram, now),
-                none => {
-                    let admission = Admission::without_cookie(datagram);
-                    let begun = Handshake::datagram_server(server.clone(), admission, options, now);
-                    *none = Some(Box::new(begun.unwrap()));
-                }
-            }
-        }
-        let server = admitted.as_deref_mut().unwrap();
-        let from_server = said(server, &mut Vec::new());
-        if was_silent && from_server.is_empty() {
-            break;
-        }
-        for datagram in from_server {
-            client.receive(&datagram, now);
-        }
-    }
-    let mut server = admitted.unwrap();
-    let connections = [
-        client.take_datagram_connection().unwrap(),
-        server.take_datagram_connection().unwrap(),
-    ];
-    let secrets = secrets(events, LabelPrefix::Dtls13);
-    assert!(secrets.len() >= 13, "{}", secrets.len());
-    drop((client, server));
-    // That they are found at all: each end has the keys of both directions.
-    let alive = copies(&secrets);
-    assert!(alive.iter().sum::<usize>() >= 4, "{context}: {alive:?}");
-    drop(connections);
-    for ((name, _), count) in secrets.iter().zip(copies(&secrets)) {
-        assert_eq!(count, 0, "{context}: copies of {name}");
-    }
-}
-
-/// What an end sends; questions have their answers.
-fn said(end: &mut Handshake, events: &mut Vec<Event>) -> Vec<Vec<u8>> {
-    let mut datagrams = Vec::new();
-    loop {
-        match end.poll().unwrap() {
-            Step::Transmit(datagram) => datagrams.push(datagram),
-            Step::Event(event) => events.push(event),
-            Step::Ask(question) => {
-                let answer = crate::testing::answer(question);
-                end.answer(answer, crate::testing::now()).unwrap();
-            }
-            _ => return datagrams,
-        }
     }
 }
 
@@ -688,17 +620,8 @@ fn all_handshakes() {
             .ask_verification(true),
     );
     leaves_nothing("plain", client(), server());
-    datagrams_leave_nothing("over datagrams", client(), server());
-    datagrams_leave_nothing(
-        "over datagrams, with certificates of both, tickets and questions",
-        authenticated_client()
-            .session_tickets(true)
-            .ask_signature(true)
-            .ask_verification(true),
-        authenticating_server()
-            .ticket_keys(ticket_keys())
-            .ask_signature(true),
-    );
+    #[cfg(feature = "dtls")]
+    super::datagrams::moved_secrets::all_handshakes();
     leaves_nothing(
         "with tickets",
         resuming_client(),

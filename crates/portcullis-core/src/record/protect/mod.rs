@@ -8,6 +8,8 @@ mod cbc;
 mod older;
 mod stream;
 mod tls13;
+#[cfg(feature = "dtls")]
+mod with_id;
 
 use core::ops::Range;
 
@@ -16,7 +18,7 @@ pub(crate) use tls13::Tls13;
 
 use super::HEADER;
 use crate::crypto::CryptoFailure;
-use crate::crypto::aead::{AeadAlgorithm, AeadKey};
+use crate::crypto::aead::AeadKey;
 use crate::error::Abort;
 use crate::key_schedule::TrafficSecret;
 use crate::rules::BeastMitigation;
@@ -147,14 +149,6 @@ impl Protection {
         }
     }
 
-    /// The AEAD, if it is one.
-    pub(super) fn aead(&self) -> Option<AeadAlgorithm> {
-        match self {
-            Self::Tls13(protection) => Some(protection.aead()),
-            Self::Older(protection) => protection.aead_algorithm(),
-        }
-    }
-
     /// How many records one key may protect (§5.5).
     pub(super) fn record_limit(&self) -> u64 {
         match self {
@@ -245,63 +239,6 @@ impl Protection {
         match self {
             Self::Tls13(protection) => protection.seal_from(number, head, typ, content, body),
             Self::Older(protection) => protection.seal_from(number, head, content, body),
-        }
-    }
-
-    /// Opens the body of a record of DTLS 1.2 whose header, all of which is `head`, has a connection id (RFC 9146 §4);
-    /// gives what is hidden in it, and where.
-    ///
-    /// # Errors
-    /// As [`open_in_place`](Self::open_in_place).
-    pub(super) fn open_with_id(
-        &mut self,
-        number: u64,
-        head: &[u8],
-        body: &mut [u8],
-    ) -> Result<(ContentType, Range<usize>), Unopened> {
-        match self {
-            Self::Tls13(_) => Err(CryptoFailure::RecordKeys.into()),
-            Self::Older(protection) => protection.open_with_id(number, head, body),
-        }
-    }
-
-    /// Seals the body of such a record, whose content stands at its front.
-    ///
-    /// # Errors
-    /// As [`seal_in_place`](Self::seal_in_place).
-    pub(super) fn seal_with_id(
-        &mut self,
-        number: u64,
-        head: &[u8],
-        typ: ContentType,
-        content_len: usize,
-        body: &mut [u8],
-    ) -> Result<(), CryptoFailure> {
-        match self {
-            Self::Tls13(_) => Err(CryptoFailure::RecordKeys),
-            Self::Older(protection) => {
-                protection.seal_with_id(number, head, typ, content_len, body)
-            }
-        }
-    }
-
-    /// Seals content that stands elsewhere into the body of such a record.
-    ///
-    /// # Errors
-    /// As [`seal_in_place`](Self::seal_in_place).
-    pub(super) fn seal_from_with_id(
-        &mut self,
-        number: u64,
-        head: &[u8],
-        typ: ContentType,
-        content: &[u8],
-        body: &mut [u8],
-    ) -> Result<(), CryptoFailure> {
-        match self {
-            Self::Tls13(_) => Err(CryptoFailure::RecordKeys),
-            Self::Older(protection) => {
-                protection.seal_from_with_id(number, head, typ, content, body)
-            }
         }
     }
 

@@ -22,6 +22,7 @@ use super::name;
 use super::policy::{ChainPolicy, MAX_DEPTH};
 use super::signatures::{Refused, Signatures, lacks_parameters};
 use crate::der;
+use crate::sort::sort_by_cached_key;
 
 /// The leaf and its issuers.
 pub(super) const MAX_PATH: usize = 1 + MAX_DEPTH;
@@ -398,7 +399,7 @@ impl Search {
 /// rest; of equal ones what is valid now. It is a hint, and excludes nothing.
 fn sort(wanted: Wanted<'_>, head: &Certificate<'_>, candidates: &mut Candidates) {
     let named = authority_key_identifier(head);
-    candidates.several.sort_by_cached_key(|&place| {
+    sort_by_cached_key(&mut candidates.several, |&place| {
         let fields = wanted.certificate(place.into());
         let own = fields.and_then(|fields| subject_key_identifier(&fields));
         let validity = fields.and_then(|fields| fields.validity());

@@ -11,6 +11,7 @@ use super::query::{Answered, CrlQuery, CrlQueryKind, RevocationCheck};
 use super::scope::{DistributionPoint, Reasons, RevocationReason, directory_names};
 use super::{is_same_name, printable};
 use crate::der;
+use crate::sort::sort_by;
 use crate::x509::certificate::Certificate;
 use crate::x509::error::{CertificateError, CertificateErrorKind as Kind};
 use crate::x509::extension::BasicConstraints;
@@ -243,7 +244,7 @@ impl<'a> Decision<'a> {
         tried: &mut Vec<String>,
     ) -> Result<Option<Status>, Halt> {
         let mut complete: Vec<&Arc<Crl>> = lists.iter().filter(|list| !list.is_delta()).collect();
-        complete.sort_by(|one, other| one.order(other));
+        sort_by(&mut complete, |one, other| one.order(other));
         for list in complete.into_iter().take(MAX_LISTS) {
             if let Some(why) = self.unfit(subject, point, list) {
                 tried.push(told(list, why));
@@ -355,7 +356,7 @@ impl<'a> Decision<'a> {
             })
             .filter(|newer| self.unfit(subject, point, newer).is_none())
             .collect();
-        newer.sort_by(|one, other| one.order(other));
+        sort_by(&mut newer, |one, other| one.order(other));
         Ok(match (newer.into_iter().next(), list.next_update()) {
             (Some(newer), _) => Ok(newer),
             (None, Some(_)) => Err("it is over (nextUpdate), and there is no newer one"),

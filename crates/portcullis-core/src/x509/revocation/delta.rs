@@ -9,6 +9,7 @@ use super::decide::{Decision, Halt, Subject};
 use super::query::CrlQueryKind;
 use super::scope::DistributionPoint;
 use super::signer::is_signed_by;
+use crate::sort::sort_by;
 
 /// More points of delta lists are not asked for.
 const MAX_POINTS: usize = 4;
@@ -38,7 +39,7 @@ impl Decision<'_> {
             let more = self.ask(CrlQueryKind::Delta, point.uris(), vec![issuer])?;
             deltas.extend(more.into_iter().filter(|list| list.is_delta()));
         }
-        deltas.sort_by(|one, other| one.order(other));
+        sort_by(&mut deltas, |one, other| one.order(other));
         for delta in deltas {
             let fits = delta.useless().is_none()
                 && !delta.is_from_future(self.check.now)

@@ -7,6 +7,7 @@
 use sha1::{Digest as _, Sha1};
 
 use crate::der;
+use crate::sort::sort;
 use crate::x509::name::attributes;
 
 /// The eight digits before `.r0`, as a number, of an issuer, which is a Name with its header; `None` if it is none.
@@ -28,7 +29,7 @@ pub fn crl_issuer_hash(name: &[u8]) -> Option<u32> {
     let mut hash = Sha1::new();
     for mut set in sets {
         // X.690 §11.6: sorted.
-        set.sort_unstable();
+        sort(&mut set);
         hash.update(der::set(&set.concat()));
     }
     let digest = hash.finalize();

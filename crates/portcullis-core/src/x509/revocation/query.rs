@@ -180,8 +180,8 @@ pub(super) enum Answered {
 #[derive(Debug)]
 pub struct RevocationCheck {
     pub(super) proof: VerifiedChain,
-    pub(super) path: Box<CheckedPath>,
-    pub(super) policy: ChainPolicy,
+    pub(super) path: Arc<CheckedPath>,
+    pub(super) policy: Arc<ChainPolicy>,
     pub(super) now: UnixTime,
     pub(super) resumption: bool,
     /// Whether somebody who is trusted stands behind what the certificates say of lists.
@@ -221,10 +221,10 @@ impl RevocationCheck {
     /// where it is open then who says where the lists are, they are asked for in memory alone.
     pub(crate) fn of(proof: VerifiedChain, now: UnixTime, policy: &ChainPolicy) -> Self {
         let mut this = Self {
-            path: Box::new(proof.checked_path()),
+            path: Arc::new(proof.checked_path()),
             authenticated: proof.is_vouched_for(),
             proof,
-            policy: policy.clone(),
+            policy: Arc::new(policy.clone()),
             now,
             resumption: false,
             answers: Vec::new(),

@@ -15,6 +15,7 @@
 //! gone from the last depth up.
 
 use super::steps::MAX_NAME;
+use crate::sort::sort;
 use crate::x509::certificate::Certificate;
 use crate::x509::certificate_policies::CertificatePolicies;
 use crate::x509::extension::Known;
@@ -170,7 +171,7 @@ impl<'a> Walk<'a> {
         if own.len() > MAX_NODES {
             return Err(Unfit::TooMany);
         }
-        own.sort_unstable();
+        sort(&mut own);
         // §4.2.1.4: "A certificate policy OID MUST NOT appear more than once".
         if own.windows(2).any(|pair| pair.first() == pair.last()) {
             return Err(Unfit::Malformed(above));
@@ -183,7 +184,7 @@ impl<'a> Walk<'a> {
             .filter(|(_, node)| !node.is_any())
             .flat_map(|(at, node)| node.expected.iter().map(move |policy| (*policy, at)))
             .collect();
-        expected.sort_unstable();
+        sort(&mut expected);
         let any = self.last().iter().position(Node::is_any);
         self.compare(own.len() + expected.len())?;
         let parents_of = |policy: &[u8]| -> Vec<usize> {
@@ -237,7 +238,7 @@ impl<'a> Walk<'a> {
             if mappings.len() > MAX_NODES {
                 return Err(Unfit::TooMany);
             }
-            mappings.sort_unstable();
+            sort(&mut mappings);
             mappings.dedup();
             self.map(&mappings)?;
         }

@@ -11,6 +11,7 @@ use super::super::shown_identity::{ShownIdentity, answered};
 use super::Negotiated;
 use super::finished::{AwaitingFinished, WaitChangeCipherSpec, WaitNewSessionTicket};
 use super::key_exchange::ServerShare;
+use crate::apart::Apart;
 use crate::config::PreSharedKey;
 use crate::crypto::key_exchange::respond;
 use crate::crypto::{CryptoFailure, point_in_key, rsa_premaster};
@@ -49,7 +50,7 @@ pub(super) struct ServerProved {
 /// Answers a CertificateRequest, if there was one.
 pub(super) fn authenticate(
     proved: ServerProved,
-    wanted: Option<Box<WantedIdentity>>,
+    wanted: Option<Arc<WantedIdentity>>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let config = &proved.negotiated.client.config;
@@ -62,7 +63,7 @@ pub(super) fn authenticate(
             id: QuestionId::next(),
             configured: config.identities.clone(),
             hello: None,
-            wanted: (*wanted).clone(),
+            wanted: Arc::clone(&wanted),
         };
         let paused = ChoosingIdentity(Box::new((proved, wanted)));
         return Ok(Next::ask(
@@ -77,7 +78,7 @@ pub(super) fn authenticate(
 }
 
 /// Paused: the user chooses what to show.
-pub(crate) struct ChoosingIdentity(Box<(ServerProved, Box<WantedIdentity>)>);
+pub(crate) struct ChoosingIdentity(Box<(ServerProved, Arc<WantedIdentity>)>);
 
 impl ChoosingIdentity {
     pub(super) fn on_answer(self, answer: AnswerContent, cx: &mut Cx<'_>) -> Result<Next, Abort> {
@@ -341,7 +342,7 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         group,
         psk,
         shown,
-        master: Box::new(master),
+        master: Apart::new(master),
         read: block.server,
         // They are not there any more.
         write: block.client,

@@ -2,6 +2,8 @@
 //!
 //! RFC 5246 §7.4.3 to §7.4.5, RFC 8422 §5.1, §5.4, RFC 7919 §3.
 
+use std::sync::Arc;
+
 use super::super::super::older::{Requested, Signed};
 use super::super::super::peer::{
     Judge, check_agrees, check_encrypts, check_signature_before_tls13,
@@ -220,7 +222,7 @@ impl WaitCertificateRequest {
 }
 
 /// §7.4.4. The kinds of certificates say less than the schemes, but before TLS 1.2 it is all there is.
-fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdentity> {
+fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Arc<WantedIdentity> {
     let policy = &negotiated.client.config.policy;
     // §7.4.4, RFC 8422 §5.5: the types say which keys, and EdDSA counts as ECDSA.
     let usable = |scheme: &SignatureScheme| {
@@ -234,7 +236,7 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
 
     let said = requested.schemes.map(|list| list.to_vec());
     let schemes = said.as_deref().unwrap_or(SignatureScheme::BEFORE_TLS12);
-    Box::new(WantedIdentity {
+    Arc::new(WantedIdentity {
         version: negotiated.version,
         server_name: None,
         schemes: schemes.iter().copied().filter(usable).collect(),
@@ -256,7 +258,7 @@ fn wanted(requested: &Requested<'_>, negotiated: &Negotiated) -> Box<WantedIdent
 pub(crate) struct WaitServerHelloDone {
     said: Said,
     /// What the server wants to see, if anything.
-    wanted: Option<Box<WantedIdentity>>,
+    wanted: Option<Arc<WantedIdentity>>,
 }
 
 impl WaitServerHelloDone {
@@ -272,7 +274,7 @@ impl WaitServerHelloDone {
 /// §7.4.5: the server has said everything, and is judged.
 fn on_server_hello_done(
     mut said: Said,
-    wanted: Option<Box<WantedIdentity>>,
+    wanted: Option<Arc<WantedIdentity>>,
     message: &HandshakeBytes,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
@@ -313,7 +315,7 @@ pub(crate) struct VerifyingChain {
     negotiated: Box<Negotiated>,
     shown: Presented,
     parameters: Parameters,
-    wanted: Option<Box<WantedIdentity>>,
+    wanted: Option<Arc<WantedIdentity>>,
 }
 
 impl VerifyingChain {
@@ -336,7 +338,7 @@ impl VerifyingChain {
 fn on_verified(
     negotiated: Box<Negotiated>,
     parameters: Parameters,
-    wanted: Option<Box<WantedIdentity>>,
+    wanted: Option<Arc<WantedIdentity>>,
     proof: PeerProof,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
@@ -386,7 +388,7 @@ fn go_on(
     negotiated: Box<Negotiated>,
     parameters: Parameters,
     peer: ServerPeer,
-    wanted: Option<Box<WantedIdentity>>,
+    wanted: Option<Arc<WantedIdentity>>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let proved = ServerProved {

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
+use std::sync::Arc;
+
 use super::super::super::compressed::put_certificate;
 use super::super::super::signed_content::signed_content;
 use super::super::super::{Cx, check_signature_length, wrong_answer};
@@ -18,7 +20,7 @@ use crate::x509::Identity;
 /// Answers a CertificateRequest.
 pub(super) fn authenticate(
     authenticated: Authenticated,
-    wanted: Box<WantedIdentity>,
+    wanted: Arc<WantedIdentity>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let config = &authenticated.client.config;
@@ -27,7 +29,7 @@ pub(super) fn authenticate(
             id: QuestionId::next(),
             configured: config.identities.clone(),
             hello: None,
-            wanted: (*wanted).clone(),
+            wanted: Arc::clone(&wanted),
         };
         return Ok(Next::ask(
             Question::ChooseIdentity(Box::new(question)),
@@ -46,7 +48,7 @@ pub(super) fn authenticate(
 /// Paused: the user chooses what to show.
 pub(crate) struct ChoosingIdentity {
     authenticated: Box<Authenticated>,
-    wanted: Box<WantedIdentity>,
+    wanted: Arc<WantedIdentity>,
 }
 
 impl ChoosingIdentity {

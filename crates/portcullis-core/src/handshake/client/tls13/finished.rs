@@ -33,7 +33,7 @@ use crate::{NamedGroup, SignatureScheme, Violation};
 pub(crate) struct WaitFinished {
     pub(super) keyed: Box<Keyed>,
     pub(super) parameters: Parameters,
-    pub(super) wanted: Option<Box<WantedIdentity>>,
+    pub(super) wanted: Option<Arc<WantedIdentity>>,
     pub(super) peer: ServerProof,
     /// If a session is resumed.
     pub(super) resumed: Option<Origin>,

@@ -57,7 +57,7 @@ pub(crate) struct Asked {
     pub(crate) id: AuthenticationId,
     context: Box<[u8]>,
     transcript: Transcript,
-    wanted: Box<WantedIdentity>,
+    wanted: Arc<WantedIdentity>,
     is_costly: bool,
 }
 
@@ -107,7 +107,7 @@ impl PostHandshakeClient {
                 id: QuestionId::next(),
                 configured: self.config.identities.clone(),
                 hello: None,
-                wanted: (*asked.wanted).clone(),
+                wanted: Arc::clone(&asked.wanted),
             };
             let question = Question::ChooseIdentity(Box::new(question));
             return Ok(Progress::ChooseIdentity(

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3.
 
+use std::sync::Arc;
+
 use super::super::super::compressed::uncompressed;
 use super::super::super::peer::{Judge, Reverified, check_signature, presented};
 use super::super::super::signed_content::signed_content;
@@ -24,7 +26,7 @@ use crate::{SignatureScheme, Violation};
 pub(crate) struct WaitCertificate {
     pub(super) keyed: Box<Keyed>,
     pub(super) parameters: Parameters,
-    pub(super) wanted: Box<WantedIdentity>,
+    pub(super) wanted: Arc<WantedIdentity>,
 }
 
 impl WaitCertificate {
@@ -41,7 +43,7 @@ impl WaitCertificate {
 pub(super) fn on_certificate(
     mut keyed: Box<Keyed>,
     parameters: Parameters,
-    wanted: Option<Box<WantedIdentity>>,
+    wanted: Option<Arc<WantedIdentity>>,
     message: &HandshakeBytes,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
@@ -143,7 +145,7 @@ fn on_resumption(
 pub(crate) struct VerifyingChain {
     keyed: Box<Keyed>,
     parameters: Parameters,
-    wanted: Option<Box<WantedIdentity>>,
+    wanted: Option<Arc<WantedIdentity>>,
     shown: Presented,
     /// If it is that of a session: with what the server had signed, and the rest.
     resumed: Option<(SignatureScheme, Origin)>,
@@ -184,7 +186,7 @@ impl VerifyingChain {
 pub(crate) struct WaitCertificateVerify {
     keyed: Box<Keyed>,
     parameters: Parameters,
-    wanted: Option<Box<WantedIdentity>>,
+    wanted: Option<Arc<WantedIdentity>>,
     peer: PeerProof,
 }
 

@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.3.
 
+use std::sync::Arc;
+
 use super::super::super::compressed::{check_list, chosen};
 use super::super::super::{Cx, expect, find, unexpected};
 use super::super::Next;
@@ -95,7 +97,7 @@ pub(super) fn wanted(
     request: &CertificateRequest<'_>,
     of_client: CertificateType,
     policy: &Policy,
-) -> Result<Box<WantedIdentity>, Abort> {
+) -> Result<Arc<WantedIdentity>, Abort> {
     check_request(&request.extensions, Request::CertificateRequest)?;
     check_list(&request.extensions)?;
     let schemes = find::<SignatureAlgorithms<'_>>(&request.extensions)?
@@ -111,7 +113,7 @@ pub(super) fn wanted(
                 .collect()
         })
         .unwrap_or_default();
-    Ok(Box::new(WantedIdentity {
+    Ok(Arc::new(WantedIdentity {
         version: Version::V1_3,
         server_name: None,
         schemes,

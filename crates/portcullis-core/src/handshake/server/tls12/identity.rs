@@ -147,7 +147,7 @@ fn ask(
         id: QuestionId::next(),
         configured: negotiated.config.identities.clone(),
         hello: Some(ClientHelloView::of(&mut negotiated.hello)?),
-        wanted: wanted.clone(),
+        wanted: wanted.clone().into(),
     };
     let paused = ChoosingIdentity(Box::new(UndecidedIdentity {
         negotiated,

@@ -53,7 +53,7 @@ pub(super) fn ask_identity(
         id: QuestionId::next(),
         configured: negotiated.config.identities.clone(),
         hello: Some(ClientHelloView::of(&mut negotiated.hello)?),
-        wanted: wanted.clone(),
+        wanted: wanted.clone().into(),
     };
     let paused = ChoosingIdentity(Box::new(UndecidedIdentity {
         negotiated,

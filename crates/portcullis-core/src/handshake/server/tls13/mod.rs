@@ -16,8 +16,13 @@ mod psk;
 mod retry;
 mod tickets;
 
-pub(super) use retry::on_returned_cookie;
-pub(in super::super) use retry::{Requested, UNCHANGING, ask_for_cookie};
+#[cfg(feature = "dtls")]
+pub(super) use retry::cookie::on_returned_cookie;
+#[cfg(feature = "dtls")]
+pub(in super::super) use retry::{
+    UNCHANGING,
+    cookie::{Requested, ask_for_cookie},
+};
 
 use std::sync::Arc;
 

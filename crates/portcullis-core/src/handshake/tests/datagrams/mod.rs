@@ -5,6 +5,7 @@ mod connection_id_messages;
 mod connection_ids;
 mod hostile;
 mod loss;
+pub(super) mod moved_secrets;
 mod network;
 mod older;
 mod pair;

@@ -3,13 +3,15 @@
 //! RFC 8446 §5.2, §5.4, §5.5. A cipher that is set up takes ten times the memory of its secret, so
 //! it is set up when the first record needs it, and can be given back in between.
 
+#[cfg(feature = "dtls")]
+mod numbers;
+
 use core::ops::Range;
 
 use super::super::header;
 use super::Unopened;
 use crate::crypto::CryptoFailure;
-use crate::crypto::aead::{AeadAlgorithm, AeadKey};
-use crate::crypto::number_key::NumberKey;
+use crate::crypto::aead::AeadKey;
 use crate::key_schedule::TrafficSecret;
 use crate::wire::ContentType;
 
@@ -57,10 +59,6 @@ impl Tls13 {
     #[inline]
     pub(super) const fn least_overhead(&self) -> usize {
         self.tag_len()
-    }
-
-    pub(in super::super) const fn aead(&self) -> AeadAlgorithm {
-        self.secret.suite_parameters().aead
     }
 
     pub(in super::super) const fn tag_len(&self) -> usize {
@@ -163,11 +161,6 @@ impl Tls13 {
 
     pub(in super::super) fn put_cipher(&mut self, key: AeadKey) {
         self.key = Some(key);
-    }
-
-    /// The key that hides the numbers of these records over datagrams (RFC 9147 §4.2.3).
-    pub(in super::super) fn number_key(&self) -> Result<NumberKey, CryptoFailure> {
-        self.secret.number_key()
     }
 
     /// The cipher, set up if it is not.

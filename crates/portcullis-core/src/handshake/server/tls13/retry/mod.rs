@@ -1,28 +1,29 @@
 //! HelloRetryRequest, and the second ClientHello that it asks for.
 //!
-//! RFC 8446 §4.1.2, §4.1.4; RFC 9147 §5.1.
+//! RFC 8446 §4.1.2, §4.1.4.
+
+#[cfg(feature = "dtls")]
+pub(super) mod cookie;
 
 use std::sync::Arc;
 
 use super::super::super::negotiate::Group;
-use super::super::super::{Cx, expect, find, versions};
+use super::super::super::{Cx, expect, find};
 use super::super::Next;
 use super::super::ech::Ech;
 use super::super::hello::check_syntax;
-use super::super::shortfall::{no_group, no_suite};
 use super::Negotiated;
-use super::client_hello::{
-    add_hello, check_hello, choose_any_group, choose_suite, looks_like_tls12,
-};
+use super::client_hello::{add_hello, check_hello, choose_any_group, looks_like_tls12};
 use super::psk::{FirstPsks, is_configured, resume_or_authenticate};
 use crate::config::ServerOptions;
-use crate::crypto::hash::{Digest, HashAlgorithm, hash};
+use crate::crypto::hash::{HashAlgorithm, hash};
 use crate::crypto::secret::ConstantTimeEq as _;
 use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::information::EarlyDataStatus;
 use crate::key_schedule::{AddMessage, Transcript};
 use crate::record::HandshakeBytes;
+use crate::sort::sort_by;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{
@@ -100,100 +101,6 @@ pub(super) fn ask_for_another(
         early_data,
     }))
     .into())
-}
-
-/// What a server that keeps nothing of a first hello has to have back (RFC 9147 §5.1): it is in the cookie.
-pub(in super::super::super) struct Requested {
-    pub(in super::super::super) suite: CipherSuite,
-    /// If a share of it was asked for.
-    pub(in super::super::super) group: Option<NamedGroup>,
-    pub(in super::super::super) had_psk: bool,
-    pub(in super::super::super) unchanging: [u8; UNCHANGING],
-    /// The hash of the first hello.
-    pub(in super::super::super) hello: Digest,
-}
-
-/// Asks for a cookie, and for a share where one is missing, without a state. Gives the HelloRetryRequest,
-/// whose cookie `seal` makes.
-pub(in super::super::super) fn ask_for_cookie(
-    config: &ServerOptions,
-    message: &HandshakeBytes,
-    seal: impl FnOnce(&Requested) -> Vec<u8>,
-) -> Result<Vec<u8>, Abort> {
-    let dialect = Dialect::Dtls;
-    let hello: ClientHello<'_> = expect(message)?;
-    check_syntax(&hello)?;
-    versions::choose(dialect, &config.policy.versions, &hello)?;
-    check_hello(&hello)?;
-    let suite = choose_suite(config, &hello, dialect)?;
-    let group = match choose_any_group(config, &hello, dialect)? {
-        Some(Group::Retry(group)) => Some(group),
-        Some(Group::Shared(_)) | None => None,
-    };
-    let requested = Requested {
-        suite,
-        group,
-        had_psk: hello.extensions.contains(ExtensionType::PRE_SHARED_KEY),
-        unchanging: unchanging(&hello, true),
-        hello: hash(suite.handshake_hash()?, message.raw()),
-    };
-    let cookie = seal(&requested);
-    let id = hello.legacy_session_id;
-    Ok(hello_retry_request(
-        dialect,
-        id,
-        suite,
-        group,
-        Some(&cookie),
-        None,
-    ))
-}
-
-/// Goes on where the cookie has come back.
-pub(in super::super) fn on_returned_cookie(
-    config: Arc<ServerOptions>,
-    requested: Requested,
-    cookie: Box<[u8]>,
-    message: HandshakeBytes,
-    cx: &mut Cx<'_>,
-) -> Result<Next, Abort> {
-    let hello: ClientHello<'_> = expect(&message)?;
-    let Requested { suite, group, .. } = requested;
-    // Another configuration may serve this client than the one that has asked.
-    let version = cx.dialect.code(Version::V1_3);
-    if !config.policy.cipher_suites.contains(&suite) {
-        return Err(no_suite(&config, version, &hello));
-    }
-    if group.is_some_and(|group| !config.policy.groups.contains(&group)) {
-        return Err(no_group(&config, version, &hello));
-    }
-    cx.outgoing
-        .set_max_fragment(config.policy.max_fragment_sent);
-    let mut transcript = Transcript::after_hello(suite.handshake_hash()?, &requested.hello);
-    let id = hello.legacy_session_id;
-    let request = hello_retry_request(cx.dialect, id, suite, group, Some(&cookie), None);
-    transcript.add_bytes(&request);
-    let psks = match requested.had_psk {
-        // Tickets are not opened for strangers, so nobody knows what it was.
-        true => FirstPsks::Unknown,
-        false => FirstPsks::None,
-    };
-    let unchanging = requested.unchanging;
-    WaitSecondClientHello(Box::new(RetryRequested {
-        config,
-        first: FirstHello {
-            unchanging,
-            may_change: true,
-            psks,
-        },
-        ech: None,
-        suite,
-        group,
-        cookie: Some(cookie),
-        transcript,
-        early_data: EarlyDataStatus::NotOffered,
-    }))
-    .on_message(message, cx)
 }
 
 /// §4.1.4.
@@ -384,7 +291,9 @@ fn unchanging(hello: &ClientHello<'_>, ech_may_change: bool) -> [u8; UNCHANGING]
         .filter(|one| !ech_may_change || !is_ech(one))
         .collect();
     // No type comes twice.
-    extensions.sort_unstable_by_key(|extension| extension.extension_type.0);
+    sort_by(&mut extensions, |one, other| {
+        one.extension_type.0.cmp(&other.extension_type.0)
+    });
     let mut bytes = Vec::with_capacity(hello.extensions.as_bytes().len());
     ClientHello::put(
         &mut bytes,

@@ -1,0 +1,97 @@
+//! What only a handshake over datagrams begins with, is told, and turns into.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::datagram::{self, ConnectionId, DatagramOptions, Discards};
+use super::{DatagramReader, DatagramWriter, Incoming, Outgoing, Role};
+use crate::clock::Monotonic;
+use crate::error::Abort;
+
+impl Incoming {
+    /// Over datagrams; see [`datagram::Incoming::new`].
+    pub(crate) fn datagrams(
+        role: Role,
+        max_handshake_size: usize,
+        next_message: u16,
+        connection_id: Option<(ConnectionId, bool)>,
+    ) -> Self {
+        let incoming =
+            datagram::Incoming::new(role, max_handshake_size, next_message, connection_id);
+        Self::Datagram(Box::new(incoming))
+    }
+
+    /// What was dropped over datagrams.
+    pub(crate) fn discards(&self) -> Discards {
+        match self {
+            Self::Stream(_) => Discards::default(),
+            Self::Datagram(datagram) => datagram.discards(),
+        }
+    }
+
+    /// Turns into the data path over datagrams.
+    pub(crate) fn take_datagram_reader(
+        &mut self,
+        mail: Arc<datagram::Mail>,
+    ) -> Option<(DatagramReader, Vec<Vec<u8>>)> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Datagram(datagram) => Some(datagram.take_reader(mail)),
+        }
+    }
+}
+
+impl Outgoing {
+    /// Over datagrams, beginning with this message and this record.
+    pub(crate) fn datagrams(options: DatagramOptions, next_message: u16, next_record: u64) -> Self {
+        let mut outgoing = datagram::Outgoing::new(options);
+        outgoing.go_on(next_message, next_record);
+        Self::Datagram(Box::new(outgoing))
+    }
+
+    /// Does what is due.
+    ///
+    /// # Errors
+    /// When the peer does not answer any more.
+    pub(crate) fn on_time(&mut self, now: Monotonic) -> Result<(), Abort> {
+        match self {
+            Self::Stream(_) => Ok(()),
+            Self::Datagram(datagram) => datagram.on_time(now),
+        }
+    }
+
+    /// Over datagrams: how long they may be from here on.
+    pub(crate) fn set_mtu(&mut self, bytes: u16) {
+        if let Self::Datagram(datagram) = self {
+            datagram.set_mtu(bytes);
+        }
+    }
+
+    /// Over datagrams: the network does not take one of this length. Whether that changes anything.
+    pub(crate) fn shrink(&mut self, length: usize) -> bool {
+        match self {
+            Self::Datagram(datagram) => datagram.shrink(length),
+            Self::Stream(_) => false,
+        }
+    }
+
+    /// Over datagrams: how long a first answer is waited for.
+    pub(crate) fn set_initial_timeout(&mut self, initial: Duration) {
+        if let Self::Datagram(datagram) = self {
+            datagram.set_initial_timeout(initial);
+        }
+    }
+
+    /// Turns into the data path over datagrams.
+    pub(crate) fn take_datagram_writer(
+        &mut self,
+        mail: Arc<datagram::Mail>,
+        key_update_at: u64,
+        own: (Option<ConnectionId>, bool),
+    ) -> Option<DatagramWriter> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Datagram(datagram) => Some(datagram.take_writer(mail, key_update_at, own)),
+        }
+    }
+}
