@@ -1,0 +1,10 @@
+//! The proxy, in this process, over loopback.
+
+#![cfg(unix)]
+
+mod configuration;
+mod hostile;
+mod life;
+mod rules;
+mod support;
+mod ways;
