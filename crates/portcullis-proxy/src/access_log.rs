@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use serde_json::{Map, Value};
-
 use crate::config::Access;
 
 /// Lines that wait to be written.
@@ -68,9 +66,9 @@ impl AccessLog {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn line(&self, entry: Map<String, Value>) {
+    /// One line, without its end.
+    pub(crate) fn line(&self, mut line: String) {
         let Some(lines) = &self.lines else { return };
-        let mut line = Value::Object(entry).to_string();
         line.push('\n');
         if lines.try_send(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -112,6 +110,8 @@ pub(crate) fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, Value};
+
     use super::*;
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
                 "name".to_owned(),
                 cut(&"\u{1b}[2J\n\u{202e}".repeat(100)).into(),
             );
-            log.line(entry);
+            log.line(Value::Object(entry).to_string());
         }
         drop(log);
         let mut text = String::new();
@@ -155,7 +155,7 @@ mod tests {
             dropped: Arc::default(),
         };
         for _ in 0..3 {
-            log.line(Map::new());
+            log.line(String::new());
         }
         assert_eq!(log.dropped(), 2);
     }

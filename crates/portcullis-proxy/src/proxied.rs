@@ -47,6 +47,9 @@ pub(crate) struct Arrived {
 /// What is known of a connection, for its line in the log.
 struct Record {
     began: SystemTime,
+    /// What was known when bytes began to be passed on, as it will be written but for its end: it waits for as long as
+    /// the connection lasts.
+    head: Box<str>,
     entry: Map<String, Value>,
     is_on: bool,
 }
@@ -55,6 +58,7 @@ impl Record {
     fn new(shared: &Shared, arrived: &Arrived) -> Self {
         let mut record = Self {
             began: SystemTime::now(),
+            head: Box::default(),
             entry: Map::new(),
             is_on: shared.log.is_on(),
         };
@@ -123,16 +127,33 @@ impl Record {
         self.note("reason", cut(&error.to_string()));
     }
 
+    /// Makes what is known so far small.
+    fn rest(&mut self) {
+        if self.is_on {
+            let mut head = Value::Object(std::mem::take(&mut self.entry)).to_string();
+            head.pop();
+            self.head = head.into();
+        }
+    }
+
     fn end(mut self, shared: &Shared, route: Option<&Route>, outcome: Outcome) {
         shared.meter.ended(outcome);
         if !self.is_on {
             return;
         }
-        self.note("route", route.map(|it| it.label.as_str()));
+        if self.head.is_empty() {
+            self.note("route", route.map(|it| it.label.as_str()));
+        }
         self.note("outcome", outcome.name());
         let total = self.began.elapsed().unwrap_or_default();
         self.note_time("ms_total", total);
-        shared.log.line(self.entry);
+        let line = Value::Object(self.entry).to_string();
+        shared
+            .log
+            .line(match (&*self.head, line.strip_prefix('{')) {
+                ("", _) | (_, None) => line,
+                (head, Some(rest)) => format!("{head},{rest}"),
+            });
     }
 }
 
@@ -184,6 +205,8 @@ pub(crate) async fn serve(
     let Connected { io, place } = connected;
     record.note("backend", route.backend.name.as_str());
     record.note("server", place.server().to_string());
+    record.note("route", route.label.as_str());
+    record.rest();
     let times = &plan.timeouts;
     let options = RelayOptions::new()
         .idle(times.idle)

@@ -138,7 +138,7 @@ pub(super) struct Route {
 
 pub(super) enum RouteBackend {
     Named(Text),
-    Own(Backend),
+    Own(Box<Backend>),
     Missing,
 }
 
@@ -349,7 +349,7 @@ impl Route {
     fn read(table: &Section<'_>) -> Self {
         let backend = if table.is_table("backend") {
             match table.table("backend", &BACKEND[1..]) {
-                Some(own) => RouteBackend::Own(Backend::read(&own, None)),
+                Some(own) => RouteBackend::Own(Box::new(Backend::read(&own, None))),
                 None => RouteBackend::Missing,
             }
         } else {

@@ -4,6 +4,7 @@
 
 mod configuration;
 mod hostile;
+mod keys;
 mod life;
 mod rules;
 mod support;
