@@ -7,15 +7,20 @@
 mod ends;
 
 use std::alloc::System;
+use std::io;
+use std::pin::Pin;
 use std::sync::Mutex;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use portcullis::config::Renegotiation;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
 
-use portcullis::{ProtocolVersion, TlsAcceptor, TlsConnector, TlsStream};
+use portcullis::{
+    ProtocolVersion, Relay, RelayEnd, RelayOptions, TlsAcceptor, TlsConnector, TlsStream,
+};
 
 use ends::{TLS12_SUITES, acceptor, client_config, connector, name, now, server_config, tls12};
 
@@ -277,5 +282,177 @@ fn a_half_open_connection_is_small() {
         let each = held(&region) / CONNECTIONS as isize;
         println!("half open {each}");
         assert!(each <= 2_500, "a half-open connection holds {each} bytes");
+    });
+}
+
+const RELAYS: usize = 2_000;
+
+/// What is kept in each of many relays, of these ends, when this much has gone through and nothing moves.
+async fn each_relay<A, B>(
+    mut pairs: Vec<(A, B)>,
+    mut exchange: impl AsyncFnMut(usize, &mut Relay<A, B>),
+) -> isize
+where
+    A: RelayEnd,
+    B: RelayEnd,
+{
+    let mut relays = Vec::with_capacity(pairs.len());
+    let count = pairs.len();
+    let region = Region::new(HEAP);
+    for number in (0..count).rev() {
+        let (a, b) = pairs.pop().unwrap();
+        let mut relay = Box::new(portcullis::relay(a, b, RelayOptions::new()));
+        exchange(number, &mut relay).await;
+        relays.push(relay);
+    }
+    held(&region) / count as isize
+}
+
+/// The relay itself and a timer, and no buffer, whatever went through.
+#[test]
+fn an_idle_relay_keeps_no_buffer() {
+    block_on(async {
+        for size in [1_000, 100_000] {
+            let mut pairs = Vec::with_capacity(RELAYS);
+            let mut peers = Vec::with_capacity(RELAYS);
+            for _ in 0..RELAYS {
+                // The pipes have their memory before.
+                let (mut near, mut a) = duplex(1_000);
+                let (mut b, mut far) = duplex(1_000);
+                for io in [&mut near, &mut far, &mut a, &mut b] {
+                    io.write_all(&[7; 1_000]).await.unwrap();
+                }
+                for io in [&mut near, &mut far, &mut a, &mut b] {
+                    io.read_exact(&mut [0; 1_000]).await.unwrap();
+                }
+                pairs.push((a, b));
+                peers.push((near, far));
+            }
+            let data = vec![7; size];
+            let mut received = vec![0; size];
+            let each = each_relay(pairs, async |number, relay| {
+                let (near, far) = &mut peers[number];
+                let exchange = async {
+                    for _ in 0..2 {
+                        let sending = near.write_all(&data);
+                        let receiving = far.read_exact(&mut received);
+                        let (sent, read) = tokio::join!(sending, receiving);
+                        (sent.unwrap(), read.unwrap());
+                    }
+                };
+                tokio::select! {
+                    _ = relay => panic!("it goes on"),
+                    () = exchange => {}
+                }
+            })
+            .await;
+            println!("a relay of pipes after {size} bytes: {each}");
+            assert!(each <= 700, "a relay holds {each} bytes");
+        }
+    });
+}
+
+/// The same with TLS at one end and a socket at the other, as a proxy has it.
+#[test]
+fn an_idle_relay_of_tls_keeps_no_buffer() {
+    block_on(async {
+        let (connector, acceptor) = (connector(), acceptor());
+        let mut pairs = Vec::with_capacity(CONNECTIONS);
+        let mut peers = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            let (mut client, mut accepted) = pair(&connector, &acceptor).await;
+            // Ciphers are set up, and tickets taken.
+            pass(&mut client, &mut accepted).await;
+            pass(&mut accepted, &mut client).await;
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (backend, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+            pairs.push((accepted, backend.unwrap()));
+            peers.push((client, server.unwrap().0));
+        }
+        let data = vec![7; 300_000];
+        let mut received = vec![0; data.len()];
+        let each = each_relay(pairs, async |number, relay| {
+            let (client, server) = &mut peers[number];
+            let exchange = async {
+                let (sent, read) =
+                    tokio::join!(client.write_all(&data), server.read_exact(&mut received));
+                (sent.unwrap(), read.unwrap());
+                let (sent, read) =
+                    tokio::join!(server.write_all(&data), client.read_exact(&mut received));
+                (sent.unwrap(), read.unwrap());
+            };
+            tokio::select! {
+                _ = relay => panic!("it goes on"),
+                () = exchange => {}
+            }
+        })
+        .await;
+        println!("a relay of TLS and a socket: {each}");
+        assert!(each <= 800, "a relay holds {each} bytes");
+    });
+}
+
+#[test]
+fn a_relay_is_small() {
+    type OfProxy = Relay<TlsStream<TcpStream>, TcpStream>;
+    println!("{} bytes", size_of::<OfProxy>());
+    assert!(size_of::<OfProxy>() <= 440, "{}", size_of::<OfProxy>());
+}
+
+/// An end that panics.
+struct Panics;
+
+impl AsyncRead for Panics {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        panic!("an end of a relay panics, as the test wants it");
+    }
+}
+
+impl AsyncWrite for Panics {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        panic!("an end of a relay panics, as the test wants it");
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl RelayEnd for Panics {
+    fn reset(&mut self) {}
+}
+
+/// The area is the thread's again, whatever an end does; else each of these would cost one of 128 KiB.
+#[test]
+fn a_relay_that_panics_gives_its_area_back() {
+    block_on(async {
+        let panic_once = || async {
+            // In writing, and in reading.
+            for is_swapped in [false, true] {
+                let (mut near, far) = duplex(100);
+                near.write_all(b"to be written").await.unwrap();
+                let panicked = match is_swapped {
+                    false => tokio::spawn(portcullis::relay(far, Panics, RelayOptions::new())),
+                    true => tokio::spawn(portcullis::relay(Panics, far, RelayOptions::new())),
+                };
+                assert!(panicked.await.unwrap_err().is_panic());
+            }
+        };
+        panic_once().await;
+        let region = Region::new(HEAP);
+        for _ in 0..10 {
+            panic_once().await;
+        }
+        let change = region.change();
+        assert!(change.bytes_allocated < 10 * 65_536, "{change:?}");
     });
 }

@@ -87,6 +87,10 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
         self.close()
     }
 
+    fn phases(&self) -> (Phase, Phase) {
+        (self.a_to_b.phase, self.b_to_a.phase)
+    }
+
     /// Moves what can be moved now; ready when nothing more is to be moved.
     fn poll_ways(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (a, b) = expect(&mut self.ends);
@@ -120,7 +124,7 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
     }
 
     /// Counts what is kept, and looks at the clock; ready when a limit is reached.
-    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_limits(&mut self, cx: &mut Context<'_>, has_changed: bool) -> Poll<()> {
         let (a, b) = expect(&mut self.ends);
         let (for_a, for_b) = (self.b_to_a.held(a), self.a_to_b.held(b));
         let mut now = None;
@@ -128,7 +132,8 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
             self.a_to_b.look(for_b, &mut now),
             self.b_to_a.look(for_a, &mut now),
         ];
-        if has_moved.contains(&true) {
+        // An end counts as a byte.
+        if has_changed || has_moved.contains(&true) {
             self.last_moved = *now.get_or_insert_with(Instant::now);
         }
         let held = for_a + for_b;
@@ -185,6 +190,7 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
     }
 
     fn reach(&mut self, limit: Limit) {
+        self.name_the_lost();
         let (of_a, of_b) = (&mut self.a_to_b.end, &mut self.b_to_a.end);
         match limit {
             Limit::Idle => {
@@ -198,6 +204,13 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
             Limit::StallOfA => *of_a = Some(HowEnded::Stalled),
             Limit::StallOfB => *of_b = Some(HowEnded::Stalled),
         }
+    }
+
+    /// Who takes no more and has not said why is known by the error of writing.
+    fn name_the_lost(&mut self) {
+        let (of_a, of_b) = (&mut self.a_to_b, &mut self.b_to_a);
+        of_a.end = of_a.end.take().or_else(|| of_b.lost_end());
+        of_b.end = of_b.end.take().or_else(|| of_a.lost_end());
     }
 
     /// Both have ended in good order: reads away what one of them has behind its end, if there is something.
@@ -231,6 +244,7 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
             self.options.memory.change(self.held, 0);
             self.a_to_b.forget_left();
             self.b_to_a.forget_left();
+            self.name_the_lost();
         }
         RelayOutcome {
             a_to_b: self.a_to_b.outcome(),
@@ -256,10 +270,7 @@ fn close_end<T: RelayEnd>(end: &mut T, from: &Way, to: &Way) {
 fn settle<S: RelayEnd>(moved: Moved, source: &S, way: &mut Way, back: &mut Way) -> bool {
     match moved {
         Moved::Waits | Moved::Goes => false,
-        Moved::Told => way
-            .end
-            .as_ref()
-            .is_none_or(|end| !matches!(end, HowEnded::Clean)),
+        Moved::Over => way.phase == Phase::Cutting,
         Moved::SourceEnded => source_ended(source, way, back),
         Moved::SourceBroke(error) => source_broke(error, way, back),
         Moved::SinkBroke(error) => sink_broke(error, way, back),
@@ -270,7 +281,7 @@ fn source_ended<S: RelayEnd>(source: &S, way: &mut Way, back: &mut Way) -> bool 
     // A socket that was reset says so once. If writing was told, reading sees an end where there is none; but broken
     // pipes are those whose other side has ended.
     if let Some(lost) = &back.lost
-        && lost.kind() != io::ErrorKind::BrokenPipe
+        && !lost.is_broken_pipe
         && !source.proves_its_end()
     {
         way.end = Some(HowEnded::Reset);
@@ -315,12 +326,13 @@ fn sink_broke(error: io::Error, way: &mut Way, back: &mut Way) -> bool {
         return true;
     }
     way.phase = match way.phase {
-        // What it has not read by now, it has said before; then reading tells how it ended.
         Phase::Open if back.has_ended() => Phase::Discarding,
+        // It may have said something before, and its end: reading tells.
         Phase::Open => Phase::Lost,
         _ => Phase::Done,
     };
-    false
+    // Then nobody is read.
+    way.phase == Phase::Lost && back.phase == Phase::Lost
 }
 
 impl<A: RelayEnd, B: RelayEnd> Future for Relay<A, B> {
@@ -329,8 +341,10 @@ impl<A: RelayEnd, B: RelayEnd> Future for Relay<A, B> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RelayOutcome> {
         let this = self.get_mut();
         if !this.lingers {
+            let phases = this.phases();
             if this.poll_ways(cx).is_pending() {
-                if this.poll_limits(cx).is_pending() {
+                let has_changed = this.phases() != phases;
+                if this.poll_limits(cx, has_changed).is_pending() {
                     return Poll::Pending;
                 }
                 return Poll::Ready(this.close());
@@ -345,7 +359,9 @@ impl<A: RelayEnd, B: RelayEnd> Future for Relay<A, B> {
 
 impl<A: RelayEnd, B: RelayEnd> Drop for Relay<A, B> {
     fn drop(&mut self) {
-        self.close();
+        if self.ends.is_some() {
+            self.close();
+        }
     }
 }
 

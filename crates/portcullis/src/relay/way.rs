@@ -27,8 +27,8 @@ pub(super) struct Way {
     pub(super) phase: Phase,
     /// How the source has ended, once it has.
     pub(super) end: Option<HowEnded>,
-    /// Why the sink takes no more.
-    pub(super) lost: Option<io::Error>,
+    /// Boxed: why the sink takes no more, if it does not.
+    pub(super) lost: Option<Box<Lost>>,
     /// What was read and the sink has refused.
     left: Backlog,
     pub(super) bytes: u64,
@@ -42,6 +42,13 @@ pub(super) struct Way {
     /// How much the sink's transport had not taken then.
     pending: usize,
     seen: Seen,
+}
+
+/// A sink that takes no more.
+pub(super) struct Lost {
+    pub(super) end: HowEnded,
+    /// Whether what was told is what sockets say whose other side has ended before it went.
+    pub(super) is_broken_pipe: bool,
 }
 
 /// What a direction was like when it was looked at last.
@@ -77,8 +84,8 @@ pub(super) enum Moved {
     SourceEnded,
     SourceBroke(io::Error),
     SinkBroke(io::Error),
-    /// The sink was told.
-    Told,
+    /// The sink was told, or has what came and is not to be told.
+    Over,
 }
 
 impl Way {
@@ -178,8 +185,10 @@ impl Way {
                 return Some(self.tell(sink, told));
             }
             Phase::Cutting => {
-                let told = Pin::new(&mut *sink).poll_flush(cx);
-                return Some(self.tell(sink, told));
+                return Some(match Pin::new(&mut *sink).poll_flush(cx) {
+                    Poll::Ready(_) => Moved::Over,
+                    Poll::Pending => self.block(sink),
+                });
             }
             _ => {}
         }
@@ -280,7 +289,7 @@ impl Way {
         match told {
             Poll::Ready(Ok(())) => {
                 self.phase = Phase::Done;
-                Moved::Told
+                Moved::Over
             }
             Poll::Ready(Err(error)) => Moved::SinkBroke(error),
             Poll::Pending => self.block(sink),
@@ -306,7 +315,15 @@ impl Way {
     pub(super) fn lose(&mut self, error: io::Error) {
         self.discarded += self.left.len() as u64;
         self.left = Backlog::default();
-        self.lost = Some(error);
+        self.lost = Some(Box::new(Lost {
+            is_broken_pipe: error.kind() == io::ErrorKind::BrokenPipe,
+            end: HowEnded::of(error),
+        }));
+    }
+
+    /// How the sink has ended that takes no more.
+    pub(super) fn lost_end(&self) -> Option<HowEnded> {
+        self.lost.as_ref().map(|lost| lost.end.clone())
     }
 
     /// How many bytes wait for the sink.
