@@ -270,7 +270,7 @@ violations! {
         TicketLifetimeTooLong => ILLEGAL_PARAMETER, "§4.6.1", "the server sent a ticket that lives longer than 7 days";
         AuthenticationNotOffered => UNEXPECTED_MESSAGE, "§4.6.2; RFC 9113 §9.2.3", "the server asked for a certificate after the handshake, which was not offered to it, or which HTTP/2 forbids";
         TooManyAuthenticationRequests => UNEXPECTED_MESSAGE, "§4.6.2", "the server asked for more certificates than are shown at a time, or again and again without sending data";
-        TooManySignaturesAsked => UNEXPECTED_MESSAGE, "§4.6.2", "the server has asked for a certificate again, after 64 signatures over one connection";
+        TooManySignaturesAsked => UNEXPECTED_MESSAGE, "§4.6.2", "the server has asked for a certificate again, after 64 requests over one connection that took a signature or a choice";
         RequestContextReused => ILLEGAL_PARAMETER, "§4.3.2", "the server asked for a certificate with the context of a request that is not yet answered";
         UnaskedCertificate => UNEXPECTED_MESSAGE, "§4.6.2", "the client sent what answers a request for its certificate, and was not asked";
         CertificateContextUnknown => ILLEGAL_PARAMETER, "§4.4.2", "the client's Certificate after the handshake carries the context of no request that is still to be answered";

@@ -212,7 +212,8 @@ impl Conduct {
     pub(crate) fn answer(&self, question: Question) -> Result<Answer, AnswerFuture> {
         let question = match (&self.crls, question) {
             (Some(crls), Question::VerifyChain(question)) if question.wants_crls() => {
-                return Err(crls.answer(*question, self.answers.clone(), self.crl_budget()));
+                let budget = self.crl_budget();
+                return Err(crls.answer(*question, self.answers.clone(), budget, self.log));
             }
             (None, Question::VerifyChain(question))
                 if question.wants_crls() && !self.answers.questions().chain =>

@@ -13,6 +13,7 @@ use rustls_pki_types::UnixTime;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answers::{AnswerFuture, SharedAnswers};
+use crate::log_level::{LogLevel, log_at};
 
 /// Lists that have so many bytes together are verified where nobody waits for the thread.
 const LONG: usize = 256 * 1024;
@@ -33,11 +34,13 @@ impl Crls {
         question: VerifyChain,
         others: SharedAnswers,
         budget: Duration,
+        log: Option<LogLevel>,
     ) -> AnswerFuture {
         let lists = RevocationLists {
             source: Arc::clone(&self.0),
             budget,
             deadline: Instant::now() + budget,
+            log,
         };
         Box::pin(async move {
             match others.questions().chain {
@@ -82,6 +85,7 @@ pub struct RevocationLists {
     source: Arc<dyn CrlSource>,
     budget: Duration,
     deadline: Instant,
+    log: Option<LogLevel>,
 }
 
 impl RevocationLists {
@@ -95,7 +99,7 @@ impl RevocationLists {
         let check = look(&*self.source, check, self.budget, self.deadline).await?;
         if check.fault().is_none() {
             for error in check.undetermined() {
-                tracing::warn!(%error, "accepted all the same");
+                log_at!(self.log, WARN, %error, "accepted all the same");
             }
         }
         Some(check)

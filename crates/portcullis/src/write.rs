@@ -213,7 +213,7 @@ impl Sending {
         }
         if self.unflushed {
             match Pin::new(&mut *io).poll_flush(cx) {
-                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Ok(())) => self.has_flushed(cx),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(self.lose(error))),
                 Poll::Pending => {
                     self.check_stalled(cx)?;
@@ -351,7 +351,7 @@ impl Sending {
         }
         if self.unflushed {
             match Pin::new(&mut *io).poll_flush(cx) {
-                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Ok(())) => self.has_flushed(cx),
                 Poll::Ready(Err(error)) => {
                     self.lose(error);
                     return;
@@ -568,6 +568,9 @@ impl Sending {
     where
         W: AsyncWrite + Unpin,
     {
+        // Nothing changes here for a task that waits for a flush: were it woken, it would only wait again, and wake
+        // this one in its turn.
+        let waits_for_flush = self.out.is_empty() && self.unflushed;
         if !self.out.is_empty() {
             let out = std::mem::take(&mut self.out);
             let written = self.write_some(io, cx, out.as_slice());
@@ -580,13 +583,24 @@ impl Sending {
                 return Poll::Pending;
             }
         }
-        // A task that was told to wait may have been waiting on a waker that another task replaced.
+        if !waits_for_flush {
+            self.unblock(cx);
+        }
+        Poll::Ready(self.check())
+    }
+
+    fn has_flushed(&mut self, cx: &Context<'_>) {
+        self.unflushed = false;
+        self.unblock(cx);
+    }
+
+    /// A task that was told to wait may have been waiting on a waker that another task replaced.
+    fn unblock(&mut self, cx: &Context<'_>) {
         if let Some(waker) = self.blocked.take()
             && !waker.will_wake(cx.waker())
         {
             waker.wake();
         }
-        Poll::Ready(self.check())
     }
 
     /// Writes until the transport refuses; returns how many bytes it took.

@@ -5,8 +5,9 @@ mod ends;
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use ends::*;
@@ -145,4 +146,93 @@ async fn nothing_is_lost_and_nobody_sleeps_on() {
             .await
             .unwrap_or_else(|_| panic!("seed {seed} hangs"));
     }
+}
+
+/// A transport that does not get flushed until it may.
+struct Unflushed {
+    io: DuplexStream,
+    flushes: Arc<AtomicBool>,
+}
+
+impl AsyncRead for Unflushed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Unflushed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.flushes.load(Ordering::SeqCst) {
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[derive(Default)]
+struct Counted(AtomicUsize);
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Whoever polls is not always known by its waker: a runtime or a combinator may make one for each poll. Then a task
+/// that waits would wake itself, and so on without an end.
+#[tokio::test]
+async fn a_flush_that_waits_wakes_nobody_until_it_is_done() {
+    let flushes = Arc::new(AtomicBool::new(true));
+    let (ours, theirs) = duplex(4_096);
+    let ours = Unflushed {
+        io: ours,
+        flushes: flushes.clone(),
+    };
+    let (mut client, server) = pair_over(ours, theirs).await;
+    flushes.store(false, Ordering::SeqCst);
+    client.write_all(b"data").await.unwrap();
+    let tasks: Vec<_> = (0..6).map(|_| Arc::new(Counted::default())).collect();
+    let poll_flush = |client: &mut TlsStream<Unflushed>, task: &Arc<Counted>| {
+        let waker = Waker::from(task.clone());
+        Pin::new(client).poll_flush(&mut Context::from_waker(&waker))
+    };
+    let poll_read = |client: &mut TlsStream<Unflushed>, task: &Arc<Counted>| {
+        let waker = Waker::from(task.clone());
+        let mut bytes = [0; 10];
+        let mut buf = ReadBuf::new(&mut bytes);
+        Pin::new(client).poll_read(&mut Context::from_waker(&waker), &mut buf)
+    };
+    for task in &tasks[..4] {
+        assert!(poll_flush(&mut client, task).is_pending());
+        assert!(poll_read(&mut client, &tasks[4]).is_pending());
+    }
+    let woken = || tasks.iter().map(|task| task.0.load(Ordering::SeqCst));
+    assert_eq!(
+        woken().sum::<usize>(),
+        0,
+        "{:?}",
+        woken().collect::<Vec<_>>()
+    );
+    // Another task finds that it is done, and says so to the one that waits.
+    flushes.store(true, Ordering::SeqCst);
+    assert!(poll_read(&mut client, &tasks[5]).is_pending());
+    assert_eq!(woken().collect::<Vec<_>>(), [0, 0, 0, 1, 0, 0]);
+    assert!(poll_flush(&mut client, &tasks[3]).is_ready());
+    drop(server);
 }

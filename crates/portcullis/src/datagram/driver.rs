@@ -25,6 +25,7 @@ use crate::accept::{Addresses, Place};
 use crate::acceptor::TlsAcceptor;
 use crate::answers::Questions;
 use crate::error::Error;
+use crate::log_level::log_at;
 use crate::metrics::{self, Full};
 
 /// How often it receives before others have their turn.
@@ -112,7 +113,8 @@ impl Door {
             }
             Err(error) => {
                 self.generation = self.acceptor.config.generation();
-                tracing::warn!(%error, "DTLS goes on with the configuration before");
+                let log = self.acceptor.conduct.log;
+                log_at!(log, WARN, %error, "DTLS goes on with the configuration before");
             }
         }
     }

@@ -666,6 +666,26 @@ fn who_shows_nothing_may_be_asked_for_ever() {
     }
 }
 
+/// Each question may be a dialog.
+#[test]
+fn nobody_has_to_choose_for_ever() {
+    let (mut client, mut server) = connect(client().ask_identity(true), server());
+    for _ in 0..64 {
+        ask(&server);
+        let mut out = vec![0; server.writer.max_sealed_len(1) + 4_096];
+        let sealed = server.writer.seal(b"x", &mut out).unwrap();
+        read_all(&mut client.reader, out[..sealed.written].to_vec()).unwrap();
+        deliver(&mut server, &mut client);
+        settle_answering(&client, Question::default_answer);
+        deliver(&mut client, &mut server);
+        settle(&server);
+    }
+    ask(&server);
+    let bytes = mail(&mut server);
+    let error = read_all(&mut client.reader, bytes).unwrap_err();
+    assert_eq!(error.violation(), Some(V::TooManySignaturesAsked));
+}
+
 #[test]
 fn a_request_of_any_length_is_bounded() {
     let mut body = vec![1, 7];

@@ -25,8 +25,9 @@ use crate::wire::{Certificate, CertificateRequest, CertificateVerify, Finished, 
 use crate::x509::{Form, Identity, Sha256Digest};
 use crate::{Misuse, SignatureScheme, Violation};
 
-/// How many signatures a server gets over one connection: each is work for its one record.
-const MAX_SIGNED: u8 = 64;
+/// How many requests of one connection may cost a signature, or a question to somebody, who may be a person with a
+/// PIN: each is work for its one record.
+const MAX_COSTLY: u8 = 64;
 
 /// A client that has offered to be asked.
 pub(crate) struct PostHandshakeClient {
@@ -39,8 +40,8 @@ pub(crate) struct PostHandshakeClient {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    /// How many were answered with a signature.
-    signed: u8,
+    /// How many have cost a signature or a question.
+    costly: u8,
     /// Of the requests whose answers have not been sent.
     contexts: Vec<Box<[u8]>>,
     /// Those that nobody has taken.
@@ -57,6 +58,7 @@ pub(crate) struct Asked {
     context: Box<[u8]>,
     transcript: Transcript,
     wanted: Box<WantedIdentity>,
+    is_costly: bool,
 }
 
 /// Somebody chooses what to show.
@@ -96,10 +98,11 @@ impl PostHandshakeClient {
 
     pub(in super::super::super) fn begin(
         &self,
-        asked: Asked,
+        mut asked: Asked,
         now: UnixTime,
     ) -> Result<Progress, Abort> {
         if self.config.policy.asked.identity {
+            self.count(&mut asked);
             let question = ChooseIdentity {
                 id: QuestionId::next(),
                 configured: self.config.identities.clone(),
@@ -156,13 +159,22 @@ impl PostHandshakeClient {
         self.prepare(asked, messages, None)
     }
 
+    /// Once for each request.
+    fn count(&self, asked: &mut Asked) {
+        if !std::mem::replace(&mut asked.is_costly, true) {
+            let mut state = locked(&self.state);
+            state.costly = state.costly.saturating_add(1);
+        }
+    }
+
     fn show(
         &self,
-        asked: Asked,
+        mut asked: Asked,
         identity: Identity,
         scheme: SignatureScheme,
         now: UnixTime,
     ) -> Result<Progress, Abort> {
+        self.count(&mut asked);
         let staple = identity.staple(now).filter(|_| asked.wanted.staples);
         let messages = match &staple {
             Some(staple) => with_context(staple.message(), &asked.context),
@@ -241,7 +253,6 @@ impl PostHandshakeClient {
             shown: shown.is_some(),
         };
         let mut state = locked(&self.state);
-        state.signed = state.signed.saturating_add(shown.is_some().into());
         state.answers.push_back(Prepared {
             context: asked.context,
             messages,
@@ -277,8 +288,8 @@ impl Authentication for PostHandshakeClient {
             return Err(Violation::UnexpectedPostHandshakeMessage);
         }
         let state = locked(&self.state);
-        // Those that are open do not count yet: a few more are signed.
-        if state.signed >= MAX_SIGNED {
+        // Those that nobody has begun with do not count yet: a few more are signed.
+        if state.costly >= MAX_COSTLY {
             return Err(Violation::TooManySignaturesAsked);
         }
         match state.contexts.len() < MAX_OPEN {
@@ -306,6 +317,7 @@ impl Authentication for PostHandshakeClient {
             context,
             transcript,
             wanted,
+            is_costly: false,
         }));
         Ok(false)
     }

@@ -2,8 +2,8 @@
 
 #![cfg(unix)]
 
-#[path = "support/redis_server.rs"]
 mod redis_server;
+#[path = "../../crates/portcullis-session-cache/tests/support/mod.rs"]
 mod support;
 
 use std::time::{Duration, Instant, SystemTime};

@@ -2,7 +2,6 @@
 
 #![cfg(unix)]
 
-#[path = "support/redis_server.rs"]
 mod redis_server;
 
 use std::sync::atomic::{AtomicU64, Ordering};
