@@ -3,6 +3,21 @@
 //! [`Config`] reads and checks a file, or makes one of a few words ([`Simple`]); [`Proxy`] runs it. The command
 //! `portcullis proxy` is this with arguments; `docs/proxy.md` has every key of the file.
 //!
+//! ```no_run
+//! use std::path::Path;
+//! use portcullis_proxy::{Config, Proxy};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::load(Path::new("proxy.toml"))?;
+//! println!("{}", config.summary());
+//! let proxy = Proxy::start(config)?;
+//! tokio::signal::ctrl_c().await?;
+//! let cut = proxy.drain().await;
+//! println!("{cut} connections were cut");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Unix only.
 
 #![cfg(unix)]

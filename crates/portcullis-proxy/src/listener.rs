@@ -80,10 +80,11 @@ impl Listening {
                 TcpListener::from_std(socket.into()).map(Self::Tcp)
             }
             ListenAddress::Unix(path) => {
-                // One that a program has left behind: nobody answers there.
+                // One that a program has left behind: nobody listens there. One that may not be connected to may be somebody's.
                 let is_socket =
                     std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
-                if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
+                let is_dead = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+                if is_socket && std::os::unix::net::UnixStream::connect(path).is_err_and(is_dead) {
                     std::fs::remove_file(path)?;
                 }
                 UnixListener::bind(path).map(Self::Unix)
