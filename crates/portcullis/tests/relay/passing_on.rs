@@ -141,6 +141,21 @@ async fn a_reset_before_the_end_is_a_reset() {
 }
 
 #[tokio::test]
+async fn a_reset_behind_data_is_no_end() {
+    each(&Kind::ALL, patient(), |_, _, joined| async {
+        let (mut x, mut y, outcome) = joined.parts();
+        x.write(b"a part").await.unwrap();
+        x.reset();
+        let (data, saw) = y.rest().await;
+        assert!(b"a part".starts_with(&data));
+        assert_eq!(saw, Saw::Reset);
+        let outcome = outcome.await;
+        assert!(has_reset(&outcome.of_x.end), "{:?}", outcome.of_x);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_reset_after_the_end_destroys_nothing() {
     each(&Kind::ALL, patient(), |_, _, joined| async {
         let (mut x, mut y, outcome) = joined.parts();
