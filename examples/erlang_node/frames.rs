@@ -11,6 +11,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::io::{AsyncRead, AsyncWrite};
 
+use super::challenges::Watch;
+
 /// A frame as `erl_dist` has it: two bytes of length and their most.
 const LONGEST: usize = 2 + 0xffff;
 
@@ -24,6 +26,7 @@ pub(crate) struct HandshakeFrames<T> {
     /// The same with four, and how many bytes of it are sent.
     sending: Vec<u8>,
     sent: usize,
+    watch: Option<Watch>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +52,14 @@ impl<T> HandshakeFrames<T> {
             written: Vec::new(),
             sending: Vec::new(),
             sent: 0,
+            watch: None,
         }
+    }
+
+    /// Looks for challenges in the frames, both ways.
+    pub(crate) fn watched(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// The transport.
@@ -78,6 +88,9 @@ impl<T> HandshakeFrames<T> {
                     "flushed within a frame of the handshake",
                 ));
             };
+            if let Some(watch) = &mut self.watch {
+                watch.sent(content);
+            }
             let length = u32::try_from(content.len()).map_err(io::Error::other)?;
             self.sending.extend_from_slice(&length.to_be_bytes());
             self.sending.extend_from_slice(content);
@@ -137,7 +150,14 @@ impl<T: AsyncRead + Unpin> AsyncRead for HandshakeFrames<T> {
                         return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
                     }
                     *left -= read;
-                    if *left == 0 {
+                    let is_end = *left == 0;
+                    if let Some(watch) = &mut this.watch {
+                        watch.comes(&buffer[..read])?;
+                        if is_end {
+                            watch.came();
+                        }
+                    }
+                    if is_end {
                         this.reading = BETWEEN;
                     }
                     return Poll::Ready(Ok(read));

@@ -32,12 +32,15 @@ use link::{Link, atom, tuple};
 use node::{Node, PeerNames, Result, Settings};
 use options::OptionFile;
 
+mod challenges;
 mod frames;
 mod link;
 mod literal;
 mod node;
 mod options;
 mod terms;
+
+const MAX_LINKS: usize = 256;
 
 #[tokio::main]
 async fn main() -> Result {
@@ -58,7 +61,7 @@ async fn two_nodes() -> Result {
             ClientConfig::builder(authority.roots()?).identity(authority.identity("localhost")?);
         Ok(Settings {
             name: name.to_owned(),
-            cookie: "a secret of both".to_owned(),
+            cookie: "a secret of both".into(),
             server: server.build()?,
             client: client.build()?,
             listen: "127.0.0.1:0".parse()?,
@@ -66,6 +69,7 @@ async fn two_nodes() -> Result {
             addresses: HashMap::from([("localhost".to_owned(), "127.0.0.1".parse()?)]),
             peer_names: PeerNames::Host,
             tick_time: Duration::from_secs(60),
+            max_links: MAX_LINKS,
         })
     };
     let (one, _entrance) = Node::start(settings("one@localhost")?).await?;
@@ -106,7 +110,7 @@ async fn echo(link: &Link, message: &Message) -> Result<bool> {
         && let Term::Tuple(pair) = &sent.message
         && let [Term::Pid(pid), term] = pair.elements.as_slice()
     {
-        link.send(Message::send(pid.clone(), term.clone())).await?;
+        link.send(pid.clone(), term.clone()).await?;
         return Ok(true);
     }
     Ok(false)
@@ -124,7 +128,7 @@ async fn one_node() -> Result {
     }
     let settings = Settings {
         name: arguments.name,
-        cookie: arguments.cookie,
+        cookie: arguments.cookie.as_str().into(),
         server: file.server.server()?,
         client: file.client.client()?,
         listen: arguments.listen,
@@ -132,6 +136,7 @@ async fn one_node() -> Result {
         addresses: arguments.addresses,
         peer_names: arguments.peer_names,
         tick_time: Duration::from_secs(60),
+        max_links: MAX_LINKS,
     };
     let (node, entrance) = Node::start(settings).await?;
     println!("{} is at {}", node.name(), entrance.local_addr());
@@ -158,7 +163,12 @@ async fn converse(mut link: Link) {
     let within = Duration::from_secs(5);
     let (peer, version) = (link.peer(), link.version());
     match link.rpc("erlang", "system_info", release, within).await {
-        Ok(release) => println!("{peer} is linked over {version}; it is OTP {release}"),
+        Ok(release) => {
+            // Whatever has come.
+            let release = release.to_string();
+            let release = release.escape_debug();
+            println!("{peer} is linked over {version}; it is OTP {release}");
+        }
         Err(why) => println!("{peer} is linked over {version}; which OTP it is: {why}"),
     }
     loop {

@@ -1,6 +1,7 @@
 //! A hidden node: its name, its certificate, and how its links come to be, in either direction.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
+use super::challenges::{Challenges, Side, Watch};
 use super::frames::HandshakeFrames;
 use super::link::Link;
 
@@ -29,7 +31,8 @@ const SETUP_TIME: Duration = Duration::from_secs(7);
 /// Handshakes at once, of TLS and behind it.
 const HANDSHAKES: usize = 64;
 
-/// Which names the certificate of a node that connects must have.
+/// Which names the certificate of another node must have. That of a node that is connected to must always have the
+/// host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum PeerNames {
     /// The host part of the name that it says it has.
@@ -41,13 +44,29 @@ pub(crate) enum PeerNames {
     Any,
 }
 
+/// What all nodes that may be linked know. It is not shown.
+///
+/// `erl_dist` copies it for each handshake and does not wipe its copies, so this one is not wiped either.
+pub(crate) struct Cookie(String);
+
+impl From<&str> for Cookie {
+    fn from(cookie: &str) -> Self {
+        Self(cookie.to_owned())
+    }
+}
+
+impl fmt::Debug for Cookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cookie(..)")
+    }
+}
+
 /// What a node is made of.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// `name@host`.
     pub(crate) name: String,
-    /// What all nodes that may be linked know.
-    pub(crate) cookie: String,
+    pub(crate) cookie: Cookie,
     /// How it accepts: with a certificate for its host, and clients' certificates required.
     pub(crate) server: ServerConfig,
     /// How it connects.
@@ -58,17 +77,19 @@ pub(crate) struct Settings {
     pub(crate) epmd: Option<u16>,
     /// Addresses of hosts that the system does not know, or knows others of.
     pub(crate) addresses: HashMap<String, IpAddr>,
-    /// What is checked of a node that connects, besides that its certificate is trusted.
+    /// What is checked of another node, besides that its certificate is trusted.
     pub(crate) peer_names: PeerNames,
     /// A link is down after this time of silence and a quarter; Erlang's `net_ticktime`.
     pub(crate) tick_time: Duration,
+    /// Links at once; each may take some memory, see `link.rs`.
+    pub(crate) max_links: usize,
 }
 
 /// A node.
 #[derive(Debug)]
 pub(crate) struct Node {
     local: LocalNode,
-    cookie: String,
+    cookie: Cookie,
     connector: TlsConnector,
     epmd: Option<u16>,
     /// The node has its name as long as this is open.
@@ -76,7 +97,9 @@ pub(crate) struct Node {
     addresses: HashMap<String, IpAddr>,
     peer_names: PeerNames,
     tick_time: Duration,
+    max_links: usize,
     links: Mutex<Links>,
+    challenges: Challenges,
 }
 
 #[derive(Debug, Default)]
@@ -133,7 +156,9 @@ impl Node {
             addresses: settings.addresses,
             peer_names: settings.peer_names,
             tick_time: settings.tick_time,
+            max_links: settings.max_links,
             links: Mutex::default(),
+            challenges: Challenges::default(),
         };
         let entrance = Entrance {
             connections,
@@ -179,8 +204,9 @@ impl Node {
         // Server name indication and the name that the certificate must have: the host. A whole node name is no
         // DNS name (RFC 6066 §3), and Erlang sends the host, too.
         let stream = self.connector.upgrade(io, name.host()).await?;
-        let frames = HandshakeFrames::new(stream.compat());
-        let mut handshake = ClientSideHandshake::new(frames, self.local.clone(), &self.cookie);
+        self.judge_whole_name(name, &names_of(&stream))?;
+        let frames = self.frames(stream, Side::Client);
+        let mut handshake = ClientSideHandshake::new(frames, self.local.clone(), &self.cookie.0);
         let status = handshake.execute_send_name(LOWEST_DISTRIBUTION_PROTOCOL_VERSION);
         match status.await? {
             HandshakeStatus::Ok | HandshakeStatus::OkSimultaneous => {}
@@ -190,7 +216,8 @@ impl Node {
         }
         let (frames, peer) = handshake.execute_rest(true).await?;
         if peer.name != *name {
-            return Err(format!("{} answers for {name}", peer.name).into());
+            let other = peer.name.to_string();
+            return Err(format!("{other:?} answers for {name}").into());
         }
         self.link(frames, peer)
     }
@@ -236,10 +263,9 @@ impl Node {
     }
 
     async fn accept(&self, stream: TlsStream<TcpStream>) -> Result<Link> {
-        let shown = stream.peer_certificates().first();
-        let names = shown.map_or_else(Vec::new, |leaf| general_names(leaf));
-        let frames = HandshakeFrames::new(stream.compat());
-        let mut handshake = ServerSideHandshake::new(frames, self.local.clone(), &self.cookie);
+        let names = names_of(&stream);
+        let frames = self.frames(stream, Side::Server);
+        let mut handshake = ServerSideHandshake::new(frames, self.local.clone(), &self.cookie.0);
         let Some(name) = handshake.execute_recv_name().await? else {
             let _ = handshake.execute_rest(HandshakeStatus::NotAllowed).await;
             return Err("a node wants to be given a name".into());
@@ -258,44 +284,63 @@ impl Node {
         self.link(frames, peer)
     }
 
-    /// Whether a node may have this name.
+    /// The frames of a handshake, in which nobody has us answer challenges of our own.
+    fn frames(&self, stream: TlsStream<TcpStream>, side: Side) -> Frames {
+        let watch = Watch::new(self.challenges.clone(), side);
+        HandshakeFrames::new(stream.compat()).watched(watch)
+    }
+
+    /// Whether a node that connects may have this name.
     fn judge(&self, name: &NodeName, certified: &[SubjectAltName]) -> Result<(), String> {
+        let text = name.to_string();
+        // Erlang has letters, digits and few signs; and who reads of this name reads no more than that.
+        if text.contains(char::is_control) {
+            return Err(format!("{text:?} has control characters in it"));
+        }
         if *name == self.local.name {
             return Err(format!("{name} is our own name"));
         }
         let host = name.host();
-        let of_host = certified.iter().any(|certified| match certified {
-            SubjectAltName::DnsName(dns) => dns.eq_ignore_ascii_case(host),
-            SubjectAltName::IpAddress(address) => host.parse() == Ok(*address),
-            _ => false,
-        });
+        if self.peer_names != PeerNames::Any && !is_of_host(certified, host) {
+            return Err(format!(
+                "{name} has a certificate that is not for {host}, but for {certified:?}"
+            ));
+        }
+        self.judge_whole_name(name, certified)
+    }
+
+    /// Whether a node may have this name, if all of it has to be certified.
+    fn judge_whole_name(
+        &self,
+        name: &NodeName,
+        certified: &[SubjectAltName],
+    ) -> Result<(), String> {
         let whole = SubjectAltName::MailAddress(name.to_string());
         match self.peer_names {
-            PeerNames::Any => Ok(()),
-            _ if !of_host => Err(format!(
-                "{name} has a certificate that is not for {host}, but for {certified:?}"
-            )),
             PeerNames::Node if !certified.contains(&whole) => Err(format!(
                 "{name} has a certificate without that name as an rfc822Name, but {certified:?}"
             )),
-            PeerNames::Host | PeerNames::Node => Ok(()),
+            _ => Ok(()),
         }
     }
 
-    fn link(
-        &self,
-        frames: HandshakeFrames<Compat<TlsStream<TcpStream>>>,
-        peer: PeerNode,
-    ) -> Result<Link> {
+    fn link(&self, frames: Frames, peer: PeerNode) -> Result<Link> {
         let missing = required().bits() & !peer.flags.bits();
         if missing != 0 {
             return Err(format!("{} lacks what is needed: flags {missing:#x}", peer.name).into());
         }
         let stream = frames.into_inner()?.into_inner();
         let name = peer.name.to_string();
-        let link = Link::new(stream, &self.local, peer, self.tick_time);
         let mut links = self.locked();
         links.up.retain(|_, link| !link.is_finished());
+        if links.up.len() >= self.max_links && !links.up.contains_key(&name) {
+            let why = format!(
+                "{name} comes when there are {} links already",
+                self.max_links
+            );
+            return Err(why.into());
+        }
+        let link = Link::new(stream, &self.local, peer, self.tick_time);
         // A node that has come again knows of no other link; this one has the cookie, too.
         if let Some(before) = links.up.insert(name, link.abort_handle()) {
             before.abort();
@@ -306,6 +351,28 @@ impl Node {
     fn locked(&self) -> std::sync::MutexGuard<'_, Links> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+type Frames = HandshakeFrames<Compat<TlsStream<TcpStream>>>;
+
+/// The names in the certificate of the other node.
+fn names_of(stream: &TlsStream<TcpStream>) -> Vec<SubjectAltName> {
+    let shown = stream.peer_certificates().first();
+    shown.map_or_else(Vec::new, |leaf| general_names(leaf))
+}
+
+/// Whether a certificate is for a host. A wildcard is its first label, and stands for one (RFC 9525 §6.3).
+pub(crate) fn is_of_host(certified: &[SubjectAltName], host: &str) -> bool {
+    certified.iter().any(|certified| match certified {
+        SubjectAltName::DnsName(dns) => match dns.strip_prefix("*.") {
+            Some(domain) => host.split_once('.').is_some_and(|(label, rest)| {
+                !label.is_empty() && label != "*" && rest.eq_ignore_ascii_case(domain)
+            }),
+            None => dns.eq_ignore_ascii_case(host),
+        },
+        SubjectAltName::IpAddress(address) => host.parse() == Ok(*address),
+        _ => false,
+    })
 }
 
 /// A name that is being connected to, as long as this lives.

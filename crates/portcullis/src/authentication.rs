@@ -323,10 +323,12 @@ impl<IO> TlsStream<IO> {
     /// One that says what is missing ([`InvalidInput`](std::io::ErrorKind::InvalidInput)) where it is not possible: over
     /// HTTP/2, before TLS 1.3, of a client that has not offered it, on the client's side, and while four are open; the
     /// connection goes on.
-    /// [`Error::is_closed`] when nothing more is read.
+    /// [`Error::is_closed`] when nothing more is read, or this side has said close_notify.
     pub fn request_client_certificate(&mut self) -> Result<PendingCertificate, Error> {
         let parts = self.parts_mut();
         match parts.read.authentication() {
+            // Nothing follows close_notify (RFC 8446 §6.1).
+            Some(_) if parts.write.is_closing() => Err(Error::closed()),
             Some(authentication) => authentication.request(),
             None => Err(impossible(parts.information.version())),
         }
@@ -407,6 +409,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
     /// As there.
     pub fn request_client_certificate(&mut self) -> Result<PendingCertificate, Error> {
         match self.authentication() {
+            Some(_) if self.is_closing() => Err(Error::closed()),
             Some(authentication) => authentication.request(),
             None => Err(impossible(self.information().version())),
         }

@@ -283,6 +283,17 @@ async fn who_waits_is_told_when_an_answer_panics() {
 }
 
 #[tokio::test]
+async fn behind_close_notify_nobody_is_asked() {
+    let (_client, mut server) = connected(&connector(true), &optional()).await;
+    soon(server.shutdown()).await.unwrap();
+    assert!(server.request_client_certificate().unwrap_err().is_closed());
+    let (_client, server) = connected(&connector(true), &optional()).await;
+    let (_read, mut write) = server.into_split();
+    soon(write.shutdown()).await.unwrap();
+    assert!(write.request_client_certificate().unwrap_err().is_closed());
+}
+
+#[tokio::test]
 async fn who_may_not_ask_is_told_why() {
     let misuse = |error: Error| {
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);

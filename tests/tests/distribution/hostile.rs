@@ -1,17 +1,22 @@
 //! What comes from a hostile node, or is cut anywhere; and files of options.
 
+use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use erl_dist::message::Message;
-use erl_dist::term::{Atom, Binary, ImproperList, List, Pid, Reference, Term};
+use erl_dist::term::{Atom, Binary, FixInteger, ImproperList, List, Map, Pid, Reference, Term};
 use futures_util::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use portcullis::x509::SubjectAltName;
+
+use super::challenges::{Challenges, Side, Watch};
 use super::frames::HandshakeFrames;
 use super::link::{atom, tuple};
+use super::node::{Cookie, is_of_host};
 use super::options::OptionFile;
-use super::terms::{Unsafe, check};
+use super::terms::{Unsafe, check, to_send};
 
 /// The version, then this.
 fn term(bytes: &[u8]) -> Vec<u8> {
@@ -61,7 +66,7 @@ fn terms_are_neither_too_deep_nor_too_many() {
         (&[108, 0, 0, 0, 1, 106], &[106]),
     ] {
         let nested = |depth: usize| term(&[open.repeat(depth), close.to_vec()].concat());
-        assert_eq!(check(&nested(255)), Ok(()));
+        assert!(check(&nested(255)).is_ok());
         assert_eq!(check(&nested(256)), Err(Unsafe::TooDeep));
         assert_eq!(check(&nested(1_000_000)), Err(Unsafe::TooDeep));
     }
@@ -70,8 +75,128 @@ fn terms_are_neither_too_deep_nor_too_many() {
         term(&[&[108][..], &count.to_be_bytes(), &nils].concat())
     };
     // With the list itself and its end.
-    assert_eq!(check(&list((1 << 20) - 2)), Ok(()));
+    assert!(check(&list((1 << 20) - 2)).is_ok());
     assert_eq!(check(&list((1 << 20) - 1)), Err(Unsafe::TooMany));
+}
+
+/// The decoder hashes a key as often as there are maps around it, and compares those with the same hash.
+#[test]
+fn keys_of_maps_do_not_cost_seconds() {
+    let in_maps = |depth: usize, key: &[u8]| {
+        let open = [116, 0, 0, 0, 1].repeat(depth);
+        term(&[&open[..], key, &vec![106; depth]].concat())
+    };
+    let nils = [&[108, 0, 0x0f, 0x42, 0x40][..], &[106; 1_000_001]].concat();
+    assert!(check(&in_maps(1, &nils)).is_ok());
+    assert_eq!(check(&in_maps(250, &nils)), Err(Unsafe::TooCostly));
+    // Few terms, and many bytes.
+    let bytes = [&[109, 0, 0x10, 0, 0][..], &vec![7; 1 << 20]].concat();
+    assert!(check(&in_maps(1, &bytes)).is_ok());
+    assert_eq!(check(&in_maps(250, &bytes)), Err(Unsafe::TooCostly));
+    // Keys that have one hash: `#{#{} => #{}}`, in each other on either side, as often as there are trees of a size.
+    let many = |count: u32, key: &[u8]| {
+        let pairs = [key, &[106]].concat().repeat(count as usize);
+        term(&[&[116][..], &count.to_be_bytes(), &pairs].concat())
+    };
+    let tree = [116, 0, 0, 0, 1, 116, 0, 0, 0, 0, 116, 0, 0, 0, 0];
+    assert!(check(&many(1000, &tree)).is_ok());
+    assert_eq!(check(&many(50_000, &tree)), Err(Unsafe::TooCostly));
+    // Many keys without maps are nothing unusual.
+    assert!(check(&many(100_000, &[104, 2, 97, 1, 97, 2])).is_ok());
+}
+
+/// What the encoder below gets wrong.
+#[test]
+fn lists_are_sent_as_they_are() {
+    let integers = |of: &[i32]| {
+        let elements = of.iter().map(|value| FixInteger::from(*value).into());
+        Term::from(List::from(elements.collect::<Vec<_>>()))
+    };
+    let negative = integers(&[-5, 7]);
+    // Decoded, and made longer since.
+    let mut string = Term::decode(&*term(&[107, 0, 1, b'a'])).expect("a term");
+    if let Term::ByteList(list) = &mut string {
+        list.bytes = vec![b'a'; 70_000];
+    }
+    let map = HashMap::from([(negative.clone(), tuple([negative.clone()]))]);
+    for (sent, expected) in [
+        (negative.clone(), negative.clone()),
+        (integers(&[i32::MIN, 255]), integers(&[i32::MIN, 255])),
+        (Map { map: map.clone() }.into(), Map { map }.into()),
+        (string, integers(&[97; 70_000])),
+        (
+            ImproperList::from((vec![negative.clone()], negative.clone())).into(),
+            ImproperList::from((vec![negative.clone()], negative.clone())).into(),
+        ),
+    ] {
+        let mut bytes = Vec::new();
+        let sent = to_send(sent).expect("a term");
+        sent.encode(&mut bytes).expect("it is encoded");
+        assert!(Term::decode(&*bytes).expect("a term") == expected);
+    }
+    let mut deep = negative;
+    for _ in 0..300 {
+        deep = tuple([deep]);
+    }
+    assert_eq!(to_send(deep), Err(Unsafe::TooDeep));
+}
+
+/// Names in certificates are compared as other clients do it.
+#[test]
+fn hosts_and_wildcards() {
+    let certified = |dns: &str| [SubjectAltName::DnsName(dns.to_owned())];
+    for (dns, host, expected) in [
+        ("a.example.com", "A.example.com", true),
+        ("*.example.com", "a.example.com", true),
+        ("*.example.com", "*.example.com", false),
+        ("*.example.com", ".example.com", false),
+        ("*.example.com", "a.b.example.com", false),
+        ("*.example.com", "example.com", false),
+    ] {
+        assert_eq!(is_of_host(&certified(dns), host), expected, "{dns}, {host}");
+    }
+}
+
+#[test]
+fn a_cookie_is_not_shown() {
+    let shown = format!("{:?}", Cookie::from("a secret"));
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+/// A client is asked a challenge that this node has asked somebody itself, in whichever part.
+#[test]
+fn own_challenges_are_not_answered() {
+    let challenges = Challenges::default();
+    let watch = |side| Watch::new(challenges.clone(), side);
+    let asks = [b"N\0\0\0\0\0\0\0\0", &[1, 2, 3, 4][..], &[0; 8]].concat();
+    let asks_long_ago = [b"n\0\x05\0\0\0\0", &[1, 2, 3, 4][..], b"a@b"].concat();
+    let asks_back = [b"r", &[1, 2, 3, 4][..], &[0; 16]].concat();
+    for (side, sent) in [
+        (Side::Server, &asks),
+        (Side::Server, &asks_long_ago),
+        (Side::Client, &asks_back),
+    ] {
+        let mut open = watch(side);
+        open.sent(sent);
+        for asked in [&asks, &asks_long_ago] {
+            // In pieces, too.
+            for piece in [1, 4, 100] {
+                let mut client = watch(Side::Client);
+                client.comes(b"sok").expect("a status");
+                client.came();
+                let mut pieces = asked.chunks(piece);
+                pieces
+                    .try_for_each(|piece| client.comes(piece))
+                    .expect_err("one of our own");
+            }
+        }
+        drop(open);
+        watch(Side::Client).comes(&asks).expect("nobody's");
+    }
+    // The name of a client, which has its creation where servers have challenges.
+    let mut client = watch(Side::Client);
+    client.sent(&asks);
+    watch(Side::Client).comes(&asks).expect("nobody's");
 }
 
 /// Messages of all kinds that an honest node sends.
@@ -88,7 +213,11 @@ fn honest() -> Vec<Vec<u8>> {
         tuple([pid.clone().into(), tag.into()]),
         tuple([atom("is_auth"), atom("a@localhost")]),
     ]);
-    let of_all_kinds: [&[u8]; 6] = [
+    let of_all_kinds: [&[u8]; 9] = [
+        // Ports up to OTP 25 and behind, and `#{#{a => 1} => 2}`.
+        &[89, 119, 1, b'a', 0, 0, 0, 1, 0, 0, 0, 5],
+        &[120, 119, 1, b'a', 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 5],
+        &[116, 0, 0, 0, 1, 116, 0, 0, 0, 1, 119, 1, b'a', 97, 1, 97, 2],
         // 2.5, -1, 2^64, a map, seven bits, `fun lists:sum/1`.
         &[70, 0x40, 4, 0, 0, 0, 0, 0, 0],
         &[98, 0xff, 0xff, 0xff, 0xff],
@@ -125,7 +254,7 @@ fn honest() -> Vec<Vec<u8>> {
 #[test]
 fn what_is_honest_passes_and_what_passes_is_decoded() {
     for message in honest() {
-        assert_eq!(check(&message), Ok(()), "{message:?}");
+        assert!(check(&message).is_ok(), "{message:?}");
         assert!(Message::read_from(&mut &*message).is_ok());
         for end in 0..message.len() {
             // A message may end behind its first term.

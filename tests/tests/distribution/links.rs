@@ -31,6 +31,12 @@ fn colourful() -> Term {
         Binary::from(vec![0xa5; 1 << 20]).into(),
         Map { map }.into(),
         List::from(vec![atom("a"), FixInteger::from(1_000_000).into()]).into(),
+        List::from(vec![
+            FixInteger::from(-1).into(),
+            FixInteger::from(300).into(),
+        ])
+        .into(),
+        List::from(vec![FixInteger::from(-1).into()]).into(),
     ])
 }
 
@@ -65,6 +71,14 @@ async fn converse(link: &mut Link, erlang: &mut Erlang, family: Family) {
         other => panic!("{other:?}"),
     }
 
+    // A port, as it is a term like others, but with a tag of its own.
+    let send = format!("{{ours, '{OURS}'}} ! hd(erlang:ports()), sent");
+    assert_eq!(erlang.ask(&send).await, "sent");
+    match soon(link.recv()).await.expect("a message") {
+        Message::RegSend(message) => assert!(matches!(message.message, Term::Port(_))),
+        other => panic!("{other:?}"),
+    }
+
     let answer = link.rpc("erlang", "node", Vec::new(), LIMIT);
     assert_eq!(answer.await.expect("an answer"), atom(&erlang.name));
     let numbers = List::from(
@@ -74,6 +88,12 @@ async fn converse(link: &mut Link, erlang: &mut Erlang, family: Family) {
     );
     let sum = link.rpc("lists", "sum", vec![numbers.into()], LIMIT);
     assert_eq!(sum.await.expect("an answer"), FixInteger::from(10).into());
+    // The list of the arguments is [-5].
+    let positive = link.rpc("erlang", "abs", vec![FixInteger::from(-5).into()], LIMIT);
+    assert_eq!(
+        positive.await.expect("an answer"),
+        FixInteger::from(5).into()
+    );
     // Nothing is run here.
     let call = format!("rpc:call('{OURS}', erlang, node, [], 5000)");
     assert_eq!(erlang.ask(&call).await, "{badrpc,notsup}");

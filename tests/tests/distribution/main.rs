@@ -1,6 +1,7 @@
 //! Erlang's distribution over TLS: the example `erlang_node` beside real nodes, and what it does about hostile ones.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +15,14 @@ use node::{Node, PeerNames, Result, Settings};
 use options::OptionFile;
 use portcullis_tests::peers::program::LIMIT;
 
+mod bounds;
 mod erlang;
 mod hostile;
 mod links;
 mod refusals;
 
+#[path = "../../../examples/erlang_node/challenges.rs"]
+mod challenges;
 #[path = "../../../examples/erlang_node/frames.rs"]
 mod frames;
 #[path = "../../../examples/erlang_node/link.rs"]
@@ -39,6 +43,8 @@ const OURS: &str = "ours@localhost";
 struct Ours {
     node: Arc<Node>,
     accepted: mpsc::Receiver<Result<Link>>,
+    /// Where it accepts.
+    address: SocketAddr,
     serving: AbortHandle,
 }
 
@@ -53,28 +59,35 @@ async fn ours(epmd: &Epmd, options: Options) -> Ours {
 }
 
 async fn ours_with(epmd: &Epmd, options: Options, change: impl FnOnce(&mut Settings)) -> Ours {
+    ours_at(Some(epmd.port), options, change).await
+}
+
+async fn ours_at(epmd: Option<u16>, options: Options, change: impl FnOnce(&mut Settings)) -> Ours {
     let file = OptionFile::open(&options.file()).expect("a file of options");
     assert!(file.ignored.is_empty(), "{:?}", file.ignored);
     let loopback = options.family.loopback();
     let mut settings = Settings {
         name: OURS.to_owned(),
-        cookie: options.cookie.to_owned(),
+        cookie: options.cookie.into(),
         server: file.server.server().expect("a configuration"),
         client: file.client.client().expect("a configuration"),
         listen: (loopback, 0).into(),
-        epmd: Some(epmd.port),
+        epmd,
         addresses: HashMap::from([("localhost".to_owned(), loopback)]),
         peer_names: PeerNames::Host,
         tick_time: Duration::from_secs(4),
+        max_links: 8,
     };
     change(&mut settings);
     let (node, entrance) = Node::start(settings).await.expect("our node");
-    assert_eq!(entrance.local_addr().ip(), loopback);
+    let address = entrance.local_addr();
+    assert_eq!(address.ip(), loopback);
     let (links, accepted) = mpsc::channel(8);
     let serving = tokio::spawn(Arc::clone(&node).serve(entrance, links)).abort_handle();
     Ours {
         node,
         accepted,
+        address,
         serving,
     }
 }

@@ -86,6 +86,10 @@ async fn certificates_for_another_host() {
     assert_eq!(ping(&mut erlang).await, "pang");
     let why = refused(&mut strict).await;
     assert!(why.contains("rfc822Name"), "{why}");
+    // Whoever has called.
+    let why = soon(strict.node.connect(&erlang.name)).await;
+    let why = why.expect_err("a refusal").to_string();
+    assert!(why.contains("rfc822Name"), "{why}");
 }
 
 #[tokio::test]
@@ -185,7 +189,7 @@ async fn a_name_is_taken_once() {
     let file = OptionFile::open(&Options::new().file()).expect("a file");
     let settings = super::Settings {
         name: OURS.to_owned(),
-        cookie: COOKIE.to_owned(),
+        cookie: COOKIE.into(),
         server: file.server.server().expect("a configuration"),
         client: file.client.client().expect("a configuration"),
         listen: "127.0.0.1:0".parse().expect("an address"),
@@ -193,6 +197,7 @@ async fn a_name_is_taken_once() {
         addresses: Default::default(),
         peer_names: PeerNames::Host,
         tick_time: std::time::Duration::from_secs(4),
+        max_links: 8,
     };
     soon(super::Node::start(settings))
         .await

@@ -55,6 +55,11 @@ impl<IO: SplitIo> WriteHalf<IO> {
         self.shared.authentication.as_ref()
     }
 
+    pub(crate) fn is_closing(&self) -> bool {
+        let parts = self.parts.as_ref();
+        parts.is_none_or(|parts| parts.write.is_closing())
+    }
+
     /// The transport's writing half.
     pub fn get_ref(&self) -> &IO::Write {
         &self.parts.as_ref().expect(REUNITED).io
