@@ -1,8 +1,8 @@
 //! Everything a server's application may ask of a ClientHello.
 
 use bytes::Bytes;
+use portcullis_core::ClientHelloView;
 use portcullis_core::wire::{HandshakeType, put_message};
-use portcullis_core::{ClientHelloView, Peek};
 
 /// Takes the body of a ClientHello.
 pub fn run(data: &[u8]) {
@@ -10,10 +10,7 @@ pub fn run(data: &[u8]) {
     put_message(&mut message, HandshakeType::CLIENT_HELLO, |out| {
         out.extend_from_slice(data);
     });
-    peek_at_parts(data);
-    let view = ClientHelloView::from_message(Bytes::from(message.clone()));
-    peek_in_records(&message, data, view.as_ref().ok());
-    let Ok(view) = view else {
+    let Ok(view) = ClientHelloView::from_message(Bytes::from(message.clone())) else {
         return;
     };
     assert_eq!(view.raw_bytes(), message);
@@ -46,55 +43,4 @@ pub fn run(data: &[u8]) {
     let parts: Vec<_> = ja4.split('_').map(str::len).collect();
     assert_eq!(parts, [10, 12, 12], "{ja4}");
     let _ = format!("{view:?}");
-}
-
-/// The most of an input that is looked at in all of its parts.
-const PARTS: usize = 512;
-
-/// Takes what a connection may begin with: whatever has come so far, the answer is that of all of it, or asks for no more
-/// than what a hello needs.
-fn peek_at_parts(wire: &[u8]) {
-    let all = ClientHelloView::peek(wire);
-    let mut hello_from = 0;
-    for length in 0..wire.len().min(PARTS) {
-        match (ClientHelloView::peek(&wire[..length]), &all) {
-            (Peek::More { at_least }, _) => {
-                assert!(at_least > 0);
-                hello_from = length + at_least;
-            }
-            (Peek::Hello(part), Peek::Hello(all)) => {
-                assert!(length >= hello_from);
-                assert_eq!(part.raw_bytes(), all.raw_bytes());
-            }
-            (Peek::NotTls, Peek::NotTls) | (Peek::Malformed, Peek::Malformed) => {}
-            (part, all) => panic!("{part:?} of {length} bytes, {all:?} of all"),
-        }
-    }
-}
-
-/// The message in records, whose sizes are the bytes of the input itself: it is found as it was, or is none in any records.
-fn peek_in_records(message: &[u8], sizes: &[u8], view: Option<&ClientHelloView>) {
-    let mut wire = Vec::new();
-    let mut rest = message;
-    for size in sizes.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let (content, behind) = rest.split_at(rest.len().min(1 + usize::from(*size)));
-        let length = content.len() as u16;
-        wire.extend_from_slice(&[22, 3, 1]);
-        wire.extend_from_slice(&length.to_be_bytes());
-        wire.extend_from_slice(content);
-        rest = behind;
-    }
-    let is_whole = !wire.is_empty() && wire.len() <= ClientHelloView::MAX_PEEKED;
-    match (ClientHelloView::peek(&wire), view) {
-        (Peek::Hello(found), Some(view)) => assert_eq!(found.raw_bytes(), view.raw_bytes()),
-        (Peek::Malformed, Some(_)) => assert!(!is_whole),
-        (Peek::Malformed, None) => {}
-        // Without sizes there are no records.
-        (Peek::More { .. }, _) => assert!(wire.is_empty()),
-        (found, view) => panic!("{found:?} for {view:?}"),
-    }
-    peek_at_parts(&wire);
 }

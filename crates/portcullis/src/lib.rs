@@ -48,7 +48,7 @@
 //! [`close`](TlsStream::close) both, [`downgrade`](TlsStream::downgrade) gives the transport back
 //! for plain text. An [`Error`] says what happened, at which [`Stage`], and who sent which alert.
 //!
-//! **Pass on.** [`relay`] joins two streams, TLS or not, and passes on how each of them ends;
+//! **Pass on.** [`relay()`] joins two streams, TLS or not, and passes on how each of them ends;
 //! [`ClientHelloView::peek`] says whom a connection is for before anybody answers it.
 //!
 //! ```

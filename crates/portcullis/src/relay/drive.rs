@@ -19,7 +19,7 @@ use crate::last_words::READ_AWAY;
 /// bytes is reset, and the peer may lose what it has not read.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A [`relay`](crate::relay) that goes on.
+/// A [`relay`](crate::relay()) that goes on.
 #[must_use = "a relay moves nothing unless it is polled"]
 pub struct Relay<A: RelayEnd, B: RelayEnd> {
     /// Until it is over.

@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 
 use crate::stream::TlsStream;
 
-/// A stream that can be an end of a [`relay`](crate::relay): sockets, TLS over them, and pipes in memory. Others can be, too:
+/// A stream that can be an end of a [`relay`](crate::relay()): sockets, TLS over them, and pipes in memory. Others can be, too:
 /// what they do not say of themselves is said as of a plain socket.
 ///
 /// Ends of different kinds fit into one variable when they are boxed: `Box<dyn RelayEnd + Send>` is one.

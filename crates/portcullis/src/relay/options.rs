@@ -7,7 +7,7 @@ use std::time::Duration;
 /// What all relays of a process keep for ends that take nothing, unless told otherwise.
 const MEMORY: usize = 256 * 1024 * 1024;
 
-/// Limits of a [`relay`](crate::relay). Each exists; a time is at least a millisecond, and at most 49 days.
+/// Limits of a [`relay`](crate::relay()). Each exists; a time is at least a millisecond, and at most 49 days.
 #[derive(Clone, Debug)]
 pub struct RelayOptions {
     // In milliseconds: every connection has them.
