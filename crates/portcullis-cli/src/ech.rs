@@ -136,7 +136,7 @@ fn config_list(path: &Path) -> Result<EchConfigList, Failure> {
             .decode(text.trim())
             .map_err(|_| about(path, &"there is no ECHCONFIG in it, nor is it base64"))?,
     };
-    from_bytes(&bytes)
+    EchConfigList::from_bytes(&bytes).map_err(|error| about(path, &error))
 }
 
 /// The keys of a server, of which the first that can be used is sent to clients that have another. What cannot is said, and

@@ -189,5 +189,5 @@ fn key_log(path: Option<&std::path::Path>) -> Result<Option<portcullis::KeyLogFi
     let Some(path) = path else { return Ok(None) };
     portcullis::KeyLogFile::open(path)
         .map(Some)
-        .map_err(|error| Failure::usage(format!("--keylog {}: {error}", path.display())))
+        .map_err(|error| Failure::usage(format!("--keylog: {error}")))
 }

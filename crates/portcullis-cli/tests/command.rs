@@ -538,7 +538,7 @@ fn completions_and_manual_pages_have_every_command() {
 /// `docs/command.md` and the README name no option and no command that is not there.
 #[test]
 fn the_guide_names_what_is_there() {
-    let commands: [&[&str]; 23] = [
+    let commands: [&[&str]; 26] = [
         &["client"],
         &["server"],
         &["cert", "dev"],
@@ -546,6 +546,9 @@ fn the_guide_names_what_is_there() {
         &["cert", "verify"],
         &["cert", "fingerprint"],
         &["cert", "bundle"],
+        &["cert", "p12", "show"],
+        &["cert", "p12", "extract"],
+        &["cert", "p12", "make"],
         &["crl", "fetch"],
         &["crl", "check"],
         &["ech", "new"],

@@ -17,7 +17,6 @@ use crate::alert::AlertDescription;
 use crate::crypto::CryptoFailure;
 use crate::ech::EchRejection;
 pub(crate) use crate::misuse::Misuse;
-use crate::version::ProtocolVersion;
 use crate::violation::Violation;
 use crate::wire::codec::DecodeError;
 use crate::x509::CertificateError;
@@ -504,9 +503,9 @@ impl Violation {
     }
 }
 
-/// Versions for a sentence.
-pub(crate) fn list(versions: &[ProtocolVersion]) -> String {
-    let names: Vec<_> = versions.iter().map(ToString::to_string).collect();
+/// Names for a sentence.
+pub(crate) fn list(names: &[impl ToString]) -> String {
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
     names.join(", ")
 }
 

@@ -7,10 +7,11 @@ use std::sync::OnceLock;
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
-use crate::config::{ClientConfig, ServerConfig};
+use crate::config::{ClientConfig, KeyShares, ServerConfig};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::handshake::Handshake;
+use crate::named_group::NamedGroup;
 use crate::question::{Answer, Question};
 use crate::record::{Frame, Opened};
 use crate::session::{ClientSession, ServerSession};
@@ -68,6 +69,13 @@ pub(crate) fn pki() -> &'static Pki {
 
 pub(crate) fn client_config() -> ClientConfig {
     ClientConfig::builder(pki().roots.clone()).build().unwrap()
+}
+
+/// Its first hello has the post-quantum share over datagrams, too, where it takes two of them, and no retry.
+pub(crate) fn client_config_in_pieces() -> ClientConfig {
+    let builder = client_config().to_builder();
+    let shares = KeyShares::Groups(vec![NamedGroup::X25519_MLKEM768]);
+    builder.key_shares(shares).build().unwrap()
 }
 
 pub(crate) fn server_config() -> ServerConfig {

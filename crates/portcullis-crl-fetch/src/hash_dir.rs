@@ -158,8 +158,16 @@ impl Directory {
         let mut files = Vec::new();
         for number in 0..MAX_FILES {
             let path = self.path.join(format!("{hash:08x}.r{number}"));
-            let Ok(state) = FileState::of(&path) else {
-                break;
+            let state = match FileState::of(&path) {
+                Ok(state) => state,
+                Err(error) => {
+                    // Behind the last of an issuer there is none.
+                    if error.kind() != std::io::ErrorKind::NotFound {
+                        let path = path.display();
+                        tracing::warn!(%path, %error, "a file of revocation lists cannot be looked at");
+                    }
+                    break;
+                }
             };
             let same = before
                 .iter()

@@ -73,7 +73,15 @@ impl PinFrom {
             (Self::Uri, None, None) => return Ok(None),
         };
         if pin.is_empty() || pin.len() > LONGEST {
-            return Err(TokenError::new(format!("a PIN has 1 to {LONGEST} bytes")));
+            let file = match (self, &uri.pin_source) {
+                (Self::File(path), _) => Some(path),
+                (Self::Uri, source) if uri.pin_value.is_none() => source.as_ref(),
+                _ => None,
+            };
+            let file = file.map(|path| format!("the PIN in {}: ", path.display()));
+            let file = file.unwrap_or_default();
+            let sentence = format!("{file}a PIN has 1 to {LONGEST} bytes");
+            return Err(TokenError::new(sentence));
         }
         Ok(Some(RawAuthPin::new(Box::new(pin.to_vec()))))
     }
@@ -110,5 +118,35 @@ impl fmt::Debug for PinFrom {
             Self::File(_) => "File",
             Self::Asked(_) => "Asked",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_wrong_with_a_file_is_said_of_it() {
+        let path = std::env::temp_dir().join(format!("portcullis-pin-{}", std::process::id()));
+        let named = path.display().to_string();
+        let uri: Pkcs11Uri = "pkcs11:token=t".parse().unwrap();
+        let from_uri: Pkcs11Uri = format!("pkcs11:token=t?pin-source={named}")
+            .parse()
+            .unwrap();
+        for contents in [None, Some(Vec::new()), Some(vec![b'7'; LONGEST + 1])] {
+            if let Some(contents) = contents {
+                std::fs::write(&path, contents).unwrap();
+            }
+            for pin in [
+                PinFrom::File(path.clone()).get(&uri).await,
+                PinFrom::Uri.get(&from_uri).await,
+            ] {
+                let said = pin.unwrap_err().to_string();
+                assert!(said.contains(&named) && !said.contains("77"), "{said}");
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+        let said = PinFrom::Given(Zeroizing::new(Vec::new())).get(&uri).await;
+        assert!(!said.unwrap_err().to_string().contains(&named));
     }
 }

@@ -207,11 +207,11 @@ impl TlsAcceptor {
     /// What every handshake would fail with: the [`session_store`](Self::session_store) or the
     /// [`replay_guard`](Self::replay_guard) and the configuration exclude each other, or the store
     /// [may give a ticket twice](ServerSessionStore::gives_once) and the configuration accepts early data because it
-    /// does not.
+    /// does not; or the configuration is for datagrams alone, with SRTP.
     pub fn check(&self) -> Result<(), Misuse> {
         let config = self.config.current();
         self.conduct.server_config(&config, Questions::none())?;
-        Ok(())
+        config.check_stream()
     }
 
     /// The configuration that new clients get, in a place where it can be replaced. All clones of
@@ -416,7 +416,9 @@ impl TlsAcceptor {
         }
         let span = span::server(peer, self.conduct.log);
         let more = T::UNTIL.questions();
-        match self.conduct.server_config(&self.config.current(), more) {
+        let config = self.config.current();
+        let checked = config.check_stream();
+        match checked.and_then(|()| self.conduct.server_config(&config, more)) {
             Ok(config) => {
                 let mut conduct = self.conduct.clone();
                 conduct.is_hidden = config.reads_encrypted_hellos();

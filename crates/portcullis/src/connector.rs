@@ -462,6 +462,7 @@ impl TlsConnector {
         early_data: Early,
     ) -> Result<T, Error> {
         self.conduct.check_life()?;
+        self.config.current().check_stream()?;
         let host = name.to_str().into_owned();
         let deadline = deadline(self.conduct.handshake_timeout);
         let mut tried = Vec::new();

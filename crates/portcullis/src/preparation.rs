@@ -51,6 +51,9 @@ impl TlsConnector {
         // Sessions by hand are what a connector without resumption still has.
         let take_tickets =
             !sessions.is_empty() && !config.takes_tickets() && config.session_tickets().is_none();
+        if over == Transport::Stream {
+            config.check_stream()?;
+        }
         let config = self.conduct.client_config(&config, more, take_tickets)?;
         let place = self.store.as_ref().map(|Store(store)| {
             // Two ports of one host are two services.
@@ -70,6 +73,8 @@ impl TlsConnector {
         let config = place
             .as_ref()
             .and_then(Place::first_share)
+            // Such a share makes a hello longer than a datagram, and the server has to ask for it anew.
+            .filter(|group| over == Transport::Stream || !group.is_post_quantum())
             .and_then(|group| config.with_first_share(group))
             .unwrap_or(config);
         Ok(Prepared {

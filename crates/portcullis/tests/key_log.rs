@@ -38,6 +38,15 @@ async fn secrets_are_logged_when_asked_for_even_if_the_handshake_fails() {
     assert!(lines.iter().all(|line| line.split(' ').count() == 3));
 }
 
+#[test]
+fn a_key_log_that_cannot_be_opened_is_named() {
+    let path = std::env::temp_dir().join("no such folder/keys.log");
+    let error = portcullis::KeyLogFile::open(&path).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    let said = error.to_string();
+    assert!(said.contains(path.to_str().unwrap()), "{said}");
+}
+
 #[tokio::test]
 async fn a_key_log_file_gets_whole_lines() {
     let path = std::env::temp_dir().join(format!("portcullis-key-log-{}", std::process::id()));

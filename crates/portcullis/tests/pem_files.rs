@@ -83,6 +83,26 @@ async fn roots_are_kept_too_and_files_have_a_bound() {
     assert_eq!(files.len(), 1_000);
 }
 
+/// The key's, too, as whoever reads both without them.
+#[tokio::test]
+async fn what_is_wrong_is_said_of_both_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
+    let other = rcgen::KeyPair::generate().unwrap();
+    let (chain, key) = (
+        folder.path().join("chain.pem"),
+        folder.path().join("key.pem"),
+    );
+    fs::write(&chain, made.cert.pem()).unwrap();
+    fs::write(&key, other.serialize_pem()).unwrap();
+    for files in [PemFiles::new(), PemFiles::new().bypass(true)] {
+        let identity = files.identity(&IdentityFiles::new(&chain).key(&key)).await;
+        let said = identity.unwrap_err().to_string();
+        let both = format!("{} with the key {}: ", chain.display(), key.display());
+        assert!(said.starts_with(&both), "{said}");
+    }
+}
+
 /// Those who come meanwhile wait for it.
 #[tokio::test]
 async fn many_at_once_read_and_decrypt_once() {

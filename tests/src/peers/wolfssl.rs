@@ -1,5 +1,6 @@
 //! wolfSSL (Debian package `libwolfssl-dev`, 5.5.4 in Debian 12): `tests/peers/wolfssl/peer.c`,
-//! compiled when it is first wanted. It is no [`super::Peer`], because it can do too little (no ALPN, no
+//! compiled when it is first wanted. It has neither DTLS 1.3 nor connection ids (`options.h`), as Debian's Mbed TLS 2.28.3 has
+//! no connection ids (`config.h`). It is no [`super::Peer`], because it can do too little (no ALPN, no
 //! client certificate); it is here for its HelloRetryRequest, which is unlike that of all others,
 //! and as one more reading of TLS 1.2.
 

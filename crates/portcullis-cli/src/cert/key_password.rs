@@ -29,29 +29,36 @@ pub(crate) struct KeyPassword {
     variable: Option<String>,
 }
 
+/// What `--password-file` or `--password-env` leads to.
+pub(super) fn load(
+    file: Option<&Path>,
+    variable: Option<&str>,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    if let Some(file) = file {
+        let wrong = |error| Failure::usage(format!("--password-file {}: {error}", file.display()));
+        let mut password = files::secret(file, MOST).map_err(wrong)?;
+        let end = password
+            .iter()
+            .position(|byte| matches!(byte, b'\n' | b'\r'));
+        let end = end.unwrap_or(password.len());
+        password.truncate(end);
+        return Ok(Some(password));
+    }
+    let Some(name) = variable else {
+        return Ok(None);
+    };
+    match env::var_os(name) {
+        Some(password) => Ok(Some(Zeroizing::new(password.into_encoded_bytes()))),
+        None => Err(Failure::usage(format!(
+            "--password-env {name}: there is no such variable"
+        ))),
+    }
+}
+
 impl KeyPassword {
     /// The password, if one was given.
     pub(crate) fn load(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
-        if let Some(file) = &self.file {
-            let wrong =
-                |error| Failure::usage(format!("--password-file {}: {error}", file.display()));
-            let mut password = files::secret(file, MOST).map_err(wrong)?;
-            let end = password
-                .iter()
-                .position(|byte| matches!(byte, b'\n' | b'\r'));
-            let end = end.unwrap_or(password.len());
-            password.truncate(end);
-            return Ok(Some(password));
-        }
-        let Some(name) = &self.variable else {
-            return Ok(None);
-        };
-        match env::var_os(name) {
-            Some(password) => Ok(Some(Zeroizing::new(password.into_encoded_bytes()))),
-            None => Err(Failure::usage(format!(
-                "--password-env {name}: there is no such variable"
-            ))),
-        }
+        load(self.file.as_deref(), self.variable.as_deref())
     }
 
     fn option(&self) -> &'static str {

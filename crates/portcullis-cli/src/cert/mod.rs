@@ -6,6 +6,7 @@ mod dev;
 mod fingerprint;
 mod key_password;
 mod names;
+mod p12;
 mod show;
 mod verify;
 
@@ -29,6 +30,8 @@ pub(crate) enum Cert {
     Fingerprint(fingerprint::Fingerprint),
     /// Put a chain in order, and complete it from certificates of authorities.
     Bundle(bundle::Bundle),
+    /// Read and make files of PKCS#12: a key and its certificates with a password.
+    P12(p12::P12),
 }
 
 impl Cert {
@@ -39,6 +42,7 @@ impl Cert {
             Self::Verify(verify) => verify.run().await,
             Self::Fingerprint(fingerprint) => fingerprint.run(),
             Self::Bundle(bundle) => bundle.run(),
+            Self::P12(p12) => p12.run(),
         }
     }
 }

@@ -278,10 +278,12 @@ impl Server {
             return Ok(None);
         };
         if from.as_os_str() != "auto" {
-            let read = std::fs::read(from);
-            let read =
-                read.map_err(|error| Failure::transport(&from.display().to_string(), &error))?;
-            identity.set_ocsp_response(Some(read)).map_err(usage)?;
+            let about = |error: &dyn std::fmt::Display| {
+                Failure::usage(format!("--ocsp {}: {error}", from.display()))
+            };
+            let read = std::fs::read(from).map_err(|error| about(&error))?;
+            let set = identity.set_ocsp_response(Some(read));
+            set.map_err(|error| about(&error))?;
             return Ok(None);
         }
         let stapling = Stapler::new(identity).start().map_err(usage)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::early_data::EarlyDataOptions;
 use super::policy::Policy;
 use super::{ClientConfig, Instructions, KeyShares, ServerConfig};
-use crate::error::Misuse;
+use crate::error::{Misuse, list};
 use crate::version::ProtocolVersion;
 
 impl ClientConfig {
@@ -98,8 +98,19 @@ impl Policy {
                  neither TLSv1.3, nor TLSv1.2 or TLSv1.1; add one",
             ));
         }
-        self.cipher_suites
-            .retain(|suite| versions.iter().any(|one| suite.is_usable_in(*one)));
+        let suites = core::mem::take(&mut self.cipher_suites);
+        let (suites, left_out): (Vec<_>, Vec<_>) = suites
+            .into_iter()
+            .partition(|suite| versions.iter().any(|one| suite.is_usable_in(*one)));
+        let lacks =
+            |version: &&ProtocolVersion| !suites.iter().any(|one| one.is_usable_in(**version));
+        if let Some(version) = versions.iter().find(lacks) {
+            return Err(Misuse::new(format!(
+                "cipher_suites: over datagrams {version} has none of {}; add one, or leave that version out",
+                list(&left_out)
+            )));
+        }
+        self.cipher_suites = suites;
         self.groups
             .retain(|group| versions.iter().any(|one| group.is_usable_in(*one)));
         self.schemes
@@ -139,6 +150,35 @@ mod tests {
         assert!(Arc::ptr_eq(&client.for_datagrams().unwrap().0, &client.0));
         let server = server_config().for_datagrams().unwrap();
         assert!(Arc::ptr_eq(&server.for_datagrams().unwrap().0, &server.0));
+    }
+
+    /// RFC 9147 §4.5.3; it is left out as it is by OpenSSL. DTLS 1.2 has its own.
+    #[cfg(feature = "ffi")]
+    #[test]
+    fn dtls_1_3_has_no_ccm_8() {
+        let short = CipherSuite::TLS_AES_128_CCM_8_SHA256;
+        let long = CipherSuite::TLS_AES_128_CCM_SHA256;
+        let older = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8;
+        let client = |suites: &[CipherSuite]| client_config().to_builder().cipher_suites(suites);
+        let server = |suites: &[CipherSuite]| server_config().to_builder().cipher_suites(suites);
+        let of_both = client(&[short, long, older]).build().unwrap();
+        let left = of_both.for_datagrams().unwrap();
+        assert_eq!(left.0.policy.cipher_suites, [long, older]);
+        assert_eq!(of_both.0.policy.cipher_suites, [short, long, older]);
+        let left = server(&[older, short, long]).build().unwrap();
+        let left = left.for_datagrams().unwrap();
+        assert_eq!(left.0.policy.cipher_suites, [older, long]);
+
+        let why = "cipher_suites: over datagrams DTLSv1.3 has none of TLS_AES_128_CCM_8_SHA256; add one, or leave that \
+                   version out";
+        for suites in [&[short][..], &[short, older]] {
+            let client = client(suites).build().unwrap().for_datagrams();
+            assert_eq!(client.unwrap_err().to_string(), why);
+            let server = server(suites).build().unwrap().for_datagrams();
+            assert_eq!(server.unwrap_err().to_string(), why);
+        }
+        let alone = client(&[older]).build().unwrap().for_datagrams().unwrap();
+        assert_eq!(alone.0.policy.versions, [ProtocolVersion::DTLS_1_2]);
     }
 
     #[test]

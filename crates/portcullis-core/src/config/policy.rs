@@ -31,7 +31,8 @@ pub use crate::rules::BeastMitigation;
 #[non_exhaustive]
 pub enum KeyShares {
     /// The first group; when that is a post-quantum hybrid, also the classical group inside it
-    /// if it is offered, since that share costs nothing more to make.
+    /// if it is offered, since that share costs nothing more to make. Over datagrams a share that makes the hello longer than
+    /// one of them is left out, and whoever wants it asks for it; of a hybrid the classical group stays.
     Preferred,
     /// Just these, in this order. They must be among the groups. With none the server chooses
     /// by HelloRetryRequest, at the price of a round trip.

@@ -3,7 +3,7 @@
 //! RFC 5764.
 
 use super::policy::implemented;
-use super::{ClientConfigBuilder, ServerConfigBuilder};
+use super::{ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder};
 use crate::error::Misuse;
 use crate::srtp::{LONGEST_MKI, SrtpProfile};
 
@@ -47,6 +47,27 @@ impl SrtpOptions {
                 "srtp: keys for SRTP are settled over datagrams alone (RFC 5764); leave it out for TLS",
             )),
         }
+    }
+}
+
+impl ClientConfig {
+    /// Whether connections over a stream can be had with it. Whoever connects over one asks this; a configuration for
+    /// SRTP is of datagrams alone (RFC 5764).
+    ///
+    /// # Errors
+    /// When they cannot: what every handshake would fail with.
+    pub fn check_stream(&self) -> Result<(), Misuse> {
+        self.0.policy.srtp.check_stream()
+    }
+}
+
+impl ServerConfig {
+    /// As [`ClientConfig::check_stream`].
+    ///
+    /// # Errors
+    /// When there can be no connections over a stream.
+    pub fn check_stream(&self) -> Result<(), Misuse> {
+        self.0.policy.srtp.check_stream()
     }
 }
 

@@ -305,6 +305,25 @@ fn method(group: NamedGroup) -> Result<Method, CryptoFailure> {
     Method::of(group).ok_or(CryptoFailure::KeyShare)
 }
 
+/// How long a client's share of a group is at most, in bytes.
+pub(crate) fn share_len(group: NamedGroup) -> usize {
+    match Method::of(group) {
+        Some(Method::Curve(curve)) => curve.share_len(),
+        Some(Method::MlKem(ml_kem)) => ml_kem.encapsulation_key_len(),
+        Some(Method::Hybrid(curve, ml_kem)) => curve.share_len() + ml_kem.encapsulation_key_len(),
+        // A point of brainpoolP512r1.
+        _ => (group.field_bits() as usize).div_ceil(8).max(129),
+    }
+}
+
+/// The classical group inside of a hybrid.
+pub(crate) fn classical_half(group: NamedGroup) -> Option<NamedGroup> {
+    match Method::of(group) {
+        Some(Method::Hybrid(curve, _)) => Some(curve.group()),
+        _ => None,
+    }
+}
+
 /// What goes to the peer: a key_exchange field.
 pub(crate) enum Share {
     Point(agreement::PublicKey),

@@ -217,6 +217,10 @@ fn wrong_lengths_are_refused() {
         let (server, _) = answer(group, &client).unwrap();
         assert_refused(group, &[], &[]);
         for cut in [1, 31, 32] {
+            // A number may lack zeros in front: a part of one is another.
+            if NamedGroup::FINITE_FIELDS.contains(&group) {
+                continue;
+            }
             assert_refused(group, &client[cut..], &server[cut..]);
             assert_refused(
                 group,

@@ -75,6 +75,8 @@ mod timing;
 pub(crate) mod verification;
 
 pub use aead::aes_gcm;
+#[doc(hidden)]
+pub use encrypted_key::open_encrypted;
 pub(crate) use key_length::{
     ID_DSA, LEAST_KEY_BITS, MOST_DSA_BITS, MOST_RSA_BITS, USUAL_KEY_BITS, dsa_bits,
     encrypting_bits, key_is_long_enough, modulus_bits, modulus_bits_of_contents, prime_bits,

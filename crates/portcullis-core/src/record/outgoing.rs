@@ -68,6 +68,14 @@ impl Outgoing {
         }
     }
 
+    /// Over datagrams: how long a message may be, with its header of four bytes, that is in one of them, in the clear.
+    pub(crate) fn longest_whole_message(&self) -> Option<usize> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Datagram(datagram) => Some(datagram.longest_whole_message()),
+        }
+    }
+
     /// Queues the dummy of middlebox compatibility mode, which datagrams do not have.
     ///
     /// # Errors

@@ -17,7 +17,8 @@ impl CipherSuite {
     /// ([`srp`](crate::config::ClientConfigBuilder::srp), RFC 5054): all have CBC with SHA-1.
     ///
     /// With the feature `ffi` those with AES-CCM, too, which devices have that have little else: it takes
-    /// longer than GCM. With CCM_8 a forged record is accepted once in 2^64 tries, instead of 2^128.
+    /// longer than GCM. With CCM_8 a forged record is accepted once in 2^64 tries, instead of 2^128; DTLS 1.3
+    /// has no CCM_8, because its connections outlive such tries (RFC 9147 §4.5.3).
     ///
     /// And they are those where the key in the server's certificate is part of the secret, for peers that have
     /// no other: of `ECDH_ECDSA` and `ECDH_RSA` and, with the feature `ffi`, of `RSA` and, with a pre-shared key

@@ -368,10 +368,15 @@ impl SuiteInfo {
         )
     }
 
-    /// Whether the suite exists in `version`, TLS or DTLS.
+    /// Whether the suite exists in `version`, TLS or DTLS. In DTLS there is no RC4, and in DTLS 1.3 no CCM_8.
     pub fn exists_in(&self, version: ProtocolVersion) -> bool {
         if self.cipher == Cipher::Rc4_128 && is_datagram(version) {
             // RFC 6347 §4.1.2.2: a stream cipher cannot lose records.
+            return false;
+        }
+        if self.cipher == Cipher::Aes128Ccm8 && version == ProtocolVersion::DTLS_1_3 {
+            // RFC 9147 §4.5.3: a connection outlives forged records, and no number of them is both so small that a tag
+            // of 8 bytes keeps the next one out, and so large that nobody ends connections with them.
             return false;
         }
         match (Version::of(version), Version::of(self.since)) {

@@ -90,6 +90,8 @@ pub use walk::{
     WalkStep,
 };
 
+#[doc(hidden)]
+pub use crate::crypto::open_encrypted;
 pub use crate::crypto::{PrivateKey, SignError};
 
 pub(crate) use {

@@ -88,7 +88,9 @@ fn begins_with(name: &[u8], base: &[u8], read: &mut usize) -> Option<Rest> {
     let mut name = attributes(contents(name)?);
     for (count, wanted) in attributes(contents(base)?).enumerate() {
         let (wanted, own) = (wanted.ok()?, name.next()?.ok()?);
-        *read = read.saturating_add(BYTES_OF_AN_ATTRIBUTE + wanted.value.contents.len());
+        // Either may be long by blanks alone, which are passed over one by one.
+        let values = own.value.contents.len() + wanted.value.contents.len();
+        *read = read.saturating_add(BYTES_OF_AN_ATTRIBUTE + values);
         if count >= MAX_ATTRIBUTES {
             return None;
         }

@@ -1,28 +1,25 @@
-//! Many handshakes at once, each in a task of its own.
+//! Many connections at once over streams.
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
 use portcullis_core::Stage;
 use portcullis_core::config::ServerConfig;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 use super::Accept;
-use super::address_limits::{AddressLimits, Addresses, Place};
+use super::address_limits::AddressLimits;
 use super::faults::Faults;
+use super::handshakes::Handshakes;
 use super::listener::TlsListener;
-use super::stop::{StopHandle, Stopping};
+use super::stop::StopHandle;
 use crate::acceptor::TlsAcceptor;
-use crate::environment::Life;
 use crate::error::Error;
-use crate::log_level::log_at;
 use crate::reload::Reloadable;
 use crate::stream::TlsStream;
 
@@ -61,11 +58,7 @@ impl<A: fmt::Debug> std::error::Error for ConnectionError<A> {
     }
 }
 
-type Shaken<A> = Result<
-    (TlsStream<<A as Accept>::Io>, <A as Accept>::Addr),
-    ConnectionError<<A as Accept>::Addr>,
->;
-type OnFailed<A> = Box<dyn FnMut(&ConnectionError<<A as Accept>::Addr>) + Send>;
+type Shaken<A> = super::handshakes::Shaken<TlsStream<<A as Accept>::Io>, <A as Accept>::Addr>;
 
 /// Connections whose handshake is over, in the order in which they finished: a stream of
 /// `Result<TlsStream, ConnectionError>` that ends only when it was [stopped](Self::stop_handle).
@@ -80,44 +73,24 @@ type OnFailed<A> = Box<dyn FnMut(&ConnectionError<<A as Accept>::Addr>) + Send>;
 pub struct Connections<A: Accept = TlsListener> {
     /// `None` once it was stopped.
     listener: Option<A>,
-    stopping: Stopping,
     acceptor: TlsAcceptor,
-    limit: usize,
-    handshakes: JoinSet<Shaken<A>>,
+    handshakes: Handshakes<TlsStream<A::Io>, A::Addr>,
     faults: Faults,
     /// While the listener recovers from an error.
     pause: Option<Pin<Box<Sleep>>>,
-    on_failed: Option<OnFailed<A>>,
-    limits: Option<Limits<A>>,
-    /// Of the environment.
-    ending: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
-
-/// What one address may have, and which it is.
-struct Limits<A: Accept> {
-    addresses: Arc<Mutex<Addresses>>,
-    address_of: AddressOf<A>,
-}
-
-type AddressOf<A> = Box<dyn Fn(&<A as Accept>::Addr) -> Option<IpAddr> + Send>;
 
 impl<A: Accept> Connections<A> {
     /// Accepts from `listener` and shakes hands with up to `limit` clients at once; see
     /// [`TlsListener::connections`].
     pub fn new(listener: A, acceptor: impl Into<TlsAcceptor>, limit: usize) -> Self {
         let acceptor = acceptor.into();
-        let life = acceptor.conduct().life.clone();
         Self {
             listener: Some(listener),
-            stopping: Stopping::new(),
-            ending: life.map(|life| Box::pin(Life::ending(life)) as Pin<Box<_>>),
+            handshakes: Handshakes::new(limit, acceptor.conduct()),
             acceptor,
-            limit: limit.max(1),
-            handshakes: JoinSet::new(),
             faults: Faults::default(),
             pause: None,
-            on_failed: None,
-            limits: None,
         }
     }
 
@@ -137,7 +110,7 @@ impl<A: Accept> Connections<A> {
         mut self,
         call: impl FnMut(&ConnectionError<A::Addr>) + Send + 'static,
     ) -> Self {
-        self.on_failed = Some(Box::new(call));
+        self.handshakes.on_failed(call);
         self
     }
 
@@ -167,10 +140,7 @@ impl<A: Accept> Connections<A> {
         limits: AddressLimits,
         address_of: impl Fn(&A::Addr) -> Option<IpAddr> + Send + 'static,
     ) -> Self {
-        self.limits = Some(Limits {
-            addresses: Addresses::new(limits),
-            address_of: Box::new(address_of),
-        });
+        self.handshakes.per_address(limits, address_of);
         self
     }
 
@@ -194,7 +164,7 @@ impl<A: Accept> Connections<A> {
     /// What stops these connections from elsewhere, gracefully, also when they were moved into
     /// `axum::serve` or another server.
     pub fn stop_handle(&self) -> StopHandle {
-        self.stopping.handle()
+        self.handshakes.stop_handle()
     }
 
     /// As [`TlsListener::reloadable`].
@@ -204,6 +174,7 @@ impl<A: Accept> Connections<A> {
 
     /// Another acceptor for the connections to come: e.g. with new certificates.
     pub fn set_acceptor(&mut self, acceptor: TlsAcceptor) {
+        self.handshakes.set_log(acceptor.conduct());
         self.acceptor = acceptor;
     }
 
@@ -255,16 +226,9 @@ impl<A: Accept> Connections<A> {
 
     /// What is passed over. The handshake has told why it failed, as far as that may be told.
     fn report(&self, error: &ConnectionError<A::Addr>) {
-        let log = self.acceptor.conduct().log;
-        match self
-            .acceptor
-            .reloadable()
-            .current()
-            .reads_encrypted_hellos()
-        {
-            true => log_at!(log, DEBUG, "a handshake failed"),
-            false => log_at!(log, DEBUG, %error, "a handshake failed"),
-        }
+        let config = self.acceptor.reloadable().current();
+        let may_be_told = !config.reads_encrypted_hellos();
+        self.handshakes.report(may_be_told.then_some(error));
     }
 
     /// Stops listening, and finishes the handshakes under way: each ends by its timeout at the
@@ -273,102 +237,26 @@ impl<A: Accept> Connections<A> {
     ///
     /// # Cancel safety
     /// Dropped, they are aborted.
-    pub async fn finish(mut self) -> Vec<Result<TlsStream<A::Io>, ConnectionError<A::Addr>>> {
-        let mut finished = Vec::with_capacity(self.handshakes.len());
-        self.listener = None;
-        while let Some(joined) = self.handshakes.join_next().await {
-            if let Ok(shaken) = joined {
-                if let (Err(error), Some(call)) = (&shaken, &mut self.on_failed) {
-                    call(error);
-                }
-                finished.push(shaken.map(|(stream, _)| stream));
-            }
-        }
-        finished
-    }
-
-    fn place(&self, peer: &A::Addr) -> Result<Option<Place>, Error> {
-        let Some(limits) = &self.limits else {
-            return Ok(None);
-        };
-        let address = (limits.address_of)(peer);
-        address
-            .map(|address| Addresses::enter(&limits.addresses, address))
-            .transpose()
+    pub async fn finish(self) -> Vec<Result<TlsStream<A::Io>, ConnectionError<A::Addr>>> {
+        drop(self.listener);
+        self.handshakes.finish().await
     }
 
     /// `None` when it was stopped and all handshakes are over.
     fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Shaken<A>>>> {
-        if let Some(ending) = &mut self.ending
-            && ending.as_mut().poll(cx).is_ready()
-        {
-            self.ending = None;
-            self.stopping.handle().stop();
-        }
-        if self.stopping.poll(cx) {
-            self.listener = None;
-        }
-        loop {
-            match self.handshakes.poll_join_next(cx) {
-                Poll::Ready(Some(Ok(shaken))) => {
-                    if let (Err(error), Some(call)) = (&shaken, &mut self.on_failed) {
-                        call(error);
-                    }
-                    return Poll::Ready(Some(Ok(shaken)));
-                }
-                // An answer that panicked costs its own connection only.
-                Poll::Ready(Some(Err(error))) => {
-                    let log = self.acceptor.conduct().log;
-                    log_at!(log, ERROR, %error, "a handshake did not come to its end");
-                    continue;
-                }
-                Poll::Ready(None) | Poll::Pending => {}
-            }
-            let Some(listener) = &mut self.listener else {
-                if !self.handshakes.is_empty() {
-                    return Poll::Pending;
-                }
-                self.stopping.over();
-                return Poll::Ready(None);
-            };
-            if self.handshakes.len() >= self.limit {
-                return Poll::Pending;
-            }
-            let (io, peer) =
-                match ready!(poll_accept(listener, &mut self.faults, &mut self.pause, cx)) {
-                    Ok(accepted) => accepted,
-                    Err(error) => return Poll::Ready(Some(Err(error))),
-                };
-            let since = Instant::now();
-            let place = match self.place(&peer) {
-                Ok(place) => place,
-                Err(error) => {
-                    drop(io);
-                    let failed = ConnectionError {
-                        peer_addr: Some(peer),
-                        error,
-                        after: Duration::ZERO,
-                    };
-                    if let Some(call) = &mut self.on_failed {
-                        call(&failed);
-                    }
-                    return Poll::Ready(Some(Ok(Err(failed))));
-                }
-            };
-            let handshake = self.acceptor.accept_from(io, since, Some(&peer));
-            self.handshakes.spawn(async move {
-                // Given back however it ends.
-                let _place = place;
-                match handshake.await {
-                    Ok(stream) => Ok((stream, peer)),
-                    Err(error) => Err(ConnectionError {
-                        peer_addr: Some(peer),
-                        error,
-                        after: since.elapsed(),
-                    }),
-                }
-            });
-        }
+        let Self {
+            listener,
+            acceptor,
+            handshakes,
+            faults,
+            pause,
+        } = self;
+        handshakes.poll(
+            listener,
+            |listener, cx| poll_accept(listener, faults, pause, cx).map(Some),
+            |io, since, peer| acceptor.accept_from(io, since, Some(peer)),
+            cx,
+        )
     }
 }
 
@@ -413,8 +301,7 @@ impl<A: Accept + fmt::Debug> fmt::Debug for Connections<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connections")
             .field("listener", &self.listener)
-            .field("limit", &self.limit)
-            .field("handshakes", &self.handshakes.len())
+            .field("handshakes", &self.handshakes)
             .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 mod address_limits;
 mod connections;
 mod faults;
+mod handshakes;
 mod listener;
 mod proxy;
 mod proxy_header;
@@ -22,11 +23,11 @@ pub use address_limits::AddressLimits;
 #[cfg(feature = "dtls")]
 pub(crate) use address_limits::{Addresses, Place};
 pub use connections::{ConnectionError, Connections};
+#[cfg(feature = "dtls")]
+pub(crate) use handshakes::{Handshakes, Shaken};
 pub use listener::{Incoming, TlsListener};
 pub use proxy::{Forwarded, ProxyProtocol};
 pub use stop::StopHandle;
-#[cfg(feature = "dtls")]
-pub(crate) use stop::Stopping;
 
 /// Where [`Connections`] come from: a listening socket, or whatever else brings transports.
 ///

@@ -7,8 +7,9 @@ use super::connection::DtlsConnection;
 use super::driver::prepared;
 use super::handshake::deadline_from;
 use super::link::Link;
-use super::listener::DtlsListener;
+use super::listener::{DtlsIncoming, DtlsListener};
 use super::options::DtlsOptions;
+use super::paused::PausedDtlsServer;
 use super::transport::DatagramTransport;
 use crate::acceptor::TlsAcceptor;
 use crate::error::Error;
@@ -84,23 +85,49 @@ impl DtlsAcceptor {
         transport: impl DatagramTransport,
     ) -> impl Future<Output = Result<DtlsConnection, Error>> + Send + 'static {
         let this = self.clone();
-        Box::pin(async move {
-            let limit = this.tls.conduct.handshake_timeout;
-            let deadline = deadline_from(Instant::now(), limit);
-            let cookies = this.options.cookies.unwrap_or(CookiePolicy::Never);
-            let idle = this.options.others_idle();
-            let listener = DtlsListener::over(Link::over(transport), this, cookies, idle)?;
-            let incoming = match timeout_at(deadline, listener.accept()).await {
-                Ok(incoming) => incoming?,
-                Err(_) => return Err(Error::timeout(Stage::WaitClientHello, limit)),
-            };
-            // Nobody else is accepted there.
-            drop(listener);
-            match timeout_at(deadline, incoming.handshake()).await {
-                Ok(connection) => connection,
-                Err(_) => Err(Error::timeout(Stage::WaitClientHello, limit)),
-            }
-        })
+        Box::pin(this.wait(transport, DtlsIncoming::handshake))
+    }
+
+    /// Waits for a client on a transport that is there, and stands still at its ClientHello; both within the
+    /// [`handshake_timeout`](TlsAcceptor::handshake_timeout).
+    ///
+    /// # Errors
+    /// When the handshake fails before, or its time is over.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is dropped.
+    pub fn pause_at_hello(
+        &self,
+        transport: impl DatagramTransport,
+    ) -> impl Future<Output = Result<PausedDtlsServer, Error>> + Send + 'static {
+        let this = self.clone();
+        Box::pin(this.wait(transport, DtlsIncoming::pause_at_hello))
+    }
+
+    /// What `go_on` makes of the only client of a transport.
+    async fn wait<T, F>(
+        self,
+        transport: impl DatagramTransport,
+        go_on: impl FnOnce(DtlsIncoming) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let limit = self.tls.conduct.handshake_timeout;
+        let deadline = deadline_from(Instant::now(), limit);
+        let cookies = self.options.cookies.unwrap_or(CookiePolicy::Never);
+        let idle = self.options.others_idle();
+        let listener = DtlsListener::over(Link::over(transport), self, cookies, idle)?;
+        let incoming = match timeout_at(deadline, listener.accept()).await {
+            Ok(incoming) => incoming?,
+            Err(_) => return Err(Error::timeout(Stage::WaitClientHello, limit)),
+        };
+        // Nobody else is accepted there.
+        drop(listener);
+        match timeout_at(deadline, go_on(incoming)).await {
+            Ok(gone_on) => gone_on,
+            Err(_) => Err(Error::timeout(Stage::WaitClientHello, limit)),
+        }
     }
 
     /// Whether handshakes can be begun with what is there now.
@@ -109,7 +136,6 @@ impl DtlsAcceptor {
     /// What [`DtlsListener::bind`] would fail with.
     pub fn check(&self) -> Result<(), Misuse> {
         self.options.check()?;
-        self.tls.check()?;
         prepared(&self.tls)?;
         Ok(())
     }

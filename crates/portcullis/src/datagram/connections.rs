@@ -1,23 +1,20 @@
-//! Many handshakes over datagrams at once, each in a task of its own.
+//! Many connections at once over datagrams.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use futures_core::Stream;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::connection::DtlsConnection;
-use super::listener::DtlsListener;
-use crate::accept::{ConnectionError, StopHandle, Stopping};
-use crate::environment::Life;
+use super::listener::{DtlsIncoming, DtlsListener};
+use crate::accept::{ConnectionError, Handshakes, Shaken, StopHandle};
 use crate::error::Error;
-use crate::log_level::{LogLevel, log_at};
 
-type Shaken = Result<DtlsConnection, ConnectionError>;
-type OnFailed = Box<dyn FnMut(&ConnectionError) + Send>;
+/// A transport may have no addresses.
+type Peer = Option<SocketAddr>;
 
 /// Connections over DTLS whose handshake is over, in the order in which they finished: a stream of
 /// `Result<DtlsConnection, ConnectionError>`, as [`Connections`](crate::Connections) is over TCP. What one address may have
@@ -31,34 +28,21 @@ type OnFailed = Box<dyn FnMut(&ConnectionError) + Send>;
 pub struct DtlsConnections {
     /// `None` once it was stopped.
     listener: Option<DtlsListener>,
-    stopping: Stopping,
-    limit: usize,
-    handshakes: JoinSet<Shaken>,
-    on_failed: Option<OnFailed>,
-    log: Option<LogLevel>,
-    /// Of the environment.
-    ending: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    handshakes: Handshakes<DtlsConnection, Peer, SocketAddr>,
 }
 
 impl DtlsConnections {
     pub(super) fn new(listener: DtlsListener, limit: usize) -> Self {
-        let life = listener.conduct().life.clone();
-        let log = listener.conduct().log;
         Self {
+            handshakes: Handshakes::new(limit, listener.conduct()),
             listener: Some(listener),
-            stopping: Stopping::new(),
-            limit: limit.max(1),
-            handshakes: JoinSet::new(),
-            on_failed: None,
-            log,
-            ending: life.map(|life| Box::pin(Life::ending(life)) as Pin<Box<_>>),
         }
     }
 
     /// Calls this with each handshake that fails, also with those that [`accept`](Self::accept) passes over: for counters
     /// and bans. It is called while connections are polled and must not block.
     pub fn on_failed(mut self, call: impl FnMut(&ConnectionError) + Send + 'static) -> Self {
-        self.on_failed = Some(Box::new(call));
+        self.handshakes.on_failed(call);
         self
     }
 
@@ -70,7 +54,7 @@ impl DtlsConnections {
     /// What stops these connections from elsewhere: nobody else comes in, the handshakes that are under way are handed on, and
     /// behind the last one the stream is over. The connections that are there go on.
     pub fn stop_handle(&self) -> StopHandle {
-        self.stopping.handle()
+        self.handshakes.stop_handle()
     }
 
     /// Handshakes that are under way, or finished and not taken.
@@ -105,65 +89,43 @@ impl DtlsConnections {
     pub async fn accept(&mut self) -> Result<DtlsConnection, Error> {
         loop {
             match std::future::poll_fn(|cx| self.poll_finished(cx)).await {
-                Some(Ok(connection)) => return Ok(connection),
-                Some(Err(error)) => log_at!(self.log, DEBUG, %error, "a handshake failed"),
+                Some(Ok((connection, _))) => return Ok(connection),
+                Some(Err(error)) => self.handshakes.report(Some(&error)),
                 None => return Err(Error::closed()),
             }
         }
     }
 
+    /// Accepts nobody else, and finishes the handshakes under way, as [`Connections::finish`](crate::Connections::finish):
+    /// each ends by its timeout at the latest.
+    ///
+    /// # Cancel safety
+    /// Dropped, they are aborted.
+    pub async fn finish(self) -> Vec<Result<DtlsConnection, ConnectionError>> {
+        drop(self.listener);
+        self.handshakes.finish().await
+    }
+
     /// `None` when it was stopped and all handshakes are over.
-    fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<Option<Shaken>> {
-        if let Some(ending) = &mut self.ending
-            && ending.as_mut().poll(cx).is_ready()
-        {
-            self.ending = None;
-            self.stopping.handle().stop();
-        }
-        if self.stopping.poll(cx) {
-            self.listener = None;
-        }
-        loop {
-            match self.handshakes.poll_join_next(cx) {
-                Poll::Ready(Some(Ok(shaken))) => {
-                    if let (Err(error), Some(call)) = (&shaken, &mut self.on_failed) {
-                        call(error);
-                    }
-                    return Poll::Ready(Some(shaken));
-                }
-                // An answer that panicked costs its own connection only.
-                Poll::Ready(Some(Err(error))) => {
-                    log_at!(self.log, ERROR, %error, "a handshake did not come to its end");
-                    continue;
-                }
-                Poll::Ready(None) | Poll::Pending => {}
-            }
-            let Some(listener) = &mut self.listener else {
-                if !self.handshakes.is_empty() {
-                    return Poll::Pending;
-                }
-                self.stopping.over();
-                return Poll::Ready(None);
-            };
-            if self.handshakes.len() >= self.limit {
-                return Poll::Pending;
-            }
-            let Some(incoming) = ready!(listener.poll_incoming(cx)) else {
-                self.listener = None;
-                continue;
-            };
-            let (peer_addr, since) = (incoming.peer_addr(), Instant::now());
-            self.handshakes.spawn(async move {
-                incoming.handshake().await.map_err(|error| {
-                    let after: Duration = since.elapsed();
-                    ConnectionError {
-                        peer_addr,
-                        error,
-                        after,
-                    }
-                })
-            });
-        }
+    fn poll_finished(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Shaken<DtlsConnection, Peer, SocketAddr>>> {
+        let finished = self.handshakes.poll(
+            &mut self.listener,
+            |listener, cx| {
+                // Faults of the socket are its task's.
+                let incoming = ready!(listener.poll_incoming(cx));
+                let with_peer = |incoming: DtlsIncoming| {
+                    let peer = incoming.peer_addr();
+                    Ok::<_, Infallible>((incoming, peer))
+                };
+                Poll::Ready(incoming.map(with_peer))
+            },
+            |incoming, _, _| incoming.handshake(),
+            cx,
+        );
+        Poll::Ready(ready!(finished).map(|Ok(shaken)| shaken))
     }
 }
 
@@ -171,7 +133,8 @@ impl Stream for DtlsConnections {
     type Item = Result<DtlsConnection, ConnectionError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll_finished(cx)
+        let finished = ready!(self.get_mut().poll_finished(cx));
+        Poll::Ready(finished.map(|shaken| shaken.map(|(connection, _)| connection)))
     }
 }
 
@@ -179,8 +142,7 @@ impl fmt::Debug for DtlsConnections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DtlsConnections")
             .field("listener", &self.listener)
-            .field("limit", &self.limit)
-            .field("handshakes", &self.handshakes.len())
-            .finish_non_exhaustive()
+            .field("handshakes", &self.handshakes)
+            .finish()
     }
 }

@@ -194,9 +194,9 @@ impl PemFiles {
         let make = |read: Vec<Contents>| async move {
             let mut read = read.iter();
             let (chain, key) = (read.next(), read.next());
-            let about = chain
-                .map(|chain| shown_path(&chain.path))
-                .unwrap_or_default();
+            let about = |read: Option<&Contents>| read.map(|read| shown_path(&read.path));
+            let with = about(key).map(|key| format!(" with the key {key}"));
+            let about = about(chain).unwrap_or_default() + &with.unwrap_or_default();
             let named = |error| Misuse::new(format!("{about}: {error}"));
             let chain = chain
                 .map(|chain| chain.bytes.as_slice())

@@ -129,6 +129,53 @@ async fn handshakes_are_bounded_and_come_to_their_end_after_a_stop() {
     }
 }
 
+/// Finished, they accept nobody else and give what was under way, also what has failed.
+#[tokio::test]
+async fn handshakes_under_way_are_finished() {
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (waiting, counting) = (Arc::clone(&gate), Arc::clone(&asked));
+    let slow = answers::identity_by_name(move |_| {
+        let waiting = Arc::clone(&waiting);
+        counting.fetch_add(1, Ordering::Relaxed);
+        async move {
+            waiting.acquire().await.unwrap().forget();
+            Ok(Some(pki().server.clone()))
+        }
+    });
+    let acceptor = TlsAcceptor::new(server_config()).answers(slow);
+    let (listener, address) = listen(acceptor).await;
+    let failed = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&failed);
+    let mut connections = listener.connections(8).on_failed(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let stranger = ClientConfig::builder(other_roots()).build().unwrap();
+    let clients = [connector(), TlsConnector::new(stranger)].map(|connector| {
+        tokio::spawn(async move { DtlsConnector::new(connector).connect(address, name()).await })
+    });
+    let begun = async {
+        while asked.load(Ordering::Relaxed) < 2 {
+            tokio::select! {
+                biased;
+                _ = connections.next() => panic!("none is over"),
+                () = tokio::time::sleep(SECOND / 50) => {}
+            }
+        }
+    };
+    tokio::time::timeout(20 * SECOND, begun).await.unwrap();
+    gate.add_permits(2);
+    let finished = connections.finish().await;
+    assert_eq!(finished.len(), 2);
+    assert_eq!(finished.iter().filter(|one| one.is_ok()).count(), 1);
+    assert_eq!(failed.load(Ordering::Relaxed), 1);
+    let mut connected = 0;
+    for client in clients {
+        connected += usize::from(client.await.unwrap().is_ok());
+    }
+    assert_eq!(connected, 1);
+}
+
 /// A socket that was bound elsewhere is as good, and nobody comes once its connections are dropped.
 #[tokio::test]
 async fn dropped_they_accept_nobody_else() {

@@ -136,3 +136,32 @@ async fn no_time_runs_while_it_is_paused() {
     let (client, server) = tokio::join!(dtls.connect(address, name()), serve);
     goes_on(client, server.ok(), b"echo").await;
 }
+
+/// As the client of a listener.
+#[tokio::test(start_paused = true)]
+async fn the_client_of_a_transport_waits_too() {
+    for goes in [true, false] {
+        let (near, far) = link(64);
+        let acceptor = DtlsAcceptor::new(TlsAcceptor::new(server(VERSIONS[0], "echo")));
+        let serve = async {
+            let paused = acceptor.pause_at_hello(far).await.unwrap();
+            assert_eq!(paused.client_hello().server_name(), Some("localhost"));
+            assert_eq!(paused.peer_addr(), None);
+            match goes {
+                true => paused.proceed().await.ok(),
+                false => None,
+            }
+        };
+        let dtls = DtlsConnector::new(TlsConnector::new(client(VERSIONS[0])));
+        let (client, server) = tokio::join!(dtls.upgrade(near, name()), serve);
+        match goes {
+            true => goes_on(client, server, b"echo").await,
+            false => received(&client.unwrap_err(), AlertDescription::USER_CANCELED),
+        }
+    }
+    // Nobody comes.
+    let (_near, far) = link(64);
+    let tls = TlsAcceptor::new(server(VERSIONS[0], "echo")).handshake_timeout(SECOND);
+    let error = DtlsAcceptor::new(tls).pause_at_hello(far).await;
+    assert!(error.unwrap_err().is_timeout());
+}

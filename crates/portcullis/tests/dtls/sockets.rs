@@ -10,7 +10,9 @@ use portcullis::{
     Active, AlertDescription, ClientAuthentication, ClientConfig, Direction, DtlsAcceptor,
     DtlsConnector, DtlsListener, MemoryServerSessionStore, MemorySessionStore, Message,
     PreSharedKey, ProtocolVersion, ServerConfig, SrtpProfile, TlsAcceptor, TlsConnector,
+    TlsListener,
 };
+use tokio::io::AsyncReadExt as _;
 
 use crate::ends::*;
 use crate::{accept, ask, echo, eventually, listen, over_udp};
@@ -268,9 +270,7 @@ async fn connections_are_resumed_and_not_those_of_tls() {
         client.close(5 * SECOND).await.unwrap();
         server.await.unwrap().unwrap();
     }
-    let tcp = portcullis::TlsListener::bind(address, acceptor())
-        .await
-        .unwrap();
+    let tcp = TlsListener::bind(address, acceptor()).await.unwrap();
     let accepting = async { tcp.accept().await.unwrap().handshake().await };
     let (client, _server) = tokio::join!(tls.connect(address, name()), accepting);
     assert!(!client.unwrap().is_resumed());
@@ -452,14 +452,33 @@ async fn a_servers_store_keeps_sessions() {
     }
 }
 
-/// Keys of SRTP over sockets; over TLS there are none.
+/// Keys of SRTP over sockets; over TLS there are none, which is said before anything is sent or accepted.
 #[tokio::test]
 async fn keys_for_srtp() {
     let profiles = [SrtpProfile::AEAD_AES_128_GCM];
     let server = server_config().to_builder().srtp(profiles).build().unwrap();
     let client = client_config().to_builder().srtp(profiles).build().unwrap();
-    let (listener, address) = listen(TlsAcceptor::new(server)).await;
+    let acceptor = TlsAcceptor::new(server);
+    let why = "srtp: keys for SRTP are settled over datagrams alone";
+    let refused = |error: String| assert!(error.contains(why), "{error}");
+    refused(acceptor.check().unwrap_err().to_string());
+    assert_eq!(DtlsAcceptor::new(acceptor.clone()).check(), Ok(()));
+    let bound = TlsListener::bind("127.0.0.1:0", acceptor.clone()).await;
+    refused(bound.unwrap_err().to_string());
+    let (near, mut far) = tokio::io::duplex(65_536);
+    refused(acceptor.accept(near).await.unwrap_err().to_string());
+    // Nothing was said.
+    let mut said = Vec::new();
+    far.read_to_end(&mut said).await.unwrap();
+    assert!(said.is_empty());
+    let (listener, address) = listen(acceptor).await;
     let connector = TlsConnector::new(client);
+    // Nobody listens there, which is not found out.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nowhere = nobody.local_addr().unwrap();
+    drop(nobody);
+    let connected = connector.connect(nowhere, name()).await;
+    refused(connected.unwrap_err().to_string());
     let dtls = DtlsConnector::new(connector.clone());
     let (client, server) = tokio::join!(dtls.connect(address, name()), accept(&listener));
     let (client, server) = (client.unwrap(), server.unwrap());
@@ -470,11 +489,8 @@ async fn keys_for_srtp() {
     assert_eq!(ours.server_salt(), theirs.server_salt());
     assert_ne!(ours.client_key(), ours.server_key());
     let (near, _far) = tokio::io::duplex(65_536);
-    let error = connector.upgrade(near, name()).await.unwrap_err();
-    assert!(
-        error.to_string().contains("over datagrams alone"),
-        "{error}"
-    );
+    let upgraded = connector.upgrade(near, name()).await;
+    refused(upgraded.unwrap_err().to_string());
 }
 
 /// A client's socket may have two connections with a host: it is known by both addresses (RFC 9147 §5.11).

@@ -57,6 +57,40 @@ enum Fault {
     TooExpensive(&'static str, usize, usize),
 }
 
+impl Fault {
+    /// In words: what is encrypted, and what can be done instead.
+    fn of(self, thing: &str, instead: &str) -> Misuse {
+        Misuse::new(match self {
+            Self::Damaged(what) => {
+                format!("the encrypted {thing} is damaged: {what}; the password was not looked at")
+            }
+            Self::Password => format!(
+                "the password does not open the {thing}: it is the wrong one, or the encrypted part is damaged"
+            ),
+            Self::Unsupported(what) => format!("the {thing} is encrypted with {what}: {instead}"),
+            Self::NeedsFeature(what, feature) => format!(
+                "the {thing} is encrypted with {what}, which needs the feature `{feature}`: build with it, or {instead}"
+            ),
+            Self::TooExpensive(what, asked, most) => format!(
+                "the {thing} is encrypted with {asked} {what}, of which at most {most} are allowed: {instead}"
+            ),
+        })
+    }
+}
+
+/// Opens what has the form of PKCS#8 with a password, and has a SEQUENCE in it: a key, or what else is in a file of
+/// PKCS#12. For an error, what it is, and what can be done instead.
+#[doc(hidden)]
+pub fn open_encrypted(
+    der: &[u8],
+    password: &[u8],
+    (thing, instead): (&str, &str),
+) -> Result<Zeroizing<Vec<u8>>, Misuse> {
+    let encrypted = EncryptedKey::pkcs8(der.to_vec());
+    let opened = encrypted.open(password);
+    opened.map_err(|fault| fault.of(thing, instead))
+}
+
 type Found<T> = Result<T, Fault>;
 
 /// What a scheme makes of a password.
@@ -79,26 +113,9 @@ impl EncryptedKey {
 
     /// The key in DER, of whatever format it is.
     pub(crate) fn decrypt(&self, password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Misuse> {
-        self.open(password).map_err(|fault| match fault {
-            Fault::Damaged(what) => Misuse::new(format!(
-                "the encrypted private key is damaged: {what}; the password was not looked at"
-            )),
-            Fault::Password => Misuse::new(
-                "the password does not open the private key: it is the wrong one, or the encrypted part is damaged",
-            ),
-            Fault::Unsupported(what) => Misuse::new(format!(
-                "the private key is encrypted with {what}: encrypt it anew with `openssl pkcs8 -topk8 -in key.pem -out \
-                 new.pem`"
-            )),
-            Fault::NeedsFeature(what, feature) => Misuse::new(format!(
-                "the private key is encrypted with {what}, which needs the feature `{feature}`: build with it, or encrypt \
-                 the key anew with `openssl pkcs8 -topk8 -in key.pem -out new.pem`"
-            )),
-            Fault::TooExpensive(what, asked, most) => Misuse::new(format!(
-                "the private key is encrypted with {asked} {what}, of which at most {most} are allowed: encrypt it anew \
-                 with `openssl pkcs8 -topk8 -in key.pem -out new.pem`"
-            )),
-        })
+        let instead = "encrypt it anew with `openssl pkcs8 -topk8 -in key.pem -out new.pem`";
+        self.open(password)
+            .map_err(|fault| fault.of("private key", instead))
     }
 
     fn open(&self, password: &[u8]) -> Found<Zeroizing<Vec<u8>>> {

@@ -17,7 +17,7 @@ use super::{Next, State, early_data, padding, tls12, tls13};
 use crate::compression::CertificateCompression;
 use crate::config::certificate_types::is_default;
 use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares, Policy};
-use crate::crypto::key_exchange::ActiveKeyExchange;
+use crate::crypto::key_exchange::{ActiveKeyExchange, classical_half, share_len};
 use crate::crypto::secret::SharedSecret;
 use crate::dialect::Dialect;
 use crate::error::{Abort, list};
@@ -100,23 +100,14 @@ pub(crate) fn start(
         let [random] = cx.random_bytes()?;
         (random, None)
     };
-    let (groups, classical) = match &config.key_shares {
-        _ if !speaks_tls13 => (&[][..], false),
-        KeyShares::Preferred => (preferred_group(&config), true),
-        KeyShares::Groups(groups) => (groups.as_slice(), false),
-    };
-    let mut exchanges = Vec::with_capacity(groups.len());
-    for group in groups {
-        exchanges.push(ActiveKeyExchange::start(*group, cx.random)?);
-    }
-    let client = Client {
+    let mut client = Client {
         offer: Offer::new(config.clone()),
         early_data: match early_data {
             true => early_data::offer(&config, &sessions),
             false => None,
         },
         early_data_status: EarlyDataStatus::NotOffered,
-        config,
+        config: config.clone(),
         name,
         client_random,
         session_id,
@@ -128,18 +119,23 @@ pub(crate) fn start(
         verify_requests: 0,
         dialect: cx.dialect,
     };
+    let (groups, classical) = match &config.key_shares {
+        _ if !speaks_tls13 => (Vec::new(), false),
+        KeyShares::Preferred => match client.preferred_group(&sessions, cx)? {
+            Some((group, classical)) => (vec![group], classical),
+            None => (Vec::new(), false),
+        },
+        KeyShares::Groups(groups) => (groups.clone(), false),
+    };
+    let mut exchanges = Vec::with_capacity(groups.len());
+    for group in groups {
+        exchanges.push(ActiveKeyExchange::start(group, cx.random)?);
+    }
     let shares = Shares {
         exchanges,
         classical,
     };
     say_hello(client, shares, sessions, cx)
-}
-
-/// The first group that a share can be of, alone.
-fn preferred_group(config: &ClientOptions) -> &[NamedGroup] {
-    let mut single = config.policy.groups.chunks(1);
-    let usable = single.find(|group| group.iter().all(|group| group.is_usable_in_tls13()));
-    usable.unwrap_or_default()
 }
 
 /// What another handshake on a connection begins with.
@@ -186,11 +182,7 @@ impl End for ClientEnd {
             verify_requests: 0,
             dialect: cx.dialect,
         };
-        let shares = Shares {
-            exchanges: Vec::new(),
-            classical: false,
-        };
-        say_hello(client, shares, Vec::new(), cx)
+        say_hello(client, Shares::none(), Vec::new(), cx)
     }
 }
 
@@ -243,7 +235,17 @@ pub(super) struct Shares {
     classical: bool,
 }
 
+/// Bytes of a share in the hello besides it: its group, and its length.
+const SHARE_HEADER: usize = 4;
+
 impl Shares {
+    fn none() -> Self {
+        Self {
+            exchanges: Vec::new(),
+            classical: false,
+        }
+    }
+
     /// One share, and nothing else that its key pair could be used for.
     pub(super) fn one(exchange: ActiveKeyExchange) -> Self {
         Self {
@@ -306,6 +308,40 @@ impl Shares {
 }
 
 impl Client {
+    /// The group of the only share, and whether a hybrid's classical half stands for itself, too: the first group that a
+    /// share can be of. Over datagrams a share that makes the hello longer than one of them is left out: servers
+    /// that remember nothing of a stranger read his hello from one datagram, and not all others put pieces together before
+    /// they know that he reads (wolfSSL). Who wants such a group asks for it by the
+    /// HelloRetryRequest that his cookie takes anyway.
+    fn preferred_group(
+        &mut self,
+        sessions: &[OfferedPsk],
+        cx: &Cx<'_>,
+    ) -> Result<Option<(NamedGroup, bool)>, Abort> {
+        let groups = self.config.policy.groups.clone();
+        let mut usable = groups.iter().filter(|group| group.is_usable_in_tls13());
+        let Some(first) = usable.next().copied() else {
+            return Ok(None);
+        };
+        let Some(room) = cx.outgoing.longest_whole_message() else {
+            return Ok(Some((first, true)));
+        };
+        let (mut hello, none) = (Vec::new(), Shares::none());
+        self.put_hello(&mut hello, &none, sessions, None, cx.now)?;
+        let room = room.saturating_sub(hello.len());
+        let entry = |group| SHARE_HEADER + share_len(group);
+        let half = classical_half(first).filter(|half| groups.contains(half));
+        let whole = entry(first) + half.map_or(0, entry);
+        Ok(match half {
+            // It is in pieces whatever is left out.
+            Some(half) if entry(half) > room => Some((first, true)),
+            None if room == 0 => Some((first, true)),
+            _ if whole <= room => Some((first, true)),
+            Some(half) => Some((half, false)),
+            None => None,
+        })
+    }
+
     pub(super) fn legacy_session_id(&self) -> &[u8] {
         match &self.older {
             Some(session) if session.is_id => &session.ticket,

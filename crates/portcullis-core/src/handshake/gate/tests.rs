@@ -12,7 +12,7 @@ use crate::named_group::NamedGroup;
 use crate::record::DatagramOptions;
 use crate::step::Step;
 use crate::suite::CipherSuite;
-use crate::testing::{client_config, name, now, pki};
+use crate::testing::{client_config, client_config_in_pieces, name, now, pki};
 use crate::{DatagramConnection, ProtocolVersion, Violation};
 
 const PEER: &[u8] = b"192.0.2.1:4433";
@@ -137,7 +137,7 @@ fn every_suite_and_group_comes_through() {
     }
 }
 
-/// The post-quantum share needs two datagrams, and many where they are short.
+/// The post-quantum share needs two datagrams, and many where they are short; it is asked for beside the cookie.
 #[test]
 fn hellos_in_pieces_come_through() {
     let config = ServerConfig::builder()
@@ -311,7 +311,7 @@ fn hellos_from_everywhere_leave_nothing() {
     let [first, _] = hellos(&mut gate);
     let suite = CipherSuite::TLS_AES_128_GCM_SHA256;
     // With a post-quantum share it does not fit.
-    let mut in_pieces = begin(client_config(), DatagramOptions::default());
+    let mut in_pieces = begin(client_config_in_pieces(), DatagramOptions::default());
     let piece = sent(&mut in_pieces).remove(0);
     for number in 0..3_000_u32 {
         let peer = number.to_be_bytes();
@@ -364,7 +364,7 @@ fn who_begins_too_long_a_hello_is_told_so() {
 #[test]
 fn forged_addresses_do_not_keep_a_client_out() {
     let mut gate = Gate::new(&server(NamedGroup::X25519), CookiePolicy::Always).unwrap();
-    let mut client = begin(client_config(), DatagramOptions::default());
+    let mut client = begin(client_config_in_pieces(), DatagramOptions::default());
     let pieces = sent(&mut client);
     assert_eq!(pieces.len(), 2);
     let is_answered = (0..20_u32).any(|sending| {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::connection_id::ConnectionId;
 use super::epochs::{HANDSHAKE, OLDER, WriteEpoch};
+use super::header::PLAIN;
 use super::notes::{Mail, Notes};
 use super::options::{DatagramOptions, LONGEST_TIMEOUT};
 use super::transmitter::Transmitter;
@@ -15,9 +16,11 @@ use crate::alert::AlertDescription;
 use crate::clock::Monotonic;
 use crate::error::{Abort, Reason};
 use crate::key_schedule::Hashed;
+use crate::record::assembler::MESSAGE_HEADER;
 use crate::record::keys::Keys;
 use crate::record::{PaddingPolicy, alert};
 use crate::version::ProtocolVersion;
+use crate::wire::FragmentHeader;
 
 /// The writing side during the handshake.
 pub(crate) struct Outgoing {
@@ -47,6 +50,12 @@ impl Outgoing {
     /// Goes on where a gate has answered before.
     pub(crate) fn go_on(&mut self, next_message: u16, next_record: u64) {
         self.transmitter.go_on(next_message, next_record);
+    }
+
+    /// How long a message may be, with its header of four bytes, that is in one datagram, in the clear.
+    pub(crate) fn longest_whole_message(&self) -> usize {
+        let around = PLAIN + FragmentHeader::SIZE - MESSAGE_HEADER;
+        self.transmitter.mtu().saturating_sub(around)
     }
 
     /// Queues the handshake message that `put` writes with its header; gives what it wrote.

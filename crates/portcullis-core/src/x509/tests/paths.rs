@@ -1,8 +1,5 @@
 //! Paths: found wherever they are, and never at a price that a peer sets.
 
-use std::sync::LazyLock;
-use std::time::Instant;
-
 use rcgen::{CustomExtension, GeneralSubtree, NameConstraints, date_time_ymd};
 use x509_parser::extensions::ParsedExtension;
 
@@ -356,12 +353,28 @@ fn large(root: &Ca) -> [(String, Vec<CertificateDer<'static>>); 3] {
 }
 
 /// What this thread has had of a processor, so that what else runs does not count; elsewhere
-/// than on Linux the time of day.
+/// than on Unix the time of day.
 pub(in crate::x509::tests) fn time() -> Duration {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = schedule.and_then(|text| text.split(' ').next()?.parse().ok());
-    nanoseconds.map_or_else(|| START.elapsed(), Duration::from_nanos)
+    #[cfg(unix)]
+    {
+        let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::try_from(used).unwrap()
+    }
+    #[cfg(not(unix))]
+    {
+        static START: std::sync::LazyLock<std::time::Instant> =
+            std::sync::LazyLock::new(std::time::Instant::now);
+        START.elapsed()
+    }
+}
+
+/// How long a refusal may take: 20 ms where all is optimized, as what users build (docs/performance.md has the command).
+/// In the profile of the tests our own code is not, and such a limit is for what is not counted at all.
+pub(in crate::x509::tests) fn longest(not_optimized: Duration) -> Duration {
+    match cfg!(debug_assertions) {
+        true => not_optimized,
+        false => Duration::from_millis(20),
+    }
 }
 
 /// Whatever a peer sends: the slowest keys, names that lead everywhere, and paths that all
@@ -441,6 +454,12 @@ fn no_chain_is_expensive() {
             .map(|ca| ca.certified_by(&nobody, ca_params("crowd"))),
     );
     cases.push(("a mesh of 8 keys, dead ends".to_owned(), chain));
+    // And one beside certificates that have next to nothing in a long name.
+    let (cas, certificates) = mesh(6, &rcgen::PKCS_ECDSA_P256_SHA256, || ca_params("crowd"));
+    let mut chain = vec![cas[0].leaf(leaf_params(&[HOST]))];
+    chain.extend(certificates);
+    chain.extend((0..30).map(|at| Ca::root(&format!("{at:>6000}")).der()));
+    cases.push(("a mesh of 6 keys, and names of blanks".to_owned(), chain));
     let of_a_system: Vec<_> = (0..150).map(|at| Ca::root(&at.to_string()).der()).collect();
     for (case, chain) in cases {
         for roots in [
@@ -453,7 +472,10 @@ fn no_chain_is_expensive() {
             let error = server(&chain, HOST, &policy).unwrap_err();
             let elapsed = time() - started;
             println!("{elapsed:>10.1?} {case}: {error}");
-            assert!(elapsed < Duration::from_millis(500), "{case}: {elapsed:?}");
+            assert!(
+                elapsed < longest(Duration::from_millis(500)),
+                "{case}: {elapsed:?}"
+            );
             let is_mesh = case.starts_with("a mesh");
             match error.kind() {
                 Kind::TooExpensive { limit, .. } => {

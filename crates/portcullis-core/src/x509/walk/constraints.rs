@@ -3,7 +3,7 @@
 //! RFC 5280 §4.2.1.10, §6.1.4 (g). Names of kinds that nobody compares are refused below a CA
 //! that constrains them: nothing is permitted, everything excluded.
 
-use crate::der::{self, Element, NotDer};
+use crate::der::{self, NotDer};
 use crate::x509::certificate::Certificate;
 use crate::x509::extension::GeneralNames;
 use crate::x509::extension::alt_name::{
@@ -18,6 +18,9 @@ pub(in crate::x509) const MAX_COMPARISONS: usize = 250_000;
 
 /// A comparison of long names counts once for so many bytes.
 const BYTES_PER_COMPARISON: usize = 64;
+
+/// Names in parts are taken apart and compared letter by letter, which costs so much more for a byte.
+const COST_OF_PARTS: usize = 4;
 
 /// What a name below a CA does to the constraints of the CA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +43,8 @@ pub(super) fn check(
     left: &mut usize,
 ) -> Result<(), Breach> {
     let names = GeneralNames::of_subject(below).map_err(|NotDer| Breach::Malformed)?;
-    let mut check = |kind, contents: &[u8]| {
-        let name = Name { kind, contents };
-        name.check(constraints, left)
-    };
+    let constraints = Constraints::read(constraints, left)?;
+    let mut check = |kind, contents| Name::read(kind, contents).check(&constraints, left);
     for name in names.iter() {
         check(name.tag, name.contents)?;
     }
@@ -57,11 +58,52 @@ pub(super) fn check(
     Ok(())
 }
 
-/// A GeneralName.
+/// The lists of a CA, with what is found out once and not again for each name.
+struct Constraints<'a> {
+    lists: NameConstraints<'a>,
+    /// An excluded host is none, and so nobody can tell which hosts are not in it.
+    excludes_every_host: bool,
+}
+
+impl<'a> Constraints<'a> {
+    fn read(lists: NameConstraints<'a>, left: &mut usize) -> Result<Self, Breach> {
+        let mut excludes_every_host = false;
+        for subtree in lists.excluded().filter(|one| one.is_of(DNS_NAME)) {
+            spend(left, BYTES_PER_COMPARISON + subtree.base.contents.len())?;
+            excludes_every_host |= !is_base_of_hosts(subtree.base.contents);
+        }
+        Ok(Self {
+            lists,
+            excludes_every_host,
+        })
+    }
+}
+
+/// Takes the comparison of so many bytes from what is left.
+fn spend(left: &mut usize, bytes: usize) -> Result<(), Breach> {
+    let rest = left.checked_sub(bytes / BYTES_PER_COMPARISON);
+    *left = rest.ok_or(Breach::TooMany)?;
+    Ok(())
+}
+
+/// A GeneralName. What is compared of it is found once, since there may be many to compare it with.
 struct Name<'a> {
     /// Its tag.
     kind: u8,
     contents: &'a [u8],
+    compared: Compared<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Compared<'a> {
+    Host(&'a [u8]),
+    Address(&'a [u8]),
+    /// What stands before and behind the last `@`.
+    Mailbox(&'a [u8], &'a [u8]),
+    HostOfUri(&'a [u8]),
+    Directory(&'a [u8]),
+    /// Of a kind that nobody compares, or not what it has to be.
+    Nothing,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,10 +112,30 @@ enum Subtrees {
     Excluded,
 }
 
-impl Name<'_> {
-    fn check(&self, constraints: NameConstraints<'_>, left: &mut usize) -> Result<(), Breach> {
+impl<'a> Name<'a> {
+    fn read(kind: u8, contents: &'a [u8]) -> Self {
+        let compared = match kind {
+            DNS_NAME => {
+                is_dns_name(contents, Wildcard::Allowed).then_some(Compared::Host(contents))
+            }
+            IP_ADDRESS => Some(Compared::Address(contents)),
+            MAIL_ADDRESS => mailbox(contents)
+                .filter(|(_, host)| is_dns_name(host, Wildcard::Refused))
+                .map(|(local, host)| Compared::Mailbox(local, host)),
+            URI => host_of_uri(contents).map(Compared::HostOfUri),
+            DIRECTORY_NAME => Some(Compared::Directory(contents)),
+            _ => None,
+        };
+        Self {
+            kind,
+            contents,
+            compared: compared.unwrap_or(Compared::Nothing),
+        }
+    }
+
+    fn check(&self, constraints: &Constraints<'_>, left: &mut usize) -> Result<(), Breach> {
         let (mut is_limited, mut is_permitted) = (false, false);
-        for subtree in constraints.permitted() {
+        for subtree in constraints.lists.permitted() {
             let verdict = self.compare(&subtree, Subtrees::Permitted, left)?;
             is_limited |= verdict.is_some();
             is_permitted |= verdict == Some(true);
@@ -81,7 +143,10 @@ impl Name<'_> {
         if is_limited && !is_permitted {
             return Err(self.breach());
         }
-        for subtree in constraints.excluded() {
+        if self.kind == DNS_NAME && constraints.excludes_every_host {
+            return Err(self.breach());
+        }
+        for subtree in constraints.lists.excluded() {
             if self.compare(&subtree, Subtrees::Excluded, left)? == Some(true) {
                 return Err(self.breach());
             }
@@ -99,31 +164,30 @@ impl Name<'_> {
         let mut read = BYTES_PER_COMPARISON;
         let verdict = subtree.is_of(self.kind).then(|| {
             let is_within = match subtree.is_plain {
-                true => self.is_within(&subtree.base, of, &mut read),
+                true => self.is_within(subtree.base.contents, of, &mut read),
                 false => None,
             };
             // What cannot be told is not permitted, or is excluded.
             is_within.unwrap_or(of == Subtrees::Excluded)
         });
-        *left = left
-            .checked_sub(read / BYTES_PER_COMPARISON)
-            .ok_or(Breach::TooMany)?;
+        spend(left, read)?;
         Ok(verdict)
     }
 
-    fn is_within(&self, base: &Element<'_>, of: Subtrees, read: &mut usize) -> Option<bool> {
-        *read += match self.kind {
-            // Counted where it is read.
-            DIRECTORY_NAME => 0,
-            _ => base.contents.len() + self.contents.len(),
-        };
-        match self.kind {
-            DNS_NAME => is_host_within(self.contents, base.contents, of),
-            IP_ADDRESS => is_in_network(self.contents, base.contents),
-            MAIL_ADDRESS => is_mailbox_within(self.contents, base.contents),
-            URI => is_uri_within(self.contents, base.contents),
-            DIRECTORY_NAME => Some(name::is_within(self.contents, base.contents, read)),
-            _ => None,
+    fn is_within(&self, base: &[u8], of: Subtrees, read: &mut usize) -> Option<bool> {
+        if let Compared::Directory(name) = self.compared {
+            let mut bytes = 0;
+            let is_within = name::is_within(name, base, &mut bytes);
+            *read = read.saturating_add(bytes.saturating_mul(COST_OF_PARTS));
+            return Some(is_within);
+        }
+        *read += base.len() + self.contents.len();
+        match self.compared {
+            Compared::Host(name) => Some(is_host_within(name, base, of)),
+            Compared::Address(address) => is_in_network(address, base),
+            Compared::Mailbox(local, host) => Some(is_mailbox_within(local, host, base)),
+            Compared::HostOfUri(host) => Some(is_host(host, base)),
+            Compared::Directory(_) | Compared::Nothing => None,
         }
     }
 
@@ -137,29 +201,29 @@ impl Name<'_> {
     }
 }
 
+/// Whether this is a host, or with a dot before it all hosts below one, or nothing, which is all.
+fn is_base_of_hosts(base: &[u8]) -> bool {
+    let host = base.strip_prefix(b".").unwrap_or(base);
+    base.is_empty() || is_dns_name(host, Wildcard::Refused)
+}
+
 /// "Any DNS name that can be constructed by simply adding zero or more labels to the left-hand
-/// side of the name satisfies the name constraint"; with a dot before it, one or more.
-fn is_host_within(name: &[u8], base: &[u8], of: Subtrees) -> Option<bool> {
-    let without_dot = base.strip_prefix(b".").unwrap_or(base);
-    if !is_dns_name(name, Wildcard::Allowed)
-        || !base.is_empty() && !is_dns_name(without_dot, Wildcard::Refused)
-    {
-        return None;
-    }
+/// side of the name satisfies the name constraint"; with a dot before it, one or more. The name is a host's; a base that
+/// is none permits nothing.
+fn is_host_within(name: &[u8], base: &[u8], of: Subtrees) -> bool {
     if is_below(name, base) {
-        // A wildcard is permitted where all it stands for is: its label is one of theirs.
-        return Some(true);
+        // A wildcard is permitted where all it stands for is: its label is one of theirs. What a host ends with is a
+        // base of hosts, unless it is the wildcard.
+        return of == Subtrees::Excluded || !base.starts_with(b"*");
     }
     // And excluded where anything that it stands for is (CVE-2025-61727).
-    let Some(parent) = name.strip_prefix(b"*.") else {
-        return Some(false);
+    let (Subtrees::Excluded, Some(parent)) = (of, name.strip_prefix(b"*.")) else {
+        return false;
     };
+    let without_dot = base.strip_prefix(b".").unwrap_or(base);
     let mut labels = without_dot.splitn(2, |byte| *byte == b'.');
     let parent_of_base = labels.nth(1);
-    Some(
-        of == Subtrees::Excluded
-            && parent_of_base.is_some_and(|own| own.eq_ignore_ascii_case(parent)),
-    )
+    parent_of_base.is_some_and(|own| own.eq_ignore_ascii_case(parent))
 }
 
 fn is_below(name: &[u8], base: &[u8]) -> bool {
@@ -185,15 +249,11 @@ fn is_host(host: &[u8], base: &[u8]) -> bool {
 
 /// "A particular mailbox, all addresses at a particular host, or all mailboxes in a domain"; the
 /// local part of one is compared as it is (RFC 5321 §2.4).
-fn is_mailbox_within(address: &[u8], base: &[u8]) -> Option<bool> {
-    let (local, host) = mailbox(address)?;
-    if !is_dns_name(host, Wildcard::Refused) {
-        return None;
-    }
-    Some(match mailbox(base) {
+fn is_mailbox_within(local: &[u8], host: &[u8], base: &[u8]) -> bool {
+    match mailbox(base) {
         Some((own, at)) => own == local && at.eq_ignore_ascii_case(host),
         None => is_host(host, base),
-    })
+    }
 }
 
 fn mailbox(address: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -203,7 +263,7 @@ fn mailbox(address: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// "The constraint applies to the host part of the name"; a name without one, or with an address
 /// there, "MUST be rejected".
-fn is_uri_within(uri: &[u8], base: &[u8]) -> Option<bool> {
+fn host_of_uri(uri: &[u8]) -> Option<&[u8]> {
     // RFC 3986 §3: scheme "://" [userinfo "@"] host [":" port], up to the path.
     let colon = uri.iter().position(|byte| *byte == b':')?;
     let authority = uri.get(colon..)?.strip_prefix(b"://")?;
@@ -214,7 +274,7 @@ fn is_uri_within(uri: &[u8], base: &[u8]) -> Option<bool> {
         Some(port) => host.get(..port)?,
         None => host,
     };
-    is_dns_name(host, Wildcard::Refused).then(|| is_host(host, base))
+    is_dns_name(host, Wildcard::Refused).then_some(host)
 }
 
 /// A network is an address and a mask of the same length, whose ones come first (RFC 4632).
@@ -245,6 +305,23 @@ fn is_in_network(address: &[u8], network: &[u8]) -> Option<bool> {
 mod tests {
     use super::*;
 
+    /// Whether a name is permitted by a list of this one base, and whether it is excluded by it.
+    fn verdicts(kind: u8, name: &str, base: &str) -> (bool, bool) {
+        let check = |list: u8| {
+            let subtree = der::sequence(&der::element(kind, base.as_bytes()));
+            let lists = der::element(der::context(list), &subtree);
+            let constraints = NameConstraints::from_contents(&lists).unwrap();
+            let constraints = Constraints::read(constraints, &mut { MAX_COMPARISONS }).unwrap();
+            let name = Name::read(kind, name.as_bytes());
+            match name.check(&constraints, &mut { MAX_COMPARISONS }) {
+                Ok(()) => true,
+                Err(Breach::Forbidden) => false,
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        (check(0), !check(1))
+    }
+
     /// The verdicts of all four combinations of wildcards and lists.
     #[test]
     fn hosts() {
@@ -265,9 +342,11 @@ mod tests {
             ("*.example.org", "b.a.example.org", false, false),
             ("*.a.example.org", "b.example.org", false, false),
         ] {
-            let of = |of| is_host_within(name.as_bytes(), base.as_bytes(), of);
-            assert_eq!(of(Subtrees::Permitted), Some(permitted), "{name} {base}");
-            assert_eq!(of(Subtrees::Excluded), Some(excluded), "{name} {base}");
+            assert_eq!(
+                verdicts(DNS_NAME, name, base),
+                (permitted, excluded),
+                "{name} {base}"
+            );
         }
         for (name, base) in [
             ("a..example", "example"),
@@ -276,10 +355,17 @@ mod tests {
             ("a.*.example", "example"),
             ("", "example"),
             ("a.example", "*.example"),
+            ("*.example", "*.example"),
             ("a.example", "example."),
+            ("a.example", "."),
+            ("a.example", "-.example"),
+            ("other.test", "a..example"),
         ] {
-            let verdict = is_host_within(name.as_bytes(), base.as_bytes(), Subtrees::Permitted);
-            assert_eq!(verdict, None, "{name} {base}");
+            assert_eq!(
+                verdicts(DNS_NAME, name, base),
+                (false, true),
+                "{name} {base}"
+            );
         }
     }
 
@@ -298,8 +384,12 @@ mod tests {
             ("a.example", "a.example", None),
             ("me@", "a.example", None),
         ] {
-            let verdict = is_mailbox_within(address.as_bytes(), base.as_bytes());
-            assert_eq!(verdict, expected, "{address} {base}");
+            let of_both = expected.map_or((false, true), |verdict| (verdict, verdict));
+            assert_eq!(
+                verdicts(MAIL_ADDRESS, address, base),
+                of_both,
+                "{address} {base}"
+            );
         }
     }
 
@@ -320,8 +410,8 @@ mod tests {
             ("a.example", "a.example", None),
             ("http:///x", "a.example", None),
         ] {
-            let verdict = is_uri_within(uri.as_bytes(), base.as_bytes());
-            assert_eq!(verdict, expected, "{uri} {base}");
+            let of_both = expected.map_or((false, true), |verdict| (verdict, verdict));
+            assert_eq!(verdicts(URI, uri, base), of_both, "{uri} {base}");
         }
     }
 

@@ -180,7 +180,7 @@ fn data_before_finished_is_held() {
         }
         usual(datagram)
     };
-    network.run_until(Duration::from_millis(30), &mut fate);
+    network.run_until(Duration::from_millis(50), &mut fate);
     assert!(matches!(network.sides[0], Side::Connected(_)));
     network.say(0, b"early bird", &mut |_, datagram| usual(datagram));
     network.run(&mut fate);

@@ -1,11 +1,17 @@
 //! What both ends agree on when nothing is lost.
 
+use core::time::Duration;
+
+use super::super::super::find;
 use super::network::{Network, usual};
 use crate::config::{ClientAuthentication, ClientConfig, KeyShares, ServerConfig};
 use crate::named_group::NamedGroup;
 use crate::question::{Answer, Question};
+use crate::record::{DatagramOptions, hello_pieces};
 use crate::suite::CipherSuite;
-use crate::testing::{client_config, pki, server_config};
+use crate::testing::{client_config, client_config_in_pieces, pki, server_config};
+use crate::wire::extension::KeyShareClientHello;
+use crate::wire::{ClientHello, HandshakeMessage as _, Syntax};
 
 #[test]
 fn both_ends_are_connected_and_exchange_messages() {
@@ -46,6 +52,70 @@ fn every_suite_with_a_share_and_by_retry() {
             network.run(&mut |_, datagram| usual(datagram));
             assert_eq!(network.received[1], [b"x"]);
         }
+    }
+}
+
+/// The datagrams of a client's first hello, and the groups of its shares.
+fn first_hello(client: &ClientConfig, mtu: u16) -> (usize, Vec<NamedGroup>) {
+    let options = DatagramOptions::default().mtu(mtu);
+    let mut network = Network::resuming(client.clone(), server_config(), Vec::new(), options);
+    let (mut datagrams, mut reassembled) = (0, Vec::new());
+    network.run_until(Duration::ZERO, &mut |_, datagram| {
+        datagrams += 1;
+        let pieces = hello_pieces(datagram).unwrap();
+        reassembled.extend_from_slice(pieces[0].fragment);
+        Vec::new()
+    });
+    let hello = ClientHello::decode_as(Syntax::Dtls, &reassembled).unwrap();
+    let shares = find::<KeyShareClientHello<'_>>(&hello.extensions).unwrap();
+    let groups = shares
+        .unwrap()
+        .client_shares
+        .iter()
+        .map(|entry| entry.group);
+    (datagrams, groups.collect())
+}
+
+/// Servers that keep nothing of strangers read a hello from one datagram (wolfSSL's of DTLS 1.3): what does not fit is
+/// asked for.
+#[test]
+fn shares_that_do_not_fit_into_a_datagram_are_left_out_at_first() {
+    let [hybrid, classical] = [NamedGroup::X25519_MLKEM768, NamedGroup::X25519];
+    let client = |groups: &[NamedGroup]| client_config().to_builder().groups(groups).build();
+    let usual_client = client_config();
+    assert_eq!(first_hello(&usual_client, 1_200), (1, vec![classical]));
+    // There is room.
+    let whole = (1, vec![hybrid, classical]);
+    assert_eq!(first_hello(&usual_client, 1_500), whole);
+    // There is room for nothing, and nothing is lost by more pieces.
+    let long = client_config().to_builder().alpn([[7; 255]]).build();
+    let (datagrams, groups) = first_hello(&long.unwrap(), 228);
+    assert!(datagrams > 5 && groups == [hybrid, classical], "{groups:?}");
+    // The caller's choice is followed.
+    let in_pieces = client_config_in_pieces();
+    assert_eq!(first_hello(&in_pieces, 1_200), (2, vec![hybrid]));
+    // Nothing that is not offered is shared instead.
+    let alone = client(&[hybrid]).unwrap();
+    assert_eq!(first_hello(&alone, 1_200), (1, Vec::new()));
+    let alone_first = client(&[NamedGroup::MLKEM1024, classical]).unwrap();
+    assert_eq!(first_hello(&alone_first, 1_200), (1, Vec::new()));
+    let curves = client(&[classical, NamedGroup::SECP256R1]).unwrap();
+    assert_eq!(first_hello(&curves, 1_200), (1, vec![classical]));
+
+    let only_classical = server_config().to_builder().groups([classical]).build();
+    for (client, server, group, is_retried) in [
+        (usual_client.clone(), server_config(), hybrid, true),
+        (alone, server_config(), hybrid, true),
+        (in_pieces, server_config(), hybrid, false),
+        // Who does not want the other group goes on at once.
+        (usual_client, only_classical.unwrap(), classical, false),
+    ] {
+        let mut network = Network::new(client, server);
+        network.run(&mut |_, datagram| usual(datagram));
+        network.check();
+        let information = &network.sides[0].connection().information;
+        assert_eq!(information.group(), Some(group));
+        assert_eq!(information.hello_retried(), is_retried);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::config::{ClientConfig, KeyShares};
 use crate::error::Reason;
 use crate::named_group::NamedGroup;
 use crate::record::{hello_pieces, plain_message};
-use crate::testing::{client_config, pki, server_config};
+use crate::testing::{client_config_in_pieces, pki, server_config};
 use crate::wire::{
     ClientHello, ContentType, FragmentHeader, HandshakeMessage, HandshakeType, NewSessionTicket,
     Syntax,
@@ -13,7 +13,7 @@ use crate::wire::{
 use crate::{Direction, Violation};
 
 fn connected() -> Network {
-    let mut network = Network::new(client_config(), server_config());
+    let mut network = Network::new(client_config_in_pieces(), server_config());
     network.run(&mut |_, datagram| usual(datagram));
     network.check();
     network

@@ -2,6 +2,7 @@
 //!
 //! RFC 9147 §5.8, §7; RFC 6347 §4.2.4. It serves the handshake, and afterwards what is left of it.
 
+mod packing;
 mod path;
 
 use core::time::Duration;
@@ -9,19 +10,15 @@ use core::time::Duration;
 use super::connection_id::{ConnectionId, PeerIds};
 use super::epochs::WriteEpoch;
 use super::flight::Flight;
-use super::header::{self, PLAIN};
-use super::notes::{MOST_NUMBERS, Notes, push};
+use super::notes::{Notes, push};
 use super::options::{DatagramOptions, LONGEST_TIMEOUT, SHORTEST_TIMEOUT};
-use crate::alert::AlertDescription;
 use crate::clock::Monotonic;
-use crate::crypto::CryptoFailure;
 use crate::error::{Abort, Reason};
 use crate::key_schedule::Hashed;
-use crate::record::alert;
 use crate::record::size::RecordSize;
 use crate::version::ProtocolVersion;
 use crate::violation::Violation;
-use crate::wire::{Ack, ContentType, FragmentHeader, HandshakeType, RecordNumber};
+use crate::wire::RecordNumber;
 
 /// A flight that was sent so often is given up at the next timeout.
 const MOST_SENDINGS: u8 = 13;
@@ -29,10 +26,6 @@ const MOST_SENDINGS: u8 = 13;
 const MOST_REPEATS: u8 = MOST_SENDINGS;
 /// An adaptive timeout is no shorter.
 const SHORTEST_ADAPTIVE: Duration = Duration::from_millis(200);
-/// A piece of a message that is shorter waits for the next datagram, unless it is the end of it.
-const LEAST_FRAGMENT: usize = 32;
-/// Bytes of an ACK record besides its numbers and what protects it: the length of its list.
-const ACK_LENGTH: usize = 2;
 
 /// See the file.
 pub(super) struct Transmitter {
@@ -477,209 +470,6 @@ impl Transmitter {
             .min()
     }
 
-    /// The next datagram, written to the front of `out`; gives its length, 0 for none.
-    ///
-    /// # Errors
-    /// When the crypto library fails, or a key has done what it may.
-    pub(super) fn datagram(&mut self, now: Monotonic, out: &mut Vec<u8>) -> Result<(), Abort> {
-        out.clear();
-        let Some(busy) = &mut self.busy else {
-            return Ok(());
-        };
-        if busy.acknowledge_at.is_some_and(|due| due <= now) {
-            // Before what else there is: the peer's timer runs.
-            self.put_acknowledgement(out)?;
-        } else if busy.is_ended && busy.flight.has_to_send() {
-            // Not while it may become longer: it takes no more datagrams than it needs.
-            self.put_flight(out)?;
-        } else if let Some(said) = busy.alert.take() {
-            // For peers that pass over it (RFC 8446 §6.1), as over a stream.
-            let is_cancelled = said == alert::encode(AlertDescription::USER_CANCELED);
-            busy.alert = is_cancelled.then(|| alert::encode(AlertDescription::CLOSE_NOTIFY));
-            self.put_record(ContentType::ALERT, &said, out)?;
-        }
-        self.rest();
-        Ok(())
-    }
-
-    fn put_acknowledgement(&mut self, out: &mut Vec<u8>) -> Result<(), Abort> {
-        let mtu = self.mtu();
-        let overhead = self.newest().map_or(0, WriteEpoch::overhead) + ACK_LENGTH;
-        let most = (mtu.saturating_sub(overhead) / RecordNumber::SIZE).min(MOST_NUMBERS);
-        let Some(busy) = &mut self.busy else {
-            return Ok(());
-        };
-        busy.acknowledge_at = None;
-        let mut numbers = core::mem::take(&mut busy.to_acknowledge);
-        let newest = numbers.len().saturating_sub(most);
-        numbers.drain(..newest);
-        numbers.sort_unstable();
-        let mut content = Vec::new();
-        Ack::put(&mut content, numbers);
-        self.put_record(ContentType::ACK, &content, out)
-    }
-
-    /// One record in the newest epoch.
-    fn put_record(
-        &mut self,
-        typ: ContentType,
-        content: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(), Abort> {
-        match self.epochs.last_mut() {
-            None => {
-                out.extend_from_slice(&[0; PLAIN]);
-                out.extend_from_slice(content);
-                self.close_plain(typ, out, 0);
-            }
-            Some(epoch) => {
-                out.resize(epoch.head_len(), 0);
-                out.extend_from_slice(content);
-                out.resize(epoch.record_len(content.len()), 0);
-                epoch.seal(typ, content.len(), out)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn close_plain(&mut self, typ: ContentType, out: &mut [u8], at: usize) -> RecordNumber {
-        let body = out.len().saturating_sub(at + PLAIN);
-        let record = out.get_mut(at..).unwrap_or_default();
-        if let Some(head) = record.first_chunk_mut() {
-            header::put_plain(head, typ, self.version, self.plain, body);
-        }
-        let number = RecordNumber {
-            epoch: 0,
-            sequence_number: self.plain,
-        };
-        self.plain += 1;
-        number
-    }
-
-    /// As much of the flight as fits into a datagram. In the clear each message has a record of its own, for
-    /// the sake of old peers.
-    fn put_flight(&mut self, out: &mut Vec<u8>) -> Result<(), Abort> {
-        let mtu = self.mtu();
-        let Some(mut busy) = self.busy.take() else {
-            return Ok(());
-        };
-        let mut at = 0;
-        while let Some(queued) = busy.flight.messages.get(at) {
-            if queued.to_send.is_empty() {
-                at += 1;
-                continue;
-            }
-            let epoch = queued.epoch;
-            let start = out.len();
-            let record = self.put_fragments(&mut busy.flight, &mut at, epoch, mtu, out);
-            match record {
-                Ok(Some((number, fragments))) => busy.flight.sent(number, fragments),
-                Ok(None) => {
-                    out.truncate(start);
-                    break;
-                }
-                Err(abort) => {
-                    self.busy = Some(busy);
-                    return Err(abort);
-                }
-            }
-        }
-        self.busy = Some(busy);
-        Ok(())
-    }
-
-    /// One record; `None` when there is no room for it.
-    #[allow(clippy::type_complexity, reason = "what a record holds")]
-    fn put_fragments(
-        &mut self,
-        flight: &mut Flight,
-        at: &mut usize,
-        epoch: u16,
-        mtu: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<(RecordNumber, Vec<(u16, core::ops::Range<usize>)>)>, Abort> {
-        let keys = self.epochs.iter().find(|one| one.epoch == epoch);
-        let (head, behind, most) = match (epoch, keys) {
-            (0, _) => (PLAIN, 0, self.size.unprotected()),
-            (_, Some(keys)) => {
-                let head = keys.head_len();
-                (head, keys.overhead() - head, self.size.protected())
-            }
-            // Its keys are kept as long as a message names them.
-            (_, None) => return Err(CryptoFailure::SealingRecord.into()),
-        };
-        let start = out.len();
-        let mut fragments = Vec::new();
-        out.resize(start + head, 0);
-        while let Some(queued) = flight.messages.get_mut(*at) {
-            if queued.epoch != epoch || (epoch == 0 && !fragments.is_empty()) {
-                break;
-            }
-            if queued.is_change_cipher_spec {
-                let content = queued.body();
-                if !fragments.is_empty() || out.len() + behind + content.len() > mtu {
-                    break;
-                }
-                out.extend_from_slice(content);
-                queued.to_send.clear();
-                let typ = ContentType::CHANGE_CIPHER_SPEC;
-                let number = match epoch {
-                    0 => self.close_plain(typ, out, start),
-                    _ => self.close_protected(typ, epoch, out, start)?,
-                };
-                return Ok(Some((number, fragments)));
-            }
-            let Some(range) = queued.to_send.front().cloned() else {
-                *at += 1;
-                continue;
-            };
-            let room = mtu.saturating_sub(out.len() + behind);
-            let content = out.len() - start - head;
-            let room = room.min(most.saturating_sub(content));
-            // A message without a body has a header all the same.
-            let has_room = room >= FragmentHeader::SIZE;
-            let room = room.saturating_sub(FragmentHeader::SIZE);
-            let is_short = !has_room
-                || room < range.len().min(LEAST_FRAGMENT)
-                || room == 0 && !range.is_empty();
-            // Nothing at all would be sent for ever.
-            if is_short && (start > 0 || !fragments.is_empty() || room == 0) {
-                break;
-            }
-            let end = range.end.min(range.start + room);
-            let piece = range.start..end;
-            put_fragment(queued.message_seq, &queued.message, piece.clone(), out);
-            queued.to_send.pop_front();
-            if end < range.end {
-                queued.to_send.push_front(end..range.end);
-            }
-            fragments.push((queued.message_seq, piece));
-        }
-        if fragments.is_empty() {
-            return Ok(None);
-        }
-        let number = match epoch {
-            0 => self.close_plain(ContentType::HANDSHAKE, out, start),
-            _ => self.close_protected(ContentType::HANDSHAKE, epoch, out, start)?,
-        };
-        Ok(Some((number, fragments)))
-    }
-
-    fn close_protected(
-        &mut self,
-        typ: ContentType,
-        epoch: u16,
-        out: &mut Vec<u8>,
-        start: usize,
-    ) -> Result<RecordNumber, Abort> {
-        let keys = self.epochs.iter_mut().find(|one| one.epoch == epoch);
-        let keys = keys.ok_or(CryptoFailure::SealingRecord)?;
-        let content = out.len() - start - keys.head_len();
-        out.resize(start + keys.record_len(content), 0);
-        let record = out.get_mut(start..).unwrap_or_default();
-        Ok(keys.seal(typ, content, record)?)
-    }
-
     /// Gives memory back that nothing needs any more.
     fn rest(&mut self) {
         let is_idle = |busy: &Busy| {
@@ -739,26 +529,4 @@ impl core::fmt::Debug for Transmitter {
 
 fn after(now: Monotonic, delay: Duration) -> Monotonic {
     Monotonic(now.0.saturating_add(delay))
-}
-
-/// Writes a piece of a message with its header of twelve bytes.
-fn put_fragment(
-    message_seq: u16,
-    message: &[u8],
-    piece: core::ops::Range<usize>,
-    out: &mut Vec<u8>,
-) {
-    let (header, body) = message.split_at_checked(4).unwrap_or_default();
-    let piece_body = body.get(piece.clone()).unwrap_or_default();
-    // Lengths of messages have 24 bits.
-    let bits = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-    FragmentHeader {
-        msg_type: HandshakeType(header.first().copied().unwrap_or_default()),
-        length: bits(body.len()),
-        message_seq,
-        fragment_offset: bits(piece.start),
-        fragment_length: bits(piece_body.len()),
-    }
-    .put(out);
-    out.extend_from_slice(piece_body);
 }
