@@ -17,6 +17,8 @@ mod failure;
 mod files;
 mod logins;
 mod manual;
+#[cfg(unix)]
+mod proxy;
 mod report;
 mod said;
 mod scan;
@@ -68,6 +70,9 @@ enum Action {
     Bench(Box<bench::Bench>),
     /// Find out what a TLS server speaks, and what is to be said against it.
     Scan(Box<scan::Scan>),
+    /// Terminate, originate and pass on TLS, between clients and servers that are elsewhere.
+    #[cfg(unix)]
+    Proxy(Box<proxy::Command>),
     /// Print what completes this command in a shell.
     Completions(manual::Completions),
     /// Print the manual page, or write one for each command to a folder.
@@ -104,6 +109,16 @@ impl Action {
             _ => Verbosity { verbose: 0 },
         }
     }
+
+    /// What is said on standard error besides.
+    fn filter(&self) -> &'static str {
+        match self {
+            // Servers that are down, and up again.
+            #[cfg(unix)]
+            Self::Proxy(_) => "portcullis=error,portcullis_proxy=info",
+            _ => self.verbosity().filter(),
+        }
+    }
 }
 
 #[tokio::main]
@@ -111,12 +126,12 @@ async fn main() {
     let action = Command::parse().action;
     let log = match &action {
         Action::Server(_) | Action::Ech(_) => said::log(),
+        #[cfg(unix)]
+        Action::Proxy(_) => said::log(),
         _ => BoxMakeWriter::new(std::io::stderr),
     };
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(
-            action.verbosity().filter(),
-        ))
+        .with_env_filter(tracing_subscriber::EnvFilter::new(action.filter()))
         .with_writer(log)
         .without_time()
         .init();
@@ -129,6 +144,8 @@ async fn main() {
         Action::Crl(crl) => crl.run().await,
         Action::Bench(bench) => bench.run().await,
         Action::Scan(scan) => scan.run().await,
+        #[cfg(unix)]
+        Action::Proxy(proxy) => proxy.run().await,
         Action::Completions(completions) => completions.run(),
         Action::Man(man) => man.run(),
     };

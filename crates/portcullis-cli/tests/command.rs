@@ -538,7 +538,7 @@ fn completions_and_manual_pages_have_every_command() {
 /// `docs/command.md` and the README name no option and no command that is not there.
 #[test]
 fn the_guide_names_what_is_there() {
-    let commands: [&[&str]; 25] = [
+    let commands: [&[&str]; 26] = [
         &["client"],
         &["server"],
         &["cert", "dev"],
@@ -562,6 +562,7 @@ fn the_guide_names_what_is_there() {
         &["bench", "hold"],
         &["bench", "serve"],
         &["scan"],
+        &["proxy"],
         &["completions"],
         &["man"],
     ];

@@ -1,0 +1,236 @@
+//! `portcullis proxy`: its arguments, what it says of files, and signals.
+
+#![cfg(unix)]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use support::{Certificates, client, portcullis, printed, run, sentence};
+
+/// A proxy that runs; it is killed when dropped.
+struct Proxy {
+    child: Child,
+    address: String,
+}
+
+impl Proxy {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = portcullis(&["proxy"]);
+        let mut child = command.args(arguments).spawn().unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.as_mut().unwrap());
+        output.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("READY ").unwrap_or_else(|| {
+            let mut said = String::new();
+            child
+                .stderr
+                .as_mut()
+                .unwrap()
+                .read_to_string(&mut said)
+                .unwrap();
+            panic!("{line}{said}")
+        });
+        Self {
+            address: address.trim().to_owned(),
+            child,
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args([name, &pid]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// The next line that it says to people.
+    fn says(&mut self) -> String {
+        let mut line = String::new();
+        let mut byte = [0];
+        while !line.ends_with('\n') {
+            let read = self.child.stderr.as_mut().unwrap().read(&mut byte).unwrap();
+            assert_eq!(read, 1, "{line}");
+            line.push(char::from(byte[0]));
+        }
+        line
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server that says its name, then gives back what it gets.
+fn echo(name: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for io in listener.incoming() {
+            let mut io = io.unwrap();
+            std::thread::spawn(move || {
+                let _ = io.write_all(name.as_bytes());
+                let mut from = io.try_clone().unwrap();
+                let _ = std::io::copy(&mut from, &mut io);
+                let _ = io.shutdown(std::net::Shutdown::Write);
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn arguments_are_enough_for_the_simple_cases() {
+    let made = Certificates::make();
+    let backend = echo("one:");
+    let [_, cert, _, key] = made.server();
+    let terminating = Proxy::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--to",
+        &backend,
+        "--cert",
+        cert,
+        "--key",
+        key,
+    ]);
+    let output = client(&[&terminating.address, "--cafile", &made.ca], b"hello");
+    assert_eq!(printed(output), "one:hello");
+
+    // One that originates, before it.
+    let both = Proxy::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--to",
+        &terminating.address,
+        "--originate",
+        "--server-name",
+        "localhost",
+        "--cafile",
+        &made.ca,
+    ]);
+    let mut io = TcpStream::connect(&both.address).unwrap();
+    io.write_all(b"plain").unwrap();
+    io.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut all = String::new();
+    io.read_to_string(&mut all).unwrap();
+    assert_eq!(all, "one:plain");
+
+    // One that passes, before that which terminates.
+    let passing = Proxy::start(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--to",
+        &terminating.address,
+        "--pass",
+    ]);
+    let output = client(&[&passing.address, "--cafile", &made.ca], b"hello");
+    assert_eq!(printed(output), "one:hello");
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_an_exit_code_and_a_list() {
+    let made = Certificates::make();
+    let [_, cert, _, key] = made.server();
+    let file = made.path("proxy.toml");
+    let printing = [
+        "proxy",
+        "--listen",
+        "127.0.0.1:0",
+        "--to",
+        "127.0.0.1:1",
+        "--cert",
+        cert,
+        "--key",
+        key,
+        "--print-config",
+    ];
+    let text = printed(run(&printing));
+    fs::write(&file, &text).unwrap();
+    let ok = printed(run(&["proxy", "--check", &file]));
+    let expected = "ok: 1 listener, 1 route, 1 backend, 1 identity (own: ";
+    assert!(ok.starts_with(expected), "{ok}");
+
+    fs::write(&file, text.replace("127.0.0.1:1", "nowhere")).unwrap();
+    let said = sentence(run(&["proxy", "--check", &file]), 2);
+    assert!(
+        said.contains(&format!("{file}:11:12: \"nowhere\": a server is HOST:PORT")),
+        "{said}"
+    );
+    let output = run(&["proxy", "--check", "--json", &file]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stderr.is_empty());
+    let page: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(page["ok"], false);
+    assert_eq!(page["problems"][0]["line"], 11);
+    // Nor does it run.
+    sentence(run(&["proxy", &file]), 2);
+    sentence(run(&["proxy", &made.path("none.toml")]), 2);
+}
+
+#[test]
+fn signals_reload_and_end() {
+    let made = Certificates::make();
+    let [_, cert, _, key] = made.server();
+    let file = made.path("proxy.toml");
+    let text = |backend: &str| {
+        format!(
+            "version = 1\nlog = {{ access = \"off\" }}\ntimeouts = {{ drain = \"5s\" }}\n[[listen]]\nname = \"in\"\n\
+             address = \"127.0.0.1:0\"\n[[identity]]\nname = \"own\"\ncertificate = \"{cert}\"\nkey = \"{key}\"\n[[route]]\n\
+             identity = \"own\"\nbackend = {{ servers = [\"{backend}\"] }}\n"
+        )
+    };
+    fs::write(&file, text(&echo("one:"))).unwrap();
+    let mut proxy = Proxy::start(&[&file]);
+    let ask = |proxy: &Proxy| printed(client(&[&proxy.address, "--cafile", &made.ca], b""));
+    assert_eq!(ask(&proxy), "one:");
+
+    fs::write(&file, "version = 1\n").unwrap();
+    proxy.signal("-HUP");
+    let said = proxy.says();
+    assert!(
+        said.contains("not reloaded, what was there goes on: "),
+        "{said}"
+    );
+    assert_eq!(ask(&proxy), "one:");
+
+    fs::write(&file, text(&echo("two:"))).unwrap();
+    proxy.signal("-HUP");
+    let said = proxy.says();
+    assert!(said.contains("reloaded: 1 listener"), "{said}");
+    assert_eq!(ask(&proxy), "two:");
+
+    // A connection that is there is served to its end.
+    let mut held = portcullis(&["client", &proxy.address, "--cafile", &made.ca]);
+    let mut held = held.stderr(Stdio::null()).spawn().unwrap();
+    let mut first = [0; 4];
+    held.stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut first)
+        .unwrap();
+    proxy.signal("-TERM");
+    for _ in 0..100 {
+        if TcpStream::connect(&proxy.address).is_err() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(proxy.child.try_wait().unwrap().is_none());
+    held.stdin.take().unwrap().write_all(b"last").unwrap();
+    let mut rest = String::new();
+    held.stdout
+        .as_mut()
+        .unwrap()
+        .read_to_string(&mut rest)
+        .unwrap();
+    assert_eq!((&first, rest.as_str()), (b"two:", "last"));
+    held.wait().unwrap();
+    assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,162 @@
+//! One line of JSON for each connection, at its end.
+//!
+//! A thread of its own writes: a slow disk holds up no connection. What does not fit into its queue is dropped, and counted.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use crate::config::Access;
+
+/// Lines that wait to be written.
+const QUEUE: usize = 8_192;
+/// The longest text of a peer's, in characters.
+const LONGEST: usize = 256;
+
+#[derive(Clone, Debug)]
+pub(crate) struct AccessLog {
+    lines: Option<SyncSender<String>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl AccessLog {
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(crate) fn open(access: &Access) -> io::Result<Self> {
+        let writer: Box<dyn Write + Send> = match access {
+            Access::Off => return Ok(Self::none()),
+            Access::Stdout => Box::new(io::stdout()),
+            Access::Stderr => Box::new(io::stderr()),
+            Access::File(path) => {
+                let mut options = OpenOptions::new();
+                let file = options.append(true).create(true).open(path);
+                let shown = |error: io::Error| {
+                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                };
+                Box::new(file.map_err(shown)?)
+            }
+        };
+        let (lines, queue) = sync_channel(QUEUE);
+        let log = Self {
+            lines: Some(lines),
+            dropped: Arc::default(),
+        };
+        let dropped = Arc::clone(&log.dropped);
+        std::thread::Builder::new()
+            .name("access-log".to_owned())
+            .spawn(move || write(&queue, writer, &dropped))?;
+        Ok(log)
+    }
+
+    fn none() -> Self {
+        Self {
+            lines: None,
+            dropped: Arc::default(),
+        }
+    }
+
+    pub(crate) const fn is_on(&self) -> bool {
+        self.lines.is_some()
+    }
+
+    /// Lines that nobody will see.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// One line, without its end.
+    pub(crate) fn line(&self, mut line: String) {
+        let Some(lines) = &self.lines else { return };
+        line.push('\n');
+        if lines.try_send(line).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn write(queue: &Receiver<String>, mut writer: Box<dyn Write + Send>, dropped: &AtomicU64) {
+    while let Ok(first) = queue.recv() {
+        for line in std::iter::once(first).chain(queue.try_iter()) {
+            // A pipe whose reader has gone, a full disk: the next line may fit again.
+            if writer.write_all(line.as_bytes()).is_err() {
+                dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let _ = writer.flush();
+    }
+}
+
+/// Text of a peer's, cut. JSON escapes what is below U+0020; the rest of what would steer a terminal is escaped here.
+pub(crate) fn cut(text: &str) -> String {
+    let mut shown = String::new();
+    for (at, character) in text.chars().enumerate() {
+        if at == LONGEST {
+            shown.push('…');
+            break;
+        }
+        match character {
+            '\u{7f}'..='\u{9f}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => shown.extend(character.escape_unicode()),
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value};
+
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_and_text_of_peers_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let log = AccessLog::open(&Access::File(path.clone())).unwrap();
+        for at in 0..100 {
+            let mut entry = Map::new();
+            entry.insert("at".to_owned(), at.into());
+            entry.insert(
+                "name".to_owned(),
+                cut(&"\u{1b}[2J\n\u{202e}".repeat(100)).into(),
+            );
+            log.line(Value::Object(entry).to_string());
+        }
+        drop(log);
+        let mut text = String::new();
+        for _ in 0..500 {
+            text = std::fs::read_to_string(&path).unwrap();
+            if text.lines().count() == 100 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert_eq!(text.lines().count(), 100);
+        for (at, line) in text.lines().enumerate() {
+            assert!(line.bytes().all(|byte| byte >= b' '), "{line}");
+            assert!(!line.contains('\u{202e}'));
+            let value: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(value["at"], at);
+            assert!(value["name"].as_str().unwrap().len() < 4 * LONGEST);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let (lines, _queue) = sync_channel(1);
+        let log = AccessLog {
+            lines: Some(lines),
+            dropped: Arc::default(),
+        };
+        for _ in 0..3 {
+            log.line(String::new());
+        }
+        assert_eq!(log.dropped(), 2);
+    }
+}

@@ -1,0 +1,236 @@
+//! The administration's port: HTTP/1.1, to read alone. `/health`, `/ready`, `/metrics`, `/status`.
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use crate::config::{Admin, Plan, days_left};
+use crate::meter::OUTCOMES;
+use crate::proxy::Shared;
+
+/// The longest head of a request.
+const LONGEST: usize = 8 * 1_024;
+/// How long one request may take.
+const WITHIN: Duration = Duration::from_secs(2);
+/// Requests at once; others wait in the system's queue.
+const AT_ONCE: usize = 16;
+
+/// # Errors
+/// When the address cannot be had.
+pub(crate) fn bind(admin: &Admin) -> io::Result<(SocketAddr, TcpListener)> {
+    let socket = std::net::TcpListener::bind(admin.listen)?;
+    socket.set_nonblocking(true)?;
+    Ok((socket.local_addr()?, TcpListener::from_std(socket)?))
+}
+
+/// Answers for as long as it is polled.
+pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener) {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let Ok((mut io, _)) = listener.accept().await else {
+            // Descriptors may be used up for a while.
+            sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let _ = timeout(WITHIN, answer(&shared, &mut io)).await;
+            drop(place);
+        });
+    }
+}
+
+async fn answer(shared: &Shared, io: &mut TcpStream) -> io::Result<()> {
+    let mut head = Vec::with_capacity(512);
+    let is_whole = |head: &[u8]| head.windows(4).any(|it| it == b"\r\n\r\n");
+    while !is_whole(&head) {
+        if head.len() >= LONGEST || io.read_buf(&mut head).await? == 0 {
+            return Ok(());
+        }
+    }
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let (status, kind, body) = page(shared, line);
+    let has_body = !line.starts_with(b"HEAD ");
+    let length = body.len();
+    let mut said = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nCache-Control: no-store\r\n\
+         Connection: close\r\n\r\n"
+    );
+    if has_body {
+        said.push_str(&body);
+    }
+    io.write_all(said.as_bytes()).await?;
+    io.shutdown().await?;
+    // What is closed over unread bytes is reset, and the answer may be lost.
+    let mut rest = [0; 512];
+    while io.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
+type Page = (&'static str, &'static str, String);
+
+fn page(shared: &Shared, line: &[u8]) -> Page {
+    const TEXT: &str = "text/plain; charset=utf-8";
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, target, version) = (words.next(), words.next(), words.next());
+    let is_http = version.is_some_and(|it| it.starts_with(b"HTTP/1.")) && words.next().is_none();
+    if !is_http {
+        return (
+            "400 Bad Request",
+            TEXT,
+            "this is no request of HTTP/1.1\n".to_owned(),
+        );
+    }
+    if !matches!(method, Some(b"GET" | b"HEAD")) {
+        return ("405 Method Not Allowed", TEXT, "GET or HEAD\n".to_owned());
+    }
+    match target {
+        Some(b"/health") => ("200 OK", TEXT, "ok\n".to_owned()),
+        Some(b"/ready") if shared.is_running() => ("200 OK", TEXT, "ready\n".to_owned()),
+        Some(b"/ready") => ("503 Service Unavailable", TEXT, "draining\n".to_owned()),
+        Some(b"/metrics") => (
+            "200 OK",
+            "text/plain; version=0.0.4; charset=utf-8",
+            metrics(shared, &shared.plan()),
+        ),
+        Some(b"/status") => ("200 OK", "application/json", status(shared, &shared.plan())),
+        _ => (
+            "404 Not Found",
+            TEXT,
+            "/health, /ready, /metrics, /status\n".to_owned(),
+        ),
+    }
+}
+
+/// A value of a label.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+/// Prometheus' text format, 0.0.4. Values of labels are from the configuration alone.
+fn metrics(shared: &Shared, plan: &Plan) -> String {
+    let meter = &shared.meter;
+    let mut page = String::new();
+    let mut family = |name: &str, kind: &str, help: &str, rows: &[(String, u64)]| {
+        let name = format!("portcullis_proxy_{name}");
+        let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in rows {
+            let _ = writeln!(page, "{name}{labels} {value}");
+        }
+    };
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let one = |count: u64| vec![(String::new(), count)];
+    let ended = OUTCOMES.iter().zip(&meter.ended);
+    let ended: Vec<_> = ended
+        .map(|(outcome, count)| (format!("{{outcome=\"{outcome}\"}}"), read(count)))
+        .collect();
+    let what = "Connections that have ended, by what became of them.";
+    family("connections_total", "counter", what, &ended);
+    let what = "Connections whose bytes are passed on.";
+    family("connections_open", "gauge", what, &one(read(&meter.open)));
+    let bytes = [
+        ("{direction=\"in\"}".to_owned(), read(&meter.bytes_in)),
+        ("{direction=\"out\"}".to_owned(), read(&meter.bytes_out)),
+    ];
+    let what = "Bytes from clients and to clients, of connections that have ended.";
+    family("bytes_total", "counter", what, &bytes);
+    let servers = plan.backends.iter().flat_map(|backend| {
+        backend.servers.iter().map(|server| {
+            let (backend, address) = (label(&backend.name), label(&server.address.to_string()));
+            let labels = format!("{{backend=\"{backend}\",server=\"{address}\"}}");
+            (labels, server)
+        })
+    });
+    let servers: Vec<_> = servers.collect();
+    let open = servers
+        .iter()
+        .map(|(labels, server)| (labels.clone(), server.open() as u64));
+    let what = "Connections to a server.";
+    family(
+        "backend_connections_open",
+        "gauge",
+        what,
+        &open.collect::<Vec<_>>(),
+    );
+    let up = servers
+        .iter()
+        .map(|(labels, server)| (labels.clone(), u64::from(server.is_up())));
+    let what = "Whether a server is sent connections.";
+    family("backend_up", "gauge", what, &up.collect::<Vec<_>>());
+    let failures = one(read(&meter.accept_failures));
+    let what = "Failures of accepting, as when descriptors are used up.";
+    family("accept_failures_total", "counter", what, &failures);
+    let reloads = [
+        ("{result=\"ok\"}".to_owned(), read(&meter.reloads)),
+        (
+            "{result=\"failed\"}".to_owned(),
+            read(&meter.reloads_failed),
+        ),
+    ];
+    family(
+        "reloads_total",
+        "counter",
+        "Reloads of the configuration.",
+        &reloads,
+    );
+    let ends = plan.identities.iter().filter_map(|(name, identity)| {
+        let end = identity.not_after()?.as_secs();
+        Some((format!("{{identity=\"{}\"}}", label(name)), end))
+    });
+    let what = "When a certificate ends, in seconds since 1970.";
+    let ends: Vec<_> = ends.collect();
+    family("certificate_expiry_timestamp_seconds", "gauge", what, &ends);
+    let what = "Lines of the access log that were not written.";
+    family(
+        "log_lines_dropped_total",
+        "counter",
+        what,
+        &one(shared.log.dropped()),
+    );
+    page
+}
+
+fn status(shared: &Shared, plan: &Plan) -> String {
+    let listeners = plan.listeners.iter().map(|listener| {
+        let addresses: Vec<_> = listener.addresses.iter().map(ToString::to_string).collect();
+        let routes: Vec<_> = listener
+            .routes
+            .0
+            .iter()
+            .map(|it| it.label.as_str())
+            .collect();
+        json!({ "name": listener.name, "addresses": addresses, "routes": routes })
+    });
+    let backends = plan.backends.iter().map(|backend| {
+        let servers = backend.servers.iter().map(|server| {
+            json!({ "server": server.address.to_string(), "up": server.is_up(), "open": server.open() })
+        });
+        json!({ "name": backend.name, "servers": servers.collect::<Vec<_>>() })
+    });
+    let identities = plan.identities.iter();
+    let identities =
+        identities.map(|(name, it)| json!({ "name": name, "days_left": days_left(it) }));
+    let page = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "ready": shared.is_running(),
+        "last_reload_error": shared.reload_error(),
+        "listeners": listeners.collect::<Vec<_>>(),
+        "backends": backends.collect::<Vec<_>>(),
+        "identities": identities.collect::<Vec<_>>(),
+    });
+    format!("{page:#}\n")
+}

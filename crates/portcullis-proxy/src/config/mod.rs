@@ -1,0 +1,98 @@
+//! The configuration: read, checked and built. It is either whole or refused.
+//!
+//! `section.rs` reads tables key by key, `model.rs` says which there are, `build.rs` makes of them what the proxy runs
+//! with: names are resolved to what they name, keys and roots are read. Whatever is wrong is written down in the `Report`
+//! and reading goes on, so that all that is wrong with a file is told at once.
+
+mod build;
+mod model;
+mod plan;
+mod report;
+mod section;
+mod simple;
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+pub(crate) use model::{Health, Limits, Timeouts};
+pub(crate) use plan::{Access, Admin, Listener, Plan, days_left};
+use report::Report;
+pub use report::{Problem, Problems};
+pub use simple::{Mode, Originate, Simple};
+
+/// The longest file that is read.
+const LONGEST: u64 = 4 << 20;
+
+/// A configuration that was checked and built, with the keys and roots that it names.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) plan: Plan,
+    warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads a file, and the certificates, keys and roots that it names; relative paths are from the folder that the
+    /// program runs in.
+    ///
+    /// # Errors
+    /// All that is wrong with it, in the order of the file.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let shown = path.display().to_string();
+        let read = std::fs::metadata(path).and_then(|found| match found.len() {
+            ..=LONGEST => std::fs::read_to_string(path),
+            _ => Err(std::io::Error::other("it is longer than 4 MiB")),
+        });
+        match read {
+            Ok(text) => Self::parse(&shown, &text),
+            Err(error) => Err(Problems(vec![Problem {
+                file: shown,
+                line: 1,
+                column: 1,
+                text: format!("cannot be read: {error}"),
+            }])),
+        }
+    }
+
+    /// The same of a text; `name` is the file's in what is said of it.
+    ///
+    /// # Errors
+    /// All that is wrong with it, in the order of the file.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
+        let report = Report::new(name, text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            for error in errors {
+                let span = error.span().unwrap_or(0..0);
+                report.wrong(&span, format!("this is not TOML: {}", error.message()));
+            }
+            return Err(report.conclude().err().unwrap_or(Problems(Vec::new())));
+        }
+        let plan = build::build(&report, &model::File::read(&report, &table));
+        match (report.conclude(), plan) {
+            (Ok(warnings), Some(plan)) => Ok(Self { plan, warnings }),
+            (Err(problems), _) => Err(problems),
+            (Ok(_), None) => Err(Problems(Vec::new())),
+        }
+    }
+
+    /// What to know of it that does not keep it from running.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// `2 listeners, 3 routes, 3 backends, 1 identity (api: 61 days left)`.
+    pub fn summary(&self) -> String {
+        self.plan.summary()
+    }
+}
+
+/// Where the access log goes.
+fn access(text: &str) -> Access {
+    match text {
+        "off" => Access::Off,
+        "stdout" => Access::Stdout,
+        "stderr" => Access::Stderr,
+        path => Access::File(PathBuf::from(path)),
+    }
+}

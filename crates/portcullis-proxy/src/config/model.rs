@@ -1,0 +1,401 @@
+//! What a file says, key by key, with the places of what is checked later.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::report::Report;
+use super::section::Section;
+use crate::proxy_header::Version;
+
+pub(super) type Text = Spanned<String>;
+
+pub(super) struct File {
+    pub(super) admin: Option<Admin>,
+    pub(super) access: Option<Text>,
+    pub(super) timeouts: Timeouts,
+    pub(super) limits: Limits,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) identities: Vec<Identity>,
+    pub(super) backends: Vec<Backend>,
+    pub(super) routes: Vec<Route>,
+}
+
+pub(super) struct Admin {
+    pub(super) listen: Text,
+    pub(super) allow_remote: bool,
+}
+
+/// How long things may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Timeouts {
+    pub(crate) proxy_header: Duration,
+    pub(crate) first_byte: Duration,
+    pub(crate) handshake: Duration,
+    pub(crate) connect: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) half_close: Duration,
+    pub(crate) stall: Duration,
+    pub(crate) drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            proxy_header: Duration::from_secs(3),
+            first_byte: Duration::from_secs(5),
+            handshake: Duration::from_secs(10),
+            connect: Duration::from_secs(5),
+            idle: Duration::from_secs(3600),
+            half_close: Duration::from_secs(60),
+            stall: Duration::from_secs(60),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How many there may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    pub(crate) handshakes: usize,
+    /// 0: no limit.
+    pub(crate) per_address: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // Two descriptors a connection, and some for all else.
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let files = files.map_or(usize::MAX, |files| files.try_into().unwrap_or(usize::MAX));
+        Self {
+            connections: (files.saturating_sub(100) / 2).clamp(16, 20_000),
+            handshakes: 4_096,
+            per_address: 0,
+        }
+    }
+}
+
+pub(super) struct Listener {
+    pub(super) name: Text,
+    pub(super) addresses: Vec<Text>,
+    pub(super) proxies: Vec<Text>,
+}
+
+pub(super) struct Identity {
+    pub(super) name: Text,
+    pub(super) certificate: Text,
+    pub(super) key: Option<Text>,
+}
+
+pub(super) struct Backend {
+    /// One of a route alone has none.
+    pub(super) name: Option<Text>,
+    pub(super) servers: Vec<Text>,
+    pub(super) tls: Option<BackendTls>,
+    pub(super) send_proxy: Option<Version>,
+    pub(super) health: Option<Health>,
+}
+
+pub(super) struct BackendTls {
+    pub(super) name: Option<Text>,
+    pub(super) roots: Option<Text>,
+    pub(super) identity: Option<Text>,
+    pub(super) alpn: Vec<Text>,
+    pub(super) span: Range<usize>,
+}
+
+/// When a server counts as down, and as up again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Health {
+    pub(crate) every: Duration,
+    pub(crate) fail: usize,
+    pub(crate) pass: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tls {
+    Terminate,
+    Pass,
+    Off,
+}
+
+pub(super) struct Route {
+    pub(super) listen: Option<Text>,
+    pub(super) names: Vec<Text>,
+    pub(super) tls: Option<Tls>,
+    pub(super) tls_span: Range<usize>,
+    pub(super) identities: Vec<Text>,
+    pub(super) alpn: Vec<Text>,
+    pub(super) clients: Option<Clients>,
+    pub(super) backend: RouteBackend,
+    pub(super) lenient: Option<bool>,
+    pub(super) truncation_span: Range<usize>,
+    pub(super) span: Range<usize>,
+}
+
+pub(super) enum RouteBackend {
+    Named(Text),
+    Own(Box<Backend>),
+    Missing,
+}
+
+pub(super) struct Clients {
+    pub(super) roots: Option<Text>,
+    pub(super) allow: Vec<Allow>,
+    pub(super) span: Range<usize>,
+}
+
+/// All of it has to hold.
+pub(super) struct Allow {
+    pub(super) uri: Option<Text>,
+    pub(super) dns: Option<Text>,
+    pub(super) email: Option<Text>,
+    pub(super) issuer: Option<Text>,
+    pub(super) spki: Option<Text>,
+    pub(super) span: Range<usize>,
+}
+
+/// Limits are no higher.
+const MOST: usize = 1_000_000;
+
+impl File {
+    pub(super) fn read(report: &Report<'_>, table: &Spanned<DeTable<'_>>) -> Self {
+        let top = Section::new(
+            report,
+            "the file",
+            table.get_ref(),
+            table.span(),
+            &[
+                "version", "admin", "log", "timeouts", "limits", "listen", "identity", "backend",
+                "route",
+            ],
+        );
+        if !top.has("version") {
+            report.wrong(&(0..0), "the file has no `version`: write version = 1");
+        } else {
+            top.count("version", 1..2);
+        }
+        let log = top.table("log", &["access"]);
+        let timeouts = top.table(
+            "timeouts",
+            &[
+                "proxy_header",
+                "first_byte",
+                "handshake",
+                "connect",
+                "idle",
+                "half_close",
+                "stall",
+                "drain",
+            ],
+        );
+        let limits = top.table("limits", &["connections", "handshakes", "per_address"]);
+        let listeners = top.tables(
+            "listen",
+            "[[listen]]",
+            &["name", "address", "proxy_protocol"],
+        );
+        let identities = top.tables("identity", "[[identity]]", &["name", "certificate", "key"]);
+        let backends = top.tables("backend", "[[backend]]", &BACKEND);
+        let routes = top.tables(
+            "route",
+            "[[route]]",
+            &[
+                "listen",
+                "names",
+                "tls",
+                "identity",
+                "alpn",
+                "clients",
+                "backend",
+                "truncation",
+            ],
+        );
+        Self {
+            admin: top
+                .table("admin", &["listen", "allow_remote"])
+                .and_then(|admin| {
+                    let listen = required(&admin, "listen", "give it, e.g. \"127.0.0.1:9180\"")?;
+                    let allow_remote = admin.flag("allow_remote").unwrap_or(false);
+                    Some(Admin {
+                        listen,
+                        allow_remote,
+                    })
+                }),
+            access: log.and_then(|log| log.text("access")),
+            timeouts: timeouts.map_or_else(Timeouts::default, |table| Timeouts::read(&table)),
+            limits: limits.map_or_else(Limits::default, |table| Limits::read(&table)),
+            listeners: listeners.iter().filter_map(Listener::read).collect(),
+            identities: identities.iter().filter_map(Identity::read).collect(),
+            backends: backends
+                .iter()
+                .filter_map(|table| {
+                    let name = required(table, "name", "routes name the backend by it")?;
+                    Some(Backend::read(table, Some(name)))
+                })
+                .collect(),
+            routes: routes.iter().map(Route::read).collect(),
+        }
+    }
+}
+
+/// What a backend may say; one of a route alone has no name.
+const BACKEND: [&str; 5] = ["name", "servers", "tls", "send_proxy", "health"];
+
+fn required(table: &Section<'_>, key: &str, expected: &str) -> Option<Text> {
+    if !table.has(key) {
+        table.missing(key, expected);
+    }
+    table.text(key)
+}
+
+impl Timeouts {
+    fn read(table: &Section<'_>) -> Self {
+        let usual = Self::default();
+        let time = |key, usual| table.duration(key).unwrap_or(usual);
+        Self {
+            proxy_header: time("proxy_header", usual.proxy_header),
+            first_byte: time("first_byte", usual.first_byte),
+            handshake: time("handshake", usual.handshake),
+            connect: time("connect", usual.connect),
+            idle: time("idle", usual.idle),
+            half_close: time("half_close", usual.half_close),
+            stall: time("stall", usual.stall),
+            drain: time("drain", usual.drain),
+        }
+    }
+}
+
+impl Limits {
+    fn read(table: &Section<'_>) -> Self {
+        let usual = Self::default();
+        let count = |key, least, usual| table.count(key, least..MOST + 1).unwrap_or(usual);
+        Self {
+            connections: count("connections", 1, usual.connections),
+            handshakes: count("handshakes", 1, usual.handshakes),
+            per_address: count("per_address", 0, usual.per_address),
+        }
+    }
+}
+
+impl Listener {
+    fn read(table: &Section<'_>) -> Option<Self> {
+        let name = required(table, "name", "routes name the listener by it")?;
+        if !table.has("address") {
+            table.missing("address", "give it, e.g. [\"0.0.0.0:443\", \"[::]:443\"]");
+        }
+        let proxy = table.table("proxy_protocol", &["from"]);
+        if let Some(proxy) = &proxy
+            && !proxy.has("from")
+        {
+            proxy.missing(
+                "from",
+                "name the networks of the proxies, e.g. [\"10.1.0.0/16\"]",
+            );
+        }
+        Some(Self {
+            name,
+            addresses: table.texts("address"),
+            proxies: proxy.map_or_else(Vec::new, |proxy| proxy.texts("from")),
+        })
+    }
+}
+
+impl Identity {
+    fn read(table: &Section<'_>) -> Option<Self> {
+        let name = required(table, "name", "routes name the identity by it");
+        let certificate = required(table, "certificate", "name the file with the chain (PEM)");
+        Some(Self {
+            name: name?,
+            certificate: certificate?,
+            key: table.text("key"),
+        })
+    }
+}
+
+impl Backend {
+    fn read(table: &Section<'_>, name: Option<Text>) -> Self {
+        if !table.has("servers") {
+            table.missing("servers", "give it, e.g. [\"127.0.0.1:8080\"]");
+        }
+        Self {
+            name,
+            servers: table.texts("servers"),
+            tls: table
+                .table("tls", &["name", "roots", "identity", "alpn"])
+                .map(|tls| BackendTls {
+                    name: tls.text("name"),
+                    roots: tls.text("roots"),
+                    identity: tls.text("identity"),
+                    alpn: tls.texts("alpn"),
+                    span: tls.span(),
+                }),
+            send_proxy: table.word("send_proxy", &[("v1", Version::V1), ("v2", Version::V2)]),
+            health: table
+                .table("health", &["every", "fail", "pass"])
+                .map(|health| Health {
+                    every: health.duration("every").unwrap_or(Duration::from_secs(5)),
+                    fail: health.count("fail", 1..1_001).unwrap_or(3),
+                    pass: health.count("pass", 1..1_001).unwrap_or(2),
+                }),
+        }
+    }
+}
+
+impl Route {
+    fn read(table: &Section<'_>) -> Self {
+        let backend = if table.is_table("backend") {
+            match table.table("backend", &BACKEND[1..]) {
+                Some(own) => RouteBackend::Own(Box::new(Backend::read(&own, None))),
+                None => RouteBackend::Missing,
+            }
+        } else {
+            match required(table, "backend", "name one, or give { servers = [\"…\"] }") {
+                Some(name) => RouteBackend::Named(name),
+                None => RouteBackend::Missing,
+            }
+        };
+        let modes = [
+            ("terminate", Tls::Terminate),
+            ("pass", Tls::Pass),
+            ("off", Tls::Off),
+        ];
+        Self {
+            listen: table.text("listen"),
+            names: table.texts("names"),
+            tls: table.word("tls", &modes),
+            tls_span: table.span_of("tls"),
+            identities: table.texts("identity"),
+            alpn: table.texts("alpn"),
+            clients: table
+                .table("clients", &["roots", "allow"])
+                .map(|clients| Clients {
+                    roots: required(&clients, "roots", "name the file of the authorities (PEM)"),
+                    allow: Allow::read_all(&clients),
+                    span: clients.span(),
+                }),
+            backend,
+            lenient: table.word("truncation", &[("strict", false), ("lenient", true)]),
+            truncation_span: table.span_of("truncation"),
+            span: table.span(),
+        }
+    }
+}
+
+impl Allow {
+    fn read_all(clients: &Section<'_>) -> Vec<Self> {
+        let rules = clients.tables("allow", "allow", &["uri", "dns", "email", "issuer", "spki"]);
+        let rules = rules.iter().map(|rule| Self {
+            uri: rule.text("uri"),
+            dns: rule.text("dns"),
+            email: rule.text("email"),
+            issuer: rule.text("issuer"),
+            spki: rule.text("spki"),
+            span: rule.span(),
+        });
+        rules.collect()
+    }
+}

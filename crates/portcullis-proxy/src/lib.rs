@@ -1,0 +1,44 @@
+//! A TLS proxy over `portcullis`: it terminates TLS, originates it, does both, or passes it on by the name in the hello.
+//!
+//! [`Config`] reads and checks a file, or makes one of a few words ([`Simple`]); [`Proxy`] runs it. The command
+//! `portcullis proxy` is this with arguments; `docs/proxy.md` has every key of the file.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use portcullis_proxy::{Config, Proxy};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::load(Path::new("proxy.toml"))?;
+//! println!("{}", config.summary());
+//! let proxy = Proxy::start(config)?;
+//! tokio::signal::ctrl_c().await?;
+//! let cut = proxy.drain().await;
+//! println!("{cut} connections were cut");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Unix only.
+
+#![cfg(unix)]
+#![forbid(unsafe_code)]
+
+mod access_log;
+mod address;
+mod admin;
+mod backend;
+mod config;
+mod hello;
+mod limits;
+mod listener;
+mod meter;
+mod proxied;
+mod proxy;
+mod proxy_header;
+mod route;
+mod rules;
+mod stream;
+
+pub use address::ListenAddress;
+pub use config::{Config, Mode, Originate, Problem, Problems, Simple};
+pub use proxy::{Proxy, ReloadError};

@@ -1,0 +1,266 @@
+//! A proxy that runs: its sockets, the configuration that it has now, and its end.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::access_log::AccessLog;
+use crate::address::ListenAddress;
+use crate::admin;
+use crate::config::{Config, Limits, Plan};
+use crate::limits::Addresses;
+use crate::listener::{self, Listening};
+use crate::meter::Meter;
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Running,
+    /// Nothing is accepted, and what is there goes on.
+    Draining,
+    /// What is there is cut.
+    Over,
+}
+
+/// What all connections have in common.
+pub(crate) struct Shared {
+    plan: RwLock<Arc<Plan>>,
+    pub(crate) log: AccessLog,
+    pub(crate) meter: Meter,
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) addresses: Addresses,
+    phase: watch::Sender<Phase>,
+    /// What the last reload was refused for.
+    reload_error: RwLock<Option<String>>,
+}
+
+/// Waits for phases.
+pub(crate) struct Phases(watch::Receiver<Phase>);
+
+impl Phases {
+    /// Until that phase is over.
+    pub(crate) async fn over(&mut self, phase: Phase) {
+        // Without a sender all is over.
+        let _ = self.0.wait_for(|now| *now > phase).await;
+    }
+}
+
+impl Shared {
+    /// The configuration that a connection gets that begins now.
+    pub(crate) fn plan(&self) -> Arc<Plan> {
+        let plan = self.plan.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&plan)
+    }
+
+    pub(crate) fn phase(&self) -> Phases {
+        Phases(self.phase.subscribe())
+    }
+
+    /// What the last reload was refused for, if it was.
+    pub(crate) fn reload_error(&self) -> Option<String> {
+        let error = self.reload_error.read();
+        error.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        *self.phase.borrow() == Phase::Running
+    }
+}
+
+/// A proxy that runs. Dropped, it accepts nothing more and cuts its connections.
+pub struct Proxy {
+    shared: Arc<Shared>,
+    limits: Limits,
+    listening: Vec<(String, ListenAddress)>,
+    admin: Option<SocketAddr>,
+    tasks: JoinSet<()>,
+    /// Ends last: it says how the end goes.
+    _admin: JoinSet<()>,
+    checks: Mutex<JoinSet<()>>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("listening", &self.listening)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a configuration was not taken over. The one before goes on.
+#[derive(Debug)]
+pub struct ReloadError(String);
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ReloadError {}
+
+impl Proxy {
+    /// Listens on all addresses of the configuration, and accepts. In the runtime that it is called in, whose timer and I/O
+    /// it needs.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on, or the access log cannot be opened; nothing is left behind.
+    pub fn start(config: Config) -> io::Result<Self> {
+        let plan = config.plan;
+        let limits = plan.limits.clone();
+        let mut sockets = Vec::new();
+        for listener in &plan.listeners {
+            let name: Arc<str> = listener.name.as_str().into();
+            for address in &listener.addresses {
+                let listening = Listening::bind(address).map_err(|error| {
+                    let text = format!("listening on {address} (listener \"{name}\"): {error}");
+                    io::Error::new(error.kind(), text)
+                })?;
+                let address = listening.address(address);
+                sockets.push((Arc::clone(&name), address, listening));
+            }
+        }
+        let admin = match &plan.admin {
+            None => None,
+            Some(admin) => Some(admin::bind(admin).map_err(|error| {
+                let text = format!("admin.listen {}: {error}", admin.listen);
+                io::Error::new(error.kind(), text)
+            })?),
+        };
+        let log = AccessLog::open(&plan.access)
+            .map_err(|error| io::Error::new(error.kind(), format!("log.access: {error}")))?;
+        let shared = Arc::new(Shared {
+            log,
+            meter: Meter::default(),
+            connections: Arc::new(Semaphore::new(limits.connections)),
+            handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            addresses: Addresses::default(),
+            phase: watch::Sender::new(Phase::Running),
+            reload_error: RwLock::default(),
+            plan: RwLock::new(Arc::new(plan)),
+        });
+        let mut admin_task = JoinSet::new();
+        let mut admin_address = None;
+        if let Some((address, socket)) = admin {
+            admin_address = Some(address);
+            let shared = Arc::clone(&shared);
+            admin_task.spawn(admin::run(shared, socket));
+        }
+        let mut tasks = JoinSet::new();
+        let mut listening = Vec::new();
+        for (name, address, socket) in sockets {
+            listening.push((name.to_string(), address));
+            tasks.spawn(listener::run(Arc::clone(&shared), name, socket));
+        }
+        let checks = Mutex::new(checks(&shared.plan()));
+        Ok(Self {
+            shared,
+            limits,
+            listening,
+            admin: admin_address,
+            tasks,
+            _admin: admin_task,
+            checks,
+        })
+    }
+
+    /// Where the administration's port is, if there is one.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Where it listens, with the names of its listeners; port 0 is here the one that the system has chosen.
+    pub fn listening(&self) -> &[(String, ListenAddress)] {
+        &self.listening
+    }
+
+    /// Takes over a configuration, whole or not at all: connections that begin from now on have it, those that are there
+    /// keep what they have. Ticket keys and sessions go on where a route or a backend of the same names has them; so does
+    /// what is known of servers.
+    ///
+    /// # Errors
+    /// When something has changed that only a restart changes: addresses, names and kinds of listeners, limits, the access
+    /// log, the administration's address, the time for PROXY headers.
+    ///
+    /// # Cancel safety
+    /// Dropped, it has changed nothing or everything.
+    pub async fn reload(&self, config: Config) -> Result<(), ReloadError> {
+        let mut checking = self.checks.lock().await;
+        let now = self.shared.plan();
+        let mut plan = config.plan;
+        if let Some(why) = now.needs_restart(&plan) {
+            self.reload_failed(&why);
+            return Err(ReloadError(why));
+        }
+        plan.carry_over(&now);
+        let plan = Arc::new(plan);
+        *checking = checks(&plan);
+        *(self.shared.plan.write()).unwrap_or_else(PoisonError::into_inner) = plan;
+        self.note_reload(None);
+        Ok(())
+    }
+
+    /// Notes that a configuration could not be read; what is there goes on.
+    pub fn reload_failed(&self, why: &str) {
+        self.note_reload(Some(why.to_owned()));
+    }
+
+    fn note_reload(&self, why: Option<String>) {
+        use std::sync::atomic::Ordering;
+
+        let meter = &self.shared.meter;
+        let count = match why {
+            Some(_) => &meter.reloads_failed,
+            None => &meter.reloads,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        *(self.shared.reload_error.write()).unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Accepts nothing more, and waits until all connections have ended, for at most the `drain` of the configuration; then
+    /// it cuts those that are left. Gives how many these were.
+    ///
+    /// # Cancel safety
+    /// Dropped, what is left is cut.
+    pub async fn drain(mut self) -> usize {
+        let limit = self.shared.plan().timeouts.drain;
+        self.shared.phase.send_replace(Phase::Draining);
+        while self.tasks.join_next().await.is_some() {}
+        self.checks.lock().await.abort_all();
+        let _ = tokio::time::timeout(limit, self.ended()).await;
+        let left = self.limits.connections - self.shared.connections.available_permits();
+        self.shared.phase.send_replace(Phase::Over);
+        // To write down how they have ended takes no time.
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.ended()).await;
+        left
+    }
+
+    async fn ended(&self) {
+        // The limit of the configuration is far below 2^32.
+        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
+        let _ = self.shared.connections.acquire_many(all).await;
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.phase.send_replace(Phase::Over);
+    }
+}
+
+/// The health checks of a configuration.
+fn checks(plan: &Plan) -> JoinSet<()> {
+    let mut checks = JoinSet::new();
+    let within = plan.timeouts.connect;
+    for backend in plan.backends.iter().filter(|it| it.health.is_some()) {
+        let backend = Arc::clone(backend);
+        checks.spawn(async move { backend.check_health(within).await });
+    }
+    checks
+}

@@ -1,0 +1,279 @@
+//! The proxy between programs of others: curl, OpenSSL and HAProxy.
+
+#![cfg(unix)]
+
+#[path = "loopback/support.rs"]
+#[allow(dead_code, reason = "each test program uses a part")]
+mod support;
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use support::{Files, echo};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+/// A program that runs; it is killed when dropped.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Program {
+    fn start(program: &str, arguments: &[&str]) -> Self {
+        let mut command = std::process::Command::new(program);
+        let command = command.args(arguments);
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(child.unwrap_or_else(|error| panic!("{program}: {error}")))
+    }
+}
+
+/// One that nobody has had before, below those that systems give away.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+
+    let first = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap();
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+async fn until_there(address: SocketAddr) {
+    for _ in 0..200 {
+        if TcpStream::connect(address).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("nobody listens on {address}");
+}
+
+/// What a program says that goes well.
+async fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output();
+    let output = output.await.unwrap();
+    assert!(output.status.success(), "{program}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// HAProxy says at `answers` whose a connection is, by the header before it, over HTTP; and passes connections on to `to`
+/// from two other places, with headers of version 1 and 2.
+async fn haproxy(files: &Files, answers: SocketAddr, to: SocketAddr) -> (Program, [SocketAddr; 2]) {
+    let [one, two] = [(); 2].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
+    files.write(
+        "haproxy.cfg",
+        &format!(
+            "defaults\n mode tcp\n timeout connect 5s\n timeout client 10s\n timeout server 10s\n\
+             frontend answers\n mode http\n bind {answers} accept-proxy\n http-request return status 200 \
+             content-type text/plain lf-string \"%[src] %[src_port] %[dst_port] [%[fc_pp_authority]]\"\n\
+             listen one\n bind {one}\n server us {to} send-proxy\n\
+             listen two\n bind {two}\n server us {to} send-proxy-v2\n"
+        ),
+    );
+    let config = files.path("haproxy.cfg");
+    let program = Program::start("haproxy", &["-db", "-f", config.to_str().unwrap()]);
+    until_there(one).await;
+    (program, [one, two])
+}
+
+/// curl by this way: the port that it came from, and what it was answered.
+async fn curl(files: &Files, to: SocketAddr, name: &str) -> (String, String) {
+    let authority = files.path("ca.pem");
+    let answer = said(
+        "curl",
+        &[
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "10",
+            "--cacert",
+            authority.to_str().unwrap(),
+            "--connect-to",
+            &format!("{name}:443:{to}"),
+            "--write-out",
+            "\n%{local_port}",
+            &format!("https://{name}/"),
+        ],
+    )
+    .await;
+    let (page, port) = answer.rsplit_once('\n').unwrap();
+    (port.to_owned(), page.to_owned())
+}
+
+/// HAProxy reads the headers that are sent to it, and those that it sends are read here: what it says at the end is the
+/// address of the first client.
+#[tokio::test(flavor = "multi_thread")]
+async fn haproxy_reads_our_headers_and_we_its() {
+    let files = Files::new();
+    files.server("one", &["v1.test", "v2.test"]);
+    let answers = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let proxy = files.start(&format!(
+        r#"
+            [[listen]]
+            name = "direct"
+            address = "127.0.0.1:0"
+            [[listen]]
+            name = "behind"
+            address = "127.0.0.1:0"
+            proxy_protocol = {{ from = ["127.0.0.0/8"] }}
+            [[identity]]
+            name = "one"
+            certificate = "@/one.pem"
+            key = "@/one.key"
+            [[backend]]
+            name = "v1"
+            servers = ["{answers}"]
+            send_proxy = "v1"
+            [[backend]]
+            name = "v2"
+            servers = ["{answers}"]
+            send_proxy = "v2"
+            [[route]]
+            listen = "direct"
+            names = ["v1.test"]
+            identity = "one"
+            backend = "v1"
+            [[route]]
+            listen = "direct"
+            names = ["v2.test"]
+            identity = "one"
+            backend = "v2"
+            [[route]]
+            listen = "behind"
+            names = ["v1.test"]
+            identity = "one"
+            backend = "v1"
+            [[route]]
+            listen = "behind"
+            names = ["v2.test"]
+            identity = "one"
+            backend = "v2"
+            "#
+    ));
+    let (direct, behind) = (proxy.at(0), proxy.at(1));
+    let (_program, passes) = haproxy(&files, answers, behind).await;
+
+    for (name, authority) in [("v1.test", "[]"), ("v2.test", "[v2.test]")] {
+        let (port, page) = curl(&files, direct, name).await;
+        let expected = format!("127.0.0.1 {port} {} {authority}", direct.port());
+        assert_eq!(page, expected, "from here to HAProxy");
+        for through in passes {
+            let (port, page) = curl(&files, through, name).await;
+            let expected = format!("127.0.0.1 {port} {} {authority}", through.port());
+            assert_eq!(page, expected, "from HAProxy to here, and back");
+        }
+    }
+    // Without a header HAProxy is not listened to, as nobody else there.
+    let mut io = TcpStream::connect(behind).await.unwrap();
+    io.write_all(b"\x16\x03\x01\x00\x10").await.unwrap();
+    io.write_all(&[1; 16]).await.unwrap();
+    let mut all = Vec::new();
+    let _ = io.read_to_end(&mut all).await;
+    assert!(all.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openssl_is_the_client_and_the_server() {
+    let files = Files::new();
+    files.server("front", &["front.test"]);
+    files.server("back", &["back.test"]);
+    let plain = echo("plain").await;
+    let port = free_port();
+    let path = |name: &str| files.path(name).display().to_string();
+    let _server = Program::start(
+        "openssl",
+        &[
+            "s_server",
+            "-quiet",
+            "-accept",
+            &format!("127.0.0.1:{port}"),
+            "-www",
+            "-cert",
+            &path("back.pem"),
+            "-key",
+            &path("back.key"),
+        ],
+    );
+    until_there(SocketAddr::from(([127, 0, 0, 1], port))).await;
+    let proxy = files.start(&format!(
+        r#"
+        [[listen]]
+        name = "tls"
+        address = "127.0.0.1:0"
+        [[listen]]
+        name = "plain"
+        address = "127.0.0.1:0"
+        [[identity]]
+        name = "front"
+        certificate = "@/front.pem"
+        key = "@/front.key"
+        [[backend]]
+        name = "openssl"
+        servers = ["127.0.0.1:{port}"]
+        tls = {{ name = "back.test", roots = "@/ca.pem" }}
+        [[route]]
+        listen = "tls"
+        names = ["front.test"]
+        identity = "front"
+        backend = {{ servers = ["{plain}"] }}
+        [[route]]
+        listen = "tls"
+        names = ["back.test"]
+        tls = "pass"
+        backend = {{ servers = ["127.0.0.1:{port}"] }}
+        [[route]]
+        listen = "plain"
+        tls = "off"
+        backend = "openssl"
+        "#
+    ));
+    let (tls, plain) = (proxy.at(0).to_string(), proxy.at(1));
+    for (name, version) in [
+        ("front.test", "-tls1_3"),
+        ("front.test", "-tls1_2"),
+        ("back.test", "-tls1_3"),
+        ("back.test", "-tls1_2"),
+    ] {
+        let authority = path("ca.pem");
+        let arguments = [
+            "s_client",
+            "-brief",
+            "-connect",
+            &tls,
+            "-servername",
+            name,
+            "-verify_hostname",
+            name,
+            "-verify_return_error",
+            "-CAfile",
+            &authority,
+            version,
+        ];
+        let told = said("openssl", &arguments);
+        // It says what it found, and ends because its input does.
+        let told = tokio::time::timeout(Duration::from_secs(10), told);
+        told.await.unwrap_or_else(|_| panic!("{name} {version}"));
+    }
+    let mut io = TcpStream::connect(plain).await.unwrap();
+    io.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut page = String::new();
+    io.read_to_string(&mut page).await.unwrap();
+    assert!(page.contains("TLSv1.3"), "{page}");
+}
