@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::apart::Apart;
 use crate::configured::{ConfiguredOption, InForce};
 use crate::crypto::prf::PrfKey;
 use crate::dialect::Dialect;
@@ -143,7 +142,7 @@ pub(crate) enum Exporter {
 pub(crate) struct Older {
     /// `None` without the extended master secret, where nobody has asked for it all the same: two connections
     /// may have the same (RFC 7627 §5.4).
-    pub(crate) master: Option<Apart<tls12::MasterSecret>>,
+    pub(crate) master: Option<Box<tls12::MasterSecret>>,
     /// Whether it depends on the whole handshake.
     pub(crate) extended: bool,
     /// `None` without that in a connection that resumes: two of these may have the same.

@@ -23,7 +23,6 @@ use std::sync::Arc;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::{EarlyDataTerms, MAX_AUTHENTICATION, age};
-use crate::apart::Apart;
 use crate::dialect::Dialect;
 use crate::key_schedule::ResumptionPsk;
 use crate::key_schedule::tls12::MasterSecret;
@@ -79,7 +78,7 @@ pub(crate) enum Secret {
     /// Before: the secret of the connection itself, and whether it is the extended one (RFC 7627).
     /// Boxed, as is the other: sessions are moved.
     Master {
-        secret: Apart<MasterSecret>,
+        secret: Box<MasterSecret>,
         extended: bool,
         /// Of the key exchange that it came from; `None` if that had none.
         group: Option<NamedGroup>,
@@ -152,7 +151,7 @@ impl Secret {
         let secret = MasterSecret::from_bytes(keys.hash, bytes).map_err(|_| DecodeError)?;
         let group = NamedGroup(cursor.u16()?);
         Ok(Self::Master {
-            secret: Apart::new(secret),
+            secret: Box::new(secret),
             extended,
             group: (group != NamedGroup(0)).then_some(group),
         })

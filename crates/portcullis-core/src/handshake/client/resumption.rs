@@ -9,7 +9,6 @@ use rustls_pki_types::{ServerName, UnixTime};
 
 use super::super::peer::{Judge, Reverified};
 use super::super::{Cx, external_psk};
-use crate::apart::Apart;
 use crate::config::{ClientOptions, ExtendedMasterSecret, PreSharedKey};
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::{Digest, HashAlgorithm};
@@ -118,7 +117,7 @@ impl OfferedPsk {
 pub(super) struct OlderSession {
     pub(super) version: Version,
     pub(super) suite: CipherSuite,
-    pub(super) master: Apart<MasterSecret>,
+    pub(super) master: Box<MasterSecret>,
     pub(super) extended: bool,
     /// Of the key exchange that the master secret came from.
     pub(super) group: Option<NamedGroup>,

@@ -5,7 +5,6 @@
 use zeroize::Zeroizing;
 
 use super::{KeyBlock, OlderParameters, Transcript};
-use crate::apart::Apart;
 use crate::crypto::CryptoFailure;
 use crate::crypto::hash::Digest;
 use crate::crypto::prf::{PrfHash, PrfKey};
@@ -158,8 +157,8 @@ impl MasterSecret {
     }
 
     /// For a session.
-    pub(crate) fn copy(&self) -> Apart<Self> {
-        Apart::new(Self::new(self.hash, self.secret.clone()))
+    pub(crate) fn copy(&self) -> Box<Self> {
+        Box::new(Self::new(self.hash, self.secret.clone()))
     }
 
     /// Moves the secret and leaves none, as [`Secret::take`].

@@ -11,7 +11,6 @@ use super::super::shown_identity::{ShownIdentity, answered};
 use super::Negotiated;
 use super::finished::{AwaitingFinished, WaitChangeCipherSpec, WaitNewSessionTicket};
 use super::key_exchange::ServerShare;
-use crate::apart::Apart;
 use crate::config::PreSharedKey;
 use crate::crypto::key_exchange::respond;
 use crate::crypto::{CryptoFailure, point_in_key, rsa_premaster};
@@ -342,7 +341,7 @@ fn finish(keyed: Keyed, shown: ShownIdentity, cx: &mut Cx<'_>) -> Result<Next, A
         group,
         psk,
         shown,
-        master: Apart::new(master),
+        master: Box::new(master),
         read: block.server,
         // They are not there any more.
         write: block.client,

@@ -15,7 +15,6 @@ use super::super::resumption::Origin;
 use super::super::shown_identity::ShownIdentity;
 use super::Negotiated;
 use super::client_flight::ServerPeer;
-use crate::apart::Apart;
 use crate::configured::InForce;
 use crate::error::{Abort, Misuse};
 use crate::information::{EarlyDataStatus, Information, Local, Older, Rare, TlsUnique};
@@ -39,7 +38,7 @@ pub(super) struct AwaitingFinished {
     /// The pre-shared key, here or where the session began, or who has logged in.
     pub(super) psk: Option<Arc<SharedSecretName>>,
     pub(super) shown: ShownIdentity,
-    pub(super) master: Apart<MasterSecret>,
+    pub(super) master: Box<MasterSecret>,
     /// What the server writes with, once it says so.
     pub(super) read: DirectionKeys,
     /// What this side writes with from its Finished on, until it does.

@@ -13,7 +13,6 @@ use super::super::Next;
 use super::super::hello::ServerEnd;
 use super::flight::Answering;
 use super::tickets::issue;
-use crate::apart::Apart;
 use crate::config::ServerOptions;
 use crate::configured::InForce;
 use crate::ech::EchStatus;
@@ -64,7 +63,7 @@ pub(super) struct Keyed {
     /// Of the certificate that the client was shown, here or when the session began; the key exchange
     /// may have none.
     pub(super) leaf: Option<Arc<LeafDigests>>,
-    pub(super) master: Apart<MasterSecret>,
+    pub(super) master: Box<MasterSecret>,
     /// The client, if it has proved who it is, and with what it has signed.
     pub(super) peer: Option<(PeerProof, SignatureScheme)>,
     /// If a session is resumed: when its first handshake was.
@@ -82,7 +81,7 @@ pub(super) struct Keyed {
 impl Keyed {
     pub(super) fn new(
         answering: Answering,
-        master: Apart<MasterSecret>,
+        master: Box<MasterSecret>,
         leaf: Option<Arc<LeafDigests>>,
         cx: &mut Cx<'_>,
     ) -> Result<Box<Self>, Abort> {

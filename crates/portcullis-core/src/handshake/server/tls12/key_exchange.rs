@@ -13,7 +13,6 @@ use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::flight::{Answering, OwnShare, Showing};
 use super::identity::Shown;
 use super::psk::choose_psk;
-use crate::apart::Apart;
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{MasterSeed, PremasterSecret};
@@ -185,7 +184,7 @@ pub(super) fn master_secret(
         &answering.client_random,
         &answering.server_random,
     );
-    let master = Apart::new(premaster.into_master(answering.keys.hash, seed));
+    let master = Box::new(premaster.into_master(answering.keys.hash, seed));
     let leaf = shown
         .as_ref()
         .map(|shown| Arc::clone(shown.identity.leaf_digests()));

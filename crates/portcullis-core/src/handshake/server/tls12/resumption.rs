@@ -18,7 +18,6 @@ use super::flight::send_abbreviated_flight;
 use super::identity::{ask_again, choose_identity};
 use super::psk::resume_with_psk;
 use super::user::resume_with_user;
-use crate::apart::Apart;
 use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
@@ -33,7 +32,7 @@ use crate::{NamedGroup, SignatureScheme, Violation};
 
 /// A session that is resumed.
 pub(super) struct Resumption {
-    pub(super) master: Apart<MasterSecret>,
+    pub(super) master: Box<MasterSecret>,
     pub(super) suite: CipherSuite,
     /// The row of its key exchange.
     pub(super) exchange: Exchange,
