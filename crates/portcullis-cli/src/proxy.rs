@@ -1,6 +1,7 @@
 //! `portcullis proxy`: the proxy of `portcullis-proxy` with a file or a few arguments.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use portcullis_proxy::{Config, Mode, Originate, Problem, Problems, Proxy, Simple};
@@ -8,6 +9,9 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
+
+/// How long reading a configuration again may take.
+const LONGEST_RELOAD: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Args)]
 pub(crate) struct Command {
@@ -153,10 +157,25 @@ impl Command {
             println!("ADMIN {admin}");
         }
         loop {
+            // A file may be on a disk that does not answer: who wants this to end does not wait for it.
+            let ends = async {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            };
+            let reloads = async {
+                hang_up.recv().await;
+                let reload = self.reload(&proxy);
+                if tokio::time::timeout(LONGEST_RELOAD, reload).await.is_err() {
+                    let why = format!("reading its files took longer than {LONGEST_RELOAD:?}");
+                    proxy.reload_failed(&why);
+                    eprintln!("portcullis: not reloaded, what was there goes on: {why}");
+                }
+            };
             tokio::select! {
-                _ = hang_up.recv() => self.reload(&proxy).await,
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = reloads => {}
+                () = ends => break,
             }
         }
         tokio::select! {

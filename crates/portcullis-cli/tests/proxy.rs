@@ -234,3 +234,34 @@ fn signals_reload_and_end() {
     held.wait().unwrap();
     assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
 }
+
+/// A file may be on a disk that does not answer.
+#[test]
+fn a_reload_that_hangs_keeps_nobody_from_ending_it() {
+    let made = Certificates::make();
+    let [_, cert, _, key] = made.server();
+    let [file, copy] = [made.path("proxy.toml"), made.path("copy.pem")];
+    fs::copy(cert, &copy).unwrap();
+    let backend = echo("one:");
+    let text = format!(
+        "version = 1\nlog = {{ access = \"off\" }}\n[[listen]]\nname = \"in\"\naddress = \"127.0.0.1:0\"\n[[identity]]\n\
+         name = \"own\"\ncertificate = \"{copy}\"\nkey = \"{key}\"\n[[route]]\nidentity = \"own\"\n\
+         backend = {{ servers = [\"{backend}\"] }}\n"
+    );
+    fs::write(&file, text).unwrap();
+    let mut proxy = Proxy::start(&[&file]);
+    fs::remove_file(&copy).unwrap();
+    let made = Command::new("mkfifo").arg(&copy).status().unwrap();
+    assert!(made.success());
+    proxy.signal("-HUP");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    proxy.signal("-TERM");
+    for _ in 0..250 {
+        if let Some(ended) = proxy.child.try_wait().unwrap() {
+            assert_eq!(ended.code(), Some(0));
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("it has not ended after 5 seconds");
+}

@@ -6,7 +6,10 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use crate::config::Access;
 
@@ -17,7 +20,7 @@ const LONGEST: usize = 256;
 
 #[derive(Clone, Debug)]
 pub(crate) struct AccessLog {
-    lines: Option<SyncSender<String>>,
+    lines: Option<SyncSender<Entry>>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -70,21 +73,55 @@ impl AccessLog {
     pub(crate) fn line(&self, mut line: String) {
         let Some(lines) = &self.lines else { return };
         line.push('\n');
-        if lines.try_send(line).is_err() {
+        if lines.try_send(Entry::Line(line)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
+
+    /// Waits until what was said so far has been written, and not for longer than that: a pipe may have no reader.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub(crate) async fn flush(&self, within: Duration) {
+        let Some(lines) = &self.lines else { return };
+        let flushed = async {
+            let (told, hears) = oneshot::channel();
+            let mut entry = Entry::Written(told);
+            while let Err(TrySendError::Full(back)) = lines.try_send(entry) {
+                entry = back;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let _ = hears.await;
+        };
+        let _ = tokio::time::timeout(within, flushed).await;
+    }
 }
 
-fn write(queue: &Receiver<String>, mut writer: Box<dyn Write + Send>, dropped: &AtomicU64) {
+/// What is sent to the thread that writes.
+enum Entry {
+    Line(String),
+    /// Who is told that all before this was written.
+    Written(oneshot::Sender<()>),
+}
+
+fn write(queue: &Receiver<Entry>, mut writer: Box<dyn Write + Send>, dropped: &AtomicU64) {
     while let Ok(first) = queue.recv() {
-        for line in std::iter::once(first).chain(queue.try_iter()) {
-            // A pipe whose reader has gone, a full disk: the next line may fit again.
-            if writer.write_all(line.as_bytes()).is_err() {
-                dropped.fetch_add(1, Ordering::Relaxed);
+        let mut waiting = Vec::new();
+        for entry in std::iter::once(first).chain(queue.try_iter()) {
+            match entry {
+                // A pipe whose reader has gone, a full disk: the next line may fit again.
+                Entry::Line(line) => {
+                    if writer.write_all(line.as_bytes()).is_err() {
+                        dropped.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                Entry::Written(told) => waiting.push(told),
             }
         }
         let _ = writer.flush();
+        for told in waiting {
+            let _ = told.send(());
+        }
     }
 }
 

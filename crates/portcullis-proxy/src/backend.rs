@@ -143,6 +143,11 @@ impl Server {
         !self.is_down.load(Ordering::Relaxed) && !is_out()
     }
 
+    /// Nobody checks it any more.
+    pub(crate) fn is_not_down(&self) {
+        self.is_down.store(false, Ordering::Relaxed);
+    }
+
     fn note(&self, ok: bool) {
         let mut recent = self.recent();
         if ok {

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use portcullis::{Accept, Forwarded, ProxyProtocol};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::ListenAddress;
 use crate::proxied::{self, Arrived};
@@ -164,7 +164,14 @@ pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, listening: Listenin
                         }
                         _ => return,
                     },
-                    () = phase.over(Phase::Draining) => return,
+                    // Nobody waits for a place any more: it may have one that is free now.
+                    () = phase.over(Phase::Running) => {
+                        let (Some(place), Some(handshake)) = free_places(&shared) else {
+                            return;
+                        };
+                        begin(&shared, &name, io, from, place, handshake);
+                        break;
+                    }
                 }
             }
             Err(error) => {
@@ -177,10 +184,7 @@ pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, listening: Listenin
     }
     // Whoever waits in the system's queue has been answered by it, and would be reset.
     loop {
-        let (Ok(place), Ok(handshake)) = (
-            Arc::clone(&shared.connections).try_acquire_owned(),
-            Arc::clone(&shared.handshakes).try_acquire_owned(),
-        ) else {
+        let (Some(place), Some(handshake)) = free_places(&shared) else {
             return;
         };
         let waiting = poll_fn(|cx| match accept.poll_accept(cx) {
@@ -192,6 +196,12 @@ pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, listening: Listenin
         };
         begin(&shared, &name, io, from, place, handshake);
     }
+}
+
+/// A place of a connection, and one of a handshake, that nobody has.
+fn free_places(shared: &Shared) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
+    let free = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
+    (free(&shared.connections), free(&shared.handshakes))
 }
 
 /// Serves one connection in a task of its own.

@@ -289,14 +289,21 @@ async fn begin(
     if !hello.is_empty() {
         use tokio::io::AsyncWriteExt as _;
 
-        let written = connected.io.write_all(&hello).await;
-        if let Err(error) = written {
-            record.note("reason", cut(&error.to_string()));
-            client.reset();
-            let route = Some(route);
-            let outcome = Outcome::BackendReset;
-            return Err(Refused { route, outcome });
-        }
+        let limit = plan.timeouts.stall;
+        let written = tokio::time::timeout(limit, connected.io.write_all(&hello)).await;
+        let (outcome, reason) = match written {
+            Ok(Ok(())) => return Ok((client, route, connected)),
+            Ok(Err(error)) => (Outcome::BackendReset, error.to_string()),
+            Err(_) => (
+                Outcome::Stalled,
+                format!("the server took nothing of the hello for {limit:?}"),
+            ),
+        };
+        record.note("reason", cut(&reason));
+        client.reset();
+        connected.io.reset();
+        let route = Some(route);
+        return Err(Refused { route, outcome });
     }
     Ok((client, route, connected))
 }

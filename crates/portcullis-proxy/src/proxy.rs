@@ -231,13 +231,17 @@ impl Proxy {
     pub async fn drain(mut self) -> usize {
         let limit = self.shared.plan().timeouts.drain;
         self.shared.phase.send_replace(Phase::Draining);
-        while self.tasks.join_next().await.is_some() {}
         self.checks.lock().await.abort_all();
-        let _ = tokio::time::timeout(limit, self.ended()).await;
+        let _ = tokio::time::timeout(limit, async {
+            while self.tasks.join_next().await.is_some() {}
+            self.ended().await;
+        })
+        .await;
         let left = self.limits.connections - self.shared.connections.available_permits();
         self.shared.phase.send_replace(Phase::Over);
         // To write down how they have ended takes no time.
         let _ = tokio::time::timeout(Duration::from_secs(1), self.ended()).await;
+        self.shared.log.flush(Duration::from_secs(1)).await;
         left
     }
 

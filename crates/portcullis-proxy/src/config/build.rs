@@ -143,7 +143,14 @@ impl Maker<'_> {
 
     fn backends(&self, identities: &Identities) -> Backends {
         let names = self.file.backends.iter().filter_map(|it| it.name.as_ref());
-        self.unique("backends", names);
+        self.unique("backends", names.clone());
+        for name in names {
+            let number = name.get_ref().strip_prefix("route ");
+            if number.is_some_and(|number| number.parse::<usize>().is_ok()) {
+                let text = "a backend that stands in a route alone is called so; give this one another name";
+                self.wrong(&name.span(), text);
+            }
+        }
         let backends = self.file.backends.iter().filter_map(|entry| {
             let name = entry.name.as_ref()?.get_ref();
             let made = self.backend(entry, name, identities)?;

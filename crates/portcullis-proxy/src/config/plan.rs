@@ -107,6 +107,7 @@ impl Plan {
 
     /// What goes on under a new configuration: ticket keys and sessions of TLS, and what is known of servers.
     pub(crate) fn carry_over(&mut self, before: &Self) {
+        let fresh = self.backends.clone();
         for backend in &mut self.backends {
             let old = before.backends.iter().find(|old| old.name == backend.name);
             let Some(old) = old else { continue };
@@ -127,6 +128,10 @@ impl Plan {
                 health: backend.health.clone(),
                 turn: AtomicUsize::new(0),
             };
+            if kept.health.is_none() {
+                // Nobody would find it up again.
+                kept.servers.iter().for_each(|server| server.is_not_down());
+            }
             *backend = Arc::new(kept);
         }
         for listener in &mut self.listeners {
@@ -138,12 +143,9 @@ impl Plan {
                 let Some(route) = Arc::get_mut(route) else {
                     continue;
                 };
-                let backend = self
-                    .backends
-                    .iter()
-                    .find(|it| it.name == route.backend.name);
-                if let Some(backend) = backend {
-                    route.backend = Arc::clone(backend);
+                let mut kept = fresh.iter().zip(&self.backends);
+                if let Some((_, kept)) = kept.find(|(it, _)| Arc::ptr_eq(it, &route.backend)) {
+                    route.backend = Arc::clone(kept);
                 }
                 let same = old.and_then(|old| {
                     let is_same = |it: &&Arc<crate::route::Route>| {

@@ -82,6 +82,14 @@ fn ten_mistakes_are_told_with_place_and_remedy() {
             "proxy.toml:26:11: [[route]] 2 (mail.example.com): there is no backend \"mial\"; did you mean \"mail\"?",
         ),
         (
+            "name = \"mail\"",
+            "name = \"route 3\"",
+            "proxy.toml:15:8: a backend that stands in a route alone is called so; give this one another name\n\
+             proxy.toml:21:11: [[route]] 1 (api.example.com): there is no backend \"mail\"\n\
+             proxy.toml:26:11: [[route]] 2 (mail.example.com): there is no backend \"mail\"\n\
+             proxy.toml:30:11: [[route]] 3: there is no backend \"mail\"",
+        ),
+        (
             "idle = \"60s\"",
             "idle = 60",
             "proxy.toml:3:21: idle = 60: a duration is text with a unit, e.g. \"60s\", \"5m\", \"1h\"",

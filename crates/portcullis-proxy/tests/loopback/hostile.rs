@@ -244,3 +244,85 @@ async fn who_says_nothing_more_is_cut() {
     let time = began.elapsed();
     assert!((800..3_000).contains(&time.as_millis()), "{time:?}");
 }
+
+/// Who takes nothing of a hello that is passed on keeps a place for handshakes no longer than `stall`.
+#[tokio::test]
+async fn a_server_that_takes_no_hello_keeps_no_place() {
+    let files = Files::new();
+    // Its window is as small as can be, and it is never read.
+    let listener =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.set_recv_buffer_size(1).unwrap();
+    listener.set_tcp_mss(536).unwrap();
+    listener
+        .bind(
+            &"127.0.0.1:0"
+                .parse::<std::net::SocketAddr>()
+                .unwrap()
+                .into(),
+        )
+        .unwrap();
+    listener.listen(8).unwrap();
+    let stuck = listener.local_addr().unwrap().as_socket().unwrap();
+    let back = echo("a").await;
+    let proxy = files.start(&format!(
+        r#"
+        timeouts = {{ stall = "1s", idle = "10s" }}
+        limits = {{ handshakes = 1 }}
+        [[listen]]
+        name = "passed"
+        address = "127.0.0.1:0"
+        [[listen]]
+        name = "other"
+        address = "127.0.0.1:0"
+        [[route]]
+        listen = "passed"
+        tls = "pass"
+        backend = {{ servers = ["{stuck}"] }}
+        [[route]]
+        listen = "other"
+        tls = "off"
+        backend = {{ servers = ["{back}"] }}
+        "#
+    ));
+    let mut client = TcpStream::connect(proxy.at(0)).await.unwrap();
+    client
+        .write_all(&long_hello(&hello("one.test").await))
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let began = Instant::now();
+    let mut other = TcpStream::connect(proxy.at(1)).await.unwrap();
+    let said = tokio::time::timeout(Duration::from_secs(5), talk(&mut other, "x"));
+    assert_eq!(said.await.expect("there is a place").unwrap(), "a:x");
+    assert!(
+        began.elapsed() > Duration::from_millis(300),
+        "it took the hello"
+    );
+}
+
+/// The same hello with padding (RFC 7685), so that it is as long as one may be.
+fn long_hello(record: &[u8]) -> Vec<u8> {
+    let message = &record[5..];
+    // Type, length, version, random; session id; suites; compression.
+    let mut at = 4 + 2 + 32;
+    at += 1 + usize::from(message[at]);
+    at += 2 + usize::from(u16::from_be_bytes([message[at], message[at + 1]]));
+    at += 1 + usize::from(message[at]);
+    let padding = 65_000 - message.len();
+    let extensions = message.len() - at - 2 + 4 + padding;
+    let mut long = message[..at].to_vec();
+    long.extend(u16::try_from(extensions).unwrap().to_be_bytes());
+    // In front: a pre-shared key has to be the last.
+    long.extend([0, 21]);
+    long.extend(u16::try_from(padding).unwrap().to_be_bytes());
+    long.resize(long.len() + padding, 0);
+    long.extend(&message[at + 2..]);
+    let length = u32::try_from(long.len() - 4).unwrap().to_be_bytes();
+    long[1..4].copy_from_slice(&length[1..]);
+    let records = long.chunks(16_384).flat_map(|part| {
+        let length = u16::try_from(part.len()).unwrap().to_be_bytes();
+        [&[22, 3, 1, length[0], length[1]], part].concat()
+    });
+    records.collect()
+}

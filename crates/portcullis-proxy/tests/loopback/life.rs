@@ -120,6 +120,65 @@ async fn draining_waits_and_then_cuts() {
     assert_eq!(draining.await.unwrap(), 1);
 }
 
+/// Who waits for a place does not keep the proxy.
+#[tokio::test]
+async fn draining_ends_in_time_also_when_there_is_no_place() {
+    let files = Files::new();
+    files.server("one", &["one.test"]);
+    let more = "timeouts = { drain = \"300ms\" }\nlimits = { connections = 2 }";
+    let proxy = files.start(&terminating(more, echo("a").await));
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(TcpStream::connect(proxy.address()).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let draining = tokio::time::timeout(Duration::from_secs(5), proxy.0.drain());
+    assert_eq!(draining.await.expect("it ends"), 2);
+}
+
+/// Only a check would find that a server is up again, and there is none any more.
+#[tokio::test]
+async fn a_reload_without_health_checks_takes_servers_back() {
+    let files = Files::new();
+    let (a, later) = (echo("a").await, nobody().await);
+    let text = |health: &str| {
+        format!(
+            r#"
+            [[listen]]
+            name = "in"
+            address = "127.0.0.1:0"
+            [[route]]
+            tls = "off"
+            backend = {{ servers = ["{a}", "{later}"]{health} }}
+            "#
+        )
+    };
+    let checked = ", health = { every = \"20ms\", fail = 1, pass = 1000 }";
+    let proxy = files.start(&text(checked));
+    let ask = async || {
+        let mut io = TcpStream::connect(proxy.address()).await.unwrap();
+        talk(&mut io, "").await.unwrap()
+    };
+    // The checks find it down.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(ask().await, "a:");
+    proxy.0.reload(files.config(&text(""))).await.unwrap();
+    let listener = tokio::net::TcpListener::bind(later).await.unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut io, _) = listener.accept().await.unwrap();
+            let _ = io.write_all(b"b:").await;
+        }
+    });
+    for _ in 0..100 {
+        if ask().await == "b:" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("what is up again gets nothing");
+}
+
 #[tokio::test]
 async fn each_connection_has_a_line() {
     let files = Files::new();
