@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-const FOLDERS: [(&str, &str); 9] = [
+const FOLDERS: [(&str, &str); 10] = [
     ("core/", "crates/portcullis-core/src/"),
     ("tokio/", "crates/portcullis/tests/"),
     ("tokio-src/", "crates/portcullis/src/"),
@@ -11,6 +11,7 @@ const FOLDERS: [(&str, &str); 9] = [
     ("crls/", "crates/portcullis-crl-fetch/tests/"),
     ("pkcs11/", "crates/portcullis-pkcs11/tests/"),
     ("cli/", "crates/portcullis-cli/tests/"),
+    ("cli-src/", "crates/portcullis-cli/src/"),
     ("proxy/", "crates/portcullis-proxy/tests/"),
     ("tests/", "tests/tests/"),
 ];
