@@ -27,9 +27,6 @@ use crate::sort::sort_by_cached_key;
 /// The leaf and its issuers.
 pub(super) const MAX_PATH: usize = 1 + MAX_DEPTH;
 
-/// To look at a larger certificate again and again takes time.
-const LARGE: usize = 4_096;
-
 /// What is looked for.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
@@ -358,21 +355,22 @@ impl Search {
         let helpers = wanted.policy.intermediates.iter().enumerate();
         let helpers = helpers.map(|(at, certificate)| (MAX_CERTIFICATES + at, certificate));
         let mut found = Candidates::NONE;
-        let mut read = 0;
+        let mut to_sort = 0;
         for (place, certificate) in presented.chain(helpers) {
             let Some(fields) = Certificate::read(certificate) else {
                 continue;
             };
-            if self.bad & (1 << place) != 0
-                || !name::is_same(fields.subject, head.issuer, &mut read)
-                || self.is_on_path(wanted, &fields)
-            {
+            let mut read = 0;
+            let is_next = self.bad & (1 << place) == 0
+                && name::is_same(fields.subject, head.issuer, &mut read)
+                && !self.is_on_path(wanted, &fields, &mut read);
+            if !self.budget.spend_on_names(read) {
+                return None;
+            }
+            if !is_next {
                 continue;
             }
-            // Its extensions are read to sort it.
-            if certificate.len() > LARGE {
-                read += certificate.len();
-            }
+            to_sort += certificate.len();
             let mut earlier = found.places().iter().map(|place| usize::from(*place));
             let is_copy = |earlier| wanted.der(earlier) == Some(certificate);
             if !earlier.any(is_copy) {
@@ -380,16 +378,20 @@ impl Search {
             }
         }
         if found.len() > 1 {
+            // The extensions of all of them are read.
+            if !self.budget.spend_on_names(to_sort) {
+                return None;
+            }
             sort(wanted, head, &mut found);
         }
-        self.budget.spend_on_names(read).then_some(found)
+        Some(found)
     }
 
     /// RFC 4158 §5.2: a loop is the same name with the same key.
-    fn is_on_path(&self, wanted: Wanted<'_>, fields: &Certificate<'_>) -> bool {
+    fn is_on_path(&self, wanted: Wanted<'_>, fields: &Certificate<'_>, read: &mut usize) -> bool {
         self.path.places().any(|place| {
             wanted.certificate(place).is_some_and(|own| {
-                own.spki == fields.spki && name::is_same(own.subject, fields.subject, &mut 0)
+                own.spki == fields.spki && name::is_same(own.subject, fields.subject, read)
             })
         })
     }

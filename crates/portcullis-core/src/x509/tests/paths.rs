@@ -379,6 +379,38 @@ pub(in crate::x509::tests) fn longest(not_optimized: Duration) -> Duration {
 
 /// Whatever a peer sends: the slowest keys, names that lead everywhere, and paths that all
 /// break at their end. What is bounded is counted work; the time is for a person to read.
+/// Eight ways at each of three layers, which all end before 31 certificates that nobody has issued.
+fn ways_that_end(extensions: usize, length: usize) -> Vec<CertificateDer<'static>> {
+    let key = KeyPair::generate().unwrap();
+    let named = |name: &str| format!("{name:x>length$}");
+    let signed = |params: CertificateParams, by: &str| {
+        let of_issuer = ca_params(&named(by));
+        let issuer = Issuer::from_params(&of_issuer, &key);
+        params.signed_by(&key, &issuer).unwrap().der().clone()
+    };
+    let mut chain = vec![signed(leaf_params(&[HOST]), "a1")];
+    for at in 1..7 {
+        let by = format!("a{}", at + 1);
+        chain.push(signed(ca_params(&named(&format!("a{at}"))), &by));
+    }
+    for (name, by) in [("a7", "c"), ("c", "d"), ("d", "b"), ("b", "m"), ("m", "q")] {
+        let count = match name {
+            "a7" => 1,
+            "m" => 31,
+            _ => 8,
+        };
+        for _ in 0..count {
+            let mut params = ca_params(&named(name));
+            if name == "m" {
+                let empty = || CustomExtension::from_oid_content(&[2, 5, 4, 0], vec![]);
+                params.custom_extensions = (0..extensions).map(|_| empty()).collect();
+            }
+            chain.push(signed(params, by));
+        }
+    }
+    chain
+}
+
 #[test]
 fn no_chain_is_expensive() {
     let trusted = Ca::root("trusted");
@@ -460,6 +492,13 @@ fn no_chain_is_expensive() {
     chain.extend(certificates);
     chain.extend((0..30).map(|at| Ca::root(&format!("{at:>6000}")).der()));
     cases.push(("a mesh of 6 keys, and names of blanks".to_owned(), chain));
+    // Of layers with one key, whose names or extensions are long.
+    for (kind, extensions, length) in [("extensions", 540, 1), ("names", 0, 700)] {
+        cases.push((
+            format!("layers with long {kind}"),
+            ways_that_end(extensions, length),
+        ));
+    }
     let of_a_system: Vec<_> = (0..150).map(|at| Ca::root(&at.to_string()).der()).collect();
     for (case, chain) in cases {
         for roots in [
