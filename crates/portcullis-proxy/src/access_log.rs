@@ -172,7 +172,7 @@ mod tests {
             if text.lines().count() == 100 {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
         assert_eq!(text.lines().count(), 100);
         for (at, line) in text.lines().enumerate() {
