@@ -7,11 +7,10 @@ use std::sync::OnceLock;
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
-use crate::config::{ClientConfig, KeyShares, ServerConfig};
+use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::handshake::Handshake;
-use crate::named_group::NamedGroup;
 use crate::question::{Answer, Question};
 use crate::record::{Frame, Opened};
 use crate::session::{ClientSession, ServerSession};
@@ -72,9 +71,11 @@ pub(crate) fn client_config() -> ClientConfig {
 }
 
 /// Its first hello has the post-quantum share over datagrams, too, where it takes two of them, and no retry.
+#[cfg(feature = "dtls")]
 pub(crate) fn client_config_in_pieces() -> ClientConfig {
     let builder = client_config().to_builder();
-    let shares = KeyShares::Groups(vec![NamedGroup::X25519_MLKEM768]);
+    let shares = vec![crate::NamedGroup::X25519_MLKEM768];
+    let shares = crate::config::KeyShares::Groups(shares);
     builder.key_shares(shares).build().unwrap()
 }
 
