@@ -52,7 +52,6 @@ impl EarlyIo {
         }
         if let State::Finishing(handshake) = &mut self.state {
             self.state = State::Stream(ready!(handshake.as_mut().poll(cx))?);
-            self.is_early.0.store(false, Ordering::Relaxed);
         }
         match &mut self.state {
             State::Stream(stream) => Poll::Ready(Ok(stream)),
@@ -75,15 +74,19 @@ impl AsyncRead for EarlyIo {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let before = buf.filled().len();
         if let State::Early(Some(early)) = &mut this.state {
-            let before = buf.filled().len();
             ready!(Pin::new(&mut early.reader()).poll_read(cx, buf))?;
             if buf.filled().len() > before {
                 this.is_early.0.store(true, Ordering::Relaxed);
                 return Poll::Ready(Ok(()));
             }
         }
-        Pin::new(ready!(this.poll_stream(cx))?).poll_read(cx, buf)
+        let read = Pin::new(ready!(this.poll_stream(cx))?).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            this.is_early.0.store(false, Ordering::Relaxed);
+        }
+        read
     }
 }
 
