@@ -242,3 +242,25 @@ async fn a_hundred_reloads_lose_no_connection() {
     connector().connect(address, "name100").await.unwrap();
     serving.abort();
 }
+
+/// Who asks says that the writer is done.
+#[tokio::test]
+async fn who_asks_does_not_wait_for_a_writer() {
+    let folder = Folder::new();
+    let reloader = folder.reloader().patience(Duration::from_secs(3_600));
+    let (acceptor, mut watching) = start(reloader).await;
+    let (_, key) = CA.leaf("second");
+    folder.rename_into_place("tls.key", &key);
+    nothing_happens(&mut watching).await;
+    watching.look_now();
+    let rejected = event(&mut watching).await;
+    assert!(
+        matches!(rejected, ReloadEvent::Rejected { serving: 1, .. }),
+        "{rejected:?}"
+    );
+    assert!(serves(&acceptor, "first").await);
+    // What comes later is taken over all the same.
+    folder.put("third");
+    let (generation, _) = published(&mut watching).await;
+    assert_eq!(generation, 2);
+}

@@ -596,11 +596,19 @@ impl Hello for WaitServerHello {
             AlertDescription::PROTOCOL_VERSION => {
                 Some(format!("this side offered {}", list(&policy.versions)))
             }
-            AlertDescription::DECRYPT_ERROR | AlertDescription::UNKNOWN_PSK_IDENTITY
+            // OpenSSL says ILLEGAL_PARAMETER of a binder that is not right.
+            AlertDescription::DECRYPT_ERROR
+            | AlertDescription::UNKNOWN_PSK_IDENTITY
+            | AlertDescription::ILLEGAL_PARAMETER
                 if !policy.psks.is_empty() && policy.speaks(Version::V1_3) =>
             {
                 Some(Shared::Psk.advice().to_owned())
             }
+            AlertDescription::HANDSHAKE_FAILURE if !policy.psks.is_empty() => Some(
+                "so ends a handshake with a server that knows no pre-shared key, none of this identity, or no cipher \
+                 suite that goes with one"
+                    .to_owned(),
+            ),
             // RFC 5054 §2.5.1.3.
             AlertDescription::UNKNOWN_PSK_IDENTITY if self.0.client.config.srp.is_some() => {
                 Some("with SRP this is said of a user whom the server does not know".to_owned())
