@@ -373,11 +373,8 @@ fn what_nss_writes_is_read() {
         let text = fs::read_to_string(&out).unwrap();
         let own = certificates(&fs::read_to_string(&made.client_cert).unwrap());
         assert_eq!(certificates(&text).first(), own.first());
-        let shown = printed(run(&[&["cert", "p12", "show", &file], with].concat()));
-        assert!(
-            shown.ends_with("private key 0: of certificate 0, called Alice\n"),
-            "{shown}"
-        );
+        // It puts the authority first.
+        assert_eq!(certificates(&text).len(), 2);
     }
 }
 
