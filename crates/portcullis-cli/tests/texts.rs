@@ -119,8 +119,8 @@ fn lists_are_fetched_from_single_addresses_too() {
     }
     // What the text says can be done.
     let said = sentence(run(&["crl", "fetch", &url]), 4);
-    let end = "127.0.0.1 is a loopback address; allow it with --crl-allow\n";
-    assert!(said.ends_with(end), "{said}");
+    let what = "127.0.0.1 is of this machine; allow it with --crl-allow";
+    assert!(said.contains(what), "{said}");
 }
 
 #[test]
