@@ -62,6 +62,13 @@ fn files_of_pkcs12() {
         p12::run(data);
         let (what, file) = data.split_first().expect("a file");
         assert_eq!(p12::reads(file, what % 2 == 1), Some((1, 1)));
+        // And what is next to them.
+        for at in 0..data.len() {
+            let mut other = data.to_vec();
+            other[at] ^= 1 << (at % 8);
+            p12::run(&other);
+            p12::run(&data[..at]);
+        }
     });
 }
 

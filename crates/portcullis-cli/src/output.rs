@@ -17,6 +17,7 @@ macro_rules! print {
 }
 
 macro_rules! println {
+    () => { $crate::output::print(format_args!("\n")) };
     ($($text:tt)*) => { $crate::output::print(format_args!("{}\n", format_args!($($text)*))) };
 }
 
@@ -25,6 +26,7 @@ macro_rules! eprint {
 }
 
 macro_rules! eprintln {
+    () => { $crate::output::complain(format_args!("\n")) };
     ($($text:tt)*) => { $crate::output::complain(format_args!("{}\n", format_args!($($text)*))) };
 }
 

@@ -264,3 +264,27 @@ async fn who_asks_does_not_wait_for_a_writer() {
     let (generation, _) = published(&mut watching).await;
     assert_eq!(generation, 1);
 }
+
+/// More than anybody can follow: of the pairs in between none is refused, and the last one is served.
+#[tokio::test]
+async fn a_hundred_changes_in_a_second() {
+    let pairs: Vec<_> = (0..100)
+        .map(|number| CA.leaf(&format!("name{number}")))
+        .collect();
+    let folder = Folder::new();
+    let (acceptor, mut watching) = start(folder.reloader().patience(SOON)).await;
+    for (chain, key) in &pairs {
+        folder.rename_into_place("tls.key", key);
+        folder.rename_into_place("tls.crt", chain);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    published(&mut watching).await;
+    let quiet = Duration::from_millis(1_200);
+    while let Ok(event) = tokio::time::timeout(quiet, watching.next_event()).await {
+        assert!(
+            matches!(event, Some(ReloadEvent::Published { .. })),
+            "{event:?}"
+        );
+    }
+    assert!(serves(&acceptor, "name99").await);
+}
