@@ -146,9 +146,10 @@ impl Failure {
 
     /// In other words, where the command knows more than the library.
     pub(crate) fn worded(mut self, changes: &[(&'static str, &'static str)]) -> Self {
-        let reworded = |text: String| wording::changed(text.into(), changes).into_owned();
-        self.sentence = reworded(self.sentence);
-        self.facts.reason = self.facts.reason.map(reworded);
+        let texts = [Some(&mut self.sentence), self.facts.reason.as_mut()];
+        for text in texts.into_iter().flatten() {
+            *text = wording::changed(text.as_str().into(), changes).into_owned();
+        }
         self
     }
 
