@@ -112,10 +112,7 @@ impl SessionStore for MemorySessionStore {
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>> {
         let of = Hashes::of(key, &self.sessions);
-        let taken = self
-            .sessions
-            .of(of.hash)
-            .take(of, now, self.expire_after);
+        let taken = self.sessions.of(of.hash).take(of, now, self.expire_after);
         Box::pin(ready(taken.into_iter().collect()))
     }
 
@@ -217,12 +214,7 @@ impl Sessions {
         (list.check == of.check).then_some(list)
     }
 
-    fn take(
-        &mut self,
-        of: Hashes,
-        now: UnixTime,
-        expire_after: Duration,
-    ) -> Option<ClientSession> {
+    fn take(&mut self, of: Hashes, now: UnixTime, expire_after: Duration) -> Option<ClientSession> {
         loop {
             let newest = *self.list(of)?.as_slice().last()?;
             let session = &self.kept.get(newest)?.session;

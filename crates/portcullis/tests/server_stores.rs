@@ -130,7 +130,10 @@ async fn a_configuration_that_is_chosen_is_treated_as_the_acceptors() {
     let acceptor = acceptor(&Arc::default()).answers(hosts);
     let (client, server) = try_connect(&connector(VERSIONS[0]), &acceptor).await;
     let why = server.unwrap_err().to_string();
-    assert!(why.contains("session_store: the configuration has ticket_keys"), "{why}");
+    assert!(
+        why.contains("session_store: the configuration has ticket_keys"),
+        "{why}"
+    );
     // It is told, and does not wait.
     assert!(client.unwrap_err().alert().is_some());
 }

@@ -284,7 +284,10 @@ impl TicketKeys {
     #[doc(hidden)]
     pub fn seal_and_open(&self, session: &[u8], now: UnixTime) -> bool {
         let sealed = self.seal(session, now, &mut Random::system());
-        let opened = sealed.ok().flatten().and_then(|ticket| self.open(&ticket, now));
+        let opened = sealed
+            .ok()
+            .flatten()
+            .and_then(|ticket| self.open(&ticket, now));
         opened.is_some_and(|opened| opened.len() == session.len())
     }
 

@@ -246,7 +246,10 @@ impl Shares {
     }
 
     /// The shares as they stand in the hello.
-    pub(super) fn entries<'a>(&'a self, config: &'a ClientOptions) -> impl Iterator<Item = KeyShareEntry<'a>> {
+    pub(super) fn entries<'a>(
+        &'a self,
+        config: &'a ClientOptions,
+    ) -> impl Iterator<Item = KeyShareEntry<'a>> {
         self.exchanges.iter().flat_map(move |exchange| {
             let classical = exchange
                 .classical_share()

@@ -9,7 +9,8 @@ use super::attack::{authenticated_client, authenticating_server, ticket_keys, un
 use super::early_data::{accepting, by_store, local, session_in_store};
 use super::parts::{message, server_hello};
 use super::scripts::{
-    Scripts, accept, run_distrusting, run_forgetting, run_resuming, run_tampering, run_with_early_data,
+    Scripts, accept, run_distrusting, run_forgetting, run_resuming, run_tampering,
+    run_with_early_data,
 };
 use super::tamper::{Put, Tamper};
 use super::tls12::{ANONYMOUS, ECDHE_PSK, PSK, ends};
@@ -194,10 +195,7 @@ fn scripts_of_keys() -> Vec<Scripts> {
         .ticket_keys(ticket_keys())
         .client_authentication(optional());
     let certified = authenticated_client().session_tickets(true);
-    let session = sessions_of(
-        certified.build().unwrap(),
-        server.clone().build().unwrap(),
-    );
+    let session = sessions_of(certified.build().unwrap(), server.clone().build().unwrap());
     let asking = server.ask_verification(true).ask_psk(true);
     scripts.push(run_distrusting(client(), asking, session));
     scripts
@@ -278,7 +276,9 @@ fn scripts(version: ProtocolVersion) -> impl Iterator<Item = Scripts> {
             // The client asks what its server does not, then the same; with and without
             // something to show.
             let distrusting = (is(3) && session.is_some()).then(|| {
-                let client = authenticated_client().versions([version]).session_tickets(true);
+                let client = authenticated_client()
+                    .versions([version])
+                    .session_tickets(true);
                 run_distrusting(client, server.clone(), session.iter().cloned().collect())
             });
             let scripts = (0..4_u32).map(move |client| {

@@ -97,7 +97,10 @@ fn the_client_of_a_session_is_verified_again() {
         match server {
             Ok(server) => assert!(is_let_in && !server.information.is_resumed()),
             Err(error) => {
-                assert!(!is_let_in && error.to_string().contains("dismissed"), "{error}");
+                assert!(
+                    !is_let_in && error.to_string().contains("dismissed"),
+                    "{error}"
+                );
                 assert_eq!(error.stage(), crate::Stage::VerifyingChain);
             }
         }
@@ -106,14 +109,21 @@ fn the_client_of_a_session_is_verified_again() {
     let (_, other_roots) = self_signed("client.example");
     let gone = asks(A::Required(other_roots)).ask_verification(true);
     let mut asked = Vec::new();
-    let pair = resuming(with().build().unwrap(), gone.build().unwrap(), named.clone());
+    let pair = resuming(
+        with().build().unwrap(),
+        gone.build().unwrap(),
+        named.clone(),
+    );
     let (_, server) = pair.run_answering(|_, question| {
         if let Question::VerifyChain(question) = &question {
             asked.push(question.is_resumption());
         }
         Some(question.default_answer())
     });
-    assert!(matches!(server.unwrap_err().reason(), Reason::Certificate(_)));
+    assert!(matches!(
+        server.unwrap_err().reason(),
+        Reason::Certificate(_)
+    ));
     assert_eq!(asked, [true, false]);
     // Nobody is asked about one that has expired.
     let (stale, anchors) = expired("client.example");
