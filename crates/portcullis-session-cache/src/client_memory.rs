@@ -111,7 +111,7 @@ impl SessionStore for MemorySessionStore {
         key: &'a SessionKey,
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>> {
-        let of = Hashes::of(key, &self.sessions);
+        let of = Hashes::of(&key.to_bytes(), &self.sessions);
         let taken = self.sessions.of(of.hash).take(of, now, self.expire_after);
         Box::pin(ready(taken.into_iter().collect()))
     }
@@ -119,16 +119,17 @@ impl SessionStore for MemorySessionStore {
     fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
         let size = ENTRY + session.size();
         if self.sessions.capacity > 0 && size <= self.sessions.bytes {
-            let of = Hashes::of(key, &self.sessions);
+            let bytes = key.to_bytes();
+            let of = Hashes::of(&bytes, &self.sessions);
             let mut part = self.sessions.of(of.hash);
             part.make_room(session.received_at(), size, &self.sessions);
-            part.put(of, key, session, size);
+            part.put(of, &bytes, session, size);
         }
         Box::pin(ready(()))
     }
 
     fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
-        let of = Hashes::of(key, &self.sessions);
+        let of = Hashes::of(&key.to_bytes(), &self.sessions);
         self.sessions.of(of.hash).forget(of);
         Box::pin(ready(()))
     }
@@ -156,7 +157,7 @@ impl SessionStore for MemorySessionStore {
     }
 }
 
-/// What stands for a key: its bytes are compared with nothing.
+/// What stands for a key, which is compared with nothing. Of its bytes: a name by itself is hashed letter by letter.
 #[derive(Clone, Copy)]
 struct Hashes {
     hash: u64,
@@ -164,7 +165,7 @@ struct Hashes {
 }
 
 impl Hashes {
-    fn of(key: &SessionKey, by: &Shards<Sessions>) -> Self {
+    fn of(key: &[u8], by: &Shards<Sessions>) -> Self {
         let (hash, check) = (by.hash(key), by.check(key));
         Self { hash, check }
     }
@@ -246,14 +247,14 @@ impl Sessions {
         }
     }
 
-    fn put(&mut self, of: Hashes, key: &SessionKey, session: ClientSession, size: usize) {
+    fn put(&mut self, of: Hashes, key: &[u8], session: ClientSession, size: usize) {
         let known = self.list(of).copied();
         let first = known.and_then(|list| list.as_slice().first().copied());
         let key = match first.and_then(|first| self.kept.get(first)) {
             Some(kept) => Arc::clone(&kept.key),
             None => {
                 self.forget_all(of.hash);
-                key.to_bytes().into()
+                key.into()
             }
         };
         if let Some(oldest) = first

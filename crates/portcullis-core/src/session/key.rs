@@ -79,7 +79,9 @@ impl SessionKey {
         out.extend([FORMAT, self.dialect as u8]);
         out.extend(flags.map(u8::from));
         out.extend(self.identities.iter().flatten());
-        put_vec16(&mut out, |out| out.extend_from_slice(name.as_bytes()));
+        // Names that differ in case are the same one.
+        let name = name.bytes().map(|byte| byte.to_ascii_lowercase());
+        put_vec16(&mut out, |out| out.extend(name));
         out.extend_from_slice(service.unwrap_or_default().as_bytes());
         out
     }
