@@ -16,7 +16,7 @@ const LONGEST_RELOAD: Duration = Duration::from_secs(30);
 #[derive(Debug, Args)]
 pub(crate) struct Command {
     /// The configuration (TOML). SIGHUP has it read again, with the certificates, keys and authorities that it names: all
-    /// of it is taken over, or nothing. SIGTERM and SIGINT end: nothing more is accepted, and connections have the time
+    /// of it is taken over, or nothing. SIGHUP and SIGUSR1 open the access log anew. SIGTERM and SIGINT end: nothing more is accepted, and connections have the time
     /// that is configured; a second one cuts them.
     #[arg(value_name = "FILE", required_unless_present = "listen", conflicts_with_all = ["listen", "to"])]
     file: Option<PathBuf>,
@@ -144,8 +144,9 @@ impl Command {
 
     async fn serve(&self, config: Config) -> Result<(), Failure> {
         let signal = |kind| signal(kind).map_err(|error| Failure::transport("signals", &error));
-        let (mut hang_up, mut terminate, mut interrupt) = (
+        let (mut hang_up, mut log_moved, mut terminate, mut interrupt) = (
             signal(SignalKind::hangup())?,
+            signal(SignalKind::user_defined1())?,
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
@@ -165,7 +166,11 @@ impl Command {
                 }
             };
             let reloads = async {
-                hang_up.recv().await;
+                tokio::select! {
+                    _ = hang_up.recv() => {}
+                    _ = log_moved.recv() => return reopen_log(&proxy).await,
+                }
+                reopen_log(&proxy).await;
                 let reload = self.reload(&proxy);
                 if tokio::time::timeout(LONGEST_RELOAD, reload).await.is_err() {
                     let why = format!("reading its files took longer than {LONGEST_RELOAD:?}");
@@ -178,12 +183,15 @@ impl Command {
                 () = ends => break,
             }
         }
-        tokio::select! {
-            left = proxy.drain() => if left > 0 {
-                eprintln!("portcullis: {left} connections were cut");
-            },
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let again = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let left = proxy.drain_until(again).await;
+        if left > 0 {
+            eprintln!("portcullis: {left} connections were cut");
         }
         Ok(())
     }
@@ -213,6 +221,12 @@ impl Command {
             Ok(summary) => eprintln!("portcullis: reloaded: {summary}"),
             Err(why) => eprintln!("portcullis: not reloaded, what was there goes on: {why}"),
         }
+    }
+}
+
+async fn reopen_log(proxy: &Proxy) {
+    if let Err(error) = proxy.reopen_log().await {
+        eprintln!("portcullis: the access log goes on in the file that was there: {error}");
     }
 }
 

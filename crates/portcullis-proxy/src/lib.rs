@@ -26,6 +26,7 @@
 mod access_log;
 mod address;
 mod admin;
+mod arrival;
 mod backend;
 mod config;
 mod hello;

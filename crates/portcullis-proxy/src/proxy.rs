@@ -186,7 +186,7 @@ impl Proxy {
     ///
     /// # Errors
     /// When something has changed that only a restart changes: addresses, names and kinds of listeners, limits, the access
-    /// log, the administration's address, the time for PROXY headers.
+    /// log, the administration's address.
     ///
     /// # Cancel safety
     /// Dropped, it has changed nothing or everything.
@@ -223,20 +223,43 @@ impl Proxy {
         *(self.shared.reload_error.write()).unwrap_or_else(PoisonError::into_inner) = why;
     }
 
+    /// Opens the file of the access log anew, which may have been moved away, as logrotate does.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or not within 5 seconds; the file that was there goes on.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may be opened all the same.
+    pub async fn reopen_log(&self) -> io::Result<()> {
+        self.shared.log.reopen(Duration::from_secs(5)).await
+    }
+
     /// Accepts nothing more, and waits until all connections have ended, for at most the `drain` of the configuration; then
     /// it cuts those that are left. Gives how many these were.
     ///
     /// # Cancel safety
-    /// Dropped, what is left is cut.
-    pub async fn drain(mut self) -> usize {
+    /// Dropped, what is left is cut, and may have no line in the access log.
+    pub async fn drain(self) -> usize {
+        self.drain_until(std::future::pending()).await
+    }
+
+    /// The same, but it cuts what is left also as soon as this is ready. It ends at most 2 seconds behind that: by then the
+    /// access log has been written.
+    ///
+    /// # Cancel safety
+    /// Dropped, what is left is cut, and may have no line in the access log.
+    pub async fn drain_until(mut self, cut: impl Future<Output = ()>) -> usize {
         let limit = self.shared.plan().timeouts.drain;
         self.shared.phase.send_replace(Phase::Draining);
         self.checks.lock().await.abort_all();
-        let _ = tokio::time::timeout(limit, async {
+        let drained = tokio::time::timeout(limit, async {
             while self.tasks.join_next().await.is_some() {}
             self.ended().await;
-        })
-        .await;
+        });
+        tokio::select! {
+            _ = drained => {}
+            () = cut => {}
+        }
         let left = self.limits.connections - self.shared.connections.available_permits();
         self.shared.phase.send_replace(Phase::Over);
         // To write down how they have ended takes no time.

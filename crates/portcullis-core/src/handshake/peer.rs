@@ -234,11 +234,14 @@ impl<'a> Judge<'a> {
             && matches!(shown.kind(), PresentedKind::Chain(_))
     }
 
-    /// Whether a session of this peer is not resumed after this answer, but the handshake goes on in full, where the
-    /// peer's certificate is judged again: then lists are not only looked for in memory.
+    /// Whether a session of this peer is not resumed after this answer, but the handshake goes on in full: what is wrong is
+    /// wrong with what was shown when the session began. Authorities may have been replaced since, and the peer's certificate
+    /// with them; the one that it shows now is judged again. Who refuses for reasons of his own has decided.
     pub(super) fn prefers_full_handshake(answer: &AnswerContent) -> bool {
         match answer {
-            AnswerContent::Chain(Err(error)) => error.is_about_revocation(),
+            AnswerContent::Chain(Err(error)) | AnswerContent::RawKey(Err(error)) => {
+                !error.is_rejected()
+            }
             _ => false,
         }
     }

@@ -216,7 +216,7 @@ impl Maker<'_> {
             builder = builder.identity(self.identity(identities, name)?.clone());
         }
         let config = builder.build().map_err(usage).ok()?;
-        Some(Originate::new(config, name))
+        Some(Originate::new(config, name, tls.lenient.unwrap_or(false)))
     }
 
     fn protocols(&self, texts: &[Text]) -> Vec<String> {
@@ -330,6 +330,7 @@ impl Maker<'_> {
                 mode,
                 backend,
                 is_lenient: entry.lenient.unwrap_or(false),
+                counts: Arc::default(),
             };
             routes.push((listener, route));
         }
@@ -525,10 +526,10 @@ impl Maker<'_> {
             pin
         });
         if let Some(issuer) = &entry.issuer
-            && !(1..=255).contains(&issuer.get_ref().chars().count())
+            && issuer.get_ref().is_empty()
         {
-            let expected = "an issuer is a name of up to 255 characters as `portcullis cert show` prints it, e.g. \
-                            \"CN=Ops CA\"";
+            let expected = "an issuer is a name in the form \"CN=Ops CA, O=Example\", its parts in the order of the \
+                            certificate";
             self.wrong(&issuer.span(), expected);
         }
         let text = |text: &Option<Text>| text.as_ref().map(|it| it.get_ref().clone());

@@ -67,15 +67,19 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        // Two descriptors a connection, and some for all else.
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let files = files.map_or(usize::MAX, |files| files.try_into().unwrap_or(usize::MAX));
         Self {
-            connections: (files.saturating_sub(100) / 2).clamp(16, 20_000),
+            connections: most_connections().clamp(16, 20_000),
             handshakes: 4_096,
             per_address: 0,
         }
     }
+}
+
+/// For how many the system gives descriptors: two a connection, and some for all else.
+fn most_connections() -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = files.map_or(usize::MAX, |files| files.try_into().unwrap_or(usize::MAX));
+    files.saturating_sub(100) / 2
 }
 
 pub(super) struct Listener {
@@ -104,6 +108,7 @@ pub(super) struct BackendTls {
     pub(super) roots: Option<Text>,
     pub(super) identity: Option<Text>,
     pub(super) alpn: Vec<Text>,
+    pub(super) lenient: Option<bool>,
     pub(super) span: Range<usize>,
 }
 
@@ -157,6 +162,9 @@ pub(super) struct Allow {
     pub(super) spki: Option<Text>,
     pub(super) span: Range<usize>,
 }
+
+/// What an end without close_notify is, and whether it counts as an end.
+const TRUNCATION: [(&str, bool); 2] = [("strict", false), ("lenient", true)];
 
 /// Limits are no higher.
 const MOST: usize = 1_000_000;
@@ -273,8 +281,19 @@ impl Limits {
     fn read(table: &Section<'_>) -> Self {
         let usual = Self::default();
         let count = |key, least, usual| table.count(key, least..MOST + 1).unwrap_or(usual);
+        let connections = table.count("connections", 1..MOST + 1);
+        if let Some(wanted) = connections
+            && wanted > most_connections()
+        {
+            let (files, most) = (wanted * 2 + 100, most_connections());
+            let text = format!(
+                "connections = {wanted} takes {files} open files, and the system gives as many as {most} connections \
+                 need: raise the limit (ulimit -n, LimitNOFILE= of systemd), or accepting will fail"
+            );
+            table.warn("connections", text);
+        }
         Self {
-            connections: count("connections", 1, usual.connections),
+            connections: connections.unwrap_or(usual.connections),
             handshakes: count("handshakes", 1, usual.handshakes),
             per_address: count("per_address", 0, usual.per_address),
         }
@@ -325,12 +344,13 @@ impl Backend {
             name,
             servers: table.texts("servers"),
             tls: table
-                .table("tls", &["name", "roots", "identity", "alpn"])
+                .table("tls", &["name", "roots", "identity", "alpn", "truncation"])
                 .map(|tls| BackendTls {
                     name: tls.text("name"),
                     roots: tls.text("roots"),
                     identity: tls.text("identity"),
                     alpn: tls.texts("alpn"),
+                    lenient: tls.word("truncation", &TRUNCATION),
                     span: tls.span(),
                 }),
             send_proxy: table.word("send_proxy", &[("v1", Version::V1), ("v2", Version::V2)]),
@@ -378,7 +398,7 @@ impl Route {
                     span: clients.span(),
                 }),
             backend,
-            lenient: table.word("truncation", &[("strict", false), ("lenient", true)]),
+            lenient: table.word("truncation", &TRUNCATION),
             truncation_span: table.span_of("truncation"),
             span: table.span(),
         }

@@ -95,8 +95,6 @@ impl Plan {
             "log.access"
         } else if self.admin != next.admin {
             "admin"
-        } else if self.timeouts.proxy_header != next.timeouts.proxy_header {
-            "timeouts.proxy_header"
         } else if sockets(self) != sockets(next) {
             "names, addresses and kinds of listeners"
         } else {
@@ -153,6 +151,9 @@ impl Plan {
                     };
                     old.routes.0.iter().find(is_same)
                 });
+                if let Some(same) = same {
+                    route.counts = Arc::clone(&same.counts);
+                }
                 if let (Mode::Terminate(config, _), Some(Mode::Terminate(old, _))) =
                     (&mut route.mode, same.map(|it| &it.mode))
                 {

@@ -93,6 +93,11 @@ impl<'t> Section<'t> {
             .wrong(&value.span(), format!("{key} = {shown}: {expected}"));
     }
 
+    /// To know of a value that may be.
+    pub(super) fn warn(&self, key: &str, text: String) {
+        self.report.warn(&self.span_of(key), text);
+    }
+
     /// Something that has to be there.
     pub(super) fn missing(&self, key: &str, expected: &str) {
         self.report.wrong(

@@ -282,12 +282,20 @@ fn what_works_and_is_to_be_known_is_a_warning() {
     let mode = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(files.path("api.key"), mode).unwrap();
     let folder = format!("{}/", files.path("").display());
-    let config = Config::parse("proxy.toml", &RIGHT.replace("@/", &folder)).unwrap();
-    let said: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
+    let said = |text: &str| -> Vec<_> {
+        let config = Config::parse("proxy.toml", &text.replace("@/", &folder)).unwrap();
+        config.warnings().iter().map(ToString::to_string).collect()
+    };
     let expected = format!(
         "proxy.toml:13:7: identity \"api\": others can read the key {folder}api.key; chmod 600 it"
     );
-    assert_eq!(said, [expected]);
+    assert_eq!(said(RIGHT), [expected]);
+    // More than any system gives descriptors for.
+    let more = RIGHT.to_owned() + "\n[limits]\nconnections = 1_000_000\n";
+    let said = said(&more);
+    let of_limits = said.iter().find(|it| it.contains("connections = 1000000"));
+    let told = of_limits.unwrap_or_else(|| panic!("{said:?}"));
+    assert!(told.contains("takes 2000100 open files"), "{told}");
 }
 
 #[test]

@@ -3,9 +3,11 @@
 #![cfg(unix)]
 
 mod configuration;
+mod ends;
 mod hostile;
 mod keys;
 mod life;
+mod operation;
 mod rules;
 mod support;
 mod ways;

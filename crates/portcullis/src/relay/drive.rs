@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::task::coop::unconstrained;
@@ -63,8 +63,8 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
         (self.a_to_b.bytes, self.b_to_a.bytes)
     }
 
-    /// Ends it now: both ends are cut, but for one that was told all, and the other's end. What came of it; if it was over,
-    /// that.
+    /// Ends it now: what has come by now is passed on as far as it is taken at once, and both ends are cut, but for one that
+    /// was told all, and the other's end. What came of it; if it was over, that.
     ///
     /// ```
     /// use std::time::Duration;
@@ -84,6 +84,10 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
     /// # }
     /// ```
     pub fn cut(mut self) -> RelayOutcome {
+        if self.ends.is_some() && !self.lingers {
+            // Nobody waits for it any more: what has come by now goes as far as it goes at once.
+            let _ = self.poll_ways(&mut Context::from_waker(Waker::noop()));
+        }
         self.close()
     }
 
@@ -96,16 +100,17 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
         let (a, b) = expect(&mut self.ends);
         let (a_to_b, b_to_a) = (&mut self.a_to_b, &mut self.b_to_a);
         let is_short = self.options.memory.is_short();
+        let discard = self.options.most_discarded();
         let mut goes_on = false;
         // What one direction comes to may be what the other waits for. No phase comes twice.
         loop {
             let phases = (a_to_b.phase, b_to_a.phase);
-            let moved = a_to_b.advance(a, b, cx, is_short);
+            let moved = a_to_b.advance(a, b, cx, is_short, discard);
             goes_on |= matches!(moved, Moved::Goes);
             if settle(moved, a, a_to_b, b_to_a) {
                 return Poll::Ready(());
             }
-            let moved = b_to_a.advance(b, a, cx, is_short);
+            let moved = b_to_a.advance(b, a, cx, is_short, discard);
             goes_on |= matches!(moved, Moved::Goes);
             if settle(moved, b, b_to_a, a_to_b) {
                 return Poll::Ready(());
@@ -271,6 +276,10 @@ fn settle<S: RelayEnd>(moved: Moved, source: &S, way: &mut Way, back: &mut Way) 
     match moved {
         Moved::Waits | Moved::Goes => false,
         Moved::Over => way.phase == Phase::Cutting,
+        Moved::Unheard => {
+            way.end = Some(HowEnded::Unheard);
+            true
+        }
         Moved::SourceEnded => source_ended(source, way, back),
         Moved::SourceBroke(error) => source_broke(error, way, back),
         Moved::SinkBroke(error) => sink_broke(error, way, back),

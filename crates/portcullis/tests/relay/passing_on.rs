@@ -180,6 +180,28 @@ async fn a_reset_after_the_end_destroys_nothing() {
     .await;
 }
 
+/// A server that sends and sends, to a client that has ended and gone.
+#[tokio::test]
+async fn what_nobody_hears_is_not_read_for_ever() {
+    let options = patient().discard(300_000);
+    each(&Kind::ALL, options, |_, _, joined| async {
+        let (mut x, mut y, outcome) = joined.parts();
+        x.write(b"all").await.unwrap();
+        x.end().await;
+        y.expect(b"all").await;
+        x.reset();
+        let sending = async { while y.write(&[7; 10_000]).await.is_ok() {} };
+        let (outcome, ()) = tokio::join!(outcome, within(sending));
+        assert!(matches!(outcome.of_x.end, HowEnded::Clean));
+        let of_y = outcome.of_y;
+        assert!(matches!(of_y.end, HowEnded::Unheard), "{of_y:?}");
+        // What is over is less than what is read at once.
+        assert!((300_001..400_000).contains(&of_y.discarded), "{of_y:?}");
+        assert!(!outcome.is_clean);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_alert_is_a_cut() {
     each(&Kind::TLS, patient(), |_, _, joined| async {
