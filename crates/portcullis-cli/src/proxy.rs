@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use portcullis_proxy::{Config, Mode, Originate, Problem, Problems, Proxy, Simple};
+use portcullis_proxy::{Config, Inherited, Mode, Originate, Problem, Problems, Proxy, Simple};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -29,6 +29,10 @@ pub(crate) struct Command {
     /// Print the file that the arguments stand for, and end.
     #[arg(long, requires = "listen")]
     print_config: bool,
+    /// Take the sockets of a proxy that runs, whose file has this as `process.take_over`: nobody is refused meanwhile, and it
+    /// drains as soon as this one accepts. Without it, sockets of systemd (LISTEN_FDS) are taken if there are some.
+    #[arg(long, value_name = "PATH", requires = "file")]
+    take_over: Option<PathBuf>,
     /// Without a file: where to listen, ADDRESS:PORT or unix:PATH.
     #[arg(long, value_name = "ADDRESS", requires = "to", num_args = 1..)]
     listen: Vec<String>,
@@ -150,7 +154,12 @@ impl Command {
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
-        let proxy = Proxy::start(config).map_err(|error| Failure::transport("proxy", &error))?;
+        let failed = |what: &'static str| move |error| Failure::transport(what, &error);
+        let inherited = match &self.take_over {
+            Some(path) => Inherited::take_over(path).map_err(failed("--take-over"))?,
+            None => Inherited::from_systemd().map_err(failed("LISTEN_FDS"))?,
+        };
+        let proxy = Proxy::start_with(config, inherited).map_err(failed("proxy"))?;
         for (_, address) in proxy.listening() {
             println!("READY {address}");
         }
@@ -167,10 +176,10 @@ impl Command {
             };
             let reloads = async {
                 tokio::select! {
-                    _ = hang_up.recv() => {}
+                    _ = hang_up.recv() => reopen_log(&proxy).await,
                     _ = log_moved.recv() => return reopen_log(&proxy).await,
+                    () = self.files_changed(&proxy) => {}
                 }
-                reopen_log(&proxy).await;
                 let reload = self.reload(&proxy);
                 if tokio::time::timeout(LONGEST_RELOAD, reload).await.is_err() {
                     let why = format!("reading its files took longer than {LONGEST_RELOAD:?}");
@@ -181,6 +190,10 @@ impl Command {
             tokio::select! {
                 () = reloads => {}
                 () = ends => break,
+                () = proxy.taken_over() => {
+                    eprintln!("portcullis: another has taken over");
+                    break;
+                }
             }
         }
         let again = async {
@@ -194,6 +207,13 @@ impl Command {
             eprintln!("portcullis: {left} connections were cut");
         }
         Ok(())
+    }
+
+    async fn files_changed(&self, proxy: &Proxy) {
+        match &self.file {
+            Some(file) => proxy.files_changed(file).await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn reload(&self, proxy: &Proxy) {

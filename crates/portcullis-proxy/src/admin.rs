@@ -25,10 +25,18 @@ const WITHIN: Duration = Duration::from_secs(2);
 /// Requests at once: for one more the oldest is left alone, which most of all says nothing.
 const AT_ONCE: usize = 16;
 
+/// Where it listens; `passed` is a socket that does already.
+///
 /// # Errors
 /// When the address cannot be had.
-pub(crate) fn bind(admin: &Admin) -> io::Result<(SocketAddr, TcpListener)> {
-    let socket = std::net::TcpListener::bind(admin.listen)?;
+pub(crate) fn bind(
+    admin: &Admin,
+    passed: Option<socket2::Socket>,
+) -> io::Result<(SocketAddr, TcpListener)> {
+    let socket = match passed {
+        Some(socket) => socket.into(),
+        None => std::net::TcpListener::bind(admin.listen)?,
+    };
     socket.set_nonblocking(true)?;
     Ok((socket.local_addr()?, TcpListener::from_std(socket)?))
 }
@@ -146,7 +154,12 @@ fn metrics(shared: &Shared, plan: &Plan) -> String {
     let what = "Connections that have ended, by what became of them.";
     family("connections_total", "counter", what, &ended);
     let what = "Connections whose bytes are passed on.";
-    family("connections_open", "gauge", what, &one(read(&meter.all.open)));
+    family(
+        "connections_open",
+        "gauge",
+        what,
+        &one(read(&meter.all.open)),
+    );
     let bytes = [
         ("{direction=\"in\"}".to_owned(), read(&meter.all.bytes_in)),
         ("{direction=\"out\"}".to_owned(), read(&meter.all.bytes_out)),
@@ -154,7 +167,8 @@ fn metrics(shared: &Shared, plan: &Plan) -> String {
     let what = "Bytes from clients and to clients, of connections that have ended.";
     family("bytes_total", "counter", what, &bytes);
     let routes = of_routes(plan);
-    let what = "Connections of a route that have ended, by what became of them; where there were some.";
+    let what =
+        "Connections of a route that have ended, by what became of them; where there were some.";
     family("route_connections_total", "counter", what, &routes.ended);
     let what = "Connections of a route whose bytes are passed on.";
     family("route_connections_open", "gauge", what, &routes.open);
@@ -249,7 +263,8 @@ fn of_routes(plan: &Plan) -> OfRoutes {
                 }
             }
         }
-        rows.open.push((format!("{{{labels}}}"), sum(&|it| &it.open)));
+        rows.open
+            .push((format!("{{{labels}}}"), sum(&|it| &it.open)));
         for (direction, count) in [
             ("in", sum(&|it| &it.bytes_in)),
             ("out", sum(&|it| &it.bytes_out)),

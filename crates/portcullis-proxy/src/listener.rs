@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -88,6 +89,34 @@ impl Listening {
         }
     }
 
+    /// One that listens already, of the kind that its address has.
+    ///
+    /// # Errors
+    /// When it does not listen.
+    pub(crate) fn inherited(socket: Socket, address: &ListenAddress) -> io::Result<Self> {
+        if !socket.is_listener()? {
+            return Err(io::Error::other(
+                "the socket that was passed does not listen",
+            ));
+        }
+        let socket = OwnedFd::from(socket);
+        match address {
+            ListenAddress::Tcp(_) => TcpListener::from_std(socket.into()).map(Self::Tcp),
+            ListenAddress::Unix(_) => UnixListener::from_std(socket.into()).map(Self::Unix),
+        }
+    }
+
+    /// Another descriptor of it, for who takes it over.
+    ///
+    /// # Errors
+    /// When there are no more descriptors.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Self::Unix(listener) => listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
     /// Where it listens, with the port that the system has chosen.
     pub(crate) fn address(&self, configured: &ListenAddress) -> ListenAddress {
         match self {
@@ -120,7 +149,7 @@ impl Accept for Listening {
 
 /// Whether it is a socket that a program has left behind: nobody listens there. One that may not be connected to may be
 /// somebody's.
-fn is_dead(path: &Path) -> bool {
+pub(crate) fn is_dead(path: &Path) -> bool {
     if !std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket()) {
         return false;
     }

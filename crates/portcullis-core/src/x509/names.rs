@@ -224,8 +224,7 @@ fn alt_name(name: Element<'_>, most: usize) -> SubjectAltName {
             .ok()
             .filter(|text| text.is_ascii())
     };
-    let of_text =
-        |kind: fn(String) -> SubjectAltName| text().map(|text| kind(printed(text, most)));
+    let of_text = |kind: fn(String) -> SubjectAltName| text().map(|text| kind(printed(text, most)));
     let named = match name.tag {
         DNS_NAME => of_text(SubjectAltName::DnsName),
         MAIL_ADDRESS => of_text(SubjectAltName::MailAddress),

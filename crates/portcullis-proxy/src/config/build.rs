@@ -9,8 +9,10 @@ use std::sync::atomic::AtomicUsize;
 
 use ipnet::IpNet;
 use portcullis::pki_types::ServerName;
+use portcullis::session::TicketKeys;
 use portcullis::{
-    ClientAuthentication, ClientConfig, Identity, Misuse, Roots, ServerConfig, ToServerName as _,
+    ClientAuthentication, ClientConfig, Identity, Misuse, Roots, ServerConfig, TicketKeyFile,
+    ToServerName as _,
 };
 
 use super::model::{self, File, RouteBackend, Text, Tls};
@@ -29,7 +31,12 @@ const LONGEST_PROTOCOL: usize = 255;
 
 /// `None` where something is wrong, which stands in the report.
 pub(super) fn build(report: &Report<'_>, file: &File) -> Option<Plan> {
-    let maker = Maker { report, file };
+    let mut maker = Maker {
+        report,
+        file,
+        tickets: None,
+    };
+    maker.tickets = maker.tickets();
     let identities = maker.identities();
     let backends = maker.backends(&identities);
     let listeners = maker.listeners();
@@ -41,6 +48,8 @@ pub(super) fn build(report: &Report<'_>, file: &File) -> Option<Plan> {
     report.is_clean().then(|| Plan {
         admin,
         access: (file.access.as_ref()).map_or(Access::Stdout, |text| super::access(text.get_ref())),
+        take_over: (file.take_over.as_ref()).map(|text| text.get_ref().into()),
+        watch: file.watch,
         timeouts: file.timeouts.clone(),
         limits: file.limits.clone(),
         listeners: listeners.into_iter().map(Arc::new).collect(),
@@ -52,6 +61,8 @@ pub(super) fn build(report: &Report<'_>, file: &File) -> Option<Plan> {
 struct Maker<'f> {
     report: &'f Report<'f>,
     file: &'f File,
+    /// What seals the tickets of all routes.
+    tickets: Option<TicketKeys>,
 }
 
 type Identities = Vec<(String, Identity)>;
@@ -77,6 +88,16 @@ impl Maker<'_> {
                 self.wrong(&name.span(), text);
             }
         }
+    }
+
+    fn tickets(&self) -> Option<TicketKeys> {
+        let file = self.file.tickets.as_ref()?;
+        if is_readable_by_others(Path::new(file.get_ref())) {
+            let text = format!("others can read {}; chmod 600 it", file.get_ref());
+            self.report.warn(&file.span(), text);
+        }
+        let told = |misuse: Misuse| self.wrong(&file.span(), misuse.to_string());
+        TicketKeyFile::load(file.get_ref()).map_err(told).ok()
     }
 
     fn identities(&self) -> Identities {
@@ -480,6 +501,9 @@ impl Maker<'_> {
             );
         }
         let mut builder = ServerConfig::builder().alpn(self.protocols(&entry.alpn));
+        if let Some(keys) = &self.tickets {
+            builder = builder.ticket_keys(keys.clone());
+        }
         for (_, identity) in &named {
             builder = builder.identity((*identity).clone());
         }

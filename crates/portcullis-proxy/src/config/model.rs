@@ -1,6 +1,7 @@
 //! What a file says, key by key, with the places of what is checked later.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -15,6 +16,12 @@ pub(super) type Text = Spanned<String>;
 pub(super) struct File {
     pub(super) admin: Option<Admin>,
     pub(super) access: Option<Text>,
+    /// Where another proxy may ask for the sockets.
+    pub(super) take_over: Option<Text>,
+    /// The file of the keys that seal tickets.
+    pub(super) tickets: Option<Text>,
+    /// How often files are looked at.
+    pub(super) watch: Option<Duration>,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
     pub(super) listeners: Vec<Listener>,
@@ -177,8 +184,8 @@ impl File {
             table.get_ref(),
             table.span(),
             &[
-                "version", "admin", "log", "timeouts", "limits", "listen", "identity", "backend",
-                "route",
+                "version", "admin", "log", "process", "reload", "tickets", "timeouts", "limits",
+                "listen", "identity", "backend", "route",
             ],
         );
         if !top.has("version") {
@@ -234,6 +241,19 @@ impl File {
                     })
                 }),
             access: log.and_then(|log| log.text("access")),
+            take_over: top
+                .table("process", &["take_over"])
+                .and_then(|process| process.text("take_over")),
+            tickets: (top.table("tickets", &["file"])).and_then(|tickets| {
+                required(
+                    &tickets,
+                    "file",
+                    "name the file that `portcullis ticket-key new` has made",
+                )
+            }),
+            watch: top
+                .table("reload", &["watch"])
+                .and_then(|reload| reload.duration("watch")),
             timeouts: timeouts.map_or_else(Timeouts::default, |table| Timeouts::read(&table)),
             limits: limits.map_or_else(Limits::default, |table| Limits::read(&table)),
             listeners: listeners.iter().filter_map(Listener::read).collect(),
@@ -247,6 +267,28 @@ impl File {
                 .collect(),
             routes: routes.iter().map(Route::read).collect(),
         }
+    }
+}
+
+impl File {
+    /// The files that it names.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let of_identities = self.identities.iter();
+        let of_identities = of_identities.flat_map(|it| [Some(&it.certificate), it.key.as_ref()]);
+        let own = self.routes.iter().filter_map(|route| match &route.backend {
+            RouteBackend::Own(backend) => Some(&**backend),
+            _ => None,
+        });
+        let tls = self.backends.iter().chain(own).map(|it| it.tls.as_ref());
+        let of_backends = tls.map(|tls| tls.and_then(|tls| tls.roots.as_ref()));
+        let clients = self.routes.iter().map(|route| route.clients.as_ref());
+        let of_clients = clients.map(|it| it.and_then(|it| it.roots.as_ref()));
+        let all = of_identities.chain(of_backends).chain(of_clients);
+        let all = all.chain([self.tickets.as_ref()]).flatten();
+        let mut files: Vec<PathBuf> = all.map(|text| text.get_ref().into()).collect();
+        files.sort();
+        files.dedup();
+        files
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
 use portcullis::Identity;
@@ -19,6 +19,9 @@ use crate::route::{Mode, Routes};
 pub(crate) struct Plan {
     pub(crate) admin: Option<Admin>,
     pub(crate) access: Access,
+    pub(crate) take_over: Option<PathBuf>,
+    /// How often files are looked at.
+    pub(crate) watch: Option<Duration>,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
     pub(crate) listeners: Vec<Arc<Listener>>,
@@ -93,6 +96,8 @@ impl Plan {
             "limits"
         } else if self.access != next.access {
             "log.access"
+        } else if self.take_over != next.take_over {
+            "process.take_over"
         } else if self.admin != next.admin {
             "admin"
         } else if sockets(self) != sockets(next) {

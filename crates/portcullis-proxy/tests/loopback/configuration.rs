@@ -263,6 +263,21 @@ fn what_else_is_refused() {
             "scheme and authority of a URI are exact",
         ),
         (
+            "version = 1\n",
+            "version = 1\nprocess = { user = \"www-data\" }\n",
+            "process has no `user`: it goes on as who it was started as",
+        ),
+        (
+            "identity = [\"api\"]",
+            "identity = [\"api\"]\nearly_data = true",
+            "[[route]] has no `early_data`: early data may be replayed",
+        ),
+        (
+            "version = 1\n",
+            "version = 1\ntickets = { file = \"@/none\" }\n",
+            "none",
+        ),
+        (
             "identity = [\"api\"]",
             "identity = [\"ap\"]",
             "there is no identity \"ap\"; did you mean \"api\"?",

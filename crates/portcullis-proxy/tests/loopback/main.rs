@@ -8,6 +8,7 @@ mod hostile;
 mod keys;
 mod life;
 mod operation;
+mod restart;
 mod rules;
 mod support;
 mod ways;

@@ -145,7 +145,10 @@ async fn two_long_names_that_begin_alike_are_two() {
 async fn a_session_of_an_authority_that_was_replaced_is_a_full_handshake() {
     let (files, other) = (Files::new(), Files::new());
     files.server("one", &["one.test", "open.test"]);
-    files.write("new.pem", &std::fs::read_to_string(other.path("ca.pem")).unwrap());
+    files.write(
+        "new.pem",
+        &std::fs::read_to_string(other.path("ca.pem")).unwrap(),
+    );
     let back = echo("a").await;
     let before = text(back, "");
     let proxy = files.start(&before);
@@ -153,7 +156,8 @@ async fn a_session_of_an_authority_that_was_replaced_is_a_full_handshake() {
     let sessions = Arc::new(MemorySessionStore::default());
     let connector = |identity: Identity| {
         let config = ClientConfig::builder(files.roots()).identity(identity);
-        TlsConnector::new(config.build().unwrap()).session_store(Arc::<MemorySessionStore>::clone(&sessions))
+        TlsConnector::new(config.build().unwrap())
+            .session_store(Arc::<MemorySessionStore>::clone(&sessions))
     };
     let said = outcome(&proxy, &connector(mine), "one.test").await;
     assert_eq!(said.unwrap(), "a:x");
