@@ -329,6 +329,7 @@ fn sockets_of_systemd_are_taken() {
         \x20   text = text.replace('127.0.0.1:0', '127.0.0.1:%d' % listener.getsockname()[1])\n\
         open(sys.argv[3], 'w').write(text)\n\
         os.dup2(listener.fileno(), 3)\n\
+        os.set_inheritable(3, True)\n\
         os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n\
         os.execv(sys.argv[1], sys.argv[1:])\n";
     let made = Certificates::make();

@@ -122,6 +122,13 @@ impl RelayEnd for Plain {
             Self::Unix(io) => io.reset(),
         }
     }
+
+    fn sending(&self) -> Option<TcpStream> {
+        match self {
+            Self::Tcp(io) => io.sending(),
+            Self::Unix(io) => io.sending(),
+        }
+    }
 }
 
 impl RelayEnd for End {
@@ -129,6 +136,13 @@ impl RelayEnd for End {
         match self {
             Self::Plain(io) => io.reset(),
             Self::Tls(stream) => stream.reset(),
+        }
+    }
+
+    fn sending(&self) -> Option<TcpStream> {
+        match self {
+            Self::Plain(io) => io.sending(),
+            Self::Tls(stream) => stream.sending(),
         }
     }
 

@@ -73,7 +73,7 @@ fn ten_mistakes_are_told_with_place_and_remedy() {
         (
             "timeouts =",
             "timeout =",
-            "proxy.toml:3:1: unknown key `timeout` in the file; did you mean `timeouts`? Keys here: version, admin, log, \
+            "proxy.toml:3:1: unknown key `timeout` in the file; did you mean `timeouts`? Keys here: version, admin, log, process, reload, tickets, \
              timeouts, limits, listen, identity, backend, route",
         ),
         (

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -33,6 +34,8 @@ pub struct Relay<A: RelayEnd, B: RelayEnd> {
     timer: Option<Pin<Box<Sleep>>>,
     /// Both have ended, and one of them has bytes behind its end.
     lingers: bool,
+    /// One has broken, and the other is cut as soon as its system has sent what it was given. Boxed: hardly any has it.
+    sending: Option<Box<TcpStream>>,
 }
 
 /// Which limit is the next.
@@ -55,6 +58,7 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
             last_moved: Instant::now(),
             timer: None,
             lingers: false,
+            sending: None,
         }
     }
 
@@ -84,7 +88,7 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
     /// # }
     /// ```
     pub fn cut(mut self) -> RelayOutcome {
-        if self.ends.is_some() && !self.lingers {
+        if self.ends.is_some() && !self.lingers && self.sending.is_none() {
             // Nobody waits for it any more: what has come by now goes as far as it goes at once.
             let _ = self.poll_ways(&mut Context::from_waker(Waker::noop()));
         }
@@ -240,8 +244,40 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
         }
     }
 
+    /// One end has broken, or was cut short: what came of it before the other is to have, whose system may not have sent it yet.
+    fn sending(&mut self) -> Option<Box<TcpStream>> {
+        let (a, b) = expect(&mut self.ends);
+        let has_broken = |way: &Way| {
+            matches!(
+                way.end,
+                Some(HowEnded::Truncated | HowEnded::Reset | HowEnded::Failed(_))
+            )
+        };
+        let sending = match (has_broken(&self.a_to_b), has_broken(&self.b_to_a)) {
+            (true, false) if !self.a_to_b.is_told() => b.sending(),
+            (false, true) if !self.b_to_a.is_told() => a.sending(),
+            _ => None,
+        };
+        sending.map(Box::new)
+    }
+
+    /// Until all is sent, or for as long as one may take nothing.
+    fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(sending) = &self.sending else {
+            return Poll::Ready(());
+        };
+        if sending.poll_write_ready(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        match &mut self.timer {
+            Some(timer) => pin!(unconstrained(timer.as_mut())).poll(cx),
+            None => Poll::Ready(()),
+        }
+    }
+
     /// Closes the ends as they are to be closed.
     fn close(&mut self) -> RelayOutcome {
+        self.sending = None;
         if let Some((mut a, mut b)) = self.ends.take() {
             close_end(&mut a, &self.a_to_b, &self.b_to_a);
             close_end(&mut b, &self.b_to_a, &self.a_to_b);
@@ -349,6 +385,9 @@ impl<A: RelayEnd, B: RelayEnd> Future for Relay<A, B> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RelayOutcome> {
         let this = self.get_mut();
+        if this.sending.is_some() {
+            return this.poll_sending(cx).map(|()| this.close());
+        }
         if !this.lingers {
             let phases = this.phases();
             if this.poll_ways(cx).is_pending() {
@@ -359,7 +398,13 @@ impl<A: RelayEnd, B: RelayEnd> Future for Relay<A, B> {
                 return Poll::Ready(this.close());
             }
             if !(this.a_to_b.is_told() && this.b_to_a.is_told()) {
-                return Poll::Ready(this.close());
+                this.sending = this.sending();
+                if this.sending.is_none() {
+                    return Poll::Ready(this.close());
+                }
+                let (_, _, stall) = this.options.limits();
+                this.timer = Some(Box::pin(sleep_until(Instant::now() + stall)));
+                return this.poll_sending(cx).map(|()| this.close());
             }
         }
         this.poll_linger(cx).map(|()| this.close())

@@ -36,9 +36,11 @@ use crate::error::Error;
 /// A cut is no close_notify, and over TCP a reset. Other transports have none: there a cut is a close, which can be told
 /// from an end only where TLS is spoken. An end that was told all, its end included, is closed and not cut.
 ///
-/// "All that came" is what the system had of an end when it was read last, and the other end's system has taken. It need
-/// not have arrived: a reset discards what a socket has taken and not sent yet, because its other side reads slowly. Not
-/// passed on is what comes of an end while the other one takes nothing, and what was left unread when a limit was reached.
+/// "All that came" is what the system had of an end when it was read last, and the other end's system has taken. On Linux a
+/// cut of a TCP socket, because the other end was cut short or has failed, waits until the system has sent that, for at most
+/// [`stall`](RelayOptions::stall); elsewhere, and for all other reasons, a reset discards what was taken and not sent yet. What
+/// was sent and lost on the way is not sent again. Not passed on is what comes of an end while the other one takes nothing,
+/// and what was left unread when a limit was reached.
 ///
 /// It reads up to 64 KiB at once while both ends keep up, 16 KiB as long as one does not, and reads nothing while something
 /// waits that the other end has refused. In one poll each direction has 8 turns at most. Where a TLS stream is an end, its

@@ -107,6 +107,31 @@ async fn a_transport_that_ends_without_close_notify_is_a_cut() {
     .await;
 }
 
+/// What was taken for it and not sent yet, because it reads late, is not lost by the cut.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+#[tokio::test]
+async fn who_reads_late_has_all_before_it_is_cut() {
+    const ALL: usize = 1_000_000;
+    each(&Kind::TLS, patient(), |_, y_kind, joined| async move {
+        let (mut x, mut y, outcome) = joined.parts();
+        let sending = async {
+            x.write(&[7; ALL]).await.unwrap();
+            // FIN without close_notify.
+            let mut socket = x.into_socket();
+            socket.shutdown().await.unwrap();
+            socket
+        };
+        let reading = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            y.rest().await
+        };
+        let (_socket, (data, saw), outcome) = tokio::join!(within(sending), reading, outcome);
+        assert_eq!((data.len(), saw), (ALL, Saw::Reset), "{y_kind:?}");
+        assert!(matches!(outcome.of_x.end, HowEnded::Truncated));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_lenient_end_may_leave_close_notify_out() {
     for kind in Kind::TLS {
