@@ -131,8 +131,8 @@ fn ten_mistakes_are_told_with_place_and_remedy() {
         (
             "tls = \"off\"\n",
             "tls = \"off\"\nearly_data = { limit = \"16KiB\" }\n",
-            "proxy.toml:30:1: unknown key `early_data` in [[route]]. Keys here: listen, names, tls, identity, alpn, clients, \
-             backend, truncation",
+            "proxy.toml:30:1: [[route]] has no `early_data`: early data may be replayed, and is taken on no route, whatever its \
+             servers can do",
         ),
     ] {
         assert!(RIGHT.contains(right), "{right}");
