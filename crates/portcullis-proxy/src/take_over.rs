@@ -64,6 +64,10 @@ impl Inherited {
     /// # Errors
     /// When one of them is neither a TCP socket nor a Unix socket of streams.
     pub fn from_systemd() -> io::Result<Self> {
+        // Without it, it is not known whose they are.
+        if std::env::var_os("LISTEN_PID").is_none() {
+            return Ok(Self::none());
+        }
         let mut given = ListenFd::from_env();
         let mut sockets = Vec::new();
         for at in 0..given.len() {
