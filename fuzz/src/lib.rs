@@ -29,6 +29,7 @@ pub mod packets;
 pub mod pem;
 pub mod pki;
 pub mod plan;
+pub mod proxy_config;
 pub mod proxy_header;
 pub mod record;
 pub mod renegotiation;

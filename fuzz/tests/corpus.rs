@@ -10,7 +10,7 @@ use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
     certificate, codec, conversation, crl, datagrams, differential, ech, encrypted_key, hello_view,
-    ocsp, p12, packets, pem, proxy_header, record, renegotiation, sealed, walk,
+    ocsp, p12, packets, pem, proxy_config, proxy_header, record, renegotiation, sealed, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -114,6 +114,11 @@ fn walks() {
 #[test]
 fn pem_texts() {
     each("pem", pem::run);
+}
+
+#[test]
+fn configurations_of_proxies() {
+    each("proxy_config", proxy_config::run);
 }
 
 #[test]
