@@ -145,6 +145,7 @@ mod read;
 mod relay;
 mod reload;
 mod renegotiation;
+mod runtime_options;
 mod scratch;
 mod send;
 mod send_limits;
@@ -207,6 +208,7 @@ pub use reload::{Configuration, IdentityFiles, PemFiles, Reloadable};
 #[cfg(feature = "watch")]
 #[cfg_attr(docsrs, doc(cfg(feature = "watch")))]
 pub use reload::{LoadedFiles, Parts, ReloadEvent, ReloadWarning, Reloader, Watching};
+pub use runtime_options::RuntimeOptions;
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
 pub use socket_options::SocketOptions;
