@@ -175,7 +175,7 @@ pub use connector::TlsConnector;
 pub use datagram::{
     DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnections, DtlsConnector, DtlsIncoming,
     DtlsListener, DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics,
-    Migration, PausedDtlsClient, PausedDtlsServer,
+    Migration, PausedDtlsClient, PausedDtlsServer, UdpOptions,
 };
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,

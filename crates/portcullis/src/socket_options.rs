@@ -254,7 +254,7 @@ impl SocketOptions {
     }
 }
 
-fn named(option: &str, result: io::Result<()>) -> io::Result<()> {
+pub(crate) fn named(option: &str, result: io::Result<()>) -> io::Result<()> {
     result.map_err(|error| io::Error::new(error.kind(), format!("{option}: {error}")))
 }
 
@@ -342,7 +342,7 @@ fn keepalive(_: &Socket, _: Duration, _: Duration, _: u32) -> io::Result<()> {
     target_os = "linux",
     target_os = "macos",
 ))]
-fn traffic_class_v6(socket: &Socket, class: u8) -> io::Result<()> {
+pub(crate) fn traffic_class_v6(socket: &Socket, class: u8) -> io::Result<()> {
     socket.set_tclass_v6(class.into())
 }
 
@@ -352,7 +352,7 @@ fn traffic_class_v6(socket: &Socket, class: u8) -> io::Result<()> {
     target_os = "linux",
     target_os = "macos",
 )))]
-fn traffic_class_v6(_: &Socket, _: u8) -> io::Result<()> {
+pub(crate) fn traffic_class_v6(_: &Socket, _: u8) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -367,7 +367,7 @@ fn user_timeout(socket: &Socket, time: Duration) -> io::Result<()> {
 }
 
 #[cfg(target_os = "linux")]
-fn device(socket: &Socket, name: &str) -> io::Result<()> {
+pub(crate) fn device(socket: &Socket, name: &str) -> io::Result<()> {
     socket.bind_device(Some(name.as_bytes()))
 }
 
@@ -382,6 +382,6 @@ fn user_timeout(_: &Socket, _: Duration) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn device(_: &Socket, _: &str) -> io::Result<()> {
+pub(crate) fn device(_: &Socket, _: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

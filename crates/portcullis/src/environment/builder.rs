@@ -97,7 +97,7 @@ impl Defaults {
         over: Over,
     ) -> ClientConfigBuilder {
         if let Some(versions) = self.versions_over(over) {
-            config = config.versions(versions.iter().copied());
+            config = config.versions(versions.to_vec());
         }
         if let Some(bytes) = self.max_handshake_size {
             config = config.max_handshake_size(bytes);
@@ -112,7 +112,7 @@ impl Defaults {
         over: Over,
     ) -> ServerConfigBuilder {
         if let Some(versions) = self.versions_over(over) {
-            config = config.versions(versions.iter().copied());
+            config = config.versions(versions.to_vec());
         }
         if let Some(bytes) = self.max_handshake_size {
             config = config.max_handshake_size(bytes);
