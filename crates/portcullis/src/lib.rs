@@ -108,6 +108,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+/// The version of this crate, as `ssl:versions()` has it of `ssl_app`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 mod accept;
 mod acceptor;
 pub mod answers;

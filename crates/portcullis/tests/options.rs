@@ -420,6 +420,7 @@ async fn an_unknown_name_is_refused_or_not() {
 
 #[tokio::test]
 async fn the_versions_that_are_there_have_names_and_the_default_is_offered() {
+    assert_eq!(portcullis::VERSION, env!("CARGO_PKG_VERSION"));
     let hello = hello(client().build().unwrap()).await;
     let offered = ProtocolVersion::DEFAULT.iter().copied();
     assert!(hello.supported_versions().eq(offered));
