@@ -25,6 +25,7 @@ const WEEK: Duration = Duration::from_secs(604_800);
 #[derive(Clone, Debug)]
 pub(super) struct Defaults {
     versions: Option<Vec<ProtocolVersion>>,
+    #[cfg(feature = "dtls")]
     datagram_versions: Option<Vec<ProtocolVersion>>,
     max_handshake_size: Option<usize>,
     ticket_count: Option<u8>,
@@ -42,6 +43,7 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             versions: None,
+            #[cfg(feature = "dtls")]
             datagram_versions: None,
             max_handshake_size: None,
             ticket_count: None,
