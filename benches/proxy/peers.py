@@ -95,11 +95,13 @@ user = "nobody"
 class Peer:
     """A proxy: its files, its processes, and how it is told to read its certificate again."""
 
-    def __init__(self, name, program, reload_signal, tuning=""):
+    def __init__(self, name, program, reload_signal, tuning="", rows=None):
         self.name = name
         self.program = program
         self.reload_signal = reload_signal
         self.tuning = tuning
+        # Which rows it is in, if not in all.
+        self.rows = rows
         self.ports = {}
         self.processes = []
 
@@ -146,21 +148,34 @@ class Peer:
             }[kind])
         return commands
 
+    def is_in(self, row):
+        return self.rows is None or row in self.rows
+
     def reload(self):
         for process in self.processes:
             process.send_signal(self.reload_signal)
+
+
+class Direct(Peer):
+    """No proxy: the services themselves speak TLS. What a proxy adds to latency is what is beyond it."""
+
+    def commands(self, setting, folder):
+        serve = [self.program, "bench", "serve", "--cert", setting["cert"], "--key", setting["key"]]
+        return [[*serve, "--service", it, "--listen", f"127.0.0.1:{self.ports[it]}"] for it in SERVICES]
 
 
 def all_peers(portcullis):
     """Those of the table, in its order. Where a manual recommends larger buffers for bulk there is a second one, and the
     better of the two counts."""
     hang_up = signal.SIGHUP
+    bulk = ("up1", "down1", "up100", "down100")
     return [
         Peer("portcullis", portcullis, hang_up),
         Peer("nginx", "nginx", hang_up),
-        Peer("nginx-64k", "nginx", hang_up, "proxy_buffer_size 64k;"),
+        Peer("nginx-64k", "nginx", hang_up, "proxy_buffer_size 64k;", bulk),
         Peer("haproxy", "haproxy", signal.SIGUSR2),
-        Peer("haproxy-64k", "haproxy", signal.SIGUSR2, "tune.bufsize 65536"),
+        Peer("haproxy-64k", "haproxy", signal.SIGUSR2, "tune.bufsize 65536", bulk),
         Peer("stunnel", "stunnel4", hang_up),
         Peer("hitch", "hitch", hang_up),
+        Direct("direct", portcullis, hang_up, rows=("latency",)),
     ]

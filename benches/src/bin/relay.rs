@@ -163,7 +163,11 @@ async fn play(
     }
 }
 
-async fn pass_on(mover: Mover, mut tls: TlsStream<Counting>, mut plain: Counting) -> io::Result<()> {
+async fn pass_on(
+    mover: Mover,
+    mut tls: TlsStream<Counting>,
+    mut plain: Counting,
+) -> io::Result<()> {
     match mover {
         Mover::Relay => {
             let outcome = relay(tls, plain, RelayOptions::new()).await;
@@ -220,7 +224,9 @@ fn measure(stack: &Portcullis, mover: Mover, way: Way, bytes: usize) -> io::Resu
             io::Result::Ok(began.elapsed())
         })?;
         for thread in [client, server] {
-            thread.join().map_err(|_| io::Error::other("a thread has failed"))??;
+            thread
+                .join()
+                .map_err(|_| io::Error::other("a thread has failed"))??;
         }
         let gibibytes = bytes as f64 / (1_024 * MIB) as f64;
         Ok(Cost {
@@ -239,7 +245,9 @@ fn main() -> io::Result<()> {
     let (bytes, rounds) = (number("MIB", 512) * MIB, number("ROUNDS", 5));
     let pki = Pki::generate().map_err(io::Error::other)?;
     let stack = Portcullis::new(&pki, Choice::default()).map_err(io::Error::other)?;
-    println!("| TLS to plain and back, a GiB | relay | copy_bidirectional, 8 KiB | the same, 64 KiB |");
+    println!(
+        "| TLS to plain and back, a GiB | relay | copy_bidirectional, 8 KiB | the same, 64 KiB |"
+    );
     println!("|---|---|---|---|");
     let movers = [Mover::Relay, Mover::Copy, Mover::LargeCopy];
     for (way, name) in [(Way::Up, "from TLS"), (Way::Down, "to TLS")] {
@@ -250,7 +258,9 @@ fn main() -> io::Result<()> {
             }
         }
         let row = |what: &str, of: fn(&Cost) -> f64| {
-            let cells = costs.each_ref().map(|costs| median(costs.iter().map(of).collect()));
+            let cells = costs
+                .each_ref()
+                .map(|costs| median(costs.iter().map(of).collect()));
             let [relay, copy, large] = cells;
             println!(
                 "| {name}, {what} | {relay:.0} | {copy:.0} ({:.2}) | {large:.0} ({:.2}) |",

@@ -5,11 +5,12 @@
 //! A few seconds in the default run. The long one, for a minute, 10,000 connections that rest and 200 that do not:
 //!
 //! ```sh
-//! PORTCULLIS_LOAD=long cargo test --release -p portcullis-cli --test load -- --nocapture
+//! PORTCULLIS_LOAD=long cargo test -p portcullis-cli --test load -- --nocapture
 //! ```
 
 #![cfg(unix)]
 
+use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -121,7 +122,10 @@ impl Program {
             let mut line = String::new();
             output.read_line(&mut line).unwrap();
             let address = line.strip_prefix(expected);
-            address.unwrap_or_else(|| panic!("{line}")).trim().to_owned()
+            address
+                .unwrap_or_else(|| panic!("{line}"))
+                .trim()
+                .to_owned()
         };
         let address = line("READY ");
         let admin = match arguments.first() {
@@ -271,6 +275,15 @@ enum Failed {
     Wrong(String),
 }
 
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(why) => f.write_str(why),
+            Self::Wrong(what) => write!(f, "not what was sent: {what}"),
+        }
+    }
+}
+
 fn ended(what: &str) -> impl Fn(std::io::Error) -> Failed + '_ {
     move |error| Failed::Ended(format!("{what}: {error}"))
 }
@@ -311,7 +324,11 @@ fn data(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-async fn exchange(stream: &mut TlsStream<TcpStream>, seed: u64, length: usize) -> Result<(), Failed> {
+async fn exchange(
+    stream: &mut TlsStream<TcpStream>,
+    seed: u64,
+    length: usize,
+) -> Result<(), Failed> {
     let sent = data(seed, length);
     let (mut reading, mut writing) = tokio::io::split(stream);
     let send = async {
@@ -329,10 +346,15 @@ async fn exchange(stream: &mut TlsStream<TcpStream>, seed: u64, length: usize) -
         while at < sent.len() {
             let count = reading.read(&mut part).await.map_err(ended("reading"))?;
             if count == 0 {
-                return Err(Failed::Ended(format!("an end after {at} of {length} bytes")));
+                return Err(Failed::Ended(format!(
+                    "an end after {at} of {length} bytes"
+                )));
             }
             if sent.get(at..at + count) != Some(&part[..count]) {
-                return Err(Failed::Wrong(format!("between bytes {at} and {}", at + count)));
+                return Err(Failed::Wrong(format!(
+                    "between bytes {at} and {}",
+                    at + count
+                )));
             }
             at += count;
         }
@@ -348,14 +370,18 @@ async fn exchange(stream: &mut TlsStream<TcpStream>, seed: u64, length: usize) -
 struct Complaints(Arc<Mutex<Vec<String>>>);
 
 impl Complaints {
-    fn add(&self, who: &str, why: impl std::fmt::Debug) {
-        self.0.lock().unwrap().push(format!("{who}: {why:?}"));
+    fn add(&self, who: &str, why: impl fmt::Display) {
+        self.0.lock().unwrap().push(format!("{who}: {why}"));
     }
 
     fn check(&self) {
         let all = self.0.lock().unwrap();
         let first: Vec<_> = all.iter().take(10).collect();
-        assert!(all.is_empty(), "{} complaints, first of all {first:#?}", all.len());
+        assert!(
+            all.is_empty(),
+            "{} complaints, first of all {first:#?}",
+            all.len()
+        );
     }
 }
 
@@ -455,7 +481,11 @@ async fn nobody_loses_a_byte() {
     };
     let complaints = Complaints::default();
     let mut resting = rest(&client("steady.test"), size.resting).await;
-    println!("{} rest, the proxy has {} MiB", resting.len(), proxy.memory());
+    println!(
+        "{} rest, the proxy has {} MiB",
+        resting.len(),
+        proxy.memory()
+    );
 
     let end = Instant::now() + size.time;
     let mut half_opens = JoinSet::new();
@@ -470,7 +500,13 @@ async fn nobody_loses_a_byte() {
     let life = Arc::new(Life(AtomicU64::new(1)));
     for number in 0..size.unlucky {
         let (life, complaints) = (Arc::clone(&life), complaints.clone());
-        unlucky_ones.spawn(suffer(client("unlucky.test"), number, end, life, complaints));
+        unlucky_ones.spawn(suffer(
+            client("unlucky.test"),
+            number,
+            end,
+            life,
+            complaints,
+        ));
     }
     let kill = async {
         let (mut server, mut lives) = (Some(unlucky), 1);
@@ -540,7 +576,9 @@ async fn nobody_loses_a_byte() {
     complaints.check();
     assert!(conversations > 0 && lucky > 0 && rotations > 2);
     assert!(failures > 0, "the server was never killed");
-    let reloads = proxy.figure("portcullis_proxy_reloads_total{result=\"ok\"}").await;
+    let reloads = proxy
+        .figure("portcullis_proxy_reloads_total{result=\"ok\"}")
+        .await;
     assert!(reloads > 0, "nothing was reloaded");
     assert!(grown <= size.growth, "{grown} MiB more");
     drop(server);
@@ -575,7 +613,9 @@ async fn without_descriptors_those_who_are_there_go_on() {
             sleep(Duration::from_millis(50)).await;
         }
     });
-    accepted.await.expect("new clients when there are descriptors again");
+    accepted
+        .await
+        .expect("new clients when there are descriptors again");
     let failed = proxy.figure("portcullis_proxy_accept_failures_total").await;
     assert!(failed > 0, "there were descriptors all the time");
     for (number, stream) in resting.iter_mut().enumerate() {
