@@ -24,6 +24,7 @@ pub mod observer;
 pub mod ocsp;
 pub mod older_cipher;
 pub mod other;
+pub mod p12;
 pub mod packets;
 pub mod pem;
 pub mod pki;

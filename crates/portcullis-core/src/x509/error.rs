@@ -327,11 +327,6 @@ impl CertificateError {
         matches!(self.0.kind, CertificateErrorKind::Expired { .. })
     }
 
-    /// Whether an application has refused it, by [`rejected`](Self::rejected).
-    pub(crate) fn is_rejected(&self) -> bool {
-        matches!(self.0.kind, CertificateErrorKind::Rejected { .. })
-    }
-
     /// Whether it was, or may have been, revoked.
     pub(crate) fn is_about_revocation(&self) -> bool {
         matches!(

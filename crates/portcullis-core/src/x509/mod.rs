@@ -91,6 +91,9 @@ pub use walk::{
 };
 
 #[doc(hidden)]
+pub use names::is_unseen;
+
+#[doc(hidden)]
 pub use crate::crypto::open_encrypted;
 pub use crate::crypto::{PrivateKey, SignError};
 

@@ -19,7 +19,7 @@ pub(super) const MAX_PRINTED: usize = 256;
 /// The subject of a certificate, such as `CN=www.example.com, O=Example`.
 ///
 /// Its parts are written as in RFC 4514 and stand in the order of the certificate: what separates
-/// them is escaped in values, so that none looks like two. Control characters are escaped too, and
+/// them is escaped in values, so that none looks like two. Characters that are not seen are escaped too, and
 /// long names are cut. `None` when the certificate cannot be parsed; an empty subject is an empty
 /// string.
 pub fn subject(certificate: &[u8]) -> Option<String> {
@@ -313,7 +313,7 @@ impl Printed {
             if special.contains(&character) {
                 self.text.push('\\');
             }
-            match is_unsafe(character) {
+            match is_unseen(character) {
                 true => self.text.extend(character.escape_unicode()),
                 false => self.text.push(character),
             }
@@ -325,12 +325,53 @@ impl Printed {
     }
 }
 
-fn is_unsafe(character: char) -> bool {
-    // Some begin a new line, and the others change the direction of writing.
-    character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}')
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}')
-        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a terminal or a log shows nothing for a character, begins a new line with it, or writes what follows in the other
+/// direction: text with such characters is not what it looks like.
+///
+/// Of Unicode 16 these are the controls, the ends of lines and the format characters (Cc, Zl, Zp and Cf), all else that is
+/// ignored where it is not known (Default_Ignorable_Code_Point), and what looks like a space. The ideographic space is a
+/// part of names.
+#[doc(hidden)]
+pub fn is_unseen(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
+    let is_space = character.is_whitespace() && character != '\u{3000}';
+    is_space
+        || character.is_control()
+        || matches!(
+            character,
+            // Cf
+            '\u{ad}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+            // Fillers, joiners, selectors of variants, and a letter of Braille without dots.
+            | '\u{34f}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+        )
 }
 
 #[cfg(test)]
@@ -342,6 +383,30 @@ mod tests {
         assert_eq!(printable("a\nb\u{202e}c"), "a\\u{a}b\\u{202e}c");
         assert_eq!(printable("a\u{2028}b\u{61c}c"), "a\\u{2028}b\\u{61c}c");
         assert_eq!(printable("a\"b\\c"), "a\\\"b\\\\c");
+        for unseen in [
+            '\u{a0}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{2060}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{fffb}',
+            '\u{1d173}',
+            '\u{e0041}',
+            '\u{e01ef}',
+        ] {
+            let expected = format!("a{}b", unseen.escape_unicode());
+            assert_eq!(printable(&format!("a{unseen}b")), expected);
+        }
+        // Marks belong to letters of many languages.
+        for seen in ["e\u{301}", "का", "ж", "株式会社\u{3000}例", "مثال", "😀"] {
+            assert_eq!(printable(seen), seen);
+        }
         assert_eq!(printable(&"x".repeat(1000)).chars().count(), 257);
     }
 

@@ -222,9 +222,27 @@ fn a_proof_about_a_sessions_chain(version: ProtocolVersion) {
     let error = ended_by(question.accept(proof), pair, true);
     assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
 
-    let (pair, question) = asked();
+    // Who refuses it is asked about what the client has by now.
+    let again = || {
+        let (mut pair, question) = asked();
+        let refusal = refuse(Question::VerifyChain(question));
+        pair.server.answer(refusal, now()).unwrap();
+        let Question::VerifyChain(question) = until(&mut pair, true, "VerifyChain") else {
+            unreachable!()
+        };
+        assert_eq!(pair.server.stage(), Stage::VerifyingChain);
+        assert!(!question.is_resumption());
+        (pair, question)
+    };
+    let (mut pair, question) = again();
+    pair.server.answer(question.verify(), now()).unwrap();
+    pair.turn(&mut |_, question| Some(question.default_answer()));
+    let connection = pair.server.take_connection().unwrap();
+    assert!(!connection.information.is_resumed());
+
+    let (pair, question) = again();
     let error = ended_by(refuse(Question::VerifyChain(question)), pair, true);
-    assert_eq!(error.stage(), Stage::ReverifyingChain);
+    assert_eq!(error.stage(), Stage::VerifyingChain);
     assert!(error.to_string().contains("not today"), "{error}");
 }
 
