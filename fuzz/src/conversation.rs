@@ -2,7 +2,8 @@
 
 use crate::bridge::Bridge;
 use crate::early_data;
-use crate::end::{End, Ours, answers_by_default};
+use crate::end::{End, Heard, Ours, answers_by_default};
+use crate::later;
 use crate::memory;
 use crate::plan::Plan;
 use crate::settings::Settings;
@@ -24,7 +25,19 @@ pub fn run(plan: &Plan) -> Ending {
             server_connected: false,
         };
     }
-    let settings = Settings::new(plan.settings);
+    talk(plan).0
+}
+
+/// The same, for tests of what the server has heard after the handshake.
+pub fn heard(plan: &Plan) -> Heard {
+    talk(plan).1
+}
+
+fn talk(plan: &Plan) -> (Ending, Heard) {
+    let mut settings = Settings::new(plan.settings);
+    if plan.flags.authentication {
+        settings = settings.asking_later();
+    }
     let before = memory::held();
     let client = Ours::client(&settings, plan);
     let server = Ours::server(&settings, plan);
@@ -39,12 +52,14 @@ pub fn run(plan: &Plan) -> Ending {
 
     verdict::check(0, &bridge.client, bridge.sent(0), bridge.got(1), &settings);
     verdict::check(1, &bridge.server, bridge.sent(1), bridge.got(0), &settings);
+    later::check(&bridge.server, bridge.sent(1), bridge.got(0), &settings);
     own_configuration(&bridge.client, &bridge.server, &settings, plan);
     together(&bridge, &settings, plan);
-    Ending {
+    let ending = Ending {
         client_connected: bridge.client.facts().is_some(),
         server_connected: bridge.server.facts().is_some(),
-    }
+    };
+    (ending, bridge.server.take_heard())
 }
 
 /// What an end has agreed to is what it was configured to agree to.
@@ -86,8 +101,13 @@ fn together(bridge: &Bridge<'_, Ours, Ours>, settings: &Settings, plan: &Plan) {
     if let (Some(ours), Some(theirs)) = &facts {
         let same = (0..2).all(|writer| {
             let sent = bridge.sent(writer).messages.iter();
-            // Tickets and KeyUpdates come after the handshake.
+            // Tickets, KeyUpdates and requests for certificates come after the handshake.
             let handshake = sent.take_while(|message| ![4, 24].contains(&message[0]));
+            let of_handshake = later::handshake(&bridge.sent(writer).messages).len();
+            let handshake = handshake.take(match settings.asks_later {
+                0 => usize::MAX,
+                _ => of_handshake,
+            });
             bridge
                 .got(writer)
                 .messages
@@ -144,6 +164,7 @@ fn together(bridge: &Bridge<'_, Ours, Ours>, settings: &Settings, plan: &Plan) {
         if both {
             assert_eq!(client.said(), server.received());
             assert_eq!(server.said(), client.received());
+            later::heard(server, &settings);
         }
     }
     let both_can = settings.fit() && settings.satisfies();

@@ -9,8 +9,9 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, datagrams, differential, ech, encrypted_key, hello_view,
-    ocsp, packets, pem, proxy_header, record, renegotiation, sealed, walk,
+    certificate, codec, conversation, crl, datagrams, differential, dist_terms, ech, encrypted_key,
+    hello_view, later, ocsp, p12, packets, pem, proxy_config, proxy_header, record, renegotiation,
+    sealed, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -55,6 +56,23 @@ fn encrypted_keys() {
     each("encrypted_key", encrypted_key::run);
 }
 
+/// Those that are whole have a key and a certificate.
+#[test]
+fn files_of_pkcs12() {
+    each("p12", |data| {
+        p12::run(data);
+        let (what, file) = data.split_first().expect("a file");
+        assert_eq!(p12::reads(file, what % 2 == 1), Some((1, 1)));
+        // And what is next to them.
+        for at in 0..data.len() {
+            let mut other = data.to_vec();
+            other[at] ^= 1 << (at % 8);
+            p12::run(&other);
+            p12::run(&data[..at]);
+        }
+    });
+}
+
 #[test]
 fn conversations_over_datagrams() {
     each("dtls_conversation", datagrams::conversation);
@@ -97,6 +115,51 @@ fn walks() {
 #[test]
 fn pem_texts() {
     each("pem", pem::run);
+}
+
+/// Some are decoded, and some end a decoder that is not protected.
+#[test]
+fn terms_of_erlangs_distribution() {
+    let decoded = std::cell::Cell::new([0, 0]);
+    each("dist_terms", |data| {
+        let mut counts = decoded.get();
+        counts[usize::from(dist_terms::run(data))] += 1;
+        decoded.set(counts);
+    });
+    assert!(decoded.get().iter().all(|count| *count > 5), "{decoded:?}");
+}
+
+/// Without a fuzzer: real messages with bytes of a meaning in their places.
+#[test]
+fn terms_with_changes() {
+    const BYTES: &[u8] = b"\x00\x01\x02\x7f\xff\x46MPRXYZabdhijklmnopqstvwx\x83";
+    let _turn = turn();
+    let mut state = 3_u64;
+    let mut next = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % bound
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/dist_terms");
+    let mut decoded = 0;
+    for entry in fs::read_dir(folder).expect("the corpus is there") {
+        let seed = fs::read(entry.expect("it can be read").path()).expect("it can be read");
+        for _ in 0..1_000 {
+            let mut input = seed.clone();
+            for _ in 0..1 + next(4) {
+                let at = next(input.len());
+                input[at] = BYTES[next(BYTES.len())];
+            }
+            decoded += usize::from(dist_terms::run(&input));
+        }
+    }
+    assert!(decoded > 500, "{decoded}");
+}
+
+#[test]
+fn configurations_of_proxies() {
+    each("proxy_config", proxy_config::run);
 }
 
 #[test]
@@ -171,6 +234,69 @@ fn conversations() {
     each("conversation", |data| {
         conversation::run(&Plan::decode(data));
     });
+}
+
+/// A plan in which the server asks for a certificate after the handshake, `count` times.
+fn asking_later(authentication: u8, count: u8, flags: u8) -> Plan {
+    let mut bytes = [0; 10];
+    bytes[3] = authentication;
+    bytes[5] = (count - 1) << 4;
+    bytes[8] = later::MARK | flags;
+    Plan::decode(&bytes)
+}
+
+/// Who has a certificate shows it each time, who has none says so, while keys are updated, and however bytes come.
+#[test]
+fn certificates_after_the_handshake() {
+    let _turn = turn();
+    for count in 1..=4 {
+        for flags in [0, 2, 4, 6] {
+            // Optional, required and unverified, with a certificate; and without.
+            for (authentication, shows) in [(5, true), (6, true), (7, true), (1, false), (3, false)]
+            {
+                let heard = conversation::heard(&asking_later(authentication, count, flags));
+                assert_eq!(heard.requests, usize::from(count));
+                let answers = (heard.presented.len(), heard.declined);
+                let wanted = match shows {
+                    true => (heard.requests, 0),
+                    false => (0, heard.requests),
+                };
+                assert_eq!(answers, wanted, "{authentication} {count} {flags}");
+            }
+        }
+    }
+    // Nobody goes on without the one that is required.
+    let heard = conversation::heard(&asking_later(2, 2, 0));
+    assert_eq!((heard.presented.len(), heard.declined), (0, 0));
+}
+
+/// Each message of the answers, changed in every way by somebody who has all keys.
+#[test]
+fn changed_certificates_after_the_handshake() {
+    let _turn = turn();
+    let (mut all, mut presented) = (0, 0);
+    for what in What::ALL {
+        for unit in 0..16 {
+            for writer in [0, 1] {
+                let mut plan = asking_later(5, 2, 2);
+                let (position, value) = (11_000 + 3_000 * unit as u16, 1 + unit as u8);
+                plan.operations.push(portcullis_fuzz::plan::Operation {
+                    what: *what,
+                    writer,
+                    unit,
+                    position,
+                    value,
+                });
+                let heard = conversation::heard(&plan);
+                all += heard.requests;
+                presented += heard.presented.len();
+            }
+        }
+    }
+    assert!(
+        presented > all / 4 && presented < all,
+        "{presented} of {all}"
+    );
 }
 
 #[test]

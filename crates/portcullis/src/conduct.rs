@@ -1,5 +1,6 @@
 //! How the handshakes of a connector or acceptor are run.
 
+use std::num::NonZeroU16;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::error::Error;
 #[cfg(feature = "key-log")]
 use crate::key_log::KeyLog;
 use crate::log_level::{LogLevel, wants_messages};
+use crate::read::READS_PER_TURN;
 use crate::send_limits::SendLimits;
 use crate::server_sessions::ServerStore;
 
@@ -55,6 +57,8 @@ pub(crate) struct Rules {
     pub(crate) first_byte_timeout: Duration,
     pub(crate) alert_timeout: Duration,
     pub(crate) hibernate_after: Option<Duration>,
+    /// How many reads of the transport active delivery takes before others have their turn.
+    pub(crate) reads_per_turn: NonZeroU16,
     pub(crate) send_limits: SendLimits,
     /// Whether the hello is encrypted, or may be: then no name stands in the log.
     pub(crate) is_hidden: bool,
@@ -81,6 +85,7 @@ impl Default for Rules {
             first_byte_timeout: Duration::from_secs(3),
             alert_timeout: Duration::from_secs(5),
             hibernate_after: None,
+            reads_per_turn: READS_PER_TURN,
             send_limits: SendLimits::default(),
             is_hidden: false,
             log: None,
@@ -136,24 +141,40 @@ impl Conduct {
         (self.handshake_timeout / 2).min(Duration::from_secs(5))
     }
 
-    /// Somebody has lists, if the configuration wants some; else nobody is asked.
+    /// Somebody has lists, if the configuration wants some.
     fn check_crls(&self, check: CrlCheck) -> Result<(), Misuse> {
-        let has_crls = self.crls.is_some();
-        match check.is_on() {
-            true if !has_crls && !self.answers.questions().chain => Err(Misuse::new(
+        if check.is_on() && self.crls.is_none() && !self.answers.questions().chain {
+            return Err(Misuse::new(
                 "crl_check: there is no CRL source; give one with `crls`, or use `CrlCheck::off`",
-            )),
-            false if has_crls => Err(Misuse::new(
+            ));
+        }
+        Ok(())
+    }
+
+    /// Who has lists is asked for some. Another configuration, chosen at a hello, need not want them.
+    fn check_crls_wanted(&self, check: CrlCheck) -> Result<(), Misuse> {
+        if !check.is_on() && self.crls.is_some() {
+            return Err(Misuse::new(
                 "crls: the configuration does not ask for revocation lists; give it a `crl_check`, or leave the \
                  source out",
-            )),
-            _ => Ok(()),
+            ));
         }
+        Ok(())
     }
 
     /// A configuration that asks what the answers want to be asked and `more`, and reports what is logged. It is made
     /// once, and not for each connection.
     pub(crate) fn client_config(
+        &self,
+        config: &ClientConfig,
+        more: Questions,
+        take_tickets: bool,
+    ) -> Result<ClientConfig, Misuse> {
+        self.check_crls_wanted(config.crl_check())?;
+        self.client_config_in_use(config, more, take_tickets)
+    }
+
+    fn client_config_in_use(
         &self,
         config: &ClientConfig,
         more: Questions,
@@ -171,6 +192,25 @@ impl Conduct {
     /// # Errors
     /// Also when the configuration resumes sessions in another way than by the store.
     pub(crate) fn server_config(
+        &self,
+        config: &ServerConfig,
+        more: Questions,
+    ) -> Result<ServerConfig, Misuse> {
+        self.check_crls_wanted(config.crl_check())?;
+        self.check_guard_wanted(config)?;
+        self.server_config_in_use(config, more)
+    }
+
+    /// An answer that goes on with another configuration: it is asked for whatever the first one was, and its sessions
+    /// are in the same store.
+    pub(crate) fn instruct(&self, answer: Answer) -> Result<Answer, Misuse> {
+        answer.map_configuration(
+            |config| self.server_config_in_use(config, Questions::none()),
+            |config| self.client_config_in_use(config, Questions::none(), false),
+        )
+    }
+
+    fn server_config_in_use(
         &self,
         config: &ServerConfig,
         more: Questions,
@@ -206,10 +246,19 @@ impl Conduct {
         instructions
     }
 
-    /// Somebody has to remember what was accepted, if the configuration wants to know; else nobody is
-    /// asked.
+    /// Who remembers early data is asked. Another configuration, chosen at a hello, need not accept any.
+    fn check_guard_wanted(&self, config: &ServerConfig) -> Result<(), Misuse> {
+        if !config.asks_early_data() && self.replay_guard.is_some() {
+            return Err(Misuse::new(
+                "replay_guard: the configuration does not ask it; give it early_data(AntiReplay::asked()), or leave \
+                 the guard out",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Somebody has to remember what was accepted, if the configuration wants to know.
     fn check_early_data(&self, config: &ServerConfig, questions: Questions) -> Result<(), Misuse> {
-        let has_guard = self.replay_guard.is_some();
         if config.relies_on_single_use()
             && let Some(store) = &self.session_store
             && !store.gives_once()
@@ -220,17 +269,13 @@ impl Conduct {
                  AntiReplay::asked() and a `replay_guard`",
             ));
         }
-        match config.asks_early_data() {
-            true if !has_guard && !questions.early_data => Err(Misuse::new(
+        if config.asks_early_data() && self.replay_guard.is_none() && !questions.early_data {
+            return Err(Misuse::new(
                 "early_data: the configuration has AntiReplay::asked(), and nobody is there to be asked; give the \
                  acceptor a `replay_guard`, or answers with `and_early_data`",
-            )),
-            false if has_guard => Err(Misuse::new(
-                "replay_guard: the configuration does not ask it; give it early_data(AntiReplay::asked()), or leave \
-                 the guard out",
-            )),
-            _ => Ok(()),
+            ));
         }
+        Ok(())
     }
 
     /// The answer to a question, or who makes it.
@@ -267,6 +312,7 @@ impl std::fmt::Debug for Conduct {
             .field("first_byte_timeout", &self.first_byte_timeout)
             .field("alert_timeout", &self.alert_timeout)
             .field("hibernate_after", &self.hibernate_after)
+            .field("reads_per_turn", &self.reads_per_turn)
             .field("send_limits", &self.send_limits)
             .field("log", &self.log)
             .field("in_environment", &self.life.is_some())
@@ -406,6 +452,28 @@ macro_rules! conduct_options {
         #[must_use]
         pub fn hibernate_after(mut self, idle: std::time::Duration) -> Self {
             self.conduct.hibernate_after = Some(idle);
+            self
+        }
+
+        /// How often [active delivery](crate::ActiveStream), a [mailbox](crate::Handle) and
+        /// [`close`](crate::TlsStream::close) read from the transport before the other tasks of the thread have
+        /// their turn. Default: 100, whatever a read brings; with 1 each read is one turn.
+        ///
+        /// It counts where the transport always has something. One that has nothing for once ends the turn, and so
+        /// does Tokio's own budget, which its sockets have, and pipes in memory have not. It costs no credit.
+        ///
+        /// ```
+        /// use std::num::NonZeroU16;
+        ///
+        /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+        /// # fn main() {
+        /// # let (connector, _) = dev_ends();
+        /// let connector = connector.reads_per_turn(NonZeroU16::MIN);
+        /// # }
+        /// ```
+        #[must_use]
+        pub fn reads_per_turn(mut self, reads: std::num::NonZeroU16) -> Self {
+            self.conduct.reads_per_turn = reads;
             self
         }
 
