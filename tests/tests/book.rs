@@ -103,7 +103,10 @@ fn links_lead_somewhere() {
             if outside.is_none() {
                 let docs = root().join("docs").canonicalize().unwrap();
                 let whole = whole.canonicalize().unwrap();
-                assert!(whole.starts_with(docs), "{name}: {link} leads out of the book");
+                assert!(
+                    whole.starts_with(docs),
+                    "{name}: {link} leads out of the book"
+                );
             }
             if !heading.is_empty() {
                 assert!(has_anchor(&read(&target), heading), "{name}: {link}");
@@ -141,7 +144,9 @@ fn code_is_compiled() {
 #[test]
 fn the_lists_of_the_defaults_are_those_of_the_library() {
     fn row<'p>(page: &'p str, what: &str) -> Vec<&'p str> {
-        let row = page.lines().find(|line| line.starts_with(&format!("| {what} | ")));
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| {what} | ")));
         let row = row.unwrap_or_else(|| panic!("there is no row {what}"));
         let cell = row.split(" | ").nth(1).unwrap();
         cell.split('`').skip(1).step_by(2).collect()
@@ -187,7 +192,8 @@ fn the_way_of_a_byte_is_as_it_was_counted() {
         ("tls12-record", 16_384.0, "a full record of TLS 1.2"),
     ] {
         let [sent, read] = counted(operation, bytes);
-        let cells = [sent, read].map(|(allocations, copies)| format!(" {allocations:.1} | {copies:.2} |"));
+        let cells =
+            [sent, read].map(|(allocations, copies)| format!(" {allocations:.1} | {copies:.2} |"));
         table += &format!("| {what} |{}\n", cells.concat());
     }
     let page = read(PAGE);
@@ -217,14 +223,19 @@ fn the_files_of_the_architecture_are_there() {
     let page = read("docs/architecture.md");
     let mut count = 0;
     for code in page.split('`').skip(1).step_by(2) {
-        let of_core = code.strip_prefix("core/src/").map(|rest| format!("portcullis-core/src/{rest}"));
+        let of_core = code
+            .strip_prefix("core/src/")
+            .map(|rest| format!("portcullis-core/src/{rest}"));
         let whole = of_core.unwrap_or_else(|| code.to_owned());
         let is_path = whole.starts_with("portcullis") && whole.contains("/src/");
         if !is_path || whole.contains(' ') {
             continue;
         }
         for path in spelt_out(&whole) {
-            assert!(root().join("crates").join(&path).exists(), "there is no {path}: {code}");
+            assert!(
+                root().join("crates").join(&path).exists(),
+                "there is no {path}: {code}"
+            );
             count += 1;
         }
     }

@@ -112,7 +112,9 @@ fn list<'t, 'd>(table: &'t DeTable<'d>, key: &str) -> impl Iterator<Item = &'t D
 }
 
 fn texts<'t>(table: &'t DeTable<'_>, key: &str) -> Vec<&'t str> {
-    list(table, key).map(|text| text.as_str().unwrap()).collect()
+    list(table, key)
+        .map(|text| text.as_str().unwrap())
+        .collect()
 }
 
 fn tables<'t, 'd>(table: &'t DeTable<'d>, key: &str) -> impl Iterator<Item = &'t DeTable<'d>> {
@@ -146,7 +148,11 @@ fn page_of_attacks(attacks: &DeTable<'_>) -> String {
     let title = text(attacks, "title").unwrap();
     let mut page = format!("# {title}\n\n{}\n", text(attacks, "text").unwrap());
     for section in tables(attacks, "section") {
-        let marks = if section.contains_key("below") { "###" } else { "##" };
+        let marks = if section.contains_key("below") {
+            "###"
+        } else {
+            "##"
+        };
         page += &format!("\n{marks} {}\n", text(section, "title").unwrap());
         if let Some(text) = text(section, "text") {
             page += &format!("{text}\n\n");
@@ -156,10 +162,16 @@ fn page_of_attacks(attacks: &DeTable<'_>) -> String {
         page += &format!("|{}\n", "---|".repeat(columns.len()));
         for row in tables(section, "row") {
             let mut cells = vec![text(row, "attack").unwrap(), text(row, "defence").unwrap()];
-            let tests = texts(row, "tests").iter().map(|test| format!("`{test}`")).collect::<Vec<_>>();
+            let tests = texts(row, "tests")
+                .iter()
+                .map(|test| format!("`{test}`"))
+                .collect::<Vec<_>>();
             let tests = tests.join(", ");
             cells.extend((!tests.is_empty()).then_some(&*tests));
-            assert!(cells.iter().all(|cell| !cell.contains(['|', '\n'])), "{cells:?}");
+            assert!(
+                cells.iter().all(|cell| !cell.contains(['|', '\n'])),
+                "{cells:?}"
+            );
             page += &format!("| {} |\n", cells.join(" | "));
         }
     }
@@ -174,7 +186,8 @@ fn the_page_of_attacks_is_made_from_its_table() {
         fs::write(root().join("docs/attacks.md"), page).unwrap();
         return;
     }
-    let advice = "docs/attacks.md is another: UPDATE=1 cargo test -p portcullis-tests --test features";
+    let advice =
+        "docs/attacks.md is another: UPDATE=1 cargo test -p portcullis-tests --test features";
     assert!(read("docs/attacks.md") == page, "{advice}");
 }
 

@@ -21,7 +21,7 @@ use std::fs;
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
@@ -29,17 +29,36 @@ use std::thread;
 /// How many blocks of a page are read and not run, and why.
 const NOT_RUN: &[(&str, usize, &str)] = &[
     ("quick-start.md", 1, "builds the command that runs here"),
-    ("how-to/starttls.md", 1, "wants a mail server and a database of the reader's"),
-    ("proxy.md", 1, "addresses of the reader's; the file below it is read by the proxy's tests"),
-    ("performance.md", 9, "measures for minutes or hours, beside other stacks"),
-    ("fuzzing.md", 5, "runs for hours, with the nightly toolchain"),
+    (
+        "how-to/starttls.md",
+        1,
+        "wants a mail server and a database of the reader's",
+    ),
+    (
+        "proxy.md",
+        1,
+        "addresses of the reader's; the file below it is read by the proxy's tests",
+    ),
+    (
+        "performance.md",
+        9,
+        "measures for minutes or hours, beside other stacks",
+    ),
+    (
+        "fuzzing.md",
+        5,
+        "runs for hours, with the nightly toolchain",
+    ),
 ];
 
-/// Pages that need a program besides, with the feature `interop`.
-const NEEDS_PROGRAMS: &[&str] = &["how-to/hsm.md"];
+/// Pages that need a program besides. CI has it; elsewhere the page is passed over without.
+const NEEDS: &[(&str, &str)] = &[("how-to/hsm.md", "softhsm2-util")];
 
 /// Seconds for a page. Each command of it has far less to do.
 const PATIENCE: u32 = 120;
+
+/// Where programs are that pages use.
+const PLACES: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// What is said before a command's output, and behind it.
 const MARK: char = '\u{1}';
@@ -91,7 +110,10 @@ fn deeds(text: &str) -> Vec<Deed> {
     for (kind, lines) in blocks(text) {
         match (kind, lines.first()) {
             ("toml", Some(first)) => {
-                if let Some(name) = first.strip_prefix("# ").filter(|name| name.ends_with(".toml")) {
+                if let Some(name) = first
+                    .strip_prefix("# ")
+                    .filter(|name| name.ends_with(".toml"))
+                {
                     deeds.push(Deed::Write {
                         name: name.to_owned(),
                         text: lines.join("\n"),
@@ -125,7 +147,10 @@ fn deeds(text: &str) -> Vec<Deed> {
 /// What is run for a command: a server has its port in it.
 fn with_address(command: &str) -> String {
     for server in ["portcullis server", "portcullis bench serve"] {
-        if let Some(rest) = command.strip_prefix(server).filter(|rest| !rest.contains("--listen")) {
+        if let Some(rest) = command
+            .strip_prefix(server)
+            .filter(|rest| !rest.contains("--listen"))
+        {
             return format!("{server} --listen 127.0.0.1:4433{rest}");
         }
     }
@@ -173,7 +198,12 @@ fn script(deeds: &[Deed], ports: &[(String, String)]) -> String {
         match deed {
             // Written when it is its turn: a file may stand twice on a page.
             Deed::Write { name, text } => {
-                writeln!(script, "cat >'{name}' <<'END OF FILE'\n{}\nEND OF FILE", with_ports(text)).unwrap();
+                writeln!(
+                    script,
+                    "cat >'{name}' <<'END OF FILE'\n{}\nEND OF FILE",
+                    with_ports(text)
+                )
+                .unwrap();
             }
             Deed::Run { command, expected } => {
                 let command = with_ports(&with_address(command));
@@ -183,10 +213,10 @@ fn script(deeds: &[Deed], ports: &[(String, String)]) -> String {
                     Some(command) => {
                         let lines = expected.len();
                         let log = format!(".output-{number}");
-                        writeln!(script, "{command} >{log} 2>&1 </dev/null &").unwrap();
+                        writeln!(script, ": >{log}\n{command} >{log} 2>&1 </dev/null &").unwrap();
                         writeln!(
                             script,
-                            "for _ in {{1..600}}; do [ $(wc -l <{log}) -ge {lines} ] && break; sleep 0.05; done\n\
+                            "for _ in {{1..600}}; do [ $(wc -l <{log}) -ge {lines} ] && break; kill -0 $! 2>/dev/null || break; sleep 0.05; done\n\
                              head -n {lines} {log}; [ $(wc -l <{log}) -ge {lines} ]"
                         )
                         .unwrap();
@@ -237,8 +267,12 @@ fn run(name: &str, deeds: &[Deed]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let programs = folder.path().join(".programs");
     fs::create_dir(&programs).unwrap();
-    symlink(env!("CARGO_BIN_EXE_portcullis"), programs.join("portcullis")).unwrap();
-    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
+    symlink(
+        env!("CARGO_BIN_EXE_portcullis"),
+        programs.join("portcullis"),
+    )
+    .unwrap();
+    let path = format!("{}:{PLACES}", programs.display());
     let ports = ports(deeds);
     let mut shell = Command::new("timeout")
         .args([&PATIENCE.to_string(), "bash", "-c"])
@@ -269,13 +303,33 @@ fn run(name: &str, deeds: &[Deed]) -> String {
         let lines: Vec<&str> = output.lines().collect();
         if status != "0" || !fit(expected, &lines) {
             let expected = expected.join("\n");
-            let status = if status.is_empty() { "none: time ran out" } else { status };
+            let status = if status.is_empty() {
+                "none: time ran out"
+            } else {
+                status
+            };
             wrong += &format!(
                 "docs/{name}: $ {command}\nexit code: {status}\n--- expected\n{expected}\n--- seen\n{output}\n"
             );
         }
     }
     wrong
+}
+
+/// Whether a page cannot be run here, which is said.
+fn lacks_a_program(name: &str) -> bool {
+    let Some((_, program)) = NEEDS.iter().find(|(page, _)| *page == name) else {
+        return false;
+    };
+    let is_there = PLACES
+        .split(':')
+        .any(|place| Path::new(place).join(program).exists());
+    let is_ci = std::env::var_os("CI").is_some();
+    assert!(is_there || !is_ci, "docs/{name} needs {program}");
+    if !is_there {
+        println!("docs/{name} was not run: there is no {program}");
+    }
+    !is_there
 }
 
 #[test]
@@ -292,8 +346,11 @@ fn commands_of_the_book_do_what_it_says() {
     thread::scope(|scope| {
         let mut running = Vec::new();
         for (name, deeds) in &pages {
-            let commands = deeds.iter().filter(|deed| matches!(deed, Deed::Run { .. })).count();
-            if NEEDS_PROGRAMS.contains(&&**name) && !cfg!(feature = "interop") {
+            let commands = deeds
+                .iter()
+                .filter(|deed| matches!(deed, Deed::Run { .. }))
+                .count();
+            if lacks_a_program(name) {
                 continue;
             }
             if commands > 0 {
@@ -322,8 +379,46 @@ fn what_is_not_run_is_known() {
         let (_, expected, reason) = known.copied().unwrap_or_default();
         assert_eq!(count("sh"), expected, "{name}: {reason}");
         for (kind, _) in blocks(&text) {
-            let is_known = matches!(kind, "console" | "erlang" | "rust" | "rust,no_run" | "sh" | "text" | "toml");
+            let is_known = matches!(
+                kind,
+                "console" | "erlang" | "rust" | "rust,no_run" | "sh" | "text" | "toml"
+            );
             assert!(is_known, "{name}: ```{kind}");
         }
+    }
+}
+
+/// Else the tests above could not fail.
+#[test]
+fn what_is_otherwise_is_noticed() {
+    for (pattern, line, fits) in [
+        ("a[..]c", "abc", true),
+        ("a[..]c", "ac", true),
+        ("a[..]c", "ab", false),
+        ("a[..]a", "a", false),
+        ("[..]b[..]", "abc", true),
+        ("[..]b[..]", "ac", false),
+        ("abc", "abcd", false),
+    ] {
+        assert_eq!(fits_line(pattern, line), fits, "{pattern} {line}");
+    }
+    for (text, is_wrong) in [
+        ("$ echo one; echo two\none\ntwo", false),
+        ("$ echo one; echo two\n...\ntwo", false),
+        ("$ echo one; echo two\n...", false),
+        ("$ echo one; echo two\n...\none", true),
+        ("$ echo one; echo two\none", true),
+        ("$ echo one", true),
+        ("$ false", true),
+        ("$ echo one >&2\none", false),
+        ("$ echo one &\none", false),
+        ("$ echo one &\ntwo", true),
+        ("$ false &\none", true),
+        ("$ exit", true),
+        ("$ cat <<END\n> one\n> END\none", false),
+    ] {
+        let page = format!("```console\n{text}\n```\n");
+        let wrong = run("none", &deeds(&page));
+        assert_eq!(!wrong.is_empty(), is_wrong, "{text}: {wrong}");
     }
 }

@@ -57,7 +57,11 @@ fn picture(rows: &[&Row]) -> String {
     for (at, (letter, row)) in letters().zip(rows).enumerate() {
         for next in row.goes_to {
             let to = rows.iter().position(|row| row.stage == *next);
-            assert!(to.is_none_or(|to| to > at), "{:?}: back to {next:?}", row.stage);
+            assert!(
+                to.is_none_or(|to| to > at),
+                "{:?}: back to {next:?}",
+                row.stage
+            );
             assert!(to.is_some() || *next == Stage::Connected, "{next:?}");
         }
         let marks: String = (0..rows.len())
@@ -68,9 +72,16 @@ fn picture(rows: &[&Row]) -> String {
                 _ => "· ",
             })
             .collect();
-        let end = if row.goes_to.contains(&Stage::Connected) { '■' } else { '·' };
+        let end = if row.goes_to.contains(&Stage::Connected) {
+            '■'
+        } else {
+            '·'
+        };
         let name = &names[at];
-        text += &format!("{letter} {name:width$}  {marks}{end}         {}\n", takes(row));
+        text += &format!(
+            "{letter} {name:width$}  {marks}{end}         {}\n",
+            takes(row)
+        );
     }
     text + "```\n"
 }
@@ -81,7 +92,8 @@ fn page() -> String {
         ("client", client::State::rows()),
         ("server", server::State::rows()),
     ] {
-        let of = |version| -> Vec<&Row> { rows.iter().filter(|row| row.version == version).collect() };
+        let of =
+            |version| -> Vec<&Row> { rows.iter().filter(|row| row.version == version).collect() };
         let (undecided, tls13, before) = (of(""), of("Tls13"), of("Tls12"));
         assert_eq!(undecided.len() + tls13.len() + before.len(), rows.len());
         page += &format!(
