@@ -14,11 +14,12 @@ const INTRODUCTION: &str = "\
 A handshake stands in one of these states, in the tables of `handshake/client` and `handshake/server` in the core. What a
 state is not there for ends the handshake with `unexpected_message`. One that *waits* takes a message of the peer's; one that
 *asks* has a question open, and takes its answer, which may come as late as the handshake's time allows; one that *switches*
-takes a change_cipher_spec, before TLS 1.3. Questions are what [`Answers`](architecture.md) has methods for; most
+takes a change_cipher_spec, before TLS 1.3. Questions are what [`Answers`](architecture.md#questions) has methods for; most
 configurations answer them without anybody being asked, and then the state is passed over.
 
 A row is a state, a column the state that may come next, by its letter; in the last one the handshake is over. Nothing stands
-below the diagonal: no state goes back to one before it.
+below the diagonal: no state goes back to one before it, so a handshake has an end. (A client waits for a second ServerHello where
+the first is a HelloRetryRequest; a third is refused.)
 
 This page is made from these tables: `UPDATE=1 cargo test -p portcullis-core --lib page_of_the_states`.
 ";
@@ -29,7 +30,7 @@ fn takes(row: &Row) -> String {
         Kind::Pauses => "asks",
         Kind::Switches => "switches at",
     };
-    format!("{verb} {}", row.takes.join(", "))
+    format!("{verb} {}", row.takes.join(" or "))
 }
 
 fn named(stages: &[Stage]) -> String {
