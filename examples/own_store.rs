@@ -68,9 +68,7 @@ async fn main() -> Result {
     // Two servers that know nothing of each other but the database.
     let config = ServerConfig::builder().identity(identity).build()?;
     let servers =
-        // adapter: server
         [(); 2].map(|()| TlsAcceptor::new(config.clone()).session_store(database.clone()));
-    // adapter: end
     for version in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
         let config = ClientConfig::builder(roots.clone())
             .versions([version])

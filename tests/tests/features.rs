@@ -246,6 +246,33 @@ fn the_readme_has_every_feature() {
     let mut in_readme: Vec<_> = cells.flat_map(|cell| cell.split("`, `")).collect();
     in_readme.sort_unstable();
     assert_eq!(in_readme, in_manifest);
+
+    let library = read("crates/portcullis/src/lib.rs");
+    let (_, list) = library.split_once("\n//! # Features\n").unwrap();
+    let (list, _) = list.split_once("\n//! Features add").unwrap();
+    let heads = list.lines().filter_map(|line| line.strip_prefix("//! * `"));
+    let heads = heads.map(|item| item.split_once("`: ").or(item.split_once("` (")).unwrap().0);
+    let mut in_library: Vec<_> = heads.flat_map(|head| head.split("`, `")).collect();
+    in_library.sort_unstable();
+    assert_eq!(in_library, in_manifest);
+}
+
+#[test]
+fn the_readme_names_every_example() {
+    let manifest = read("examples/Cargo.toml");
+    let readme = read("README.md");
+    let mut examples = manifest.split("\n[[example]]\nname = \"").skip(1);
+    let names: Vec<_> = examples
+        .by_ref()
+        .map(|rest| rest.split_once('"').unwrap().0)
+        .collect();
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        let link =
+            format!("](https://github.com/portcullis-tls/portcullis/blob/main/examples/{name}.rs)");
+        let is_named = readme.contains(&format!("`{name}`")) || readme.contains(&link);
+        assert!(is_named, "README.md does not name the example {name}");
+    }
 }
 
 #[test]
@@ -270,5 +297,5 @@ fn the_lines_of_adapters_are_those_of_the_table() {
         }
         programs += 1;
     }
-    assert_eq!(programs, 12);
+    assert_eq!(programs, 11);
 }

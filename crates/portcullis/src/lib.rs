@@ -87,16 +87,21 @@
 //!
 //! * `os-roots` (on by default): `Roots::os`.
 //! * `key-log` (on by default): `key_log` of connectors and acceptors, `KeyLog`, `KeyLogFile`.
+//! * `dtls`: DTLS over UDP and other transports of datagrams: `DtlsListener`, `DtlsConnector`, `DtlsConnection`.
 //! * `fingerprint`: `ClientHelloView::ja3` and `ja4`.
 //! * `finite-field`: the groups of RFC 7919, and DHE before TLS 1.3.
-//! * `curve448`: X448.
-//! * `ffi`: AES-CCM, RSA key exchange, RSA keys in TLS 1.1 and 1.0, brainpool's curves before TLS 1.3, each
-//!   for who names it.
-//! * `dtls`: DTLS over UDP and other transports of datagrams: `DtlsListener`, `DtlsConnector`, `DtlsConnection`.
+//! * `curve448`: the group x448, and keys of Ed448.
+//! * `ffi`: for configurations that name them, AES-CCM, RSA key exchange, RSA keys in TLS 1.1 and 1.0, DSA, and
+//!   brainpool's curves before TLS 1.3.
+//! * `legacy-ciphers`: for configurations that name them, 3DES, RC4 and DES before TLS 1.3, which protect little.
+//! * `ring-aead`: records are protected by `ring` on processors with VAES and without AVX-512, where it is faster.
+//! * `zlib`, `brotli`, `zstd`: certificates that are compressed on their way.
 //! * `codec`: `packet::PacketCodec`, the same packets for `tokio_util::codec`.
+//! * `metrics`: numbers of handshakes, connections and stores for the recorder of the `metrics` crate.
+//! * `disk`, `redis`: `DiskStore` and `RedisStore`, which keep sessions in a file, and for many servers.
 //! * `crl-hash-dir`, `crl-http`: revocation lists from a directory, and from where certificates say.
-//! * `ocsp-stapler`: a server has the OCSP responses of its certificate from its responder.
-//! * `scrypt`, `legacy-keys`: private keys that are encrypted with scrypt, and as older programs did.
+//! * `ocsp-stapler`: a server gets the OCSP responses for its certificate from the responder.
+//! * `scrypt`, `legacy-keys`: private keys that are encrypted with scrypt, and as older programs encrypted them.
 //! * `watch`: `Reloader`, which takes over what changes in files.
 //! * `axum`: [`Connections`] go into `axum::serve`, `TlsConnectInfo` into handlers.
 //! * `hyper-util`: `HttpsConnector` for hyper-util's pooled client.

@@ -249,6 +249,18 @@ async fn a_server_is_named_by_text_and_bad_text_is_quoted() {
         .await
         .unwrap();
 
+    // Where there is IPv6: its address is the name too, for which this server has no certificate.
+    if let Ok(socket) = std::net::TcpListener::bind("[::1]:0") {
+        let address = socket.local_addr().unwrap();
+        std::thread::spawn(move || drop(socket.accept()));
+        let error = connector
+            .connect_to(&address.to_string())
+            .await
+            .unwrap_err();
+        assert_ne!(error.stage(), Stage::Start, "{error}");
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+    }
+
     let error = connector.connect_to("[::1]").await.unwrap_err();
     assert_eq!(error.stage(), Stage::Start);
     assert!(

@@ -1,4 +1,4 @@
-//! `hibernate_after` (C18): idle connections give back what they can set up again.
+//! `hibernate_after`: idle connections give back what they can set up again.
 
 mod ends;
 

@@ -2,20 +2,15 @@
 
 mod ends;
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ends::*;
 use portcullis::packet::{Packet, PacketError, Piece};
 use portcullis::{Active, Delivery, Inbox, Message, TlsStream};
-use tokio::io::{
-    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::time::{Instant, sleep, timeout};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -242,43 +237,6 @@ async fn who_reads_does_not_wait_for_a_peer_that_takes_nothing() {
     let start = Instant::now();
     client.flush().await.unwrap_err();
     assert!((10..=13).contains(&start.elapsed().as_secs()));
-}
-
-/// A transport that takes bytes, and does not flush or does not end.
-struct Stuck {
-    io: DuplexStream,
-    flushes: Arc<AtomicBool>,
-}
-
-impl AsyncRead for Stuck {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Stuck {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, data)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.flushes.load(Ordering::SeqCst) {
-            true => Poll::Ready(Ok(())),
-            false => Poll::Pending,
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -148,43 +148,6 @@ async fn nothing_is_lost_and_nobody_sleeps_on() {
     }
 }
 
-/// A transport that does not get flushed until it may.
-struct Unflushed {
-    io: DuplexStream,
-    flushes: Arc<AtomicBool>,
-}
-
-impl AsyncRead for Unflushed {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Unflushed {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, data)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.flushes.load(Ordering::SeqCst) {
-            true => Poll::Ready(Ok(())),
-            false => Poll::Pending,
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
 #[derive(Default)]
 struct Counted(AtomicUsize);
 
@@ -200,7 +163,7 @@ impl Wake for Counted {
 async fn a_flush_that_waits_wakes_nobody_until_it_is_done() {
     let flushes = Arc::new(AtomicBool::new(true));
     let (ours, theirs) = duplex(4_096);
-    let ours = Unflushed {
+    let ours = Stuck {
         io: ours,
         flushes: flushes.clone(),
     };
@@ -208,11 +171,11 @@ async fn a_flush_that_waits_wakes_nobody_until_it_is_done() {
     flushes.store(false, Ordering::SeqCst);
     client.write_all(b"data").await.unwrap();
     let tasks: Vec<_> = (0..6).map(|_| Arc::new(Counted::default())).collect();
-    let poll_flush = |client: &mut TlsStream<Unflushed>, task: &Arc<Counted>| {
+    let poll_flush = |client: &mut TlsStream<Stuck>, task: &Arc<Counted>| {
         let waker = Waker::from(task.clone());
         Pin::new(client).poll_flush(&mut Context::from_waker(&waker))
     };
-    let poll_read = |client: &mut TlsStream<Unflushed>, task: &Arc<Counted>| {
+    let poll_read = |client: &mut TlsStream<Stuck>, task: &Arc<Counted>| {
         let waker = Waker::from(task.clone());
         let mut bytes = [0; 10];
         let mut buf = ReadBuf::new(&mut bytes);

@@ -30,9 +30,9 @@ pub use watching::{ReloadEvent, Watching};
 ///
 /// Its clones, and all clones of the acceptor, listener or connector that it is of, share one
 /// place: it works wherever those have gone, e.g. into `axum::serve`. A handshake takes the
-/// configuration once, when it starts, and keeps it; connections that are there keep theirs. Only
-/// [`replace`](Self::replace) makes others wait, for as long as it takes to put the new one there. A configuration that cannot be built is never put here: the old one
-/// stays.
+/// configuration once, when it starts, and keeps it; connections that are there keep theirs. To take it is to
+/// copy a pointer under a lock that readers share; only [`replace`](Self::replace) makes others wait, for as long as it
+/// takes to put the new one there. A configuration that cannot be built is never put here: the old one stays.
 pub struct Reloadable<C>(Arc<RwLock<Loaded<C>>>);
 
 struct Loaded<C> {

@@ -308,3 +308,41 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Tap<IO> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+/// A transport that takes bytes, and does not flush or does not end.
+pub(crate) struct Stuck {
+    pub(crate) io: DuplexStream,
+    /// Whether it flushes; it never ends.
+    pub(crate) flushes: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl AsyncRead for Stuck {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stuck {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match self.flushes.load(std::sync::atomic::Ordering::SeqCst) {
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Pending
+    }
+}

@@ -5,8 +5,8 @@
 /// microseconds at most, without the signatures, which are counted by themselves.
 pub(in crate::x509) const MAX_STEPS: usize = 1_000;
 
-/// The comparison of names that are encoded differently takes a step for this many bytes.
-const NAME_BYTES_PER_STEP: usize = 2_048;
+/// So many bytes of names that are compared, of extensions that are read, or of what is sorted take a step.
+const BYTES_PER_STEP: usize = 2_048;
 
 /// And the search for an anchor whose name is encoded differently one for this many anchors.
 const ANCHORS_PER_STEP: usize = 1_000;
@@ -19,7 +19,7 @@ pub(in crate::x509) const MAX_PATHS: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     steps: usize,
-    /// Of names, for which no step was counted yet.
+    /// For which no step was counted yet.
     bytes: usize,
 }
 
@@ -42,15 +42,15 @@ impl Budget {
         }
     }
 
-    /// The same for names that were compared.
-    pub(super) fn spend_on_names(&mut self, bytes: usize) -> bool {
+    /// The same for bytes that were read, compared or sorted.
+    pub(super) fn spend_on_bytes(&mut self, bytes: usize) -> bool {
         let bytes = self.bytes.saturating_add(bytes);
-        self.bytes = bytes % NAME_BYTES_PER_STEP;
-        self.spend(bytes / NAME_BYTES_PER_STEP)
+        self.bytes = bytes % BYTES_PER_STEP;
+        self.spend(bytes / BYTES_PER_STEP)
     }
 
     /// The same for a look at all anchors.
     pub(super) fn spend_on_anchors(&mut self, anchors: usize, bytes: usize) -> bool {
-        self.spend(anchors / ANCHORS_PER_STEP) && self.spend_on_names(bytes)
+        self.spend(anchors / ANCHORS_PER_STEP) && self.spend_on_bytes(bytes)
     }
 }

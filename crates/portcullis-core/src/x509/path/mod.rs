@@ -364,7 +364,7 @@ impl Search {
             let is_next = self.bad & (1 << place) == 0
                 && name::is_same(fields.subject, head.issuer, &mut read)
                 && !self.is_on_path(wanted, &fields, &mut read);
-            if !self.budget.spend_on_names(read) {
+            if !self.budget.spend_on_bytes(read) {
                 return None;
             }
             if !is_next {
@@ -379,7 +379,7 @@ impl Search {
         }
         if found.len() > 1 {
             // The extensions of all of them are read.
-            if !self.budget.spend_on_names(to_sort) {
+            if !self.budget.spend_on_bytes(to_sort) {
                 return None;
             }
             sort(wanted, head, &mut found);

@@ -369,6 +369,16 @@ fn sentences_about_files() {
              -out both.pem -nodes`",
         ),
         (
+            key("utf16_chain.pem"),
+            "this is UTF-16 and not PEM: save it as ASCII or UTF-8, e.g. with \
+             `iconv -f UTF-16 -t UTF-8`",
+        ),
+        (
+            key("der_not_pem.der"),
+            "this is a certificate in DER and not PEM: convert it with `openssl \
+             x509 -inform DER -in FILE -out certificate.pem`",
+        ),
+        (
             own("version1_leaf"),
             "the leaf, the first certificate of the chain, is not of X.509 version 3, which TLS 1.3 \
              requires: have it issued again, with a subjectAltName",

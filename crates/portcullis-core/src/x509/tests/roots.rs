@@ -52,6 +52,37 @@ fn pem_is_added_whole_or_not_at_all() {
     assert!(error.to_string().contains("/no/such/roots.pem"), "{error}");
 }
 
+/// A bundle has the chain and its key, in whatever order.
+#[test]
+fn what_files_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let ca = Ca::root("one");
+    std::fs::write(path("one.pem"), ca.certificate.pem()).unwrap();
+    std::fs::write(path("two.pem"), Ca::root("two").certificate.pem()).unwrap();
+    let mut roots = Roots::from_pem_file(path("one.pem")).unwrap();
+    roots.add_pem_file(path("two.pem")).unwrap();
+    assert_eq!(roots.len(), 2);
+    #[cfg(feature = "os-roots")]
+    if let Ok(os) = Roots::os() {
+        let both = Roots::os_and_pem_file(path("one.pem")).unwrap();
+        assert_eq!(both.len(), os.len() + 1);
+    }
+
+    let key = KeyPair::generate().unwrap();
+    let leaf = leaf_params(&["a.example"]);
+    let leaf = leaf.signed_by(&key, &ca.issuer).unwrap();
+    let chain = leaf.pem() + &ca.certificate.pem();
+    for (name, text) in [
+        ("chain-first.pem", chain.clone() + &key.serialize_pem()),
+        ("key-first.pem", key.serialize_pem() + &chain),
+    ] {
+        std::fs::write(path(name), text).unwrap();
+        let identity = crate::Identity::from_pem_file(path(name)).unwrap();
+        assert_eq!(identity.chain(), [leaf.der().clone(), ca.der()], "{name}");
+    }
+}
+
 /// Name, key and constraints of an authority, and no certificate.
 fn anchor(certificate: &CertificateDer<'_>) -> TrustAnchor<'static> {
     webpki::anchor_from_trusted_cert(certificate)
