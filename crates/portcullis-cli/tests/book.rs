@@ -52,7 +52,10 @@ const NOT_RUN: &[(&str, usize, &str)] = &[
 ];
 
 /// Pages that need a program besides. CI has it; elsewhere the page is passed over without.
-const NEEDS: &[(&str, &str)] = &[("how-to/hsm.md", "softhsm2-util")];
+const NEEDS: &[(&str, &str)] = &[
+    ("how-to/hsm.md", "softhsm2-util"),
+    ("how-to/service.md", "curl"),
+];
 
 /// Seconds for a page. Each command of it has far less to do.
 const PATIENCE: u32 = 120;
@@ -381,7 +384,7 @@ fn what_is_not_run_is_known() {
         for (kind, _) in blocks(&text) {
             let is_known = matches!(
                 kind,
-                "console" | "erlang" | "rust" | "rust,no_run" | "sh" | "text" | "toml"
+                "console" | "erlang" | "ini" | "rust" | "rust,no_run" | "sh" | "text" | "toml"
             );
             assert!(is_known, "{name}: ```{kind}");
         }
