@@ -14,7 +14,7 @@
 //!
 //! A block of TOML that begins with `# NAME.toml` is that file. Ports are others when they are run, which nobody has, also
 //! the one that servers have if none is said. ```` ```sh ```` is for readers alone, and [`NOT_RUN`] has the reason.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use std::fmt::Write as _;
 use std::fs;
