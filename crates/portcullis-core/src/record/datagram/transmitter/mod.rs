@@ -71,6 +71,13 @@ struct Busy {
     alert: Option<[u8; 2]>,
 }
 
+impl Busy {
+    /// Whether what is to be sent of the flight was sent before.
+    const fn is_sent_again(&self) -> bool {
+        self.sendings > 1 || self.repeats > 0
+    }
+}
+
 impl Transmitter {
     pub(super) fn new(options: DatagramOptions) -> Self {
         Self {

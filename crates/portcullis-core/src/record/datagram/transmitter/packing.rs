@@ -110,13 +110,22 @@ impl Transmitter {
         let Some(mut busy) = self.busy.take() else {
             return Ok(());
         };
+        let is_apart = !self.is_older && busy.is_sent_again();
         let mut at = 0;
+        let mut is_clear = false;
         while let Some(queued) = busy.flight.messages.get(at) {
             if queued.to_send.is_empty() {
                 at += 1;
                 continue;
             }
             let epoch = queued.epoch;
+            if is_apart && is_clear && epoch > 0 {
+                // A client that had all of the ServerHello but for a loss has its keys from a part of it that
+                // comes before this, and drops the datagram from the record in the clear on, as wolfSSL does:
+                // what is protected behind that would be lost each time.
+                break;
+            }
+            is_clear |= epoch == 0;
             let start = out.len();
             let record = self.put_fragments(&mut busy.flight, &mut at, epoch, mtu, out);
             match record {
