@@ -13,6 +13,9 @@
 //!     --optfile ssl_dist.conf --connect a@localhost
 //! ```
 //!
+//! Instead of the file, or before what is in it, `-ssl_dist_opt` as `erl` has it:
+//! `-ssl_dist_opt server_certfile cert.pem server_cacertfile ca.pem client_certfile cert.pem client_cacertfile ca.pem`.
+//!
 //! * `net_adm:ping('r@localhost')` is `pong`, `{echo, 'r@localhost'} ! {self(), Term}` sends `Term` back.
 //! * `rpc:call('r@localhost', …)` is `{badrpc, notsup}`: no code is run here.
 //! * What is sent to this node is looked at before it is decoded: see `terms.rs`.
@@ -24,7 +27,7 @@ use std::time::Duration;
 
 use erl_dist::message::Message;
 use erl_dist::term::{FixInteger, Term};
-use portcullis::{ClientAuthentication, ClientConfig, ServerConfig};
+use portcullis::{ClientAuthentication, ClientConfig, ServerConfig, TlsAcceptor, TlsConnector};
 use portcullis_examples::Authority;
 use tokio::sync::mpsc;
 
@@ -62,8 +65,8 @@ async fn two_nodes() -> Result {
         Ok(Settings {
             name: name.to_owned(),
             cookie: "a secret of both".into(),
-            server: server.build()?,
-            client: client.build()?,
+            server: TlsAcceptor::new(server.build()?),
+            client: TlsConnector::new(client.build()?),
             listen: "127.0.0.1:0".parse()?,
             epmd: None,
             addresses: HashMap::from([("localhost".to_owned(), "127.0.0.1".parse()?)]),
@@ -119,7 +122,11 @@ async fn echo(link: &Link, message: &Message) -> Result<bool> {
 /// A node among others, until it is killed.
 async fn one_node() -> Result {
     let arguments = Arguments::read(std::env::args().skip(1))?;
-    let file = OptionFile::open(&arguments.optfile)?;
+    let mut file = match &arguments.optfile {
+        Some(path) => OptionFile::open(path)?,
+        None => OptionFile::default(),
+    };
+    file.add_arguments(&arguments.dist_opts)?;
     for option in &file.ignored {
         if arguments.strict {
             return Err(format!("{option}: this node does not know it").into());
@@ -190,7 +197,9 @@ async fn converse(mut link: Link) {
 struct Arguments {
     name: String,
     cookie: String,
-    optfile: PathBuf,
+    optfile: Option<PathBuf>,
+    /// Pairs of `-ssl_dist_opt`.
+    dist_opts: Vec<String>,
     listen: SocketAddr,
     epmd: u16,
     addresses: HashMap<String, IpAddr>,
@@ -200,12 +209,14 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let (mut name, mut cookie, mut optfile) = (None, None, None);
+    fn read(arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut arguments = arguments.peekable();
+        let (mut name, mut cookie) = (None, None);
         let mut read = Self {
             name: String::new(),
             cookie: String::new(),
-            optfile: PathBuf::new(),
+            optfile: None,
+            dist_opts: Vec::new(),
             listen: "0.0.0.0:0".parse()?,
             epmd: erl_dist::epmd::DEFAULT_EPMD_PORT,
             addresses: HashMap::new(),
@@ -221,7 +232,13 @@ impl Arguments {
             match option.as_str() {
                 "--name" => name = Some(value()?),
                 "--cookie" => cookie = Some(value()?),
-                "--optfile" => optfile = Some(value()?),
+                "--optfile" => read.optfile = Some(value()?.into()),
+                // As `erl` reads it: up to the next option, and as often as one likes.
+                "-ssl_dist_opt" => {
+                    while let Some(word) = arguments.next_if(|word| !word.starts_with('-')) {
+                        read.dist_opts.push(word);
+                    }
+                }
                 "--listen" => read.listen = value()?.parse()?,
                 "--epmd" => read.epmd = value()?.parse()?,
                 "--connect" => read.connect.push(value()?),
@@ -234,8 +251,8 @@ impl Arguments {
                 "--any-trusted-peer" => read.peer_names = PeerNames::Any,
                 "--strict" => read.strict = true,
                 other => {
-                    let known = "--name N@HOST --cookie COOKIE --optfile FILE [--listen ADDRESS] \
-                        [--epmd PORT] [--connect N@HOST]... [--host HOST=ADDRESS]... \
+                    let known = "--name N@HOST --cookie COOKIE [--optfile FILE] \
+                        [-ssl_dist_opt NAME VALUE...]... [--listen ADDRESS] [--epmd PORT] [--connect N@HOST]... [--host HOST=ADDRESS]... \
                         [--check-node-names | --any-trusted-peer] [--strict]";
                     return Err(format!("{other}: no option; there are {known}").into());
                 }
@@ -243,7 +260,9 @@ impl Arguments {
         }
         read.name = name.ok_or("--name N@HOST is missing")?;
         read.cookie = cookie.ok_or("--cookie COOKIE is missing")?;
-        read.optfile = optfile.ok_or("--optfile FILE is missing")?.into();
+        if read.optfile.is_none() && read.dist_opts.is_empty() {
+            return Err("--optfile FILE, or -ssl_dist_opt, is missing".into());
+        }
         Ok(read)
     }
 }

@@ -11,7 +11,7 @@ use erl_dist::handshake::{ClientSideHandshake, HandshakeStatus, ServerSideHandsh
 use erl_dist::node::{Creation, LocalNode, NodeName, PeerNode};
 use erl_dist::{DistributionFlags, LOWEST_DISTRIBUTION_PROTOCOL_VERSION};
 use portcullis::x509::{SubjectAltName, general_names};
-use portcullis::{ClientConfig, Connections, ServerConfig, TlsConnector, TlsListener, TlsStream};
+use portcullis::{Connections, TlsAcceptor, TlsConnector, TlsListener, TlsStream};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -68,9 +68,9 @@ pub(crate) struct Settings {
     pub(crate) name: String,
     pub(crate) cookie: Cookie,
     /// How it accepts: with a certificate for its host, and clients' certificates required.
-    pub(crate) server: ServerConfig,
+    pub(crate) server: TlsAcceptor,
     /// How it connects.
-    pub(crate) client: ClientConfig,
+    pub(crate) client: TlsConnector,
     /// Where it accepts; IPv4 and IPv6 are different nodes.
     pub(crate) listen: SocketAddr,
     /// The port of `epmd`, here and on all hosts. Without it nobody finds the node by its name, nor it others.
@@ -150,7 +150,7 @@ impl Node {
                 creation,
             },
             cookie: settings.cookie,
-            connector: TlsConnector::new(settings.client),
+            connector: settings.client,
             epmd: settings.epmd,
             _registered: registered,
             addresses: settings.addresses,

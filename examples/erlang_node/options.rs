@@ -1,11 +1,13 @@
-//! The file of `-ssl_dist_optfile`, and what becomes of its options.
+//! The file of `-ssl_dist_optfile`, the arguments of `-ssl_dist_opt`, and what becomes of their options.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
+use portcullis::config::{ClientConfigBuilder, SecureRenegotiation, ServerConfigBuilder};
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    ClientAuthentication, ClientConfig, Identity, PemIdentity, ProtocolVersion, Roots, ServerConfig,
+    ClientAuthentication, ClientConfig, Identity, PemIdentity, ProtocolVersion, Roots,
+    ServerConfig, TlsAcceptor, TlsConnector,
 };
 
 use super::literal::{self, Literal};
@@ -20,9 +22,13 @@ pub(crate) struct Section {
     depth: Option<usize>,
     versions: Vec<ProtocolVersion>,
     ciphers: Vec<CipherSuite>,
+    secure_renegotiate: bool,
+    /// Whether sessions are resumed, if that was said.
+    reuse_sessions: Option<bool>,
+    hibernate_after: Option<Duration>,
 }
 
-/// What is in the file.
+/// What is in the file, or stands on the command line.
 #[derive(Default)]
 pub(crate) struct OptionFile {
     pub(crate) server: Section,
@@ -93,6 +99,73 @@ impl OptionFile {
         }
         Ok(file)
     }
+
+    /// What stands behind `-ssl_dist_opt`: pairs of an option, with `server_` or `client_` in front, and its value.
+    /// They count before those of the file.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn add_arguments(&mut self, arguments: &[String]) -> Result<(), String> {
+        for pair in arguments.chunks(2) {
+            let [name, text] = pair else {
+                return Err(format!("{}: its value is missing", pair[0]));
+            };
+            let (into, option, of_server) = if let Some(option) = name.strip_prefix("server_") {
+                (&mut self.server, option, true)
+            } else if let Some(option) = name.strip_prefix("client_") {
+                (&mut self.client, option, false)
+            } else {
+                return Err(format!(
+                    "{name}: an option begins with `server_` or `client_`"
+                ));
+            };
+            let about = |why: String| format!("{name}: {why}");
+            if !ARGUMENTS.contains(&option) && !(of_server && OF_SERVERS.contains(&option)) {
+                return Err(about(
+                    "no option of the command line; the file of `-ssl_dist_optfile` takes others"
+                        .to_owned(),
+                ));
+            }
+            let known = argument(option, text).and_then(|value| into.set(option, value));
+            if !known.map_err(about)? {
+                self.ignored.push(name.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What `-ssl_dist_opt` takes, for both sides.
+const ARGUMENTS: [&str; 13] = [
+    "certfile",
+    "keyfile",
+    "password",
+    "cacertfile",
+    "verify",
+    "verify_fun",
+    "crl_check",
+    "crl_cache",
+    "reuse_sessions",
+    "secure_renegotiate",
+    "depth",
+    "hibernate_after",
+    "ciphers",
+];
+/// What it takes for the accepting side alone.
+const OF_SERVERS: [&str; 2] = ["dhfile", "fail_if_no_peer_cert"];
+
+/// The value of an option on the command line, where strings have no quotation marks.
+fn argument(option: &str, text: &str) -> Result<Literal, String> {
+    Ok(match option {
+        "certfile" | "keyfile" | "password" | "cacertfile" | "dhfile" => {
+            Literal::String(text.to_owned())
+        }
+        "ciphers" => {
+            let names = text.split(':');
+            Literal::List(names.map(|name| Literal::String(name.to_owned())).collect())
+        }
+        _ => literal::read(&format!("{text}."))?,
+    })
 }
 
 /// `{Option, Value}`, or `Option` for `{Option, true}`.
@@ -133,6 +206,32 @@ impl Section {
             ("fail_if_no_peer_cert", _) => {
                 return Err("this node accepts nobody without a certificate: `true`".to_owned());
             }
+            ("secure_renegotiate", Literal::Atom(what)) if what == "true" => {
+                self.secure_renegotiate = true;
+            }
+            ("secure_renegotiate", _) => {
+                return Err("nobody renegotiates in the old way here: `true`".to_owned());
+            }
+            ("reuse_sessions", Literal::Atom(what)) if what == "true" || what == "false" => {
+                self.reuse_sessions = Some(what == "true");
+            }
+            ("reuse_sessions", _) => return Err("its value is `true` or `false`".to_owned()),
+            ("hibernate_after", Literal::Integer(time)) => {
+                let time = u64::try_from(time).map_err(|_| "it is less than 0".to_owned())?;
+                self.hibernate_after = Some(Duration::from_millis(time));
+            }
+            ("hibernate_after", _) => return Err("its value is in milliseconds".to_owned()),
+            // To go on without would be to accept what somebody wants refused.
+            ("crl_check", Literal::Atom(what)) if what == "false" => {}
+            ("crl_check", _) => {
+                return Err("this node looks at no revocation lists: `false`".to_owned());
+            }
+            ("verify_fun" | "partial_chain" | "sni_fun" | "user_lookup_fun", _) => {
+                return Err("it is code of Erlang's, which is not run here".to_owned());
+            }
+            ("server_name_indication", _) => {
+                return Err("it is the host of the node that is connected to".to_owned());
+            }
             (name, _) if FORBIDDEN.contains(&name) => {
                 return Err("the distribution sets it itself".to_owned());
             }
@@ -161,12 +260,16 @@ impl Section {
         Roots::from_pem_file(file).map_err(|error| error.to_string())
     }
 
-    /// The configuration for connections that are accepted.
+    /// What accepts connections.
     ///
     /// # Errors
     /// When a file is missing or wrong, or options do not fit together.
-    pub(crate) fn server(&self) -> Result<ServerConfig, String> {
-        self.with_server(self.identity()?, self.roots()?)
+    pub(crate) fn server(&self) -> Result<TlsAcceptor, String> {
+        let acceptor = TlsAcceptor::new(self.with_server(self.identity()?, self.roots()?)?);
+        Ok(match self.hibernate_after {
+            Some(time) => acceptor.hibernate_after(time),
+            None => acceptor,
+        })
     }
 
     fn with_server(&self, identity: Identity, roots: Roots) -> Result<ServerConfig, String> {
@@ -182,14 +285,20 @@ impl Section {
         if !self.ciphers.is_empty() {
             config = config.cipher_suites(self.ciphers.clone());
         }
+        if self.secure_renegotiate {
+            config = config.secure_renegotiation(SecureRenegotiation::Demanded);
+        }
+        if self.reuse_sessions == Some(false) {
+            config = config.resumption(false);
+        }
         config.build().map_err(|error| error.to_string())
     }
 
-    /// The configuration for connections that are made.
+    /// What makes connections.
     ///
     /// # Errors
     /// As [`server`](Self::server).
-    pub(crate) fn client(&self) -> Result<ClientConfig, String> {
+    pub(crate) fn client(&self) -> Result<TlsConnector, String> {
         let mut config: ClientConfigBuilder =
             ClientConfig::builder(self.roots()?).identity(self.identity()?);
         if let Some(depth) = self.depth {
@@ -201,7 +310,17 @@ impl Section {
         if !self.ciphers.is_empty() {
             config = config.cipher_suites(self.ciphers.clone());
         }
-        config.build().map_err(|error| error.to_string())
+        if self.secure_renegotiate {
+            config = config.secure_renegotiation(SecureRenegotiation::Demanded);
+        }
+        let mut connector = TlsConnector::new(config.build().map_err(|error| error.to_string())?);
+        if self.reuse_sessions == Some(false) {
+            connector = connector.without_resumption();
+        }
+        Ok(match self.hibernate_after {
+            Some(time) => connector.hibernate_after(time),
+            None => connector,
+        })
     }
 }
 

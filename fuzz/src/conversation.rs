@@ -3,6 +3,7 @@
 use crate::bridge::Bridge;
 use crate::early_data;
 use crate::end::{End, Ours, answers_by_default};
+use crate::later;
 use crate::memory;
 use crate::plan::Plan;
 use crate::settings::Settings;
@@ -24,7 +25,10 @@ pub fn run(plan: &Plan) -> Ending {
             server_connected: false,
         };
     }
-    let settings = Settings::new(plan.settings);
+    let mut settings = Settings::new(plan.settings);
+    if plan.flags.authentication {
+        settings = settings.asking_later();
+    }
     let before = memory::held();
     let client = Ours::client(&settings, plan);
     let server = Ours::server(&settings, plan);
@@ -39,6 +43,7 @@ pub fn run(plan: &Plan) -> Ending {
 
     verdict::check(0, &bridge.client, bridge.sent(0), bridge.got(1), &settings);
     verdict::check(1, &bridge.server, bridge.sent(1), bridge.got(0), &settings);
+    later::check(&bridge.server, bridge.sent(1), bridge.got(0), &settings);
     own_configuration(&bridge.client, &bridge.server, &settings, plan);
     together(&bridge, &settings, plan);
     Ending {
@@ -86,8 +91,13 @@ fn together(bridge: &Bridge<'_, Ours, Ours>, settings: &Settings, plan: &Plan) {
     if let (Some(ours), Some(theirs)) = &facts {
         let same = (0..2).all(|writer| {
             let sent = bridge.sent(writer).messages.iter();
-            // Tickets and KeyUpdates come after the handshake.
+            // Tickets, KeyUpdates and requests for certificates come after the handshake.
             let handshake = sent.take_while(|message| ![4, 24].contains(&message[0]));
+            let of_handshake = later::handshake(&bridge.sent(writer).messages).len();
+            let handshake = handshake.take(match settings.asks_later {
+                0 => usize::MAX,
+                _ => of_handshake,
+            });
             bridge
                 .got(writer)
                 .messages
@@ -144,6 +154,7 @@ fn together(bridge: &Bridge<'_, Ours, Ours>, settings: &Settings, plan: &Plan) {
         if both {
             assert_eq!(client.said(), server.received());
             assert_eq!(server.said(), client.received());
+            later::heard(server, &settings);
         }
     }
     let both_can = settings.fit() && settings.satisfies();

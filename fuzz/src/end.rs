@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use portcullis_core::question::{Answer, Question};
 use portcullis_core::session::{ClientSession, ServerSession};
+use portcullis_core::x509::VerifiedChain;
 use portcullis_core::{
-    AlertDescription, Connection, ConnectionInformation, Error, Event, Frame, Handshake, Opened,
-    ProtocolVersion, Reader, Reason, Refusal, Step, Writer,
+    AlertDescription, AuthenticationStep, Connection, ConnectionInformation, Error, Event, Frame,
+    Handshake, Opened, PostHandshakeAuthentication, ProtocolVersion, Reader, Reason, Refusal, Step,
+    Writer,
 };
 
 use crate::codec;
@@ -114,6 +116,15 @@ struct Connected {
     input: Vec<u8>,
     /// Which way of opening comes next.
     in_place: bool,
+    authentication: Option<PostHandshakeAuthentication>,
+}
+
+/// What a server has heard of its client after the handshake.
+#[derive(Debug, Default)]
+pub struct Heard {
+    pub requests: usize,
+    pub presented: Vec<VerifiedChain>,
+    pub declined: usize,
 }
 
 /// Our client or server.
@@ -124,6 +135,9 @@ pub struct Ours {
     asked: u8,
     late: Option<Question>,
     key_updates: bool,
+    /// How often a server asks after the handshake.
+    asks_later: usize,
+    heard: Heard,
     sent: Vec<u8>,
     secrets: Secrets,
     received: Vec<u8>,
@@ -141,14 +155,15 @@ impl Ours {
         let handshake =
             Handshake::client_resuming_seeded(settings.client(), name(), sessions, NOW, 1)
                 .expect("a client can always start");
-        Self::new(0, handshake, plan)
+        Self::new(0, handshake, plan, 0)
     }
 
     pub fn server(settings: &Settings, plan: &Plan) -> Self {
-        Self::new(1, Handshake::server_seeded(settings.server(), 2), plan)
+        let handshake = Handshake::server_seeded(settings.server(), 2);
+        Self::new(1, handshake, plan, settings.asks_later)
     }
 
-    fn new(role: usize, handshake: Handshake, plan: &Plan) -> Self {
+    fn new(role: usize, handshake: Handshake, plan: &Plan, asks_later: usize) -> Self {
         let mut this = Self {
             role,
             state: State::Handshake(Box::new(handshake)),
@@ -156,6 +171,8 @@ impl Ours {
             asked: 0,
             late: None,
             key_updates: plan.flags.key_updates,
+            asks_later,
+            heard: Heard::default(),
             sent: Vec::new(),
             secrets: Secrets::default(),
             received: Vec::new(),
@@ -180,6 +197,11 @@ impl Ours {
             State::Connected(connected) => Some(&connected.information),
             _ => None,
         }
+    }
+
+    /// What a server has heard of its client after the handshake.
+    pub fn heard(&self) -> &Heard {
+        &self.heard
     }
 
     /// Why it failed, if it did.
@@ -266,7 +288,7 @@ impl Ours {
             information,
             unread,
             transmit,
-            authentication: _,
+            authentication,
         } = handshake.into_connection().expect("the handshake is over");
         self.sent.extend_from_slice(&transmit);
         self.state = State::Connected(Box::new(Connected {
@@ -275,12 +297,14 @@ impl Ours {
             information,
             input: Vec::new(),
             in_place: self.role == 0,
+            authentication,
         }));
         let (first, second) = match self.role {
             0 => ("the first of the client", "and the last of the client"),
             _ => ("the first of the server", "and the last of the server"),
         };
         self.say(first.as_bytes());
+        self.ask();
         // Before TLS 1.3 keys stay.
         if self.key_updates
             && let State::Connected(connected) = &mut self.state
@@ -341,11 +365,87 @@ impl Ours {
             connected.input.clear();
         }
         assert!(self.error.is_some() || connected.input.len() < 5 + 16_384 + 2_048);
+        if self.error.is_none() {
+            self.authenticate();
+        }
+        self.drain();
+    }
+
+    /// Sends what the mailbox has.
+    fn drain(&mut self) {
+        let State::Connected(connected) = &mut self.state else {
+            return;
+        };
         while connected.reader.writer_has_work() {
             let mut out = vec![0; connected.writer.control_len()];
             match connected.writer.drain_mailbox(&mut out) {
                 Ok(0) | Err(_) => break,
                 Ok(written) => self.sent.extend_from_slice(&out[..written]),
+            }
+        }
+    }
+
+    /// Asks the client for its certificate, where it may be asked.
+    fn ask(&mut self) {
+        if let State::Connected(connected) = &self.state
+            && let Some(authentication) = &connected.authentication
+        {
+            for _ in 0..self.asks_later {
+                self.heard.requests += usize::from(authentication.request().is_ok());
+            }
+            self.drain();
+        }
+    }
+
+    /// Deals with what has come of authentication after the handshake.
+    fn authenticate(&mut self) {
+        loop {
+            let State::Connected(connected) = &self.state else {
+                return;
+            };
+            let Some(mut authenticating) = connected
+                .authentication
+                .as_ref()
+                .and_then(|authentication| authentication.take())
+            else {
+                return;
+            };
+            loop {
+                match authenticating.poll(NOW) {
+                    Ok(AuthenticationStep::Ask(question)) => {
+                        let index = self.asked;
+                        self.asked = self.asked.saturating_add(1);
+                        let answer = match (self.behaviour.question, self.behaviour.how) {
+                            (Some(other), _) if other != index => question.default_answer(),
+                            (None, _) | (_, How::Late) => question.default_answer(),
+                            (_, How::Refuse) => refuse(question),
+                            (_, How::Otherwise) => otherwise(question),
+                            (_, How::Never | How::Cancel) => {
+                                authenticating.give_up();
+                                break;
+                            }
+                        };
+                        authenticating
+                            .answer(answer, NOW)
+                            .expect("the answer is for this question");
+                    }
+                    Ok(AuthenticationStep::Presented(chain)) => {
+                        self.heard.presented.push(chain);
+                        break;
+                    }
+                    Ok(AuthenticationStep::Declined) => {
+                        self.heard.declined += 1;
+                        break;
+                    }
+                    Ok(_) => break,
+                    Err(error) => {
+                        if self.behaviour.question.is_none() {
+                            assert!(!format!("{error:?}").contains("Misuse("), "{error:?}");
+                        }
+                        self.error = Some(error);
+                        return;
+                    }
+                }
             }
         }
     }

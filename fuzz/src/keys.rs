@@ -207,6 +207,11 @@ impl Suite {
         !matches!(self.cipher, Cipher::Aead(aead) if aead == &aead::CHACHA20_POLY1305)
     }
 
+    /// What a secret becomes by a KeyUpdate.
+    pub fn next_secret(self, secret: &[u8]) -> Vec<u8> {
+        self.expand_label(secret, "traffic upd", secret.len())
+    }
+
     /// verify_data of the side that writes under `secret`.
     pub fn finished(self, secret: &[u8], transcript: &[u8]) -> Vec<u8> {
         let key = self.expand_label(secret, "finished", self.hash.output_len());
@@ -324,9 +329,7 @@ impl Keys {
         if self.suite.older.is_some() {
             return;
         }
-        let length = self.secret.len();
-        let next = self.suite.expand_label(&self.secret, "traffic upd", length);
-        *self = Self::new(self.suite, &next);
+        *self = Self::new(self.suite, &self.suite.next_secret(&self.secret));
     }
 
     fn nonce(&self, number: [u8; 8]) -> Nonce {

@@ -11,12 +11,14 @@ pub mod crl;
 pub mod datagrams;
 pub mod difference;
 pub mod differential;
+pub mod dist_terms;
 pub mod early_data;
 pub mod ech;
 pub mod encrypted_key;
 pub mod end;
 pub mod hello_view;
 pub mod keys;
+pub mod later;
 pub mod memory;
 pub mod messages;
 pub mod mutation;
@@ -37,6 +39,10 @@ pub mod settings;
 pub mod verdict;
 pub mod verdict_older;
 pub mod walk;
+
+/// Of the example that is a node of Erlang's.
+#[path = "../../examples/erlang_node/terms.rs"]
+mod terms;
 
 /// Of the stores whose seal is a target.
 #[path = "../../crates/portcullis-session-cache/src/error.rs"]

@@ -4,6 +4,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 
 use crate::early_data::MARK;
+use crate::later;
 
 /// How many operations a plan has at most.
 pub const MAX_OPERATIONS: usize = 24;
@@ -31,6 +32,8 @@ pub struct Flags {
     pub piecewise: bool,
     /// The conversation is one of [`crate::early_data`].
     pub early_data: bool,
+    /// The server asks for a certificate after the handshake: see [`crate::later`].
+    pub authentication: bool,
 }
 
 /// What happens to one unit: a record, or a handshake message if the plan needs the keys.
@@ -159,8 +162,13 @@ impl Plan {
             key_updates,
             piecewise,
             early_data,
+            authentication,
         } = self.flags;
-        let mark = if early_data { MARK } else { 0 };
+        let mark = match (early_data, authentication) {
+            (true, _) => MARK,
+            (_, true) => later::MARK,
+            _ => 0,
+        };
         bytes.push(u8::from(repair) | u8::from(key_updates) << 1 | u8::from(piecewise) << 2 | mark);
         bytes.push(self.answers);
         for op in &self.operations {
@@ -197,6 +205,7 @@ impl<'a> Arbitrary<'a> for Plan {
                 key_updates: flags & 2 != 0,
                 piecewise: flags & 4 != 0,
                 early_data: flags & !7 == MARK,
+                authentication: flags & !7 == later::MARK,
             },
             answers,
             operations,

@@ -70,6 +70,8 @@ pub struct Settings {
     pub shared_key: Option<bool>,
     /// What both ends have named before TLS 1.3.
     pub other: Option<Other>,
+    /// How often the server asks for a certificate after the handshake, and then not in it.
+    pub asks_later: usize,
     raw: [u8; 8],
 }
 
@@ -203,8 +205,19 @@ impl Settings {
                 && authentication & 3 != 2)
                 .then(|| bit(raw[7], 3)),
             other,
+            asks_later: 0,
             raw,
         }
+    }
+
+    /// The same with a server that asks for a certificate later, if that may be: both have TLS 1.3 alone, and
+    /// share no key.
+    pub fn asking_later(mut self) -> Self {
+        if self.versions == [NEWEST, NEWEST] && self.other.is_none() && self.shared_key.is_none() {
+            self.asks_later = 1 + usize::from(self.raw[5] >> 4 & 3);
+            self.client_authentication = self.client_authentication.max(1);
+        }
+        self
     }
 
     fn shared_key(&self) -> Option<PreSharedKey> {
@@ -290,7 +303,7 @@ impl Settings {
 
     /// Whether the client shows what the server requires.
     pub fn satisfies(&self) -> bool {
-        self.client_authentication != 2 || self.client_identity
+        self.client_authentication != 2 || self.client_identity || self.asks_later > 0
     }
 
     pub fn server_leaf(&self) -> &'static Leaf {
@@ -418,6 +431,7 @@ impl Settings {
             .ask_signature(bit(asks, 2))
             .ask_verification(bit(asks, 3) && self.shows_certificate())
             .session_tickets(bit(tickets, 0))
+            .post_handshake_authentication(self.asks_later > 0)
             .observe_messages(bit(padding, 7))
             .key_log(true);
         if bit(authentication, 6) {
@@ -471,6 +485,7 @@ impl Settings {
             .ask_signature(bit(asks, 6))
             .ask_verification(bit(asks, 7) && self.shows_certificate())
             .ask_tickets(bit(tickets, 4))
+            .post_handshake_authentication(self.asks_later > 0)
             .observe_messages(bit(padding, 7))
             .key_log(true);
         if !self.has_no_curve() {

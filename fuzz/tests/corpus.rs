@@ -9,8 +9,8 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, datagrams, differential, ech, encrypted_key, hello_view,
-    ocsp, packets, pem, proxy_header, record, renegotiation, sealed, walk,
+    certificate, codec, conversation, crl, datagrams, differential, dist_terms, ech, encrypted_key,
+    hello_view, ocsp, packets, pem, proxy_header, record, renegotiation, sealed, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -97,6 +97,46 @@ fn walks() {
 #[test]
 fn pem_texts() {
     each("pem", pem::run);
+}
+
+/// Some are decoded, and some end a decoder that is not protected.
+#[test]
+fn terms_of_erlangs_distribution() {
+    let decoded = std::cell::Cell::new([0, 0]);
+    each("dist_terms", |data| {
+        let mut counts = decoded.get();
+        counts[usize::from(dist_terms::run(data))] += 1;
+        decoded.set(counts);
+    });
+    assert!(decoded.get().iter().all(|count| *count > 5), "{decoded:?}");
+}
+
+/// Without a fuzzer: real messages with bytes of a meaning in their places.
+#[test]
+fn terms_with_changes() {
+    const BYTES: &[u8] = b"\x00\x01\x02\x7f\xff\x46MPRXYZabdhijklmnopqstvwx\x83";
+    let _turn = turn();
+    let mut state = 3_u64;
+    let mut next = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % bound
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/dist_terms");
+    let mut decoded = 0;
+    for entry in fs::read_dir(folder).expect("the corpus is there") {
+        let seed = fs::read(entry.expect("it can be read").path()).expect("it can be read");
+        for _ in 0..1_000 {
+            let mut input = seed.clone();
+            for _ in 0..1 + next(4) {
+                let at = next(input.len());
+                input[at] = BYTES[next(BYTES.len())];
+            }
+            decoded += usize::from(dist_terms::run(&input));
+        }
+    }
+    assert!(decoded > 500, "{decoded}");
 }
 
 #[test]

@@ -143,6 +143,23 @@ impl NamedGroup {
         Self::BRAINPOOLP512R1,
     ];
 
+    /// Those of [`SUPPORTED`](Self::SUPPORTED) that a connection of this version can have, in their order: what has
+    /// ML-KEM is for TLS 1.3, the curves of RFC 7027 for what was before. None of a version that is not implemented.
+    ///
+    /// ```
+    /// use portcullis_core::{NamedGroup, ProtocolVersion};
+    ///
+    /// let mut older = NamedGroup::supported_in(ProtocolVersion::TLS_1_2);
+    /// assert_eq!(older.next(), Some(NamedGroup::X25519));
+    /// ```
+    pub fn supported_in(version: ProtocolVersion) -> impl Iterator<Item = Self> {
+        let is_known = Version::of(version).is_some();
+        let all = Self::SUPPORTED.iter().copied();
+        all.filter(move |group| {
+            is_known && (group.is_usable_in(version) || group.is_finite_field())
+        })
+    }
+
     /// The groups of RFC 7919, the smallest first.
     pub(crate) const FINITE_FIELDS: &'static [Self] = &[
         Self::FFDHE2048,

@@ -1,5 +1,6 @@
 //! How the handshakes of a connector or acceptor are run.
 
+use std::num::NonZeroU16;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::error::Error;
 #[cfg(feature = "key-log")]
 use crate::key_log::KeyLog;
 use crate::log_level::{LogLevel, wants_messages};
+use crate::read::READS_PER_TURN;
 use crate::send_limits::SendLimits;
 use crate::server_sessions::ServerStore;
 
@@ -55,6 +57,8 @@ pub(crate) struct Rules {
     pub(crate) first_byte_timeout: Duration,
     pub(crate) alert_timeout: Duration,
     pub(crate) hibernate_after: Option<Duration>,
+    /// How many reads of the transport active delivery takes before others have their turn.
+    pub(crate) reads_per_turn: NonZeroU16,
     pub(crate) send_limits: SendLimits,
     /// Whether the hello is encrypted, or may be: then no name stands in the log.
     pub(crate) is_hidden: bool,
@@ -81,6 +85,7 @@ impl Default for Rules {
             first_byte_timeout: Duration::from_secs(3),
             alert_timeout: Duration::from_secs(5),
             hibernate_after: None,
+            reads_per_turn: READS_PER_TURN,
             send_limits: SendLimits::default(),
             is_hidden: false,
             log: None,
@@ -267,6 +272,7 @@ impl std::fmt::Debug for Conduct {
             .field("first_byte_timeout", &self.first_byte_timeout)
             .field("alert_timeout", &self.alert_timeout)
             .field("hibernate_after", &self.hibernate_after)
+            .field("reads_per_turn", &self.reads_per_turn)
             .field("send_limits", &self.send_limits)
             .field("log", &self.log)
             .field("in_environment", &self.life.is_some())
@@ -395,6 +401,28 @@ macro_rules! conduct_options {
         #[must_use]
         pub fn hibernate_after(mut self, idle: std::time::Duration) -> Self {
             self.conduct.hibernate_after = Some(idle);
+            self
+        }
+
+        /// How often [active delivery](crate::ActiveStream), a [mailbox](crate::Handle) and
+        /// [`close`](crate::TlsStream::close) read from the transport before the other tasks of the thread have
+        /// their turn. Default: 100, whatever a read brings; with 1 each read is one turn.
+        ///
+        /// It counts where the transport always has something. One that has nothing for once ends the turn, and so
+        /// does Tokio's own budget, which its sockets have, and pipes in memory have not. It costs no credit.
+        ///
+        /// ```
+        /// use std::num::NonZeroU16;
+        ///
+        /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+        /// # fn main() {
+        /// # let (connector, _) = dev_ends();
+        /// let connector = connector.reads_per_turn(NonZeroU16::MIN);
+        /// # }
+        /// ```
+        #[must_use]
+        pub fn reads_per_turn(mut self, reads: std::num::NonZeroU16) -> Self {
+            self.conduct.reads_per_turn = reads;
             self
         }
 

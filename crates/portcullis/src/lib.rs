@@ -113,6 +113,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+/// The version of this crate, as `ssl:versions()` has it of `ssl_app`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 mod accept;
 mod acceptor;
 pub mod answers;
@@ -150,6 +153,7 @@ mod read;
 mod relay;
 mod reload;
 mod renegotiation;
+mod runtime_options;
 mod scratch;
 mod send;
 mod send_limits;
@@ -179,7 +183,7 @@ pub use connector::TlsConnector;
 pub use datagram::{
     DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnections, DtlsConnector, DtlsIncoming,
     DtlsListener, DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics,
-    Migration, PausedDtlsClient, PausedDtlsServer,
+    Migration, PausedDtlsClient, PausedDtlsServer, UdpOptions,
 };
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
@@ -212,6 +216,7 @@ pub use reload::{Configuration, IdentityFiles, PemFiles, Reloadable};
 #[cfg(feature = "watch")]
 #[cfg_attr(docsrs, doc(cfg(feature = "watch")))]
 pub use reload::{LoadedFiles, Parts, ReloadEvent, ReloadWarning, Reloader, Watching};
+pub use runtime_options::RuntimeOptions;
 pub use shutdown::{DowngradeError, Downgraded};
 pub use socket::ListenOptions;
 pub use socket_options::SocketOptions;

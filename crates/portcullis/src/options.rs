@@ -44,6 +44,10 @@ impl<IO> TlsStream<IO> {
             let name = "hibernate_after";
             options.push(ConfiguredOption::new(name, Some(name), after.into()));
         }
+        let reads = u64::from(parts.read.reads_per_turn().get());
+        let known = Some("internal_active_n");
+        let reads = OptionValue::Number(reads);
+        options.push(ConfiguredOption::new("reads_per_turn", known, reads));
         if let Some((eof, alert_timeout, log)) = parts.read.manners() {
             let eof = OptionValue::Name(format!("{eof:?}"));
             options.push(ConfiguredOption::new("eof_policy", None, eof));

@@ -6,8 +6,10 @@
 mod besides;
 mod discard;
 mod target;
+mod turn;
 
 use std::mem;
+use std::num::NonZeroU16;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -21,6 +23,7 @@ use tokio::task::coop::poll_proceed;
 
 use self::besides::Besides;
 use self::target::Target;
+pub(crate) use self::turn::{READS_PER_TURN, Turn};
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::handshake::span::report_connection;
@@ -77,6 +80,7 @@ pub(crate) struct Manners {
     /// How long this side's alert may take to arrive, in milliseconds.
     alert_timeout: u32,
     log: Option<LogLevel>,
+    reads_per_turn: NonZeroU16,
 }
 
 impl Receiving {
@@ -91,6 +95,7 @@ impl Receiving {
         let manners = Manners {
             eof: EofPolicy::Strict,
             log,
+            reads_per_turn: READS_PER_TURN,
             alert_timeout: u32::try_from(alert_timeout.as_millis()).unwrap_or(u32::MAX),
         };
         let mut this = Self {
@@ -404,37 +409,6 @@ impl Receiving {
             }
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// The next record's plaintext in memory of its own; `None` is the peer's close_notify.
-    ///
-    /// The transport is asked for at most what this many records may take.
-    pub(crate) fn poll_message<R>(
-        &mut self,
-        io: &mut R,
-        cx: &mut Context<'_>,
-        records: usize,
-    ) -> Poll<Result<Option<Bytes>, Error>>
-    where
-        R: AsyncRead + Unpin,
-    {
-        if !self.plain.is_empty() {
-            ready!(self.poll_budget(cx));
-            return Poll::Ready(Ok(Some(self.plain.take(self.plain.len()))));
-        }
-        let mut target = Target::Message {
-            records,
-            message: None,
-        };
-        ready!(self.poll_open(io, cx, &mut target));
-        if let Target::Message {
-            message: Some(message),
-            ..
-        } = target
-        {
-            return Poll::Ready(Ok(Some(message)));
-        }
-        Poll::Ready(self.ended().map(|()| None))
     }
 
     /// What is given without asking the transport counts towards the budget that Tokio gives a

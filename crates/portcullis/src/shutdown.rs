@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::error::Error;
 use crate::handshake::deadline;
 use crate::last_words::{READ_AWAY, poll_read_away};
-use crate::read::End;
+use crate::read::{End, Turn};
 use crate::scratch::Scratch;
 use crate::stream::TlsStream;
 
@@ -105,13 +105,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
             Err(_) => return Err(Error::timeout(Stage::Closing, within)),
         }
         let drain = async {
+            let mut turn = Turn::default();
             loop {
                 let drained = poll_fn(|cx| {
                     let mut scratch = Scratch::take();
                     let mut buf = ReadBuf::new(&mut scratch);
                     parts
                         .read
-                        .poll_read(&mut parts.io, cx, &mut buf)
+                        .poll_read_in_turn(&mut parts.io, cx, &mut buf, &mut turn)
                         .map_ok(|()| buf.filled().len())
                 });
                 if !matches!(drained.await, Ok(1..)) {

@@ -1,5 +1,8 @@
 //! Options of the sockets of connections: what `inet` and `gen_tcp` users set.
 
+mod before;
+
+use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,16 +11,18 @@ use std::time::Duration;
 use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 
+use self::before::Before;
 use crate::connector::TlsConnector;
 use crate::error::Error;
 use crate::stream::TlsStream;
 
-/// Options of the socket of a connection. What is not said stays as the system has it, but for
-/// [`nodelay`](Self::nodelay).
+/// Options of the socket of a connection. What is not said stays as it is, but for
+/// [`nodelay`](Self::nodelay) of a socket that is new.
 ///
 /// * Of a listener's: [`ListenOptions::accepted`](crate::ListenOptions::accepted).
 /// * Of a connector's: [`TlsConnector::socket_options`](crate::TlsConnector::socket_options).
-/// * Of a connection that is there: [`TlsStream::set_socket_options`].
+/// * Of a connection that is there: [`TlsStream::set_socket_options`], and with others
+///   [`RuntimeOptions`](crate::RuntimeOptions).
 ///
 /// What the platform does not have is an error there, and not passed over.
 ///
@@ -54,7 +59,7 @@ impl SocketOptions {
         Self::default()
     }
 
-    /// Whether small segments are sent at once. Default: yes.
+    /// Whether small segments are sent at once. Default: yes, of a socket that is new.
     #[must_use]
     pub fn nodelay(mut self, on: bool) -> Self {
         self.nodelay = Some(on);
@@ -158,26 +163,38 @@ impl SocketOptions {
         self.local_address.is_some()
     }
 
-    /// Sets all that is said, of a socket for addresses of this kind.
+    /// Sets all that is said, of a new socket for addresses of this kind.
     pub(crate) fn set(&self, socket: &Socket, v6: bool) -> io::Result<()> {
-        let named = |option: &str, result: io::Result<()>| {
-            result.map_err(|error| io::Error::new(error.kind(), format!("{option}: {error}")))
-        };
-        named(
-            "nodelay",
-            socket.set_tcp_nodelay(self.nodelay.unwrap_or(true)),
-        )?;
+        if self.nodelay.is_none() {
+            named("nodelay", socket.set_tcp_nodelay(true))?;
+        }
+        self.set_said(socket, v6)
+    }
+
+    /// The same of the socket of a connection: all that is said, or nothing.
+    pub(crate) fn change(&self, socket: &TcpStream) -> io::Result<()> {
+        if self.is_local() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "local_address: the connection has one",
+            ));
+        }
+        let v6 = socket.local_addr()?.is_ipv6();
+        let socket = SockRef::from(socket);
+        let before = Before::of(self, &socket, v6)?;
+        self.set_said(&socket, v6)
+            .inspect_err(|_| before.restore(&socket))
+    }
+
+    fn set_said(&self, socket: &Socket, v6: bool) -> io::Result<()> {
+        if let Some(on) = self.nodelay {
+            named("nodelay", socket.set_tcp_nodelay(on))?;
+        }
         if let Some((idle, interval, count)) = self.keepalive {
             named("keepalive", keepalive(socket, idle, interval, count))?;
         }
         if let Some(time) = self.linger {
             named("linger", socket.set_linger(time))?;
-        }
-        if let Some(bytes) = self.receive_buffer {
-            named("receive_buffer", socket.set_recv_buffer_size(bytes))?;
-        }
-        if let Some(bytes) = self.send_buffer {
-            named("send_buffer", socket.set_send_buffer_size(bytes))?;
         }
         if let Some(hops) = self.ttl {
             named(
@@ -206,6 +223,13 @@ impl SocketOptions {
         if let Some(name) = &self.device {
             named("device", device(socket, name))?;
         }
+        // Last: what has failed before leaves them alone, and the system's own care for them.
+        if let Some(bytes) = self.receive_buffer {
+            named("receive_buffer", socket.set_recv_buffer_size(bytes))?;
+        }
+        if let Some(bytes) = self.send_buffer {
+            named("send_buffer", socket.set_send_buffer_size(bytes))?;
+        }
         Ok(())
     }
 
@@ -228,6 +252,10 @@ impl SocketOptions {
         }
         socket.connect(to).await
     }
+}
+
+pub(crate) fn named(option: &str, result: io::Result<()>) -> io::Result<()> {
+    result.map_err(|error| io::Error::new(error.kind(), format!("{option}: {error}")))
 }
 
 /// Connects to the first address that answers. Those that were tried stand in `tried`.
@@ -263,21 +291,19 @@ impl TlsConnector {
 }
 
 impl TlsStream<TcpStream> {
-    /// Sets options of the connection's socket.
+    /// Sets options of the connection's socket: all that are said, or none.
     ///
     /// # Errors
-    /// Of [`SocketOptions::local_address`], which is a connector's: then nothing is set. Those of the
-    /// system, which name the option: those that stand before it in [`SocketOptions`] are set then.
+    /// Of [`SocketOptions::local_address`], which is a connector's, and those of the system, which name the option.
+    /// Nothing has changed then.
     pub fn set_socket_options(&self, options: &SocketOptions) -> io::Result<()> {
-        if options.is_local() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "local_address: the connection has one",
-            ));
-        }
-        let v6 = self.local_addr()?.is_ipv6();
-        options.set(&SockRef::from(self.get_ref()), v6)
+        options.change(self.get_ref())
     }
+}
+
+/// The socket, if that is what the connection goes over.
+pub(crate) fn socket_of<IO: 'static>(io: &IO) -> Option<&TcpStream> {
+    (io as &dyn Any).downcast_ref()
 }
 
 #[cfg(any(
@@ -316,7 +342,7 @@ fn keepalive(_: &Socket, _: Duration, _: Duration, _: u32) -> io::Result<()> {
     target_os = "linux",
     target_os = "macos",
 ))]
-fn traffic_class_v6(socket: &Socket, class: u8) -> io::Result<()> {
+pub(crate) fn traffic_class_v6(socket: &Socket, class: u8) -> io::Result<()> {
     socket.set_tclass_v6(class.into())
 }
 
@@ -326,7 +352,7 @@ fn traffic_class_v6(socket: &Socket, class: u8) -> io::Result<()> {
     target_os = "linux",
     target_os = "macos",
 )))]
-fn traffic_class_v6(_: &Socket, _: u8) -> io::Result<()> {
+pub(crate) fn traffic_class_v6(_: &Socket, _: u8) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -341,7 +367,7 @@ fn user_timeout(socket: &Socket, time: Duration) -> io::Result<()> {
 }
 
 #[cfg(target_os = "linux")]
-fn device(socket: &Socket, name: &str) -> io::Result<()> {
+pub(crate) fn device(socket: &Socket, name: &str) -> io::Result<()> {
     socket.bind_device(Some(name.as_bytes()))
 }
 
@@ -356,6 +382,6 @@ fn user_timeout(_: &Socket, _: Duration) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn device(_: &Socket, _: &str) -> io::Result<()> {
+pub(crate) fn device(_: &Socket, _: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -357,6 +357,14 @@ impl<IO> TlsStream<IO> {
         !parts.read.has_spare() && !parts.write.has_spare()
     }
 
+    /// Gives back now what it can set up again, its ciphers above all: for a connection that nobody waits to read from,
+    /// where no time runs. The next record in a direction sets its cipher up again.
+    pub fn hibernate(&mut self) {
+        let parts = self.parts_mut();
+        parts.read.hibernate();
+        parts.write.hibernate();
+    }
+
     /// The transport, e.g. for its options and addresses.
     pub fn get_ref(&self) -> &IO {
         &self.parts().io

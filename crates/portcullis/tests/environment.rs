@@ -86,6 +86,8 @@ fn built_outside_a_runtime() {
             Environment::builder().versions([ProtocolVersion(0x0300)]),
             "versions",
         ),
+        #[cfg(feature = "dtls")]
+        (Environment::builder().datagram_versions([]), "versions"),
     ] {
         let error = wrong.build().unwrap_err().to_string();
         assert!(error.contains(name), "{error}");

@@ -277,3 +277,37 @@ async fn a_key_update_that_is_owed_is_answered_after_hibernation() {
         assert_eq!(read.recv(1).await.unwrap()[0], round);
     }
 }
+
+/// Where nobody waits to read there is no time that runs; whoever has the connection can say it.
+#[tokio::test]
+async fn told_to_at_once() {
+    let (client, server) = duplex(64 * 1024);
+    let (connector, acceptor) = (connector(), acceptor());
+    let (client, server) = tokio::join!(connector.upgrade(client, name()), acceptor.accept(server));
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    for _ in 0..3 {
+        exchange(&mut client, &mut server).await;
+        assert!(!server.is_hibernating());
+        server.hibernate();
+        client.hibernate();
+        assert!(server.is_hibernating() && client.is_hibernating());
+    }
+    // Halves, with a time of their own and without.
+    for hibernates in [false, true] {
+        let (mut client, server) = match hibernates {
+            true => pair().await,
+            false => ends::pair().await,
+        };
+        let (mut reader, mut writer) = server.into_split();
+        for _ in 0..3 {
+            client.send(&[b"ping"]).await.unwrap();
+            assert_eq!(&reader.recv(4).await.unwrap()[..], b"ping");
+            writer.send(&[b"pong"]).await.unwrap();
+            assert_eq!(&client.recv(4).await.unwrap()[..], b"pong");
+            assert!(!reader.is_hibernating());
+            writer.hibernate();
+            reader.hibernate();
+            assert!(reader.is_hibernating());
+        }
+    }
+}

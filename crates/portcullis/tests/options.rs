@@ -420,6 +420,7 @@ async fn an_unknown_name_is_refused_or_not() {
 
 #[tokio::test]
 async fn the_versions_that_are_there_have_names_and_the_default_is_offered() {
+    assert_eq!(portcullis::VERSION, env!("CARGO_PKG_VERSION"));
     let hello = hello(client().build().unwrap()).await;
     let offered = ProtocolVersion::DEFAULT.iter().copied();
     assert!(hello.supported_versions().eq(offered));
@@ -437,6 +438,16 @@ async fn the_groups_that_are_there_have_names_and_the_default_is_offered() {
         assert_eq!(NamedGroup::from_name(group.name().unwrap()), Some(*group));
     }
     assert_eq!(NamedGroup::from_name("no such group"), None);
+    // Of each version: what it can have, and nothing else.
+    let of = |version| NamedGroup::supported_in(version).collect::<Vec<_>>();
+    let (newest, older) = (of(ProtocolVersion::TLS_1_3), of(ProtocolVersion::TLS_1_2));
+    assert_eq!(older, of(ProtocolVersion::TLS_1_0));
+    for group in NamedGroup::SUPPORTED {
+        let is_brainpool = group.name().unwrap().starts_with("brainpool");
+        assert_eq!(newest.contains(group), !is_brainpool, "{group}");
+        assert_eq!(older.contains(group), !group.is_post_quantum(), "{group}");
+    }
+    assert!(of(ProtocolVersion(0x0300)).is_empty());
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ async fn received(options: impl Into<PacketOptions>, writes: &[&[u8]]) -> Vec<St
 
 #[tokio::test]
 async fn every_mode_passive_and_active_as_observed_in_erlang() {
-    let cases: [(Packet, &[u8], &[&str]); 11] = [
+    let cases: [(Packet, &[u8], &[&str]); 14] = [
         (Packet::Raw, b"hello", &["hello"]),
         (Packet::Length1, b"\x05hello\x02hi", &["hello", "hi"]),
         (Packet::Length2, b"\0\x05hello\0\x02hi", &["hello", "hi"]),
@@ -88,6 +88,25 @@ async fn every_mode_passive_and_active_as_observed_in_erlang() {
             Packet::Cdr,
             b"GIOP\x01\0\0\x01\0\0\0\x04body",
             &["GIOP\\x01\\x00\\x00\\x01\\x00\\x00\\x00\\x04body"],
+        ),
+        (
+            Packet::Http,
+            b"HTTP/1.0 404 Not Found\r\nContent-Length: 3\r\n\r\nxyz",
+            &[
+                "RESPONSE 1.0 404 Not Found",
+                "HEADER 38 Content-Length=3",
+                "END",
+            ],
+        ),
+        (
+            Packet::Http,
+            b"nonsense\r\n\r\n",
+            &["UNPARSED nonsense\\r\\n", "UNPARSED \\r\\n"],
+        ),
+        (
+            Packet::SunRm,
+            b"\x80\0\0\x04body",
+            &["\\x80\\x00\\x00\\x04body"],
         ),
         (
             Packet::Fcgi,
@@ -331,7 +350,12 @@ async fn sending_adds_the_length() {
         (Packet::Length4, b"\0\0\0\x02ab"),
         (Packet::Line, b"ab"),
         (Packet::Http, b"ab"),
+        (Packet::HttpHeaders, b"ab"),
         (Packet::Asn1, b"ab"),
+        (Packet::Cdr, b"ab"),
+        (Packet::SunRm, b"ab"),
+        (Packet::Fcgi, b"ab"),
+        (Packet::Tpkt, b"ab"),
     ] {
         server.set_packet(packet);
         server.send(&[b"a", b"", b"b"]).await.unwrap();

@@ -6,7 +6,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ends::*;
-use portcullis::{ListenOptions, SocketOptions, TlsConnector, TlsListener, TlsStream};
+use portcullis::packet::{Packet, PacketOptions};
+use portcullis::{
+    Active, Delivery, Inbox, ListenOptions, LogLevel, RuntimeOptions, SocketOptions, TlsConnector,
+    TlsListener, TlsStream,
+};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
@@ -143,4 +147,167 @@ async fn what_cannot_be_is_told_by_its_name() {
         let bound = TlsListener::bind_with("127.0.0.1:0", server_config(), &listen).await;
         assert!(bound.is_err());
     }
+}
+
+/// What the system says of all options but the sizes of buffers, in words.
+fn facts(socket: &SockRef<'_>) -> String {
+    format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        socket.tcp_nodelay(),
+        socket.keepalive(),
+        socket.tcp_keepalive_time(),
+        socket.tcp_keepalive_retries(),
+        socket.linger(),
+        socket.ttl_v4(),
+        socket.tos_v4(),
+        (socket.recv_buffer_size(), socket.send_buffer_size()),
+    )
+}
+
+/// All that can be said, with a socket option that no system takes, behind others that it does take.
+fn with_a_bad_one() -> RuntimeOptions {
+    RuntimeOptions::new()
+        .log_level(Some(LogLevel::Error))
+        .send_timeout(Some(Duration::from_secs(9)))
+        .socket(options().nodelay(false).device("no-such-device"))
+}
+
+/// The options in force, but for those of the configuration.
+fn told<IO>(stream: &TlsStream<IO>) -> Vec<String> {
+    let options = stream.options();
+    let told = |name: &str, value: String| format!("{name}: {value}");
+    options
+        .iter()
+        .map(|option| told(option.name, option.value.to_string()))
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn nothing_changes_when_one_option_is_bad() {
+    let (mut client, server) = connected("127.0.0.1:0", ListenOptions::new(), connector()).await;
+    let (before, told_before) = (facts(&SockRef::from(client.get_ref())), told(&client));
+    let bad = with_a_bad_one();
+    // Of the socket alone.
+    let of_socket = options().nodelay(false).device("no-such-device");
+    let error = client.set_socket_options(&of_socket).unwrap_err();
+    assert!(error.to_string().starts_with("device: "), "{error}");
+    assert_eq!(facts(&SockRef::from(client.get_ref())), before);
+    // Of a stream: the first that is wrong is named.
+    let error = client.apply(&bad).unwrap_err();
+    assert!(error.to_string().contains("device: "), "{error}");
+    let error = client
+        .apply(&bad.clone().packet(Packet::Line))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("packet: "), "{error}");
+    let error = client.apply(&bad.clone().active(Active::True)).unwrap_err();
+    assert!(error.to_string().contains("active: "), "{error}");
+    assert_eq!(facts(&SockRef::from(client.get_ref())), before);
+    assert_eq!(told(&client), told_before);
+    // Of packets, and of packets that are delivered.
+    let mut packets = client.into_packets(Packet::Length4);
+    let error = packets.apply(&bad.clone().packet(Packet::Line));
+    assert!(error.unwrap_err().to_string().contains("device: "));
+    assert_eq!(packets.packet().packet(), Packet::Length4);
+    let mut messages = packets.into_active(Active::N(5));
+    let all = bad.clone().packet(Packet::Line).active(Active::True);
+    let error = messages.apply(&all).unwrap_err();
+    assert!(error.to_string().contains("device: "), "{error}");
+    let error = messages
+        .apply(&all.active(Active::N(i16::MAX)))
+        .unwrap_err();
+    assert!(error.to_string().contains("active: "), "{error}");
+    assert_eq!(messages.active(), Active::N(5));
+    let packets = messages.into_passive();
+    assert_eq!(packets.packet().packet(), Packet::Length4);
+    let client = packets.into_inner();
+    assert_eq!(facts(&SockRef::from(client.get_ref())), before);
+    assert_eq!(told(&client), told_before);
+    // By a handle.
+    let (_inbox, owner) = Inbox::new(16);
+    let delivery = Delivery {
+        active: Active::N(5),
+        packet: PacketOptions::from(Packet::Length2),
+    };
+    let handle = server.into_mailbox(delivery, &owner);
+    let all = bad.packet(Packet::Line).active(Active::True);
+    let error = handle.apply(all).await.unwrap_err();
+    assert!(error.to_string().contains("device: "), "{error}");
+    let status = handle.status().await.unwrap();
+    assert_eq!(status.active, Active::N(5));
+    assert_eq!(status.packet.packet(), Packet::Length2);
+}
+
+#[tokio::test]
+async fn several_options_are_set_at_once() {
+    let (mut client, server) = connected("127.0.0.1:0", ListenOptions::new(), connector()).await;
+    let all = RuntimeOptions::new()
+        .log_level(Some(LogLevel::Error))
+        .eof_policy(portcullis::EofPolicy::Lenient)
+        .reads_per_turn(std::num::NonZeroU16::MIN)
+        .send_timeout(Some(Duration::from_millis(50)))
+        .send_timeout_close(true)
+        .write_timeout(Some(Duration::from_secs(8)))
+        .socket(options());
+    client.apply(&all).unwrap();
+    check(&client, false);
+    let told = told_again(&client);
+    for one in [
+        "log_level: Error",
+        "eof_policy: Lenient",
+        "reads_per_turn: 1",
+        "send_timeout: 50ms",
+        "send_timeout_close: true",
+        "write_timeout: 8s",
+    ] {
+        assert!(told.contains(one), "{one}: {told}");
+    }
+    let mut messages = client.into_packets(Packet::Raw).into_active(Active::False);
+    messages
+        .apply(&all.clone().packet(Packet::Line).active(Active::N(3)))
+        .unwrap();
+    assert_eq!(messages.active(), Active::N(3));
+    assert_eq!(messages.get_ref().packet().packet(), Packet::Line);
+    // What is not said stays.
+    messages.apply(&RuntimeOptions::new()).unwrap();
+    assert_eq!(messages.active(), Active::N(3));
+    let client = messages.into_passive().into_inner();
+    assert!(told_again(&client).contains("send_timeout: 50ms"));
+
+    let (_inbox, owner) = Inbox::new(16);
+    let handle = server.into_mailbox(Delivery::default(), &owner);
+    let other = handle.clone();
+    handle
+        .apply(all.packet(Packet::Length2).active(Active::Once))
+        .await
+        .unwrap();
+    let status = handle.status().await.unwrap();
+    assert_eq!(status.active, Active::Once);
+    assert_eq!(status.packet.packet(), Packet::Length2);
+    // How long sending may take is seen by every handle: nobody reads, and what takes longer ends it.
+    let late = loop {
+        if let Err(error) = other.send(vec![7; 60_000]).await {
+            break error;
+        }
+    };
+    assert!(late.is_timeout(), "{late}");
+    assert!(other.is_closed());
+    drop(client);
+}
+
+fn told_again<IO>(stream: &TlsStream<IO>) -> String {
+    told(stream).join("; ")
+}
+
+#[tokio::test]
+async fn what_goes_over_no_socket_has_no_options_of_one() {
+    let (mut client, _server) = pair().await;
+    let error = client
+        .apply(&RuntimeOptions::new().socket(options()))
+        .unwrap_err();
+    assert!(error.to_string().contains("socket: "), "{error}");
+    client
+        .apply(&RuntimeOptions::new().send_timeout(Some(Duration::from_secs(1))))
+        .unwrap();
 }

@@ -7,6 +7,7 @@
 
 pub mod curl;
 pub mod erlang;
+pub mod fetched;
 pub mod gnutls;
 mod message;
 pub mod nss;

@@ -8,7 +8,7 @@ use erl_dist::handshake::ClientSideHandshake;
 use erl_dist::message::Message;
 use erl_dist::node::{Creation, LocalNode};
 use erl_dist::term::{Atom, Binary, List, Pid, Term};
-use portcullis::{TlsConnector, TlsListener, TlsStream};
+use portcullis::{TlsListener, TlsStream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -26,7 +26,7 @@ async fn ours(change: impl FnOnce(&mut Settings)) -> Ours {
 /// TLS to our node, with little that the systems below keep.
 async fn tls(address: SocketAddr) -> TlsStream<TcpStream> {
     let file = OptionFile::open(&Options::new().file()).expect("a file");
-    let connector = TlsConnector::new(file.client.client().expect("a configuration"));
+    let connector = file.client.client().expect("a configuration");
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(16 << 10).expect("a size");
     socket.set_send_buffer_size(16 << 10).expect("a size");

@@ -442,6 +442,12 @@ fn files_of_options() {
             "TLS_NO_SUCH_SUITE",
         ),
         (section("{depth, -1}"), "less than 0"),
+        (section("{secure_renegotiate, false}"), "`true`"),
+        (section("{reuse_sessions, save}"), "`true` or `false`"),
+        (section("{hibernate_after, -1}"), "less than 0"),
+        (section("{crl_check, peer}"), "revocation lists"),
+        (section("{verify_fun, {m, f, []}}"), "not run here"),
+        (section("{server_name_indication, disable}"), "the host"),
         ("[{other, []}].".to_owned(), "server and client"),
         ("[{server, []}]".to_owned(), "`.` is missing"),
         ("[{server, []}]. 1.".to_owned(), "more than one term"),
@@ -456,17 +462,68 @@ fn files_of_options() {
     let file = OptionFile::read(
         "%% As people write them.
         [{server, [{certfile, \"/no/such\"}, {verify, verify_peer}, {secure_renegotiate, true}]}, % and
-         {client, [{depth, 2}, {versions, ['tlsv1.3', 'tlsv1.2']}, inet6]}].\n",
+         {client, [{depth, 2}, {versions, ['tlsv1.3', 'tlsv1.2']}, inet6, {hibernate_after, 500}]}].\n",
     );
     let Ok(file) = file else {
         panic!("it is not accepted");
     };
     // Each named, none silently.
-    assert_eq!(
-        file.ignored,
-        ["server, secure_renegotiate", "client, inet6"]
-    );
+    assert_eq!(file.ignored, ["client, inet6"]);
     let missing = |result: Result<_, String>| result.expect_err("a file is missing");
     assert!(missing(file.server.server().map(drop)).contains("/no/such"));
     assert!(missing(file.client.client().map(drop)).contains("cacertfile"));
+}
+
+/// What the manual lists for the command line (§1.4.4 of 10.7.3.3), each for the side that it is for.
+#[test]
+fn options_of_the_command_line() {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let why = |text: &str| {
+        let mut options = OptionFile::default();
+        options
+            .add_arguments(&words(text))
+            .expect_err("it is accepted")
+    };
+    for option in [
+        "certfile /no/such",
+        "keyfile /no/such",
+        "password secret",
+        "cacertfile /no/such",
+        "verify verify_peer",
+        "crl_check false",
+        "crl_cache {ssl_crl_cache,{internal,[]}}",
+        "reuse_sessions false",
+        "secure_renegotiate true",
+        "depth 3",
+        "hibernate_after 500",
+        "ciphers ECDHE-ECDSA-AES128-GCM-SHA256:TLS_AES_128_GCM_SHA256",
+    ] {
+        for side in ["server", "client"] {
+            let mut options = OptionFile::default();
+            let added = options.add_arguments(&words(&format!("{side}_{option}")));
+            assert_eq!(added, Ok(()), "{side}_{option}");
+            let is_ignored = option.starts_with("crl_cache");
+            assert_eq!(options.ignored.len(), usize::from(is_ignored), "{option}");
+        }
+    }
+    let mut options = OptionFile::default();
+    let all = words("server_fail_if_no_peer_cert true server_dhfile /no/such");
+    assert_eq!(options.add_arguments(&all), Ok(()));
+    assert_eq!(options.ignored, ["server_dhfile"]);
+    for (text, part) in [
+        ("client_fail_if_no_peer_cert true", "no option"),
+        ("client_dhfile /no/such", "no option"),
+        ("server_verify_fun {m,f,[]}", "not run here"),
+        ("server_verify verify_none", "verify_peer"),
+        ("server_crl_check true", "revocation lists"),
+        ("client_depth many", "an integer"),
+        ("client_depth 1..", "more than one term"),
+        ("server_packet 4", "no option"),
+        ("certfile /no/such", "`server_` or `client_`"),
+        ("server_certfile", "its value is missing"),
+        ("client_ciphers NO-SUCH-SUITE", "NO-SUCH-SUITE"),
+    ] {
+        let why = why(text);
+        assert!(why.contains(part), "{why} for {part}");
+    }
 }

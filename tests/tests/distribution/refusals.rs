@@ -2,7 +2,6 @@
 
 use erl_dist::handshake::ClientSideHandshake;
 use erl_dist::node::{Creation, LocalNode};
-use portcullis::TlsConnector;
 use portcullis_tests::pki::pki;
 use tokio::net::TcpStream;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
@@ -172,7 +171,7 @@ async fn erlang_refuses_frames_of_two_bytes() {
     let port = "element(2, erl_epmd:port_please(\"erlang\", {127,0,0,1}))";
     let port: u16 = erlang.ask(port).await.parse().expect("a port");
     let file = OptionFile::open(&Options::new().file()).expect("a file");
-    let connector = TlsConnector::new(file.client.client().expect("a configuration"));
+    let connector = file.client.client().expect("a configuration");
     let io = TcpStream::connect(("127.0.0.1", port)).await.expect("TCP");
     let stream = soon(connector.upgrade(io, "localhost")).await.expect("TLS");
     let local = LocalNode::new(OURS.parse().expect("a name"), Creation::new(1));

@@ -20,6 +20,7 @@ use super::options::DtlsOptions;
 use super::paused::PausedDtlsClient;
 use super::socket::{self, Socket};
 use super::transport::DatagramTransport;
+use super::udp_options::UdpOptions;
 use crate::answers::Questions;
 use crate::connector::TlsConnector;
 use crate::error::Error;
@@ -52,6 +53,7 @@ use crate::preparation::{Prepared, Transport, look};
 pub struct DtlsConnector {
     tls: TlsConnector,
     options: DtlsOptions,
+    udp: Option<Arc<UdpOptions>>,
 }
 
 impl<T: Into<TlsConnector>> From<T> for DtlsConnector {
@@ -66,6 +68,7 @@ impl DtlsConnector {
         Self {
             tls: tls.into(),
             options: DtlsOptions::default(),
+            udp: None,
         }
     }
 
@@ -73,6 +76,13 @@ impl DtlsConnector {
     #[must_use]
     pub fn options(mut self, options: DtlsOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Options of the sockets that it [connects](Self::connect) from. A transport that is brought along has its own.
+    #[must_use]
+    pub fn udp_options(mut self, options: UdpOptions) -> Self {
+        self.udp = Some(Arc::new(options));
         self
     }
 
@@ -100,7 +110,8 @@ impl DtlsConnector {
             let limit = this.tls.conduct.handshake_timeout;
             let deadline = deadline_from(Instant::now(), limit);
             let mut tried = Vec::new();
-            let reaching = reach(address, &mut tried);
+            let udp = this.udp.as_deref().cloned().unwrap_or_default();
+            let reaching = reach(address, &udp, &mut tried);
             let reached = match timeout_at(deadline, reaching).await {
                 Ok(reached) => reached.map_err(|error| Error::io(error, Stage::Connecting)),
                 Err(_) => Err(Error::timeout(Stage::Connecting, limit)),
@@ -171,7 +182,7 @@ impl DtlsConnector {
         self.options.check()?;
         if self.tls.socket.is_some() {
             return Err(Misuse::new(
-                "socket_options: they are those of TCP; leave them out for datagrams",
+                "socket_options: they are those of TCP; for datagrams there are `udp_options`",
             ));
         }
         Ok(())
@@ -234,12 +245,13 @@ impl DtlsConnector {
 /// A socket for the first address that there is a way to. Those that were tried stand in `tried`.
 async fn reach(
     address: impl ToSocketAddrs,
+    options: &UdpOptions,
     tried: &mut Vec<SocketAddr>,
 ) -> io::Result<(Link, SocketAddr)> {
     let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
     for address in lookup_host(address).await? {
         tried.push(address);
-        match socket::connect(address).and_then(Socket::new) {
+        match socket::connect(address, options).and_then(Socket::new) {
             Ok(socket) => return Ok((Link::Socket(socket), address)),
             Err(error) => last = error,
         }

@@ -25,6 +25,7 @@ use super::lock;
 use super::paused::PausedDtlsServer;
 use super::socket::{self, Socket};
 use super::statistics::DtlsListenerStatistics;
+use super::udp_options::UdpOptions;
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::handshake::span;
@@ -85,7 +86,29 @@ impl DtlsListener {
         address: impl ToSocketAddrs,
         acceptor: impl Into<DtlsAcceptor>,
     ) -> io::Result<Self> {
-        let socket = bind(address, false).await?;
+        Self::bind_with(address, acceptor, &UdpOptions::new()).await
+    }
+
+    /// The same on a socket with these options.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind); of [`UdpOptions::local_address`], which is a connector's; of an option that the system does
+    /// not take, by its name.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is bound.
+    pub async fn bind_with(
+        address: impl ToSocketAddrs,
+        acceptor: impl Into<DtlsAcceptor>,
+        options: &UdpOptions,
+    ) -> io::Result<Self> {
+        if options.local().is_some() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "local_address: it is the address that is bound to",
+            ));
+        }
+        let socket = bind(address, false, options).await?;
         Self::from_std(socket, acceptor)
     }
 
@@ -112,13 +135,13 @@ impl DtlsListener {
             ));
         }
         // All before one is read: peers are divided by how many there are.
-        let mut sockets = vec![bind(address, true).await?];
+        let mut sockets = vec![bind(address, true, &UdpOptions::new()).await?];
         let first = sockets.first().map_or_else(
             || Err(io::ErrorKind::NotFound.into()),
             std::net::UdpSocket::local_addr,
         )?;
         for _ in 1..count {
-            sockets.push(socket::bind(first, true)?);
+            sockets.push(socket::bind(first, true, &UdpOptions::new())?);
         }
         let listeners = sockets.into_iter();
         listeners
@@ -212,13 +235,17 @@ impl DtlsListener {
     }
 }
 
-async fn bind(address: impl ToSocketAddrs, shared: bool) -> io::Result<std::net::UdpSocket> {
+async fn bind(
+    address: impl ToSocketAddrs,
+    shared: bool,
+    options: &UdpOptions,
+) -> io::Result<std::net::UdpSocket> {
     let mut last = io::Error::new(
         io::ErrorKind::InvalidInput,
         "there is no address to bind to",
     );
     for address in tokio::net::lookup_host(address).await? {
-        match socket::bind(address, shared) {
+        match socket::bind(address, shared, options) {
             Ok(socket) => return Ok(socket),
             Err(error) => last = error,
         }

@@ -29,6 +29,7 @@ mod source;
 mod split;
 mod statistics;
 mod transport;
+mod udp_options;
 
 pub use acceptor::DtlsAcceptor;
 pub use connection::DtlsConnection;
@@ -41,6 +42,7 @@ pub use paused::{PausedDtlsClient, PausedDtlsServer};
 pub use split::{DtlsReceiver, DtlsSender};
 pub use statistics::{DtlsListenerStatistics, DtlsStatistics};
 pub use transport::DatagramTransport;
+pub use udp_options::UdpOptions;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

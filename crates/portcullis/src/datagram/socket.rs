@@ -9,6 +9,7 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use super::link::Path;
+use super::udp_options::UdpOptions;
 
 /// The most that a datagram, or what the system makes of several that came together, can have.
 pub(super) const LONGEST: usize = 65_536;
@@ -127,14 +128,24 @@ impl Socket {
 }
 
 /// A socket for a listener.
-pub(super) fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::UdpSocket> {
-    let domain = socket2::Domain::for_address(address);
-    let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
+pub(super) fn bind(
+    address: SocketAddr,
+    shared: bool,
+    options: &UdpOptions,
+) -> io::Result<std::net::UdpSocket> {
+    let socket = unbound(address, options)?;
     if shared {
         share(&socket)?;
     }
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+fn unbound(address: SocketAddr, options: &UdpOptions) -> io::Result<socket2::Socket> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
+    options.set(&socket, address.is_ipv6())?;
+    Ok(socket)
 }
 
 /// Several sockets have one address, and the system divides the peers among them.
@@ -150,14 +161,71 @@ fn share(_: &socket2::Socket) -> io::Result<()> {
 
 /// A socket for a client. Where the system lets a socket that is connected say whereto it sends, it is connected: then
 /// nobody else's datagrams come, and it tells of servers that are not there.
-pub(super) fn connect(to: SocketAddr) -> io::Result<std::net::UdpSocket> {
+pub(super) fn connect(to: SocketAddr, options: &UdpOptions) -> io::Result<std::net::UdpSocket> {
     let any: SocketAddr = match to {
         SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let socket = std::net::UdpSocket::bind(any)?;
+    let local = options.local().unwrap_or(any);
+    if local.is_ipv4() != to.is_ipv4() {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrNotAvailable,
+            "local_address: the server's address is of another kind",
+        ));
+    }
+    let socket = unbound(local, options)?;
+    socket.bind(&local.into())?;
+    let socket = std::net::UdpSocket::from(socket);
     if cfg!(any(target_os = "linux", target_os = "android", windows)) {
         socket.connect(to)?;
     }
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[test]
+    fn options_reach_the_system() {
+        let options = UdpOptions::new()
+            .receive_buffer(50_000)
+            .send_buffer(60_000)
+            .reuse_address(true)
+            .ttl(33)
+            .expect("hops")
+            .traffic_class(0x20);
+        for v6 in [false, true] {
+            let ip: IpAddr = match v6 {
+                true => Ipv6Addr::LOCALHOST.into(),
+                false => Ipv4Addr::LOCALHOST.into(),
+            };
+            let here = SocketAddr::new(ip, 0);
+            let bound = bind(here, false, &options).expect("a socket");
+            let to = bound.local_addr().expect("an address");
+            let from = connect(to, &options.clone().local_address(here)).expect("a socket");
+            for socket in [SockRef::from(&bound), SockRef::from(&from)] {
+                assert!(socket.reuse_address().expect("it is asked"));
+                if v6 {
+                    assert_eq!(socket.unicast_hops_v6().expect("it is asked"), 33);
+                } else {
+                    assert_eq!(socket.ttl_v4().expect("it is asked"), 33);
+                    assert_eq!(socket.tos_v4().expect("it is asked"), 0x20);
+                }
+                // The system doubles what it is asked for.
+                let sizes = [socket.recv_buffer_size(), socket.send_buffer_size()];
+                for (size, asked) in sizes.into_iter().zip([50_000, 60_000]) {
+                    assert!((asked..=2 * asked).contains(&size.expect("it is asked")));
+                }
+            }
+        }
+        let only = UdpOptions::new().only_v6(true);
+        let all = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
+        let bound = bind(all, false, &only).expect("a socket");
+        assert!(SockRef::from(&bound).only_v6().expect("it is asked"));
+    }
 }

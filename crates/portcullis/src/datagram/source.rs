@@ -9,6 +9,7 @@ use super::split::DtlsReceiver;
 use crate::delivery::{Message, Source, sealed};
 use crate::error::Error;
 use crate::packet::Piece;
+use crate::read::Turn;
 
 impl sealed::Sealed for DtlsConnection {}
 impl sealed::Sealed for DtlsReceiver {}
@@ -19,6 +20,7 @@ impl Source for DtlsConnection {
         &mut self,
         cx: &mut Context<'_>,
         _records: usize,
+        _turn: &mut Turn,
     ) -> Poll<Result<Option<Piece>, Error>> {
         match self.poll_recv(cx) {
             Poll::Ready(Err(error)) if error.is_closed() => Poll::Ready(Ok(None)),
@@ -42,8 +44,9 @@ impl Source for DtlsReceiver {
         &mut self,
         cx: &mut Context<'_>,
         records: usize,
+        turn: &mut Turn,
     ) -> Poll<Result<Option<Piece>, Error>> {
-        self.connection.poll_message(cx, records)
+        self.connection.poll_message(cx, records, turn)
     }
 
     fn take_session(&mut self) -> Option<ClientSession> {

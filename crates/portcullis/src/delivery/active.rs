@@ -15,6 +15,7 @@ use super::source::Source;
 use crate::error::Error;
 use crate::packet::http::Http;
 use crate::packet::{Piece, Split};
+use crate::read::Turn;
 use crate::split::{ReadHalf, SplitIo};
 use crate::stream::TlsStream;
 
@@ -74,6 +75,9 @@ pub enum Message {
 /// lets the peer feel it; what was read before stays where it is and in order, for the next
 /// message or for a read from [`get_mut`](Self::get_mut).
 ///
+/// A transport that always has more does not hold up the other tasks of a thread: after
+/// [`reads_per_turn`](crate::TlsConnector::reads_per_turn) reads these have their turn.
+///
 /// It can be moved to another task at any time. To write from elsewhere, split the connection
 /// first: [`ReadHalf::into_active`](crate::ReadHalf::into_active).
 ///
@@ -108,6 +112,7 @@ pub struct ActiveStream<S> {
     announcements: u32,
     ended: bool,
     idle: Option<Waker>,
+    turn: Turn,
 }
 
 impl<S: Source> ActiveStream<S> {
@@ -118,6 +123,7 @@ impl<S: Source> ActiveStream<S> {
             announcements: 0,
             ended: false,
             idle: None,
+            turn: Turn::default(),
         };
         this.switch(mode);
         this
@@ -153,7 +159,15 @@ impl<S: Source> ActiveStream<S> {
     /// When the credits would exceed 32,767: then they stay as they are; and
     /// [`Error::is_closed`] when the terminal message has been delivered.
     pub fn set_active(&mut self, mode: Active) -> Result<(), Error> {
-        if self.ended {
+        self.check_active(mode, self.ended)?;
+        self.switch(mode);
+        self.wake();
+        Ok(())
+    }
+
+    /// Whether the mode can be changed to this one.
+    pub(crate) fn check_active(&self, mode: Active, has_ended: bool) -> Result<(), Error> {
+        if has_ended {
             return Err(Error::closed());
         }
         if let (Active::N(have), Active::N(more)) = (self.mode, mode)
@@ -161,8 +175,6 @@ impl<S: Source> ActiveStream<S> {
         {
             return Err(Error::limit("active: the credits would exceed 32,767"));
         }
-        self.switch(mode);
-        self.wake();
         Ok(())
     }
 
@@ -264,7 +276,7 @@ impl<S: Source + Unpin> Stream for ActiveStream<S> {
             Active::N(credits) => usize::try_from(credits).unwrap_or(1),
             Active::True => usize::MAX,
         };
-        let polled = this.source.poll_message(cx, records);
+        let polled = this.source.poll_message(cx, records, &mut this.turn);
         // The end waits for the sessions that came before it: it comes again.
         if !matches!(polled, Poll::Ready(Ok(Some(_))))
             && let Some(session) = this.source.take_session()

@@ -17,6 +17,7 @@ use super::passive::or_timeout;
 use super::source::{Records, Sends, Source, sealed};
 use crate::error::Error;
 use crate::packet::{Framing, Packet, PacketError, PacketOptions, Piece, Prefix, Scan};
+use crate::read::Turn;
 use crate::scratch::PLAINTEXT;
 use crate::split::{ReadHalf, SplitIo, WriteHalf};
 use crate::stream::TlsStream;
@@ -144,7 +145,7 @@ impl<S> Packets<S> {
     }
 
     /// Whether there are no more packets, though the connection goes on.
-    fn has_fault(&self) -> bool {
+    pub(crate) fn has_fault(&self) -> bool {
         self.fault.is_some()
     }
 
@@ -205,7 +206,7 @@ impl<S: Records> Packets<S> {
     /// # Cancel safety
     /// Dropped, nothing is lost: what came is there for the next call.
     pub async fn recv(&mut self) -> Result<Piece, Error> {
-        poll_fn(|cx| self.poll_piece(cx, 1))
+        poll_fn(|cx| self.poll_piece(cx, 1, &mut Turn::default()))
             .await?
             .ok_or_else(Error::closed)
     }
@@ -238,9 +239,10 @@ impl<S: Records> Packets<S> {
     }
 
     fn poll_exact(&mut self, cx: &mut Context<'_>, count: usize) -> Poll<Result<Bytes, Error>> {
+        let mut turn = Turn::default();
         while self.rest().len() < count.max(1) {
             let records = self.records_for(count);
-            match ready!(self.source.poll_record(cx, records))? {
+            match ready!(self.source.poll_record(cx, records, &mut turn))? {
                 Some(more) => self.append(more, count),
                 None => return Poll::Ready(Err(Error::closed())),
             }
@@ -264,6 +266,7 @@ impl<S: Records> Packets<S> {
         &mut self,
         cx: &mut Context<'_>,
         credits: usize,
+        turn: &mut Turn,
     ) -> Poll<Result<Option<Piece>, Error>> {
         loop {
             if let Some(fault) = &self.fault {
@@ -291,7 +294,7 @@ impl<S: Records> Packets<S> {
                 usize::MAX => usize::MAX,
                 _ => self.records_for(at_least),
             };
-            match ready!(self.source.poll_record(cx, records))? {
+            match ready!(self.source.poll_record(cx, records, turn))? {
                 Some(more) => self.append(more, at_least),
                 None if self.rest().is_empty() => return Poll::Ready(Ok(None)),
                 None => {
@@ -490,8 +493,9 @@ impl<S: Records> Source for Packets<S> {
         &mut self,
         cx: &mut Context<'_>,
         credits: usize,
+        turn: &mut Turn,
     ) -> Poll<Result<Option<Piece>, Error>> {
-        self.poll_piece(cx, credits)
+        self.poll_piece(cx, credits, turn)
     }
 
     fn take_session(&mut self) -> Option<ClientSession> {

@@ -9,7 +9,7 @@ use portcullis_core::Stage;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::Error;
-use crate::read::Receiving;
+use crate::read::{Receiving, Turn};
 use crate::split::{ReadHalf, SplitIo};
 use crate::stream::TlsStream;
 
@@ -107,7 +107,7 @@ where
 {
     if count == 0 {
         return read
-            .poll_message(io, cx, 1)
+            .poll_message(io, cx, 1, &mut Turn::default())
             .map(|message| message?.ok_or_else(Error::closed));
     }
     if read.plain().len() >= count {

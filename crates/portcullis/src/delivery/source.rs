@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::active::Message;
 use crate::error::Error;
 use crate::packet::Piece;
-use crate::read::Receiving;
+use crate::read::{Receiving, Turn};
 use crate::split::{ReadHalf, SplitIo, WriteHalf};
 use crate::stream::TlsStream;
 
@@ -18,12 +18,13 @@ use crate::stream::TlsStream;
 /// [`Packets`](crate::Packets) of one of them.
 pub trait Source: sealed::Sealed {
     /// The next message, `None` after close_notify. At most what `records` records may take is read
-    /// from the transport, or what a packet needs.
+    /// from the transport, or what a packet needs, and no oftener than the turn allows.
     #[doc(hidden)]
     fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
         records: usize,
+        turn: &mut Turn,
     ) -> Poll<Result<Option<Piece>, Error>>;
 
     /// The next session that has come.
@@ -48,6 +49,7 @@ pub trait Records: Source {
         &mut self,
         cx: &mut Context<'_>,
         records: usize,
+        turn: &mut Turn,
     ) -> Poll<Result<Option<Bytes>, Error>>;
 
     /// What was taken and is to be read again.
@@ -121,9 +123,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Records for TlsStream<IO> {
         &mut self,
         cx: &mut Context<'_>,
         records: usize,
+        turn: &mut Turn,
     ) -> Poll<Result<Option<Bytes>, Error>> {
         let parts = self.parts_mut();
-        let message = parts.read.poll_message(&mut parts.io, cx, records);
+        let message = parts.read.poll_message(&mut parts.io, cx, records, turn);
         let message = parts.serve(cx, message);
         // What has ended reading is told by reading, when our alert has arrived.
         if message.is_ready() || parts.read.has_ended() {
@@ -138,7 +141,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Records for TlsStream<IO> {
             return explained;
         }
         // Data that came before.
-        parts.read.poll_message(&mut parts.io, cx, records)
+        parts.read.poll_message(&mut parts.io, cx, records, turn)
     }
 
     fn unread(&mut self, data: &[u8]) {
@@ -151,8 +154,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
         &mut self,
         cx: &mut Context<'_>,
         records: usize,
+        turn: &mut Turn,
     ) -> Poll<Result<Option<Piece>, Error>> {
-        self.poll_record(cx, records)
+        self.poll_record(cx, records, turn)
             .map_ok(|content| content.map(Piece::Data))
     }
 
@@ -174,8 +178,9 @@ impl<IO: SplitIo> Records for ReadHalf<IO> {
         &mut self,
         cx: &mut Context<'_>,
         records: usize,
+        turn: &mut Turn,
     ) -> Poll<Result<Option<Bytes>, Error>> {
-        let message = self.poll_with(cx, |read, io, cx| read.poll_message(io, cx, records));
+        let message = self.poll_with(cx, |read, io, cx| read.poll_message(io, cx, records, turn));
         match self.write_failure(cx) {
             Some(error) if message.is_pending() => Poll::Ready(Err(error)),
             _ => message,
@@ -192,8 +197,9 @@ impl<IO: SplitIo> Source for ReadHalf<IO> {
         &mut self,
         cx: &mut Context<'_>,
         records: usize,
+        turn: &mut Turn,
     ) -> Poll<Result<Option<Piece>, Error>> {
-        self.poll_record(cx, records)
+        self.poll_record(cx, records, turn)
             .map_ok(|content| content.map(Piece::Data))
     }
 

@@ -1,5 +1,6 @@
 //! What an environment begins with.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const WEEK: Duration = Duration::from_secs(604_800);
 #[derive(Clone, Debug)]
 pub(super) struct Defaults {
     versions: Option<Vec<ProtocolVersion>>,
+    #[cfg(feature = "dtls")]
+    datagram_versions: Option<Vec<ProtocolVersion>>,
     max_handshake_size: Option<usize>,
     ticket_count: Option<u8>,
     ticket_lifetime: Option<Duration>,
@@ -40,6 +43,8 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             versions: None,
+            #[cfg(feature = "dtls")]
+            datagram_versions: None,
             max_handshake_size: None,
             ticket_count: None,
             ticket_lifetime: None,
@@ -51,6 +56,14 @@ impl Default for Defaults {
             write_timeout: None,
         }
     }
+}
+
+/// What connections go over.
+#[derive(Clone, Copy)]
+pub(super) enum Over {
+    Streams,
+    #[cfg(feature = "dtls")]
+    Datagrams,
 }
 
 /// What was given to be shared.
@@ -72,9 +85,21 @@ impl Defaults {
         conduct
     }
 
-    pub(super) fn of_client(&self, mut config: ClientConfigBuilder) -> ClientConfigBuilder {
-        if let Some(versions) = &self.versions {
-            config = config.versions(versions.clone());
+    fn versions_over(&self, over: Over) -> Option<&[ProtocolVersion]> {
+        match over {
+            Over::Streams => self.versions.as_deref(),
+            #[cfg(feature = "dtls")]
+            Over::Datagrams => self.datagram_versions.as_deref(),
+        }
+    }
+
+    pub(super) fn of_client(
+        &self,
+        mut config: ClientConfigBuilder,
+        over: Over,
+    ) -> ClientConfigBuilder {
+        if let Some(versions) = self.versions_over(over) {
+            config = config.versions(versions.to_vec());
         }
         if let Some(bytes) = self.max_handshake_size {
             config = config.max_handshake_size(bytes);
@@ -86,9 +111,10 @@ impl Defaults {
         &self,
         stores: &Stores,
         mut config: ServerConfigBuilder,
+        over: Over,
     ) -> ServerConfigBuilder {
-        if let Some(versions) = &self.versions {
-            config = config.versions(versions.clone());
+        if let Some(versions) = self.versions_over(over) {
+            config = config.versions(versions.to_vec());
         }
         if let Some(bytes) = self.max_handshake_size {
             config = config.max_handshake_size(bytes);
@@ -123,6 +149,19 @@ impl EnvironmentBuilder {
     /// The versions of configurations that name none.
     pub fn versions(mut self, versions: impl IntoIterator<Item = ProtocolVersion>) -> Self {
         self.defaults.versions = Some(versions.into_iter().collect());
+        self
+    }
+
+    /// The versions of configurations for datagrams ([`Environment::datagram_client_config`] and
+    /// [`Environment::datagram_server_config`]) that name none: `TLS_1_3` stands for DTLS 1.3 there, and so on.
+    /// Default: DTLS 1.3 and 1.2.
+    #[cfg(feature = "dtls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
+    pub fn datagram_versions(
+        mut self,
+        versions: impl IntoIterator<Item = ProtocolVersion>,
+    ) -> Self {
+        self.defaults.datagram_versions = Some(versions.into_iter().collect());
         self
     }
 
@@ -235,6 +274,12 @@ impl EnvironmentBuilder {
         self
     }
 
+    /// As [`TlsConnector::reads_per_turn`](crate::TlsConnector::reads_per_turn). Default: 100.
+    pub fn reads_per_turn(mut self, reads: NonZeroU16) -> Self {
+        self.defaults.conduct.reads_per_turn = reads;
+        self
+    }
+
     /// As [`TlsConnector::write_timeout`](crate::TlsConnector::write_timeout), of both roles. Default: 5 minutes of
     /// servers, none of clients.
     pub fn write_timeout(mut self, limit: Duration) -> Self {
@@ -284,15 +329,19 @@ impl EnvironmentBuilder {
             ));
         }
         // What the defaults of configurations have to be is known where these are built.
-        defaults
-            .of_client(
-                portcullis_core::config::ClientConfig::dangerous_builder_without_verification(),
-            )
-            .build()?;
-        defaults
-            .of_server(&stores, portcullis_core::config::ServerConfig::builder())
-            .ask_identity(true)
-            .build()?;
+        let all = [
+            Over::Streams,
+            #[cfg(feature = "dtls")]
+            Over::Datagrams,
+        ];
+        for over in all {
+            let client =
+                portcullis_core::config::ClientConfig::dangerous_builder_without_verification();
+            defaults.of_client(client, over).build()?;
+            let server = portcullis_core::config::ServerConfig::builder();
+            let server = defaults.of_server(&stores, server, over);
+            server.ask_identity(true).build()?;
+        }
         Ok(Environment::of(defaults, stores, pem_files))
     }
 }

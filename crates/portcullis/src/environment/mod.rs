@@ -15,7 +15,7 @@ use portcullis_session_cache::{MemorySessionStore, ServerSessionStore, SessionSt
 use tokio::time::{Instant, timeout_at};
 
 pub use self::builder::EnvironmentBuilder;
-use self::builder::{Defaults, Stores};
+use self::builder::{Defaults, Over, Stores};
 pub(crate) use self::life::{Life, Member};
 use crate::acceptor::TlsAcceptor;
 use crate::connector::TlsConnector;
@@ -147,7 +147,9 @@ impl Environment {
     /// Starts a client's configuration from the defaults of this environment: as
     /// [`ClientConfig::builder`](crate::ClientConfig::builder).
     pub fn client_config(&self, roots: Roots) -> ClientConfigBuilder {
-        self.0.defaults.of_client(ClientConfig::builder(roots))
+        self.0
+            .defaults
+            .of_client(ClientConfig::builder(roots), Over::Streams)
     }
 
     /// Starts a server's configuration from the defaults of this environment: as
@@ -155,7 +157,28 @@ impl Environment {
     pub fn server_config(&self) -> ServerConfigBuilder {
         self.0
             .defaults
-            .of_server(&self.0.stores, ServerConfig::builder())
+            .of_server(&self.0.stores, ServerConfig::builder(), Over::Streams)
+    }
+
+    /// As [`client_config`](Self::client_config), for connections over datagrams: their versions are those of
+    /// [`EnvironmentBuilder::datagram_versions`]. [`connector`](Self::connector) makes a
+    /// [`DtlsConnector`](crate::DtlsConnector) of it as well.
+    #[cfg(feature = "dtls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
+    pub fn datagram_client_config(&self, roots: Roots) -> ClientConfigBuilder {
+        self.0
+            .defaults
+            .of_client(ClientConfig::builder(roots), Over::Datagrams)
+    }
+
+    /// As [`server_config`](Self::server_config), for connections over datagrams: their versions are those of
+    /// [`EnvironmentBuilder::datagram_versions`].
+    #[cfg(feature = "dtls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
+    pub fn datagram_server_config(&self) -> ServerConfigBuilder {
+        self.0
+            .defaults
+            .of_server(&self.0.stores, ServerConfig::builder(), Over::Datagrams)
     }
 
     /// A connector that shares what this environment has: sessions, unless the configuration says whether there are

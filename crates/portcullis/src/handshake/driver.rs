@@ -260,6 +260,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     self.conduct.alert_timeout,
                     self.conduct.log,
                 );
+                read.set_reads_per_turn(self.conduct.reads_per_turn);
                 read.keep_conduct(&self.conduct);
                 let authentication = connection.authentication.take();
                 read.keep_authentication(

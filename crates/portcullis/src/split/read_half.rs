@@ -115,6 +115,14 @@ impl<IO: SplitIo> ReadHalf<IO> {
         !self.parts().read.has_spare() && self.writing_half_used().is_none()
     }
 
+    /// As [`TlsStream::hibernate`], of this half, and of the other one if it hibernates after some time, too.
+    pub fn hibernate(&mut self) {
+        self.parts_mut().read.hibernate();
+        if let Some(parking) = &self.shared.parking {
+            parking.clear();
+        }
+    }
+
     /// What came over the transport.
     pub fn received(&self) -> Flow {
         self.parts().read.received()

@@ -77,6 +77,16 @@ impl<IO: SplitIo> WriteHalf<IO> {
             .map_or(Flow::default(), |parts| parts.write.sent())
     }
 
+    /// As [`TlsStream::hibernate`](crate::TlsStream::hibernate), of this half alone.
+    pub fn hibernate(&mut self) {
+        if let Some(parking) = &self.shared.parking {
+            parking.clear();
+        }
+        if let Some(parts) = &mut self.parts {
+            parts.write.hibernate();
+        }
+    }
+
     pub(crate) fn send_limits(&self) -> Option<SendLimits> {
         self.parts.as_ref().map(|parts| parts.write.limits())
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portcullis::{
-    CookiePolicy, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsOptions, Error, NamedGroup,
-    TlsAcceptor, TlsConnector,
+    CookiePolicy, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsOptions, Environment, Error,
+    NamedGroup, ProtocolVersion, TlsAcceptor, TlsConnector,
 };
 
 use crate::ends::*;
@@ -39,6 +39,48 @@ async fn any_transport_will_do() {
     ask(&mut client, b"hello").await;
     client.close(Duration::from_secs(5)).await.unwrap();
     server.await.unwrap().unwrap();
+}
+
+/// Configurations for datagrams have versions of their own in an environment.
+#[tokio::test(start_paused = true)]
+async fn versions_of_an_environment() {
+    let environment = Environment::builder()
+        .versions([ProtocolVersion::TLS_1_3])
+        .datagram_versions([ProtocolVersion::TLS_1_2])
+        .build()
+        .unwrap();
+    let roots = || pki().roots.clone();
+    let identity = || pki().server.clone();
+    // What is said more closely counts.
+    let newer = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+    let server = environment.datagram_server_config().identity(identity());
+    for (server, version) in [
+        (server.clone(), ProtocolVersion::DTLS_1_2),
+        (server.versions(newer), ProtocolVersion::DTLS_1_3),
+    ] {
+        let client = environment.datagram_client_config(roots());
+        let client = match version == ProtocolVersion::DTLS_1_3 {
+            true => client.versions(newer),
+            false => client,
+        };
+        let dtls = DtlsConnector::new(environment.connector(client.build().unwrap()));
+        let acceptor = DtlsAcceptor::new(environment.acceptor(server.build().unwrap()));
+        let (near, far) = link(64);
+        let (client, server) = tokio::join!(dtls.upgrade(near, name()), acceptor.accept(far));
+        server.unwrap();
+        assert_eq!(client.unwrap().information().version(), version);
+    }
+    // Those of streams are theirs.
+    let server = environment.server_config().identity(identity());
+    let acceptor = environment.acceptor(server.build().unwrap());
+    let connector = environment.connector(environment.client_config(roots()).build().unwrap());
+    let (near, far) = tokio::io::duplex(65_536);
+    let (client, server) = tokio::join!(connector.upgrade(near, name()), acceptor.accept(far));
+    server.unwrap();
+    assert_eq!(
+        client.unwrap().information().version(),
+        ProtocolVersion::TLS_1_3
+    );
 }
 
 #[tokio::test(start_paused = true)]

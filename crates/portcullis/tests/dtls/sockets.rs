@@ -331,6 +331,41 @@ async fn several_sockets_share_an_address() {
     assert!(by.iter().filter(|count| **count > 0).count() > 1, "{by:?}");
 }
 
+/// What reaches the system is looked at where the sockets are made.
+#[tokio::test]
+async fn options_of_udp() {
+    use portcullis::UdpOptions;
+
+    let new = UdpOptions::new;
+    let buffers = new().receive_buffer(100_000).send_buffer(100_000);
+    let listener = DtlsListener::bind_with("127.0.0.1:0", acceptor(), &buffers)
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    let local = new().local_address("127.0.0.2:0".parse().unwrap());
+    let dtls = DtlsConnector::new(connector()).udp_options(local.clone());
+    let (client, incoming) = tokio::join!(dtls.connect(address, name()), async {
+        let incoming = listener.accept().await.unwrap();
+        let peer = incoming.peer_addr().unwrap();
+        incoming.handshake().await.unwrap();
+        peer
+    });
+    client.unwrap();
+    assert_eq!(incoming.ip().to_string(), "127.0.0.2");
+    // Of another kind than the server's, and those that nobody has.
+    let error = dtls.connect("[::1]:1", name()).await.unwrap_err();
+    assert!(error.to_string().contains("local_address"), "{error}");
+    let bound = DtlsListener::bind_with("127.0.0.1:0", acceptor(), &local).await;
+    assert!(bound.unwrap_err().to_string().contains("local_address"));
+    let nowhere = new().device("no-such-device");
+    let bound = DtlsListener::bind_with("127.0.0.1:0", acceptor(), &nowhere).await;
+    assert!(bound.unwrap_err().to_string().contains("device: "));
+    let dtls = DtlsConnector::new(connector()).udp_options(nowhere);
+    let error = dtls.connect(address, name()).await.unwrap_err();
+    assert!(error.to_string().contains("device: "), "{error}");
+    assert!(new().ttl(0).is_err());
+}
+
 #[tokio::test]
 async fn what_cannot_work_is_said_before() {
     let binding = DtlsListener::bind("127.0.0.1:0", not_for_datagrams());

@@ -203,6 +203,13 @@ where
                     self.stream.set_packet(options);
                     let _ = done.send(Ok(()));
                 }
+                Command::Apply(options, done) => {
+                    let applied = match self.discards && options.delivers() {
+                        true => Err(Error::closed()),
+                        false => self.stream.apply(&options),
+                    };
+                    let _ = done.send(applied);
+                }
                 Command::Status(done) => {
                     let _ = done.send(Ok(self.status()));
                 }

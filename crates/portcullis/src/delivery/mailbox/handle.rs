@@ -16,6 +16,7 @@ use crate::delivery::active::Active;
 use crate::error::Error;
 use crate::handshake::deadline;
 use crate::packet::PacketOptions;
+use crate::runtime_options::RuntimeOptions;
 use crate::send_limits::SendLimits;
 use crate::statistics::TransportStatistics;
 
@@ -81,7 +82,44 @@ struct Shared {
     commands: mpsc::Sender<Command>,
     room: Arc<Semaphore>,
     end: End,
-    limits: SendLimits,
+    patience: Patience,
+}
+
+/// How long a send may take, and whether one that takes longer ends the connection: all handles see a change.
+struct Patience(AtomicU64);
+
+impl Patience {
+    /// In the bits of a limit that is longer than any.
+    const NEVER: u64 = u64::MAX >> 1;
+
+    fn new(limits: SendLimits) -> Self {
+        let this = Self(AtomicU64::new(Self::NEVER << 1));
+        this.set(Some(limits.send_timeout()), Some(limits.closes));
+        this
+    }
+
+    fn set(&self, within: Option<Option<Duration>>, closes: Option<bool>) {
+        let change = |now: u64| {
+            let limit = within.map_or(now >> 1, |within| {
+                let millis = |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000));
+                let millis = within.map_or(Self::NEVER, |time| millis(time).unwrap_or(Self::NEVER));
+                millis.min(Self::NEVER)
+            });
+            Some(limit << 1 | closes.map_or(now & 1, u64::from))
+        };
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    }
+
+    fn send_timeout(&self) -> Option<Duration> {
+        let millis = self.0.load(Ordering::Relaxed) >> 1;
+        (millis != Self::NEVER).then(|| Duration::from_millis(millis))
+    }
+
+    fn closes(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & 1 == 1
+    }
 }
 
 impl Handle {
@@ -92,7 +130,7 @@ impl Handle {
                 commands,
                 room: Arc::new(Semaphore::new(ROOM)),
                 end,
-                limits,
+                patience: Patience::new(limits),
             }),
         }
     }
@@ -124,7 +162,7 @@ impl Handle {
     /// # Cancel safety
     /// Cancel-safe: dropped, the packet was not queued, or is and goes out whole.
     pub async fn send(&self, packet: impl Into<Bytes>) -> Result<(), Error> {
-        if let Some(within) = self.shared.limits.send_timeout() {
+        if let Some(within) = self.shared.patience.send_timeout() {
             return Box::pin(self.send_within(packet.into(), within)).await;
         }
         let done = self.queue(packet.into()).await?;
@@ -139,7 +177,7 @@ impl Handle {
             Err(error) if error.is_timeout() && !self.is_closed() => Error::late_send(within, 0),
             Err(error) => return Err(error),
         };
-        if self.shared.limits.closes {
+        if self.shared.patience.closes() {
             let _ = self.close(Duration::ZERO).await;
         }
         Err(late)
@@ -241,6 +279,22 @@ impl Handle {
     pub async fn set_packet(&self, options: impl Into<PacketOptions>) -> Result<(), Error> {
         let options = options.into();
         self.ask(|done| Command::SetPacket(options, done)).await
+    }
+
+    /// Sets several options, all or none, for all handles of the connection.
+    ///
+    /// # Errors
+    /// The first option that cannot be set, by its name; then nothing has changed. [`Error::is_closed`] when the
+    /// connection is gone, or of how is delivered when nothing more is.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may have happened or not; how long [`send`](Self::send) may take may be as it was.
+    pub async fn apply(&self, options: RuntimeOptions) -> Result<(), Error> {
+        let (within, closes) = options.of_sending();
+        let options = Box::new(options);
+        self.ask(|done| Command::Apply(options, done)).await?;
+        self.shared.patience.set(within, closes);
+        Ok(())
     }
 
     /// How the connection stands.

@@ -17,6 +17,7 @@ use self::actor::Actor;
 use super::active::Active;
 use crate::error::Error;
 use crate::packet::PacketOptions;
+use crate::runtime_options::RuntimeOptions;
 use crate::stream::TlsStream;
 
 /// How a connection delivers: one value for all connections of a listener or connector.
@@ -52,6 +53,7 @@ enum Command {
     },
     SetActive(Active, Done<()>),
     SetPacket(PacketOptions, Done<()>),
+    Apply(Box<RuntimeOptions>, Done<()>),
     Status(Done<ConnectionStatus>),
     SetOwner(Owner, Done<()>),
     /// Delivers nothing until it is said whether the other is the owner.

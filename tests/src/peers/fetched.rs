@@ -1,0 +1,38 @@
+//! Peers that Debian 12 does not have: `tests/peers/fetch.sh` makes them, once, outside of the checkout.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// `openssl` of OpenSSL 4. The first time this takes some minutes.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn openssl4() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| fetch("openssl4"))
+}
+
+/// `tests/peers/go-ech`, built by a Go that has ECH.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn go_ech() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| fetch("go-ech"))
+}
+
+fn fetch(peer: &str) -> String {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers/fetch.sh");
+    let output = Command::new(&script)
+        .arg(peer)
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", script.display()));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{} {peer}: {said}",
+        script.display()
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
