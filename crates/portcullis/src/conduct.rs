@@ -343,6 +343,17 @@ macro_rules! conduct_options {
         /// closed over unread bytes resets, and a peer may then never see its alert. A peer that
         /// closes when it gets the alert costs a round trip. No time is taken when no alert was
         /// sent, or the handshake has timed out.
+        ///
+        /// ```
+        /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+        /// # fn main() {
+        /// # let (_, acceptor) = dev_ends();
+        /// use std::time::Duration;
+        ///
+        /// // A client that is refused has two seconds to read why.
+        /// let acceptor = acceptor.alert_timeout(Duration::from_secs(2));
+        /// # }
+        /// ```
         #[must_use]
         pub fn alert_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.conduct.alert_timeout = timeout;

@@ -190,6 +190,21 @@ impl TlsConnector {
     /// another name or port, or by none, have other sessions in the [`session_store`](Self::session_store). For several services on
     /// one host, and for connectors that choose their identity during the handshake, which are to
     /// have one name for each identity. Default: none.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use portcullis::TlsConnector;
+    ///
+    /// # let (_, roots) = dev_identity();
+    /// # let config = portcullis::ClientConfig::builder(roots).build()?;
+    /// let connector = TlsConnector::new(config);
+    /// // Two identities of one host, whose sessions are kept apart.
+    /// let alice = connector.clone().service_name("alice");
+    /// let bob = connector.service_name("bob");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn service_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.service = Some(name.into());

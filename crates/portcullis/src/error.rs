@@ -163,6 +163,15 @@ impl Error {
     }
 
     /// What the connection was doing.
+    ///
+    /// ```
+    /// use portcullis::{Error, Stage};
+    ///
+    /// /// Whether another server may be tried: nothing of the application was sent to this one.
+    /// fn may_be_tried_elsewhere(error: &Error) -> bool {
+    ///     matches!(error.stage(), Stage::Connecting | Stage::Start)
+    /// }
+    /// ```
     pub fn stage(&self) -> Stage {
         match self.cause() {
             Cause::Protocol(error) => error.stage(),

@@ -20,6 +20,18 @@ macro_rules! common_options {
 
         /// The groups for key exchange, in order of preference. Default:
         /// [`NamedGroup::DEFAULT`], post-quantum hybrids first.
+        ///
+        /// ```no_run
+        /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*, suite::*}; }
+        /// use portcullis::{ClientConfig, NamedGroup, Roots};
+        ///
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// let groups = [NamedGroup::X25519MLKEM768, NamedGroup::X25519];
+        /// let config = ClientConfig::builder(Roots::os()?).groups(groups).build()?;
+        /// # let _ = config;
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn groups(mut self, groups: impl Into<Vec<NamedGroup>>) -> Self {
             self.$role.policy.groups = groups.into();
             self.$role.policy.named.groups = true;

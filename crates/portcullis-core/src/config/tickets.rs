@@ -42,6 +42,19 @@ impl ServerConfigBuilder {
 
     /// Whether clients get tickets and may resume connections with them. Default: yes, with the
     /// [`ticket_keys`](Self::ticket_keys) of this configuration; `false` takes those away.
+    ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*, suite::*}; }
+    /// use portcullis::{Identity, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let identity = Identity::from_pem_file("server.pem")?;
+    /// // Every connection has a full handshake.
+    /// let config = ServerConfig::builder().identity(identity).resumption(false).build()?;
+    /// # let _ = config;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn resumption(mut self, on: bool) -> Self {
         match on {
             // Keys that were chosen stay.

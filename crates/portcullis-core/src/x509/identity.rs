@@ -216,6 +216,19 @@ impl Identity {
     /// # Errors
     /// When the chain is empty or damaged, there is no scheme, or one does not fit the key in
     /// the leaf or is too long for it.
+    ///
+    /// ```no_run
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*, suite::*}; }
+    /// use portcullis::pki_types::CertificateDer;
+    /// use portcullis::{Identity, SignatureScheme};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let chain = vec![CertificateDer::from(std::fs::read("leaf.der")?)];
+    /// let identity = Identity::with_external_key(chain, vec![SignatureScheme::ECDSA_SECP256R1_SHA256])?;
+    /// # let _ = identity;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_external_key(
         chain: Vec<CertificateDer<'static>>,
         schemes: Vec<SignatureScheme>,

@@ -197,6 +197,18 @@ impl Roots {
     /// An anchor like that has no pathLenConstraint: there may be as many intermediates below it as
     /// anywhere. Nor is it ever accepted as the certificate of a peer itself. One that is there
     /// already is not added again. One that is damaged makes nothing trusted.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*, suite::*}; }
+    /// use portcullis::Roots;
+    ///
+    /// // The authorities that browsers trust, compiled in.
+    /// let mut roots = Roots::empty();
+    /// for anchor in webpki_roots::TLS_SERVER_ROOTS {
+    ///     roots.add_trust_anchor(anchor.clone());
+    /// }
+    /// assert!(roots.len() > 100);
+    /// ```
     pub fn add_trust_anchor(&mut self, anchor: TrustAnchor<'static>) {
         Arc::make_mut(&mut self.0).add_bare(anchor);
     }

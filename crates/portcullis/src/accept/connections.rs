@@ -237,6 +237,26 @@ impl<A: Accept> Connections<A> {
     ///
     /// # Cancel safety
     /// Dropped, they are aborted.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use portcullis::Connections;
+    /// use tokio::net::TcpListener;
+    ///
+    /// # let (_, acceptor) = dev_ends();
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let connections = Connections::new(listener, acceptor, 1_024);
+    /// // …until there is a reason to end:
+    /// for finished in connections.finish().await {
+    ///     let stream = finished?;
+    ///     // It is served like the others.
+    ///     # drop(stream);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn finish(self) -> Vec<Result<TlsStream<A::Io>, ConnectionError<A::Addr>>> {
         drop(self.listener);
         self.handshakes.finish().await

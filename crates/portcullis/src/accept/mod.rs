@@ -34,6 +34,23 @@ pub use stop::StopHandle;
 /// There are TCP and Unix sockets of Tokio, which can be made of any socket that is there, e.g.
 /// one from systemd; [`TlsListener`] with its [`ListenOptions`](crate::ListenOptions); a channel
 /// of Tokio, for transports in memory; and [`ProxyProtocol`] around any of them.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use portcullis::Connections;
+/// use tokio::net::TcpListener;
+///
+/// # let (_, acceptor) = dev_ends();
+/// // With systemd: `listenfd::ListenFd::from_env().take_tcp_listener(0)`, of the crate `listenfd`.
+/// let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// socket.set_nonblocking(true)?;
+/// let connections = Connections::new(TcpListener::from_std(socket)?, acceptor, 1_024);
+/// # let _ = connections;
+/// # Ok(())
+/// # }
+/// ```
 pub trait Accept: Send + 'static {
     /// The transport.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;

@@ -57,6 +57,23 @@ impl<A: fmt::Debug> fmt::Debug for Forwarded<A> {
 
 impl<A: Accept> ProxyProtocol<A> {
     /// Expects a header from those peers that `is_proxy` names.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use portcullis::{Connections, ProxyProtocol};
+    /// use tokio::net::TcpListener;
+    ///
+    /// # let (_, acceptor) = dev_ends();
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// // Only what comes from this machine is a proxy.
+    /// let listener = ProxyProtocol::new(listener, |peer| peer.ip().is_loopback());
+    /// let connections = Connections::new(listener, acceptor, 1_024);
+    /// # let _ = connections;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(listener: A, is_proxy: impl Fn(&A::Addr) -> bool + Send + Sync + 'static) -> Self {
         Self {
             listener,

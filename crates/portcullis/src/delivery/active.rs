@@ -221,6 +221,28 @@ impl<S: Source> ActiveStream<S> {
     }
 
     /// The connection, passive. Data that was not delivered is read from it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures_util::StreamExt as _;
+    /// use portcullis::{Active, Message};
+    ///
+    /// # let (mut client, server) = connected().await;
+    /// client.send(&[b"hello"]).await?;
+    /// let mut messages = server.into_active(Active::Once);
+    /// let Some(Message::Data(data)) = messages.next().await else {
+    ///     return Err("the client has gone".into());
+    /// };
+    /// assert_eq!(&data[..], b"hello");
+    /// // The rest is read as from any stream.
+    /// let mut server = messages.into_passive();
+    /// client.send(&[b"more"]).await?;
+    /// assert_eq!(&server.recv(4).await?[..], b"more");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_passive(self) -> S {
         self.source
     }

@@ -78,6 +78,21 @@ impl<H> HttpsConnector<H> {
 
     /// Whether `http://` URIs are connected to, in plain text. Default: no, they are an
     /// error.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() {
+    /// # let (connector, _) = dev_ends();
+    /// use hyper_util::client::legacy::connect::HttpConnector;
+    /// use portcullis::HttpsConnector;
+    ///
+    /// // A connector with settings of its own; `http://` is plain text.
+    /// let mut http = HttpConnector::new();
+    /// http.enforce_http(false);
+    /// http.set_connect_timeout(Some(std::time::Duration::from_secs(5)));
+    /// let https = HttpsConnector::over(http, connector).allow_http(true);
+    /// # }
+    /// ```
     #[must_use]
     pub fn allow_http(mut self, on: bool) -> Self {
         self.allow_http = on;

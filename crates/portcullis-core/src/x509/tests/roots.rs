@@ -78,7 +78,7 @@ fn what_files_hold() {
         ("key-first.pem", key.serialize_pem() + &chain),
     ] {
         std::fs::write(path(name), text).unwrap();
-        let identity = crate::Identity::from_pem_file(path(name)).unwrap();
+        let identity = Identity::from_pem_file(path(name)).unwrap();
         assert_eq!(identity.chain(), [leaf.der().clone(), ca.der()], "{name}");
     }
 }
