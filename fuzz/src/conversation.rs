@@ -2,7 +2,7 @@
 
 use crate::bridge::Bridge;
 use crate::early_data;
-use crate::end::{End, Ours, answers_by_default};
+use crate::end::{End, Heard, Ours, answers_by_default};
 use crate::later;
 use crate::memory;
 use crate::plan::Plan;
@@ -25,6 +25,15 @@ pub fn run(plan: &Plan) -> Ending {
             server_connected: false,
         };
     }
+    talk(plan).0
+}
+
+/// The same, for tests of what the server has heard after the handshake.
+pub fn heard(plan: &Plan) -> Heard {
+    talk(plan).1
+}
+
+fn talk(plan: &Plan) -> (Ending, Heard) {
     let mut settings = Settings::new(plan.settings);
     if plan.flags.authentication {
         settings = settings.asking_later();
@@ -46,10 +55,11 @@ pub fn run(plan: &Plan) -> Ending {
     later::check(&bridge.server, bridge.sent(1), bridge.got(0), &settings);
     own_configuration(&bridge.client, &bridge.server, &settings, plan);
     together(&bridge, &settings, plan);
-    Ending {
+    let ending = Ending {
         client_connected: bridge.client.facts().is_some(),
         server_connected: bridge.server.facts().is_some(),
-    }
+    };
+    (ending, bridge.server.take_heard())
 }
 
 /// What an end has agreed to is what it was configured to agree to.

@@ -204,6 +204,10 @@ impl Ours {
         &self.heard
     }
 
+    pub fn take_heard(&mut self) -> Heard {
+        core::mem::take(&mut self.heard)
+    }
+
     /// Why it failed, if it did.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()

@@ -10,7 +10,7 @@ use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
     certificate, codec, conversation, crl, datagrams, differential, dist_terms, ech, encrypted_key,
-    hello_view, ocsp, packets, pem, proxy_header, record, renegotiation, sealed, walk,
+    hello_view, later, ocsp, packets, pem, proxy_header, record, renegotiation, sealed, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -211,6 +211,69 @@ fn conversations() {
     each("conversation", |data| {
         conversation::run(&Plan::decode(data));
     });
+}
+
+/// A plan in which the server asks for a certificate after the handshake, `count` times.
+fn asking_later(authentication: u8, count: u8, flags: u8) -> Plan {
+    let mut bytes = [0; 10];
+    bytes[3] = authentication;
+    bytes[5] = (count - 1) << 4;
+    bytes[8] = later::MARK | flags;
+    Plan::decode(&bytes)
+}
+
+/// Who has a certificate shows it each time, who has none says so, while keys are updated, and however bytes come.
+#[test]
+fn certificates_after_the_handshake() {
+    let _turn = turn();
+    for count in 1..=4 {
+        for flags in [0, 2, 4, 6] {
+            // Optional, required and unverified, with a certificate; and without.
+            for (authentication, shows) in [(5, true), (6, true), (7, true), (1, false), (3, false)]
+            {
+                let heard = conversation::heard(&asking_later(authentication, count, flags));
+                assert_eq!(heard.requests, usize::from(count));
+                let answers = (heard.presented.len(), heard.declined);
+                let wanted = match shows {
+                    true => (heard.requests, 0),
+                    false => (0, heard.requests),
+                };
+                assert_eq!(answers, wanted, "{authentication} {count} {flags}");
+            }
+        }
+    }
+    // Nobody goes on without the one that is required.
+    let heard = conversation::heard(&asking_later(2, 2, 0));
+    assert_eq!((heard.presented.len(), heard.declined), (0, 0));
+}
+
+/// Each message of the answers, changed in every way by somebody who has all keys.
+#[test]
+fn changed_certificates_after_the_handshake() {
+    let _turn = turn();
+    let (mut all, mut presented) = (0, 0);
+    for what in What::ALL {
+        for unit in 0..16 {
+            for writer in [0, 1] {
+                let mut plan = asking_later(5, 2, 2);
+                let (position, value) = (11_000 + 3_000 * unit as u16, 1 + unit as u8);
+                plan.operations.push(portcullis_fuzz::plan::Operation {
+                    what: *what,
+                    writer,
+                    unit,
+                    position,
+                    value,
+                });
+                let heard = conversation::heard(&plan);
+                all += heard.requests;
+                presented += heard.presented.len();
+            }
+        }
+    }
+    assert!(
+        presented > all / 4 && presented < all,
+        "{presented} of {all}"
+    );
 }
 
 #[test]

@@ -173,20 +173,19 @@ fn with_a_bad_one() -> RuntimeOptions {
 }
 
 /// The options in force, but for those of the configuration.
-fn told<IO>(stream: &TlsStream<IO>) -> Vec<String> {
+fn in_force<IO>(stream: &TlsStream<IO>) -> String {
     let options = stream.options();
-    let told = |name: &str, value: String| format!("{name}: {value}");
-    options
+    let told = options
         .iter()
-        .map(|option| told(option.name, option.value.to_string()))
-        .collect()
+        .map(|option| format!("{}: {}", option.name, option.value));
+    told.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn nothing_changes_when_one_option_is_bad() {
     let (mut client, server) = connected("127.0.0.1:0", ListenOptions::new(), connector()).await;
-    let (before, told_before) = (facts(&SockRef::from(client.get_ref())), told(&client));
+    let (before, told_before) = (facts(&SockRef::from(client.get_ref())), in_force(&client));
     let bad = with_a_bad_one();
     // Of the socket alone.
     let of_socket = options().nodelay(false).device("no-such-device");
@@ -204,7 +203,7 @@ async fn nothing_changes_when_one_option_is_bad() {
     let error = client.apply(&bad.clone().active(Active::True)).unwrap_err();
     assert!(error.to_string().contains("active: "), "{error}");
     assert_eq!(facts(&SockRef::from(client.get_ref())), before);
-    assert_eq!(told(&client), told_before);
+    assert_eq!(in_force(&client), told_before);
     // Of packets, and of packets that are delivered.
     let mut packets = client.into_packets(Packet::Length4);
     let error = packets.apply(&bad.clone().packet(Packet::Line));
@@ -223,7 +222,7 @@ async fn nothing_changes_when_one_option_is_bad() {
     assert_eq!(packets.packet().packet(), Packet::Length4);
     let client = packets.into_inner();
     assert_eq!(facts(&SockRef::from(client.get_ref())), before);
-    assert_eq!(told(&client), told_before);
+    assert_eq!(in_force(&client), told_before);
     // By a handle.
     let (_inbox, owner) = Inbox::new(16);
     let delivery = Delivery {
@@ -252,7 +251,7 @@ async fn several_options_are_set_at_once() {
         .socket(options());
     client.apply(&all).unwrap();
     check(&client, false);
-    let told = told_again(&client);
+    let told = in_force(&client);
     for one in [
         "log_level: Error",
         "eof_policy: Lenient",
@@ -273,7 +272,7 @@ async fn several_options_are_set_at_once() {
     messages.apply(&RuntimeOptions::new()).unwrap();
     assert_eq!(messages.active(), Active::N(3));
     let client = messages.into_passive().into_inner();
-    assert!(told_again(&client).contains("send_timeout: 50ms"));
+    assert!(in_force(&client).contains("send_timeout: 50ms"));
 
     let (_inbox, owner) = Inbox::new(16);
     let handle = server.into_mailbox(Delivery::default(), &owner);
@@ -294,10 +293,6 @@ async fn several_options_are_set_at_once() {
     assert!(late.is_timeout(), "{late}");
     assert!(other.is_closed());
     drop(client);
-}
-
-fn told_again<IO>(stream: &TlsStream<IO>) -> String {
-    told(stream).join("; ")
 }
 
 #[tokio::test]

@@ -70,11 +70,12 @@ async fn server(key: &str, more: &[&str]) -> (Program, SocketAddr) {
     (program, address.expect("an address"))
 }
 
-/// What `s_client` says of its connection.
-async fn client(address: SocketAddr, list: &[u8], wanted: &str) -> String {
+/// What `s_client` says of its connection. Unless it has TLS 1.3 alone it offers what is older in the inner hello, too,
+/// which RFC 9849 §6.1 forbids.
+async fn client(address: SocketAddr, list: &[u8], more: &[&str], wanted: &str) -> String {
     let (address, list) = (address.to_string(), BASE64_STANDARD.encode(list));
     let root = pki().root.file.display().to_string();
-    let mut program = start(&[
+    let mut words = vec![
         "s_client",
         "-connect",
         &address,
@@ -86,12 +87,14 @@ async fn client(address: SocketAddr, list: &[u8], wanted: &str) -> String {
         &root,
         "-verify_return_error",
         "-prexit",
-    ]);
+    ];
+    words.extend(more);
+    let mut program = start(&words);
     if let Err(output) = program.try_wait_for_line(wanted).await {
         panic!("no {wanted:?}:\n{output}");
     }
     let (_, output) = program.finish().await;
-    output.stdout
+    output.to_string()
 }
 
 #[tokio::test]
@@ -144,7 +147,9 @@ async fn has_encrypted_what_our_server_reads() {
         for (groups, retries) in [(&[][..], false), (&[NamedGroup::SECP384R1][..], true)] {
             let keys = EchKeys::new([key.clone()]).expect("keys");
             let (address, mut seen) = our_server(&keys, groups).await;
-            let said = client(address, key.config_list().as_bytes(), "ECH: outer:").await;
+            let list = key.config_list();
+            let list = list.as_bytes();
+            let said = client(address, list, &["-tls1_3"], "ECH: outer:").await;
             assert!(said.contains("ECH: success: 1"), "{said}");
             assert!(said.contains("ECH: inner: localhost"), "{said}");
             assert!(said.contains("ECH: outer: other.example"), "{said}");
@@ -158,7 +163,23 @@ async fn takes_the_keys_that_our_server_has_now() {
     let keys = EchKeys::new([key_also_named(EchKem::X25519)]).expect("keys");
     let (address, _) = our_server(&keys, &[]).await;
     let old = key_also_named(EchKem::X25519).config_list();
-    let said = client(address, old.as_bytes(), "ECH: entry: 0").await;
+    let said = client(address, old.as_bytes(), &["-tls1_3"], "ECH: entry: 0").await;
     assert!(said.contains("ECH: failed+retry-configs"), "{said}");
     assert!(said.contains("public_name: other.example"), "{said}");
+}
+
+/// As Go and BoringSSL do.
+#[tokio::test]
+async fn older_versions_in_the_inner_hello_are_refused() {
+    let key = key_also_named(EchKem::X25519);
+    let keys = EchKeys::new([key.clone()]).expect("keys");
+    let (address, _) = our_server(&keys, &[]).await;
+    let said = client(
+        address,
+        key.config_list().as_bytes(),
+        &[],
+        "ECH: tried but failed",
+    )
+    .await;
+    assert!(said.contains("alert illegal parameter"), "{said}");
 }
