@@ -3,6 +3,7 @@
 use rustls_pki_types::{Der, TrustAnchor};
 
 use super::*;
+use crate::x509::Identity;
 
 #[test]
 fn roots_from_pem() {

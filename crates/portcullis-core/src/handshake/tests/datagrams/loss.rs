@@ -187,7 +187,11 @@ fn a_lost_head_of_server_hello_holds_nobody_up_who_drops_what_is_in_the_clear() 
         });
         assert!(is_lost && has_keys && dropped > 0);
         network.check();
-        assert!(network.clock < Duration::from_secs(5), "{:?}", network.clock);
+        assert!(
+            network.clock < Duration::from_secs(5),
+            "{:?}",
+            network.clock
+        );
     }
 }
 

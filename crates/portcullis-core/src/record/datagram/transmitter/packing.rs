@@ -12,6 +12,7 @@ use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
 use crate::record::alert;
+use crate::version::ProtocolVersion;
 use crate::wire::{Ack, ContentType, FragmentHeader, HandshakeType, RecordNumber};
 
 /// A piece of a message that is shorter waits for the next datagram, unless it is the end of it.
@@ -92,8 +93,12 @@ impl Transmitter {
     fn close_plain(&mut self, typ: ContentType, out: &mut [u8], at: usize) -> RecordNumber {
         let body = out.len().saturating_sub(at + PLAIN);
         let record = out.get_mut(at..).unwrap_or_default();
+        let version = match self.is_first_hello {
+            true => ProtocolVersion::DTLS_1_0,
+            false => self.version,
+        };
         if let Some(head) = record.first_chunk_mut() {
-            header::put_plain(head, typ, self.version, self.plain, body);
+            header::put_plain(head, typ, version, self.plain, body);
         }
         let number = RecordNumber {
             epoch: 0,
