@@ -25,7 +25,7 @@ const MIB: usize = 1024 * 1024;
 
 /// Does some work `count` times: `handshake`; `record`, one of 16 KiB; `bulk`, a MiB in writes of
 /// 64 KiB; `ping-pong`, of 64 bytes; or `small-writes`, 1,000 of 100 bytes; or `resumed`, a handshake
-/// that resumes a session. With `tls12-` before it the same in TLS 1.2, with `tls12-cbc-` that with AES-128-CBC and
+/// that resumes a session, which before TLS 1.3 `resumed-id` does by its id. With `tls12-` before it the same in TLS 1.2, with `tls12-cbc-` that with AES-128-CBC and
 /// SHA-256; `tls12-renegotiation`: another handshake of one connection.
 ///
 /// # Errors
@@ -45,10 +45,11 @@ pub(crate) fn run<S: Stack>(pki: &Pki, work: &str, transport: &str, count: &str)
         renegotiates: work == "renegotiation",
         resumed: match work {
             "resumed" => Resumed::Ticket,
+            "resumed-id" => Resumed::Id,
             _ => Resumed::No,
         },
         // As it is by default; the others do not look at the chain of a session again.
-        remember_chains: work == "resumed",
+        remember_chains: work.starts_with("resumed"),
         ..Choice::default()
     };
     let stack = S::new(pki, choice).map_err(io::Error::other)?;
@@ -63,11 +64,11 @@ pub(crate) fn run<S: Stack>(pki: &Pki, work: &str, transport: &str, count: &str)
         // takes longer than a thousand handshakes.
         let (client, server) = run::pipe();
         let (mut client, mut server) = run::connected(&stack, client, server).await?;
-        if matches!(work, "handshake" | "resumed") {
+        if matches!(work, "handshake" | "resumed" | "resumed-id") {
             exchange(&mut client, &mut server).await?;
             for _ in 0..count {
                 let (mut client, mut server) = connected(&stack, transport).await?;
-                if work == "resumed" {
+                if work.starts_with("resumed") {
                     // The ticket for the next one comes before the byte.
                     exchange(&mut client, &mut server).await?;
                 }

@@ -120,7 +120,8 @@ impl OptionFile {
                 ));
             };
             let about = |why: String| format!("{name}: {why}");
-            if !ARGUMENTS.contains(&option) && !(of_server && OF_SERVERS.contains(&option)) {
+            let is_known = ARGUMENTS.contains(&option) || of_server && OF_SERVERS.contains(&option);
+            if !is_known {
                 return Err(about(
                     "no option of the command line; the file of `-ssl_dist_optfile` takes others"
                         .to_owned(),

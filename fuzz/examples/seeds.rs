@@ -42,6 +42,31 @@ fn main() {
     records();
     certificates();
     proxy_headers();
+    proxy_configs();
+}
+
+/// The example of the manual, parts of it, and what is wrong in several ways.
+fn proxy_configs() {
+    let page = include_str!("../../docs/proxy.md");
+    let example = page.split("```toml\n").nth(1).expect("there is one");
+    let example = example.split("```").next().unwrap_or_default();
+    let wrong = example
+        .replace("version  = 1", "version = 2")
+        .replace("\"10s\"", "10")
+        .replace("names = ", "name = ")
+        .replace("identity = [\"api\"]", "identity = {}");
+    let half = &example[..example.len() / 2];
+    let operation = "version = 1\nprocess = { take_over = \"/run/a.sock\", user = \"www\" }\nreload = { watch = \"5s\" }\n\
+                     tickets = { file = \"/etc/tickets\" }\nlimits = { connections = 1_000_000 }\n";
+    for (name, text) in [
+        ("example", example),
+        ("wrong", &wrong),
+        ("half", half),
+        ("operation", operation),
+        ("unfinished", "version = 1\n[[listen]]\nname = \"a"),
+    ] {
+        write("proxy_config", name, text.as_bytes());
+    }
 }
 
 /// Of both versions: who the client is, the proxy for itself, and what is no header.

@@ -10,7 +10,8 @@ use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
     certificate, codec, conversation, crl, datagrams, differential, dist_terms, ech, encrypted_key,
-    hello_view, later, ocsp, packets, pem, proxy_header, record, renegotiation, sealed, walk,
+    hello_view, later, ocsp, p12, packets, pem, proxy_config, proxy_header, record, renegotiation,
+    sealed, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -53,6 +54,23 @@ fn responses() {
 #[test]
 fn encrypted_keys() {
     each("encrypted_key", encrypted_key::run);
+}
+
+/// Those that are whole have a key and a certificate.
+#[test]
+fn files_of_pkcs12() {
+    each("p12", |data| {
+        p12::run(data);
+        let (what, file) = data.split_first().expect("a file");
+        assert_eq!(p12::reads(file, what % 2 == 1), Some((1, 1)));
+        // And what is next to them.
+        for at in 0..data.len() {
+            let mut other = data.to_vec();
+            other[at] ^= 1 << (at % 8);
+            p12::run(&other);
+            p12::run(&data[..at]);
+        }
+    });
 }
 
 #[test]
@@ -137,6 +155,11 @@ fn terms_with_changes() {
         }
     }
     assert!(decoded > 500, "{decoded}");
+}
+
+#[test]
+fn configurations_of_proxies() {
+    each("proxy_config", proxy_config::run);
 }
 
 #[test]

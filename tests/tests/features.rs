@@ -175,7 +175,9 @@ fn the_readme_names_every_example() {
     for name in names {
         let link =
             format!("](https://github.com/portcullis-tls/portcullis/blob/main/examples/{name}.rs)");
-        let is_named = readme.contains(&format!("`{name}`")) || readme.contains(&link);
+        let is_named = readme.contains(&format!("`{name}`"))
+            || readme.contains(&format!("--example {name} "))
+            || readme.contains(&link);
         assert!(is_named, "README.md does not name the example {name}");
     }
 }

@@ -62,6 +62,37 @@ pub(crate) fn cipher(name: &str) -> Result<CipherSuite, String> {
         })
 }
 
+/// What TLS 1.1 and 1.0 have with keys that are agreed on anew for each connection.
+const OLD: [CipherSuite; 4] = [
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
+    CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
+];
+
+/// The cipher suites that are named; where none are, those of the library, if versions are named that none of these are
+/// for, and behind them those of such versions.
+pub(crate) fn with_old(named: &[CipherSuite], versions: Option<&Versions>) -> Vec<CipherSuite> {
+    let Some(Versions(versions)) = versions.filter(|_| named.is_empty()) else {
+        return named.to_vec();
+    };
+    let is_for = |suite: &CipherSuite, version: ProtocolVersion| {
+        let info = suite.info();
+        info.is_some_and(|info| info.exists_in(version))
+    };
+    let has_none = |version: &&ProtocolVersion| {
+        !CipherSuite::DEFAULT
+            .iter()
+            .any(|suite| is_for(suite, **version))
+    };
+    if versions.iter().find(has_none).is_none() {
+        return Vec::new();
+    }
+    let all = CipherSuite::DEFAULT.iter().chain(&OLD).copied();
+    all.filter(|suite| versions.iter().any(|version| is_for(suite, *version)))
+        .collect()
+}
+
 /// Reads a signature scheme by its IANA name.
 pub(crate) fn signature_scheme(name: &str) -> Result<SignatureScheme, String> {
     SignatureScheme::from_name(name)

@@ -154,8 +154,14 @@ impl Certificate {
     }
 }
 
+/// The SubjectPublicKeyInfo of a certificate; `None` if it is none.
+pub(crate) fn spki<'a>(der: &'a CertificateDer<'_>) -> Option<&'a [u8]> {
+    let (_, read) = X509Certificate::from_der(der).ok()?;
+    Some(read.tbs_certificate.subject_pki.raw)
+}
+
 /// Certificates as PEM, in their order.
-pub(crate) fn pem<'a>(chain: impl IntoIterator<Item = &'a CertificateDer<'a>>) -> String {
+pub(crate) fn pem<'a, 'd: 'a>(chain: impl IntoIterator<Item = &'a CertificateDer<'d>>) -> String {
     chain
         .into_iter()
         .map(|der| {

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::connect::Destination;
 use crate::failure::Failure;
 use crate::report::{Report, Verdict};
+use crate::wording::with_options;
 
 /// Whom a client trusts.
 #[derive(Clone, Debug)]
@@ -211,7 +212,7 @@ impl Connecting {
         Some(
             judged
                 .map(|_| trust.origin.clone())
-                .map_err(|error| error.to_string()),
+                .map_err(|error| with_options(&error.to_string()).into_owned()),
         )
     }
 
@@ -242,7 +243,7 @@ impl Connecting {
             let name = &self.destination.name;
             verify_server(&chain, name, UnixTime::now(), &policy)
                 .map(|_| trust.origin.clone())
-                .map_err(|error| error.to_string())
+                .map_err(|error| with_options(&error.to_string()).into_owned())
         };
         if let (Some(_), Some(why)) = (&self.trust, revoked) {
             return Some(Verdict::Refused(why));
@@ -254,7 +255,7 @@ impl Connecting {
             },
             None => Verdict::Skipped(
                 Trust::load(None)
-                    .map_err(|misuse| misuse.to_string())
+                    .map_err(|misuse| with_options(&misuse.to_string()).into_owned())
                     .and_then(|trust| check(&trust)),
             ),
         })
@@ -312,7 +313,7 @@ impl Answers for Witness {
                     | Kind::MissingStaple { .. }
             )
         });
-        let revoked = revoked.map(|error| error.to_string());
+        let revoked = revoked.map(|error| with_options(&error.to_string()).into_owned());
         self.keep(Some((question.chain().clone(), revoked)));
         question.verify()
     }

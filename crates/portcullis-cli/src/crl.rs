@@ -1,5 +1,6 @@
 //! Revocation lists: `portcullis crl`, and the options by which a client and a server look for peers in them.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::cert;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::text::printable;
+use crate::wording::OF_FILES;
 
 /// Options of what has peers.
 #[derive(Debug, Default, Args)]
@@ -34,14 +36,23 @@ pub(crate) struct Lists {
         requires = "sources"
     )]
     check: Option<Which>,
-    /// Also fetch lists from these addresses, as 10.0.0.0/8, separated by commas.
+    /// Also fetch lists from these addresses, as 10.0.0.0/8 or 10.0.0.1, separated by commas.
     #[arg(
         long = "crl-allow",
         value_delimiter = ',',
+        value_parser = addresses,
         value_name = "NETS",
         requires = "sources"
     )]
     allowed: Vec<IpNet>,
+}
+
+/// Addresses with the same beginning, or a single one.
+fn addresses(text: &str) -> Result<IpNet, String> {
+    let net = text.parse::<IpNet>().ok();
+    let one = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    net.or_else(one)
+        .ok_or_else(|| "neither an address nor a net, as 10.0.0.0/8".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -133,8 +144,14 @@ pub(crate) struct Fetch {
     /// Write it to a new file, in DER.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Also fetch from these addresses, as 10.0.0.0/8, separated by commas.
-    #[arg(long, value_delimiter = ',', value_name = "NETS")]
+    /// Also fetch from these addresses, as 10.0.0.0/8 or 10.0.0.1, separated by commas.
+    #[arg(
+        long,
+        visible_alias = "crl-allow",
+        value_delimiter = ',',
+        value_parser = addresses,
+        value_name = "NETS"
+    )]
     allow: Vec<IpNet>,
 }
 
@@ -187,7 +204,8 @@ impl Check {
         };
         let certificates = cert::read(&self.chain)?;
         let roots = Roots::from_pem_file(&self.cafile).map_err(usage)?;
-        let refused = |error: CertificateError| Failure::certificate(error.to_string());
+        let refused =
+            |error: CertificateError| Failure::certificate(error.to_string()).worded(OF_FILES);
         let chain = PresentedChain::new(certificates).map_err(refused)?;
         let policy = ChainPolicy::new(roots)
             .dangerous_skip_name_check()
@@ -203,7 +221,7 @@ impl Check {
         let undetermined = check.undetermined().to_vec();
         check.conclude().map_err(refused)?;
         for error in undetermined {
-            eprintln!("portcullis: {error}");
+            eprintln!("portcullis: {}", refused(error));
         }
         let subject = subject(chain.end_entity()).unwrap_or_default();
         println!("not revoked: {subject}");

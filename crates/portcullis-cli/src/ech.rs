@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::ech_front::Front;
 use crate::failure::Failure;
 use crate::files;
+use crate::text::printable;
 
 /// The longest file that is read, in bytes: a key and a configuration have less than a thousand.
 const MOST: usize = 65_536;
@@ -67,7 +68,10 @@ impl Ech {
                 let path = Path::new(&what);
                 let list = match path.exists() {
                     true => config_list(path)?,
-                    false => list(&what)?,
+                    false => from_base64(&what, || {
+                        let what = printable(&what);
+                        format!("{what}: there is no such file, and it is no base64")
+                    })?,
                 };
                 println!("{list}");
                 Ok(())
@@ -115,16 +119,16 @@ pub(crate) fn list(text: &str) -> Result<EchConfigList, Failure> {
     if let Some(path) = text.strip_prefix('@') {
         return config_list(Path::new(path));
     }
-    let bytes = STANDARD.decode(text).map_err(|_| {
-        Failure::usage(format!(
+    from_base64(text, || {
+        format!(
             "--ech {text}: is no base64; a file is named with @ before it, and `grease` pretends"
-        ))
-    })?;
-    from_bytes(&bytes)
+        )
+    })
 }
 
-fn from_bytes(bytes: &[u8]) -> Result<EchConfigList, Failure> {
-    EchConfigList::from_bytes(bytes).map_err(|error| Failure::usage(error.to_string()))
+fn from_base64(text: &str, what: impl Fn() -> String) -> Result<EchConfigList, Failure> {
+    let bytes = STANDARD.decode(text).map_err(|_| Failure::usage(what()))?;
+    EchConfigList::from_bytes(&bytes).map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// The configuration in a file, which may be one with its key or without, or the bare base64.

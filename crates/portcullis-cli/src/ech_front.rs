@@ -3,13 +3,14 @@
 //! RFC 9849 §3.1 (split mode).
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use portcullis::{EchFront, Fronted, ServerName};
+use portcullis::{EchFront, Fronted, HowEnded, RelayOutcome, ServerName};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -156,8 +157,29 @@ impl Routes {
             Fronted::Routed(routed) => routed.splice(server).await,
             Fronted::NotOurs { io, received } => front.pass_on(io, received, server).await,
         };
-        passed.map(|_| ()).map_err(failed)
+        worth_a_line(&passed.map_err(failed)?).map_err(Trouble::OfClient)
     }
+}
+
+/// Who has ended in good order, or was left because of the other one, has no line.
+fn worth_a_line(outcome: &RelayOutcome) -> Result<(), Failure> {
+    for way in [&outcome.a_to_b, &outcome.b_to_a] {
+        match &way.end {
+            HowEnded::Idle | HowEnded::HalfClosed => {
+                return Err(Failure::timeout("timed out: no byte came for too long"));
+            }
+            HowEnded::Stalled => {
+                return Err(Failure::timeout("timed out: one side took nothing"));
+            }
+            HowEnded::Reset => {
+                let reset = io::ErrorKind::ConnectionReset.into();
+                return Err(Failure::transport("passing on", &reset));
+            }
+            HowEnded::Failed(error) => return Err(Failure::handshake(error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// How many connections there may be, each of which has two descriptors; some are left for the rest.

@@ -6,6 +6,8 @@ use std::io;
 use portcullis::{AlertDescription, Direction, Reason};
 use serde_json::{Value, json};
 
+use crate::wording::{self, with_options};
+
 /// Why the command ends badly.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -56,7 +58,7 @@ impl Failure {
     fn new(class: Class, sentence: impl Into<String>) -> Self {
         Self {
             class,
-            sentence: sentence.into(),
+            sentence: with_options(&sentence.into()).into_owned(),
             facts: Facts::default(),
             told: false,
         }
@@ -129,7 +131,9 @@ impl Failure {
         failure.facts = Facts {
             stage: Some(format!("{:?}", error.stage())),
             alert: error.alert(),
-            reason: error.reason().map(ToString::to_string),
+            reason: error
+                .reason()
+                .map(|reason| with_options(&reason.to_string()).into_owned()),
         };
         failure
     }
@@ -137,6 +141,15 @@ impl Failure {
     /// With the step that failed, where it is one before TLS.
     pub(crate) fn at(mut self, stage: &str) -> Self {
         self.facts.stage.get_or_insert_with(|| stage.to_owned());
+        self
+    }
+
+    /// In other words, where the command knows more than the library.
+    pub(crate) fn worded(mut self, changes: &[(&'static str, &'static str)]) -> Self {
+        let texts = [Some(&mut self.sentence), self.facts.reason.as_mut()];
+        for text in texts.into_iter().flatten() {
+            *text = wording::changed(text.as_str().into(), changes).into_owned();
+        }
         self
     }
 

@@ -16,7 +16,7 @@ pub(crate) enum Readers {
     Owner,
 }
 
-/// Makes a file that was not there; a symbolic link counts as there.
+/// Makes a file that was not there; a symbolic link counts as there. One that cannot be written whole does not stay.
 pub(crate) fn create(path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -26,16 +26,22 @@ pub(crate) fn create(path: &Path, contents: &[u8], readers: Readers) -> io::Resu
         options.mode(0o600);
     }
     let mut file = options.open(path)?;
-    file.write_all(contents)?;
-    #[cfg(unix)]
-    if readers == Readers::Everyone {
-        use std::os::unix::fs::PermissionsExt as _;
-        // Whatever the umask: a certificate that the other user cannot read is of no use.
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    #[cfg(not(unix))]
-    let _ = readers;
-    Ok(())
+    let mut write = || {
+        file.write_all(contents)?;
+        #[cfg(unix)]
+        if readers == Readers::Everyone {
+            use std::os::unix::fs::PermissionsExt as _;
+            // Whatever the umask: a certificate that the other user cannot read is of no use.
+            file.set_permissions(fs::Permissions::from_mode(0o644))?;
+        }
+        #[cfg(not(unix))]
+        let _ = readers;
+        Ok(())
+    };
+    write().inspect_err(|_| {
+        // The failure to write is what is told.
+        let _ = fs::remove_file(path);
+    })
 }
 
 /// Puts a file in the place of one that may be there, whole, by rename: an old file keeps neither

@@ -2,6 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+// Before the others, for which it replaces `println!`.
+#[macro_use]
+mod output;
+
 mod algorithms;
 mod bench;
 mod cert;
@@ -28,6 +32,7 @@ mod starttls;
 mod target;
 mod text;
 mod ticket_key;
+mod wording;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
@@ -133,6 +138,8 @@ async fn main() {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(action.filter()))
         .with_writer(log)
+        // It would be said where nothing can be said.
+        .log_internal_errors(false)
         .without_time()
         .init();
     let result = match action {
@@ -150,7 +157,7 @@ async fn main() {
         Action::Man(man) => man.run(),
     };
     let is_read = said::flush();
-    if let Err(failure) = result {
+    if let Err(failure) = result.and_then(|()| output::finish()) {
         if failure.is_news() && is_read {
             eprintln!("portcullis: {failure}");
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use portcullis_proxy::{Config, Mode, Originate, Problem, Problems, Proxy, Simple};
+use portcullis_proxy::{Config, Inherited, Mode, Originate, Problem, Problems, Proxy, Simple};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,7 +16,7 @@ const LONGEST_RELOAD: Duration = Duration::from_secs(30);
 #[derive(Debug, Args)]
 pub(crate) struct Command {
     /// The configuration (TOML). SIGHUP has it read again, with the certificates, keys and authorities that it names: all
-    /// of it is taken over, or nothing. SIGTERM and SIGINT end: nothing more is accepted, and connections have the time
+    /// of it is taken over, or nothing. SIGHUP and SIGUSR1 open the access log anew. SIGTERM and SIGINT end: nothing more is accepted, and connections have the time
     /// that is configured; a second one cuts them.
     #[arg(value_name = "FILE", required_unless_present = "listen", conflicts_with_all = ["listen", "to"])]
     file: Option<PathBuf>,
@@ -29,6 +29,10 @@ pub(crate) struct Command {
     /// Print the file that the arguments stand for, and end.
     #[arg(long, requires = "listen")]
     print_config: bool,
+    /// Take the sockets of a proxy that runs, whose file has this as `process.take_over`: nobody is refused meanwhile, and it
+    /// drains as soon as this one accepts. Without it, sockets of systemd (LISTEN_FDS) are taken if there are some.
+    #[arg(long, value_name = "PATH", requires = "file")]
+    take_over: Option<PathBuf>,
     /// Without a file: where to listen, ADDRESS:PORT or unix:PATH.
     #[arg(long, value_name = "ADDRESS", requires = "to", num_args = 1..)]
     listen: Vec<String>,
@@ -144,12 +148,18 @@ impl Command {
 
     async fn serve(&self, config: Config) -> Result<(), Failure> {
         let signal = |kind| signal(kind).map_err(|error| Failure::transport("signals", &error));
-        let (mut hang_up, mut terminate, mut interrupt) = (
+        let (mut hang_up, mut log_moved, mut terminate, mut interrupt) = (
             signal(SignalKind::hangup())?,
+            signal(SignalKind::user_defined1())?,
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
-        let proxy = Proxy::start(config).map_err(|error| Failure::transport("proxy", &error))?;
+        let failed = |what: &'static str| move |error| Failure::transport(what, &error);
+        let inherited = match &self.take_over {
+            Some(path) => Inherited::take_over(path).map_err(failed("--take-over"))?,
+            None => Inherited::from_systemd().map_err(failed("LISTEN_FDS"))?,
+        };
+        let proxy = Proxy::start_with(config, inherited).map_err(failed("proxy"))?;
         for (_, address) in proxy.listening() {
             println!("READY {address}");
         }
@@ -165,7 +175,11 @@ impl Command {
                 }
             };
             let reloads = async {
-                hang_up.recv().await;
+                tokio::select! {
+                    _ = hang_up.recv() => reopen_log(&proxy).await,
+                    _ = log_moved.recv() => return reopen_log(&proxy).await,
+                    () = self.files_changed(&proxy) => {}
+                }
                 let reload = self.reload(&proxy);
                 if tokio::time::timeout(LONGEST_RELOAD, reload).await.is_err() {
                     let why = format!("reading its files took longer than {LONGEST_RELOAD:?}");
@@ -176,16 +190,30 @@ impl Command {
             tokio::select! {
                 () = reloads => {}
                 () = ends => break,
+                () = proxy.taken_over() => {
+                    eprintln!("portcullis: another has taken over");
+                    break;
+                }
             }
         }
-        tokio::select! {
-            left = proxy.drain() => if left > 0 {
-                eprintln!("portcullis: {left} connections were cut");
-            },
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let again = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let left = proxy.drain_until(again).await;
+        if left > 0 {
+            eprintln!("portcullis: {left} connections were cut");
         }
         Ok(())
+    }
+
+    async fn files_changed(&self, proxy: &Proxy) {
+        match &self.file {
+            Some(file) => proxy.files_changed(file).await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn reload(&self, proxy: &Proxy) {
@@ -213,6 +241,12 @@ impl Command {
             Ok(summary) => eprintln!("portcullis: reloaded: {summary}"),
             Err(why) => eprintln!("portcullis: not reloaded, what was there goes on: {why}"),
         }
+    }
+}
+
+async fn reopen_log(proxy: &Proxy) {
+    if let Err(error) = proxy.reopen_log().await {
+        eprintln!("portcullis: the access log goes on in the file that was there: {error}");
     }
 }
 

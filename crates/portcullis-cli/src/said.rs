@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
+use crate::wording::with_options;
+
 /// How many lines wait to be written.
 const MOST: usize = 256;
 /// How long the end of the command waits until all is written.
@@ -20,7 +22,7 @@ static STANDARD_ERROR: OnceLock<Sayer> = OnceLock::new();
 /// Says something, a line or several, and does not wait until it is written.
 pub(crate) fn say(text: impl Into<String>) {
     let sayer = STANDARD_ERROR.get_or_init(|| Sayer::start(io::stderr()));
-    sayer.say(text.into());
+    sayer.say(with_options(&text.into()).into_owned());
 }
 
 /// Waits, for a second at most, until what was said is written. Whether it is: if not, nobody reads it, and whoever

@@ -83,6 +83,24 @@ impl SharedKeys {
         self.psk.is_some() || self.psk_file.is_some()
     }
 
+    /// Whether a key can be used with one of the cipher suites that are named.
+    pub(crate) fn check(&self, named: &[CipherSuite]) -> Result<(), Failure> {
+        let goes_with_keys = |suite: &CipherSuite| {
+            let name = suite.to_string();
+            match exists_in(*suite, ProtocolVersion::TLS_1_3) {
+                true => self.psk_import.is_some() || name.ends_with("_SHA256"),
+                false => name.contains("_PSK_"),
+            }
+        };
+        if !self.are_there() || named.is_empty() || named.iter().any(goes_with_keys) {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            "--ciphers: none goes with a pre-shared key; in TLS 1.3 these are the ones with SHA-256, as \
+             TLS_AES_128_GCM_SHA256, or all with --psk-import, and before the ones of PSK and ECDHE_PSK",
+        ))
+    }
+
     /// The cipher suites that are named, or those that go with keys if there are some: of these versions, and of
     /// TLS 1.3 alone where keys are imported.
     pub(crate) fn ciphers(

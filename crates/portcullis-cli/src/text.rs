@@ -1,11 +1,13 @@
 //! Text of a peer's, made safe to print.
 
+use portcullis::x509::is_unseen;
+
 /// Longest printed text, in characters; a peer chooses what is in it.
 const MAX_PRINTED: usize = 256;
 /// How many bytes of a serial number (RFC 5280 §4.1.2.2: 20 at most) or of an identifier of a key are printed.
 const MAX_IDENTIFIER: usize = 64;
 
-/// Escapes what would move the cursor or the direction of writing, and cuts what is long.
+/// Escapes what would move the cursor or the direction of writing, or is not seen, and cuts what is long.
 pub(crate) fn printable(text: &str) -> String {
     let mut printed = String::new();
     for (at, character) in text.chars().enumerate() {
@@ -13,31 +15,13 @@ pub(crate) fn printable(text: &str) -> String {
             printed.push('…');
             break;
         }
-        if is_unsafe(character) {
+        if is_unseen(character) {
             printed.extend(character.escape_unicode());
         } else {
             printed.push(character);
         }
     }
     printed
-}
-
-/// Control characters, ends of lines, and format characters (Zl, Zp and Cf of Unicode 16): these are not seen, or change
-/// the direction of writing.
-fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
-        )
-        || matches!(character, '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{180e}')
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(
-            character,
-            '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
-        )
-        || matches!(character, '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
-        || matches!(character, '\u{e0000}'..='\u{e007f}')
 }
 
 /// A number or an identifier of a peer's in hexadecimal: all of it, if it is not longer than any should be.

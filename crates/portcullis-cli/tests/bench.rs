@@ -367,3 +367,49 @@ fn results_for_people_say_what_was_measured() {
     assert!(says("throughput", &["--direction", "both"]).contains(" MB/s"));
     assert!(says("pingpong", &["--rate", "50"]).contains("50 messages are due in a second"));
 }
+
+#[test]
+fn what_stands_behind_a_proxy_speaks_no_tls() {
+    let plain = |service: &str| {
+        let arguments = ["--plain", "--listen", "127.0.0.1:0", "--service", service];
+        let mut child = portcullis(&["bench", "serve"])
+            .args(arguments)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.as_mut().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("READY ").expect("READY first").trim();
+        Served {
+            address: address.to_owned(),
+            child,
+        }
+    };
+    let end = |io: &std::net::TcpStream| io.shutdown(std::net::Shutdown::Write).unwrap();
+
+    let served = plain("echo");
+    let mut io = std::net::TcpStream::connect(&served.address).unwrap();
+    io.write_all(b"there and back").unwrap();
+    end(&io);
+    let mut all = Vec::new();
+    io.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"there and back");
+
+    let served = plain("discard");
+    let mut io = std::net::TcpStream::connect(&served.address).unwrap();
+    io.write_all(&[7; 100_000]).unwrap();
+    end(&io);
+    assert_eq!(io.read_to_end(&mut all).unwrap(), 0);
+
+    // Sends by itself, until it is told that this is enough.
+    let served = plain("source");
+    let mut io = std::net::TcpStream::connect(&served.address).unwrap();
+    let mut some = vec![0; 1 << 20];
+    io.read_exact(&mut some).unwrap();
+    assert!(some.iter().all(|byte| *byte == b'x'));
+    end(&io);
+    io.read_to_end(&mut all).unwrap();
+
+    let output = run(&["bench", "serve", "--plain", "--no-tickets"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}

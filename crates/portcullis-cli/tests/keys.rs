@@ -162,7 +162,7 @@ fn keys_that_cannot_be_read_are_named_and_not_shown() {
         "--insecure",
     ]);
     assert!(
-        said.contains("psk: no cipher suite takes a pre-shared key"),
+        said.contains("--ciphers: none goes with a pre-shared key"),
         "{said}"
     );
 }

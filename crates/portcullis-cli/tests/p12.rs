@@ -1,4 +1,4 @@
-//! Files of PKCS#12, which OpenSSL and GnuTLS write and read. `apt-get install openssl gnutls-bin`
+//! Files of PKCS#12, which OpenSSL, GnuTLS and NSS write and read. `apt-get install openssl gnutls-bin libnss3-tools python3`
 
 mod support;
 
@@ -253,13 +253,14 @@ fn what_cannot_be_done_is_said() {
     let missing = made.path("missing.p12");
     let right = ["--password-file", &password];
     for (file, given, why) in [
-        (&file, &[][..], "no password was given"),
+        (&file, &[][..], "it has a password, and none was given"),
         (&file, &["--password-file", &wrong], "the wrong one"),
         (&file, &["--password-file", &missing], "No such file"),
         (&rc4, &right, "RC4, which is broken"),
         (&bare, &right, "no private key in it"),
-        (&two, &right, "BER"),
-        (&cut, &right, "damaged"),
+        (&two, &[], "damaged"),
+        (&cut, &[], "damaged"),
+        (&rc4, &[], "it has a password, and none was given"),
         (&missing, &right, "No such file"),
         (&made.client_cert, &right, "it is PEM"),
         (&file, &right, "never printed"),
@@ -268,6 +269,12 @@ fn what_cannot_be_done_is_said() {
         assert!(said.contains(why), "{said}");
         let is_named = said.contains(file.as_str()) || said.contains(&missing);
         assert!(is_named || why == "never printed", "{said}");
+        // Where another password would change nothing, none is asked for.
+        assert_eq!(
+            said.contains("--password-file or"),
+            why.contains("none was given"),
+            "{said}"
+        );
         assert!(
             !said.contains("Melone") && !said.contains("Kürbis"),
             "{said}"
@@ -307,4 +314,215 @@ fn what_cannot_be_done_is_said() {
         assert!(said.contains(key.as_str()) || given.is_empty(), "{said}");
         assert!(!fs::exists(&out).unwrap());
     }
+}
+
+/// What Firefox has: BER whose lengths are not said beforehand, and strings in pieces.
+#[test]
+fn what_nss_writes_is_read() {
+    let (made, password) = made();
+    let run_nss = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output();
+        let output = output.expect("it is in Debian's package libnss3-tools");
+        assert!(output.status.success(), "{output:?}");
+    };
+    let (database, from) = (made.path("nss"), made.path("from.p12"));
+    fs::create_dir(&database).unwrap();
+    run_nss("certutil", &["-N", "-d", &database, "--empty-password"]);
+    openssl(&[
+        "pkcs12",
+        "-export",
+        "-in",
+        &made.client_cert,
+        "-inkey",
+        &made.client_key,
+        "-certfile",
+        &made.ca,
+        "-name",
+        "Alice",
+        "-out",
+        &from,
+        "-passout",
+        &format!("file:{password}"),
+    ]);
+    let import = ["-i", &from, "-d", &database, "-W", PASSWORD];
+    run_nss("pk12util", &import);
+    let old = [
+        "-c",
+        "PKCS #12 V2 PBE With SHA-1 And 3KEY Triple DES-CBC",
+        "-C",
+        "PKCS #12 V2 PBE With SHA-1 And 40 Bit RC2 CBC",
+    ];
+    for (case, (given, more)) in [(PASSWORD, &[][..]), (PASSWORD, &old), ("", &[]), ("", &old)]
+        .into_iter()
+        .enumerate()
+    {
+        let (file, out) = (
+            made.path(&format!("{case}.p12")),
+            made.path(&format!("{case}.pem")),
+        );
+        let export = ["-o", &file, "-n", "Alice", "-d", &database, "-W", given];
+        run_nss("pk12util", &[&export[..], more].concat());
+        assert!(fs::read(&file).unwrap().starts_with(&[0x30, 0x80]));
+        let with: &[&str] = match given {
+            "" => &[],
+            _ => &["--password-file", &password],
+        };
+        let extract = ["cert", "p12", "extract", &file, "--out", &out];
+        printed(run(&[&extract[..], with].concat()));
+        assert_eq!(key(&out), key(&made.client_key), "{more:?}");
+        let text = fs::read_to_string(&out).unwrap();
+        let own = certificates(&fs::read_to_string(&made.client_cert).unwrap());
+        assert_eq!(certificates(&text).first(), own.first());
+        // It puts the authority first.
+        assert_eq!(certificates(&text).len(), 2);
+    }
+}
+
+/// As programs do that link libcrypto: without a password, which is another one than that without characters.
+#[test]
+fn what_libcrypto_writes_without_a_password_is_read() {
+    const CREATE: &str = r#"
+import ctypes, ctypes.util, sys
+c = ctypes.CDLL(ctypes.util.find_library("crypto"))
+p, i = ctypes.c_void_p, ctypes.c_int
+def call(name, kinds, *arguments):
+    function = getattr(c, name)
+    function.restype, function.argtypes = p, kinds
+    return function(*arguments)
+def read(name, path):
+    file = call("BIO_new_file", [ctypes.c_char_p] * 2, path.encode(), b"r")
+    return call(name, [p] * 4, file, None, None, None)
+key, cert, out, old, word = sys.argv[1:]
+call("OSSL_PROVIDER_load", [p, ctypes.c_char_p], None, b"legacy")
+call("OSSL_PROVIDER_load", [p, ctypes.c_char_p], None, b"default")
+# NID_pbe_WithSHA1And3_Key_TripleDES_CBC and NID_pbe_WithSHA1And40BitRC2_CBC, or what is usual.
+kinds = (146, 149) if old == "old" else (0, 0)
+made = call("PKCS12_create", [ctypes.c_char_p] * 2 + [p] * 3 + [i] * 5,
+    None if word == "none" else b"", b"Alice", read("PEM_read_bio_PrivateKey", key), read("PEM_read_bio_X509", cert), None,
+    *kinds, 0, 0, 0)
+file = call("BIO_new_file", [ctypes.c_char_p] * 2, out.encode(), b"wb")
+assert made and call("i2d_PKCS12_bio", [p] * 2, file, made)
+call("BIO_free_all", [p], file)
+"#;
+    let made = Certificates::make();
+    for (old, word) in [
+        ("new", "none"),
+        ("new", "empty"),
+        ("old", "none"),
+        ("old", "empty"),
+    ] {
+        let (file, out) = (
+            made.path(&format!("{old}-{word}.p12")),
+            made.path(&format!("{old}-{word}.pem")),
+        );
+        let files = [&made.client_key, &made.client_cert, &file];
+        let mut python = Command::new("python3");
+        let python = python.args(["-c", CREATE]).args(files).args([old, word]);
+        let output = python.output().expect("python3 is in Debian");
+        assert!(output.status.success(), "{output:?}");
+        printed(run(&["cert", "p12", "extract", &file, "--out", &out]));
+        assert_eq!(key(&out), key(&made.client_key), "{old} {word}");
+    }
+}
+
+/// A certificate that was renewed has the same key: the file says which of them is its key's.
+#[test]
+fn the_certificate_of_a_key_is_found() {
+    let (made, password) = made();
+    let from = format!("file:{password}");
+    let renewed = ["one", "two"].map(|name| {
+        let file = made.path(name);
+        let subject = format!("/CN={name}");
+        let key = made.client_key.as_str();
+        openssl(&[
+            "req", "-x509", "-new", "-key", key, "-out", &file, "-subj", &subject,
+        ]);
+        file
+    });
+    let [one, two] = &renewed;
+    let others = [&made.ca, one].map(|file| fs::read_to_string(file).unwrap());
+    let (bundle, file, out) = (
+        made.path("bundle"),
+        made.path("two.p12"),
+        made.path("two.pem"),
+    );
+    fs::write(&bundle, others.concat()).unwrap();
+    let key = ["-inkey", made.client_key.as_str()];
+    let export = ["pkcs12", "-export", "-in", two, "-certfile", &bundle];
+    let to = |out: &'static str| made.path(out);
+    let ends = ["-passout", &from, "-out", &file];
+    openssl(&[&export[..], &key, &ends].concat());
+    let given = ["--password-file", &password];
+    let extract = ["cert", "p12", "extract", &file, "--out", &out];
+    let output = run(&[&extract[..], &given].concat());
+    assert_eq!(output.stderr, b"");
+    let subject = |file: &str| openssl(&["x509", "-in", file, "-noout", "-subject"]);
+    assert_eq!(subject(&out), b"subject=CN = two\n");
+
+    // The other way round, by hand: the order is that of the file, and the id that of the second.
+    let shown = |file: &str| printed(run(&[&["cert", "p12", "show", file][..], &given].concat()));
+    assert!(shown(&file).ends_with("private key 0: of certificate 0\n"));
+    let alone = to("alone.p12");
+    let bare = [
+        "pkcs12", "-export", "-nokeys", "-in", &bundle, "-out", &alone,
+    ];
+    openssl(&[&bare[..], &["-passout", &from]].concat());
+    let said = sentence(
+        run(&[
+            &["cert", "p12", "extract", &alone, "--out", "x"][..],
+            &given,
+        ]
+        .concat()),
+        2,
+    );
+    assert!(said.contains("no private key in it"), "{said}");
+
+    // A key of nobody there is written all the same, and said.
+    let (stranger, out) = (to("stranger.p12"), to("stranger.pem"));
+    pkcs12_of_strangers(&made, &stranger);
+    let output = run(&["cert", "p12", "extract", &stranger, "--out", &out]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("the private key belongs to none of the 1 certificates in it"),
+        "{said}"
+    );
+}
+
+/// A key, and the certificate of another, which OpenSSL's command does not put together.
+fn pkcs12_of_strangers(made: &Certificates, out: &str) {
+    let der = |file: &str| openssl(&["x509", "-in", file, "-outform", "DER"]);
+    let key = openssl(&[
+        "pkcs8",
+        "-topk8",
+        "-nocrypt",
+        "-in",
+        &made.client_key,
+        "-outform",
+        "DER",
+    ]);
+    let element = |tag: u8, contents: &[u8]| {
+        let length = u16::try_from(contents.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82], &length[..], contents].concat()
+    };
+    let bag = |kind: u8, value: &[u8]| {
+        let oid = [
+            &b"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x0a\x01"[..],
+            &[kind],
+        ]
+        .concat();
+        element(0x30, &[oid, element(0xa0, value)].concat())
+    };
+    let certificate = element(0xa0, &element(0x04, &der(&made.ca)));
+    let x509 = b"\x06\x0a\x2a\x86\x48\x86\xf7\x0d\x01\x09\x16\x01";
+    let certificate = element(0x30, &[&x509[..], &certificate].concat());
+    let bags = element(0x30, &[bag(1, &key), bag(3, &certificate)].concat());
+    let data = |value: &[u8]| {
+        let oid = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
+        let value = element(0xa0, &element(0x04, value));
+        element(0x30, &[&oid[..], &value].concat())
+    };
+    let safe = element(0x30, &data(&bags));
+    let file = element(0x30, &[&b"\x02\x01\x03"[..], &data(&safe)].concat());
+    fs::write(out, file).unwrap();
 }

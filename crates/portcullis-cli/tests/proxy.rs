@@ -21,7 +21,10 @@ struct Proxy {
 impl Proxy {
     fn start(arguments: &[&str]) -> Self {
         let mut command = portcullis(&["proxy"]);
-        let mut child = command.args(arguments).spawn().unwrap();
+        Self::of(command.args(arguments).spawn().unwrap())
+    }
+
+    fn of(mut child: Child) -> Self {
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.as_mut().unwrap());
         output.read_line(&mut line).unwrap();
@@ -233,6 +236,122 @@ fn signals_reload_and_end() {
     assert_eq!((&first, rest.as_str()), (b"two:", "last"));
     held.wait().unwrap();
     assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
+}
+
+/// One listener without TLS.
+fn plain(more: &str, address: &str, backend: &str) -> String {
+    format!(
+        "version = 1\n{more}\n[[listen]]\nname = \"in\"\naddress = \"{address}\"\n[[route]]\ntls = \"off\"\n\
+         backend = {{ servers = [\"{backend}\"] }}\n"
+    )
+}
+
+/// Connects, and hears the name of the server.
+fn hears(address: &str) -> (TcpStream, String) {
+    let mut io = TcpStream::connect(address).unwrap();
+    let mut name = [0; 4];
+    io.read_exact(&mut name).unwrap();
+    (io, String::from_utf8_lossy(&name).into_owned())
+}
+
+#[test]
+fn the_log_may_be_moved_away_and_an_end_at_once_loses_none_of_it() {
+    let made = Certificates::make();
+    let [file, log, moved] = ["proxy.toml", "access.log", "access.log.1"].map(|it| made.path(it));
+    let more =
+        format!("log = {{ access = \"{log}\" }}\ntimeouts = {{ drain = \"60s\", idle = \"60s\" }}");
+    fs::write(&file, plain(&more, "127.0.0.1:0", &echo("one:"))).unwrap();
+    let mut proxy = Proxy::start(&[&file]);
+    for signal in ["-USR1", "-HUP"] {
+        fs::rename(&log, &moved).unwrap();
+        proxy.signal(signal);
+        for _ in 0..500 {
+            if fs::exists(&log).unwrap() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert!(fs::exists(&log).unwrap(), "{signal}");
+    }
+    let said = proxy.says();
+    assert!(said.contains("reloaded: 1 listener"), "{said}");
+    let held = [hears(&proxy.address), hears(&proxy.address)];
+    proxy.signal("-TERM");
+    // The second counts when the first was seen.
+    for _ in 0..500 {
+        if TcpStream::connect(&proxy.address).is_err() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    proxy.signal("-TERM");
+    assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
+    let said = proxy.says();
+    assert!(said.contains("connections were cut"), "{said}");
+    let lines = fs::read_to_string(&log).unwrap();
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let drained = lines.filter(|line| line["outcome"] == "drained");
+    assert!(drained.count() >= 2);
+    drop(held);
+}
+
+#[test]
+fn one_takes_over_from_another() {
+    let made = Certificates::make();
+    let [file, next, socket] = ["proxy.toml", "next.toml", "take.sock"].map(|it| made.path(it));
+    let more = format!("log = {{ access = \"off\" }}\nprocess = {{ take_over = \"{socket}\" }}");
+    fs::write(&file, plain(&more, "127.0.0.1:0", &echo("one:"))).unwrap();
+    let mut before = Proxy::start(&[&file]);
+    assert_eq!(hears(&before.address).1, "one:");
+    fs::write(&next, plain(&more, &before.address, &echo("two:"))).unwrap();
+    // Without asking it has no place.
+    let said = sentence(run(&["proxy", &next]), 1);
+    assert!(said.contains("listening on"), "{said}");
+    let after = Proxy::start(&[&next, "--take-over", &socket]);
+    assert_eq!(after.address, before.address);
+    assert_eq!(before.child.wait().unwrap().code(), Some(0));
+    assert_eq!(before.says(), "portcullis: another has taken over\n");
+    assert_eq!(hears(&after.address).1, "two:");
+}
+
+/// As systemd does it: `python3`.
+#[cfg(feature = "interop")]
+#[test]
+fn sockets_of_systemd_are_taken() {
+    const SCRIPT: &str = "import os, socket, sys\n\
+        listener = socket.socket()\n\
+        listener.bind(('127.0.0.1', 0))\n\
+        listener.listen()\n\
+        text = open(sys.argv[3]).read()\n\
+        if sys.argv.pop() == 'named':\n\
+        \x20   text = text.replace('127.0.0.1:0', '127.0.0.1:%d' % listener.getsockname()[1])\n\
+        open(sys.argv[3], 'w').write(text)\n\
+        os.dup2(listener.fileno(), 3)\n\
+        os.set_inheritable(3, True)\n\
+        os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n\
+        os.execv(sys.argv[1], sys.argv[1:])\n";
+    let made = Certificates::make();
+    let file = made.path("proxy.toml");
+    let start = |how: &str| {
+        let more = "log = { access = \"off\" }";
+        fs::write(&file, plain(more, "127.0.0.1:0", &echo("one:"))).unwrap();
+        let program = env!("CARGO_BIN_EXE_portcullis");
+        let mut command = Command::new("python3");
+        command.args(["-c", SCRIPT, program, "proxy", &file, how]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let proxy = Proxy::of(start("named").spawn().unwrap());
+    assert_eq!(hears(&proxy.address).1, "one:");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains(&proxy.address), "{text}");
+    // Whoever waits at a socket that the file does not have is never served.
+    let refused = start("other").output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("no [[listen]] has that address"), "{said}");
 }
 
 /// A file may be on a disk that does not answer.

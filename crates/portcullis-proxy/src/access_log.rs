@@ -28,18 +28,8 @@ impl AccessLog {
     /// # Errors
     /// When the file cannot be opened.
     pub(crate) fn open(access: &Access) -> io::Result<Self> {
-        let writer: Box<dyn Write + Send> = match access {
-            Access::Off => return Ok(Self::none()),
-            Access::Stdout => Box::new(io::stdout()),
-            Access::Stderr => Box::new(io::stderr()),
-            Access::File(path) => {
-                let mut options = OpenOptions::new();
-                let file = options.append(true).create(true).open(path);
-                let shown = |error: io::Error| {
-                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-                };
-                Box::new(file.map_err(shown)?)
-            }
+        let Some(writer) = writer(access)? else {
+            return Ok(Self::none());
         };
         let (lines, queue) = sync_channel(QUEUE);
         let log = Self {
@@ -49,7 +39,10 @@ impl AccessLog {
         let dropped = Arc::clone(&log.dropped);
         std::thread::Builder::new()
             .name("access-log".to_owned())
-            .spawn(move || write(&queue, writer, &dropped))?;
+            .spawn({
+                let access = access.clone();
+                move || write(&queue, &access, writer, &dropped)
+            })?;
         Ok(log)
     }
 
@@ -83,17 +76,38 @@ impl AccessLog {
     /// # Cancel safety
     /// Nothing is lost.
     pub(crate) async fn flush(&self, within: Duration) {
-        let Some(lines) = &self.lines else { return };
-        let flushed = async {
-            let (told, hears) = oneshot::channel();
-            let mut entry = Entry::Written(told);
-            while let Err(TrySendError::Full(back)) = lines.try_send(entry) {
-                entry = back;
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            let _ = hears.await;
-        };
+        let (told, hears) = oneshot::channel();
+        let flushed = self.ask(Entry::Written(told), hears);
         let _ = tokio::time::timeout(within, flushed).await;
+    }
+
+    /// Opens the file anew: it may have been moved away. What was said before goes to the one that was there.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or not in time; the one that was there goes on.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may be opened all the same.
+    pub(crate) async fn reopen(&self, within: Duration) -> io::Result<()> {
+        if self.lines.is_none() {
+            return Ok(());
+        }
+        let (told, hears) = oneshot::channel();
+        let opened = self.ask(Entry::Reopen(told), hears);
+        match tokio::time::timeout(within, opened).await {
+            Ok(Some(opened)) => opened,
+            _ => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Asks the thread for something, and waits for its answer.
+    async fn ask<T>(&self, mut entry: Entry, hears: oneshot::Receiver<T>) -> Option<T> {
+        let lines = self.lines.as_ref()?;
+        while let Err(TrySendError::Full(back)) = lines.try_send(entry) {
+            entry = back;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        hears.await.ok()
     }
 }
 
@@ -102,9 +116,30 @@ enum Entry {
     Line(String),
     /// Who is told that all before this was written.
     Written(oneshot::Sender<()>),
+    /// Who is told that what comes now goes into a new file.
+    Reopen(oneshot::Sender<io::Result<()>>),
 }
 
-fn write(queue: &Receiver<Entry>, mut writer: Box<dyn Write + Send>, dropped: &AtomicU64) {
+type Writer = Box<dyn Write + Send>;
+
+/// `None` where nothing is written.
+fn writer(access: &Access) -> io::Result<Option<Writer>> {
+    Ok(Some(match access {
+        Access::Off => return Ok(None),
+        Access::Stdout => Box::new(io::stdout()),
+        Access::Stderr => Box::new(io::stderr()),
+        Access::File(path) => {
+            let mut options = OpenOptions::new();
+            let file = options.append(true).create(true).open(path);
+            let shown = |error: io::Error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            };
+            Box::new(file.map_err(shown)?)
+        }
+    }))
+}
+
+fn write(queue: &Receiver<Entry>, access: &Access, mut writer: Writer, dropped: &AtomicU64) {
     while let Ok(first) = queue.recv() {
         let mut waiting = Vec::new();
         for entry in std::iter::once(first).chain(queue.try_iter()) {
@@ -116,6 +151,13 @@ fn write(queue: &Receiver<Entry>, mut writer: Box<dyn Write + Send>, dropped: &A
                     }
                 }
                 Entry::Written(told) => waiting.push(told),
+                Entry::Reopen(told) => {
+                    let opened = self::writer(access).map(|opened| {
+                        let _ = writer.flush();
+                        writer = opened.unwrap_or_else(|| Box::new(io::sink()));
+                    });
+                    let _ = told.send(opened);
+                }
             }
         }
         let _ = writer.flush();

@@ -1,5 +1,6 @@
 //! The administration's port: HTTP/1.1, to read alone. `/health`, `/ready`, `/metrics`, `/status`.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
@@ -10,45 +11,57 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Admin, Plan, days_left};
-use crate::meter::OUTCOMES;
+use crate::meter::{Counts, OUTCOMES};
 use crate::proxy::Shared;
 
 /// The longest head of a request.
 const LONGEST: usize = 8 * 1_024;
 /// How long one request may take.
 const WITHIN: Duration = Duration::from_secs(2);
-/// Requests at once; others wait in the system's queue.
+/// Requests at once: for one more the oldest is left alone, which most of all says nothing.
 const AT_ONCE: usize = 16;
 
+/// Where it listens; `passed` is a socket that does already.
+///
 /// # Errors
 /// When the address cannot be had.
-pub(crate) fn bind(admin: &Admin) -> io::Result<(SocketAddr, TcpListener)> {
-    let socket = std::net::TcpListener::bind(admin.listen)?;
+pub(crate) fn bind(
+    admin: &Admin,
+    passed: Option<socket2::Socket>,
+) -> io::Result<(SocketAddr, TcpListener)> {
+    let socket = match passed {
+        Some(socket) => socket.into(),
+        None => std::net::TcpListener::bind(admin.listen)?,
+    };
     socket.set_nonblocking(true)?;
     Ok((socket.local_addr()?, TcpListener::from_std(socket)?))
 }
 
 /// Answers for as long as it is polled.
 pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut answering = JoinSet::new();
+    let mut order = VecDeque::with_capacity(AT_ONCE);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
         let Ok((mut io, _)) = listener.accept().await else {
             // Descriptors may be used up for a while.
             sleep(Duration::from_millis(50)).await;
             continue;
         };
+        while answering.try_join_next().is_some() {}
+        order.retain(|one: &AbortHandle| !one.is_finished());
+        if order.len() >= AT_ONCE
+            && let Some(oldest) = order.pop_front()
+        {
+            oldest.abort();
+        }
         let shared = Arc::clone(&shared);
-        tokio::spawn(async move {
+        order.push_back(answering.spawn(async move {
             let _ = timeout(WITHIN, answer(&shared, &mut io)).await;
-            drop(place);
-        });
+        }));
     }
 }
 
@@ -134,20 +147,33 @@ fn metrics(shared: &Shared, plan: &Plan) -> String {
     };
     let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
     let one = |count: u64| vec![(String::new(), count)];
-    let ended = OUTCOMES.iter().zip(&meter.ended);
+    let ended = OUTCOMES.iter().zip(&meter.all.ended);
     let ended: Vec<_> = ended
         .map(|(outcome, count)| (format!("{{outcome=\"{outcome}\"}}"), read(count)))
         .collect();
     let what = "Connections that have ended, by what became of them.";
     family("connections_total", "counter", what, &ended);
     let what = "Connections whose bytes are passed on.";
-    family("connections_open", "gauge", what, &one(read(&meter.open)));
+    family(
+        "connections_open",
+        "gauge",
+        what,
+        &one(read(&meter.all.open)),
+    );
     let bytes = [
-        ("{direction=\"in\"}".to_owned(), read(&meter.bytes_in)),
-        ("{direction=\"out\"}".to_owned(), read(&meter.bytes_out)),
+        ("{direction=\"in\"}".to_owned(), read(&meter.all.bytes_in)),
+        ("{direction=\"out\"}".to_owned(), read(&meter.all.bytes_out)),
     ];
     let what = "Bytes from clients and to clients, of connections that have ended.";
     family("bytes_total", "counter", what, &bytes);
+    let routes = of_routes(plan);
+    let what =
+        "Connections of a route that have ended, by what became of them; where there were some.";
+    family("route_connections_total", "counter", what, &routes.ended);
+    let what = "Connections of a route whose bytes are passed on.";
+    family("route_connections_open", "gauge", what, &routes.open);
+    let what = "Bytes from clients and to clients of a route, of connections that have ended.";
+    family("route_bytes_total", "counter", what, &routes.bytes);
     let servers = plan.backends.iter().flat_map(|backend| {
         backend.servers.iter().map(|server| {
             let (backend, address) = (label(&backend.name), label(&server.address.to_string()));
@@ -202,6 +228,52 @@ fn metrics(shared: &Shared, plan: &Plan) -> String {
         &one(shared.log.dropped()),
     );
     page
+}
+
+/// Rows by route.
+#[derive(Default)]
+struct OfRoutes {
+    ended: Vec<(String, u64)>,
+    open: Vec<(String, u64)>,
+    bytes: Vec<(String, u64)>,
+}
+
+/// Routes of one listener that begin with the same name, and differ in protocols, are counted together.
+fn of_routes(plan: &Plan) -> OfRoutes {
+    let mut all: BTreeMap<String, Vec<&Counts>> = BTreeMap::new();
+    for listener in &plan.listeners {
+        for route in &listener.routes.0 {
+            let (listener, route_label) = (label(&listener.name), label(&route.label));
+            let labels = format!("listener=\"{listener}\",route=\"{route_label}\"");
+            all.entry(labels).or_default().push(&route.counts);
+        }
+    }
+    let mut rows = OfRoutes::default();
+    for (labels, counts) in all {
+        let sum = |of: &dyn Fn(&Counts) -> &AtomicU64| -> u64 {
+            let counts = counts.iter().map(|it| of(it).load(Ordering::Relaxed));
+            counts.sum()
+        };
+        for (at, outcome) in OUTCOMES.iter().enumerate() {
+            match sum(&|it| &it.ended[at]) {
+                0 => {}
+                count => {
+                    let labels = format!("{{{labels},outcome=\"{outcome}\"}}");
+                    rows.ended.push((labels, count));
+                }
+            }
+        }
+        rows.open
+            .push((format!("{{{labels}}}"), sum(&|it| &it.open)));
+        for (direction, count) in [
+            ("in", sum(&|it| &it.bytes_in)),
+            ("out", sum(&|it| &it.bytes_out)),
+        ] {
+            let labels = format!("{{{labels},direction=\"{direction}\"}}");
+            rows.bytes.push((labels, count));
+        }
+    }
+    rows
 }
 
 fn status(shared: &Shared, plan: &Plan) -> String {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis::pki_types::ServerName;
-use portcullis::{ClientConfig, MemorySessionStore, SessionStore, TlsConnector};
+use portcullis::{ClientConfig, EofPolicy, MemorySessionStore, SessionStore, TlsConnector};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
@@ -45,6 +45,8 @@ pub(crate) struct Originate {
     connector: TlsConnector,
     /// Whose certificate is expected; without it that of the server's host.
     name: Option<ServerName<'static>>,
+    /// Whether a server that ends without close_notify counts as one that has ended.
+    is_lenient: bool,
 }
 
 impl fmt::Debug for Originate {
@@ -56,13 +58,19 @@ impl fmt::Debug for Originate {
 }
 
 impl Originate {
-    pub(crate) fn new(config: ClientConfig, name: Option<ServerName<'static>>) -> Self {
-        Self::with(config, name, Arc::new(MemorySessionStore::new(SESSIONS)))
+    pub(crate) fn new(
+        config: ClientConfig,
+        name: Option<ServerName<'static>>,
+        is_lenient: bool,
+    ) -> Self {
+        let sessions = Arc::new(MemorySessionStore::new(SESSIONS));
+        Self::with(config, name, is_lenient, sessions)
     }
 
     fn with(
         config: ClientConfig,
         name: Option<ServerName<'static>>,
+        is_lenient: bool,
         sessions: Arc<MemorySessionStore>,
     ) -> Self {
         let store: Arc<dyn SessionStore> = Arc::<MemorySessionStore>::clone(&sessions);
@@ -71,13 +79,15 @@ impl Originate {
             config,
             sessions,
             name,
+            is_lenient,
         }
     }
 
     /// In the place of what was there before, with its sessions, which are verified again when they are resumed.
     pub(crate) fn replacing(&self, before: &Self) -> Self {
         let config = self.config.replacing(&before.config);
-        Self::with(config, self.name.clone(), Arc::clone(&before.sessions))
+        let (name, sessions) = (self.name.clone(), Arc::clone(&before.sessions));
+        Self::with(config, name, self.is_lenient, sessions)
     }
 }
 
@@ -264,11 +274,14 @@ impl Backend {
         let Some(tls) = &self.tls else {
             return Ok(End::Plain(io));
         };
-        let stream = match (&tls.name, server.host()) {
+        let mut stream = match (&tls.name, server.host()) {
             (Some(name), _) => tls.connector.upgrade(io, name).await?,
             (None, Some(host)) => tls.connector.upgrade(io, host).await?,
             (None, None) => return Err(io::ErrorKind::InvalidInput.into()),
         };
+        if tls.is_lenient {
+            stream.set_eof_policy(EofPolicy::Lenient);
+        }
         Ok(End::Tls(stream))
     }
 

@@ -26,6 +26,7 @@
 mod access_log;
 mod address;
 mod admin;
+mod arrival;
 mod backend;
 mod config;
 mod hello;
@@ -38,7 +39,10 @@ mod proxy_header;
 mod route;
 mod rules;
 mod stream;
+mod take_over;
+mod watch;
 
 pub use address::ListenAddress;
 pub use config::{Config, Mode, Originate, Problem, Problems, Simple};
 pub use proxy::{Proxy, ReloadError};
+pub use take_over::Inherited;

@@ -3,20 +3,21 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ipnet::IpNet;
-use portcullis::{Accept, Forwarded, ProxyProtocol};
-use socket2::{Domain, Protocol, Socket, Type};
+use portcullis::Accept;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::ListenAddress;
-use crate::proxied::{self, Arrived};
+use crate::arrival::begin;
 use crate::proxy::{Phase, Shared};
 use crate::stream::Plain;
 
@@ -80,15 +81,39 @@ impl Listening {
                 TcpListener::from_std(socket.into()).map(Self::Tcp)
             }
             ListenAddress::Unix(path) => {
-                // One that a program has left behind: nobody listens there. One that may not be connected to may be somebody's.
-                let is_socket =
-                    std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
-                let is_dead = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-                if is_socket && std::os::unix::net::UnixStream::connect(path).is_err_and(is_dead) {
+                if is_dead(path) {
                     std::fs::remove_file(path)?;
                 }
                 UnixListener::bind(path).map(Self::Unix)
             }
+        }
+    }
+
+    /// One that listens already, of the kind that its address has.
+    ///
+    /// # Errors
+    /// When it does not listen.
+    pub(crate) fn inherited(socket: Socket, address: &ListenAddress) -> io::Result<Self> {
+        if !socket.is_listener()? {
+            return Err(io::Error::other(
+                "the socket that was passed does not listen",
+            ));
+        }
+        let socket = OwnedFd::from(socket);
+        match address {
+            ListenAddress::Tcp(_) => TcpListener::from_std(socket.into()).map(Self::Tcp),
+            ListenAddress::Unix(_) => UnixListener::from_std(socket.into()).map(Self::Unix),
+        }
+    }
+
+    /// Another descriptor of it, for who takes it over.
+    ///
+    /// # Errors
+    /// When there are no more descriptors.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Self::Unix(listener) => listener.as_fd().try_clone_to_owned(),
         }
     }
 
@@ -122,33 +147,32 @@ impl Accept for Listening {
     }
 }
 
-/// Whether a peer is one of those that send a header.
-fn is_proxy(networks: &[IpNet], peer: &Peer) -> bool {
-    let address: Option<IpAddr> = peer.address().map(|it| it.ip());
-    address.is_some_and(|ip| networks.iter().any(|network| network.contains(&ip)))
+/// Whether it is a socket that a program has left behind: nobody listens there. One that may not be connected to may be
+/// somebody's.
+pub(crate) fn is_dead(path: &Path) -> bool {
+    if !std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket()) {
+        return false;
+    }
+    let connect = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // Whose queue is full is there, and is not waited for.
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)
+    };
+    connect().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Accepts until the proxy ends.
-pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, listening: Listening) {
-    let networks = Arc::clone(&shared);
-    let of_listener = Arc::clone(&name);
-    let time = shared.plan().timeouts.proxy_header;
-    // Read anew for each connection: a reload may name others.
-    let is_proxy = move |peer: &Peer| {
-        let plan = networks.plan();
-        let listener = plan.listener(&of_listener);
-        listener.is_some_and(|listener| is_proxy(&listener.proxies, peer))
-    };
-    let mut accept = ProxyProtocol::new(listening, is_proxy).timeout(time);
+pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, mut listening: Listening) {
     let mut phase = shared.phase();
     let mut pause = FIRST_PAUSE;
     loop {
         let accepted = tokio::select! {
-            accepted = poll_fn(|cx| accept.poll_accept(cx)) => accepted,
+            accepted = poll_fn(|cx| listening.poll_accept(cx)) => accepted,
             () = phase.over(Phase::Running) => break,
         };
         match accepted {
-            Ok((io, from)) => {
+            Ok((io, peer)) => {
                 pause = FIRST_PAUSE;
                 // It waits here, and others in the system's queue.
                 let places = async {
@@ -160,7 +184,7 @@ pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, listening: Listenin
                 tokio::select! {
                     places = places => match places {
                         (Ok(place), Ok(handshake)) => {
-                            begin(&shared, &name, io, from, place, handshake);
+                            begin(&shared, &name, io, &peer, place, handshake);
                         }
                         _ => return,
                     },
@@ -169,7 +193,7 @@ pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, listening: Listenin
                         let (Some(place), Some(handshake)) = free_places(&shared) else {
                             return;
                         };
-                        begin(&shared, &name, io, from, place, handshake);
+                        begin(&shared, &name, io, &peer, place, handshake);
                         break;
                     }
                 }
@@ -187,14 +211,14 @@ pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, listening: Listenin
         let (Some(place), Some(handshake)) = free_places(&shared) else {
             return;
         };
-        let waiting = poll_fn(|cx| match accept.poll_accept(cx) {
+        let waiting = poll_fn(|cx| match listening.poll_accept(cx) {
             Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
             Poll::Pending => Poll::Ready(None),
         });
-        let Some((io, from)) = waiting.await else {
+        let Some((io, peer)) = waiting.await else {
             return;
         };
-        begin(&shared, &name, io, from, place, handshake);
+        begin(&shared, &name, io, &peer, place, handshake);
     }
 }
 
@@ -202,39 +226,4 @@ pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, listening: Listenin
 fn free_places(shared: &Shared) -> (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>) {
     let free = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
     (free(&shared.connections), free(&shared.handshakes))
-}
-
-/// Serves one connection in a task of its own.
-fn begin(
-    shared: &Arc<Shared>,
-    name: &Arc<str>,
-    io: Plain,
-    from: Forwarded<Peer>,
-    place: OwnedSemaphorePermit,
-    handshake: OwnedSemaphorePermit,
-) {
-    let plan = shared.plan();
-    let Some(listener) = plan.listener(name) else {
-        return;
-    };
-    let socket = from.socket.address();
-    let client = from.source.or(socket);
-    let most = plan.limits.per_address;
-    let of_address = shared.addresses.enter(client.map(|it| it.ip()), most);
-    let arrived = Arrived {
-        listener: Arc::clone(listener),
-        client,
-        via: from.source.and(socket),
-        destination: from.destination.or_else(|| io.local_addr()),
-        io,
-    };
-    let Some(of_address) = of_address else {
-        proxied::refuse(shared, &arrived);
-        return;
-    };
-    let shared = Arc::clone(shared);
-    tokio::spawn(async move {
-        proxied::serve(&shared, &plan, arrived, handshake).await;
-        drop((place, of_address));
-    });
 }

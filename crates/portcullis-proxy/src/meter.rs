@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Clean,
+    Discarded,
     Truncated,
     ClientReset,
     BackendReset,
@@ -14,6 +15,7 @@ pub(crate) enum Outcome {
     Drained,
     Handshake,
     Probe,
+    ProxyHeader,
     NoRoute,
     Rule,
     NoBackend,
@@ -22,8 +24,9 @@ pub(crate) enum Outcome {
 }
 
 /// Their names, in the order of [`Outcome`].
-pub(crate) const OUTCOMES: [&str; 14] = [
+pub(crate) const OUTCOMES: [&str; 16] = [
     "clean",
+    "discarded",
     "truncated",
     "client_reset",
     "backend_reset",
@@ -32,6 +35,7 @@ pub(crate) const OUTCOMES: [&str; 14] = [
     "drained",
     "handshake",
     "probe",
+    "proxy_header",
     "no_route",
     "rule",
     "no_backend",
@@ -45,13 +49,26 @@ impl Outcome {
     }
 }
 
+/// Connections of a proxy, or of one route.
 #[derive(Debug, Default)]
-pub(crate) struct Meter {
-    ids: AtomicU64,
+pub(crate) struct Counts {
     pub(crate) ended: [AtomicU64; OUTCOMES.len()],
     pub(crate) open: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
+}
+
+impl Counts {
+    fn moved(&self, bytes_in: u64, bytes_out: u64) {
+        self.bytes_in.fetch_add(bytes_in, Ordering::Relaxed);
+        self.bytes_out.fetch_add(bytes_out, Ordering::Relaxed);
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    ids: AtomicU64,
+    pub(crate) all: Counts,
     pub(crate) accept_failures: AtomicU64,
     pub(crate) reloads: AtomicU64,
     pub(crate) reloads_failed: AtomicU64,
@@ -59,11 +76,13 @@ pub(crate) struct Meter {
 
 /// A connection that bytes are passed on of.
 #[derive(Debug)]
-pub(crate) struct Open<'m>(&'m Meter);
+pub(crate) struct Open<'m>([&'m Counts; 2]);
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        for counts in self.0 {
+            counts.open.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -72,18 +91,23 @@ impl Meter {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn open(&self) -> Open<'_> {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        Open(self)
+    pub(crate) fn open<'m>(&'m self, route: &'m Counts) -> Open<'m> {
+        for counts in [&self.all, route] {
+            counts.open.fetch_add(1, Ordering::Relaxed);
+        }
+        Open([&self.all, route])
     }
 
-    pub(crate) fn ended(&self, outcome: Outcome) {
-        self.ended[outcome as usize].fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn ended(&self, route: Option<&Counts>, outcome: Outcome) {
+        for counts in [Some(&self.all), route].into_iter().flatten() {
+            counts.ended[outcome as usize].fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    pub(crate) fn moved(&self, bytes_in: u64, bytes_out: u64) {
-        self.bytes_in.fetch_add(bytes_in, Ordering::Relaxed);
-        self.bytes_out.fetch_add(bytes_out, Ordering::Relaxed);
+    pub(crate) fn moved(&self, route: &Counts, bytes_in: u64, bytes_out: u64) {
+        for counts in [&self.all, route] {
+            counts.moved(bytes_in, bytes_out);
+        }
     }
 
     pub(crate) fn accept_failed(&self) {

@@ -21,6 +21,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::access_log::cut;
+use crate::arrival::{Arrived, left};
 use crate::backend::Connected;
 use crate::config::{Listener, Plan};
 use crate::meter::Outcome;
@@ -31,18 +32,6 @@ use crate::stream::{End, Plain};
 
 /// How long a client that is refused may take to hear why.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
-
-/// A connection that was accepted.
-pub(crate) struct Arrived {
-    pub(crate) listener: Arc<Listener>,
-    /// The client, if it has an address.
-    pub(crate) client: Option<SocketAddr>,
-    /// The proxy that has said so.
-    pub(crate) via: Option<SocketAddr>,
-    /// Where the client has connected to.
-    pub(crate) destination: Option<SocketAddr>,
-    pub(crate) io: Plain,
-}
 
 /// What is known of a connection, for its line in the log.
 struct Record {
@@ -127,6 +116,29 @@ impl Record {
         self.note("reason", cut(&error.to_string()));
     }
 
+    /// What was said to a side that had gone, if something was.
+    fn note_discarded(&mut self, outcome: &RelayOutcome) {
+        for (key, way) in [
+            ("discarded_in", &outcome.a_to_b),
+            ("discarded_out", &outcome.b_to_a),
+        ] {
+            if way.discarded > 0 {
+                self.note(key, way.discarded);
+            }
+        }
+    }
+
+    /// Sides that were cut, and cannot know that: there is no reset, so it looks to them as if all had ended.
+    fn note_unseen(&mut self, outcome: &RelayOutcome, has_reset: [bool; 2]) {
+        let sides = [("client", &outcome.b_to_a), ("backend", &outcome.a_to_b)];
+        let unseen = sides.into_iter().zip(has_reset);
+        let unseen = unseen.filter(|((_, way), has_reset)| !way.is_told && !has_reset);
+        let unseen: Vec<_> = unseen.map(|((side, _), _)| side).collect();
+        if !unseen.is_empty() {
+            self.note("cut_unseen", unseen);
+        }
+    }
+
     /// Makes what is known so far small.
     fn rest(&mut self) {
         if self.is_on {
@@ -137,7 +149,7 @@ impl Record {
     }
 
     fn end(mut self, shared: &Shared, route: Option<&Route>, outcome: Outcome) {
-        shared.meter.ended(outcome);
+        shared.meter.ended(route.map(|it| &*it.counts), outcome);
         if !self.is_on {
             return;
         }
@@ -162,9 +174,13 @@ fn version(information: &ConnectionInformation) -> String {
     format!("{:?}", information.version())
 }
 
-/// There are too many of its address: it is closed.
-pub(crate) fn refuse(shared: &Shared, arrived: &Arrived) {
-    Record::new(shared, arrived).end(shared, None, Outcome::Limit);
+/// It is closed before it has begun.
+pub(crate) fn refuse(shared: &Shared, arrived: &Arrived, outcome: Outcome, why: Option<&str>) {
+    let mut record = Record::new(shared, arrived);
+    if let Some(why) = why {
+        record.note("reason", why);
+    }
+    record.end(shared, None, outcome);
 }
 
 /// What a client is connected to next.
@@ -212,20 +228,22 @@ pub(crate) async fn serve(
         .idle(times.idle)
         .half_close(times.half_close)
         .stall(times.stall);
-    let open = shared.meter.open();
+    let open = shared.meter.open(&route.counts);
+    let has_reset = [client.has_reset(), io.has_reset()];
     let mut relaying = relay(client, io, options);
     let (outcome, drained) = tokio::select! {
         outcome = &mut relaying => (outcome, false),
         () = phase.over(Phase::Draining) => (relaying.cut(), true),
     };
     drop((open, place));
-    shared
-        .meter
-        .moved(outcome.a_to_b.bytes, outcome.b_to_a.bytes);
-    record.note("bytes_in", outcome.a_to_b.bytes);
-    record.note("bytes_out", outcome.b_to_a.bytes);
+    let (bytes_in, bytes_out) = (outcome.a_to_b.bytes, outcome.b_to_a.bytes);
+    shared.meter.moved(&route.counts, bytes_in, bytes_out);
+    record.note("bytes_in", bytes_in);
+    record.note("bytes_out", bytes_out);
     record.note("end_client", word(&outcome.a_to_b.end));
     record.note("end_backend", word(&outcome.b_to_a.end));
+    record.note_discarded(&outcome);
+    record.note_unseen(&outcome, has_reset);
     for way in [&outcome.b_to_a, &outcome.a_to_b] {
         if let HowEnded::Failed(error) = &way.end {
             record.note_error(error);
@@ -267,7 +285,18 @@ async fn begin(
     let began = SystemTime::now();
     let header = header(&route, &client, from.zip(destination), name, protocol);
     let connecting = route.backend.connect(plan.timeouts.connect, &header);
-    let connected = match connecting.await {
+    let connected = tokio::select! {
+        biased;
+        connected = connecting => connected,
+        () = left(client.socket()) => {
+            record.note("backend", route.backend.name.as_str());
+            record.note("reason", "the client has left while its server was being connected");
+            let route = Some(route);
+            let outcome = Outcome::ClientReset;
+            return Err(Refused { route, outcome });
+        }
+    };
+    let connected = match connected {
         Ok(connected) => connected,
         Err(why) => {
             record.note("backend", route.backend.name.as_str());
@@ -290,13 +319,22 @@ async fn begin(
         use tokio::io::AsyncWriteExt as _;
 
         let limit = plan.timeouts.stall;
-        let written = tokio::time::timeout(limit, connected.io.write_all(&hello)).await;
+        let writing = tokio::time::timeout(limit, connected.io.write_all(&hello));
+        let written = tokio::select! {
+            biased;
+            written = writing => Some(written),
+            () = left(client.socket()) => None,
+        };
         let (outcome, reason) = match written {
-            Ok(Ok(())) => return Ok((client, route, connected)),
-            Ok(Err(error)) => (Outcome::BackendReset, error.to_string()),
-            Err(_) => (
+            Some(Ok(Ok(()))) => return Ok((client, route, connected)),
+            Some(Ok(Err(error))) => (Outcome::BackendReset, error.to_string()),
+            Some(Err(_)) => (
                 Outcome::Stalled,
                 format!("the server took nothing of the hello for {limit:?}"),
+            ),
+            None => (
+                Outcome::ClientReset,
+                "the client has left while its hello was passed on".to_owned(),
             ),
         };
         record.note("reason", cut(&reason));
@@ -566,6 +604,7 @@ const fn word(end: &HowEnded) -> &'static str {
         HowEnded::Reset => "reset",
         HowEnded::Idle => "idle",
         HowEnded::HalfClosed => "half_closed",
+        HowEnded::Unheard => "unheard",
         HowEnded::Stalled => "stalled",
         HowEnded::Cut => "cut",
         _ => "failed",
@@ -582,7 +621,13 @@ fn said(outcome: &RelayOutcome) -> Outcome {
         (HowEnded::Idle | HowEnded::HalfClosed, _) | (_, HowEnded::Idle | HowEnded::HalfClosed) => {
             Outcome::Idle
         }
-        (HowEnded::Clean, HowEnded::Clean) => Outcome::Clean,
+        (HowEnded::Unheard, _) | (_, HowEnded::Unheard) => Outcome::Discarded,
+        (HowEnded::Clean, HowEnded::Clean) => {
+            match outcome.a_to_b.discarded + outcome.b_to_a.discarded {
+                0 => Outcome::Clean,
+                _ => Outcome::Discarded,
+            }
+        }
         _ => Outcome::Internal,
     }
 }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -16,6 +19,8 @@ use crate::config::{Config, Limits, Plan};
 use crate::limits::Addresses;
 use crate::listener::{self, Listening};
 use crate::meter::Meter;
+use crate::take_over::{self, Inherited};
+use crate::watch::Watch;
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,8 +86,12 @@ pub struct Proxy {
     admin: Option<SocketAddr>,
     tasks: JoinSet<()>,
     /// Ends last: it says how the end goes.
-    _admin: JoinSet<()>,
+    admin_task: JoinSet<()>,
     checks: Mutex<JoinSet<()>>,
+    watch: Watch,
+    /// Gives the sockets away.
+    giver: Mutex<JoinSet<()>>,
+    is_taken: AtomicBool,
 }
 
 impl fmt::Debug for Proxy {
@@ -112,13 +121,26 @@ impl Proxy {
     /// # Errors
     /// When an address cannot be listened on, or the access log cannot be opened; nothing is left behind.
     pub fn start(config: Config) -> io::Result<Self> {
-        let plan = config.plan;
+        Self::start_with(config, Inherited::none())
+    }
+
+    /// The same with sockets that listen already. The proxy that they were taken over from is told when all of it runs; that
+    /// it has heard this is waited for, in this thread and for at most 10 seconds.
+    ///
+    /// # Errors
+    /// Also when one of the sockets has an address that the configuration does not have.
+    pub fn start_with(config: Config, mut inherited: Inherited) -> io::Result<Self> {
+        let Config { plan, seen, .. } = config;
         let limits = plan.limits.clone();
         let mut sockets = Vec::new();
         for listener in &plan.listeners {
             let name: Arc<str> = listener.name.as_str().into();
             for address in &listener.addresses {
-                let listening = Listening::bind(address).map_err(|error| {
+                let listening = match inherited.take(address)? {
+                    Some(socket) => Listening::inherited(socket, address),
+                    None => Listening::bind(address),
+                };
+                let listening = listening.map_err(|error| {
                     let text = format!("listening on {address} (listener \"{name}\"): {error}");
                     io::Error::new(error.kind(), text)
                 })?;
@@ -128,10 +150,32 @@ impl Proxy {
         }
         let admin = match &plan.admin {
             None => None,
-            Some(admin) => Some(admin::bind(admin).map_err(|error| {
-                let text = format!("admin.listen {}: {error}", admin.listen);
-                io::Error::new(error.kind(), text)
-            })?),
+            Some(admin) => {
+                let passed = inherited.take(&ListenAddress::Tcp(admin.listen))?;
+                Some(admin::bind(admin, passed).map_err(|error| {
+                    let text = format!("admin.listen {}: {error}", admin.listen);
+                    io::Error::new(error.kind(), text)
+                })?)
+            }
+        };
+        inherited.check_used()?;
+        let giving = match &plan.take_over {
+            None => None,
+            Some(path) => {
+                let about = |error: io::Error| {
+                    let text = format!("process.take_over {}: {error}", path.display());
+                    io::Error::new(error.kind(), text)
+                };
+                if sockets.len() >= take_over::MOST {
+                    let text = format!("{} addresses are too many to give away", sockets.len());
+                    return Err(about(io::Error::new(io::ErrorKind::InvalidInput, text)));
+                }
+                let own = sockets.iter().map(|(_, _, socket)| socket.duplicate());
+                let own = own.chain(admin.iter().map(|(_, it)| it.as_fd().try_clone_to_owned()));
+                let own = own.collect::<io::Result<Vec<_>>>()?;
+                let listener = take_over::bind(path, inherited.is_take_over()).map_err(about)?;
+                Some((listener, own))
+            }
         };
         let log = AccessLog::open(&plan.access)
             .map_err(|error| io::Error::new(error.kind(), format!("log.access: {error}")))?;
@@ -159,14 +203,22 @@ impl Proxy {
             tasks.spawn(listener::run(Arc::clone(&shared), name, socket));
         }
         let checks = Mutex::new(checks(&shared.plan()));
+        let mut giver = JoinSet::new();
+        if let Some((listener, own)) = giving {
+            giver.spawn(take_over::give(listener, own));
+        }
+        inherited.ready()?;
         Ok(Self {
             shared,
             limits,
             listening,
             admin: admin_address,
             tasks,
-            _admin: admin_task,
+            admin_task,
             checks,
+            watch: Watch::new(seen),
+            giver: Mutex::new(giver),
+            is_taken: AtomicBool::new(false),
         })
     }
 
@@ -186,7 +238,7 @@ impl Proxy {
     ///
     /// # Errors
     /// When something has changed that only a restart changes: addresses, names and kinds of listeners, limits, the access
-    /// log, the administration's address, the time for PROXY headers.
+    /// log, the administration's address.
     ///
     /// # Cancel safety
     /// Dropped, it has changed nothing or everything.
@@ -201,6 +253,7 @@ impl Proxy {
         plan.carry_over(&now);
         let plan = Arc::new(plan);
         *checking = checks(&plan);
+        self.watch.set(config.seen);
         *(self.shared.plan.write()).unwrap_or_else(PoisonError::into_inner) = plan;
         self.note_reload(None);
         Ok(())
@@ -212,8 +265,6 @@ impl Proxy {
     }
 
     fn note_reload(&self, why: Option<String>) {
-        use std::sync::atomic::Ordering;
-
         let meter = &self.shared.meter;
         let count = match why {
             Some(_) => &meter.reloads_failed,
@@ -223,20 +274,75 @@ impl Proxy {
         *(self.shared.reload_error.write()).unwrap_or_else(PoisonError::into_inner) = why;
     }
 
+    /// Waits until another proxy has taken over the sockets, and accepts: this one is to [drain](Self::drain). Never ends where
+    /// the configuration has no `process.take_over`.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is lost.
+    pub async fn taken_over(&self) {
+        let mut giver = self.giver.lock().await;
+        match giver.join_next().await {
+            Some(_) => self.is_taken.store(true, Ordering::Relaxed),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until there is something else in the configuration's file, which is this one, or in one that it names, and has
+    /// been there for two looks; never ends where the configuration has no `reload.watch`. To be waited for again after each
+    /// [`reload`](Self::reload).
+    ///
+    /// # Cancel safety
+    /// Dropped, what has changed is found the next time.
+    pub async fn files_changed(&self, file: &Path) {
+        match self.shared.plan().watch {
+            Some(every) => self.watch.changed(file, every).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Opens the file of the access log anew, which may have been moved away, as logrotate does.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or not within 5 seconds; the file that was there goes on.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may be opened all the same.
+    pub async fn reopen_log(&self) -> io::Result<()> {
+        self.shared.log.reopen(Duration::from_secs(5)).await
+    }
+
     /// Accepts nothing more, and waits until all connections have ended, for at most the `drain` of the configuration; then
     /// it cuts those that are left. Gives how many these were.
     ///
     /// # Cancel safety
-    /// Dropped, what is left is cut.
-    pub async fn drain(mut self) -> usize {
+    /// Dropped, what is left is cut, and may have no line in the access log.
+    pub async fn drain(self) -> usize {
+        self.drain_until(std::future::pending()).await
+    }
+
+    /// The same, but it cuts what is left also as soon as this is ready. It ends at most 2 seconds behind that: by then the
+    /// access log has been written.
+    ///
+    /// # Cancel safety
+    /// Dropped, what is left is cut, and may have no line in the access log.
+    pub async fn drain_until(mut self, cut: impl Future<Output = ()>) -> usize {
         let limit = self.shared.plan().timeouts.drain;
+        // It has descriptors of the sockets, too.
+        self.giver.get_mut().shutdown().await;
+        if self.is_taken.load(Ordering::Relaxed) {
+            // Who asks is to hear of the one that runs.
+            self.admin_task.abort_all();
+        }
         self.shared.phase.send_replace(Phase::Draining);
         self.checks.lock().await.abort_all();
-        let _ = tokio::time::timeout(limit, async {
+        let drained = tokio::time::timeout(limit, async {
             while self.tasks.join_next().await.is_some() {}
             self.ended().await;
-        })
-        .await;
+        });
+        tokio::select! {
+            _ = drained => {}
+            () = cut => {}
+        }
         let left = self.limits.connections - self.shared.connections.available_permits();
         self.shared.phase.send_replace(Phase::Over);
         // To write down how they have ended takes no time.

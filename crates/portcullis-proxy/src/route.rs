@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portcullis::{AlertDescription, ServerConfig};
 
 use crate::backend::Backend;
+use crate::meter::Counts;
 use crate::rules::Rules;
 
 /// What becomes of a connection.
@@ -18,6 +19,7 @@ pub(crate) struct Route {
     pub(crate) backend: Arc<Backend>,
     /// Whether a client that ends without close_notify counts as one that has ended.
     pub(crate) is_lenient: bool,
+    pub(crate) counts: Arc<Counts>,
 }
 
 #[derive(Debug)]
@@ -123,6 +125,7 @@ mod tests {
             mode: Mode::Pass,
             backend: Arc::new(Backend::for_tests()),
             is_lenient: false,
+            counts: Arc::default(),
         })
     }
 

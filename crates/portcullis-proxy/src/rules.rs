@@ -4,7 +4,7 @@
 //! name, or one whole segment of a URI's path, which has to be made of letters, digits, `-`, `.` and `_` and be neither
 //! `.` nor `..` (the SPIFFE ID standard, §2.2): so no path leads out of where a rule has put it.
 
-use portcullis::x509::{SubjectAltName, VerifiedChain, general_names, subject};
+use portcullis::x509::{SubjectAltName, VerifiedChain, general_names, whole_subject};
 use sha2::{Digest as _, Sha256};
 
 /// The rules of a route: one of them has to hold, or, where there is none, the chain is enough.
@@ -129,7 +129,7 @@ impl Rules {
         let issuer = issuer.or_else(|| proof.anchor_certificate());
         let facts = Facts {
             names: general_names(proof.end_entity()),
-            issuer: issuer.and_then(|issuer| subject(issuer)),
+            issuer: issuer.and_then(|issuer| whole_subject(issuer)),
             spki: Sha256::digest(proof.chain().end_entity_spki()).into(),
         };
         self.0.iter().any(|rule| rule.holds(&facts))

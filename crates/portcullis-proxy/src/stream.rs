@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -30,6 +31,30 @@ impl Plain {
             Self::Tcp(io) => io.local_addr().ok(),
             Self::Unix(_) => None,
         }
+    }
+}
+
+/// The descriptor.
+impl AsFd for Plain {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(io) => io.as_fd(),
+            Self::Unix(io) => io.as_fd(),
+        }
+    }
+}
+
+impl End {
+    pub(crate) fn socket(&self) -> &Plain {
+        match self {
+            Self::Plain(io) => io,
+            Self::Tls(stream) => stream.get_ref(),
+        }
+    }
+
+    /// Whether its other side can tell a cut from an end: by a reset, or by a close_notify that is missing.
+    pub(crate) const fn has_reset(&self) -> bool {
+        !matches!(self, Self::Plain(Plain::Unix(_)))
     }
 }
 
@@ -97,6 +122,13 @@ impl RelayEnd for Plain {
             Self::Unix(io) => io.reset(),
         }
     }
+
+    fn sending(&self) -> Option<TcpStream> {
+        match self {
+            Self::Tcp(io) => io.sending(),
+            Self::Unix(io) => io.sending(),
+        }
+    }
 }
 
 impl RelayEnd for End {
@@ -104,6 +136,13 @@ impl RelayEnd for End {
         match self {
             Self::Plain(io) => io.reset(),
             Self::Tls(stream) => stream.reset(),
+        }
+    }
+
+    fn sending(&self) -> Option<TcpStream> {
+        match self {
+            Self::Plain(io) => io.sending(),
+            Self::Tls(stream) => stream.sending(),
         }
     }
 

@@ -31,7 +31,7 @@ pub struct MemorySessionStore {
 
 #[derive(Default)]
 struct Sessions {
-    /// Of each key, by its hash, the oldest first. No list is empty. Where two keys have one hash, which
+    /// Of each key, by its first hash, the oldest first. No list is empty. Where two keys have one hash, which
     /// hardly ever is, the one that came last has the list.
     by_key: ByHash<List>,
     kept: Slots<Kept>,
@@ -40,7 +40,8 @@ struct Sessions {
 
 struct Kept {
     hash: u64,
-    key: Arc<SessionKey>,
+    /// In bytes: a piece of memory that is seldom looked at, where the key itself is three.
+    key: Arc<[u8]>,
     session: ClientSession,
     size: usize,
 }
@@ -110,28 +111,26 @@ impl SessionStore for MemorySessionStore {
         key: &'a SessionKey,
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>> {
-        let hash = self.sessions.hash(key);
-        let taken = self
-            .sessions
-            .of(hash)
-            .take(hash, key, now, self.expire_after);
+        let of = Hashes::of(&key.to_bytes(), &self.sessions);
+        let taken = self.sessions.of(of.hash).take(of, now, self.expire_after);
         Box::pin(ready(taken.into_iter().collect()))
     }
 
     fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
         let size = ENTRY + session.size();
         if self.sessions.capacity > 0 && size <= self.sessions.bytes {
-            let hash = self.sessions.hash(key);
-            let mut part = self.sessions.of(hash);
+            let bytes = key.to_bytes();
+            let of = Hashes::of(&bytes, &self.sessions);
+            let mut part = self.sessions.of(of.hash);
             part.make_room(session.received_at(), size, &self.sessions);
-            part.put(hash, key, session, size);
+            part.put(of, &bytes, session, size);
         }
         Box::pin(ready(()))
     }
 
     fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
-        let hash = self.sessions.hash(key);
-        self.sessions.of(hash).forget(hash, key);
+        let of = Hashes::of(&key.to_bytes(), &self.sessions);
+        self.sessions.of(of.hash).forget(of);
         Box::pin(ready(()))
     }
 
@@ -148,20 +147,47 @@ impl SessionStore for MemorySessionStore {
             let one = |kept: &Kept| (Arc::clone(&kept.key), kept.session.clone());
             let shown: Vec<_> = part.kept.all().map(one).collect();
             drop(part);
-            shown.iter().for_each(|(key, session)| visit(key, session));
+            for (key, session) in &shown {
+                if let Ok(key) = SessionKey::from_bytes(key) {
+                    visit(&key, session);
+                }
+            }
         }
         Box::pin(ready(true))
     }
 }
 
+/// What stands for a key, which is compared with nothing. Of its bytes: a name by itself is hashed letter by letter.
+#[derive(Clone, Copy)]
+struct Hashes {
+    hash: u64,
+    check: u64,
+}
+
+impl Hashes {
+    fn of(key: &[u8], by: &Shards<Sessions>) -> Self {
+        let (hash, check) = (by.hash(key), by.check(key));
+        Self { hash, check }
+    }
+}
+
 /// The places of the sessions of one key.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct List {
+    check: u64,
     slots: [Slot; PER_KEY],
     len: usize,
 }
 
 impl List {
+    const fn of(check: u64) -> Self {
+        Self {
+            check,
+            slots: [0; PER_KEY],
+            len: 0,
+        }
+    }
+
     fn as_slice(&self) -> &[Slot] {
         self.slots.get(..self.len).unwrap_or_default()
     }
@@ -184,21 +210,14 @@ impl List {
 
 impl Sessions {
     /// The places of the sessions of this key.
-    fn list(&self, hash: u64, key: &SessionKey) -> Option<&List> {
-        let list = self.by_key.get(&hash)?;
-        let any = self.kept.get(*list.as_slice().last()?)?;
-        (*any.key == *key).then_some(list)
+    fn list(&self, of: Hashes) -> Option<&List> {
+        let list = self.by_key.get(&of.hash)?;
+        (list.check == of.check).then_some(list)
     }
 
-    fn take(
-        &mut self,
-        hash: u64,
-        key: &SessionKey,
-        now: UnixTime,
-        expire_after: Duration,
-    ) -> Option<ClientSession> {
+    fn take(&mut self, of: Hashes, now: UnixTime, expire_after: Duration) -> Option<ClientSession> {
         loop {
-            let newest = *self.list(hash, key)?.as_slice().last()?;
+            let newest = *self.list(of)?.as_slice().last()?;
             let session = &self.kept.get(newest)?.session;
             let age = now
                 .as_secs()
@@ -228,14 +247,14 @@ impl Sessions {
         }
     }
 
-    fn put(&mut self, hash: u64, key: &SessionKey, session: ClientSession, size: usize) {
-        let known = self.list(hash, key).copied();
+    fn put(&mut self, of: Hashes, key: &[u8], session: ClientSession, size: usize) {
+        let known = self.list(of).copied();
         let first = known.and_then(|list| list.as_slice().first().copied());
         let key = match first.and_then(|first| self.kept.get(first)) {
             Some(kept) => Arc::clone(&kept.key),
             None => {
-                self.forget_all(hash);
-                Arc::new(key.clone())
+                self.forget_all(of.hash);
+                key.into()
             }
         };
         if let Some(oldest) = first
@@ -245,12 +264,13 @@ impl Sessions {
         }
         self.bytes += size;
         let slot = self.kept.insert(Kept {
-            hash,
+            hash: of.hash,
             key,
             session,
             size,
         });
-        self.by_key.entry(hash).or_default().push(slot);
+        let list = self.by_key.entry(of.hash);
+        list.or_insert_with(|| List::of(of.check)).push(slot);
     }
 
     fn remove(&mut self, slot: Slot) -> Option<ClientSession> {
@@ -265,15 +285,15 @@ impl Sessions {
         Some(kept.session)
     }
 
-    fn forget(&mut self, hash: u64, key: &SessionKey) {
-        if self.list(hash, key).is_some() {
-            self.forget_all(hash);
+    fn forget(&mut self, of: Hashes) {
+        if self.list(of).is_some() {
+            self.forget_all(of.hash);
         }
     }
 
     fn forget_all(&mut self, hash: u64) {
-        let list = self.by_key.get(&hash).copied().unwrap_or_default();
-        for slot in list.as_slice() {
+        let list = self.by_key.get(&hash).copied();
+        for slot in list.iter().flat_map(List::as_slice) {
             self.remove(*slot);
         }
     }
@@ -285,5 +305,77 @@ impl fmt::Debug for MemorySessionStore {
             .field("len", &self.len())
             .field("bytes", &self.bytes())
             .finish()
+    }
+}
+
+#[cfg(all(test, portcullis_loom))]
+mod model {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// A session of TLS 1.3 with `a.example`, by the table in portcullis-core.
+    fn session() -> ClientSession {
+        let mut out = vec![2, 1, 3, 4, 0x13, 1, 1, 32];
+        out.extend([0x51; 32]);
+        out.extend(1_000_u64.to_be_bytes());
+        // No peer, and this side is nobody.
+        out.extend([0; 5]);
+        out.extend(*b"\0\x09a.example");
+        // Names, ALPN, early data; of a client; a ticket and not an id.
+        out.extend([0, 0, 0, 0, 0, 0, 1, 0]);
+        out.extend([0, 4, 7, 7, 7, 7, 0, 0, 0, 7]);
+        out.extend(600_u32.to_be_bytes());
+        out.extend(1_000_u64.to_be_bytes());
+        ClientSession::from_bytes(&out).expect("this is the form of a session")
+    }
+
+    fn key(service: u8) -> SessionKey {
+        let mut out = vec![2, 1, 0, 1, 0, 0, 9];
+        out.extend(b"a.example");
+        out.push(service);
+        SessionKey::from_bytes(&out).expect("this is the form of a key")
+    }
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    /// Two want the one ticket of a server while another server's comes and makes room for itself, for which the first
+    /// may have to go: in every interleaving one has it at most, and nobody else's comes in its place.
+    #[test]
+    fn a_ticket_is_given_once() {
+        loom::model(|| {
+            let store = Arc::new(MemorySessionStore::new(1));
+            let taken = Arc::new(AtomicUsize::new(0));
+            let put = |store: &MemorySessionStore, service| {
+                let key = key(service);
+                let put = SessionStore::put(store, &key, session());
+                put.now_or_never().expect("it is ready at once");
+            };
+            let take = |store: &MemorySessionStore, service| {
+                let key = key(service);
+                let taken = store.take(&key, at(1_000)).now_or_never();
+                taken.expect("it is ready at once").len()
+            };
+            put(&store, b'1');
+            let other = {
+                let (store, taken) = (Arc::clone(&store), Arc::clone(&taken));
+                loom::thread::spawn(move || taken.fetch_add(take(&store, b'1'), Ordering::SeqCst))
+            };
+            let third = {
+                let store = Arc::clone(&store);
+                loom::thread::spawn(move || put(&store, b'2'))
+            };
+            taken.fetch_add(take(&store, b'1'), Ordering::SeqCst);
+            other.join().expect("it ends");
+            third.join().expect("it ends");
+            assert!(taken.load(Ordering::SeqCst) <= 1);
+            assert_eq!(take(&store, b'1'), 0);
+            assert_eq!(take(&store, b'2'), 1);
+            assert!(store.is_empty());
+        });
     }
 }

@@ -17,7 +17,20 @@ use crate::StoreFuture;
 ///
 /// A store cannot fail: one that cannot do what is asked gives or keeps nothing, and the connection
 /// has a full handshake. Nor can one be late: nobody waits for longer than a tenth of the time a
-/// handshake may take, and never more than 1 second.
+/// handshake may take, and never more than 1 second. What goes wrong it keeps to itself, or tells where the program looks.
+///
+/// A store in another database is four methods; the rest have defaults. `examples/own_store.rs` of the repository has all
+/// of it, with a map in the place of the database:
+///
+/// | method | called | statement |
+/// |---|---|---|
+/// | [`put`](Self::put) | when a handshake before TLS 1.3 is over, and for each ticket of TLS 1.3 | `REPLACE INTO sessions VALUES (?, ?, ?)`: id, [`to_bytes`](ServerSession::to_bytes), seconds of `until` |
+/// | [`get`](Self::get) | when a client before TLS 1.3 names a session | `SELECT session FROM sessions WHERE id = ? AND until > ?`, [`from_bytes`](ServerSession::from_bytes) |
+/// | [`claim`](Self::claim) | when a client of TLS 1.3 shows a ticket | `DELETE FROM sessions WHERE id = ? RETURNING session`, or what else does both at once |
+/// | [`forget`](Self::forget) | by no acceptor; by a program that ends a session | `DELETE FROM sessions WHERE id = ?` |
+///
+/// Whoever else can read the database must not read sessions: `StoreKeys` are how the stores on disk and
+/// in Redis see to that, and any AEAD will do. What has expired is removed by the store, when it likes.
 #[allow(
     clippy::len_without_is_empty,
     reason = "it is for people, and many stores cannot count"

@@ -216,6 +216,52 @@ async fn bounds_and_ends() {
     close(&store).await;
 }
 
+/// Figures for docs/performance.md: `PORTCULLIS_SESSIONS=100000 cargo test -p portcullis-session-cache --all-features
+/// --test disk on_disk -- --nocapture`.
+#[tokio::test]
+async fn what_sessions_take_on_disk() {
+    let count = std::env::var("PORTCULLIS_SESSIONS");
+    let count: u32 = count.map_or(4_000, |count| count.parse().unwrap());
+    let folder = Folder::new("bytes");
+    let store = DiskStore::open(folder.file(), keys()).await.unwrap();
+    let length = || fs::metadata(folder.file()).unwrap().len();
+    let empty = length();
+    let id = |number: u32| [&number.to_be_bytes()[..], &[7; 28]].concat();
+    // Those that come together are written together.
+    let put = || async {
+        for first in (0..count).step_by(500) {
+            let puts = (first..first + 500).map(|number| {
+                let (store, id) = (store.clone(), id(number));
+                async move { put(&store, &id, V13, 600).await }
+            });
+            futures_util::future::join_all(puts).await;
+        }
+    };
+    put().await;
+    let full = length();
+    let sealed = server_session(V13, now(), 600).to_bytes().len();
+    println!(
+        "{count} sessions of {sealed} bytes: a file of {full} bytes, {empty} when it was empty: {} bytes each",
+        full / u64::from(count)
+    );
+    // It grows by whole regions.
+    assert!(full < 12_000_000 + u64::from(count) * 1_000, "{full}");
+    // Whatever comes and goes, it does not grow for ever.
+    for first in (0..count).step_by(500) {
+        let claims = (first..first + 500).map(|number| {
+            let (store, id) = (store.clone(), id(number));
+            async move { store.claim(&id, now()).await.is_some() }
+        });
+        let claimed = futures_util::future::join_all(claims).await;
+        assert!(claimed.into_iter().all(|is_there| is_there));
+    }
+    put().await;
+    let churned = length();
+    println!("{churned} bytes after each was claimed and put again");
+    assert!(churned <= 2 * full, "{churned} of {full}");
+    close(&store).await;
+}
+
 /// Nothing is given twice, whoever asks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exactly_one_gets_a_claimed_session() {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -17,7 +17,7 @@ use portcullis_session_cache::{
 use proptest::prelude::*;
 use rustls_pki_types::UnixTime;
 
-use support::{at, client_session, key, server_session, ticket};
+use support::{at, client_session, key, number, numbered, server_session, ticket};
 
 const V12: ProtocolVersion = ProtocolVersion::TLS_1_2;
 const V13: ProtocolVersion = ProtocolVersion::TLS_1_3;
@@ -89,44 +89,78 @@ proptest! {
         }
     }
 
-    /// All at once: nobody gets what another one has, whatever the threads do, and in whatever order.
+    /// All at once: each session has a number, and whatever the threads do, and in whatever order, no number is given
+    /// twice, nor is there still what was given.
     #[test]
     fn no_interleaving_gives_a_session_twice(of_threads in proptest::collection::vec(deeds(), 4)) {
-        let store = MemoryServerSessionStore::default();
-        let clients = MemorySessionStore::new(100_000);
-        let counts = [(); 3].map(|()| AtomicUsize::new(0));
-        let [puts, claims, taken] = &counts;
-        let (store, clients) = (&store, &clients);
-        std::thread::scope(|scope| {
-            for deeds in &of_threads {
-                scope.spawn(move || {
-                    for deed in deeds {
-                        match *deed {
-                            Deed::Put(id) => {
-                                // Counted before it is there, or its claim could be counted first.
-                                puts.fetch_add(1, Ordering::SeqCst);
-                                put(store, id, V13);
-                                let session = client_session(V13, id.into(), at(1_000), 600);
-                                done(SessionStore::put(clients, &key("x"), session));
-                            }
-                            Deed::Get(id) => drop(done(store.get(&[id; 32], at(1_000)))),
-                            Deed::Claim(id) => {
-                                if done(store.claim(&[id; 32], at(1_000))).is_some() {
-                                    claims.fetch_add(1, Ordering::SeqCst);
-                                }
-                                let sessions = done(clients.take(&key("x"), at(1_000)));
-                                taken.fetch_add(sessions.len(), Ordering::SeqCst);
-                            }
-                            Deed::Forget(id) => done(ServerSessionStore::forget(store, &[id; 32][..])),
-                        }
-                    }
-                });
+        let servers: [Box<dyn ServerSessionStore>; 3] = [
+            Box::new(MemoryServerSessionStore::default()),
+            // Some have to make room for others.
+            Box::new(MemoryServerSessionStore::new(4, usize::MAX)),
+            Box::new(layered(100).0),
+        ];
+        for store in &servers {
+            let clients = MemorySessionStore::new(8);
+            let next = AtomicUsize::new(0);
+            let (store, clients, next) = (&**store, &clients, &next);
+            let given: Vec<(Vec<u32>, Vec<u32>)> = std::thread::scope(|scope| {
+                let threads: Vec<_> = of_threads
+                    .iter()
+                    .map(|deeds| scope.spawn(move || act(deeds, store, clients, next)))
+                    .collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let (mut claimed, mut taken) = (HashSet::new(), HashSet::new());
+            for (of_server, of_client) in given {
+                for number in of_server {
+                    prop_assert!(claimed.insert(number), "claimed twice: {number}");
+                }
+                for number in of_client {
+                    prop_assert!(taken.insert(number), "taken twice: {number}");
+                }
             }
-        });
-        let [puts, claims, taken] = counts.map(AtomicUsize::into_inner);
-        prop_assert!(claims + store.len() <= puts);
-        prop_assert!(taken + clients.len() <= puts);
+            let mut visit = |session: &ServerSession| {
+                assert!(claimed.insert(number(session)), "claimed, and still there");
+            };
+            done(store.for_each(&mut visit));
+            let mut visit = |_: &SessionKey, session: &ClientSession| {
+                assert!(taken.insert(ticket(session)), "taken, and still there");
+            };
+            done(SessionStore::for_each(clients, &mut visit));
+        }
     }
+}
+
+/// What a thread does, and the numbers of the sessions that it was given to use once: those of a server, and a client's.
+fn act(
+    deeds: &[Deed],
+    store: &dyn ServerSessionStore,
+    clients: &MemorySessionStore,
+    next: &AtomicUsize,
+) -> (Vec<u32>, Vec<u32>) {
+    let (mut claimed, mut taken) = (Vec::new(), Vec::new());
+    for deed in deeds {
+        match *deed {
+            Deed::Put(id) => {
+                let new = u32::try_from(next.fetch_add(1, Ordering::SeqCst)).unwrap();
+                let session = numbered(V13, new, at(1_000), 600);
+                done(store.put(&[id; 32], session, at(1_600)));
+                let session = client_session(V13, new, at(1_000), 600);
+                done(SessionStore::put(clients, &key(&id.to_string()), session));
+            }
+            Deed::Get(id) => drop(done(store.get(&[id; 32], at(1_000)))),
+            Deed::Claim(id) => {
+                claimed.extend(done(store.claim(&[id; 32], at(1_000))).iter().map(number));
+                let sessions = done(clients.take(&key(&id.to_string()), at(1_000)));
+                taken.extend(sessions.iter().map(ticket));
+            }
+            Deed::Forget(id) => {
+                done(store.forget(&[id; 32]));
+                done(SessionStore::forget(clients, &key(&id.to_string())));
+            }
+        }
+    }
+    (claimed, taken)
 }
 
 /// One session, and many who want it: exactly one gets it.

@@ -72,6 +72,11 @@ pub trait Answers: Send + Sync + 'static {
     }
 
     /// Server: the ClientHello is here; nothing has been negotiated.
+    ///
+    /// Another configuration is treated as that of the acceptor: these answers are asked the same questions, its sessions
+    /// are in the acceptor's [`session_store`](crate::TlsAcceptor::session_store), and its early data is claimed from the
+    /// [`replay_guard`](crate::TlsAcceptor::replay_guard) if it accepts some. So it must not contradict them, or the
+    /// handshake ends: it has neither ticket keys for TLS 1.3 nor `resumption(false)` where there is a store.
     fn choose_configuration(
         &self,
         question: ChooseConfiguration,
@@ -79,7 +84,8 @@ pub trait Answers: Send + Sync + 'static {
         async { question.keep() }
     }
 
-    /// Client: the ServerHello is here; no certificate has been seen.
+    /// Client: the ServerHello is here; no certificate has been seen. These answers are asked the same questions with
+    /// another configuration as with the connector's.
     fn review_server_hello(
         &self,
         question: ReviewServerHello,

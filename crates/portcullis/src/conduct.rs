@@ -141,24 +141,40 @@ impl Conduct {
         (self.handshake_timeout / 2).min(Duration::from_secs(5))
     }
 
-    /// Somebody has lists, if the configuration wants some; else nobody is asked.
+    /// Somebody has lists, if the configuration wants some.
     fn check_crls(&self, check: CrlCheck) -> Result<(), Misuse> {
-        let has_crls = self.crls.is_some();
-        match check.is_on() {
-            true if !has_crls && !self.answers.questions().chain => Err(Misuse::new(
+        if check.is_on() && self.crls.is_none() && !self.answers.questions().chain {
+            return Err(Misuse::new(
                 "crl_check: there is no CRL source; give one with `crls`, or use `CrlCheck::off`",
-            )),
-            false if has_crls => Err(Misuse::new(
+            ));
+        }
+        Ok(())
+    }
+
+    /// Who has lists is asked for some. Another configuration, chosen at a hello, need not want them.
+    fn check_crls_wanted(&self, check: CrlCheck) -> Result<(), Misuse> {
+        if !check.is_on() && self.crls.is_some() {
+            return Err(Misuse::new(
                 "crls: the configuration does not ask for revocation lists; give it a `crl_check`, or leave the \
                  source out",
-            )),
-            _ => Ok(()),
+            ));
         }
+        Ok(())
     }
 
     /// A configuration that asks what the answers want to be asked and `more`, and reports what is logged. It is made
     /// once, and not for each connection.
     pub(crate) fn client_config(
+        &self,
+        config: &ClientConfig,
+        more: Questions,
+        take_tickets: bool,
+    ) -> Result<ClientConfig, Misuse> {
+        self.check_crls_wanted(config.crl_check())?;
+        self.client_config_in_use(config, more, take_tickets)
+    }
+
+    fn client_config_in_use(
         &self,
         config: &ClientConfig,
         more: Questions,
@@ -176,6 +192,25 @@ impl Conduct {
     /// # Errors
     /// Also when the configuration resumes sessions in another way than by the store.
     pub(crate) fn server_config(
+        &self,
+        config: &ServerConfig,
+        more: Questions,
+    ) -> Result<ServerConfig, Misuse> {
+        self.check_crls_wanted(config.crl_check())?;
+        self.check_guard_wanted(config)?;
+        self.server_config_in_use(config, more)
+    }
+
+    /// An answer that goes on with another configuration: it is asked for whatever the first one was, and its sessions
+    /// are in the same store.
+    pub(crate) fn instruct(&self, answer: Answer) -> Result<Answer, Misuse> {
+        answer.map_configuration(
+            |config| self.server_config_in_use(config, Questions::none()),
+            |config| self.client_config_in_use(config, Questions::none(), false),
+        )
+    }
+
+    fn server_config_in_use(
         &self,
         config: &ServerConfig,
         more: Questions,
@@ -211,10 +246,19 @@ impl Conduct {
         instructions
     }
 
-    /// Somebody has to remember what was accepted, if the configuration wants to know; else nobody is
-    /// asked.
+    /// Who remembers early data is asked. Another configuration, chosen at a hello, need not accept any.
+    fn check_guard_wanted(&self, config: &ServerConfig) -> Result<(), Misuse> {
+        if !config.asks_early_data() && self.replay_guard.is_some() {
+            return Err(Misuse::new(
+                "replay_guard: the configuration does not ask it; give it early_data(AntiReplay::asked()), or leave \
+                 the guard out",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Somebody has to remember what was accepted, if the configuration wants to know.
     fn check_early_data(&self, config: &ServerConfig, questions: Questions) -> Result<(), Misuse> {
-        let has_guard = self.replay_guard.is_some();
         if config.relies_on_single_use()
             && let Some(store) = &self.session_store
             && !store.gives_once()
@@ -225,17 +269,13 @@ impl Conduct {
                  AntiReplay::asked() and a `replay_guard`",
             ));
         }
-        match config.asks_early_data() {
-            true if !has_guard && !questions.early_data => Err(Misuse::new(
+        if config.asks_early_data() && self.replay_guard.is_none() && !questions.early_data {
+            return Err(Misuse::new(
                 "early_data: the configuration has AntiReplay::asked(), and nobody is there to be asked; give the \
                  acceptor a `replay_guard`, or answers with `and_early_data`",
-            )),
-            false if has_guard => Err(Misuse::new(
-                "replay_guard: the configuration does not ask it; give it early_data(AntiReplay::asked()), or leave \
-                 the guard out",
-            )),
-            _ => Ok(()),
+            ));
         }
+        Ok(())
     }
 
     /// The answer to a question, or who makes it.

@@ -2,8 +2,6 @@
 //!
 //! RFC 9849 §3.1 (split mode).
 
-mod join;
-
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -17,9 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
 
 use crate::error::Error;
+use crate::relay::{RelayEnd, RelayOptions, RelayOutcome, relay};
 
 /// What is read at once.
 const CHUNK: usize = 4_096;
+/// How long one direction may go on without a byte when the other has ended.
+const HALF_CLOSED: Duration = Duration::from_secs(30);
 /// A fatal internal_error (RFC 8446 §6.2), as a server says it that cannot go on.
 const INTERNAL_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
 
@@ -135,29 +136,32 @@ impl EchFront {
     }
 
     /// Passes a connection that is [not for those behind](Fronted::NotOurs) on to a server that is not in this process, to
-    /// its end: what was `received` and then every byte as it is, as [`Routed::splice`] does.
+    /// its end: what was `received` and then every byte as it is, as [`Routed::splice`] does. What was received counts as
+    /// relayed.
     ///
     /// # Errors
-    /// When one of the transports fails, or there is no byte for too long.
+    /// When the server does not take what was received, in time or at all.
     ///
     /// # Cancel safety
-    /// Dropped, both transports are closed.
+    /// Dropped, both transports are cut, see [`relay`](crate::relay()); before the server has what was received, they are
+    /// closed.
     pub async fn pass_on<IO, B>(
         &self,
         io: IO,
         received: bytes::Bytes,
         mut server: B,
-    ) -> Result<(u64, u64), Error>
+    ) -> Result<RelayOutcome, Error>
     where
-        IO: AsyncRead + AsyncWrite + Unpin,
-        B: AsyncRead + AsyncWrite + Unpin,
+        IO: RelayEnd,
+        B: RelayEnd,
     {
         match timeout(self.limit, server.write_all(&received)).await {
             Ok(written) => written.map_err(of_transport)?,
             Err(_) => return Err(Error::timeout(Stage::WaitServerHello, self.limit)),
         }
-        let (sent, received_back) = join::join(io, server, self.idle).await?;
-        Ok((sent.saturating_add(received.len() as u64), received_back))
+        let mut outcome = relay(io, server, options(self.idle)).await;
+        outcome.a_to_b.bytes += received.len() as u64;
+        Ok(outcome)
     }
 
     /// Reads the hello.
@@ -229,6 +233,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Fronted<IO> {
     }
 }
 
+/// How connections are passed on.
+fn options(idle: Duration) -> RelayOptions {
+    RelayOptions::new()
+        .idle(idle)
+        .half_close(HALF_CLOSED.min(idle))
+}
+
 /// Tells the client why.
 async fn refuse<IO: AsyncWrite + Unpin>(
     io: &mut IO,
@@ -263,18 +274,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Routed<IO> {
     }
 
     /// Passes the connection on, to its end: the hello, a second one where the server behind asks for it, and then every
-    /// byte as it is, each direction until it is shut down. Gives how many bytes that were behind the hellos, to the
-    /// server and to the client.
+    /// byte as it is, as [`relay`](crate::relay()) does, with [`EchFront::idle_timeout`]. Gives what was behind the hellos,
+    /// and how both sides have ended.
     ///
     /// # Errors
-    /// When one of the transports fails, the client breaks a rule in its second hello, one of the two is silent for too
-    /// long before that, or there is no byte for too long behind it: see [`EchFront::idle_timeout`].
+    /// Before the hellos are passed on: when one of the transports fails, the client breaks a rule in its second hello, or
+    /// one of the two is silent for too long.
     ///
     /// # Cancel safety
-    /// Dropped, both transports are closed.
-    pub async fn splice<B>(mut self, mut backend: B) -> Result<(u64, u64), Error>
+    /// Dropped, both transports are cut, see [`relay`](crate::relay()); before the hellos are passed on, they are closed.
+    pub async fn splice<B: RelayEnd>(mut self, mut backend: B) -> Result<RelayOutcome, Error>
     where
-        B: AsyncRead + AsyncWrite + Unpin,
+        IO: RelayEnd,
     {
         let (limit, idle) = (self.limit, self.idle);
         let hellos = self.pass_hellos(&mut backend);
@@ -282,7 +293,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Routed<IO> {
             Ok(passed) => passed?,
             Err(_) => return Err(Error::timeout(Stage::WaitServerHello, limit)),
         }
-        join::join(self.io, backend, idle).await
+        Ok(relay(self.io, backend, options(idle)).await)
     }
 
     async fn pass_hellos<B>(&mut self, backend: &mut B) -> Result<(), Error>

@@ -172,7 +172,7 @@ mod write;
 
 pub use accept::{
     Accept, AddressLimits, ConnectionError, Connections, Forwarded, Incoming, ProxyProtocol,
-    StopHandle, TlsListener,
+    StopHandle, TlsListener, read_proxy_header,
 };
 pub use acceptor::TlsAcceptor;
 pub use answers::{Answers, Questions};

@@ -76,6 +76,16 @@ impl TicketKeyFile {
         Ok(Self(Arc::new(Watch { shared, task })))
     }
 
+    /// Reads such a file once, in this thread: for those who read it again by themselves, as at a reload.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or has no such keys.
+    pub fn load(path: impl AsRef<Path>) -> Result<TicketKeys, Misuse> {
+        let path = path.as_ref();
+        let secrets = read_now(path)?;
+        TicketKeys::shared(split(&secrets)).map_err(|error| about(path, &error))
+    }
+
     /// The keys, which change with the file.
     pub fn keys(&self) -> TicketKeys {
         self.0.shared.keys.clone()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ends::*;
 use portcullis::answers::{self, Answers, Questions};
-use portcullis::question::{Answer, ChooseConfiguration, ReviewServerHello, Sign};
+use portcullis::question::{Answer, ChooseConfiguration, ReviewServerHello, Sign, VerifyChain};
 use portcullis::x509::CertificateError;
 use portcullis::{
     AlertDescription, ClientAuthentication, ClientConfig, Direction, Identity, Reason, Refusal,
@@ -370,4 +370,36 @@ async fn a_further_check_refuses() {
         server.unwrap_err().alert(),
         Some((Direction::Received, AlertDescription::CERTIFICATE_REVOKED))
     );
+}
+
+/// Goes on with another configuration once the server's hello is here, and looks at chains.
+struct Late;
+
+impl Answers for Late {
+    fn questions(&self) -> Questions {
+        Questions::none().and_hello().and_chain()
+    }
+
+    async fn review_server_hello(&self, question: ReviewServerHello) -> Answer {
+        let config = ClientConfig::builder(pki().roots.clone()).build().unwrap();
+        question.proceed_with(config)
+    }
+
+    async fn verify_chain(&self, question: VerifyChain) -> Answer {
+        question.refuse(CertificateError::rejected(
+            AlertDescription::CERTIFICATE_REVOKED,
+            "the policy service says no",
+        ))
+    }
+}
+
+/// Its chains are shown to the same answers.
+#[tokio::test]
+async fn a_client_goes_on_with_another_configuration_and_the_same_answers() {
+    let (connector, acceptor) = (connector().answers(Late), acceptor());
+    let (client, server) = duplex(64 * 1024);
+    let (client, _server) =
+        tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
+    let why = client.unwrap_err().to_string();
+    assert!(why.contains("the policy service says no"), "{why}");
 }

@@ -10,11 +10,12 @@ use portcullis::ech::{EchKey, EchKeys, EchStatus};
 use portcullis::pki_types::UnixTime;
 use portcullis::session::{AntiReplay, BloomFilters, TicketKeys};
 use portcullis::{
-    ClientConfig, EarlyDataStatus, EchFront, Fronted, MemorySessionStore, NamedGroup, ServerConfig,
-    TlsAcceptor, TlsConnector, TlsStream,
+    ClientConfig, EarlyDataStatus, EchFront, Fronted, HowEnded, MemorySessionStore, NamedGroup,
+    RelayOutcome, ServerConfig, TlsAcceptor, TlsConnector, TlsStream,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 
 use ends::{other_name, pki};
 
@@ -194,4 +195,73 @@ async fn what_is_not_for_those_behind_is_for_its_own_server() {
     io.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     drop(io);
     assert!(serving.await.unwrap().unwrap_err().is_not_tls());
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A connection that is not for those behind, on its way to a server elsewhere.
+fn passed_on(room: usize) -> (DuplexStream, DuplexStream, JoinHandle<RelayOutcome>) {
+    let (client, near) = duplex(64);
+    let (far, server) = duplex(room);
+    let front = EchFront::new(EchKeys::new([key()]).unwrap()).idle_timeout(HOUR);
+    let passing = async move { front.pass_on(near, b"seen".as_slice().into(), far).await };
+    let passed = tokio::spawn(async { passing.await.unwrap() });
+    (client, server, passed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_closes_is_left_when_the_other_has_closed() {
+    let (client, mut server, passed) = passed_on(64);
+    server.read_exact(&mut [0; 4]).await.unwrap();
+    let began = Instant::now();
+    drop(server);
+    let outcome = passed.await.unwrap();
+    assert!(
+        matches!(outcome.a_to_b.end, HowEnded::HalfClosed),
+        "{outcome:?}"
+    );
+    assert_eq!(began.elapsed().as_secs(), 30);
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_behind_the_end_of_the_other_direction_put_it_off() {
+    let (mut client, mut server, passed) = passed_on(64);
+    server.read_exact(&mut [0; 4]).await.unwrap();
+    server.shutdown().await.unwrap();
+    for _ in 0..10 {
+        sleep(Duration::from_secs(15)).await;
+        client.write_all(b"more").await.unwrap();
+        server.read_exact(&mut [0; 4]).await.unwrap();
+    }
+    drop(client);
+    let outcome = passed.await.unwrap();
+    assert!(outcome.is_clean());
+    assert_eq!((outcome.a_to_b.bytes, outcome.b_to_a.bytes), (44, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_byte_it_ends_and_not_before() {
+    let (mut client, mut server, passed) = passed_on(64);
+    server.read_exact(&mut [0; 4]).await.unwrap();
+    let began = Instant::now();
+    sleep(HOUR / 2).await;
+    client.write_all(b"more").await.unwrap();
+    server.read_exact(&mut [0; 4]).await.unwrap();
+    let outcome = passed.await.unwrap();
+    assert!(matches!(outcome.a_to_b.end, HowEnded::Idle), "{outcome:?}");
+    assert_eq!(began.elapsed().as_secs(), (HOUR + HOUR / 2).as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_is_left() {
+    let (mut client, server, passed) = passed_on(8);
+    client.write_all(b"more than fits").await.unwrap();
+    client.shutdown().await.unwrap();
+    let outcome = passed.await.unwrap();
+    assert!(
+        !outcome.is_clean() && !outcome.a_to_b.is_told,
+        "{outcome:?}"
+    );
+    drop(server);
 }

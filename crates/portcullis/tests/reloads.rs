@@ -242,3 +242,49 @@ async fn a_hundred_reloads_lose_no_connection() {
     connector().connect(address, "name100").await.unwrap();
     serving.abort();
 }
+
+/// Who asks says that the writer is done.
+#[tokio::test]
+async fn who_asks_does_not_wait_for_a_writer() {
+    let folder = Folder::new();
+    let reloader = folder.reloader().patience(Duration::from_secs(3_600));
+    let (acceptor, mut watching) = start(reloader).await;
+    let (_, key) = CA.leaf("second");
+    folder.rename_into_place("tls.key", &key);
+    nothing_happens(&mut watching).await;
+    watching.look_now();
+    let rejected = event(&mut watching).await;
+    assert!(
+        matches!(rejected, ReloadEvent::Rejected { serving: 0, .. }),
+        "{rejected:?}"
+    );
+    assert!(serves(&acceptor, "first").await);
+    // What comes later is taken over all the same.
+    folder.put("third");
+    let (generation, _) = published(&mut watching).await;
+    assert_eq!(generation, 1);
+}
+
+/// More than anybody can follow: of the pairs in between none is refused, and the last one is served.
+#[tokio::test]
+async fn a_hundred_changes_in_a_second() {
+    let pairs: Vec<_> = (0..100)
+        .map(|number| CA.leaf(&format!("name{number}")))
+        .collect();
+    let folder = Folder::new();
+    let (acceptor, mut watching) = start(folder.reloader().patience(SOON)).await;
+    for (chain, key) in &pairs {
+        folder.rename_into_place("tls.key", key);
+        folder.rename_into_place("tls.crt", chain);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    published(&mut watching).await;
+    let quiet = Duration::from_millis(1_200);
+    while let Ok(event) = tokio::time::timeout(quiet, watching.next_event()).await {
+        assert!(
+            matches!(event, Some(ReloadEvent::Published { .. })),
+            "{event:?}"
+        );
+    }
+    assert!(serves(&acceptor, "name99").await);
+}

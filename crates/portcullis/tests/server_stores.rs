@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ends::*;
+use portcullis::answers::{Answers, Questions};
 use portcullis::pki_types::UnixTime;
+use portcullis::question::{Answer, ChooseConfiguration, VerifyChain};
 use portcullis::session::{ClientSession, ServerSession, TicketKeys};
 use portcullis::{
     ClientAuthentication, ClientConfig, MemoryServerSessionStore, ProtocolVersion, ServerConfig,
@@ -73,6 +75,67 @@ async fn servers_that_share_a_store_resume_each_others_connections() {
         // Another server has another store.
         assert!(!resumes(&connector, &acceptor(&Arc::default())).await);
     }
+}
+
+/// Goes on with a configuration of its own, or with the one that is shown to it, and looks at chains.
+#[derive(Clone)]
+struct Hosts {
+    chosen: Option<ServerConfig>,
+    chains: Arc<AtomicUsize>,
+}
+
+impl Answers for Hosts {
+    fn questions(&self) -> Questions {
+        Questions::none().and_hello().and_chain()
+    }
+
+    async fn choose_configuration(&self, question: ChooseConfiguration) -> Answer {
+        let shown = question.config().clone();
+        question.use_config(self.chosen.clone().unwrap_or(shown))
+    }
+
+    async fn verify_chain(&self, question: VerifyChain) -> Answer {
+        self.chains.fetch_add(1, Ordering::Relaxed);
+        question.verify()
+    }
+}
+
+/// Whoever has chosen it: sessions are in the acceptor's store, and chains are shown to its answers.
+#[tokio::test]
+async fn a_configuration_that_is_chosen_is_treated_as_the_acceptors() {
+    for version in VERSIONS {
+        for chosen in [Some(server()), None] {
+            let store = Arc::<MemoryServerSessionStore>::default();
+            let chains = Arc::<AtomicUsize>::default();
+            let hosts = Hosts {
+                chosen,
+                chains: chains.clone(),
+            };
+            let connector = connector(version);
+            for resumed in [false, true, true] {
+                let acceptor = acceptor(&store).answers(hosts.clone());
+                assert_eq!(resumes(&connector, &acceptor).await, resumed, "{version}");
+            }
+            assert!(!store.is_empty());
+            // Also of the sessions.
+            assert_eq!(chains.load(Ordering::Relaxed), 3);
+        }
+    }
+    let keys = TicketKeys::rotating(Duration::from_secs(600)).unwrap();
+    let contradicts = server().to_builder().ticket_keys(keys).build().unwrap();
+    let hosts = Hosts {
+        chosen: Some(contradicts),
+        chains: Arc::default(),
+    };
+    let acceptor = acceptor(&Arc::default()).answers(hosts);
+    let (client, server) = try_connect(&connector(VERSIONS[0]), &acceptor).await;
+    let why = server.unwrap_err().to_string();
+    assert!(
+        why.contains("session_store: the configuration has ticket_keys"),
+        "{why}"
+    );
+    // It is told, and does not wait.
+    assert!(client.unwrap_err().alert().is_some());
 }
 
 /// RFC 8446 §8.1, §C.4: who sends a ticket twice has a full handshake.

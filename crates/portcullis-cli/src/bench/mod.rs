@@ -9,6 +9,7 @@ mod handshake;
 mod hold;
 mod meter;
 mod pingpong;
+mod plain;
 pub(crate) mod process;
 mod results;
 mod serve;

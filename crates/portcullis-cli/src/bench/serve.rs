@@ -1,5 +1,6 @@
 //! A server to measure.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,13 +19,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use super::process;
+use super::{plain, process};
 use crate::cert::{self, KeyPassword};
 use crate::failure::Failure;
 use crate::{algorithms, algorithms::Versions};
 
 /// How much is read, or sent, at a time.
-const PART: usize = 64 << 10;
+pub(super) const PART: usize = 64 << 10;
 /// How long a client may take to close after we have.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a ticket key seals.
@@ -42,6 +43,9 @@ pub(crate) struct Serve {
     /// What it does with data.
     #[arg(long, value_enum, default_value_t = Service::Echo)]
     service: Service,
+    /// Speak no TLS: what stands behind a proxy that terminates it.
+    #[arg(long, conflicts_with_all = ["cert", "tls", "groups", "ciphers", "alpn", "no_tickets", "early_data"])]
+    plain: bool,
     /// The certificate chain (PEM). Without one a certificate is made for localhost.
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
@@ -74,7 +78,7 @@ pub(crate) struct Serve {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Service {
+pub(super) enum Service {
     /// What comes goes back.
     Echo,
     /// What comes is thrown away.
@@ -87,26 +91,47 @@ impl Serve {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         process::raise_descriptor_limit();
         let listen = |error| Failure::transport(&format!("listening on {}", self.listen), &error);
+        let service = self.service;
+        if self.plain {
+            let socket = TcpListener::bind(self.listen).await.map_err(listen)?;
+            println!("READY {}", socket.local_addr().map_err(listen)?);
+            let accept = async || socket.accept().await.map(|(io, _)| io);
+            let serve = move |io| async move {
+                let served = plain::serve(service, io).await;
+                served.map_err(|error| Failure::transport("a connection", &error))
+            };
+            return self.accept(accept, serve).await;
+        }
         let acceptor = TlsAcceptor::new(self.config()?);
         let socket = TcpListener::bind(self.listen).await.map_err(listen)?;
         let listener = TlsListener::from_listener(socket, acceptor);
         println!("READY {}", listener.local_addr().map_err(listen)?);
+        let takes_early_data = self.early_data.is_some();
+        let serve = move |incoming| service.serve(incoming, takes_early_data);
+        self.accept(async || listener.accept().await, serve).await
+    }
+
+    /// Accepts without end, each connection in a task of its own.
+    async fn accept<T, F: Future<Output = Result<(), Failure>> + Send + 'static>(
+        &self,
+        accept: impl AsyncFn() -> std::io::Result<T>,
+        serve: impl Fn(T) -> F,
+    ) -> Result<(), Failure> {
         let places = Arc::new(Semaphore::new(self.max_connections as usize));
         let said = Arc::new(AtomicU32::new(0));
         loop {
             let place = Arc::clone(&places).acquire_owned().await;
-            let incoming = match listener.accept().await {
-                Ok(incoming) => incoming,
+            let accepted = match accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     say(&said, &format!("accepting: {error}"));
                     sleep(PAUSE).await;
                     continue;
                 }
             };
-            let (said, service) = (Arc::clone(&said), self.service);
-            let takes_early_data = self.early_data.is_some();
+            let (said, served) = (Arc::clone(&said), serve(accepted));
             tokio::spawn(async move {
-                if let Err(failure) = service.serve(incoming, takes_early_data).await {
+                if let Err(failure) = served.await {
                     say(&said, &failure.to_string());
                 }
                 drop(place);

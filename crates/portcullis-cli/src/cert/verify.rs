@@ -16,6 +16,7 @@ use time::format_description::well_known::Rfc3339;
 use super::show::read;
 use crate::crl::Lists;
 use crate::failure::Failure;
+use crate::wording::{OF_ANOTHER_TIME, OF_FILES};
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
@@ -59,6 +60,15 @@ fn time(text: &str) -> Result<UnixTime, String> {
 }
 
 impl Verify {
+    /// Here is no peer, and the time may be one that was named.
+    fn reworded(&self, failure: Failure) -> Failure {
+        let failure = failure.worded(OF_FILES);
+        match self.time {
+            Some(_) => failure.worded(OF_ANOTHER_TIME),
+            None => failure,
+        }
+    }
+
     pub(crate) async fn run(self) -> Result<(), Failure> {
         if self.name.is_some() && self.purpose == Purpose::Client {
             return Err(Failure::usage(
@@ -66,7 +76,8 @@ impl Verify {
             ));
         }
         let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
-        let refused = |error: CertificateError| Failure::certificate(error.to_string());
+        let refused =
+            |error: CertificateError| self.reworded(Failure::certificate(error.to_string()));
         let mut certificates = Vec::new();
         for file in &self.files {
             certificates.extend(read(file)?);
@@ -97,7 +108,7 @@ impl Verify {
             }
         }
         for error in check.undetermined() {
-            eprintln!("portcullis: {error}");
+            eprintln!("portcullis: {}", refused(error.clone()));
         }
         print(&check.conclude().map_err(refused)?);
         Ok(())

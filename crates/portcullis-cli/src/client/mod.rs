@@ -30,6 +30,7 @@ use crate::failure::Failure;
 use crate::logins::{Credentials, Login};
 use crate::report::{self, Report};
 use crate::shared_keys::SharedKeys;
+use crate::wording::NO_CERTIFICATE_WANTED;
 use crate::{Verbosity, algorithms, certificate, files, key_log};
 use conversation::{CLOSE_WITHIN, Manner, converse};
 use sessions::Sessions;
@@ -198,6 +199,10 @@ impl Client {
     fn unconnected(&self, connecting: &Connecting, failure: Failure) -> Result<Failure, Failure> {
         let chain = connecting.chain();
         self.save(&chain)?;
+        let failure = match self.trusts_nobody() {
+            true => failure.worded(NO_CERTIFICATE_WANTED),
+            false => failure,
+        };
         Ok(self.failed(&connecting.report(None, &chain), failure))
     }
 
@@ -216,7 +221,7 @@ impl Client {
         let trust = match self.insecure {
             true => None,
             // Nobody shows a certificate.
-            false if self.shares_a_secret() && self.ciphers.is_empty() => {
+            false if self.trusts_nobody() => {
                 if self.cafile.is_some() {
                     return Err(Failure::usage(
                         "--cafile has no effect with a pre-shared key or a password, and no --ciphers that have \
@@ -227,6 +232,7 @@ impl Client {
             }
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
+        self.keys.check(&self.ciphers)?;
         let (keys, login) = (self.keys.load()?, self.login.load()?);
         let identity = match &self.cert {
             Some(cert) => Some(self.password.identity(cert, self.key.as_deref())?),
@@ -285,6 +291,11 @@ impl Client {
         }))
     }
 
+    /// Whether a server that shows a certificate is refused, whatever it is.
+    fn trusts_nobody(&self) -> bool {
+        !self.insecure && self.shares_a_secret() && self.ciphers.is_empty()
+    }
+
     /// Whether both ends prove themselves by something that both know.
     const fn shares_a_secret(&self) -> bool {
         self.keys.are_there() || self.login.is_there()
@@ -314,7 +325,7 @@ impl Client {
             builder = builder.signature_schemes(self.sigalgs.clone());
         }
         let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
-        let ciphers = self.login.ciphers(&named);
+        let ciphers = algorithms::with_old(self.login.ciphers(&named), self.tls.as_ref());
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }
@@ -368,7 +379,9 @@ impl Client {
                     "early data: {}",
                     match &outcome {
                         EarlyDataOutcome::Accepted => "accepted",
-                        EarlyDataOutcome::Rejected(_) => "rejected, and sent after the handshake",
+                        EarlyDataOutcome::Rejected(_) =>
+                            "rejected, and sent after the handshake; a server whose store has just begun rejects all for some 80 \
+                             seconds",
                         EarlyDataOutcome::NotOffered(_) => "sent after the handshake",
                     }
                 );

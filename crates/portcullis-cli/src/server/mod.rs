@@ -1,5 +1,6 @@
 //! `portcullis server`: echo, a page with what was negotiated, or the files of a folder.
 
+mod changes;
 mod datagrams;
 mod folder;
 mod http;
@@ -330,10 +331,11 @@ impl Server {
             builder = builder.signature_schemes(self.sigalgs.clone());
         }
         let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
-        let ciphers = self.users.ciphers(&named);
+        let ciphers = algorithms::with_old(self.users.ciphers(&named), self.tls.as_ref());
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }
+        self.keys.check(&self.ciphers)?;
         for key in self.keys.load()? {
             builder = builder.psk(key);
         }

@@ -1,6 +1,7 @@
 //! Files that are taken over while the server runs, and keys in tokens.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use portcullis::{
     IdentityFiles, LoadedFiles, MemoryCrls, Misuse, Parts, ReloadEvent, Reloader, ServerConfig,
@@ -11,6 +12,9 @@ use portcullis_pkcs11::{Pkcs11Key, Pkcs11Uri};
 use crate::cert::KeyPassword;
 use crate::failure::Failure;
 use crate::said::say;
+
+/// How long files may not fit together before that is said. What is written later is taken over all the same.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is read again.
 pub(super) struct Files<'a> {
@@ -40,7 +44,7 @@ impl Files<'_> {
                 }
             });
         }
-        let mut reloader = Reloader::new().identity(identity);
+        let mut reloader = Reloader::new().identity(identity).patience(PATIENCE);
         if let Some(roots) = self.roots {
             reloader = reloader.roots(roots);
         }

@@ -17,6 +17,7 @@ use portcullis::{
 };
 use zeroize::Zeroizing;
 
+use super::changes;
 use crate::failure::Failure;
 use crate::files;
 
@@ -24,6 +25,10 @@ use crate::files;
 const PERIOD: u64 = 7_200;
 /// How often a file of ticket keys is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How far the age of a ticket may be off, in seconds.
+const WINDOW: u64 = 10;
+/// How much longer than two windows a claim is remembered, in seconds.
+const CLAIM_MARGIN: u64 = 61;
 /// How much early data a guard in memory remembers at a time.
 const CLAIMS: usize = 100_000;
 /// The longest seed, and the longest file of store keys, in bytes.
@@ -116,8 +121,6 @@ impl Place {
 #[derive(Default)]
 pub(crate) struct Opened {
     ticket_keys: Option<TicketKeys>,
-    /// Looks at the file as long as it is here.
-    _file: Option<TicketKeyFile>,
     store: Option<Arc<dyn ServerSessionStore>>,
     guard: Option<Arc<dyn ReplayGuard>>,
     anti_replay: Option<AntiReplay>,
@@ -190,7 +193,7 @@ impl Sessions {
                 let file = TicketKeyFile::open(path, LOOK_EVERY).await;
                 let file = file.map_err(misuse)?;
                 let keys = file.keys();
-                opened._file = Some(file);
+                tokio::spawn(changes::of_file(file));
                 (keys, true)
             }
             (None, None) => (TicketKeys::rotating(period).map_err(misuse)?, false),
@@ -263,11 +266,23 @@ impl Sessions {
 
     /// A server can start without Redis, and finds it later.
     async fn keep_in_redis(&self, opened: &mut Opened, store: RedisStore) {
-        if let Err(error) = store.ping().await {
+        let answer = store.ping().await;
+        if let Err(error) = &answer {
             eprintln!("portcullis: --store: {error}");
         }
+        let (asked, is_there) = (store.clone(), answer.is_ok());
+        let ask = move || {
+            let store = asked.clone();
+            async move { store.ping().await }
+        };
+        tokio::spawn(changes::of_redis(
+            "--store",
+            "no sessions are kept",
+            is_there,
+            ask,
+        ));
         if self.takes_early_data() {
-            opened.asks(begun(store.replay_guard(), "--store").await);
+            opened.asks(self.begun(store.replay_guard(), "--store").await);
         }
         opened.store = Some(Arc::new(store));
     }
@@ -284,7 +299,31 @@ impl Sessions {
             Kind::Redis(url) => RedisReplayGuard::open(url),
             Kind::RedisOverTls(url) => replay_guard_over_tls(url, self.connector()?),
         };
-        Ok(begun(guard.map_err(wrong)?, "--replay-guard").await)
+        let guard = guard.map_err(wrong)?;
+        let asked = guard.clone();
+        let is_there = guard.ping().await.is_ok();
+        let ask = move || {
+            let guard = asked.clone();
+            async move { guard.ping().await }
+        };
+        let without = "no early data is accepted";
+        tokio::spawn(changes::of_redis("--replay-guard", without, is_there, ask));
+        Ok(self.begun(guard, "--replay-guard").await)
+    }
+
+    /// The time until early data is accepted begins now, if it has not before.
+    async fn begun(&self, guard: RedisReplayGuard, option: &str) -> Arc<dyn ReplayGuard> {
+        let window = self.early_data_window.unwrap_or(WINDOW);
+        let needed = Duration::from_secs(2 * window + CLAIM_MARGIN);
+        match guard.age().await {
+            Err(error) => eprintln!("portcullis: {option}: no early data is accepted: {error}"),
+            Ok(age) if age <= needed => eprintln!(
+                "portcullis: {option}: no early data is accepted for {} s more: Redis has just begun to remember which was",
+                needed.saturating_sub(age).as_secs() + 1
+            ),
+            Ok(_) => {}
+        }
+        Arc::new(guard)
     }
 
     /// For a Redis that speaks TLS.
@@ -297,14 +336,6 @@ impl Sessions {
         let config = ClientConfig::builder(roots.map_err(misuse)?);
         Ok(TlsConnector::new(config.build().map_err(misuse)?))
     }
-}
-
-/// The time until early data is accepted begins now.
-async fn begun(guard: RedisReplayGuard, option: &str) -> Arc<dyn ReplayGuard> {
-    if let Err(error) = guard.ping().await {
-        eprintln!("portcullis: {option}: no early data is accepted: {error}");
-    }
-    Arc::new(guard)
 }
 
 impl Opened {

@@ -109,12 +109,17 @@ impl ServerConfig {
     pub fn for_session_store(&self) -> Result<Self, Misuse> {
         let options = &self.0;
         let has_keys = options.ticket_keys.is_some();
+        let is_tls13 = options.policy.speaks(Version::V1_3);
         if options.ticket_keys_are_chosen && !has_keys {
+            let asked = &options.policy.asked;
+            if asked.sessions && (asked.tickets || !is_tls13) {
+                // It was made for one already.
+                return Ok(self.clone());
+            }
             return Err(Misuse::new(
                 "session_store: the configuration has resumption(false); leave out one of the two",
             ));
         }
-        let is_tls13 = options.policy.speaks(Version::V1_3);
         if options.ticket_keys_are_chosen && is_tls13 {
             return Err(Misuse::new(
                 "session_store: the configuration has ticket_keys, and a ticket of TLS 1.3 either is the \

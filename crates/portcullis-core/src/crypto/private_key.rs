@@ -470,8 +470,8 @@ impl PrivateKey {
         Some(der::put_public_key_info(self.algorithm.as_ref(), public))
     }
 
-    /// Whether this is the private half of the key in a SubjectPublicKeyInfo.
-    pub(crate) fn is_key_of(&self, spki_der: &[u8]) -> bool {
+    /// Whether this is the private half of the key in a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7), in DER.
+    pub fn is_key_of(&self, spki_der: &[u8]) -> bool {
         let Some((algorithm, public)) = der::public_key_info(spki_der) else {
             return false;
         };

@@ -234,13 +234,14 @@ impl<'a> Judge<'a> {
             && matches!(shown.kind(), PresentedKind::Chain(_))
     }
 
-    /// Whether a session of this peer is not resumed after this answer, but the handshake goes on in full, where the
-    /// peer's certificate is judged again: then lists are not only looked for in memory.
-    pub(super) fn prefers_full_handshake(answer: &AnswerContent) -> bool {
-        match answer {
-            AnswerContent::Chain(Err(error)) => error.is_about_revocation(),
-            _ => false,
-        }
+    /// Whether a session of this client is not resumed after this answer, but the handshake goes on in full: the client
+    /// may show another certificate by now, and what it shows is judged again, with lists that are not only looked for
+    /// in memory. So that refusing a session refuses nobody who would be let in without one.
+    pub(super) const fn prefers_full_handshake(answer: &AnswerContent) -> bool {
+        matches!(
+            answer,
+            AnswerContent::Chain(Err(_)) | AnswerContent::RawKey(Err(_))
+        )
     }
 
     fn conclude(&self, shown: &Presented, now: UnixTime) -> Result<PeerProof, CertificateError> {

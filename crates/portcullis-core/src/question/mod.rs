@@ -170,6 +170,25 @@ impl Answer {
         self.content = AnswerContent::Chain(check.conclude());
         self
     }
+
+    /// The same, with what is made of the configuration that the handshake is to go on with; an answer that names none
+    /// stays as it is. For who drives handshakes and has [instructions](crate::config::Instructions) for each
+    /// configuration, whoever has chosen it.
+    ///
+    /// # Errors
+    /// Those of `server` and of `client`.
+    pub fn map_configuration<E>(
+        self,
+        server: impl FnOnce(&ServerConfig) -> Result<ServerConfig, E>,
+        client: impl FnOnce(&ClientConfig) -> Result<ClientConfig, E>,
+    ) -> Result<Self, E> {
+        let content = match self.content {
+            AnswerContent::Configuration(config) => AnswerContent::Configuration(server(&config)?),
+            AnswerContent::ProceedWith(config) => AnswerContent::ProceedWith(client(&config)?),
+            other => other,
+        };
+        Ok(Self { content, ..self })
+    }
 }
 
 impl AnswerContent {

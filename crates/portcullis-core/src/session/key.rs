@@ -74,10 +74,14 @@ impl SessionKey {
             service.is_some(),
             self.asks_identity,
         ];
-        let mut out = vec![FORMAT, self.dialect as u8];
+        let length = 2 + flags.len() + 32 + 2 + name.len() + service.map_or(0, str::len);
+        let mut out = Vec::with_capacity(length);
+        out.extend([FORMAT, self.dialect as u8]);
         out.extend(flags.map(u8::from));
         out.extend(self.identities.iter().flatten());
-        put_vec16(&mut out, |out| out.extend_from_slice(name.as_bytes()));
+        // Names that differ in case are the same one.
+        let name = name.bytes().map(|byte| byte.to_ascii_lowercase());
+        put_vec16(&mut out, |out| out.extend(name));
         out.extend_from_slice(service.unwrap_or_default().as_bytes());
         out
     }

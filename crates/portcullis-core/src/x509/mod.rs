@@ -61,7 +61,7 @@ pub use host_name_rules::{HostNameRules, NameMatch, PresentedName, Reference};
 pub use identity::{Identity, IdentityKey};
 pub(crate) use identity::{kind_of_issuer, kinds_of_keys, what_keys_lack};
 pub(crate) use memo::SignatureMemo;
-pub use names::{SubjectAltName, general_names, subject, subject_alt_names};
+pub use names::{SubjectAltName, general_names, subject, subject_alt_names, whole_subject};
 pub use ocsp::{
     MAX_OCSP_RESPONSE, OcspError, OcspPolicy, OcspStatus, OcspVerdict, ocsp_request,
     ocsp_responders, verify_ocsp_response,
@@ -89,6 +89,9 @@ pub use walk::{
     CertificateExtension, ChainWalk, Finding, Gate, Interest, Judgement, PathStart, Pending,
     WalkStep,
 };
+
+#[doc(hidden)]
+pub use names::is_unseen;
 
 #[doc(hidden)]
 pub use crate::crypto::open_encrypted;

@@ -14,30 +14,36 @@ use super::name::attributes;
 use crate::der::{self, Element, NotDer};
 
 /// Longest printed name, in characters; a peer chooses what is in it.
-const MAX_PRINTED: usize = 256;
+pub(super) const MAX_PRINTED: usize = 256;
 
 /// The subject of a certificate, such as `CN=www.example.com, O=Example`.
 ///
 /// Its parts are written as in RFC 4514 and stand in the order of the certificate: what separates
-/// them is escaped in values, so that none looks like two. Control characters are escaped too, and
+/// them is escaped in values, so that none looks like two. Characters that are not seen are escaped too, and
 /// long names are cut. `None` when the certificate cannot be parsed; an empty subject is an empty
 /// string.
 pub fn subject(certificate: &[u8]) -> Option<String> {
-    text_of(Certificate::read(certificate)?.subject)
+    text_of(Certificate::read(certificate)?.subject, MAX_PRINTED)
+}
+
+/// The same, to its end: to decide by it. It may be as long as the certificate, and belongs into no
+/// log.
+pub fn whole_subject(certificate: &[u8]) -> Option<String> {
+    text_of(Certificate::read(certificate)?.subject, usize::MAX)
 }
 
 /// A DER-encoded Name in words.
 pub(super) fn distinguished_name(name: &[u8]) -> String {
-    match text_of(name) {
+    match text_of(name, MAX_PRINTED) {
         Some(text) if text.is_empty() => "an empty name".to_owned(),
         Some(text) => text,
         None => "a name that cannot be parsed".to_owned(),
     }
 }
 
-/// What stands in a Name, in its order; `None` if it is none.
-fn text_of(name: &[u8]) -> Option<String> {
-    let mut text = Printed::default();
+/// What stands in a Name, in its order, up to so many characters; `None` if it is none.
+fn text_of(name: &[u8], most: usize) -> Option<String> {
+    let mut text = Printed::of(most);
     for attribute in attributes(der::only(name, der::SEQUENCE)?) {
         let attribute = attribute.ok()?;
         text.add(match (text.is_empty(), attribute.is_first) {
@@ -153,21 +159,22 @@ pub fn subject_alt_names(certificate: &[u8]) -> Vec<String> {
         SubjectAltName::IpAddress(address) => Some(address.to_string()),
         _ => None,
     };
-    alt_names(certificate, usize::MAX)
+    alt_names(certificate, usize::MAX, MAX_PRINTED)
         .into_iter()
         .filter_map(text)
         .collect()
 }
 
 /// The subjectAltName entries of a certificate with their kinds: to decide by one, e.g. what a
-/// client whose chain is verified may do. Empty when there are none or it cannot be parsed.
+/// client whose chain is verified may do. Each is whole, so that none is taken for another one that
+/// begins as it does; who logs them cuts them. Empty when there are none or it cannot be parsed.
 pub fn general_names(certificate: &[u8]) -> Vec<SubjectAltName> {
-    alt_names(certificate, usize::MAX)
+    alt_names(certificate, usize::MAX, usize::MAX)
 }
 
 /// A name in a subjectAltName, with its kind (RFC 5280 §4.2.1.6): a host is only found under a
-/// DNS name, an address only under an IP address (RFC 9525 §6). Text is safe for logs, and cut;
-/// quotation marks in it are escaped.
+/// DNS name, an address only under an IP address (RFC 9525 §6). Control characters, quotation marks
+/// and backslashes in it are escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubjectAltName {
@@ -198,17 +205,18 @@ impl fmt::Display for SubjectAltName {
     }
 }
 
-/// The entries of the subjectAltName, at most so many. Empty when there are none or it cannot be
-/// parsed.
-pub(super) fn alt_names(certificate: &[u8], limit: usize) -> Vec<SubjectAltName> {
+/// The entries of the subjectAltName, at most so many, each up to `most` characters. Empty when there
+/// are none or it cannot be parsed.
+pub(super) fn alt_names(certificate: &[u8], limit: usize, most: usize) -> Vec<SubjectAltName> {
     let names = Certificate::read(certificate)
         .ok_or(NotDer)
         .and_then(|certificate| GeneralNames::of_subject(&certificate));
     let names = names.unwrap_or_default();
-    names.iter().take(limit).map(alt_name).collect()
+    let names = names.iter().take(limit);
+    names.map(|name| alt_name(name, most)).collect()
 }
 
-fn alt_name(name: Element<'_>) -> SubjectAltName {
+fn alt_name(name: Element<'_>, most: usize) -> SubjectAltName {
     const DAMAGED: SubjectAltName = SubjectAltName::Other("a name that cannot be parsed");
     // §4.2.1.6: these are IA5Strings.
     let text = || {
@@ -216,7 +224,7 @@ fn alt_name(name: Element<'_>) -> SubjectAltName {
             .ok()
             .filter(|text| text.is_ascii())
     };
-    let of_text = |kind: fn(String) -> SubjectAltName| text().map(|text| kind(printable(text)));
+    let of_text = |kind: fn(String) -> SubjectAltName| text().map(|text| kind(printed(text, most)));
     let named = match name.tag {
         DNS_NAME => of_text(SubjectAltName::DnsName),
         MAIL_ADDRESS => of_text(SubjectAltName::MailAddress),
@@ -225,7 +233,7 @@ fn alt_name(name: Element<'_>) -> SubjectAltName {
             Some(address) => SubjectAltName::IpAddress(address),
             None => SubjectAltName::Other("an IP address of a wrong length"),
         }),
-        DIRECTORY_NAME => text_of(name.contents).map(SubjectAltName::DirectoryName),
+        DIRECTORY_NAME => text_of(name.contents, most).map(SubjectAltName::DirectoryName),
         OTHER_NAME => Some(SubjectAltName::Other("an otherName")),
         X400_ADDRESS => Some(SubjectAltName::Other("an x400Address")),
         EDI_PARTY_NAME => Some(SubjectAltName::Other("an ediPartyName")),
@@ -244,20 +252,33 @@ pub(super) fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
 
 /// Makes text of a peer safe for logs and terminals, also between quotation marks.
 pub(super) fn printable(text: &str) -> String {
-    let mut printed = Printed::default();
+    printed(text, MAX_PRINTED)
+}
+
+fn printed(text: &str, most: usize) -> String {
+    let mut printed = Printed::of(most);
     printed.extend(text.chars(), &['"', '\\']);
     printed.finish()
 }
 
 /// Text of a peer that is safe for logs and terminals, and not longer than is read.
-#[derive(Default)]
 struct Printed {
     text: String,
     /// Characters in it, before they are escaped.
     length: usize,
+    /// So many are printed.
+    most: usize,
 }
 
 impl Printed {
+    const fn of(most: usize) -> Self {
+        Self {
+            text: String::new(),
+            length: 0,
+            most,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -282,17 +303,17 @@ impl Printed {
     /// Adds characters, those that are `special` behind a backslash.
     fn extend(&mut self, characters: impl IntoIterator<Item = char>, special: &[char]) {
         // One more than are printed, so that the end is seen to be missing.
-        let room = (MAX_PRINTED + 1).saturating_sub(self.length);
+        let room = self.most.saturating_add(1).saturating_sub(self.length);
         for character in characters.into_iter().take(room) {
             self.length += 1;
-            if self.length > MAX_PRINTED {
+            if self.length > self.most {
                 self.text.push('…');
                 continue;
             }
             if special.contains(&character) {
                 self.text.push('\\');
             }
-            match is_unsafe(character) {
+            match is_unseen(character) {
                 true => self.text.extend(character.escape_unicode()),
                 false => self.text.push(character),
             }
@@ -304,12 +325,53 @@ impl Printed {
     }
 }
 
-fn is_unsafe(character: char) -> bool {
-    // Some begin a new line, and the others change the direction of writing.
-    character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}')
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}')
-        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a terminal or a log shows nothing for a character, begins a new line with it, or writes what follows in the other
+/// direction: text with such characters is not what it looks like.
+///
+/// Of Unicode 16 these are the controls, the ends of lines and the format characters (Cc, Zl, Zp and Cf), all else that is
+/// ignored where it is not known (Default_Ignorable_Code_Point), and what looks like a space. The ideographic space is a
+/// part of names.
+#[doc(hidden)]
+pub fn is_unseen(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
+    let is_space = character.is_whitespace() && character != '\u{3000}';
+    is_space
+        || character.is_control()
+        || matches!(
+            character,
+            // Cf
+            '\u{ad}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+            // Fillers, joiners, selectors of variants, and a letter of Braille without dots.
+            | '\u{34f}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+        )
 }
 
 #[cfg(test)]
@@ -321,6 +383,30 @@ mod tests {
         assert_eq!(printable("a\nb\u{202e}c"), "a\\u{a}b\\u{202e}c");
         assert_eq!(printable("a\u{2028}b\u{61c}c"), "a\\u{2028}b\\u{61c}c");
         assert_eq!(printable("a\"b\\c"), "a\\\"b\\\\c");
+        for unseen in [
+            '\u{a0}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{2060}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{fffb}',
+            '\u{1d173}',
+            '\u{e0041}',
+            '\u{e01ef}',
+        ] {
+            let expected = format!("a{}b", unseen.escape_unicode());
+            assert_eq!(printable(&format!("a{unseen}b")), expected);
+        }
+        // Marks belong to letters of many languages.
+        for seen in ["e\u{301}", "का", "ж", "株式会社\u{3000}例", "مثال", "😀"] {
+            assert_eq!(printable(seen), seen);
+        }
         assert_eq!(printable(&"x".repeat(1000)).chars().count(), 257);
     }
 
@@ -419,12 +505,13 @@ mod tests {
     #[test]
     fn alternative_names_for_people() {
         let shown = |tag, contents: &[u8]| {
-            alt_name(Element {
+            let whole = contents;
+            let name = Element {
                 tag,
                 contents,
-                whole: contents,
-            })
-            .to_string()
+                whole,
+            };
+            alt_name(name, MAX_PRINTED).to_string()
         };
         assert_eq!(shown(DNS_NAME, b"a\0b"), "the DNS name \"a\\u{0}b\"");
         assert_eq!(
@@ -440,5 +527,27 @@ mod tests {
         );
         assert_eq!(shown(DIRECTORY_NAME, &[0]), "a name that cannot be parsed");
         assert_eq!(shown(0x89, b""), "a name that cannot be parsed");
+    }
+
+    /// Two that begin alike are not one.
+    #[test]
+    fn names_to_decide_by_are_whole() {
+        let long = "x".repeat(1_000);
+        let of = |bytes: &[u8], most| {
+            let name = Element {
+                tag: URI,
+                contents: bytes,
+                whole: bytes,
+            };
+            alt_name(name, most)
+        };
+        assert_eq!(
+            of(long.as_bytes(), usize::MAX),
+            SubjectAltName::Uri(long.clone())
+        );
+        let issuer = name(&[&[(CN, UTF8, long.as_bytes())], &[(CN, UTF8, b"y")]]);
+        let whole = text_of(&issuer, usize::MAX).unwrap();
+        assert_eq!(whole, format!("CN={long}, CN=y"));
+        assert_eq!(text_of(&issuer, MAX_PRINTED).unwrap().chars().count(), 257);
     }
 }

@@ -1,5 +1,7 @@
 //! From what a file says to what the proxy runs with.
 
+mod allow;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -9,8 +11,10 @@ use std::sync::atomic::AtomicUsize;
 
 use ipnet::IpNet;
 use portcullis::pki_types::ServerName;
+use portcullis::session::TicketKeys;
 use portcullis::{
-    ClientAuthentication, ClientConfig, Identity, Misuse, Roots, ServerConfig, ToServerName as _,
+    ClientAuthentication, ClientConfig, Identity, Misuse, Roots, ServerConfig, TicketKeyFile,
+    ToServerName as _,
 };
 
 use super::model::{self, File, RouteBackend, Text, Tls};
@@ -20,7 +24,7 @@ use super::section::did_you_mean;
 use crate::address::{ListenAddress, ServerAddress, is_host};
 use crate::backend::{Backend, Originate, Server};
 use crate::route::{Mode, Route, Routes};
-use crate::rules::{self, Pattern, Rule, Rules};
+use crate::rules::Rules;
 
 /// A certificate that ends earlier is warned of.
 const SOON: usize = 14;
@@ -29,7 +33,12 @@ const LONGEST_PROTOCOL: usize = 255;
 
 /// `None` where something is wrong, which stands in the report.
 pub(super) fn build(report: &Report<'_>, file: &File) -> Option<Plan> {
-    let maker = Maker { report, file };
+    let mut maker = Maker {
+        report,
+        file,
+        tickets: None,
+    };
+    maker.tickets = maker.tickets();
     let identities = maker.identities();
     let backends = maker.backends(&identities);
     let listeners = maker.listeners();
@@ -41,6 +50,8 @@ pub(super) fn build(report: &Report<'_>, file: &File) -> Option<Plan> {
     report.is_clean().then(|| Plan {
         admin,
         access: (file.access.as_ref()).map_or(Access::Stdout, |text| super::access(text.get_ref())),
+        take_over: (file.take_over.as_ref()).map(|text| text.get_ref().into()),
+        watch: file.watch,
         timeouts: file.timeouts.clone(),
         limits: file.limits.clone(),
         listeners: listeners.into_iter().map(Arc::new).collect(),
@@ -52,6 +63,8 @@ pub(super) fn build(report: &Report<'_>, file: &File) -> Option<Plan> {
 struct Maker<'f> {
     report: &'f Report<'f>,
     file: &'f File,
+    /// What seals the tickets of all routes.
+    tickets: Option<TicketKeys>,
 }
 
 type Identities = Vec<(String, Identity)>;
@@ -77,6 +90,16 @@ impl Maker<'_> {
                 self.wrong(&name.span(), text);
             }
         }
+    }
+
+    fn tickets(&self) -> Option<TicketKeys> {
+        let file = self.file.tickets.as_ref()?;
+        if is_readable_by_others(Path::new(file.get_ref())) {
+            let text = format!("others can read {}; chmod 600 it", file.get_ref());
+            self.report.warn(&file.span(), text);
+        }
+        let told = |misuse: Misuse| self.wrong(&file.span(), misuse.to_string());
+        TicketKeyFile::load(file.get_ref()).map_err(told).ok()
     }
 
     fn identities(&self) -> Identities {
@@ -216,7 +239,7 @@ impl Maker<'_> {
             builder = builder.identity(self.identity(identities, name)?.clone());
         }
         let config = builder.build().map_err(usage).ok()?;
-        Some(Originate::new(config, name))
+        Some(Originate::new(config, name, tls.lenient.unwrap_or(false)))
     }
 
     fn protocols(&self, texts: &[Text]) -> Vec<String> {
@@ -330,6 +353,7 @@ impl Maker<'_> {
                 mode,
                 backend,
                 is_lenient: entry.lenient.unwrap_or(false),
+                counts: Arc::default(),
             };
             routes.push((listener, route));
         }
@@ -479,6 +503,9 @@ impl Maker<'_> {
             );
         }
         let mut builder = ServerConfig::builder().alpn(self.protocols(&entry.alpn));
+        if let Some(keys) = &self.tickets {
+            builder = builder.ticket_keys(keys.clone());
+        }
         for (_, identity) in &named {
             builder = builder.identity((*identity).clone());
         }
@@ -505,45 +532,6 @@ impl Maker<'_> {
                 None
             }
         }
-    }
-
-    fn rule(&self, entry: &model::Allow) -> Option<Rule> {
-        let pattern = |text: &Option<Text>, make: fn(&str) -> Result<Pattern, &'static str>| {
-            let text = text.as_ref()?;
-            let told = |expected| {
-                self.wrong(&text.span(), format!("\"{}\": {expected}", text.get_ref()));
-            };
-            make(text.get_ref()).map_err(told).ok()
-        };
-        let spki = entry.spki.as_ref().and_then(|text| {
-            let pin = rules::pin(text.get_ref());
-            if pin.is_none() {
-                let expected = "a pin is the SHA-256 of a public key in hexadecimal, as `portcullis cert fingerprint \
-                                --spki` prints it";
-                self.wrong(&text.span(), expected);
-            }
-            pin
-        });
-        if let Some(issuer) = &entry.issuer
-            && !(1..=255).contains(&issuer.get_ref().chars().count())
-        {
-            let expected = "an issuer is a name of up to 255 characters as `portcullis cert show` prints it, e.g. \
-                            \"CN=Ops CA\"";
-            self.wrong(&issuer.span(), expected);
-        }
-        let text = |text: &Option<Text>| text.as_ref().map(|it| it.get_ref().clone());
-        let rule = Rule {
-            uri: pattern(&entry.uri, Pattern::uri),
-            dns: pattern(&entry.dns, Pattern::dns),
-            email: text(&entry.email),
-            issuer: text(&entry.issuer),
-            spki,
-        };
-        if rule.is_empty() && self.report.is_clean() {
-            let text = "this rule says nothing and would allow everybody; name uri, dns, email, issuer or spki";
-            self.wrong(&entry.span, text);
-        }
-        Some(rule)
     }
 
     /// A name and a protocol lead to one route of a listener.

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::watch::Seen;
+
 pub(crate) use model::{Health, Limits, Timeouts};
 pub(crate) use plan::{Access, Admin, Listener, Plan, days_left};
 use report::Report;
@@ -28,6 +30,7 @@ const LONGEST: u64 = 4 << 20;
 #[derive(Debug)]
 pub struct Config {
     pub(crate) plan: Plan,
+    pub(crate) seen: Seen,
     warnings: Vec<Problem>,
 }
 
@@ -60,20 +63,31 @@ impl Config {
     /// All that is wrong with it, in the order of the file.
     pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
         let report = Report::new(name, text);
-        let (table, errors) = DeTable::parse_recoverable(text);
-        if !errors.is_empty() {
-            for error in errors {
-                let span = error.span().unwrap_or(0..0);
-                report.wrong(&span, format!("this is not TOML: {}", error.message()));
-            }
+        let Some(file) = read(&report, text) else {
             return Err(report.conclude().err().unwrap_or(Problems(Vec::new())));
-        }
-        let plan = build::build(&report, &model::File::read(&report, &table));
+        };
+        // Before they are read: what changes meanwhile has changed since.
+        let seen = Seen::now(text.as_bytes(), file.files());
+        let plan = build::build(&report, &file);
         match (report.conclude(), plan) {
-            (Ok(warnings), Some(plan)) => Ok(Self { plan, warnings }),
+            (Ok(warnings), Some(plan)) => Ok(Self {
+                plan,
+                seen,
+                warnings,
+            }),
             (Err(problems), _) => Err(problems),
             (Ok(_), None) => Err(Problems(Vec::new())),
         }
+    }
+
+    /// What is wrong with a text by itself, as an editor may want to know it: names are not looked up, and no file is read.
+    ///
+    /// # Errors
+    /// All that is wrong with it, in the order of the text.
+    pub fn check_text(name: &str, text: &str) -> Result<(), Problems> {
+        let report = Report::new(name, text);
+        read(&report, text);
+        report.conclude().map(drop)
     }
 
     /// What to know of it that does not keep it from running.
@@ -85,6 +99,16 @@ impl Config {
     pub fn summary(&self) -> String {
         self.plan.summary()
     }
+}
+
+/// `None` if it is no TOML, which stands in the report.
+fn read(report: &Report<'_>, text: &str) -> Option<model::File> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let span = error.span().unwrap_or(0..0);
+        report.wrong(&span, format!("this is not TOML: {}", error.message()));
+    }
+    errors.is_empty().then(|| model::File::read(report, &table))
 }
 
 /// Where the access log goes.

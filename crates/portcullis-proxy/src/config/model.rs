@@ -1,6 +1,7 @@
 //! What a file says, key by key, with the places of what is checked later.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -15,6 +16,12 @@ pub(super) type Text = Spanned<String>;
 pub(super) struct File {
     pub(super) admin: Option<Admin>,
     pub(super) access: Option<Text>,
+    /// Where another proxy may ask for the sockets.
+    pub(super) take_over: Option<Text>,
+    /// The file of the keys that seal tickets.
+    pub(super) tickets: Option<Text>,
+    /// How often files are looked at.
+    pub(super) watch: Option<Duration>,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
     pub(super) listeners: Vec<Listener>,
@@ -67,15 +74,19 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        // Two descriptors a connection, and some for all else.
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let files = files.map_or(usize::MAX, |files| files.try_into().unwrap_or(usize::MAX));
         Self {
-            connections: (files.saturating_sub(100) / 2).clamp(16, 20_000),
+            connections: most_connections().clamp(16, 20_000),
             handshakes: 4_096,
             per_address: 0,
         }
     }
+}
+
+/// For how many the system gives descriptors: two a connection, and some for all else.
+fn most_connections() -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = files.map_or(usize::MAX, |files| files.try_into().unwrap_or(usize::MAX));
+    files.saturating_sub(100) / 2
 }
 
 pub(super) struct Listener {
@@ -104,6 +115,7 @@ pub(super) struct BackendTls {
     pub(super) roots: Option<Text>,
     pub(super) identity: Option<Text>,
     pub(super) alpn: Vec<Text>,
+    pub(super) lenient: Option<bool>,
     pub(super) span: Range<usize>,
 }
 
@@ -158,6 +170,9 @@ pub(super) struct Allow {
     pub(super) span: Range<usize>,
 }
 
+/// What an end without close_notify is, and whether it counts as an end.
+const TRUNCATION: [(&str, bool); 2] = [("strict", false), ("lenient", true)];
+
 /// Limits are no higher.
 const MOST: usize = 1_000_000;
 
@@ -169,8 +184,8 @@ impl File {
             table.get_ref(),
             table.span(),
             &[
-                "version", "admin", "log", "timeouts", "limits", "listen", "identity", "backend",
-                "route",
+                "version", "admin", "log", "process", "reload", "tickets", "timeouts", "limits",
+                "listen", "identity", "backend", "route",
             ],
         );
         if !top.has("version") {
@@ -226,6 +241,19 @@ impl File {
                     })
                 }),
             access: log.and_then(|log| log.text("access")),
+            take_over: top
+                .table("process", &["take_over"])
+                .and_then(|process| process.text("take_over")),
+            tickets: (top.table("tickets", &["file"])).and_then(|tickets| {
+                required(
+                    &tickets,
+                    "file",
+                    "name the file that `portcullis ticket-key new` has made",
+                )
+            }),
+            watch: top
+                .table("reload", &["watch"])
+                .and_then(|reload| reload.duration("watch")),
             timeouts: timeouts.map_or_else(Timeouts::default, |table| Timeouts::read(&table)),
             limits: limits.map_or_else(Limits::default, |table| Limits::read(&table)),
             listeners: listeners.iter().filter_map(Listener::read).collect(),
@@ -239,6 +267,28 @@ impl File {
                 .collect(),
             routes: routes.iter().map(Route::read).collect(),
         }
+    }
+}
+
+impl File {
+    /// The files that it names.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let of_identities = self.identities.iter();
+        let of_identities = of_identities.flat_map(|it| [Some(&it.certificate), it.key.as_ref()]);
+        let own = self.routes.iter().filter_map(|route| match &route.backend {
+            RouteBackend::Own(backend) => Some(&**backend),
+            _ => None,
+        });
+        let tls = self.backends.iter().chain(own).map(|it| it.tls.as_ref());
+        let of_backends = tls.map(|tls| tls.and_then(|tls| tls.roots.as_ref()));
+        let clients = self.routes.iter().map(|route| route.clients.as_ref());
+        let of_clients = clients.map(|it| it.and_then(|it| it.roots.as_ref()));
+        let all = of_identities.chain(of_backends).chain(of_clients);
+        let all = all.chain([self.tickets.as_ref()]).flatten();
+        let mut files: Vec<PathBuf> = all.map(|text| text.get_ref().into()).collect();
+        files.sort();
+        files.dedup();
+        files
     }
 }
 
@@ -273,8 +323,19 @@ impl Limits {
     fn read(table: &Section<'_>) -> Self {
         let usual = Self::default();
         let count = |key, least, usual| table.count(key, least..MOST + 1).unwrap_or(usual);
+        let connections = table.count("connections", 1..MOST + 1);
+        if let Some(wanted) = connections
+            && wanted > most_connections()
+        {
+            let (files, most) = (wanted * 2 + 100, most_connections());
+            let text = format!(
+                "connections = {wanted} takes {files} open files, and the system gives as many as {most} connections \
+                 need: raise the limit (ulimit -n, LimitNOFILE= of systemd), or accepting will fail"
+            );
+            table.warn("connections", text);
+        }
         Self {
-            connections: count("connections", 1, usual.connections),
+            connections: connections.unwrap_or(usual.connections),
             handshakes: count("handshakes", 1, usual.handshakes),
             per_address: count("per_address", 0, usual.per_address),
         }
@@ -325,12 +386,13 @@ impl Backend {
             name,
             servers: table.texts("servers"),
             tls: table
-                .table("tls", &["name", "roots", "identity", "alpn"])
+                .table("tls", &["name", "roots", "identity", "alpn", "truncation"])
                 .map(|tls| BackendTls {
                     name: tls.text("name"),
                     roots: tls.text("roots"),
                     identity: tls.text("identity"),
                     alpn: tls.texts("alpn"),
+                    lenient: tls.word("truncation", &TRUNCATION),
                     span: tls.span(),
                 }),
             send_proxy: table.word("send_proxy", &[("v1", Version::V1), ("v2", Version::V2)]),
@@ -378,7 +440,7 @@ impl Route {
                     span: clients.span(),
                 }),
             backend,
-            lenient: table.word("truncation", &[("strict", false), ("lenient", true)]),
+            lenient: table.word("truncation", &TRUNCATION),
             truncation_span: table.span_of("truncation"),
             span: table.span(),
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
 use portcullis::Identity;
@@ -19,6 +19,9 @@ use crate::route::{Mode, Routes};
 pub(crate) struct Plan {
     pub(crate) admin: Option<Admin>,
     pub(crate) access: Access,
+    pub(crate) take_over: Option<PathBuf>,
+    /// How often files are looked at.
+    pub(crate) watch: Option<Duration>,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
     pub(crate) listeners: Vec<Arc<Listener>>,
@@ -93,10 +96,10 @@ impl Plan {
             "limits"
         } else if self.access != next.access {
             "log.access"
+        } else if self.take_over != next.take_over {
+            "process.take_over"
         } else if self.admin != next.admin {
             "admin"
-        } else if self.timeouts.proxy_header != next.timeouts.proxy_header {
-            "timeouts.proxy_header"
         } else if sockets(self) != sockets(next) {
             "names, addresses and kinds of listeners"
         } else {
@@ -153,6 +156,9 @@ impl Plan {
                     };
                     old.routes.0.iter().find(is_same)
                 });
+                if let Some(same) = same {
+                    route.counts = Arc::clone(&same.counts);
+                }
                 if let (Mode::Terminate(config, _), Some(Mode::Terminate(old, _))) =
                     (&mut route.mode, same.map(|it| &it.mode))
                 {

@@ -73,7 +73,7 @@ fn ten_mistakes_are_told_with_place_and_remedy() {
         (
             "timeouts =",
             "timeout =",
-            "proxy.toml:3:1: unknown key `timeout` in the file; did you mean `timeouts`? Keys here: version, admin, log, \
+            "proxy.toml:3:1: unknown key `timeout` in the file; did you mean `timeouts`? Keys here: version, admin, log, process, reload, tickets, \
              timeouts, limits, listen, identity, backend, route",
         ),
         (
@@ -131,8 +131,8 @@ fn ten_mistakes_are_told_with_place_and_remedy() {
         (
             "tls = \"off\"\n",
             "tls = \"off\"\nearly_data = { limit = \"16KiB\" }\n",
-            "proxy.toml:30:1: unknown key `early_data` in [[route]]. Keys here: listen, names, tls, identity, alpn, clients, \
-             backend, truncation",
+            "proxy.toml:30:1: [[route]] has no `early_data`: early data may be replayed, and is taken on no route, whatever its \
+             servers can do",
         ),
     ] {
         assert!(RIGHT.contains(right), "{right}");
@@ -263,6 +263,21 @@ fn what_else_is_refused() {
             "scheme and authority of a URI are exact",
         ),
         (
+            "version = 1\n",
+            "version = 1\nprocess = { user = \"www-data\" }\n",
+            "process has no `user`: it goes on as who it was started as",
+        ),
+        (
+            "identity = [\"api\"]",
+            "identity = [\"api\"]\nearly_data = true",
+            "[[route]] has no `early_data`: early data may be replayed",
+        ),
+        (
+            "version = 1\n",
+            "version = 1\ntickets = { file = \"@/none\" }\n",
+            "none",
+        ),
+        (
             "identity = [\"api\"]",
             "identity = [\"ap\"]",
             "there is no identity \"ap\"; did you mean \"api\"?",
@@ -282,12 +297,20 @@ fn what_works_and_is_to_be_known_is_a_warning() {
     let mode = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(files.path("api.key"), mode).unwrap();
     let folder = format!("{}/", files.path("").display());
-    let config = Config::parse("proxy.toml", &RIGHT.replace("@/", &folder)).unwrap();
-    let said: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
+    let said = |text: &str| -> Vec<_> {
+        let config = Config::parse("proxy.toml", &text.replace("@/", &folder)).unwrap();
+        config.warnings().iter().map(ToString::to_string).collect()
+    };
     let expected = format!(
         "proxy.toml:13:7: identity \"api\": others can read the key {folder}api.key; chmod 600 it"
     );
-    assert_eq!(said, [expected]);
+    assert_eq!(said(RIGHT), [expected]);
+    // More than any system gives descriptors for.
+    let more = RIGHT.to_owned() + "\n[limits]\nconnections = 1_000_000\n";
+    let said = said(&more);
+    let of_limits = said.iter().find(|it| it.contains("connections = 1000000"));
+    let told = of_limits.unwrap_or_else(|| panic!("{said:?}"));
+    assert!(told.contains("takes 2000100 open files"), "{told}");
 }
 
 #[test]

@@ -43,7 +43,7 @@ async fn closed(io: &mut TcpStream) -> (Duration, Vec<u8>) {
 }
 
 /// A hello for this name, as a client of ours sends it.
-async fn hello(name: &str) -> Vec<u8> {
+pub(crate) async fn hello(name: &str) -> Vec<u8> {
     let (near, mut far) = tokio::io::duplex(65_536);
     let files = Files::new();
     let connector = files.connector(&[]);
@@ -249,21 +249,7 @@ async fn who_says_nothing_more_is_cut() {
 #[tokio::test]
 async fn a_server_that_takes_no_hello_keeps_no_place() {
     let files = Files::new();
-    // Its window is as small as can be, and it is never read.
-    let listener =
-        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    listener.set_recv_buffer_size(1).unwrap();
-    listener.set_tcp_mss(536).unwrap();
-    listener
-        .bind(
-            &"127.0.0.1:0"
-                .parse::<std::net::SocketAddr>()
-                .unwrap()
-                .into(),
-        )
-        .unwrap();
-    listener.listen(8).unwrap();
-    let stuck = listener.local_addr().unwrap().as_socket().unwrap();
+    let (_listener, stuck) = stuck();
     let back = echo("a").await;
     let proxy = files.start(&format!(
         r#"
@@ -301,8 +287,21 @@ async fn a_server_that_takes_no_hello_keeps_no_place() {
     );
 }
 
+/// A server that takes hardly anything: its window is as small as can be, and it is never read.
+pub(crate) fn stuck() -> (socket2::Socket, std::net::SocketAddr) {
+    let listener =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.set_recv_buffer_size(1).unwrap();
+    listener.set_tcp_mss(536).unwrap();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    listener.bind(&any.into()).unwrap();
+    listener.listen(8).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    (listener, address)
+}
+
 /// The same hello with padding (RFC 7685), so that it is as long as one may be.
-fn long_hello(record: &[u8]) -> Vec<u8> {
+pub(crate) fn long_hello(record: &[u8]) -> Vec<u8> {
     let message = &record[5..];
     // Type, length, version, random; session id; suites; compression.
     let mut at = 4 + 2 + 32;

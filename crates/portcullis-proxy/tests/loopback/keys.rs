@@ -52,7 +52,7 @@ async fn listening() -> (TcpListener, SocketAddr) {
 }
 
 /// A server that is connected to and says nothing.
-async fn silent() -> SocketAddr {
+pub(crate) async fn silent() -> SocketAddr {
     let (listener, address) = listening().await;
     tokio::spawn(async move {
         let mut held = Vec::new();
@@ -150,6 +150,48 @@ async fn a_part_is_not_taken_for_the_whole_unless_the_route_says_so() {
             }
         }
     }
+}
+
+/// The same of servers, some of which never say close_notify.
+#[tokio::test]
+async fn a_server_may_be_one_that_never_says_close_notify() {
+    let files = Files::new();
+    files.server("back", &["back.test"]);
+    let identity = Identity::from_pem_files(files.path("back.pem"), files.path("back.key"));
+    let config = ServerConfig::builder().identity(identity.unwrap());
+    let acceptor = TlsAcceptor::new(config.build().unwrap());
+    let (listener, address) = listening().await;
+    let serving = tokio::spawn(async move {
+        loop {
+            let (io, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.upgrade(io).await.unwrap();
+            stream.write_all(b"all").await.unwrap();
+            stream.flush().await.unwrap();
+            // FIN without close_notify.
+            stream.into_inner().shutdown().await.unwrap();
+        }
+    });
+    for (truncation, is_whole) in [
+        ("", false),
+        (", truncation = \"strict\"", false),
+        (", truncation = \"lenient\"", true),
+    ] {
+        let tls = format!("tls = {{ name = \"back.test\", roots = \"@/ca.pem\"{truncation} }}");
+        let backend = format!("servers = [\"{address}\"], {tls}");
+        let proxy = plain(&files, "", &backend);
+        let mut io = TcpStream::connect(proxy.address()).await.unwrap();
+        let mut all = Vec::new();
+        let end = io.read_to_end(&mut all).await;
+        assert_eq!(all, b"all", "{truncation}");
+        match is_whole {
+            true => assert_eq!(end.unwrap(), 3),
+            false => {
+                let error = end.unwrap_err();
+                assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+            }
+        }
+    }
+    serving.abort();
 }
 
 #[tokio::test]

@@ -3,9 +3,12 @@
 #![cfg(unix)]
 
 mod configuration;
+mod ends;
 mod hostile;
 mod keys;
 mod life;
+mod operation;
+mod restart;
 mod rules;
 mod support;
 mod ways;

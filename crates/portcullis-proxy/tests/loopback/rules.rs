@@ -1,6 +1,8 @@
 //! Which clients a route lets in.
 
-use portcullis::{AlertDescription, ClientConfig, Identity, TlsConnector};
+use std::sync::Arc;
+
+use portcullis::{AlertDescription, ClientConfig, Identity, MemorySessionStore, TlsConnector};
 
 use crate::support::{Files, Running, connect, echo, talk};
 
@@ -121,6 +123,53 @@ async fn of_strangers_none_comes_in_where_there_are_no_rules() {
 }
 
 /// A ticket is no way around rules that have changed, nor from a route without rules to one that has some.
+/// What is compared is the whole name, however long it is.
+#[tokio::test]
+async fn two_long_names_that_begin_alike_are_two() {
+    let files = Files::new();
+    files.server("one", &["one.test", "open.test"]);
+    let long = format!("spiffe://example.com/{}", "x".repeat(400));
+    let proxy = proxy(&files, &format!(r#", allow = [{{ uri = "{long}" }}]"#)).await;
+    let said = async |uri: &str| {
+        let identity = files.client(uri);
+        outcome(&proxy, &client(&files, Some(&identity)), "one.test").await
+    };
+    assert_eq!(said(&long).await.unwrap(), "a:x");
+    let refused = said(&format!("{long}y")).await.unwrap_err();
+    assert_eq!(refused, Some(AlertDescription::ACCESS_DENIED));
+}
+
+/// The authority of clients is replaced, and a client has another certificate for its key, and still its session: that is
+/// no reason to refuse it.
+#[tokio::test]
+async fn a_session_of_an_authority_that_was_replaced_is_a_full_handshake() {
+    let (files, other) = (Files::new(), Files::new());
+    files.server("one", &["one.test", "open.test"]);
+    files.write(
+        "new.pem",
+        &std::fs::read_to_string(other.path("ca.pem")).unwrap(),
+    );
+    let back = echo("a").await;
+    let before = text(back, "");
+    let proxy = files.start(&before);
+    let [mine, renewed] = Files::client_of_both(&files, &other);
+    let sessions = Arc::new(MemorySessionStore::default());
+    let connector = |identity: Identity| {
+        let config = ClientConfig::builder(files.roots()).identity(identity);
+        TlsConnector::new(config.build().unwrap())
+            .session_store(Arc::<MemorySessionStore>::clone(&sessions))
+    };
+    let said = outcome(&proxy, &connector(mine), "one.test").await;
+    assert_eq!(said.unwrap(), "a:x");
+    let after = before.replace("@/ca.pem", "@/new.pem");
+    proxy.0.reload(files.config(&after)).await.unwrap();
+    let mut stream = connect(&connector(renewed), proxy.address(), "one.test")
+        .await
+        .unwrap();
+    assert!(!stream.is_resumed());
+    assert_eq!(talk(&mut stream, "x").await.unwrap(), "a:x");
+}
+
 #[tokio::test]
 async fn rules_hold_for_sessions_too() {
     let files = Files::new();

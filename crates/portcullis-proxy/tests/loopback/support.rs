@@ -7,6 +7,7 @@ use std::time::Duration;
 use portcullis::{ClientConfig, Identity, Roots, TlsConnector, TlsStream};
 use portcullis_proxy::{Config, ListenAddress, Proxy};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -74,6 +75,17 @@ impl Files {
         Identity::from_pem(certificate, Some(key.as_bytes())).unwrap()
     }
 
+    /// A client with one key, which two authorities have certified.
+    pub(crate) fn client_of_both(one: &Self, other: &Self) -> [Identity; 2] {
+        let params = CertificateParams::new(vec!["client.test".to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        [one, other].map(|files| {
+            let certificate = params.signed_by(&key, &files.authority).unwrap();
+            let key = key.serialize_pem();
+            Identity::from_pem(certificate.pem(), Some(key.as_bytes())).unwrap()
+        })
+    }
+
     pub(crate) fn roots(&self) -> Roots {
         Roots::from_pem(&self.authority_pem).unwrap()
     }
@@ -93,6 +105,19 @@ impl Files {
         let folder = format!("{}/", self.folder.path().display());
         let text = format!("version = 1\n{log}\n{}", text.replace("@/", &folder));
         Config::parse("test.toml", &text).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// The lines of `access.log`, as soon as there are so many.
+    pub(crate) async fn lines(&self, count: usize) -> Vec<Value> {
+        for _ in 0..500 {
+            let text = std::fs::read_to_string(self.path("access.log")).unwrap_or_default();
+            if text.lines().count() >= count {
+                let lines = text.lines().map(serde_json::from_str);
+                return lines.collect::<Result<_, _>>().unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{count} lines in 10 seconds");
     }
 
     pub(crate) fn start(&self, text: &str) -> Running {
@@ -190,4 +215,15 @@ pub(crate) async fn connect(
 pub(crate) async fn nobody() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
+}
+
+/// What the administration's port answers: its first line, and the page.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> (String, String) {
+    let mut io = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    io.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
 }

@@ -121,6 +121,20 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisReplayGuard<C> {
         }
     }
 
+    /// For how long it remembers which early data was accepted. Claims are made where that is longer than a claim lives.
+    ///
+    /// # Errors
+    /// What is wrong; as [`ping`](Self::ping), which this does first.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time.
+    pub async fn age(&self) -> Result<Duration, StoreError> {
+        self.ping().await?;
+        let state = self.state(None, Duration::ZERO).await;
+        let marked = state.filter(State::is_marked);
+        Ok(marked.map_or(Duration::ZERO, |state| state.age()))
+    }
+
     /// What has failed last, if anything has.
     pub fn last_error(&self) -> Option<StoreError> {
         self.link.last_error()

@@ -85,8 +85,18 @@ pub(crate) fn server_session(
     since: UnixTime,
     lifetime: u32,
 ) -> ServerSession {
+    numbered(version, 7, since, lifetime)
+}
+
+/// The same with a number, by which it is told from others.
+pub(crate) fn numbered(
+    version: ProtocolVersion,
+    number: u32,
+    since: UnixTime,
+    lifetime: u32,
+) -> ServerSession {
     let mut out = record(version, 0x52, since, "a.example", 2);
-    out.extend(7_u32.to_be_bytes());
+    out.extend(number.to_be_bytes());
     out.extend(lifetime.to_be_bytes());
     out.extend(since.as_secs().to_be_bytes());
     ServerSession::from_bytes(&out).expect("this is the form of a session")
@@ -102,6 +112,13 @@ pub(crate) fn key(service: &str) -> SessionKey {
 
 /// What tells a session from others.
 pub(crate) fn ticket(session: &ClientSession) -> u32 {
+    let bytes = session.to_bytes();
+    let end = bytes.len() - 16;
+    u32::from_be_bytes(bytes[end..end + 4].try_into().unwrap())
+}
+
+/// The number of a session.
+pub(crate) fn number(session: &ServerSession) -> u32 {
     let bytes = session.to_bytes();
     let end = bytes.len() - 16;
     u32::from_be_bytes(bytes[end..end + 4].try_into().unwrap())

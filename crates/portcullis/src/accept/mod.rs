@@ -26,7 +26,7 @@ pub use connections::{ConnectionError, Connections};
 #[cfg(feature = "dtls")]
 pub(crate) use handshakes::{Handshakes, Shaken};
 pub use listener::{Incoming, TlsListener};
-pub use proxy::{Forwarded, ProxyProtocol};
+pub use proxy::{Forwarded, ProxyProtocol, read_proxy_header};
 pub use stop::StopHandle;
 
 /// Where [`Connections`] come from: a listening socket, or whatever else brings transports.

@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::io::AsyncRead;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::proxy_header::Fault;
 use super::{Accept, proxy_header};
 use crate::handshake::within_bounds;
 
@@ -27,6 +29,39 @@ pub struct ProxyProtocol<A: Accept> {
     timeout: Duration,
     /// `None` is a wrong header.
     reading: JoinSet<Option<Read<A>>>,
+}
+
+/// Reads the header of the PROXY protocol, version 1 or 2, that a proxy sends before a client's bytes, and not a byte more:
+/// where the client is, and where it has connected to. `None` when the proxy does not know, or speaks for itself, as in a
+/// health check. For those who accept by themselves; with [`Connections`](crate::Connections) there is [`ProxyProtocol`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let mut io = &b"PROXY TCP4 192.0.2.7 192.0.2.1 1234 443\r\nthe client's"[..];
+/// let (source, destination) = portcullis::read_proxy_header(&mut io).await?.unwrap();
+/// assert_eq!(source.to_string(), "192.0.2.7:1234");
+/// assert_eq!(destination.port(), 443);
+/// assert_eq!(io, b"the client's");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`InvalidData`](io::ErrorKind::InvalidData) when it is no header, with what is wrong; those of the transport. A line of
+/// version 1 has at most 107 bytes, what follows the first 16 bytes of version 2 at most 4,096. There is no time limit.
+///
+/// # Cancel safety
+/// Dropped, what was read is lost.
+pub async fn read_proxy_header<IO>(io: &mut IO) -> io::Result<Option<(SocketAddr, SocketAddr)>>
+where
+    IO: AsyncRead + Unpin,
+{
+    let read = proxy_header::read(io).await;
+    read.map_err(|fault| match fault {
+        Fault::Io(error) => error,
+        fault => io::Error::new(io::ErrorKind::InvalidData, fault.to_string()),
+    })
 }
 
 type IsProxy<Addr> = Box<dyn Fn(&Addr) -> bool + Send + Sync>;

@@ -98,11 +98,7 @@ impl Running {
         };
         self.deadline = deadline_from(Instant::now(), self.conduct.handshake_timeout);
         handshake.handle_timeout(owner.endpoint.now());
-        give(handshake, answer, owner)
-    }
-
-    pub(super) fn conduct(&self) -> &Conduct {
-        &self.conduct
+        give(handshake, &self.conduct, answer, owner)
     }
 
     pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
@@ -138,7 +134,7 @@ impl Running {
                 Step::Ask(question) if until.is_at(&question) => return Ok(Some(question)),
                 Step::Ask(question) => {
                     match ask(&self.conduct, question) {
-                        Ok(answer) => give(handshake, answer, owner)?,
+                        Ok(answer) => give(handshake, &self.conduct, answer, owner)?,
                         Err(future) => answering = Some(future),
                     }
                     continue;
@@ -167,7 +163,7 @@ impl Running {
                     answering = None;
                     // An answer takes time, and a flight that it ends begins now.
                     handshake.handle_timeout(endpoint.now());
-                    give(handshake, answer, owner)?;
+                    give(handshake, &self.conduct, answer, owner)?;
                 }
                 Woken::Late => {
                     let limit = self.conduct.handshake_timeout;
@@ -228,8 +224,14 @@ impl Drop for Running {
     }
 }
 
-fn give(handshake: &mut Handshake, answer: Answer, owner: &Owner) -> Result<(), Error> {
-    let given = handshake.answer(answer, owner.endpoint.now());
+fn give(
+    handshake: &mut Handshake,
+    conduct: &Conduct,
+    answer: Answer,
+    owner: &Owner,
+) -> Result<(), Error> {
+    let answer = conduct.instruct(answer);
+    let given = answer.and_then(|answer| handshake.answer(answer, owner.endpoint.now()));
     // Its own answer will not come: dropped, the handshake tells the peer so.
     given.map_err(Error::from)
 }

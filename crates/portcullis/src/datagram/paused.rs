@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 
 use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::{Answer, ChooseConfiguration, Question, ReviewServerHello};
-use portcullis_core::{ClientHelloView, Misuse, Refusal, ServerHelloView};
+use portcullis_core::{ClientHelloView, Refusal, ServerHelloView};
 use tracing::Instrument as _;
 
 use super::connection::DtlsConnection;
 use super::handshake::Running;
-use crate::answers::Questions;
 use crate::error::Error;
 use crate::handshake::Until;
 
@@ -33,14 +32,14 @@ impl Paused {
         }
     }
 
-    async fn go_on(self, answer: Result<Answer, Misuse>) -> Result<DtlsConnection, Error> {
+    async fn go_on(self, answer: Answer) -> Result<DtlsConnection, Error> {
         let Self { mut running, span } = self;
-        running.resume(answer?)?;
+        running.resume(answer)?;
         running.run(&span).instrument(span.clone()).await
     }
 
     async fn refuse(self, refusal: Answer) -> Error {
-        match self.go_on(Ok(refusal)).await {
+        match self.go_on(refusal).await {
             Err(error) => error,
             Ok(_) => Error::closed(),
         }
@@ -87,7 +86,7 @@ impl PausedDtlsServer {
     /// # Cancel safety
     /// Dropped, the handshake is over.
     pub fn proceed(self) -> impl Future<Output = Result<DtlsConnection, Error>> + Send + 'static {
-        Box::pin(self.paused.go_on(Ok(self.question.keep())))
+        Box::pin(self.paused.go_on(self.question.keep()))
     }
 
     /// Goes on with another configuration; of its versions and lists, those that DTLS has.
@@ -101,10 +100,7 @@ impl PausedDtlsServer {
         self,
         config: ServerConfig,
     ) -> impl Future<Output = Result<DtlsConnection, Error>> + Send + 'static {
-        let conduct = self.paused.running.conduct();
-        let config = conduct.server_config(&config, Questions::none());
-        let answer = config.map(|config| self.question.use_config(config));
-        Box::pin(self.paused.go_on(answer))
+        Box::pin(self.paused.go_on(self.question.use_config(config)))
     }
 
     /// Refuses with an alert of the caller's; gives the error that the handshake has failed with.
@@ -159,7 +155,7 @@ impl PausedDtlsClient {
     /// # Cancel safety
     /// Dropped, the handshake is over.
     pub fn proceed(self) -> impl Future<Output = Result<DtlsConnection, Error>> + Send + 'static {
-        Box::pin(self.paused.go_on(Ok(self.question.proceed())))
+        Box::pin(self.paused.go_on(self.question.proceed()))
     }
 
     /// Goes on with other trust anchors and identities. What the ClientHello has offered stays.
@@ -173,10 +169,7 @@ impl PausedDtlsClient {
         self,
         config: ClientConfig,
     ) -> impl Future<Output = Result<DtlsConnection, Error>> + Send + 'static {
-        let conduct = self.paused.running.conduct();
-        let config = conduct.client_config(&config, Questions::none(), false);
-        let answer = config.map(|config| self.question.proceed_with(config));
-        Box::pin(self.paused.go_on(answer))
+        Box::pin(self.paused.go_on(self.question.proceed_with(config)))
     }
 
     /// Refuses with an alert of the caller's; gives the error that the handshake has failed with.

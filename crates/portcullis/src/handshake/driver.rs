@@ -119,10 +119,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         &self.span
     }
 
-    pub(crate) fn conduct(&self) -> &Conduct {
-        &self.conduct
-    }
-
     pub(super) fn stage(&self) -> Stage {
         match self.io {
             Some(_) => self.running.handshake.stage(),
@@ -199,7 +195,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 }
                 Phase::Failing(error) => return Poll::Ready(Err(error.clone())),
             };
-            if let Err(misuse) = running.handshake.answer(answer, UnixTime::now()) {
+            let answer = self.conduct.instruct(answer);
+            let given = answer.and_then(|answer| running.handshake.answer(answer, UnixTime::now()));
+            if let Err(misuse) = given {
                 // Its own answer will not come, and the peer waits.
                 running.cancel();
                 return Poll::Ready(Err(misuse.into()));
@@ -231,8 +229,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     pub(super) fn answer(&mut self, answer: Answer) {
-        if let Err(error) = self.running.handshake.answer(answer, UnixTime::now()) {
-            self.fail(error.into());
+        let running = &mut self.running;
+        let answer = self.conduct.instruct(answer);
+        let given = answer.and_then(|answer| running.handshake.answer(answer, UnixTime::now()));
+        if let Err(misuse) = given {
+            running.cancel();
+            self.fail(misuse.into());
         }
     }
 

@@ -2,13 +2,12 @@
 
 use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::{Answer, ChooseConfiguration, Question, ReviewServerHello};
-use portcullis_core::{ClientHelloView, Misuse, ServerHelloView};
+use portcullis_core::{ClientHelloView, ServerHelloView};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::driver::Driver;
 use super::handshaking::{Goal, Handshaking};
 use super::{Reached, Until};
-use crate::answers::Questions;
 use crate::error::{Error, HandshakeError};
 
 /// A server's handshake that stands still because the ClientHello is here.
@@ -47,10 +46,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     /// # Cancel safety
     /// Dropped, the handshake is over.
     pub fn continue_with(self, config: ServerConfig) -> Handshaking<IO> {
-        let conduct = self.driver.conduct();
-        let config = conduct.server_config(&config, Questions::none());
-        let answer = config.map(|config| self.question.use_config(config));
-        resume_if(self.driver, answer)
+        resume(self.driver, self.question.use_config(config))
     }
 
     /// Gives up: the client is sent the fatal alert `user_canceled`. The transport comes back.
@@ -122,10 +118,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     /// # Cancel safety
     /// Dropped, the handshake is over.
     pub fn continue_with(self, config: ClientConfig) -> Handshaking<IO> {
-        let conduct = self.driver.conduct();
-        let config = conduct.client_config(&config, Questions::none(), false);
-        let answer = config.map(|config| self.question.proceed_with(config));
-        resume_if(self.driver, answer)
+        resume(self.driver, self.question.proceed_with(config))
     }
 
     /// Gives up: the server is sent the fatal alert `user_canceled`. The transport comes back.
@@ -167,18 +160,6 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     driver.answer(answer);
-    Handshaking::running(driver)
-}
-
-/// The same with a configuration that may not be one for this end.
-fn resume_if<IO>(mut driver: Box<Driver<IO>>, answer: Result<Answer, Misuse>) -> Handshaking<IO>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
-    match answer {
-        Ok(answer) => driver.answer(answer),
-        Err(misuse) => driver.fail(misuse.into()),
-    }
     Handshaking::running(driver)
 }
 

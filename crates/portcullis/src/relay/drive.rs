@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -33,6 +34,8 @@ pub struct Relay<A: RelayEnd, B: RelayEnd> {
     timer: Option<Pin<Box<Sleep>>>,
     /// Both have ended, and one of them has bytes behind its end.
     lingers: bool,
+    /// One has broken, and the other is cut as soon as its system has sent what it was given. Boxed: hardly any has it.
+    sending: Option<Box<TcpStream>>,
 }
 
 /// Which limit is the next.
@@ -55,6 +58,7 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
             last_moved: Instant::now(),
             timer: None,
             lingers: false,
+            sending: None,
         }
     }
 
@@ -63,8 +67,8 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
         (self.a_to_b.bytes, self.b_to_a.bytes)
     }
 
-    /// Ends it now: both ends are cut, but for one that was told all, and the other's end. What came of it; if it was over,
-    /// that.
+    /// Ends it now: what has come by now is passed on as far as it is taken at once, and both ends are cut, but for one that
+    /// was told all, and the other's end. What came of it; if it was over, that.
     ///
     /// ```
     /// use std::time::Duration;
@@ -84,6 +88,10 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
     /// # }
     /// ```
     pub fn cut(mut self) -> RelayOutcome {
+        if self.ends.is_some() && !self.lingers && self.sending.is_none() {
+            // Nobody waits for it any more: what has come by now goes as far as it goes at once.
+            let _ = self.poll_ways(&mut Context::from_waker(Waker::noop()));
+        }
         self.close()
     }
 
@@ -96,16 +104,17 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
         let (a, b) = expect(&mut self.ends);
         let (a_to_b, b_to_a) = (&mut self.a_to_b, &mut self.b_to_a);
         let is_short = self.options.memory.is_short();
+        let discard = self.options.most_discarded();
         let mut goes_on = false;
         // What one direction comes to may be what the other waits for. No phase comes twice.
         loop {
             let phases = (a_to_b.phase, b_to_a.phase);
-            let moved = a_to_b.advance(a, b, cx, is_short);
+            let moved = a_to_b.advance(a, b, cx, is_short, discard);
             goes_on |= matches!(moved, Moved::Goes);
             if settle(moved, a, a_to_b, b_to_a) {
                 return Poll::Ready(());
             }
-            let moved = b_to_a.advance(b, a, cx, is_short);
+            let moved = b_to_a.advance(b, a, cx, is_short, discard);
             goes_on |= matches!(moved, Moved::Goes);
             if settle(moved, b, b_to_a, a_to_b) {
                 return Poll::Ready(());
@@ -235,8 +244,40 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
         }
     }
 
+    /// One end has broken, or was cut short: what came of it before the other is to have, whose system may not have sent it yet.
+    fn sending(&mut self) -> Option<Box<TcpStream>> {
+        let (a, b) = expect(&mut self.ends);
+        let has_broken = |way: &Way| {
+            matches!(
+                way.end,
+                Some(HowEnded::Truncated | HowEnded::Reset | HowEnded::Failed(_))
+            )
+        };
+        let sending = match (has_broken(&self.a_to_b), has_broken(&self.b_to_a)) {
+            (true, false) if !self.a_to_b.is_told() => b.sending(),
+            (false, true) if !self.b_to_a.is_told() => a.sending(),
+            _ => None,
+        };
+        sending.map(Box::new)
+    }
+
+    /// Until all is sent, or for as long as one may take nothing.
+    fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(sending) = &self.sending else {
+            return Poll::Ready(());
+        };
+        if sending.poll_write_ready(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        match &mut self.timer {
+            Some(timer) => pin!(unconstrained(timer.as_mut())).poll(cx),
+            None => Poll::Ready(()),
+        }
+    }
+
     /// Closes the ends as they are to be closed.
     fn close(&mut self) -> RelayOutcome {
+        self.sending = None;
         if let Some((mut a, mut b)) = self.ends.take() {
             close_end(&mut a, &self.a_to_b, &self.b_to_a);
             close_end(&mut b, &self.b_to_a, &self.a_to_b);
@@ -271,6 +312,10 @@ fn settle<S: RelayEnd>(moved: Moved, source: &S, way: &mut Way, back: &mut Way) 
     match moved {
         Moved::Waits | Moved::Goes => false,
         Moved::Over => way.phase == Phase::Cutting,
+        Moved::Unheard => {
+            way.end = Some(HowEnded::Unheard);
+            true
+        }
         Moved::SourceEnded => source_ended(source, way, back),
         Moved::SourceBroke(error) => source_broke(error, way, back),
         Moved::SinkBroke(error) => sink_broke(error, way, back),
@@ -340,6 +385,9 @@ impl<A: RelayEnd, B: RelayEnd> Future for Relay<A, B> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RelayOutcome> {
         let this = self.get_mut();
+        if this.sending.is_some() {
+            return this.poll_sending(cx).map(|()| this.close());
+        }
         if !this.lingers {
             let phases = this.phases();
             if this.poll_ways(cx).is_pending() {
@@ -350,7 +398,13 @@ impl<A: RelayEnd, B: RelayEnd> Future for Relay<A, B> {
                 return Poll::Ready(this.close());
             }
             if !(this.a_to_b.is_told() && this.b_to_a.is_told()) {
-                return Poll::Ready(this.close());
+                this.sending = this.sending();
+                if this.sending.is_none() {
+                    return Poll::Ready(this.close());
+                }
+                let (_, _, stall) = this.options.limits();
+                this.timer = Some(Box::pin(sleep_until(Instant::now() + stall)));
+                return this.poll_sending(cx).map(|()| this.close());
             }
         }
         this.poll_linger(cx).map(|()| this.close())

@@ -26,6 +26,12 @@ pub trait RelayEnd: AsyncRead + AsyncWrite + Unpin {
         0
     }
 
+    /// A handle of its socket that can be written to as soon as the system has sent all that the socket has taken, if there is
+    /// such a thing: a [reset](Self::reset) before that discards the rest. Nothing is written by it.
+    fn sending(&self) -> Option<TcpStream> {
+        None
+    }
+
     /// Whether it reads records of up to 16 KiB, which want room to be opened whole.
     fn has_records(&self) -> bool {
         false
@@ -50,6 +56,18 @@ impl RelayEnd for TcpStream {
         // A socket that has failed is closed anyhow.
         let _ = socket2::SockRef::from(&*self).set_linger(Some(Duration::ZERO));
     }
+
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    fn sending(&self) -> Option<TcpStream> {
+        use std::os::fd::AsFd as _;
+
+        // From here on there is room when nothing waits to be sent.
+        let socket = socket2::SockRef::from(self);
+        socket.set_tcp_notsent_lowat(1).ok()?;
+        // Another registration is told what is so now; this one knows that there was room once.
+        let other = self.as_fd().try_clone_to_owned().ok()?;
+        TcpStream::from_std(other.into()).ok()
+    }
 }
 
 /// There is no reset: it is closed.
@@ -68,6 +86,10 @@ impl<IO: RelayEnd> RelayEnd for TlsStream<IO> {
     fn reset(&mut self) {
         self.keep_silent();
         self.get_mut().reset();
+    }
+
+    fn sending(&self) -> Option<TcpStream> {
+        self.get_ref().sending()
     }
 
     fn pending(&self) -> usize {
@@ -91,6 +113,10 @@ impl<IO: RelayEnd> RelayEnd for TlsStream<IO> {
 impl<T: RelayEnd + ?Sized> RelayEnd for Box<T> {
     fn reset(&mut self) {
         (**self).reset();
+    }
+
+    fn sending(&self) -> Option<TcpStream> {
+        (**self).sending()
     }
 
     fn pending(&self) -> usize {

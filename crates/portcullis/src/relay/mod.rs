@@ -28,13 +28,19 @@ use crate::error::Error;
 /// | ends: TLS by close_notify, others by FIN | all that came, then the same end, in its own manner | goes on, until its own end, or for [`half_close`](RelayOptions::half_close) without a byte |
 /// | TLS: its transport ends without close_notify | all that came, then a cut: who reads shall not take a part for the whole. With [`EofPolicy::Lenient`](crate::EofPolicy::Lenient) it is an end | over, and cut |
 /// | is reset, or fails, before it has ended | what it takes at once, then a cut | over |
-/// | the same after it has ended | all that came, and the end | is read and forgotten for as long, so that nobody is reset over data that was accepted |
+/// | the same after it has ended | all that came, and the end | is read and forgotten for as long, and up to [`discard`](RelayOptions::discard) bytes, so that nobody is reset over data that was accepted |
 /// | TLS: sends a fatal alert, or breaks a rule and is sent one | what it takes at once, then a cut | over |
 /// | takes no byte for [`stall`](RelayOptions::stall) while some wait | a cut of both | over |
 /// | neither moves a byte for [`idle`](RelayOptions::idle) | a cut of both | over |
 ///
 /// A cut is no close_notify, and over TCP a reset. Other transports have none: there a cut is a close, which can be told
 /// from an end only where TLS is spoken. An end that was told all, its end included, is closed and not cut.
+///
+/// "All that came" is what the system had of an end when it was read last, and the other end's system has taken. On Linux a
+/// cut of a TCP socket, because the other end was cut short or has failed, waits until the system has sent that, for at most
+/// [`stall`](RelayOptions::stall); elsewhere, and for all other reasons, a reset discards what was taken and not sent yet. What
+/// was sent and lost on the way is not sent again. Not passed on is what comes of an end while the other one takes nothing,
+/// and what was left unread when a limit was reached.
 ///
 /// It reads up to 64 KiB at once while both ends keep up, 16 KiB as long as one does not, and reads nothing while something
 /// waits that the other end has refused. In one poll each direction has 8 turns at most. Where a TLS stream is an end, its
@@ -109,6 +115,9 @@ pub struct Relayed {
     pub discarded: u64,
     /// What became of the end that they came from.
     pub end: HowEnded,
+    /// Whether the other end was told all of it, and that this is all. If not, it was cut, unless it has heard a reason;
+    /// behind a Unix socket without TLS that looks like an end.
+    pub is_told: bool,
 }
 
 /// What became of one end of a [`relay`].
@@ -127,6 +136,8 @@ pub enum HowEnded {
     Idle,
     /// The other end had ended, and for [`half_close`](RelayOptions::half_close) this one said nothing more.
     HalfClosed,
+    /// The other end had ended and gone, and for nobody this one said more than [`discard`](RelayOptions::discard) bytes.
+    Unheard,
     /// It took nothing for [`stall`](RelayOptions::stall) while bytes waited for it; or too many wait for those who take
     /// nothing, see [`RelayMemory`].
     Stalled,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// What all relays of a process keep for ends that take nothing, unless told otherwise.
 const MEMORY: usize = 256 * 1024 * 1024;
+/// What is read for nobody, unless told otherwise.
+const DISCARD: u32 = 1024 * 1024;
 
 /// Limits of a [`relay`](crate::relay()). Each exists; a time is at least a millisecond, and at most 49 days.
 #[derive(Clone, Debug)]
@@ -14,6 +16,8 @@ pub struct RelayOptions {
     half_close: u32,
     idle: u32,
     stall: u32,
+    /// In bytes.
+    discard: u32,
     pub(super) memory: RelayMemory,
 }
 
@@ -33,6 +37,7 @@ impl Default for RelayOptions {
             half_close: 60_000,
             idle: 3_600_000,
             stall: 60_000,
+            discard: DISCARD,
             memory: RelayMemory::of_process().clone(),
         }
     }
@@ -46,7 +51,7 @@ impl RelayOptions {
 
     /// How long the relay goes on without a byte when one end has ended and the other has not. Default: 60 seconds.
     ///
-    /// What comes for an end that has ended and gone is read and forgotten for as long, whatever comes.
+    /// What comes for an end that has ended and gone is read and forgotten for as long, up to [`discard`](Self::discard).
     #[must_use]
     pub fn half_close(mut self, limit: Duration) -> Self {
         self.half_close = millis(limit);
@@ -72,11 +77,23 @@ impl RelayOptions {
         self
     }
 
+    /// How many bytes are read and forgotten that come for an end that has ended and gone; then the one that they come from
+    /// is cut, as [unheard](crate::HowEnded::Unheard). At most 4 GiB - 1. Default: 1 MiB.
+    #[must_use]
+    pub fn discard(mut self, bytes: u64) -> Self {
+        self.discard = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self
+    }
+
     /// With which relays this one shares what may be kept for ends that take nothing. Default: all of the process, 256 MiB.
     #[must_use]
     pub fn memory(mut self, memory: RelayMemory) -> Self {
         self.memory = memory;
         self
+    }
+
+    pub(super) fn most_discarded(&self) -> u64 {
+        self.discard.into()
     }
 
     pub(super) fn limits(&self) -> (Duration, Duration, Duration) {

@@ -84,6 +84,8 @@ pub(super) enum Moved {
     SourceEnded,
     SourceBroke(io::Error),
     SinkBroke(io::Error),
+    /// More was read for nobody than may be.
+    Unheard,
     /// The sink was told, or has what came and is not to be told.
     Over,
 }
@@ -120,6 +122,7 @@ impl Way {
             bytes: self.bytes,
             discarded: self.discarded + self.left.len() as u64,
             end: self.end.clone().unwrap_or(HowEnded::Cut),
+            is_told: self.is_told(),
         }
     }
 
@@ -132,13 +135,14 @@ impl Way {
         }
     }
 
-    /// Moves what can be moved now.
+    /// Moves what can be moved now; of what nobody hears no more than `discard` bytes are read.
     pub(super) fn advance<S, T>(
         &mut self,
         source: &mut S,
         sink: &mut T,
         cx: &mut Context<'_>,
         is_short: bool,
+        discard: u64,
     ) -> Moved
     where
         S: RelayEnd,
@@ -149,7 +153,7 @@ impl Way {
         for _ in 0..TURNS {
             let turn = match self.phase {
                 Phase::Lost | Phase::Done => Some(Moved::Waits),
-                Phase::Discarding => self.forget(source, cx),
+                Phase::Discarding => self.forget(source, cx, discard),
                 Phase::Open | Phase::Ending | Phase::Cutting => {
                     self.turn(source, sink, cx, is_short)
                 }
@@ -297,14 +301,19 @@ impl Way {
     }
 
     /// Reads without a sink.
-    fn forget<S: RelayEnd>(&mut self, source: &mut S, cx: &mut Context<'_>) -> Option<Moved> {
+    fn forget<S: RelayEnd>(
+        &mut self,
+        source: &mut S,
+        cx: &mut Context<'_>,
+        most: u64,
+    ) -> Option<Moved> {
         let mut area = Scratch::take();
         let mut buf = ReadBuf::new(&mut area[..SMALL + BESIDES]);
         match Pin::new(source).poll_read(cx, &mut buf) {
             Poll::Ready(Ok(())) if buf.filled().is_empty() => Some(Moved::SourceEnded),
             Poll::Ready(Ok(())) => {
                 self.discarded += buf.filled().len() as u64;
-                None
+                (self.discarded > most).then_some(Moved::Unheard)
             }
             Poll::Ready(Err(error)) => Some(Moved::SourceBroke(error)),
             Poll::Pending => Some(Moved::Waits),

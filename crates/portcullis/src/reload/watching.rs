@@ -83,7 +83,8 @@ impl Watching {
         Self { task, look, events }
     }
 
-    /// Looks at the files now, e.g. on SIGHUP; an event tells what came of it, if they have changed.
+    /// Looks at the files now, e.g. on SIGHUP; an event tells what came of it, if they have changed. Who asks while files are
+    /// there that do not fit together says that their writer is done: they are not waited for any longer.
     pub fn look_now(&self) {
         self.look.notify_one();
     }
@@ -159,7 +160,7 @@ impl<C: Configuration + Send + Sync + 'static> Task<C> {
 
     /// Takes over what is right. What is wrong may be half of something that is right.
     async fn look(&mut self, is_thorough: bool) {
-        let end = Instant::now() + self.loaded.patience();
+        let mut end = Instant::now() + self.loaded.patience();
         loop {
             let wrong = match self.loaded.look(is_thorough, &self.reloadable).await {
                 Looked::Nothing => return,
@@ -186,7 +187,10 @@ impl<C: Configuration + Send + Sync + 'static> Task<C> {
             if self.loaded.is_rejected(&wrong) {
                 return;
             }
-            sleep(AGAIN).await;
+            tokio::select! {
+                () = sleep(AGAIN) => {}
+                () = self.look.notified() => end = Instant::now(),
+            }
         }
     }
 

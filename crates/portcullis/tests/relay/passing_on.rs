@@ -107,6 +107,31 @@ async fn a_transport_that_ends_without_close_notify_is_a_cut() {
     .await;
 }
 
+/// What was taken for it and not sent yet, because it reads late, is not lost by the cut.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+#[tokio::test]
+async fn who_reads_late_has_all_before_it_is_cut() {
+    const ALL: usize = 1_000_000;
+    each(&Kind::TLS, patient(), |_, y_kind, joined| async move {
+        let (mut x, mut y, outcome) = joined.parts();
+        let sending = async {
+            x.write(&[7; ALL]).await.unwrap();
+            // FIN without close_notify.
+            let mut socket = x.into_socket();
+            socket.shutdown().await.unwrap();
+            socket
+        };
+        let reading = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            y.rest().await
+        };
+        let (_socket, (data, saw), outcome) = tokio::join!(within(sending), reading, outcome);
+        assert_eq!((data.len(), saw), (ALL, Saw::Reset), "{y_kind:?}");
+        assert!(matches!(outcome.of_x.end, HowEnded::Truncated));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_lenient_end_may_leave_close_notify_out() {
     for kind in Kind::TLS {
@@ -176,6 +201,28 @@ async fn a_reset_after_the_end_destroys_nothing() {
         let of_y = outcome.of_y;
         assert_eq!(of_y.bytes + of_y.discarded, 200_000);
         assert!(of_y.discarded > 0);
+    })
+    .await;
+}
+
+/// A server that sends and sends, to a client that has ended and gone.
+#[tokio::test]
+async fn what_nobody_hears_is_not_read_for_ever() {
+    let options = patient().discard(300_000);
+    each(&Kind::ALL, options, |_, _, joined| async {
+        let (mut x, mut y, outcome) = joined.parts();
+        x.write(b"all").await.unwrap();
+        x.end().await;
+        y.expect(b"all").await;
+        x.reset();
+        let sending = async { while y.write(&[7; 10_000]).await.is_ok() {} };
+        let (outcome, ()) = tokio::join!(outcome, within(sending));
+        assert!(matches!(outcome.of_x.end, HowEnded::Clean));
+        let of_y = outcome.of_y;
+        assert!(matches!(of_y.end, HowEnded::Unheard), "{of_y:?}");
+        // What is over is less than what is read at once.
+        assert!((300_001..400_000).contains(&of_y.discarded), "{of_y:?}");
+        assert!(!outcome.is_clean);
     })
     .await;
 }

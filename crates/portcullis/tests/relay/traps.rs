@@ -500,6 +500,19 @@ async fn a_relay_that_is_cut_tells_what_it_has_moved() {
     }
 }
 
+/// What has come before the cut is passed on, also if nobody was told of it yet.
+#[tokio::test]
+async fn what_has_come_before_a_cut_is_passed_on() {
+    let (near, far) = (Script::open(), Script::open());
+    let relay = relay(near.clone(), far.clone(), patient());
+    near.say(b"one");
+    far.say(b"two");
+    let outcome = relay.cut();
+    assert_eq!((outcome.a_to_b.bytes, outcome.b_to_a.bytes), (3, 3));
+    assert!(far.see(|state| state.written == b"one" && state.is_reset));
+    assert!(near.see(|state| state.written == b"two" && state.is_reset));
+}
+
 /// Where a transport has no reset, TLS says by its silence that something is missing.
 #[tokio::test]
 async fn a_cut_in_memory_is_a_truncation() {

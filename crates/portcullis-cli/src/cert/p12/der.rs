@@ -67,21 +67,26 @@ impl<'a> Elements<'a> {
 /// An element with these parts in it.
 pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
+    let header = header(tag, length);
+    // Grown, it would leave a key behind.
+    let mut out = Vec::with_capacity(header.len() + length);
+    out.extend(header);
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    out
+}
+
+/// Tag and length.
+pub(super) fn header(tag: u8, length: usize) -> Vec<u8> {
     let digits = length.to_be_bytes();
     let zeros = digits.iter().take_while(|digit| **digit == 0).count();
     let digits = digits.get(zeros..).unwrap_or_default();
-    // Grown, it would leave a key behind.
-    let mut out = Vec::with_capacity(length + 2 + digits.len());
-    out.push(tag);
     match u8::try_from(length) {
-        Ok(short @ ..=0x7f) => out.push(short),
+        Ok(short @ ..=0x7f) => vec![tag, short],
         _ => {
-            out.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
-            out.extend_from_slice(digits);
+            let count = u8::try_from(digits.len()).unwrap_or_default();
+            [&[tag, 0x80 | count], digits].concat()
         }
     }
-    parts.iter().for_each(|part| out.extend_from_slice(part));
-    out
 }
 
 pub(super) fn sequence(parts: &[&[u8]]) -> Vec<u8> {

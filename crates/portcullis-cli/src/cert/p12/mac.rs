@@ -47,9 +47,9 @@ const HASHES: [Hash; 4] = [
 /// Whether a MAC is that of the contents. For an error, a sentence.
 pub(super) fn verify(
     mut mac: Elements<'_>,
-    password: &[u8],
+    password: Option<&[u8]>,
     contents: &[u8],
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let mut read = || {
         let mut info = mac.within(SEQUENCE)?;
         let hash = info.within(SEQUENCE)?.contents(der::OID)?;
@@ -85,15 +85,13 @@ pub(super) fn verify(
         }
     }
     let key = hash.key(password, salt, iterations);
-    hmac::verify(&key, contents, value).map_err(|_| {
-        "the password does not open it: it is the wrong one, or the file is damaged".to_owned()
-    })
+    Ok(hmac::verify(&key, contents, value).is_ok())
 }
 
 /// MacData, with SHA-256.
 pub(super) fn make(password: &[u8], salt: &[u8], iterations: u32, contents: &[u8]) -> Vec<u8> {
     let [hash, ..] = &HASHES;
-    let value = hmac::sign(&hash.key(password, salt, iterations), contents);
+    let value = hmac::sign(&hash.key(Some(password), salt, iterations), contents);
     let algorithm = der::sequence(&[
         &der::element(der::OID, &[hash.oid]),
         &der::element(NULL, &[]),
@@ -108,9 +106,10 @@ pub(super) fn make(password: &[u8], salt: &[u8], iterations: u32, contents: &[u8
 
 impl Hash {
     /// §B.2: a key of the length of the hash, so that one round of the derivation is enough.
-    fn key(&self, password: &[u8], salt: &[u8], iterations: u32) -> hmac::Key {
+    fn key(&self, password: Option<&[u8]>, salt: &[u8], iterations: u32) -> hmac::Key {
         let block = self.digest.block_len();
-        let password = bmp_string(password);
+        // No password has no zero at its end either, as libcrypto has it.
+        let password = password.map(bmp_string).unwrap_or_default();
         let mut input = Zeroizing::new(vec![FOR_A_MAC; block]);
         let filled = |bytes: &[u8]| bytes.len().div_ceil(block) * block;
         let (of_salt, of_password) = (filled(salt), filled(&password));
@@ -140,17 +139,21 @@ fn bmp_string(password: &[u8]) -> Zeroizing<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn verify(mac: &[u8], password: &str, contents: &[u8]) -> Result<(), String> {
+    fn verify(mac: &[u8], password: &str, contents: &[u8]) -> Result<bool, String> {
         let mac = Elements(mac).within(SEQUENCE).unwrap();
-        super::verify(mac, password.as_bytes(), contents)
+        super::verify(mac, Some(password.as_bytes()), contents)
     }
 
     #[test]
     fn a_mac_is_of_its_password_and_contents() {
         let mac = make(b"swordfish", &[7; 16], 5, b"contents");
-        assert_eq!(verify(&mac, "swordfish", b"contents"), Ok(()));
-        assert!(verify(&mac, "swordfisH", b"contents").is_err());
-        assert!(verify(&mac, "swordfish", b"content").is_err());
+        assert_eq!(verify(&mac, "swordfish", b"contents"), Ok(true));
+        assert_eq!(verify(&mac, "swordfisH", b"contents"), Ok(false));
+        assert_eq!(verify(&mac, "swordfish", b"content"), Ok(false));
+        let mac = make(b"", &[7; 16], 5, b"contents");
+        assert_eq!(verify(&mac, "", b"contents"), Ok(true));
+        let mac = Elements(&mac).within(SEQUENCE).unwrap();
+        assert_eq!(super::verify(mac, None, b"contents"), Ok(false));
     }
 
     /// Before anything is computed.
@@ -164,7 +167,7 @@ mod tests {
             let fields = &fields[..fields.len() - 3];
             verify(&der::sequence(&[fields, iterations]), "", b"")
         };
-        assert_eq!(with(&der::number(5)), Ok(()));
+        assert_eq!(with(&der::number(5)), Ok(true));
         for (iterations, why) in [
             (der::number(0), "damaged"),
             (der::number(MOST_ITERATIONS + 1), "at most 10000000"),

@@ -2,6 +2,7 @@
 //!
 //! RFC 7292.
 
+mod ber;
 mod der;
 mod mac;
 mod oids;
@@ -10,10 +11,12 @@ mod write;
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use portcullis::pki_types::PrivateKeyDer;
 use portcullis::pki_types::pem::PemObject as _;
-use portcullis::{CertificateDer, Identity};
+use portcullis::{CertificateDer, Identity, PrivateKey};
 use zeroize::Zeroizing;
 
 use super::{key_password, show};
@@ -21,7 +24,7 @@ use crate::certificate;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::text::printable;
-use read::Contents;
+use read::{Certificate, Contents, Key};
 
 /// The largest file that is read.
 const MOST: usize = 4 * 1024 * 1024;
@@ -123,11 +126,13 @@ impl Password {
         let file = files::secret(path, MOST).map_err(|error| about(&error))?;
         let password = self.load()?;
         let given = password.as_ref().map_or(&[][..], |password| password);
-        let contents = read::read(&file, given).map_err(|error| match password {
-            Some(_) => about(&error),
-            None => about(&format!(
-                "{error}; no password was given: --password-file or --password-env does"
-            )),
+        let contents = read::read(&file, given).map_err(|fault| {
+            match fault.is_of_password && password.is_none() {
+                true => about(
+                    &"it has a password, and none was given: --password-file or --password-env does",
+                ),
+                false => about(&fault.sentence),
+            }
         })?;
         if !contents.has_mac {
             eprintln!(
@@ -147,22 +152,38 @@ impl Password {
 }
 
 impl Contents {
-    /// Which of the certificates is that of a key.
-    fn certificate_of(&self, key: &PrivateKeyDer<'_>) -> Option<usize> {
-        let mut all = self.certificates.iter();
-        all.position(|der| Identity::from_der(vec![der.clone()], key).is_ok())
+    fn spkis(&self) -> Vec<Option<&[u8]>> {
+        let certificates = self.certificates.iter();
+        certificates
+            .map(|one| certificate::spki(&one.der))
+            .collect()
+    }
+
+    /// Which of the certificates is that of a key, of their `spkis`. Of several, as when one was renewed, it is the one
+    /// that the file says, else the first.
+    fn certificate_of(&self, key: &Key, spkis: &[Option<&[u8]>]) -> Option<usize> {
+        let private = PrivateKey::from_der(&key.as_der()?).ok()?;
+        let all = self.certificates.iter().zip(spkis).enumerate();
+        let mut own = all.filter(|(_, (_, spki))| spki.is_some_and(|spki| private.is_key_of(spki)));
+        let (first, (certificate, _)) = own.next()?;
+        let is_said = |certificate: &Certificate| key.id.is_some() && certificate.id == key.id;
+        if is_said(certificate) {
+            return Some(first);
+        }
+        let said = own.find(|(_, (certificate, _))| is_said(certificate));
+        Some(said.map_or(first, |(at, _)| at))
     }
 }
 
 impl Show {
     fn run(&self) -> Result<(), Failure> {
         let contents = self.password.open(&self.file)?;
-        for (number, der) in contents.certificates.iter().enumerate() {
-            print!("{}", certificate::text(number, der));
+        for (number, certificate) in contents.certificates.iter().enumerate() {
+            print!("{}", certificate::text(number, &certificate.der));
         }
+        let spkis = contents.spkis();
         for (number, key) in contents.keys.iter().enumerate() {
-            let of = key.as_der().and_then(|der| contents.certificate_of(&der));
-            let of = of.map_or_else(
+            let of = contents.certificate_of(key, &spkis).map_or_else(
                 || "none of the certificates".to_owned(),
                 |of| format!("certificate {of}"),
             );
@@ -182,7 +203,7 @@ impl Extract {
             if contents.certificates.is_empty() {
                 return Err(about("there is no certificate in it"));
             }
-            let pem = certificate::pem(&self.order(&contents, None));
+            let pem = certificate::pem(contents.ordered(contents.own()));
             return match &self.out {
                 None => {
                     print!("{pem}");
@@ -210,29 +231,32 @@ impl Extract {
                 "a private key is never printed: give --out, or --no-key",
             ));
         };
-        let chain = certificate::pem(&self.order(&contents, key.as_der().as_ref()));
-        let key = Zeroizing::new(encode(&key.der));
-        let mut both = Zeroizing::new(String::with_capacity(chain.len() + key.len()));
-        both.push_str(&chain);
-        both.push_str(&key);
-        write(out, both.as_bytes(), Readers::Owner)
+        let own = contents.own();
+        if own.is_none() {
+            eprintln!(
+                "portcullis: {}: the private key belongs to none of the {} certificates in it",
+                self.file.display(),
+                contents.certificates.len()
+            );
+        }
+        let chain = certificate::pem(contents.ordered(own));
+        write(out, encode(&chain, &key.der).as_bytes(), Readers::Owner)
+    }
+}
+
+impl Contents {
+    /// The certificate of the first key.
+    fn own(&self) -> Option<usize> {
+        self.certificate_of(self.keys.first()?, &self.spkis())
     }
 
-    /// The certificate of the key first, as who shows them has to.
-    fn order(
-        &self,
-        contents: &Contents,
-        key: Option<&PrivateKeyDer<'_>>,
-    ) -> Vec<CertificateDer<'static>> {
-        let first = contents.keys.first().and_then(read::Key::as_der);
-        let own = key
-            .or(first.as_ref())
-            .and_then(|key| contents.certificate_of(key));
-        let mut chain = contents.certificates.clone();
-        if let Some(part) = own.and_then(|own| chain.get_mut(..=own)) {
-            part.rotate_right(1);
-        }
-        chain
+    /// That certificate first, as who shows them has to.
+    fn ordered(&self, own: Option<usize>) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let all = self.certificates.iter().enumerate();
+        let others = all.filter(move |(at, _)| Some(*at) != own);
+        let own = own.and_then(|own| self.certificates.get(own));
+        let others = others.map(|(_, other)| other);
+        own.into_iter().chain(others).map(|one| &one.der)
     }
 }
 
@@ -270,9 +294,38 @@ fn write(out: &Path, contents: &[u8], readers: Readers) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(format!("--out {}: {error}", out.display())))
 }
 
-/// PEM (RFC 7468 §10).
-fn encode(key: &[u8]) -> String {
-    let section = pem::Pem::new("PRIVATE KEY", key);
-    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-    pem::encode_config(&section, config)
+/// A chain, and the key as PEM (RFC 7468 §10) behind it. No copy of the key is left behind: the text does not grow.
+fn encode(chain: &str, key: &[u8]) -> Zeroizing<String> {
+    const BEGIN: &str = "-----BEGIN PRIVATE KEY-----\n";
+    const END: &str = "-----END PRIVATE KEY-----\n";
+    /// What is in a line of 64 characters.
+    const LINE: usize = 48;
+    let lines = key.len().div_ceil(LINE) * 65;
+    let length = chain.len() + BEGIN.len() + lines + END.len();
+    let mut text = Zeroizing::new(String::with_capacity(length));
+    text.push_str(chain);
+    text.push_str(BEGIN);
+    for line in key.chunks(LINE) {
+        STANDARD.encode_string(line, &mut text);
+        text.push('\n');
+    }
+    text.push_str(END);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_pem_is_written_once() {
+        for length in [0, 1, 47, 48, 49, 96, 1_217] {
+            let key = vec![7; length];
+            let text = encode("chain\n", &key);
+            let rest = text.strip_prefix("chain\n").unwrap();
+            assert_eq!(pem::parse(rest).unwrap().contents(), key);
+            assert!(rest.lines().all(|line| line.len() <= 64), "{rest}");
+            assert!(text.capacity() < text.len() + 65);
+        }
+    }
 }

@@ -89,7 +89,7 @@ fn from_hex(hex: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A scheme that names hash and cipher together.
-pub(super) fn pbes1(oid: &[u8], parameters: &[u8], password: &[u8]) -> Found<Opener> {
+pub(super) fn pbes1(oid: &[u8], parameters: &[u8], password: Option<&[u8]>) -> Found<Opener> {
     const DAMAGED: Fault =
         Fault::Damaged("its parameters are no salt and iterations (RFC 8018 §A.3)");
     let mut fields = Reader::new(parameters);
@@ -104,13 +104,14 @@ pub(super) fn pbes1(oid: &[u8], parameters: &[u8], password: &[u8]) -> Found<Ope
             6 => rc2(40),
             _ => return Err(Fault::Unsupported("RC4, which is broken")),
         };
-        let password = bmp_string(password);
+        let password = password.map(bmp_string).unwrap_or_default();
         let mut key = Zeroizing::new(vec![0; cipher.key_length()]);
         let mut iv = vec![0; cipher.block_length()];
         pkcs12(1, &password, salt, count, &mut key);
         pkcs12(2, &password, salt, count, &mut iv);
         return Ok(Opener { cipher, key, iv });
     }
+    let password = password.unwrap_or_default();
     let (cipher, derived) = match oid.strip_prefix(PKCS5) {
         Some([3]) => (Cipher::Des, pbkdf1::<Md5>(password, salt, count)),
         Some([6]) => (rc2(64), pbkdf1::<Md5>(password, salt, count)),

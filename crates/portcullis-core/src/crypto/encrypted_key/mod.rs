@@ -79,16 +79,21 @@ impl Fault {
 }
 
 /// Opens what has the form of PKCS#8 with a password, and has a SEQUENCE in it: a key, or what else is in a file of
-/// PKCS#12. For an error, what it is, and what can be done instead.
+/// PKCS#12. `Ok(None)` if the password does not open it; for an error, what it is, and what can be done instead.
+///
+/// No password is another one than that without characters for the schemes of RFC 7292 §C, and the same for all others.
 #[doc(hidden)]
 pub fn open_encrypted(
     der: &[u8],
-    password: &[u8],
+    password: Option<&[u8]>,
     (thing, instead): (&str, &str),
-) -> Result<Zeroizing<Vec<u8>>, Misuse> {
+) -> Result<Option<Zeroizing<Vec<u8>>>, Misuse> {
     let encrypted = EncryptedKey::pkcs8(der.to_vec());
-    let opened = encrypted.open(password);
-    opened.map_err(|fault| fault.of(thing, instead))
+    match encrypted.open(password) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(Fault::Password) => Ok(None),
+        Err(fault) => Err(fault.of(thing, instead)),
+    }
 }
 
 type Found<T> = Result<T, Fault>;
@@ -114,11 +119,11 @@ impl EncryptedKey {
     /// The key in DER, of whatever format it is.
     pub(crate) fn decrypt(&self, password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Misuse> {
         let instead = "encrypt it anew with `openssl pkcs8 -topk8 -in key.pem -out new.pem`";
-        self.open(password)
+        self.open(Some(password))
             .map_err(|fault| fault.of("private key", instead))
     }
 
-    fn open(&self, password: &[u8]) -> Found<Zeroizing<Vec<u8>>> {
+    fn open(&self, password: Option<&[u8]>) -> Found<Zeroizing<Vec<u8>>> {
         let (opener, data) = match &self.0 {
             Form::Pkcs8(der) => {
                 let (algorithm, data) = read_pkcs8(der).ok_or(Fault::Damaged(
@@ -127,6 +132,7 @@ impl EncryptedKey {
                 (scheme(algorithm, password)?, data)
             }
             Form::Rfc1421 { dek_info, data } => {
+                let password = password.unwrap_or_default();
                 (legacy::dek_info(dek_info, password)?, data.as_slice())
             }
         };
@@ -151,12 +157,12 @@ pub(crate) fn is_encrypted_pkcs8(der: &[u8]) -> bool {
 }
 
 /// RFC 8018 §A.3, §A.4.
-fn scheme(algorithm: &[u8], password: &[u8]) -> Found<Opener> {
+fn scheme(algorithm: &[u8], password: Option<&[u8]>) -> Found<Opener> {
     let (oid, parameters) = identifier(algorithm).ok_or(Fault::Damaged(
         "it does not say how it is encrypted (RFC 8018 §A.4)",
     ))?;
     match oid == pbes2::ID_PBES2 {
-        true => pbes2::opener(parameters, password),
+        true => pbes2::opener(parameters, password.unwrap_or_default()),
         false => legacy::pbes1(oid, parameters, password),
     }
 }

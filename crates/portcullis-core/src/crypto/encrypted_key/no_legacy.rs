@@ -13,7 +13,7 @@ pub(super) fn dek_info(_dek_info: &[u8], _password: &[u8]) -> Found<Opener> {
     Err(OLD)
 }
 
-pub(super) fn pbes1(_oid: &[u8], _parameters: &[u8], _password: &[u8]) -> Found<Opener> {
+pub(super) fn pbes1(_oid: &[u8], _parameters: &[u8], _password: Option<&[u8]>) -> Found<Opener> {
     Err(OLD)
 }
 

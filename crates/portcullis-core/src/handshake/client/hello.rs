@@ -12,11 +12,10 @@ use super::super::renegotiation::Previous;
 use super::super::{Cx, expect, versions};
 use super::early_data::OfferedEarlyData;
 use super::ech::{self, Disguise, Which};
+use super::hello_extensions::Said;
 use super::resumption::{self, OfferedPsk, OlderSession};
 use super::{Next, State, early_data, padding, tls12, tls13};
-use crate::compression::CertificateCompression;
-use crate::config::certificate_types::is_default;
-use crate::config::{ClientOptions, ExtendedMasterSecret, KeyShares, Policy};
+use crate::config::{ClientOptions, KeyShares, Policy};
 use crate::crypto::key_exchange::{ActiveKeyExchange, classical_half, share_len};
 use crate::crypto::secret::SharedSecret;
 use crate::dialect::Dialect;
@@ -29,15 +28,7 @@ use crate::role::Role;
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
-use crate::wire::extension::{
-    self as extension, Alpn, CertificateAuthorities, ClientCertificateTypes, CompressCertificate,
-    ConnectionId as ConnectionIdExtension, Cookie, EcPointFormat, EcPointFormats,
-    KeyShareClientHello, KeyShareEntry, MaxFragmentLength, NextProtocolOffer, PostHandshakeAuth,
-    RecordSizeLimit, RenegotiationInfo, Rrc, ServerCertificateTypes,
-    ServerName as ServerNameExtension, SessionTicket, SignatureAlgorithms, SignatureAlgorithmsCert,
-    SignedCertificateTimestamp, SrpUser, StatusRequest, SupportedGroups, SupportedVersions,
-    TicketRequest, UseSrtp,
-};
+use crate::wire::extension::{Cookie, KeyShareEntry};
 use crate::wire::{
     ClientHello, HandshakeMessage, HandshakeType, HelloVerifyRequest, ServerHello, Syntax,
 };
@@ -65,10 +56,10 @@ pub(super) struct Client {
     /// What a HelloVerifyRequest had, if one came.
     hello_cookie: Option<Box<[u8]>>,
     /// What is to stand on the server's records, over datagrams.
-    connection_id: Option<(ConnectionId, bool)>,
+    pub(super) connection_id: Option<(ConnectionId, bool)>,
     /// How often a server has asked for a cookie by HelloVerifyRequest.
     verify_requests: u8,
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
 }
 
 /// Sends the ClientHello. `early_data`: offers some if a session allows it.
@@ -255,7 +246,10 @@ impl Shares {
     }
 
     /// The shares as they stand in the hello.
-    fn entries<'a>(&'a self, config: &'a ClientOptions) -> impl Iterator<Item = KeyShareEntry<'a>> {
+    pub(super) fn entries<'a>(
+        &'a self,
+        config: &'a ClientOptions,
+    ) -> impl Iterator<Item = KeyShareEntry<'a>> {
         self.exchanges.iter().flat_map(move |exchange| {
             let classical = exchange
                 .classical_share()
@@ -361,110 +355,12 @@ impl Client {
         let config = &self.config;
         let policy = &config.policy;
         let previous = self.previous.as_deref();
-        let speaks_tls13 = policy.speaks(Version::V1_3) && previous.is_none();
-        let older = self.older.as_deref();
-        let sends_early_data = self.sends_early_data();
-        let dialect = self.dialect;
-        let connection_id = self.connection_id;
-        let extensions = |out: &mut Vec<u8>| {
-            // RFC 9147 §5.1: in the first fragment, where a server finds it that keeps nothing.
-            if let (Some(cookie), Dialect::Dtls) = (cookie, dialect) {
-                Cookie::put(out, cookie);
-            }
-            if let Some(host) = config.indicated(&self.name) {
-                ServerNameExtension::put(out, host);
-            }
-            if let Some(length) = config.max_fragment_length {
-                MaxFragmentLength::put(out, length.into());
-            }
-            if config.request_ocsp_response {
-                StatusRequest::put(out);
-            }
-            if config.request_scts {
-                SignedCertificateTimestamp::put(out, &[]);
-            }
-            if !is_default(&config.client_certificate_types) {
-                ClientCertificateTypes::put(out, &config.client_certificate_types);
-            }
-            if !is_default(&config.accepted.types) {
-                ServerCertificateTypes::put(out, &config.accepted.types);
-            }
-            SupportedGroups::put(out, &policy.groups);
-            // RFC 5246 §7.4.1.4.1: not for servers before TLS 1.2.
-            let says_schemes = policy.newest() >= Version::V1_2;
-            if says_schemes {
-                SignatureAlgorithms::put(out, &policy.schemes);
-            }
-            // §4.2.3: what may sign certificates differs from what may sign the handshake.
-            if says_schemes
-                && !policy
-                    .certificate_schemes()
-                    .eq(policy.schemes.iter().copied())
-            {
-                SignatureAlgorithmsCert::put(out, policy.certificate_schemes());
-            }
-            // The protocol of a connection stays, so BoringSSL does not offer any again either.
-            if !policy.alpn.is_empty() && previous.is_none() {
-                Alpn::put(out, config.alpn_protocols());
-            }
-            if policy.srtp.is_on() && dialect == Dialect::Dtls {
-                UseSrtp::put(out, &policy.srtp.profiles, &policy.srtp.mki);
-            }
-            if let Some(limit) = policy.record_size_limit {
-                // RFC 8449 §4: what TLS 1.3 has beyond that is its content type.
-                let most = if speaks_tls13 { 16_385 } else { 16_384 };
-                RecordSizeLimit::put(out, limit.min(most));
-            }
-            if let Some((id, checks_paths)) = &connection_id {
-                ConnectionIdExtension::put(out, id.as_slice());
-                if *checks_paths {
-                    Rrc::put(out);
-                }
-            }
-            if let (Some(cookie), Dialect::Tls) = (cookie, dialect) {
-                Cookie::put(out, cookie);
-            }
-            if speaks_tls13 {
-                SupportedVersions::put(out, &policy.versions);
-            }
-            if policy.speaks_older() {
-                put_before_tls13(out, config, older, previous);
-            }
-            if let (true, Some(chain)) =
-                (config.send_certificate_authorities, config.chain_policy())
-            {
-                CertificateAuthorities::put(out, chain.roots().subjects());
-            }
-            if !speaks_tls13 {
-                return;
-            }
-            if !policy.compression.is_empty() {
-                let algorithms = policy
-                    .compression
-                    .iter()
-                    .map(CertificateCompression::algorithm);
-                CompressCertificate::put(out, algorithms);
-            }
-            KeyShareClientHello::put(out, shares.entries(config).by_ref());
-            if policy.post_handshake && dialect == Dialect::Tls {
-                PostHandshakeAuth::put(out);
-            }
-            if sends_early_data {
-                extension::EarlyData::put(out);
-            }
-            if let (true, Some((new_session_count, resumption_count))) =
-                (config.takes_tickets(), config.ticket_request)
-            {
-                let request = TicketRequest {
-                    new_session_count,
-                    resumption_count,
-                };
-                request.put(out);
-            }
-            // Also where a HelloRetryRequest has left no key: what is said in both hellos stays (§4.1.2).
-            if config.takes_tickets() || !policy.psks.is_empty() {
-                resumption::put_psks(out, config, sessions, now);
-            }
+        let said = Said {
+            client: self,
+            shares,
+            sessions,
+            cookie,
+            now,
         };
         let at = hello.len();
         // X25519MLKEM768's share alone has 1,216 bytes.
@@ -488,48 +384,14 @@ impl Client {
                     .legacy_cookie(self.hello_cookie.as_deref().unwrap_or_default()),
             ),
             suites.chain(fallback),
-            extensions,
+            |out| said.put(out),
         );
-        if config.hello_padding && self.disguise.is_none() && dialect == Dialect::Tls {
+        if config.hello_padding && self.disguise.is_none() && self.dialect == Dialect::Tls {
             padding::pad(hello, at)?;
         }
         let body = hello.get(at + 4..).unwrap_or_default();
         let parsed = ClientHello::decode_as(Syntax::of(self.dialect), body)?;
         self.offer.set_extensions(&parsed.extensions)
-    }
-}
-
-/// What only a server that goes on before TLS 1.3 looks at.
-fn put_before_tls13(
-    out: &mut Vec<u8>,
-    config: &ClientOptions,
-    session: Option<&OlderSession>,
-    previous: Option<&Previous>,
-) {
-    if config.policy.extended_master_secret != ExtendedMasterSecret::Off {
-        extension::ExtendedMasterSecret::put(out);
-    }
-    if config.policy.offers_encrypt_then_mac() {
-        extension::EncryptThenMac::put(out);
-    }
-    // RFC 5746 §3.4: in the first hello it is empty.
-    match previous {
-        None => RenegotiationInfo::put(out, &[]),
-        Some(previous) => previous.put_of_client(out),
-    }
-    // Once for a connection, as ALPN.
-    if config.policy.next_protocols.is_some() && previous.is_none() {
-        NextProtocolOffer::put(out);
-    }
-    if let Some(login) = &config.srp {
-        SrpUser::put(out, login.user());
-    }
-    // RFC 8422 §5.1.2: some servers want to see it.
-    EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
-    if config.takes_tickets() && previous.is_none() {
-        // RFC 5077 §3.2: without a ticket it asks for one.
-        let ticket = session.filter(|session| !session.is_id);
-        SessionTicket::put(out, ticket.map_or(&[], |session| &session.ticket));
     }
 }
 
@@ -596,11 +458,19 @@ impl Hello for WaitServerHello {
             AlertDescription::PROTOCOL_VERSION => {
                 Some(format!("this side offered {}", list(&policy.versions)))
             }
-            AlertDescription::DECRYPT_ERROR | AlertDescription::UNKNOWN_PSK_IDENTITY
+            // OpenSSL says ILLEGAL_PARAMETER of a binder that is not right.
+            AlertDescription::DECRYPT_ERROR
+            | AlertDescription::UNKNOWN_PSK_IDENTITY
+            | AlertDescription::ILLEGAL_PARAMETER
                 if !policy.psks.is_empty() && policy.speaks(Version::V1_3) =>
             {
                 Some(Shared::Psk.advice().to_owned())
             }
+            AlertDescription::HANDSHAKE_FAILURE if !policy.psks.is_empty() => Some(
+                "so ends a handshake with a server that knows no pre-shared key, none of this identity, or no cipher \
+                 suite that goes with one"
+                    .to_owned(),
+            ),
             // RFC 5054 §2.5.1.3.
             AlertDescription::UNKNOWN_PSK_IDENTITY if self.0.client.config.srp.is_some() => {
                 Some("with SRP this is said of a user whom the server does not know".to_owned())

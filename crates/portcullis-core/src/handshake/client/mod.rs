@@ -9,6 +9,7 @@ mod early_data;
 mod ech;
 mod grease;
 mod hello;
+mod hello_extensions;
 mod padding;
 mod parameters;
 mod resumption;

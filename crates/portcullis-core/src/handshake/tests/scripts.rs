@@ -18,7 +18,8 @@ use crate::question::{Answer, Question};
 use crate::session::{AntiReplay, ClientSession};
 use crate::testing::{answer, name, now, sessions_of};
 use crate::wire::ContentType;
-use crate::{Direction, Event, Handshake, Step};
+use crate::x509::CertificateError;
+use crate::{AlertDescription, Direction, Event, Handshake, Step};
 
 /// Both ends, one record at a time, and what led each from which state to which.
 pub(super) struct Scripts {
@@ -52,6 +53,30 @@ pub(super) fn run_forgetting(
         |question| match question {
             Question::ChoosePsk(question) if question.is_resumption() => question.none(),
             Question::LookUpUser(question) if question.is_resumption() => question.unknown(),
+            other => answer(other),
+        },
+    )
+}
+
+/// The same with a server that would not have the client of any session any more, where it is asked, but has it when it
+/// comes without one.
+pub(super) fn run_distrusting(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+    sessions: Vec<ClientSession>,
+) -> Scripts {
+    run_answering(
+        client,
+        server,
+        sessions,
+        one_message_per_record(),
+        |question| match question {
+            Question::VerifyChain(question) if question.is_resumption() => {
+                question.refuse(CertificateError::rejected(
+                    AlertDescription::CERTIFICATE_UNKNOWN,
+                    "not with a session",
+                ))
+            }
             other => answer(other),
         },
     )

@@ -5,7 +5,7 @@ use super::attack::{By, client, pair, refused, server, ticket_keys, transmitted}
 use super::older::{older_client, older_server};
 use super::parts::client_hello;
 use super::tamper::{Put, Tamper, first};
-use crate::config::{ClientConfig, ClientConfigBuilder, ServerConfigBuilder};
+use crate::config::{ClientConfig, ClientConfigBuilder, PreSharedKey, ServerConfigBuilder};
 use crate::suite::CipherSuite;
 use crate::testing::{Pair, name, now, pki, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
@@ -203,6 +203,30 @@ fn a_client_that_named_no_suite_is_told_what_it_did_not_offer() {
     assert_eq!(received(client()), plain);
     let cbc = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA;
     assert_eq!(received(older_client().cipher_suites([cbc])), plain);
+}
+
+/// What OpenSSL says of a key that it has not, or has another one of.
+#[test]
+fn a_client_with_a_pre_shared_key_is_told_what_an_alert_may_mean() {
+    let received = |alert: u8| {
+        let key = PreSharedKey::new("a", b"0123456789abcdef").unwrap();
+        let config = client().psk(key).build().unwrap();
+        let mut client = Handshake::client(config, name()).unwrap();
+        transmitted(&mut client);
+        client.receive(&[21, 3, 3, 0, 2, 2, alert], now());
+        client.poll().unwrap_err().to_string()
+    };
+    let failed = received(40);
+    let says = "so ends a handshake with a server that knows no pre-shared key, none of this identity, or no cipher \
+                suite that goes with one";
+    assert!(failed.contains(says), "{failed}");
+    let says = "so ends a handshake of two that have different pre-shared keys, or of which one does not know the \
+                other's identity";
+    // illegal_parameter, decrypt_error
+    for alert in [47, 51] {
+        let failed = received(alert);
+        assert!(failed.contains(says), "{failed}");
+    }
 }
 
 /// Nothing has been sent before the start.

@@ -9,7 +9,8 @@ use super::attack::{authenticated_client, authenticating_server, ticket_keys, un
 use super::early_data::{accepting, by_store, local, session_in_store};
 use super::parts::{message, server_hello};
 use super::scripts::{
-    Scripts, accept, run_forgetting, run_resuming, run_tampering, run_with_early_data,
+    Scripts, accept, run_distrusting, run_forgetting, run_resuming, run_tampering,
+    run_with_early_data,
 };
 use super::tamper::{Put, Tamper};
 use super::tls12::{ANONYMOUS, ECDHE_PSK, PSK, ends};
@@ -189,6 +190,14 @@ fn scripts_of_keys() -> Vec<Scripts> {
             }
         }
     }
+    // A session of a certificate, whose client has a key as well.
+    let server = super::attack::server()
+        .ticket_keys(ticket_keys())
+        .client_authentication(optional());
+    let certified = authenticated_client().session_tickets(true);
+    let session = sessions_of(certified.build().unwrap(), server.clone().build().unwrap());
+    let asking = server.ask_verification(true).ask_psk(true);
+    scripts.push(run_distrusting(client(), asking, session));
     scripts
 }
 
@@ -266,7 +275,13 @@ fn scripts(version: ProtocolVersion) -> impl Iterator<Item = Scripts> {
             let session = session.clone();
             // The client asks what its server does not, then the same; with and without
             // something to show.
-            (0..4_u32).map(move |client| {
+            let distrusting = (is(3) && session.is_some()).then(|| {
+                let client = authenticated_client()
+                    .versions([version])
+                    .session_tickets(true);
+                run_distrusting(client, server.clone(), session.iter().cloned().collect())
+            });
+            let scripts = (0..4_u32).map(move |client| {
                 let asked = asked ^ if client & 1 == 1 { 0 } else { 15 };
                 let builder = match client & 2 {
                     0 => authenticated_client(),
@@ -274,7 +289,8 @@ fn scripts(version: ProtocolVersion) -> impl Iterator<Item = Scripts> {
                 };
                 let client = asking(builder.versions([version]).session_tickets(true), asked);
                 run_resuming(client, server.clone(), session.iter().cloned().collect())
-            })
+            });
+            scripts.chain(distrusting)
         })
     })
 }
@@ -496,7 +512,10 @@ fn scripts_of_users() -> Vec<Scripts> {
                 ));
                 // Nobody knows the user of the session any more.
                 if is(1) {
-                    scripts.push(run_forgetting(client.clone(), server, session()));
+                    scripts.push(run_forgetting(client.clone(), server.clone(), session()));
+                }
+                if is(5) {
+                    scripts.push(run_distrusting(client.clone(), server, session()));
                 }
             }
         }

@@ -1,6 +1,10 @@
 //! Who was verified is verified again, by the rules of the one that resumes.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::config::Verification;
+use crate::x509::tests::memo::Counting;
 
 #[test]
 fn the_client_of_a_session_is_verified_again() {
@@ -54,7 +58,8 @@ fn the_client_of_a_session_is_verified_again() {
     let pair = resuming(with().build().unwrap(), distrusts, named.clone());
     let error = pair.run().1.unwrap_err();
     assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
-    // Who is asked about chains is asked about this one, and a refusal is the end.
+    // Who is asked about chains is asked about this one; after a refusal the handshake is a full one, with another
+    // question.
     let asking = asks(A::Required(roots())).ask_verification(true);
     let mut asked = 0;
     let (_, server) = connect_answering(with(), asking.clone(), named.clone(), |question| {
@@ -66,25 +71,60 @@ fn the_client_of_a_session_is_verified_again() {
         question.default_answer()
     });
     assert_eq!((asked, server.information.is_resumed()), (1, true));
+    for is_let_in in [true, false] {
+        let mut asked = Vec::new();
+        let pair = resuming(
+            with().build().unwrap(),
+            asking.clone().build().unwrap(),
+            named.clone(),
+        );
+        let (_, server) = pair.run_answering(|_, question| {
+            Some(match question {
+                Question::VerifyChain(question) => {
+                    asked.push(question.is_resumption());
+                    match is_let_in && !question.is_resumption() {
+                        true => question.verify(),
+                        false => question.refuse(crate::x509::CertificateError::rejected(
+                            crate::AlertDescription::ACCESS_DENIED,
+                            "dismissed",
+                        )),
+                    }
+                }
+                other => other.default_answer(),
+            })
+        });
+        assert_eq!(asked, [true, false]);
+        match server {
+            Ok(server) => assert!(is_let_in && !server.information.is_resumed()),
+            Err(error) => {
+                assert!(
+                    !is_let_in && error.to_string().contains("dismissed"),
+                    "{error}"
+                );
+                assert_eq!(error.stage(), crate::Stage::VerifyingChain);
+            }
+        }
+    }
+    // The same where an authority has gone, which the answer finds by the configuration's rules.
+    let (_, other_roots) = self_signed("client.example");
+    let gone = asks(A::Required(other_roots)).ask_verification(true);
+    let mut asked = Vec::new();
     let pair = resuming(
         with().build().unwrap(),
-        asking.build().unwrap(),
+        gone.build().unwrap(),
         named.clone(),
     );
     let (_, server) = pair.run_answering(|_, question| {
-        Some(match question {
-            Question::VerifyChain(question) => {
-                question.refuse(crate::x509::CertificateError::rejected(
-                    crate::AlertDescription::ACCESS_DENIED,
-                    "dismissed",
-                ))
-            }
-            other => other.default_answer(),
-        })
+        if let Question::VerifyChain(question) = &question {
+            asked.push(question.is_resumption());
+        }
+        Some(question.default_answer())
     });
-    let error = server.unwrap_err();
-    assert!(error.to_string().contains("dismissed"), "{error}");
-    assert_eq!(error.stage(), crate::Stage::ReverifyingChain);
+    assert!(matches!(
+        server.unwrap_err().reason(),
+        Reason::Certificate(_)
+    ));
+    assert_eq!(asked, [true, false]);
     // Nobody is asked about one that has expired.
     let (stale, anchors) = expired("client.example");
     let asking = ServerConfig::builder()
@@ -161,4 +201,40 @@ fn the_server_of_a_session_by_question() {
     });
     let error = client_end.unwrap_err();
     assert!(error.to_string().contains("revoked"), "{error}");
+}
+
+/// A session brings the proof of its chain's signatures along: with nothing remembered, too, and through a seal.
+#[test]
+fn a_client_that_resumes_verifies_no_signature_of_the_chain_again() {
+    for version in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
+        let counting = Counting::new();
+        let server = server(&keys()).versions([version]).build().unwrap();
+        let client = || {
+            let client = client().versions([version]).remembered_signatures(0);
+            let mut client = client.build().unwrap();
+            if let Verification::Chain(policy) = &mut Arc::make_mut(&mut client.0).verification {
+                counting.count(policy);
+            }
+            client
+        };
+        let config = client();
+        let session = sessions_of(config.clone(), server.clone()).remove(0);
+        let in_full = counting.verified();
+        assert!(in_full > 0);
+        let resumes = |config: ClientConfig, session: ClientSession| {
+            let (client, _) = resuming(config, server.clone(), vec![session]).run();
+            assert!(client.unwrap().information.is_resumed());
+            counting.verified()
+        };
+        // By the configuration that has verified it, and by one that was made anew.
+        assert_eq!(resumes(config.clone(), session.clone()), 0, "{version}");
+        assert_eq!(resumes(client(), session.clone()), 0, "{version}");
+        let sealed = session.to_bytes_to_seal();
+        let opened = ClientSession::from_sealed_bytes(&sealed).unwrap();
+        assert_eq!(resumes(config.clone(), opened.clone()), 0, "{version}");
+        assert_eq!(resumes(client(), opened), 0, "{version}");
+        // Bytes that anybody could have written prove nothing.
+        let read = ClientSession::from_bytes(&session.to_bytes()).unwrap();
+        assert_eq!(resumes(client(), read), in_full, "{version}");
+    }
 }

@@ -312,6 +312,13 @@ fn keys_in_bytes_differ_as_the_keys_do() {
             assert_ne!(one.to_bytes(), other.to_bytes(), "{one:?} {other:?}");
         }
     }
+    // Equal ones are equal in bytes; services are told apart by case, and names are not.
+    let (one, same) = (
+        key(name("a.example"), Some("A")),
+        key(name("A.Example"), Some("A")),
+    );
+    assert_eq!((&one, one.to_bytes()), (&same, same.to_bytes()));
+    assert_ne!(one.to_bytes(), key(name("a.example"), Some("a")).to_bytes());
     let bytes = keys[2].to_bytes();
     assert_eq!(bytes, b"\x02\x01\x00\x01\x00\x00\x09a.example443");
     // As keys were written before they had a protocol.

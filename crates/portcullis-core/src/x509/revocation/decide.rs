@@ -7,16 +7,17 @@ use std::sync::Arc;
 use rustls_pki_types::UnixTime;
 
 use super::crl::{Crl, serial_number};
+use super::is_same_name;
 use super::query::{Answered, CrlQuery, CrlQueryKind, RevocationCheck};
 use super::scope::{DistributionPoint, Reasons, RevocationReason, directory_names};
-use super::{is_same_name, printable};
+
 use crate::der;
 use crate::sort::sort_by;
 use crate::x509::certificate::Certificate;
 use crate::x509::error::{CertificateError, CertificateErrorKind as Kind};
 use crate::x509::extension::BasicConstraints;
 use crate::x509::extension::alt_name::DIRECTORY_NAME;
-use crate::x509::names::distinguished_name;
+use crate::x509::names::{distinguished_name, printable};
 use crate::x509::ocsp::OcspError;
 
 /// More questions are not asked about one chain.

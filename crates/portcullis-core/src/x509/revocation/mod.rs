@@ -28,11 +28,3 @@ pub(super) fn is_same_name(one: &[u8], other: &[u8]) -> bool {
     let canonical = |name| CanonicalName::new(der::only(name, der::SEQUENCE)?);
     one == other || canonical(one).is_some_and(|one| canonical(other) == Some(one))
 }
-
-/// Text of somebody else's, cut and with control characters escaped.
-fn printable(text: &str) -> String {
-    /// In characters.
-    const LONGEST: usize = 256;
-    let text: String = text.chars().take(LONGEST).collect();
-    text.escape_debug().to_string()
-}

@@ -209,6 +209,42 @@ fn a_function_sees_names_as_they_stand_there() {
     assert_eq!(*seen.lock().unwrap(), ["Dns(\"a.example\")"]);
 }
 
+/// As they stand in the certificate, byte for byte, with rules and without.
+#[test]
+fn names_that_are_not_what_they_look_like() {
+    let root = Ca::root("root");
+    let mapped = [&[0; 10][..], &[0xff; 2], &[192, 0, 2, 1]].concat();
+    for (tag, name, host) in [
+        (0x82, &b"a.example\0"[..], "a.example"),
+        (0x82, b"a.example\0.evil.test", "a.example"),
+        (0x82, b"a.example\n", "a.example"),
+        (0x82, b"192.0.2.1", "192.0.2.1"),
+        (0x82, b"*", "a"),
+        (0x87, &mapped, "192.0.2.1"),
+        (0x87, &[192, 0, 2, 1], "::ffff:192.0.2.1"),
+        (0x87, b"192.0.2.1", "192.0.2.1"),
+    ] {
+        let mut params = leaf_params(&[]);
+        // One that is for somebody stands beside it.
+        let names = [
+            crate::der::element(tag, name),
+            crate::der::element(0x82, b"good.test"),
+        ];
+        let names = crate::der::sequence(&names.concat());
+        params.custom_extensions = vec![CustomExtension::from_oid_content(&[2, 5, 29, 17], names)];
+        let leaf = [root.leaf(params)];
+        let plain = trusting(&root);
+        let ruled = plain.clone().host_name_rules(HostNameRules::new());
+        for policy in [plain, ruled] {
+            let said = format!("{} {host}", name.escape_ascii());
+            server(&leaf, "good.test", &policy).expect(&said);
+            let refused = server(&leaf, host, &policy).err();
+            let kind = refused.as_ref().map(|error| error.kind());
+            assert!(matches!(kind, Some(Kind::NameMismatch { .. })), "{said}");
+        }
+    }
+}
+
 /// The common name is no name, whatever the rules.
 #[test]
 fn the_common_name_is_not_looked_at() {

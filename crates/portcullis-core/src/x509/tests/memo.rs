@@ -14,23 +14,28 @@ const HOST: &str = "www.example.com";
 
 /// Counts what is really verified.
 #[derive(Debug, Default)]
-pub(super) struct Counting(AtomicUsize);
+pub(crate) struct Counting(AtomicUsize);
 
 impl Counting {
     /// A policy that verifies by this alone.
     pub(super) fn policy(&'static self, roots: Roots) -> ChainPolicy {
         let mut policy = ChainPolicy::new(roots);
-        let counted: &'static dyn SignatureVerificationAlgorithm = self;
-        policy.algorithms = Arc::new([counted.into()]);
+        self.count(&mut policy);
         policy
     }
 
-    pub(super) fn new() -> &'static Self {
+    /// From now on it verifies by this alone.
+    pub(crate) fn count(&'static self, policy: &mut ChainPolicy) {
+        let counted: &'static dyn SignatureVerificationAlgorithm = self;
+        policy.algorithms = Arc::new([counted.into()]);
+    }
+
+    pub(crate) fn new() -> &'static Self {
         Box::leak(Box::default())
     }
 
     /// Since the last time.
-    pub(super) fn verified(&self) -> usize {
+    pub(crate) fn verified(&self) -> usize {
         self.0.swap(0, Ordering::Relaxed)
     }
 }

@@ -22,7 +22,7 @@ mod hostile;
 mod identities;
 mod intermediates;
 mod listen;
-mod memo;
+pub(crate) mod memo;
 mod mutations;
 mod ocsp;
 pub(crate) mod ocsp_responses;

@@ -98,7 +98,7 @@ fn the_source_says_why_there_is_none() {
     check.answer_nothing(Some(format!("{URI}: 404 after 120 ms\n")));
     let error = check.conclude().unwrap_err().to_string();
     assert!(
-        error.contains(r"(http://crl.test/ca.crl: 404 after 120 ms\n)"),
+        error.contains(r"(http://crl.test/ca.crl: 404 after 120 ms\u{a})"),
         "{error}"
     );
 }

@@ -24,7 +24,7 @@ use crate::x509::extension::{
 };
 use crate::x509::host_name;
 use crate::x509::name;
-use crate::x509::names::{alt_names, printable};
+use crate::x509::names::{MAX_PRINTED, alt_names, printable};
 use crate::x509::path::{Path, Top, Wanted};
 use crate::x509::signatures::{MAX_SIGNATURES, Refused, lacks_parameters};
 use crate::x509::time::Validity;
@@ -634,7 +634,7 @@ fn the_host_name(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault>
         None => name.to_str().into_owned(),
         Some(rules) => rules.expected(name),
     };
-    let seen = alt_names(subject.der, MAX_NAMES);
+    let seen = alt_names(subject.der, MAX_NAMES, MAX_PRINTED);
     Err(subject.fault(Kind::NameMismatch { expected, seen }))
 }
 

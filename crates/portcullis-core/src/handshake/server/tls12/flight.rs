@@ -286,6 +286,89 @@ struct Hello {
     resumes: bool,
 }
 
+/// Sets how records are protected; gives whether they are encrypted before they are authenticated, which a renegotiation
+/// must not lose.
+fn protection(
+    negotiated: &Negotiated,
+    say: &Hello,
+    keys: &mut OlderParameters,
+) -> Result<bool, Abort> {
+    let policy = &negotiated.config.policy;
+    keys.set_chained(policy.padding_check, policy.beast_mitigation);
+    // RFC 7366 §3: not for an AEAD. As each hello says it, sessions do not keep it.
+    let encrypt_then_mac = keys.encrypt_then_mac(negotiated.encrypt_then_mac);
+    if let Some(previous) = negotiated.previous.as_deref() {
+        let encrypt_then_mac = say.suite.has_cbc().then_some(encrypt_then_mac);
+        previous.check_protection(negotiated.extended, encrypt_then_mac)?;
+        if !say.exchange.requests_certificate {
+            previous.check_certificate_of_client(None)?;
+        }
+    }
+    Ok(encrypt_then_mac)
+}
+
+/// What ServerHello says by extensions: answers to what the client has sent, and no more (RFC 5246 §7.4.1.4).
+struct HelloExtensions<'a> {
+    negotiated: &'a Negotiated,
+    say: &'a Hello,
+    encrypt_then_mac: bool,
+    /// Whether the client has said in which formats it takes points.
+    knows_formats: bool,
+    alpn: Option<&'a [u8]>,
+    srtp: Option<&'a Srtp>,
+    next_protocols: Option<&'a [Box<[u8]>]>,
+    sizes: &'a RecordSizes,
+    types: &'a CertificateTypes,
+    connection_ids: Option<connection_ids::Agreement>,
+}
+
+impl HelloExtensions<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self {
+            negotiated, say, ..
+        } = *self;
+        if say.acknowledged {
+            ServerNameAcknowledgement::put(out);
+        }
+        if say.staples {
+            StatusRequestEmpty::put(out);
+        }
+        if negotiated.secure_renegotiation {
+            match negotiated.previous.as_deref() {
+                None => RenegotiationInfo::put(out, &[]),
+                Some(previous) => previous.put_of_server(out),
+            }
+        }
+        if negotiated.extended {
+            extension::ExtendedMasterSecret::put(out);
+        }
+        if self.encrypt_then_mac {
+            extension::EncryptThenMac::put(out);
+        }
+        // RFC 8422 §5.2: only where points are exchanged, and the client has sent it.
+        if !say.resumes && say.exchange.has_points() && self.knows_formats {
+            EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
+        }
+        if !say.resumes && negotiated.wants_ticket {
+            SessionTicket::put(out, &[]);
+        }
+        if let Some(protocol) = self.alpn {
+            AlpnSelected::put(out, protocol);
+        }
+        if let Some(srtp) = self.srtp {
+            srtp::put(out, srtp);
+        }
+        if let Some(protocols) = self.next_protocols {
+            NextProtocols::put(out, protocols);
+        }
+        self.sizes.put(out);
+        self.types.put(out);
+        if let Some(ids) = self.connection_ids {
+            ids.put(out);
+        }
+    }
+}
+
 fn send_server_hello(
     negotiated: Negotiated,
     say: Hello,
@@ -305,16 +388,7 @@ fn send_server_hello(
     let types = CertificateTypes::choose(config, &hello, say.shown, requests)?;
     let version = cx.dialect.code(negotiated.version);
     let mut keys = say.suite.older_parameters(version)?;
-    keys.set_chained(config.policy.padding_check, config.policy.beast_mitigation);
-    // RFC 7366 §3: not for an AEAD. As each hello says it, sessions do not keep it.
-    let encrypt_then_mac = keys.encrypt_then_mac(negotiated.encrypt_then_mac);
-    if let Some(previous) = previous {
-        let encrypt_then_mac = say.suite.has_cbc().then_some(encrypt_then_mac);
-        previous.check_protection(negotiated.extended, encrypt_then_mac)?;
-        if !say.exchange.requests_certificate {
-            previous.check_certificate_of_client(None)?;
-        }
-    }
+    let encrypt_then_mac = protection(&negotiated, &say, &mut keys)?;
     // Where ALPN settles nothing, and once for a connection.
     let next_protocols = match find::<NextProtocolOffer>(&hello.extensions)? {
         Some(_) if alpn.is_none() && previous.is_none() => config.policy.next_protocols.as_deref(),
@@ -330,50 +404,21 @@ fn send_server_hello(
         (false, Some(new)) => new,
         (false, None) => &[],
     };
+    let extensions = HelloExtensions {
+        negotiated: &negotiated,
+        say: &say,
+        encrypt_then_mac,
+        knows_formats: hello.extensions.contains(ExtensionType::EC_POINT_FORMATS),
+        alpn: alpn.as_deref().filter(|_| is_told),
+        srtp: srtp.as_ref(),
+        next_protocols,
+        sizes: &sizes,
+        types: &types,
+        connection_ids,
+    };
     cx.send(&mut transcript, |out| {
         ServerHello::put(out, version, &server_random, session_id, say.suite, |out| {
-            if say.acknowledged {
-                ServerNameAcknowledgement::put(out);
-            }
-            if say.staples {
-                StatusRequestEmpty::put(out);
-            }
-            if negotiated.secure_renegotiation {
-                match previous {
-                    None => RenegotiationInfo::put(out, &[]),
-                    Some(previous) => previous.put_of_server(out),
-                }
-            }
-            if negotiated.extended {
-                extension::ExtendedMasterSecret::put(out);
-            }
-            if encrypt_then_mac {
-                extension::EncryptThenMac::put(out);
-            }
-            // RFC 8422 §5.2: only where points are exchanged, and the client has sent it.
-            if !say.resumes
-                && say.exchange.has_points()
-                && hello.extensions.contains(ExtensionType::EC_POINT_FORMATS)
-            {
-                EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
-            }
-            if !say.resumes && negotiated.wants_ticket {
-                SessionTicket::put(out, &[]);
-            }
-            if let (Some(protocol), true) = (&alpn, is_told) {
-                AlpnSelected::put(out, protocol);
-            }
-            if let Some(srtp) = &srtp {
-                srtp::put(out, srtp);
-            }
-            if let Some(protocols) = next_protocols {
-                NextProtocols::put(out, protocols);
-            }
-            sizes.put(out);
-            types.put(out);
-            if let Some(ids) = connection_ids {
-                ids.put(out);
-            }
+            extensions.put(out);
         });
     });
     if let Some(ids) = connection_ids {

@@ -51,8 +51,8 @@ states! {
     OpeningTickets        in resumption            pauses   for OpenTickets                => ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The id of a session; not if there is a ticket, too.
     FindingSession        in resumption            pauses   for FindSession                => ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
-    // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
-    ReverifyingChain      in resumption            pauses   for VerifyChain | VerifyRawKey => ChoosingIdentity | WaitChangeCipherSpec;
+    // The chain of a session, judged by somebody who was asked: after a refusal there is a full handshake.
+    ReverifyingChain      in resumption            pauses   for VerifyChain | VerifyRawKey => LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitChangeCipherSpec;
     // The same of a pre-shared key: without it there is a full handshake.
     ReverifyingPsk        in psk                   pauses   for ChoosePsk                  => WaitClientKeyExchange | WaitChangeCipherSpec;
     // The same of a user.

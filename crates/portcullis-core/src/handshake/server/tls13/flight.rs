@@ -24,6 +24,7 @@ use super::finished::WaitFinished;
 use super::psk::{Resumption, may_resume};
 use crate::compression::CertificateCompression;
 use crate::config::ServerOptions;
+use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::key_exchange::{self, Share};
 use crate::crypto::secret::SharedSecret;
 use crate::dialect::Dialect;
@@ -94,6 +95,15 @@ impl ProvedBy {
             Self::Certificate(..) => None,
             Self::Resumed(resumption) => Some(resumption.index),
             Self::External(psk) => Some(psk.index),
+        }
+    }
+
+    /// §7.1: what the schedule starts from, which without such a key is zeros.
+    fn early_secret(&mut self, hash: HashAlgorithm, dialect: Dialect) -> EarlySecret {
+        match self {
+            Self::Certificate(..) => EarlySecret::without_psk(hash, dialect.label_prefix()),
+            Self::Resumed(resumption) => resumption.early.take(),
+            Self::External(psk) => psk.early.take(),
         }
     }
 }
@@ -244,6 +254,21 @@ fn count_tickets(
     Ok((count, config.resumes().then_some(count)))
 }
 
+/// §4.2.8: a share of this side, and the secret that comes of it; none if a pre-shared key is used alone (§4.2.9).
+#[allow(clippy::type_complexity, reason = "both are there, or none is")]
+fn exchange(
+    hello: &ClientHello<'_>,
+    group: Option<NamedGroup>,
+    authentication: &ProvedBy,
+    cx: &mut Cx<'_>,
+) -> Result<(Option<NamedGroup>, Option<(Share, SharedSecret)>), Abort> {
+    if matches!(authentication, ProvedBy::External(psk) if psk.alone) {
+        return Ok((None, None));
+    }
+    let group = group.ok_or(Violation::KeyShareMissing)?;
+    Ok((Some(group), Some(key_share(hello, group, cx)?)))
+}
+
 /// §4.1.3: answers with a share of this side, unless a pre-shared key is used alone; the keys of the handshake
 /// follow.
 fn send_server_hello(
@@ -265,13 +290,7 @@ fn send_server_hello(
         ..
     } = negotiated;
     let [mut server_random] = cx.random_bytes()?;
-    let is_alone = matches!(&authentication, ProvedBy::External(psk) if psk.alone);
-    let group = group.filter(|_| !is_alone);
-    let exchanged = match group {
-        Some(group) => Some(key_share(&hello, group, cx)?),
-        None if is_alone => None,
-        None => return Err(Violation::KeyShareMissing.into()),
-    };
+    let (group, exchanged) = exchange(&hello, group, &authentication, cx)?;
     let dialect = cx.dialect;
     let connection_ids = connection_ids::Agreement::choose(&hello.extensions, cx)?;
     let put = |out: &mut Vec<u8>, server_random: &[u8; 32]| {
@@ -308,14 +327,7 @@ fn send_server_hello(
     }
 
     let parameters = suite.parameters()?;
-    // §7.1: without a session the schedule starts from zeros.
-    let early_secret = match &mut authentication {
-        ProvedBy::Certificate(..) => {
-            EarlySecret::without_psk(parameters.hash, dialect.label_prefix())
-        }
-        ProvedBy::Resumed(resumption) => resumption.early.take(),
-        ProvedBy::External(psk) => psk.early.take(),
-    };
+    let early_secret = authentication.early_secret(parameters.hash, dialect);
     let handshake_secret = match &exchanged {
         Some((_, secret)) => early_secret.into_handshake(parameters.aead, secret),
         None => early_secret.into_handshake_alone(parameters.aead)?,
@@ -331,6 +343,7 @@ fn send_server_hello(
             cx.incoming.install_read(keys.client)?;
             None
         }
+        // §4.5: the client's keys change behind EndOfEarlyData.
         Some((secret, limit)) => {
             cx.secret_log(&config.policy, hello.random)
                 .of_early_data(&secret);

@@ -60,8 +60,8 @@ states! {
     WaitSecondClientHello in retry                 waits  for ClientHello                         => OpeningTickets | ReverifyingPsk | ReverifyingChain | ChoosingPsk | ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
     OpeningTickets        in psk                   pauses for OpenTickets                         => ReverifyingPsk | ReverifyingChain | ChoosingPsk | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
     ReverifyingPsk        in external_psk          pauses for ChoosePsk                           => ChoosingPsk | ClaimingEarlyData | WaitEndOfEarlyData | WaitFinished;
-    // The chain of a session, judged by somebody who was asked: a refusal ends the handshake.
-    ReverifyingChain      in psk                   pauses for VerifyChain | VerifyRawKey          => ChoosingIdentity | ClaimingEarlyData | WaitEndOfEarlyData | WaitFinished;
+    // The chain of a session, judged by somebody who was asked: after a refusal there is a full handshake.
+    ReverifyingChain      in psk                   pauses for VerifyChain | VerifyRawKey          => ChoosingPsk | ChoosingIdentity | ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
     ChoosingPsk           in external_psk          pauses for ChoosePsk                           => ChoosingIdentity | Signing | WaitCertificate | WaitFinished;
     ChoosingIdentity      in identity              pauses for ChooseIdentity                      => ClaimingEarlyData | Signing | WaitCertificate | WaitEndOfEarlyData | WaitFinished;
     ClaimingEarlyData     in early_data            pauses for ClaimEarlyData                      => WaitEndOfEarlyData | WaitFinished;

@@ -5,10 +5,11 @@ use super::super::attack::{
 };
 use super::super::older::VERSIONS;
 use super::{connects, ended_by, refuse, until};
+use crate::config::ClientAuthentication;
 use crate::question::{IssueTickets, OpenTickets, Question};
 use crate::session::{ClientSession, ServerSession};
 use crate::testing::{Pair, now, pki, resuming, sessions, sessions_of};
-use crate::x509::{PresentedChain, VerifiedChain};
+use crate::x509::{CertificateErrorKind, PresentedChain, Roots, VerifiedChain};
 use crate::{AlertDescription, Direction, ProtocolVersion, Reason, Stage, Violation};
 
 /// How many tickets a server sends: before TLS 1.3 one (RFC 5077 §3.3).
@@ -221,8 +222,73 @@ fn a_proof_about_a_sessions_chain(version: ProtocolVersion) {
     let error = ended_by(question.accept(proof), pair, true);
     assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
 
-    let (pair, question) = asked();
+    // Who refuses it is asked about what the client has by now.
+    let again = || {
+        let (mut pair, question) = asked();
+        let refusal = refuse(Question::VerifyChain(question));
+        pair.server.answer(refusal, now()).unwrap();
+        let Question::VerifyChain(question) = until(&mut pair, true, "VerifyChain") else {
+            unreachable!()
+        };
+        assert_eq!(pair.server.stage(), Stage::VerifyingChain);
+        assert!(!question.is_resumption());
+        (pair, question)
+    };
+    let (mut pair, question) = again();
+    pair.server.answer(question.verify(), now()).unwrap();
+    pair.turn(&mut |_, question| Some(question.default_answer()));
+    let connection = pair.server.take_connection().unwrap();
+    assert!(!connection.information.is_resumed());
+
+    let (pair, question) = again();
     let error = ended_by(refuse(Question::VerifyChain(question)), pair, true);
-    assert_eq!(error.stage(), Stage::ReverifyingChain);
+    assert_eq!(error.stage(), Stage::VerifyingChain);
     assert!(error.to_string().contains("not today"), "{error}");
+}
+
+/// The authorities were replaced: the session's chain is none of theirs, but what the client shows now may be.
+#[test]
+fn the_authority_of_a_session_was_replaced() {
+    let own = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let other = params.self_signed(&own).unwrap();
+    for version in VERSIONS {
+        let client = authenticated_client()
+            .versions([version])
+            .session_tickets(true);
+        let server = authenticating_server()
+            .versions([version])
+            .ticket_keys(ticket_keys())
+            .ask_verification(true);
+        let client = client.build().unwrap();
+        let session = sessions_of(client.clone(), server.clone().build().unwrap());
+        let roots = Roots::from_pem(other.pem()).unwrap();
+        let server = server.client_authentication(ClientAuthentication::Required(roots));
+        let mut pair = resuming(client, server.build().unwrap(), session);
+        for is_resumption in [true, false] {
+            let question = until(&mut pair, true, "VerifyChain");
+            let Question::VerifyChain(question) = question else {
+                unreachable!()
+            };
+            assert_eq!(question.is_resumption(), is_resumption);
+            let error = question.check().unwrap_err();
+            assert!(matches!(
+                error.kind(),
+                CertificateErrorKind::UnknownIssuer { .. }
+            ));
+            let answer = match is_resumption {
+                true => question.refuse(error),
+                // Whoever is asked may trust it all the same.
+                false => {
+                    let chain = question.chain().clone();
+                    question.accept(VerifiedChain::dangerous_accept_without_verification(chain))
+                }
+            };
+            pair.server.answer(answer, now()).unwrap();
+        }
+        let (client, server) = pair.run();
+        assert!(!client.unwrap().information.is_resumed());
+        assert!(!server.unwrap().information.is_resumed());
+    }
 }

@@ -1,0 +1,133 @@
+//! What those who run it need.
+
+use std::io;
+use std::time::Duration;
+
+use portcullis_proxy::Proxy;
+use serde_json::Value;
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::{Files, echo, get, talk};
+
+fn plain(more: &str, address: &str, server: &str) -> String {
+    format!(
+        r#"
+        {more}
+        [[listen]]
+        name = "in"
+        address = "{address}"
+        [[route]]
+        tls = "off"
+        backend = {{ servers = "{server}" }}
+        "#
+    )
+}
+
+/// Somebody listens there, and is too busy to accept.
+#[tokio::test]
+async fn a_start_does_not_wait_for_a_full_socket() {
+    let files = Files::new();
+    let path = files.path("full.sock");
+    let socket = || {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket
+    };
+    let address = SockAddr::unix(&path).unwrap();
+    let listener = socket();
+    listener.bind(&address).unwrap();
+    listener.listen(1).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let next = socket();
+        match next.connect(&address) {
+            Ok(()) => waiting.push(next),
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                break;
+            }
+        }
+    }
+    let config = files.config(&plain("", "unix:@/full.sock", "127.0.0.1:1"));
+    let runtime = tokio::runtime::Handle::current();
+    let (told, hears) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _inside = runtime.enter();
+        let _ = told.send(Proxy::start(config).map(drop));
+    });
+    let started = hears.recv_timeout(Duration::from_secs(10));
+    let error = started.expect("it does not hang").unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}");
+    assert!(path.exists(), "it is somebody's");
+    drop((listener, waiting));
+}
+
+#[tokio::test]
+async fn a_log_that_was_moved_away_is_opened_anew() {
+    let files = Files::new();
+    let back = echo("a").await;
+    let log = "log = { access = \"@/access.log\" }";
+    let proxy = files.start(&plain(log, "127.0.0.1:0", &back.to_string()));
+    let ask = async || {
+        let mut io = TcpStream::connect(proxy.address()).await.unwrap();
+        talk(&mut io, "x").await.unwrap();
+    };
+    ask().await;
+    files.lines(1).await;
+    let (path, moved) = (files.path("access.log"), files.path("access.log.1"));
+    std::fs::rename(&path, &moved).unwrap();
+    proxy.0.reopen_log().await.unwrap();
+    ask().await;
+    assert_eq!(files.lines(1).await[0]["id"], 1);
+    assert_eq!(std::fs::read_to_string(&moved).unwrap().lines().count(), 1);
+    // One that cannot be opened leaves that which is there.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let error = proxy.0.reopen_log().await.unwrap_err();
+    assert!(error.to_string().contains("access.log: "), "{error}");
+}
+
+/// Who wants an end at once still wants to know how connections have ended.
+#[tokio::test]
+async fn an_end_at_once_loses_no_line() {
+    let files = Files::new();
+    let back = echo("a").await;
+    let more = "log = { access = \"@/access.log\" }\ntimeouts = { drain = \"60s\" }";
+    let proxy = files.start(&plain(more, "127.0.0.1:0", &back.to_string()));
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        let mut io = TcpStream::connect(proxy.address()).await.unwrap();
+        io.read_exact(&mut [0; 2]).await.unwrap();
+        held.push(io);
+    }
+    let cut = tokio::time::sleep(Duration::from_millis(100));
+    let draining = tokio::time::timeout(Duration::from_secs(20), proxy.0.drain_until(cut));
+    assert_eq!(draining.await.expect("it ends"), 20);
+    // They are there by now.
+    let text = std::fs::read_to_string(files.path("access.log")).unwrap();
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let drained = lines.filter(|line| line["outcome"] == "drained");
+    assert_eq!(drained.count(), 20);
+}
+
+#[tokio::test]
+async fn silent_peers_keep_nobody_from_asking_for_health() {
+    let files = Files::new();
+    let more = "admin = { listen = \"127.0.0.1:0\" }";
+    let proxy = files.start(&plain(more, "127.0.0.1:0", "127.0.0.1:1"));
+    let admin = proxy.0.admin().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..16 {
+        let mut io = TcpStream::connect(admin).await.unwrap();
+        io.write_all(b"GET /metr").await.unwrap();
+        silent.push(io);
+    }
+    // Each has 2 seconds, and there are 16 places.
+    let asked = tokio::time::timeout(Duration::from_millis(1_500), get(admin, "/health"));
+    assert_eq!(asked.await.expect("at once").0, "HTTP/1.1 200 OK");
+    drop(silent);
+}
