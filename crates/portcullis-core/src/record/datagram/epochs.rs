@@ -217,13 +217,11 @@ impl ReadEpochs {
         }
     }
 
-    /// Gives the keys of the handshake, which is over, a time: a peer that says nothing more has opened nothing
-    /// under newer ones. Drops what nothing can come under any more.
+    /// Gives the keys of the handshake, which is over, a time, also where nothing has come under newer ones.
     pub(super) fn forget_handshake(&mut self, now: Monotonic) {
         let end = Monotonic(now.0.saturating_add(KEPT));
-        let is_over = |one: &&mut Box<ReadEpoch>| one.epoch < APPLICATION;
         if self.newest() >= APPLICATION {
-            for older in self.epochs.iter_mut().filter(is_over) {
+            for older in self.epochs.iter_mut().filter(|one| one.epoch < APPLICATION) {
                 older.expires.get_or_insert(end);
             }
         }
