@@ -27,7 +27,10 @@ pub fn run(data: &[u8]) {
                 assert!((1..=columns).contains(&problem.column), "{problem}");
                 assert_eq!(problem.file, "a.toml");
                 let said = problem.text;
-                assert!(!said.is_empty() && !said.contains(char::is_control), "{said:?}");
+                assert!(
+                    !said.is_empty() && !said.contains(char::is_control),
+                    "{said:?}"
+                );
             }
         }
     }
