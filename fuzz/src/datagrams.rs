@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::Question;
+use portcullis_core::suite::CipherSuite;
 use portcullis_core::{
     Admission, ConnectionId, Control, CookiePolicy, DatagramConnection, DatagramOptions, Error,
-    Gate, Handshake, Monotonic, NamedGroup, Now, Received, Step, Verdict,
+    Gate, Handshake, Monotonic, NamedGroup, Now, ProtocolVersion, Received, Step, Verdict,
 };
 
 use crate::memory;
@@ -25,14 +26,37 @@ fn at(milliseconds: u64) -> Now {
     }
 }
 
-fn client() -> ClientConfig {
-    let builder = ClientConfig::builder(pki().roots.clone()).groups([NamedGroup::X25519]);
+/// Of the byte that says which connection it is: its version is DTLS 1.2, with the suite of the other.
+const OLDER: u8 = 0x80;
+const WITH_CBC: u8 = 0x08;
+
+/// The suite of DTLS 1.2 that `shape` wants, if it wants that.
+fn older(shape: u8) -> Option<CipherSuite> {
+    (shape & OLDER != 0).then_some(match shape & WITH_CBC {
+        0 => CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        _ => CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
+    })
+}
+
+fn client(shape: u8) -> ClientConfig {
+    let builder = ClientConfig::builder(pki().roots.clone());
+    let builder = match older(shape) {
+        None => builder.groups([NamedGroup::X25519]),
+        Some(suite) => builder
+            .versions([ProtocolVersion::TLS_1_2])
+            .cipher_suites([suite]),
+    };
     builder.build().expect("it is sound")
 }
 
-fn server() -> ServerConfig {
+fn server(shape: u8) -> ServerConfig {
     let builder = ServerConfig::builder().identity(pki().server.identity.clone());
-    let builder = builder.groups([NamedGroup::X25519, NamedGroup::SECP256R1]);
+    let builder = match older(shape) {
+        None => builder.groups([NamedGroup::X25519, NamedGroup::SECP256R1]),
+        Some(suite) => builder
+            .versions([ProtocolVersion::TLS_1_2])
+            .cipher_suites([suite]),
+    };
     builder.build().expect("it is sound")
 }
 
@@ -204,7 +228,7 @@ pub fn conversation(data: &[u8]) {
     let mtu = [1_200, 228, 400, 1_472][usize::from(shape % 4)];
     let [options, of_server] = identified(DatagramOptions::default().mtu(mtu), shape);
     let is_untouched = script.0.is_empty();
-    let begun = Handshake::datagram_client(client(), name(), Vec::new(), options, at(0));
+    let begun = Handshake::datagram_client(client(shape), name(), Vec::new(), options, at(0));
     let mut sides = [
         Side::Handshake(Box::new(begun.expect("it begins"))),
         Side::Absent,
@@ -240,7 +264,7 @@ pub fn conversation(data: &[u8]) {
                 side @ Side::Absent => {
                     let admission = Admission::without_cookie(datagram);
                     let begun =
-                        Handshake::datagram_server(server(), admission, of_server, at(clock));
+                        Handshake::datagram_server(server(shape), admission, of_server, at(clock));
                     *side = Side::Handshake(Box::new(begun.expect("it begins")));
                 }
                 side => side.receive(&datagram, at(clock), &mut received[to]),
@@ -295,7 +319,7 @@ impl Balance {
 /// bounded, and an honest client comes through behind them.
 pub fn gate(data: &[u8]) {
     let mut script = Script(data);
-    let config = server();
+    let config = server(0);
     let mut gate = Gate::new(&config, CookiePolicy::Always).expect("it is sound");
     let options = DatagramOptions::default();
     let mut balances = [Balance::default(); 8];
@@ -305,7 +329,7 @@ pub fn gate(data: &[u8]) {
         let peer = [what & 7];
         let balance = &mut balances[usize::from(what & 7)];
         clock += u64::from(what >> 3) * 40;
-        let begun = Handshake::datagram_client(client(), name(), Vec::new(), options, at(clock));
+        let begun = Handshake::datagram_client(client(0), name(), Vec::new(), options, at(clock));
         let mut client = Side::Handshake(Box::new(begun.expect("it begins")));
         let (hello, _) = client.turn(at(clock));
         for datagram in script.damage(&hello.concat()) {
@@ -326,7 +350,7 @@ pub fn gate(data: &[u8]) {
         assert!(memory::held().saturating_sub(before) < MOST_HELD);
     }
     clock += 2_000;
-    let begun = Handshake::datagram_client(client(), name(), Vec::new(), options, at(clock));
+    let begun = Handshake::datagram_client(client(0), name(), Vec::new(), options, at(clock));
     let mut client = Side::Handshake(Box::new(begun.expect("it begins")));
     let hello = client.turn(at(clock)).0.concat();
     let Verdict::Reply(reply) = gate.on_datagram(b"honest", &hello, at(clock)) else {
@@ -350,7 +374,7 @@ fn begin(verdict: Verdict, config: &ServerConfig, now: Now) {
 /// A connection between two ends of ours.
 fn connected(shape: u8) -> [Box<DatagramConnection>; 2] {
     let [options, of_server] = identified(DatagramOptions::default(), shape);
-    let begun = Handshake::datagram_client(client(), name(), Vec::new(), options, at(0));
+    let begun = Handshake::datagram_client(client(shape), name(), Vec::new(), options, at(0));
     let mut sides = [
         Side::Handshake(Box::new(begun.expect("it begins"))),
         Side::Absent,
@@ -364,7 +388,7 @@ fn connected(shape: u8) -> [Box<DatagramConnection>; 2] {
                     side @ Side::Absent => {
                         let admission = Admission::without_cookie(datagram);
                         let begun =
-                            Handshake::datagram_server(server(), admission, of_server, at(0));
+                            Handshake::datagram_server(server(shape), admission, of_server, at(0));
                         *side = Side::Handshake(Box::new(begun.expect("it begins")));
                     }
                     side => side.receive(&datagram, at(0), &mut Vec::new()),
@@ -393,7 +417,8 @@ pub fn record(data: &[u8]) {
     while let Some(what) = script.byte() {
         let message = count.to_be_bytes();
         count += 1;
-        if what & 0x80 != 0 {
+        // Before DTLS 1.3 keys stay.
+        if what & 0x80 != 0 && older(shape).is_none() {
             let updated = client.writer.key_update(what & 0x40 != 0);
             updated.expect("the connection is open");
         }

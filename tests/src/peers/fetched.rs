@@ -22,6 +22,24 @@ pub fn go_ech() -> &'static str {
     PROGRAM.get_or_init(|| fetch("go-ech"))
 }
 
+/// `tests/peers/dtls/wolfssl.c`, with a wolfSSL that has DTLS 1.3 and connection ids.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn wolfssl() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| fetch("wolfssl"))
+}
+
+/// `tests/peers/dtls/mbedtls.c`, with an Mbed TLS that has connection ids.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn mbedtls() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| fetch("mbedtls"))
+}
+
 fn fetch(peer: &str) -> String {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers/fetch.sh");
     let output = Command::new(&script)

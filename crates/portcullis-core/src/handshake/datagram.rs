@@ -50,7 +50,7 @@ impl Handshake {
             0,
             options.own_connection_id(),
         );
-        let outgoing = Outgoing::datagrams(options, 0, 0);
+        let outgoing = Outgoing::first_datagrams(options);
         let mut this = Self::over(incoming, outgoing, policy, Random::system());
         this.now = now;
         this.start_client(config, name, sessions, false)?;

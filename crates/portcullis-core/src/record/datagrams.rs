@@ -42,6 +42,13 @@ impl Incoming {
 }
 
 impl Outgoing {
+    /// Over datagrams, beginning with a client's first hello.
+    pub(crate) fn first_datagrams(options: DatagramOptions) -> Self {
+        let mut outgoing = datagram::Outgoing::new(options);
+        outgoing.begin_with_hello();
+        Self::Datagram(Box::new(outgoing))
+    }
+
     /// Over datagrams, beginning with this message and this record.
     pub(crate) fn datagrams(options: DatagramOptions, next_message: u16, next_record: u64) -> Self {
         let mut outgoing = datagram::Outgoing::new(options);

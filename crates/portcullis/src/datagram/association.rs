@@ -270,6 +270,13 @@ impl Association {
         }
     }
 
+    /// Drops keys that nothing comes under any more.
+    pub(super) fn forget_old_keys(&self, now: Monotonic) {
+        if let Phase::Connected(reader) = &mut lock(&self.reading).phase {
+            reader.forget_old_keys(now);
+        }
+    }
+
     // What a handshake does.
 
     /// Somebody runs the handshake.

@@ -53,6 +53,9 @@ pub(super) struct Driver {
     sleep: Pin<Box<Sleep>>,
 }
 
+/// How often keys of handshakes that are over are looked for. They are kept for so long.
+const KEYS: Duration = Duration::from_secs(240);
+
 /// Where clients come in.
 pub(super) struct Door {
     gate: Gate,
@@ -168,13 +171,14 @@ impl Driver {
         tokio::spawn(self);
     }
 
-    /// Silence is looked for an eighth of the time late.
+    /// Silence is looked for an eighth of the time late, and where nobody asks for that, keys of handshakes that are
+    /// over.
     fn plan_sweep(&mut self) {
         let often = [self.idle, self.hibernate].into_iter().flatten().min();
-        self.next_sweep = often.map(|time| {
-            let every = (time / 8).clamp(Duration::from_millis(5), Duration::from_secs(60));
-            Instant::now() + every
+        let every = often.map_or(KEYS, |time| {
+            (time / 8).clamp(Duration::from_millis(5), Duration::from_secs(60))
         });
+        self.next_sweep = Some(Instant::now() + every);
     }
 
     fn associate(
@@ -487,6 +491,7 @@ impl Driver {
             if association.standing() != Standing::Connected {
                 continue;
             }
+            association.forget_old_keys(now);
             let silent = association.silent_for(now);
             if let Some(idle) = self.idle.filter(|idle| silent >= *idle) {
                 association.end(Error::timeout(Stage::Connected, idle));

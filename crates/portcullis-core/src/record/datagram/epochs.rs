@@ -78,7 +78,7 @@ pub(super) struct ReadEpoch {
 #[derive(Default)]
 pub(super) struct ReadEpochs {
     #[allow(clippy::vec_box, reason = "secrets are not moved")]
-    epochs: Vec<Box<ReadEpoch>>,
+    pub(super) epochs: Vec<Box<ReadEpoch>>,
     /// The newest under which anything was opened.
     current: u16,
 }
@@ -215,6 +215,17 @@ impl ReadEpochs {
             self.epochs.retain(|one| !one.is_over(now));
             self.epochs.shrink_to_fit();
         }
+    }
+
+    /// Gives the keys of the handshake, which is over, a time, also where nothing has come under newer ones.
+    pub(super) fn forget_handshake(&mut self, now: Monotonic) {
+        let end = Monotonic(now.0.saturating_add(KEPT));
+        if self.newest() >= APPLICATION {
+            for older in self.epochs.iter_mut().filter(|one| one.epoch < APPLICATION) {
+                older.expires.get_or_insert(end);
+            }
+        }
+        self.expire(now);
     }
 
     /// Whether a key has opened, or refused, so much that the peer is to change it.

@@ -316,6 +316,9 @@ impl Incoming {
                 });
                 Ok(())
             }
+            // An ACK, too, which may name parts of a ServerHello (§7; wolfSSL's client sends it). Nobody has
+            // sealed it: if it were heeded, one datagram of a stranger would keep this side from sending again
+            // what was lost, and the handshake would not end. Without it some bytes come twice.
             _ => Err(Discarded::UnprotectedFault.into()),
         }
     }

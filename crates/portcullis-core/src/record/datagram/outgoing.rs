@@ -58,6 +58,11 @@ impl Outgoing {
         self.transmitter.mtu().saturating_sub(around)
     }
 
+    /// A client begins.
+    pub(crate) const fn begin_with_hello(&mut self) {
+        self.transmitter.begin_with_hello();
+    }
+
     /// Queues the handshake message that `put` writes with its header; gives what it wrote.
     pub(crate) fn handshake(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> Hashed<'_> {
         let mut message = Vec::new();

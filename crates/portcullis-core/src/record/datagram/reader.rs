@@ -227,6 +227,19 @@ impl Reader {
         self.epochs.hibernate();
     }
 
+    /// Drops keys under which nothing is under way any more, which [`open`](Self::open) does only when something comes:
+    /// those of the handshake 240 seconds after the first call, twice the longest life of a segment (§4.2.1). For
+    /// connections that nothing comes on, once in a while.
+    pub fn forget_old_keys(&mut self, now: Monotonic) {
+        self.epochs.forget_handshake(now);
+    }
+
+    /// Of how many epochs there are keys.
+    #[cfg(test)]
+    pub(crate) fn epochs(&self) -> usize {
+        self.epochs.epochs.len()
+    }
+
     fn discard(&mut self, why: Discarded) {
         self.discards.get_or_insert_default().add(why);
     }

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::io::IoSlice;
 
 use super::network::{Network, Side, usual};
+use crate::clock::Monotonic;
 use crate::config::{ClientConfig, PaddingPolicy};
 use crate::error::Reason;
 use crate::testing::{client_config, pki, server_config};
@@ -247,6 +248,22 @@ fn ciphers_that_were_given_back_come_again() {
         let connection = network.sides[side].connection();
         connection.reader.hibernate();
         connection.writer.hibernate();
+    }
+    still_talk(&mut network);
+}
+
+/// Also where nothing comes that would show that the peer has newer ones.
+#[test]
+fn keys_of_the_handshake_go_from_a_connection_on_which_nothing_comes() {
+    let mut network = connected();
+    let end = network.clock + Duration::from_secs(240);
+    for side in [0, 1] {
+        let (start, reader) = (network.clock, &mut network.sides[side].connection().reader);
+        reader.forget_old_keys(Monotonic(start));
+        reader.forget_old_keys(Monotonic(end - Duration::from_millis(1)));
+        assert_eq!(reader.epochs(), 2);
+        reader.forget_old_keys(Monotonic(end));
+        assert_eq!(reader.epochs(), 1);
     }
     still_talk(&mut network);
 }

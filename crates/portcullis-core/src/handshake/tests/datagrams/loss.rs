@@ -7,7 +7,7 @@ use crate::config::{ClientAuthentication, ClientConfig, KeyShares, ServerConfig}
 use crate::named_group::NamedGroup;
 use crate::record::DatagramOptions;
 use crate::session::ClientSession;
-use crate::testing::{client_config, pki, server_config};
+use crate::testing::{client_config, client_config_in_pieces, pki, server_config};
 
 /// What can happen to a datagram.
 #[derive(Clone, Copy, Debug)]
@@ -151,6 +151,47 @@ fn two_datagrams_are_damaged() {
                 must_succeed(shape, &[(first, Damage::Lost), (second, Damage::Late)]);
             }
         }
+    }
+}
+
+/// A client that holds nothing that comes before its keys, and drops a datagram whole that begins in the clear when it has
+/// them, as wolfSSL's does: ServerHello has two datagrams, and its first is lost.
+#[test]
+fn a_lost_head_of_server_hello_holds_nobody_up_who_drops_what_is_in_the_clear() {
+    for options in [DatagramOptions::default(), small()] {
+        let (client, server) = (client_config_in_pieces(), server_config());
+        let mut network = Network::resuming(client, server, Vec::new(), options);
+        let (mut is_lost, mut has_keys, mut dropped) = (false, false, 0);
+        network.run(&mut |_, datagram| {
+            let is_clear = datagram[0] == 22;
+            let is_server_hello = is_clear && datagram[13] == 2;
+            let is_head = is_server_hello && datagram[19..22] == [0; 3];
+            match (is_clear, has_keys) {
+                (true, _) if datagram[13] == 1 => usual(datagram),
+                (true, false) if !is_server_hello => usual(datagram),
+                (true, false) if is_head && !is_lost => {
+                    is_lost = true;
+                    Vec::new()
+                }
+                (true, false) => {
+                    has_keys = is_head;
+                    let end = 13 + usize::from(u16::from_be_bytes([datagram[11], datagram[12]]));
+                    usual(&datagram[..end])
+                }
+                (false, true) => usual(datagram),
+                (true, true) | (false, false) => {
+                    dropped += 1;
+                    Vec::new()
+                }
+            }
+        });
+        assert!(is_lost && has_keys && dropped > 0);
+        network.check();
+        assert!(
+            network.clock < Duration::from_secs(5),
+            "{:?}",
+            network.clock
+        );
     }
 }
 

@@ -205,3 +205,23 @@ fn tickets_of(length: usize, question: Question) -> Answer {
         other => crate::testing::answer(other),
     }
 }
+
+/// As servers of DTLS 1.0 may want it; behind a HelloRetryRequest there is none (RFC 9147 §4).
+#[test]
+fn the_first_hello_says_dtls_1_0_and_nothing_else_does() {
+    let client = ClientConfig::builder(pki().roots.clone())
+        .key_shares(KeyShares::Groups(Vec::new()))
+        .build();
+    let mut network = Network::new(client.unwrap(), server_config());
+    let mut versions = Vec::new();
+    network.run(&mut |_, datagram| {
+        if datagram[0] == 22 {
+            versions.push([datagram[1], datagram[2]]);
+        }
+        usual(datagram)
+    });
+    network.check();
+    assert!(versions.len() >= 4, "{versions:?}");
+    assert_eq!(versions[0], [0xfe, 0xff]);
+    assert!(versions[1..].iter().all(|version| *version == [0xfe, 0xfd]));
+}

@@ -45,6 +45,9 @@ pub(super) struct Transmitter {
     is_older: bool,
     /// What records in the clear say.
     version: ProtocolVersion,
+    /// What is sent is a client's first hello, whose records say DTLS 1.0: no server minds that (RFC 9147 §4,
+    /// RFC 6347 §4.1).
+    is_first_hello: bool,
     /// What a round trip took, once one was measured.
     round_trip: Option<Duration>,
     /// There if the peer wants ids on the records.
@@ -71,6 +74,13 @@ struct Busy {
     alert: Option<[u8; 2]>,
 }
 
+impl Busy {
+    /// Whether what is to be sent of the flight was sent before.
+    const fn is_sent_again(&self) -> bool {
+        self.sendings > 1 || self.repeats > 0
+    }
+}
+
 impl Transmitter {
     pub(super) fn new(options: DatagramOptions) -> Self {
         Self {
@@ -82,6 +92,7 @@ impl Transmitter {
             mtu: options.mtu,
             is_older: false,
             version: ProtocolVersion::DTLS_1_2,
+            is_first_hello: false,
             round_trip: None,
             ids: None,
             busy: None,
@@ -92,6 +103,11 @@ impl Transmitter {
     pub(super) fn go_on(&mut self, next_message: u16, next_record: u64) {
         self.next_message = Some(next_message);
         self.plain = next_record;
+    }
+
+    /// A client begins.
+    pub(super) const fn begin_with_hello(&mut self) {
+        self.is_first_hello = true;
     }
 
     /// No newer version than this one was offered.
@@ -378,6 +394,7 @@ impl Transmitter {
     /// The peer's next flight has begun: it has all of ours.
     fn answered(&mut self, now: Monotonic) {
         self.measure(now);
+        self.is_first_hello = false;
         if let Some(busy) = &mut self.busy {
             busy.flight.clear();
             busy.is_ended = false;

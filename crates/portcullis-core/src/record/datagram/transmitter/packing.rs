@@ -12,6 +12,7 @@ use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
 use crate::error::Abort;
 use crate::record::alert;
+use crate::version::ProtocolVersion;
 use crate::wire::{Ack, ContentType, FragmentHeader, HandshakeType, RecordNumber};
 
 /// A piece of a message that is shorter waits for the next datagram, unless it is the end of it.
@@ -92,8 +93,12 @@ impl Transmitter {
     fn close_plain(&mut self, typ: ContentType, out: &mut [u8], at: usize) -> RecordNumber {
         let body = out.len().saturating_sub(at + PLAIN);
         let record = out.get_mut(at..).unwrap_or_default();
+        let version = match self.is_first_hello {
+            true => ProtocolVersion::DTLS_1_0,
+            false => self.version,
+        };
         if let Some(head) = record.first_chunk_mut() {
-            header::put_plain(head, typ, self.version, self.plain, body);
+            header::put_plain(head, typ, version, self.plain, body);
         }
         let number = RecordNumber {
             epoch: 0,
@@ -110,13 +115,22 @@ impl Transmitter {
         let Some(mut busy) = self.busy.take() else {
             return Ok(());
         };
+        let is_apart = !self.is_older && busy.is_sent_again();
         let mut at = 0;
+        let mut is_clear = false;
         while let Some(queued) = busy.flight.messages.get(at) {
             if queued.to_send.is_empty() {
                 at += 1;
                 continue;
             }
             let epoch = queued.epoch;
+            if is_apart && is_clear && epoch > 0 {
+                // A client that had all of the ServerHello but for a loss has its keys from a part of it that
+                // comes before this, and drops the datagram from the record in the clear on, as wolfSSL does:
+                // what is protected behind that would be lost each time.
+                break;
+            }
+            is_clear |= epoch == 0;
             let start = out.len();
             let record = self.put_fragments(&mut busy.flight, &mut at, epoch, mtu, out);
             match record {

@@ -1,0 +1,102 @@
+// One connection of wolfSSL over datagrams, built by ../fetch.sh.
+//
+//   client PORT 1.3|1.2 CID GROUP ROOT     says "from wolfSSL", and what it is answered
+//   server PORT 1.3|1.2 CID GROUP CHAIN KEY  gives back what it hears
+//
+// CID is the connection id that it wants, "-" for none; GROUP is "any" or "hybrid".
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <wolfssl/ssl.h>
+
+static WOLFSSL *ssl;
+
+static void must(int result, const char *what)
+{
+    if (result == WOLFSSL_SUCCESS)
+        return;
+    int error = ssl ? wolfSSL_get_error(ssl, result) : result;
+    printf("FAILED %s: %d %s\n", what, error, wolfSSL_ERR_reason_error_string(error));
+    exit(1);
+}
+
+int main(int count, char **words)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (count < 7)
+        return 2;
+    int is_server = !strcmp(words[1], "server"), is_13 = !strcmp(words[3], "1.3");
+    WOLFSSL_METHOD *method;
+    if (is_server)
+        method = is_13 ? wolfDTLSv1_3_server_method() : wolfDTLSv1_2_server_method();
+    else
+        method = is_13 ? wolfDTLSv1_3_client_method() : wolfDTLSv1_2_client_method();
+    wolfSSL_Init();
+    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(method);
+    if (is_server) {
+        must(wolfSSL_CTX_use_certificate_chain_file(ctx, words[6]), "the chain");
+        must(wolfSSL_CTX_use_PrivateKey_file(ctx, words[7], WOLFSSL_FILETYPE_PEM), "the key");
+    } else {
+        must(wolfSSL_CTX_load_verify_locations(ctx, words[6], NULL), "the root");
+        wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER, NULL);
+    }
+    ssl = wolfSSL_new(ctx);
+
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(words[2]))};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int socket_ = socket(AF_INET, SOCK_DGRAM, 0);
+    if (is_server) {
+        if (bind(socket_, (struct sockaddr *)&address, sizeof address))
+            return 3;
+        puts("READY");
+        char first[1];
+        socklen_t length = sizeof address;
+        recvfrom(socket_, first, sizeof first, MSG_PEEK, (struct sockaddr *)&address, &length);
+    }
+    if (connect(socket_, (struct sockaddr *)&address, sizeof address))
+        return 3;
+    must(wolfSSL_dtls_set_peer(ssl, &address, sizeof address), "the peer");
+    must(wolfSSL_set_fd(ssl, socket_), "the socket");
+
+    if (strcmp(words[4], "-")) {
+        must(wolfSSL_dtls_cid_use(ssl), "connection ids");
+        must(wolfSSL_dtls_cid_set(ssl, (unsigned char *)words[4], strlen(words[4])), "the connection id");
+    }
+    if (!strcmp(words[5], "hybrid")) {
+        int group = WOLFSSL_X25519MLKEM768;
+        if (!is_server)
+            must(wolfSSL_UseKeyShare(ssl, group), "the share");
+        must(wolfSSL_set_groups(ssl, &group, 1), "the group");
+    }
+    if (is_server && is_13) {
+        must(wolfSSL_send_hrr_cookie(ssl, NULL, 0), "cookies");
+        must(wolfSSL_dtls13_allow_ch_frag(ssl, 1), "hellos in pieces");
+    }
+    if (!is_server)
+        must(wolfSSL_check_domain_name(ssl, "localhost"), "the name");
+    must(is_server ? wolfSSL_accept(ssl) : wolfSSL_connect(ssl), "the handshake");
+
+    unsigned int theirs = 0;
+    if (wolfSSL_dtls_cid_is_enabled(ssl))
+        wolfSSL_dtls_cid_get_tx_size(ssl, &theirs);
+    printf("CONNECTED %s %s cid=%d:%u\n", wolfSSL_get_version(ssl), wolfSSL_get_cipher(ssl),
+        wolfSSL_dtls_cid_is_enabled(ssl), theirs);
+    char message[2048];
+    const char *first = "from wolfSSL";
+    if (!is_server && wolfSSL_write(ssl, first, strlen(first)) <= 0)
+        must(0, "a message");
+    int length;
+    while ((length = wolfSSL_read(ssl, message, sizeof message)) <= 0) {
+        int error = wolfSSL_get_error(ssl, length);
+        if (error != WOLFSSL_ERROR_WANT_READ && error != WOLFSSL_ERROR_WANT_WRITE)
+            must(length, "a message");
+    }
+    printf("HEARD %.*s\n", length, message);
+    if (is_server && wolfSSL_write(ssl, message, length) <= 0)
+        must(0, "the answer");
+    wolfSSL_shutdown(ssl);
+    return 0;
+}

@@ -1,0 +1,282 @@
+//! DTLS with wolfSSL (1.3 and 1.2), Mbed TLS and Erlang (1.2), in both roles, with connection IDs and without (RFC 9147 §9,
+//! RFC 9146), over UDP; also where a datagram of the server is lost.
+//!
+//! wolfSSL and Mbed TLS are built when they are first wanted, some 20 seconds of processor time each, and kept
+//! outside of the checkout (`tests/peers/fetch.sh`).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use portcullis::{
+    ClientConfig, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsListener, DtlsOptions, Identity,
+    NamedGroup, ProtocolVersion, Roots, ServerConfig, TlsAcceptor, TlsConnector,
+};
+use portcullis_tests::peers::{Program, fetched, free_port};
+use portcullis_tests::pki::pki;
+use tokio::net::UdpSocket;
+use tokio::task::JoinSet;
+
+const LIMIT: Duration = Duration::from_secs(30);
+/// What a peer wants on our records. wolfSSL takes no longer one as it is built by default.
+const ITS_ID: &str = "id";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
+    Wolfssl,
+    Mbedtls,
+    Erlang,
+}
+
+/// One connection.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    peer: Peer,
+    version: ProtocolVersion,
+    has_ids: bool,
+    /// The key exchange has ML-KEM, so that a ServerHello does not fit into one datagram.
+    is_hybrid: bool,
+    lost: Lost,
+}
+
+/// What of the server's is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    Nothing,
+    /// The first datagram with a ServerHello.
+    Hello,
+    /// The first that has 600 bytes, which is of the flight with the certificate.
+    Flight,
+}
+
+impl Lost {
+    fn takes(self, datagram: &[u8]) -> bool {
+        match self {
+            Self::Nothing => false,
+            // A HelloRetryRequest is one, too, with a random of its own (RFC 8446 §4.1.3).
+            Self::Hello => {
+                datagram[0] == 22
+                    && datagram.get(13) == Some(&2)
+                    && datagram.get(27..29) != Some(&[0xcf, 0x21])
+            }
+            Self::Flight => datagram.len() > 600,
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (peer, version, ids) in [
+        (Peer::Wolfssl, ProtocolVersion::DTLS_1_3, &[false, true][..]),
+        (Peer::Wolfssl, ProtocolVersion::DTLS_1_2, &[false, true]),
+        (Peer::Mbedtls, ProtocolVersion::DTLS_1_2, &[false, true]),
+        (Peer::Erlang, ProtocolVersion::DTLS_1_2, &[false]),
+    ] {
+        for &has_ids in ids {
+            for lost in [Lost::Nothing, Lost::Hello, Lost::Flight] {
+                for is_hybrid in [false, true] {
+                    let is_13 = version == ProtocolVersion::DTLS_1_3;
+                    if is_hybrid && (!is_13 || lost == Lost::Flight) {
+                        continue;
+                    }
+                    cases.push(Case {
+                        peer,
+                        version,
+                        has_ids,
+                        is_hybrid,
+                        lost,
+                    });
+                }
+            }
+        }
+    }
+    cases
+}
+
+impl Case {
+    /// Starts the peer in a role, with what it believes or shows.
+    fn start(self, role: &str, port: u16, files: &[&std::path::Path]) -> Program {
+        let (version, id) = match (self.version, self.has_ids) {
+            (ProtocolVersion::DTLS_1_3, true) => ("1.3", ITS_ID),
+            (ProtocolVersion::DTLS_1_3, false) => ("1.3", "-"),
+            (_, true) => ("1.2", ITS_ID),
+            (_, false) => ("1.2", "-"),
+        };
+        let group = if self.is_hybrid { "hybrid" } else { "any" };
+        let words = [role, &port.to_string(), version, id, group].map(str::to_owned);
+        let files = files.iter().map(|file| file.display().to_string());
+        let words = words.into_iter().chain(files);
+        match self.peer {
+            Peer::Wolfssl => Program::start(fetched::wolfssl(), "gcc", words),
+            Peer::Mbedtls => Program::start(fetched::mbedtls(), "gcc", words),
+            Peer::Erlang => {
+                let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/erlang/dtls.escript");
+                let words = std::iter::once(script.to_owned()).chain(words);
+                Program::start("escript", "erlang-base erlang-ssl", words)
+            }
+        }
+    }
+
+    fn options(self) -> DtlsOptions {
+        let options = DtlsOptions::new();
+        options.connection_ids(self.has_ids.then_some(8))
+    }
+
+    fn groups(self) -> Vec<NamedGroup> {
+        match self.is_hybrid {
+            true => vec![NamedGroup::X25519_MLKEM768],
+            false => vec![NamedGroup::X25519, NamedGroup::SECP256R1],
+        }
+    }
+
+    /// What our end says of the connection, and what goes over it.
+    async fn check(self, connection: &mut DtlsConnection, is_client: bool) {
+        let information = connection.information();
+        assert_eq!(information.version(), self.version);
+        let lengths = connection.connection_ids();
+        let lengths = lengths.map(|(ours, theirs)| (ours.len(), theirs.len()));
+        let expected = self.has_ids.then_some((8, ITS_ID.len()));
+        assert_eq!(lengths, expected);
+        if self.is_hybrid {
+            assert_eq!(information.group(), Some(NamedGroup::X25519_MLKEM768));
+        }
+        if is_client {
+            // What comes before the peer has our Finished is lost there.
+            for tries in 0.. {
+                connection.send(&[b"from our client"]).await.unwrap();
+                match connection.recv_timeout(Duration::from_millis(500)).await {
+                    Ok(answer) => {
+                        assert_eq!(&answer[..], b"from our client");
+                        break;
+                    }
+                    Err(error) => assert!(error.is_timeout() && tries < 40, "{error}"),
+                }
+            }
+        } else {
+            let question = connection.recv_timeout(LIMIT).await.unwrap();
+            assert!(question.starts_with(b"from "), "{question:?}");
+            connection.send(&[&question]).await.unwrap();
+        }
+    }
+
+    /// What the peer says of it.
+    async fn check_peer(self, program: &mut Program) {
+        let said = program.wait_for_line("CONNECTED ").await;
+        let lengths = match (self.peer, self.has_ids) {
+            (Peer::Erlang, _) => "dtlsv1.2",
+            (_, true) => "cid=1:8",
+            (_, false) => "cid=0:0",
+        };
+        assert!(said.contains(lengths), "{said}");
+        program.wait_for_line("HEARD from ").await;
+    }
+}
+
+/// Between a client and the server at this address; the first datagram of the server that is to be lost is.
+async fn relay(server: SocketAddr, lost: Lost) -> SocketAddr {
+    let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    far.connect(server).await.unwrap();
+    let address = near.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
+        let (mut client, mut is_lost) = (None, false);
+        loop {
+            tokio::select! {
+                Ok((length, from)) = near.recv_from(&mut up) => {
+                    client = Some(from);
+                    let _ = far.send(&up[..length]).await;
+                }
+                Ok(length) = far.recv(&mut down), if client.is_some() => {
+                    let datagram = &down[..length];
+                    if !is_lost && lost.takes(datagram) {
+                        is_lost = true;
+                    } else if let Some(client) = client {
+                        let _ = near.send_to(datagram, client).await;
+                    }
+                }
+            }
+        }
+    });
+    address
+}
+
+async fn our_server(case: Case) {
+    let identity = &pki().ecdsa_p256;
+    let identity = Identity::from_der(identity.chain.clone(), &identity.key).unwrap();
+    let config = ServerConfig::builder()
+        .identity(identity)
+        .groups(case.groups())
+        .build()
+        .unwrap();
+    let acceptor = TlsAcceptor::new(config).handshake_timeout(LIMIT);
+    let acceptor = DtlsAcceptor::new(acceptor).options(case.options());
+    let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+    let address = relay(listener.local_addr().unwrap(), case.lost).await;
+    let mut client = case.start("client", address.port(), &[&pki().root.file]);
+    let accepting = async { listener.accept().await?.handshake().await };
+    let accepted = tokio::time::timeout(LIMIT, accepting).await;
+    let mut server = match accepted {
+        Ok(Ok(server)) => server,
+        other => panic!("{case:?}: {other:?}\n{}", client.output()),
+    };
+    case.check(&mut server, false).await;
+    case.check_peer(&mut client).await;
+}
+
+async fn our_client(case: Case) {
+    let identity = &pki().ecdsa_p256;
+    let port = free_port();
+    let files: [&std::path::Path; 2] = [&identity.chain_file, &identity.key_file];
+    let mut server = case.start("server", port, &files);
+    server.wait_for_line("READY").await;
+    let address = relay(SocketAddr::from(([127, 0, 0, 1], port)), case.lost).await;
+    let mut roots = Roots::empty();
+    roots.add_der(pki().root.certificate.clone()).unwrap();
+    let config = ClientConfig::builder(roots)
+        .groups(case.groups())
+        .build()
+        .unwrap();
+    let connector = TlsConnector::new(config).handshake_timeout(LIMIT);
+    let connector = DtlsConnector::new(connector).options(case.options());
+    let mut client = match connector.connect(address, "localhost").await {
+        Ok(client) => client,
+        Err(error) => panic!("{case:?}: {error}\n{}", server.output()),
+    };
+    case.check(&mut client, true).await;
+    case.check_peer(&mut server).await;
+}
+
+/// All at once: they wait for one another's timers most of the time.
+async fn all(of: impl Fn(Case) -> bool) {
+    let mut running = JoinSet::new();
+    for case in cases().into_iter().filter(|case| of(*case)) {
+        running.spawn(our_server(case));
+        running.spawn(our_client(case));
+    }
+    assert!(!running.is_empty());
+    let mut failed = Vec::new();
+    while let Some(ended) = running.join_next().await {
+        failed.extend(ended.err().map(|error| error.to_string()));
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wolfssl_with_dtls_1_3() {
+    all(|case| case.peer == Peer::Wolfssl && case.version == ProtocolVersion::DTLS_1_3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wolfssl_with_dtls_1_2() {
+    all(|case| case.peer == Peer::Wolfssl && case.version == ProtocolVersion::DTLS_1_2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mbedtls_with_dtls_1_2() {
+    all(|case| case.peer == Peer::Mbedtls).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn erlang_with_dtls_1_2() {
+    all(|case| case.peer == Peer::Erlang).await;
+}
