@@ -521,6 +521,7 @@ impl WaitServerHello {
         }
         client.verify_requests += 1;
         client.hello_cookie = Some(request.cookie.into());
+        cx.outgoing.say_hello_again();
         let (mut buffer, mut offered, now) = (TranscriptBuffer::new(), Ok(()), cx.now);
         cx.send(&mut buffer, |out| {
             let start = out.len();

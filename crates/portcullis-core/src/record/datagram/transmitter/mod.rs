@@ -45,7 +45,7 @@ pub(super) struct Transmitter {
     is_older: bool,
     /// What records in the clear say.
     version: ProtocolVersion,
-    /// What is sent is a client's first hello, whose records say DTLS 1.0: no server minds that (RFC 9147 §4,
+    /// What is sent is a client's first hello, also with the cookie of a HelloVerifyRequest: its records say DTLS 1.0, which no server minds (RFC 9147 §4,
     /// RFC 6347 §4.1).
     is_first_hello: bool,
     /// What a round trip took, once one was measured.

@@ -117,20 +117,20 @@ impl Transmitter {
         };
         let is_apart = !self.is_older && busy.is_sent_again();
         let mut at = 0;
-        let mut is_clear = false;
+        let mut is_rest = false;
         while let Some(queued) = busy.flight.messages.get(at) {
             if queued.to_send.is_empty() {
                 at += 1;
                 continue;
             }
             let epoch = queued.epoch;
-            if is_apart && is_clear && epoch > 0 {
-                // A client that had all of the ServerHello but for a loss has its keys from a part of it that
-                // comes before this, and drops the datagram from the record in the clear on, as wolfSSL does:
-                // what is protected behind that would be lost each time.
+            if is_apart && is_rest && epoch > 0 {
+                // A client that lacked the head of the ServerHello has it, and its keys, from the datagram before
+                // this. It drops this one from the record in the clear on, as wolfSSL does: what is protected
+                // behind that would be lost each time.
                 break;
             }
-            is_clear |= epoch == 0;
+            is_rest = epoch == 0 && queued.to_send.front().is_some_and(|piece| piece.start > 0);
             let start = out.len();
             let record = self.put_fragments(&mut busy.flight, &mut at, epoch, mtu, out);
             match record {
