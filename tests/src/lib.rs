@@ -17,3 +17,43 @@ struct FromErlangSsl;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/from-tokio-rustls.md")]
 struct FromTokioRustls;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/quick-start.md")]
+struct QuickStart;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/mutual-tls.md")]
+struct MutualTls;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/starttls.md")]
+struct StartTls;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/reload.md")]
+struct Reload;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/fleet.md")]
+struct Fleet;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/dtls.md")]
+struct Dtls;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/hsm.md")]
+struct Hsm;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/ech.md")]
+struct Ech;

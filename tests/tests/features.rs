@@ -1,7 +1,9 @@
-//! `docs/features.md` and `docs/attacks.md` name tests that exist, and the README what is there.
+//! `docs/features.md`, `docs/defaults.md` and `docs/attacks.toml` name tests that exist, and the README what is there.
 
 use std::fs;
 use std::path::PathBuf;
+
+use toml::de::{DeTable, DeValue};
 
 const FOLDERS: [(&str, &str); 10] = [
     ("core/", "crates/portcullis-core/src/"),
@@ -15,6 +17,9 @@ const FOLDERS: [(&str, &str); 10] = [
     ("proxy/", "crates/portcullis-proxy/tests/"),
     ("tests/", "tests/tests/"),
 ];
+
+/// Of which `docs/attacks.md` is made.
+const ATTACKS: &str = "docs/attacks.toml";
 
 /// Where files and folders of the repository are shown.
 const FILES: &str = "https://github.com/portcullis-tls/portcullis/blob/main/";
@@ -58,15 +63,14 @@ fn check(row: &str, proofs: &str) {
     }
 }
 
-/// The rows of all tables with three columns, without their heads.
-fn rows(page: &str) -> impl Iterator<Item = [&str; 3]> {
+/// The rows of all tables with so many columns, without their heads.
+fn rows<const COLUMNS: usize>(page: &str) -> impl Iterator<Item = [&str; COLUMNS]> {
     page.lines().filter_map(|row| {
+        let row = row.strip_prefix('|')?.strip_suffix('|')?;
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let ["", first, second, third, ""] = cells[..] else {
-            return None;
-        };
-        let is_head = matches!(first, "id" | "attack") || first.starts_with('-');
-        (!is_head).then_some([first, second, third])
+        let cells: [&str; COLUMNS] = cells.try_into().ok()?;
+        let is_head = matches!(cells[0], "id" | "what") || cells[0].starts_with('-');
+        (!is_head).then_some(cells)
     })
 }
 
@@ -85,15 +89,106 @@ fn every_feature_has_its_proof() {
 }
 
 #[test]
-fn every_attack_is_tried() {
-    let attacks = read("docs/attacks.md");
+fn every_default_has_its_proof() {
+    let defaults = read("docs/defaults.md");
     let mut count = 0;
-    for [attack, defence, proofs] in rows(&attacks) {
-        assert!(!defence.is_empty(), "{attack}");
-        check(attack, proofs);
+    for [what, default, why, proofs] in rows(&defaults) {
+        assert!(!default.is_empty() && !why.is_empty(), "{what}");
+        check(what, proofs);
         count += 1;
     }
-    assert!(count > 40, "{count}");
+    assert!(count > 25, "{count}");
+}
+
+/// The text under a key, if there is one.
+fn text<'t>(table: &'t DeTable<'_>, key: &str) -> Option<&'t str> {
+    table.get(key)?.get_ref().as_str().map(str::trim)
+}
+
+/// The list under a key, or none.
+fn list<'t, 'd>(table: &'t DeTable<'d>, key: &str) -> impl Iterator<Item = &'t DeValue<'d>> {
+    let list = table.get(key).and_then(|list| list.get_ref().as_array());
+    list.into_iter().flatten().map(|entry| entry.get_ref())
+}
+
+fn texts<'t>(table: &'t DeTable<'_>, key: &str) -> Vec<&'t str> {
+    list(table, key)
+        .map(|text| text.as_str().unwrap())
+        .collect()
+}
+
+fn tables<'t, 'd>(table: &'t DeTable<'d>, key: &str) -> impl Iterator<Item = &'t DeTable<'d>> {
+    list(table, key).map(|table| table.as_table().unwrap())
+}
+
+#[test]
+fn every_attack_is_tried() {
+    let attacks = read(ATTACKS);
+    let attacks = DeTable::parse(&attacks).unwrap();
+    let mut count = 0;
+    for section in tables(attacks.get_ref(), "section") {
+        for row in tables(section, "row") {
+            let attack = text(row, "attack").unwrap();
+            let defence = text(row, "defence").unwrap();
+            assert!(!attack.is_empty() && !defence.is_empty(), "{attack}");
+            let tests = texts(row, "tests");
+            let is_possible = texts(section, "columns").len() == 3;
+            assert_eq!(tests.is_empty(), !is_possible, "{attack}");
+            for test in tests {
+                check(attack, test);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 200, "{count}");
+}
+
+/// What `attacks.toml` says, as a page.
+fn page_of_attacks(attacks: &DeTable<'_>) -> String {
+    let title = text(attacks, "title").unwrap();
+    let mut page = format!("# {title}\n\n{}\n", text(attacks, "text").unwrap());
+    for section in tables(attacks, "section") {
+        let marks = if section.contains_key("below") {
+            "###"
+        } else {
+            "##"
+        };
+        page += &format!("\n{marks} {}\n", text(section, "title").unwrap());
+        if let Some(text) = text(section, "text") {
+            page += &format!("{text}\n\n");
+        }
+        let columns = texts(section, "columns");
+        page += &format!("| {} |\n", columns.join(" | "));
+        page += &format!("|{}\n", "---|".repeat(columns.len()));
+        for row in tables(section, "row") {
+            let mut cells = vec![text(row, "attack").unwrap(), text(row, "defence").unwrap()];
+            let tests = texts(row, "tests")
+                .iter()
+                .map(|test| format!("`{test}`"))
+                .collect::<Vec<_>>();
+            let tests = tests.join(", ");
+            cells.extend((!tests.is_empty()).then_some(&*tests));
+            assert!(
+                cells.iter().all(|cell| !cell.contains(['|', '\n'])),
+                "{cells:?}"
+            );
+            page += &format!("| {} |\n", cells.join(" | "));
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_of_attacks_is_made_from_its_table() {
+    let attacks = read(ATTACKS);
+    let page = page_of_attacks(DeTable::parse(&attacks).unwrap().get_ref());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(root().join("docs/attacks.md"), page).unwrap();
+        return;
+    }
+    let advice =
+        "docs/attacks.md is another: UPDATE=1 cargo test -p portcullis-tests --test features";
+    assert!(read("docs/attacks.md") == page, "{advice}");
 }
 
 /// The lines of a file between `// adapter: ROLE` and `// adapter: end` that do something; `None`

@@ -25,6 +25,7 @@ mod messages;
 mod moved_secrets;
 mod named_groups;
 mod older;
+mod page;
 mod pair;
 mod parts;
 mod post_handshake_auth;

@@ -51,12 +51,12 @@ states! {
     OpeningTickets        in resumption            pauses   for OpenTickets                => ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The id of a session; not if there is a ticket, too.
     FindingSession        in resumption            pauses   for FindSession                => ReverifyingChain | ReverifyingPsk | ReverifyingUser | LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
+    // The user of a session, whose chain may have to be judged, too: without one there is a full handshake.
+    ReverifyingUser       in user                  pauses   for LookUpUser                 => LookingUpUser | ReverifyingChain | ChoosingIdentity | WaitChangeCipherSpec;
     // The chain of a session, judged by somebody who was asked: after a refusal there is a full handshake.
     ReverifyingChain      in resumption            pauses   for VerifyChain | VerifyRawKey => LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitChangeCipherSpec;
     // The same of a pre-shared key: without it there is a full handshake.
     ReverifyingPsk        in psk                   pauses   for ChoosePsk                  => WaitClientKeyExchange | WaitChangeCipherSpec;
-    // The same of a user.
-    ReverifyingUser       in user                  pauses   for LookUpUser                 => LookingUpUser | ReverifyingChain | ChoosingIdentity | WaitChangeCipherSpec;
     ChoosingIdentity      in identity              pauses   for ChooseIdentity             => LookingUpUser | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec /* resumed */;
     LookingUpUser         in user                  pauses   for LookUpUser                 => Signing | WaitCertificate | WaitClientKeyExchange;
     Signing               in flight                pauses   for Sign                       => WaitCertificate | WaitClientKeyExchange;
