@@ -61,7 +61,7 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener) {
             }
             order.retain(|(one, _)| !one.is_finished());
         }
-        let (shared, progress) = (Arc::clone(&shared), Arc::new(Progress::default()));
+        let (shared, progress) = (Arc::clone(&shared), Arc::new(Progress::new()));
         let task = answering.spawn({
             let progress = Arc::clone(&progress);
             async move {
@@ -73,7 +73,6 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener) {
 }
 
 /// How far a request is.
-#[derive(Default)]
 struct Progress(AtomicU8);
 
 impl Progress {
@@ -82,6 +81,10 @@ impl Progress {
     /// It has its answer.
     const DONE: u8 = 1;
     const IS_ANSWERED: u8 = 2;
+
+    const fn new() -> Self {
+        Self(AtomicU8::new(Self::ASKS))
+    }
 
     fn get(&self) -> u8 {
         self.0.load(Ordering::Relaxed)
