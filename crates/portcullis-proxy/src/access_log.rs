@@ -2,13 +2,17 @@
 //!
 //! A thread of its own writes: a slow disk holds up no connection. What does not fit into its queue is dropped, and counted.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 use tokio::sync::oneshot;
 
 use crate::config::Access;
@@ -129,14 +133,28 @@ fn writer(access: &Access) -> io::Result<Option<Writer>> {
         Access::Stdout => Box::new(io::stdout()),
         Access::Stderr => Box::new(io::stderr()),
         Access::File(path) => {
-            let mut options = OpenOptions::new();
-            let file = options.append(true).create(true).open(path);
-            let shown = |error: io::Error| {
+            let file = append(path).map_err(|error| {
                 io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-            };
-            Box::new(file.map_err(shown)?)
+            });
+            Box::new(file?)
         }
     }))
+}
+
+/// It waits for nobody who reads a pipe; the lines then do, in the thread that writes.
+fn append(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = options.open(path).map_err(|error| {
+        match error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) {
+            true => io::Error::new(error.kind(), "it is a pipe that nobody reads"),
+            false => error,
+        }
+    })?;
+    let flags = fcntl_getfl(&file)?;
+    fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+    Ok(file)
 }
 
 fn write(queue: &Receiver<Entry>, access: &Access, mut writer: Writer, dropped: &AtomicU64) {
@@ -224,6 +242,25 @@ mod tests {
             assert_eq!(value["at"], at);
             assert!(value["name"].as_str().unwrap().len() < 4 * LONGEST);
         }
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let mkfifo = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(mkfifo.unwrap().success());
+        let (told, hears) = std::sync::mpsc::channel();
+        let access = Access::File(path.clone());
+        std::thread::spawn(move || told.send(AccessLog::open(&access).map(drop)));
+        let opened = hears.recv_timeout(Duration::from_secs(10));
+        let error = opened.expect("it does not hang").unwrap_err().to_string();
+        assert!(error.ends_with("it is a pipe that nobody reads"), "{error}");
+        // With a reader its lines wait for room.
+        let mut options = OpenOptions::new();
+        let _reader = options.read(true).write(true).open(&path).unwrap();
+        let file = append(&path).unwrap();
+        assert!(!fcntl_getfl(&file).unwrap().contains(OFlags::NONBLOCK));
     }
 
     #[test]

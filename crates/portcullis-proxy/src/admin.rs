@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -22,7 +22,7 @@ use crate::proxy::Shared;
 const LONGEST: usize = 8 * 1_024;
 /// How long one request may take.
 const WITHIN: Duration = Duration::from_secs(2);
-/// Requests at once: for one more the oldest is left alone, which most of all says nothing.
+/// Requests at once: for one more the oldest is left alone of those that are not being answered.
 const AT_ONCE: usize = 16;
 
 /// Where it listens; `passed` is a socket that does already.
@@ -44,7 +44,7 @@ pub(crate) fn bind(
 /// Answers for as long as it is polled.
 pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener) {
     let mut answering = JoinSet::new();
-    let mut order = VecDeque::with_capacity(AT_ONCE);
+    let mut order: VecDeque<(AbortHandle, Arc<Progress>)> = VecDeque::with_capacity(AT_ONCE);
     loop {
         let Ok((mut io, _)) = listener.accept().await else {
             // Descriptors may be used up for a while.
@@ -52,20 +52,58 @@ pub(crate) async fn run(shared: Arc<Shared>, listener: TcpListener) {
             continue;
         };
         while answering.try_join_next().is_some() {}
-        order.retain(|one: &AbortHandle| !one.is_finished());
-        if order.len() >= AT_ONCE
-            && let Some(oldest) = order.pop_front()
-        {
-            oldest.abort();
+        order.retain(|(one, _)| !one.is_finished());
+        if order.len() >= AT_ONCE {
+            match to_leave(order.iter().map(|(_, progress)| progress.get())) {
+                Some(at) => order.remove(at).into_iter().for_each(|it| it.0.abort()),
+                // Others are left in the system's queue.
+                None => drop(answering.join_next().await),
+            }
+            order.retain(|(one, _)| !one.is_finished());
         }
-        let shared = Arc::clone(&shared);
-        order.push_back(answering.spawn(async move {
-            let _ = timeout(WITHIN, answer(&shared, &mut io)).await;
-        }));
+        let (shared, progress) = (Arc::clone(&shared), Arc::new(Progress::new()));
+        let task = answering.spawn({
+            let progress = Arc::clone(&progress);
+            async move {
+                let _ = timeout(WITHIN, answer(&shared, &mut io, &progress)).await;
+            }
+        });
+        order.push_back((task, progress));
     }
 }
 
-async fn answer(shared: &Shared, io: &mut TcpStream) -> io::Result<()> {
+/// How far a request is.
+struct Progress(AtomicU8);
+
+impl Progress {
+    /// It has no whole head.
+    const ASKS: u8 = 0;
+    /// It has its answer.
+    const DONE: u8 = 1;
+    const IS_ANSWERED: u8 = 2;
+
+    const fn new() -> Self {
+        Self(AtomicU8::new(Self::ASKS))
+    }
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, to: u8) {
+        self.0.store(to, Ordering::Relaxed);
+    }
+}
+
+/// Which is left alone for one more: the oldest of those that ask, then of those that have their answer.
+fn to_leave(all: impl Iterator<Item = u8>) -> Option<usize> {
+    let all = all
+        .enumerate()
+        .filter(|(_, it)| *it != Progress::IS_ANSWERED);
+    Some(all.min_by_key(|(at, it)| (*it, *at))?.0)
+}
+
+async fn answer(shared: &Shared, io: &mut TcpStream, progress: &Progress) -> io::Result<()> {
     let mut head = Vec::with_capacity(512);
     let is_whole = |head: &[u8]| head.windows(4).any(|it| it == b"\r\n\r\n");
     while !is_whole(&head) {
@@ -73,6 +111,7 @@ async fn answer(shared: &Shared, io: &mut TcpStream) -> io::Result<()> {
             return Ok(());
         }
     }
+    progress.set(Progress::IS_ANSWERED);
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let (status, kind, body) = page(shared, line);
     let has_body = !line.starts_with(b"HEAD ");
@@ -86,6 +125,7 @@ async fn answer(shared: &Shared, io: &mut TcpStream) -> io::Result<()> {
     }
     io.write_all(said.as_bytes()).await?;
     io.shutdown().await?;
+    progress.set(Progress::DONE);
     // What is closed over unread bytes is reset, and the answer may be lost.
     let mut rest = [0; 512];
     while io.read(&mut rest).await? > 0 {}
@@ -305,4 +345,21 @@ fn status(shared: &Shared, plan: &Plan) -> String {
         "identities": identities.collect::<Vec<_>>(),
     });
     format!("{page:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_being_answered_is_not_left_alone() {
+        let (asks, done, is_answered) = (Progress::ASKS, Progress::DONE, Progress::IS_ANSWERED);
+        for (all, expected) in [
+            ([is_answered, done, asks, asks], Some(2)),
+            ([is_answered, done, is_answered, done], Some(1)),
+            ([is_answered; 4], None),
+        ] {
+            assert_eq!(to_leave(all.into_iter()), expected, "{all:?}");
+        }
+    }
 }

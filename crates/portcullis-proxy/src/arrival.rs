@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use portcullis::read_proxy_header;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -117,8 +118,8 @@ async fn introduce(
     }
 }
 
-/// Waits until the client is reset, or, on a Unix socket, has closed. Its end alone is none of these: it may have asked, and
-/// wait for the answer.
+/// Waits until the client is reset, or, on a Unix socket, has closed, and nothing is left to read of what it has said before: it
+/// may want no answer. Its end alone is none of these: it may have asked, and wait for the answer.
 pub(crate) async fn left(io: &Plain) {
     loop {
         tokio::time::sleep(LOOK).await;
@@ -127,8 +128,38 @@ pub(crate) async fn left(io: &Plain) {
         let looked = poll(&mut sockets, Some(&Timespec::default()));
         let [socket] = sockets;
         let is_gone = socket.revents().intersects(PollFlags::ERR | PollFlags::HUP);
-        if looked.is_ok() && is_gone {
+        if looked.is_ok() && is_gone && ioctl_fionread(io).is_ok_and(|left| left == 0) {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream, UnixStream};
+
+    use super::*;
+
+    /// It has said something, is gone, and wants no answer.
+    #[tokio::test]
+    async fn what_was_said_before_is_read_first() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut tcp = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let served = Plain::Tcp(listener.accept().await.unwrap().0);
+        tcp.write_all(b"said").await.unwrap();
+        let linger = socket2::SockRef::from(&tcp).set_linger(Some(Duration::ZERO));
+        linger.unwrap();
+        drop(tcp);
+        let (mut unix, other) = UnixStream::pair().unwrap();
+        unix.write_all(b"said").await.unwrap();
+        drop(unix);
+        for mut io in [served, Plain::Unix(other)] {
+            assert!(timeout(2 * LOOK, left(&io)).await.is_err());
+            io.read_exact(&mut [0; 4]).await.unwrap();
+            timeout(50 * LOOK, left(&io)).await.expect("it has left");
         }
     }
 }

@@ -33,6 +33,9 @@ use crate::stream::{End, Plain};
 /// How long a client that is refused may take to hear why.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
 
+/// So many URIs of a client's certificate are in the log; rules look at all of them.
+const MOST_URIS: usize = 16;
+
 /// What is known of a connection, for its line in the log.
 struct Record {
     began: SystemTime,
@@ -96,7 +99,7 @@ impl Record {
                 SubjectAltName::Uri(uri) => Some(cut(&uri)),
                 _ => None,
             });
-        self.note("client_uris", uris.collect::<Vec<_>>());
+        self.note("client_uris", uris.take(MOST_URIS).collect::<Vec<_>>());
     }
 
     fn note_error(&mut self, error: &Error) {
@@ -629,5 +632,30 @@ fn said(outcome: &RelayOutcome) -> Outcome {
             }
         }
         _ => Outcome::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_has_so_many_names_in_the_log() {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        for at in 0..100 {
+            let uri = format!("spiffe://example.com/{at}").try_into().unwrap();
+            params.subject_alt_names.push(rcgen::SanType::URI(uri));
+        }
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut record = Record {
+            began: SystemTime::now(),
+            head: Box::default(),
+            entry: Map::new(),
+            is_on: true,
+        };
+        record.note_certificate(params.self_signed(&key).unwrap().der());
+        let uris = record.entry["client_uris"].as_array().unwrap();
+        assert_eq!(uris.len(), MOST_URIS);
+        assert_eq!(uris[15], "spiffe://example.com/15");
     }
 }

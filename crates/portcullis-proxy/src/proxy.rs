@@ -159,6 +159,9 @@ impl Proxy {
             }
         };
         inherited.check_used()?;
+        let log = AccessLog::open(&plan.access)
+            .map_err(|error| io::Error::new(error.kind(), format!("log.access: {error}")))?;
+        inherited.check_waits()?;
         let giving = match &plan.take_over {
             None => None,
             Some(path) => {
@@ -173,12 +176,11 @@ impl Proxy {
                 let own = sockets.iter().map(|(_, _, socket)| socket.duplicate());
                 let own = own.chain(admin.iter().map(|(_, it)| it.as_fd().try_clone_to_owned()));
                 let own = own.collect::<io::Result<Vec<_>>>()?;
-                let listener = take_over::bind(path, inherited.is_take_over()).map_err(about)?;
-                Some((listener, own))
+                let asked = take_over::Asked::bind(path).map_err(about)?;
+                // The last that can fail: the one before is not found there any more.
+                Some((asked.put(&inherited).map_err(about)?, own))
             }
         };
-        let log = AccessLog::open(&plan.access)
-            .map_err(|error| io::Error::new(error.kind(), format!("log.access: {error}")))?;
         let shared = Arc::new(Shared {
             log,
             meter: Meter::default(),
@@ -207,7 +209,7 @@ impl Proxy {
         if let Some((listener, own)) = giving {
             giver.spawn(take_over::give(listener, own));
         }
-        inherited.ready()?;
+        inherited.ready();
         Ok(Self {
             shared,
             limits,

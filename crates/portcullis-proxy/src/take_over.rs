@@ -4,15 +4,17 @@
 //! one message (`SCM_RIGHTS`), and goes on until the other has said that it accepts.
 
 use std::fmt;
+use std::fs::Metadata;
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use listenfd::ListenFd;
+use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -39,8 +41,49 @@ const GREETING: &[u8] = b"portcullis proxy 1\n";
 #[derive(Default)]
 pub struct Inherited {
     sockets: Vec<Socket>,
-    /// The proxy before, which waits for this one.
-    before: Option<UnixStream>,
+    before: Option<Before>,
+}
+
+/// The proxy before, which waits for this one.
+struct Before {
+    io: UnixStream,
+    /// Where it was found, and which file that is.
+    path: PathBuf,
+    file: FileId,
+}
+
+/// Device and inode.
+type FileId = (u64, u64);
+
+/// Which file it is.
+///
+/// # Errors
+/// When it is no socket.
+fn socket_of(file: &Metadata) -> io::Result<FileId> {
+    match file.file_type().is_socket() {
+        true => Ok((file.dev(), file.ino())),
+        false => {
+            let why = "there is something that is no socket; name another path";
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
+        }
+    }
+}
+
+/// Whether it is this process's user, or root; root itself takes sockets also from who owns the path.
+const fn is_trusted(user: u32, own: u32, owner: u32) -> bool {
+    user == own || user == 0 || (own == 0 && user == owner)
+}
+
+/// Who listens there.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn user_of(io: &UnixStream, _: u32) -> io::Result<u32> {
+    Ok(rustix::net::sockopt::socket_peercred(io)?.uid.as_raw())
+}
+
+/// Who listens there, or at least may.
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn user_of(_: &UnixStream, owner: u32) -> io::Result<u32> {
+    Ok(owner)
 }
 
 impl fmt::Debug for Inherited {
@@ -89,14 +132,31 @@ impl Inherited {
     /// on. It blocks the thread.
     ///
     /// # Errors
-    /// When nobody listens there, it is another user's, or it does not give its sockets within 10 seconds.
+    /// When nobody listens there, it is neither this user's nor root's (root takes them also from who owns the path), or it does
+    /// not give its sockets within 10 seconds.
     pub fn take_over(path: &Path) -> io::Result<Self> {
+        let is_late = |error: io::Error| match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                let why = "another one is taking over, or the proxy there does not answer";
+                io::Error::new(io::ErrorKind::TimedOut, why)
+            }
+            _ => error,
+        };
+        let file = std::fs::metadata(path)?;
+        let (file, owner) = (socket_of(&file)?, file.uid());
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         // Whose queue is full is not waited for.
         socket.set_nonblocking(true)?;
-        socket.connect(&SockAddr::unix(path)?)?;
+        socket.connect(&SockAddr::unix(path)?).map_err(is_late)?;
         socket.set_nonblocking(false)?;
         let before = UnixStream::from(OwnedFd::from(socket));
+        let user = user_of(&before, owner)?;
+        if !is_trusted(user, rustix::process::geteuid().as_raw(), owner) {
+            let text = format!(
+                "who listens there runs as user {user}, whose sockets are not taken; only those of this process's user, and root's"
+            );
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
         before.set_read_timeout(Some(GIVEN_WITHIN))?;
         before.set_write_timeout(Some(GIVEN_WITHIN))?;
         let mut greeting = [0; GREETING.len()];
@@ -104,7 +164,8 @@ impl Inherited {
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::CMSG_CLOEXEC;
         let mut room = [IoSliceMut::new(&mut greeting)];
-        let got = recvmsg(&before, &mut room, &mut ancillary, flags)?;
+        let got = recvmsg(&before, &mut room, &mut ancillary, flags);
+        let got = got.map_err(|error| is_late(error.into()))?;
         if got.bytes == 0 {
             let why = "the proxy that runs has refused: it runs as another user, or ends";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
@@ -121,7 +182,11 @@ impl Inherited {
         }
         Ok(Self {
             sockets,
-            before: Some(before),
+            before: Some(Before {
+                io: before,
+                path: path.to_owned(),
+                file,
+            }),
         })
     }
 
@@ -149,22 +214,34 @@ impl Inherited {
         Err(io::Error::new(io::ErrorKind::InvalidInput, text))
     }
 
-    /// Whether the socket for taking over is one that somebody has, and gives up.
-    pub(crate) const fn is_take_over(&self) -> bool {
-        self.before.is_some()
+    /// Whether the one before still waits. It may also have ended, and this one is all the more wanted.
+    ///
+    /// # Errors
+    /// When it goes on by itself.
+    pub(crate) fn check_waits(&self) -> io::Result<()> {
+        let Some(before) = &self.before else {
+            return Ok(());
+        };
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let still = rustix::net::recv(&before.io, &mut [0], flags);
+        if matches!(still, Err(Errno::AGAIN)) || !answers(&before.path) {
+            return Ok(());
+        }
+        let why = "the proxy that runs has waited for this one no longer, and goes on";
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
     }
 
     /// Tells the one before that connections are accepted here.
-    pub(crate) fn ready(self) -> io::Result<()> {
-        match self.before {
-            None => Ok(()),
-            Some(mut before) => {
-                before.write_all(READY)?;
-                // Until it has heard that: whoever waits for this one to be ready may then end the other.
-                let _ = before.read(&mut [0]);
-                Ok(())
-            }
+    pub(crate) fn ready(self) {
+        let Some(Before { mut io, .. }) = self.before else {
+            return;
+        };
+        if let Err(error) = io.write_all(READY) {
+            tracing::warn!(%error, "the proxy that the sockets are from has ended by itself");
+            return;
         }
+        // Until it has heard that: whoever waits for this one to be ready may then end the other.
+        let _ = io.read(&mut [0]);
     }
 }
 
@@ -183,26 +260,71 @@ fn shown(address: &SockAddr) -> Option<String> {
     address.as_socket().map(|it| it.to_string()).or_else(path)
 }
 
-/// Where another proxy may ask for the sockets of this one. Only its own user may connect.
-///
-/// # Errors
-/// When the address cannot be had.
-pub(crate) fn bind(path: &Path, is_ours: bool) -> io::Result<UnixListener> {
-    if is_ours || crate::listener::is_dead(path) {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+/// Whether somebody listens there, or may: all but what is not there, or dead.
+fn answers(path: &Path) -> bool {
+    path.exists() && !crate::listener::is_dead(path)
+}
+
+/// Where another proxy may ask for the sockets of this one. Only its own user may connect. It has another name until it is
+/// [put in its place](Self::put): a start that fails takes nothing away.
+pub(crate) struct Asked<'a> {
+    listener: UnixListener,
+    path: &'a Path,
+    temporary: Temporary,
+}
+
+/// A path that is removed, if it is still there.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    // Before anybody can connect.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    socket.listen(1)?;
-    UnixListener::from_std(std::os::unix::net::UnixListener::from(OwnedFd::from(
-        socket,
-    )))
+}
+
+impl<'a> Asked<'a> {
+    /// # Errors
+    /// When the address cannot be had.
+    pub(crate) fn bind(path: &'a Path) -> io::Result<Self> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{}", std::process::id()));
+        let temporary = PathBuf::from(name);
+        // Of one with the same number that was killed.
+        if crate::listener::is_dead(&temporary) {
+            std::fs::remove_file(&temporary)?;
+        }
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(&temporary)?)?;
+        let temporary = Temporary(temporary);
+        // Before anybody can connect.
+        std::fs::set_permissions(&temporary.0, std::fs::Permissions::from_mode(0o600))?;
+        socket.listen(1)?;
+        let socket = std::os::unix::net::UnixListener::from(OwnedFd::from(socket));
+        Ok(Self {
+            listener: UnixListener::from_std(socket)?,
+            path,
+            temporary,
+        })
+    }
+
+    /// Takes the place of a socket that nobody has, or of the one that the sockets are from.
+    ///
+    /// # Errors
+    /// When something else is there.
+    pub(crate) fn put(self, inherited: &Inherited) -> io::Result<UnixListener> {
+        let found = match std::fs::symlink_metadata(self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            file => Some(socket_of(&file?)?),
+        };
+        let is_before = found.is_some() && found == inherited.before.as_ref().map(|it| it.file);
+        if found.is_some() && !is_before && !crate::listener::is_dead(self.path) {
+            let why = "another program listens there; take its sockets over, or name another path";
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
+        }
+        std::fs::rename(&self.temporary.0, self.path)?;
+        Ok(self.listener)
+    }
 }
 
 /// Gives the sockets to whoever asks, until one of them is ready.
@@ -249,5 +371,32 @@ fn send(other: &tokio::net::UnixStream, sockets: &[OwnedFd]) -> io::Result<()> {
     match sent == GREETING.len() {
         true => Ok(()),
         false => Err(io::ErrorKind::WriteZero.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_sockets_are_taken() {
+        let (own, other) = (1000, 1001);
+        for (user, own, owner, expected) in [
+            (own, own, own, true),
+            (0, own, own, true),
+            (other, own, own, false),
+            (other, own, other, false),
+            (other, 0, other, true),
+            (other, 0, 0, false),
+        ] {
+            assert_eq!(
+                is_trusted(user, own, owner),
+                expected,
+                "{user} {own} {owner}"
+            );
+        }
+        let (one, _other) = UnixStream::pair().unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        assert_eq!(user_of(&one, own).unwrap(), own);
     }
 }

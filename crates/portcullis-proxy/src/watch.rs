@@ -1,10 +1,13 @@
 //! Files that are looked at: whether there is something else in them.
 
+use std::fs::Metadata;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 
 /// What is read of one file.
@@ -38,9 +41,12 @@ impl Seen {
 /// `None` where it cannot be read: then it is another one, too.
 fn contents(file: &Path) -> Option<Vec<u8>> {
     let mut contents = Vec::new();
-    // Neither a device nor a pipe: they have no end, or nobody who writes.
-    std::fs::metadata(file).ok().filter(|it| it.is_file())?;
-    let file = std::fs::File::open(file).ok()?;
+    let mut options = std::fs::OpenOptions::new();
+    let unblocked = OFlags::NONBLOCK.bits().cast_signed();
+    let file = options.read(true).custom_flags(unblocked).open(file).ok()?;
+    // Neither a device nor a pipe: they have no end, or nobody who writes. What was opened is asked, as a path may by now be
+    // that of another one.
+    file.metadata().ok().filter(Metadata::is_file)?;
     file.take(LONGEST).read_to_end(&mut contents).ok()?;
     Some(contents)
 }
@@ -85,5 +91,44 @@ impl Watch {
                 candidate = Some(now);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    /// Also one that was put there a moment ago.
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, next] = ["file", "next"].map(|name| folder.path().join(name));
+        std::fs::write(&file, "x").unwrap();
+        let path = file.clone();
+        let (told, hears) = channel();
+        std::thread::spawn(move || {
+            let seen = (0..20_000).map(|_| contents(&path));
+            let _ = told.send(seen.filter(Option::is_some).count());
+        });
+        let mkfifo = Command::new("mkfifo").arg(&next).status().unwrap();
+        assert!(mkfifo.success());
+        let kept = folder.path().join("kept");
+        std::fs::hard_link(&next, &kept).unwrap();
+        let until = std::time::Instant::now() + Duration::from_secs(30);
+        let read = loop {
+            let pipe = std::fs::hard_link(&kept, &next);
+            std::fs::rename(&next, &file).unwrap();
+            drop(pipe);
+            std::fs::write(&next, "x").unwrap();
+            std::fs::rename(&next, &file).unwrap();
+            match hears.try_recv() {
+                Ok(read) => break read,
+                Err(_) => assert!(std::time::Instant::now() < until, "it hangs"),
+            }
+        };
+        assert!(read > 0);
     }
 }

@@ -11,4 +11,5 @@ mod operation;
 mod restart;
 mod rules;
 mod support;
+mod take_over;
 mod ways;

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::{Files, Running, connect, echo, get, talk};
 
-fn text(address: &str, admin: &str, server: std::net::SocketAddr) -> String {
+pub(crate) fn text(address: &str, admin: &str, server: std::net::SocketAddr) -> String {
     format!(
         r#"
         process = {{ take_over = "@/take.sock" }}
@@ -28,7 +28,7 @@ fn text(address: &str, admin: &str, server: std::net::SocketAddr) -> String {
     )
 }
 
-async fn start(config: Config, path: PathBuf) -> std::io::Result<Proxy> {
+pub(crate) async fn start(config: Config, path: PathBuf) -> std::io::Result<Proxy> {
     let runtime = Handle::current();
     let starting = spawn_blocking(move || {
         let _inside = runtime.enter();
