@@ -150,7 +150,7 @@ impl ServerConfig {
     /// [for datagrams](ServerConfig::for_datagrams) has been checked; with a store it is made of one that asks a store.
     ///
     /// # Errors
-    /// When they cannot be followed: the sentence names the option.
+    /// When they cannot be followed: the sentence names the option. Also with a store, when one for datagrams asks none.
     pub fn instructed(&self, instructions: Instructions) -> Result<Self, Misuse> {
         if instructions == Instructions::default() {
             return Ok(self.clone());
@@ -295,7 +295,8 @@ mod tests {
             session_store: true,
             ..Instructions::default()
         };
-        let server = server_config();
+        let server = ServerConfig::builder().identity(pki().server.clone());
+        let server = server.build().unwrap();
         for _ in 0..2 {
             let without = server.for_datagrams().unwrap();
             let error = without.instructed(set).unwrap_err().to_string();

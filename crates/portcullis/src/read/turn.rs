@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
 use super::target::Target;
-use super::{End, Receiving};
+use super::Receiving;
 use crate::error::Error;
 
 /// What there is unless somebody says otherwise.
