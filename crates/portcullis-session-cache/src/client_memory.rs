@@ -31,7 +31,7 @@ pub struct MemorySessionStore {
 
 #[derive(Default)]
 struct Sessions {
-    /// Of each key, by its first hash, the oldest first. No list is empty. Where two keys have one hash, which
+    /// Of each key, by its hash, the oldest first. No list is empty. Where two keys have one hash, which
     /// hardly ever is, the one that came last has the list.
     by_key: ByHash<List>,
     kept: Slots<Kept>,
@@ -111,25 +111,27 @@ impl SessionStore for MemorySessionStore {
         key: &'a SessionKey,
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>> {
-        let of = Hashes::of(&key.to_bytes(), &self.sessions);
+        let bytes = key.to_bytes();
+        let of = Of::key(&bytes, &self.sessions);
         let taken = self.sessions.of(of.hash).take(of, now, self.expire_after);
         Box::pin(ready(taken.into_iter().collect()))
     }
 
     fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
-        let size = ENTRY + session.size();
+        let bytes = key.to_bytes();
+        let size = ENTRY + bytes.len() + session.size();
         if self.sessions.capacity > 0 && size <= self.sessions.bytes {
-            let bytes = key.to_bytes();
-            let of = Hashes::of(&bytes, &self.sessions);
+            let of = Of::key(&bytes, &self.sessions);
             let mut part = self.sessions.of(of.hash);
             part.make_room(session.received_at(), size, &self.sessions);
-            part.put(of, &bytes, session, size);
+            part.put(of, session, size);
         }
         Box::pin(ready(()))
     }
 
     fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
-        let of = Hashes::of(&key.to_bytes(), &self.sessions);
+        let bytes = key.to_bytes();
+        let of = Of::key(&bytes, &self.sessions);
         self.sessions.of(of.hash).forget(of);
         Box::pin(ready(()))
     }
@@ -157,37 +159,28 @@ impl SessionStore for MemorySessionStore {
     }
 }
 
-/// What stands for a key, which is compared with nothing. Of its bytes: a name by itself is hashed letter by letter.
+/// A key, and what finds it. Of its bytes: a name by itself is hashed letter by letter.
 #[derive(Clone, Copy)]
-struct Hashes {
+struct Of<'a> {
     hash: u64,
-    check: u64,
+    key: &'a [u8],
 }
 
-impl Hashes {
-    fn of(key: &[u8], by: &Shards<Sessions>) -> Self {
-        let (hash, check) = (by.hash(key), by.check(key));
-        Self { hash, check }
+impl<'a> Of<'a> {
+    fn key(key: &'a [u8], by: &Shards<Sessions>) -> Self {
+        let hash = by.hash(key);
+        Self { hash, key }
     }
 }
 
 /// The places of the sessions of one key.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct List {
-    check: u64,
     slots: [Slot; PER_KEY],
     len: usize,
 }
 
 impl List {
-    const fn of(check: u64) -> Self {
-        Self {
-            check,
-            slots: [0; PER_KEY],
-            len: 0,
-        }
-    }
-
     fn as_slice(&self) -> &[Slot] {
         self.slots.get(..self.len).unwrap_or_default()
     }
@@ -210,12 +203,13 @@ impl List {
 
 impl Sessions {
     /// The places of the sessions of this key.
-    fn list(&self, of: Hashes) -> Option<&List> {
+    fn list(&self, of: Of<'_>) -> Option<&List> {
         let list = self.by_key.get(&of.hash)?;
-        (list.check == of.check).then_some(list)
+        let newest = self.kept.get(*list.as_slice().last()?)?;
+        (*newest.key == *of.key).then_some(list)
     }
 
-    fn take(&mut self, of: Hashes, now: UnixTime, expire_after: Duration) -> Option<ClientSession> {
+    fn take(&mut self, of: Of<'_>, now: UnixTime, expire_after: Duration) -> Option<ClientSession> {
         loop {
             let newest = *self.list(of)?.as_slice().last()?;
             let session = &self.kept.get(newest)?.session;
@@ -247,14 +241,14 @@ impl Sessions {
         }
     }
 
-    fn put(&mut self, of: Hashes, key: &[u8], session: ClientSession, size: usize) {
+    fn put(&mut self, of: Of<'_>, session: ClientSession, size: usize) {
         let known = self.list(of).copied();
         let first = known.and_then(|list| list.as_slice().first().copied());
         let key = match first.and_then(|first| self.kept.get(first)) {
             Some(kept) => Arc::clone(&kept.key),
             None => {
                 self.forget_all(of.hash);
-                key.into()
+                of.key.into()
             }
         };
         if let Some(oldest) = first
@@ -269,8 +263,7 @@ impl Sessions {
             session,
             size,
         });
-        let list = self.by_key.entry(of.hash);
-        list.or_insert_with(|| List::of(of.check)).push(slot);
+        self.by_key.entry(of.hash).or_default().push(slot);
     }
 
     fn remove(&mut self, slot: Slot) -> Option<ClientSession> {
@@ -285,7 +278,7 @@ impl Sessions {
         Some(kept.session)
     }
 
-    fn forget(&mut self, of: Hashes) {
+    fn forget(&mut self, of: Of<'_>) {
         if self.list(of).is_some() {
             self.forget_all(of.hash);
         }
@@ -308,16 +301,12 @@ impl fmt::Debug for MemorySessionStore {
     }
 }
 
-#[cfg(all(test, portcullis_loom))]
-mod model {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use futures_util::FutureExt as _;
-
+#[cfg(test)]
+mod tests {
     use super::*;
 
     /// A session of TLS 1.3 with `a.example`, by the table in portcullis-core.
-    fn session() -> ClientSession {
+    pub(super) fn session() -> ClientSession {
         let mut out = vec![2, 1, 3, 4, 0x13, 1, 1, 32];
         out.extend([0x51; 32]);
         out.extend(1_000_u64.to_be_bytes());
@@ -332,16 +321,48 @@ mod model {
         ClientSession::from_bytes(&out).expect("this is the form of a session")
     }
 
-    fn key(service: u8) -> SessionKey {
+    #[cfg(portcullis_loom)]
+    pub(super) fn key(service: u8) -> SessionKey {
         let mut out = vec![2, 1, 0, 1, 0, 0, 9];
         out.extend(b"a.example");
         out.push(service);
         SessionKey::from_bytes(&out).expect("this is the form of a key")
     }
 
-    fn at(seconds: u64) -> UnixTime {
+    pub(super) fn at(seconds: u64) -> UnixTime {
         UnixTime::since_unix_epoch(Duration::from_secs(seconds))
     }
+
+    /// Which no key has: two have it only by chance, or by a fault of the hash.
+    #[test]
+    fn two_keys_of_one_hash_are_not_mixed_up() {
+        let mut sessions = Sessions::default();
+        let of = |key| Of { hash: 7, key };
+        let take = |sessions: &mut Sessions, key| {
+            let taken = sessions.take(of(key), at(1_000), Duration::MAX);
+            taken.is_some()
+        };
+        sessions.put(of(b"one"), session(), 100);
+        assert!(!take(&mut sessions, b"another"));
+        sessions.forget(of(b"another"));
+        assert_eq!(sessions.kept.len(), 1);
+        // The one that comes last has the list.
+        sessions.put(of(b"another"), session(), 100);
+        assert_eq!((sessions.kept.len(), sessions.bytes), (1, 100));
+        assert!(!take(&mut sessions, b"one"));
+        assert!(take(&mut sessions, b"another"));
+        assert_eq!((sessions.by_key.len(), sessions.bytes), (0, 0));
+    }
+}
+
+#[cfg(all(test, portcullis_loom))]
+mod model {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::FutureExt as _;
+
+    use super::tests::{at, key, session};
+    use super::*;
 
     /// Two want the one ticket of a server while another server's comes and makes room for itself, for which the first
     /// may have to go: in every interleaving one has it at most, and nobody else's comes in its place.

@@ -48,11 +48,6 @@ impl<T: Default> Shards<T> {
         self.hasher.hash_one(key)
     }
 
-    /// Another one, which says with the first what the key is: nobody meets two keys with the same 128 bits.
-    pub(crate) fn check<K: Hash + ?Sized>(&self, key: &K) -> u64 {
-        self.hasher.hash_one((u8::MAX, key))
-    }
-
     /// The part that a key of this hash belongs to.
     pub(crate) fn of(&self, hash: u64) -> MutexGuard<'_, T> {
         #[allow(clippy::cast_possible_truncation, reason = "below 64")]

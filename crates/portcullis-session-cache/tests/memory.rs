@@ -229,7 +229,7 @@ fn many_sessions_in_parts() {
 #[test]
 fn bytes_of_a_clients_store() {
     let one = client_session(V13, 1, at(1_000), 600);
-    let each = 256 + one.size();
+    let each = 256 + key("a").to_bytes().len() + one.size();
     assert!(one.to_bytes().len() <= one.size());
     let store = MemorySessionStore::bounded(100, 3 * each + each / 2);
     let put = |service: &str, number, lifetime| {
@@ -259,6 +259,10 @@ fn bytes_of_a_clients_store() {
     done(SessionStore::forget(&store, &key("a")));
     assert_eq!(done(SessionStore::len(&store)), Some(1));
     assert_eq!(store.bytes(), each);
+    // A long key counts, too.
+    let long = key(&"s".repeat(10_000));
+    done(SessionStore::put(&store, &long, one.clone()));
+    assert_eq!((store.len(), store.bytes()), (1, each));
     // Six of one key at most.
     let store = MemorySessionStore::new(100);
     for number in 0..10 {

@@ -460,7 +460,8 @@ macro_rules! conduct_options {
         /// their turn. Default: 100, whatever a read brings; with 1 each read is one turn.
         ///
         /// It counts where the transport always has something. One that has nothing for once ends the turn, and so
-        /// does Tokio's own budget, which its sockets have, and pipes in memory have not. It costs no credit.
+        /// does Tokio's own budget, which its sockets have, and pipes in memory have not. It costs no credit. DTLS
+        /// ignores it: what has come waits in an inbox there, and Tokio's budget stands in its place.
         ///
         /// ```
         /// use std::num::NonZeroU16;

@@ -48,7 +48,7 @@ impl<IO> TlsStream<IO> {
         let known = Some("internal_active_n");
         let reads = OptionValue::Number(reads);
         options.push(ConfiguredOption::new("reads_per_turn", known, reads));
-        if let Some((eof, alert_timeout, log)) = parts.read.manners() {
+        if let Some((eof, alert_timeout, log)) = parts.read.told_manners() {
             let eof = OptionValue::Name(format!("{eof:?}"));
             options.push(ConfiguredOption::new("eof_policy", None, eof));
             let name = "alert_timeout";

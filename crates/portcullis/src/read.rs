@@ -118,23 +118,39 @@ impl Receiving {
         this
     }
 
+    /// Until reading has ended, also while another handshake goes on.
+    fn manners(&self) -> Option<&Manners> {
+        match &self.end {
+            End::NotYet(manners) => Some(manners),
+            End::Renegotiating(renegotiating) => Some(renegotiating.manners()),
+            End::Closed | End::Failed(_) => None,
+        }
+    }
+
+    fn manners_mut(&mut self) -> Option<&mut Manners> {
+        match &mut self.end {
+            End::NotYet(manners) => Some(manners),
+            End::Renegotiating(renegotiating) => Some(renegotiating.manners_mut()),
+            End::Closed | End::Failed(_) => None,
+        }
+    }
+
     pub(crate) fn set_eof_policy(&mut self, policy: EofPolicy) {
-        if let End::NotYet(manners) = &mut self.end {
+        if let Some(manners) = self.manners_mut() {
             manners.eof = policy;
         }
     }
 
     /// Whether only close_notify ends it in good order.
     pub(crate) fn proves_its_end(&self) -> bool {
-        match &self.end {
-            End::NotYet(manners) => manners.eof == EofPolicy::Strict,
-            End::Renegotiating(renegotiating) => renegotiating.manners().eof == EofPolicy::Strict,
-            End::Closed | End::Failed(_) => self.reader.is_closed(),
+        match self.manners() {
+            Some(manners) => manners.eof == EofPolicy::Strict,
+            None => self.reader.is_closed(),
         }
     }
 
     pub(crate) fn set_log_level(&mut self, level: Option<LogLevel>) {
-        if let End::NotYet(manners) = &mut self.end {
+        if let Some(manners) = self.manners_mut() {
             manners.log = level;
         }
     }
@@ -252,7 +268,7 @@ impl Receiving {
         let End::Renegotiating(renegotiating) = &self.end else {
             return None;
         };
-        let manners = End::NotYet(renegotiating.manners());
+        let manners = End::NotYet(*renegotiating.manners());
         match mem::replace(&mut self.end, manners) {
             End::Renegotiating(renegotiating) => Some(renegotiating),
             _ => None,

@@ -84,8 +84,12 @@ impl Renegotiating {
         self.conduct.handshake_timeout
     }
 
-    pub(crate) fn manners(&self) -> Manners {
-        self.manners
+    pub(crate) fn manners(&self) -> &Manners {
+        &self.manners
+    }
+
+    pub(crate) fn manners_mut(&mut self) -> &mut Manners {
+        &mut self.manners
     }
 
     /// Whether a handshake has the keys.

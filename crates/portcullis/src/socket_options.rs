@@ -254,7 +254,7 @@ impl SocketOptions {
     }
 }
 
-pub(crate) fn named(option: &str, result: io::Result<()>) -> io::Result<()> {
+pub(crate) fn named<T>(option: &str, result: io::Result<T>) -> io::Result<T> {
     result.map_err(|error| io::Error::new(error.kind(), format!("{option}: {error}")))
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::num::NonZeroU16;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -130,6 +130,8 @@ struct Watch {
     run: AtomicU64,
     longest: AtomicU64,
     reads: AtomicU64,
+    /// Whether nothing can be written any more.
+    broken: AtomicBool,
 }
 
 impl Watch {
@@ -193,6 +195,9 @@ impl AsyncWrite for Ready {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.watch.broken.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         Pin::new(&mut self.io).poll_write(cx, data)
     }
 
@@ -218,8 +223,8 @@ impl SplitIo for Ready {
     }
 }
 
-/// A server that has something to read whenever it looks.
-async fn flooded(reads: u16) -> (TlsStream<DuplexStream>, TlsStream<Ready>, Arc<Watch>) {
+/// A server that is about to have it.
+async fn calm(reads: u16) -> (TlsStream<DuplexStream>, TlsStream<Ready>, Arc<Watch>) {
     let (near, far) = duplex(1024 * 1024);
     let watch = Arc::<Watch>::default();
     let far = Ready {
@@ -230,13 +235,22 @@ async fn flooded(reads: u16) -> (TlsStream<DuplexStream>, TlsStream<Ready>, Arc<
     let connector = connector();
     let acceptor = acceptor().reads_per_turn(NonZeroU16::new(reads).unwrap());
     let (client, server) = tokio::join!(connector.upgrade(near, name()), acceptor.upgrade(far));
-    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    (client.unwrap(), server.unwrap(), watch)
+}
+
+async fn send_packets(client: &mut TlsStream<DuplexStream>) {
     for _ in 0..PACKETS {
         let mut packet = vec![7; PACKET];
         packet[0] = u8::try_from(PACKET - 1).unwrap();
         client.send(&[&packet]).await.unwrap();
     }
     client.shutdown().await.unwrap();
+}
+
+/// A server that has something to read whenever it looks.
+async fn flooded(reads: u16) -> (TlsStream<DuplexStream>, TlsStream<Ready>, Arc<Watch>) {
+    let (mut client, mut server, watch) = calm(reads).await;
+    send_packets(&mut client).await;
     server.get_mut().keep();
     (client, server, watch)
 }
@@ -308,5 +322,62 @@ async fn a_transport_that_always_has_something_leaves_others_their_turns() {
         })
         .await;
         assert_eq!(longest, limit, "closing");
+    }
+}
+
+/// There is so much data before the first message that is none.
+async fn data_of<S: Source + Unpin>(mut stream: ActiveStream<S>) -> usize {
+    let mut have = 0;
+    while let Some(Message::Data(data)) = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await {
+        have += data.len();
+    }
+    have
+}
+
+/// The writer fails, and knows of no alert that says why.
+async fn fails<W: AsyncWrite + Unpin>(writer: &mut W, watch: &Watch) {
+    watch.broken.store(true, Ordering::Relaxed);
+    let failed = async {
+        writer.write_all(b"x").await?;
+        writer.flush().await
+    };
+    failed.await.unwrap_err();
+}
+
+/// A turn that is over is no transport that has nothing: what has come is told before a failure to write.
+#[tokio::test(start_paused = true)]
+async fn data_is_not_passed_over_for_a_failure_to_write() {
+    for reads in [1, 20] {
+        let (mut client, mut server, watch) = calm(reads).await;
+        fails(&mut server, &watch).await;
+        send_packets(&mut client).await;
+        server.get_mut().keep();
+        let have = data_of(server.into_active(Active::True)).await;
+        assert_eq!(have, PACKETS * PACKET, "a stream");
+
+        let (_client, server, watch) = flooded(reads).await;
+        let (reader, mut writer) = server.into_split();
+        fails(&mut writer, &watch).await;
+        let have = data_of(reader.into_active(Active::True)).await;
+        assert_eq!(have, PACKETS * PACKET, "a half");
+    }
+    // Nor is Tokio's budget.
+    for of_stream in [true, false] {
+        let (mut client, mut server, watch) = calm(1_000).await;
+        if of_stream {
+            fails(&mut server, &watch).await;
+        }
+        for _ in 0..DELIVERIES {
+            client.send(&[&[7]]).await.unwrap();
+        }
+        let have = match of_stream {
+            true => data_of(server.into_active(Active::True)).await,
+            false => {
+                let (reader, mut writer) = server.into_split();
+                fails(&mut writer, &watch).await;
+                data_of(reader.into_active(Active::True)).await
+            }
+        };
+        assert_eq!(have, DELIVERIES, "of a stream: {of_stream}");
     }
 }

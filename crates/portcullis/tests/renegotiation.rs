@@ -2,16 +2,17 @@
 
 mod ends;
 
+use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use portcullis::config::Renegotiation;
 use portcullis::question::{Answer, Question, Sign, VerifyChain};
 use portcullis::{
-    Active, AlertDescription, Answers, Direction, Message, ProtocolVersion, Questions, ReadHalf,
-    Reason, TlsAcceptor, TlsConnector, TlsStream, WriteHalf,
+    Active, AlertDescription, Answers, Direction, EofPolicy, LogLevel, Message, ProtocolVersion,
+    Questions, ReadHalf, Reason, RuntimeOptions, TlsAcceptor, TlsConnector, TlsStream, WriteHalf,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;
@@ -751,4 +752,46 @@ async fn the_answer_to_anothers_question() {
     assert!(there.to_string().contains("another connection"), "{there}");
     let told = (Direction::Received, AlertDescription::USER_CANCELED);
     assert_eq!(here.alert(), Some(told), "{here}");
+}
+
+/// Options that are set while another handshake goes on are in force then, and afterwards.
+#[tokio::test]
+async fn options_are_set_meanwhile() {
+    let (mut client, mut server) = pair(ALWAYS, ALWAYS).await;
+    assert!(client.renegotiate().now_or_never().is_none());
+    let changed = RuntimeOptions::new()
+        .eof_policy(EofPolicy::Lenient)
+        .log_level(Some(LogLevel::Error))
+        .reads_per_turn(NonZeroU16::new(7).unwrap());
+    client.apply(&changed).unwrap();
+    let in_force = |client: &Stream| {
+        let options = client.options();
+        let told = options
+            .iter()
+            .map(|option| format!("{}: {};", option.name, option.value));
+        let told: String = told.collect();
+        for one in [
+            "eof_policy: Lenient;",
+            "log_level: Error;",
+            "reads_per_turn: 7;",
+        ] {
+            assert!(told.contains(one), "{told}");
+        }
+    };
+    in_force(&client);
+    let before = *client.information().client_random();
+    let mut received = [0; 4];
+    let answer = async {
+        server.write_all(b"more").await.unwrap();
+        server.flush().await.unwrap();
+        server.read_exact(&mut received).await.unwrap();
+    };
+    let finish = async {
+        client.renegotiate().await.unwrap();
+        client.write_all(b"done").await.unwrap();
+        client.flush().await.unwrap();
+    };
+    soon(async { tokio::join!(answer, finish) }).await;
+    assert_ne!(*client.information().client_random(), before);
+    in_force(&client);
 }

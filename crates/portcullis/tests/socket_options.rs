@@ -238,6 +238,23 @@ async fn nothing_changes_when_one_option_is_bad() {
     assert_eq!(status.packet.packet(), Packet::Length2);
 }
 
+/// Linux derives a priority from a traffic class.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_priority_survives_a_traffic_class_that_is_taken_back() {
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let (client, _server) = connected(address, ListenOptions::new(), connector()).await;
+        let own = SocketOptions::new().traffic_class(0x08).priority(5);
+        client.set_socket_options(&own).unwrap();
+        let bad = SocketOptions::new()
+            .traffic_class(0x10)
+            .device("no-such-device");
+        client.set_socket_options(&bad).unwrap_err();
+        let socket = SockRef::from(client.get_ref());
+        assert_eq!(socket.priority().unwrap(), 5);
+    }
+}
+
 #[tokio::test]
 async fn several_options_are_set_at_once() {
     let (mut client, server) = connected("127.0.0.1:0", ListenOptions::new(), connector()).await;

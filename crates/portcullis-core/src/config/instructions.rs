@@ -134,18 +134,30 @@ impl ServerConfig {
         builder.build()
     }
 
+    /// What is for datagrams is not built again, and goes on to ask a store, or not, as it does.
+    fn check_store_over_datagrams(&self, instructions: Instructions) -> Result<(), Misuse> {
+        if instructions.session_store && !self.0.policy.asked.sessions {
+            return Err(Misuse::new(
+                "session_store: the configuration was made by `for_datagrams` of one without a store; call \
+                 `for_session_store` before, or give the one that it was made of",
+            ));
+        }
+        Ok(())
+    }
+
     /// This configuration with these instructions. It is made, and checked, when it is asked for first, and is the same
     /// from then on: one for each handshake costs no more than a clone. One
     /// [for datagrams](ServerConfig::for_datagrams) has been checked; with a store it is made of one that asks a store.
     ///
     /// # Errors
-    /// When they cannot be followed: the sentence names the option.
+    /// When they cannot be followed: the sentence names the option. Also with a store, when one for datagrams asks none.
     pub fn instructed(&self, instructions: Instructions) -> Result<Self, Misuse> {
         if instructions == Instructions::default() {
             return Ok(self.clone());
         }
         self.0.instructed.get(instructions, || {
             if self.0.policy.is_for_datagrams() {
+                self.check_store_over_datagrams(instructions)?;
                 return Ok(self.asking_over_datagrams(instructions));
             }
             let mut builder = match instructions.session_store {
@@ -274,6 +286,25 @@ mod tests {
             let error = server.instructed(set).unwrap_err().to_string();
             assert!(error.contains("resumption(false)"), "{error}");
         }
+    }
+
+    /// Over datagrams none is built again.
+    #[test]
+    fn a_store_over_datagrams_is_asked_or_refused() {
+        let set = Instructions {
+            session_store: true,
+            ..Instructions::default()
+        };
+        let server = ServerConfig::builder().identity(pki().server.clone());
+        let server = server.build().unwrap();
+        for _ in 0..2 {
+            let without = server.for_datagrams().unwrap();
+            let error = without.instructed(set).unwrap_err().to_string();
+            assert!(error.contains("`for_session_store` before"), "{error}");
+        }
+        let with = server.for_session_store().unwrap();
+        let with = with.for_datagrams().unwrap().instructed(set).unwrap();
+        assert!(with.0.policy.asked.sessions && with.0.policy.asked.tickets);
     }
 
     /// What is built of one that has followed instructions has not.

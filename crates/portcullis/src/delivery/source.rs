@@ -1,6 +1,6 @@
 //! Where messages come from.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -135,7 +135,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Records for TlsStream<IO> {
         let Some(error) = parts.write.broken() else {
             return message;
         };
-        let broken = Poll::Ready(Err(error.clone()));
+        let error = error.clone();
+        ready!(turn.poll_exhausted(cx));
+        let broken = Poll::Ready(Err(error));
         let explained = parts.explained(cx, broken);
         if parts.read.plain().is_empty() {
             return explained;
@@ -182,7 +184,8 @@ impl<IO: SplitIo> Records for ReadHalf<IO> {
     ) -> Poll<Result<Option<Bytes>, Error>> {
         let message = self.poll_with(cx, |read, io, cx| read.poll_message(io, cx, records, turn));
         match self.write_failure(cx) {
-            Some(error) if message.is_pending() => Poll::Ready(Err(error)),
+            // Data that came before is not passed over.
+            Some(error) if message.is_pending() => turn.poll_exhausted(cx).map(|()| Err(error)),
             _ => message,
         }
     }

@@ -61,12 +61,11 @@ impl Receiving {
     }
 
     /// How the connection behaves at its end, which is not known any more when that has come.
-    pub(crate) fn manners(&self) -> Option<(EofPolicy, Duration, Option<LogLevel>)> {
-        let manners = match &self.end {
-            End::NotYet(manners) => Some(*manners),
-            End::Renegotiating(renegotiating) => Some(renegotiating.manners()),
-            End::Closed | End::Failed(_) => self.seldom()?.discarding,
-        }?;
+    pub(crate) fn told_manners(&self) -> Option<(EofPolicy, Duration, Option<LogLevel>)> {
+        let manners = match self.manners() {
+            Some(manners) => *manners,
+            None => self.seldom()?.discarding?,
+        };
         let alert_timeout = Duration::from_millis(manners.alert_timeout.into());
         Some((manners.eof, alert_timeout, manners.log))
     }

@@ -5,9 +5,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::coop::poll_proceed;
 
 use super::target::Target;
-use super::{End, Receiving};
+use super::Receiving;
 use crate::error::Error;
 
 /// What there is unless somebody says otherwise.
@@ -19,6 +20,8 @@ pub(crate) const READS_PER_TURN: NonZeroU16 = NonZeroU16::new(100).unwrap();
 #[derive(Debug, Default)]
 pub struct Turn {
     reads: u16,
+    /// Whether the last poll of it ended for others' sake.
+    is_over: bool,
 }
 
 impl Turn {
@@ -29,7 +32,18 @@ impl Turn {
             self.reads = 0;
             cx.waker().wake_by_ref();
         }
+        self.is_over = is_over;
         is_over
+    }
+
+    /// Ready when it was the transport that was pending, and had nothing. If it was this turn that was over, or
+    /// Tokio's budget, there may be more, and the task has been woken to look.
+    pub(crate) fn poll_exhausted(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.is_over {
+            true => Poll::Pending,
+            // Given back.
+            false => poll_proceed(cx).map(drop),
+        }
     }
 
     /// One more poll of a transport, which was asked so often in it.
@@ -45,15 +59,12 @@ impl Turn {
 impl Receiving {
     /// How many reads of the transport a turn has.
     pub(crate) fn reads_per_turn(&self) -> NonZeroU16 {
-        match &self.end {
-            End::NotYet(manners) => manners.reads_per_turn,
-            End::Renegotiating(renegotiating) => renegotiating.manners().reads_per_turn,
-            End::Closed | End::Failed(_) => READS_PER_TURN,
-        }
+        self.manners()
+            .map_or(READS_PER_TURN, |manners| manners.reads_per_turn)
     }
 
     pub(crate) fn set_reads_per_turn(&mut self, reads: NonZeroU16) {
-        if let End::NotYet(manners) = &mut self.end {
+        if let Some(manners) = self.manners_mut() {
             manners.reads_per_turn = reads;
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-use super::SocketOptions;
+use super::{SocketOptions, named};
 
 /// The options that somebody changes, as they are.
 ///
@@ -35,8 +35,12 @@ struct Linux {
 }
 
 /// Asks for what is said.
-fn ask<T, U>(said: Option<&T>, get: impl FnOnce() -> io::Result<U>) -> io::Result<Option<U>> {
-    said.map(|_| get()).transpose()
+fn ask<T, U>(
+    option: &str,
+    said: Option<&T>,
+    get: impl FnOnce() -> io::Result<U>,
+) -> io::Result<Option<U>> {
+    said.map(|_| named(option, get())).transpose()
 }
 
 impl Before {
@@ -55,18 +59,26 @@ impl Before {
             true => traffic_class_v6(socket),
             false => socket.tos_v4(),
         };
+        #[cfg(target_os = "linux")]
+        let priority = || socket.priority();
         Ok(Self {
             v6,
-            nodelay: ask(options.nodelay.as_ref(), || socket.tcp_nodelay())?,
-            keepalive: ask(options.keepalive.as_ref(), keepalive)?,
-            linger: ask(options.linger.as_ref(), || socket.linger())?,
-            ttl: ask(options.ttl.as_ref(), hops)?,
-            traffic_class: ask(options.traffic_class.as_ref(), class)?,
+            nodelay: ask("nodelay", options.nodelay.as_ref(), || socket.tcp_nodelay())?,
+            keepalive: ask("keepalive", options.keepalive.as_ref(), keepalive)?,
+            linger: ask("linger", options.linger.as_ref(), || socket.linger())?,
+            ttl: ask("ttl", options.ttl.as_ref(), hops)?,
+            traffic_class: ask("traffic_class", options.traffic_class.as_ref(), class)?,
             #[cfg(target_os = "linux")]
             linux: Linux {
-                priority: ask(options.priority.as_ref(), || socket.priority())?,
-                user_timeout: ask(options.user_timeout.as_ref(), || socket.tcp_user_timeout())?,
-                device: ask(options.device.as_ref(), || socket.device())?,
+                // The system derives it from an IPv4 class.
+                priority: match options.traffic_class {
+                    Some(_) => Some(named("traffic_class", priority())?),
+                    None => ask("priority", options.priority.as_ref(), priority)?,
+                },
+                user_timeout: ask("user_timeout", options.user_timeout.as_ref(), || {
+                    socket.tcp_user_timeout()
+                })?,
+                device: ask("device", options.device.as_ref(), || socket.device())?,
             },
         })
     }

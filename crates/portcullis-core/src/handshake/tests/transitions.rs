@@ -13,7 +13,7 @@ use super::scripts::{
     run_with_early_data,
 };
 use super::tamper::{Put, Tamper};
-use super::tls12::{ANONYMOUS, ECDHE_PSK, PSK, ends};
+use super::tls12::{ANONYMOUS, ECDHE_PSK, PSK, ends, refusable_with_another_key};
 use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::crypto::HAS_RSA;
@@ -99,6 +99,12 @@ fn scripts_without_certificates() -> Vec<Scripts> {
         }
     }
     scripts
+}
+
+/// The client of a session is refused, and has a key that the server would rather have than a certificate.
+fn refused_with_another_key() -> Scripts {
+    let (client, server, session) = refusable_with_another_key();
+    run_distrusting(client, server, vec![session])
 }
 
 /// A server that accepts early data, or refuses what was there before, and asks for everything or nothing.
@@ -582,6 +588,7 @@ fn the_tables_say_what_happens() {
                     .chain(scripts_of_other_servers())
                     .chain(scripts_without_signature())
                     .chain(scripts_without_certificates())
+                    .chain([refused_with_another_key()])
                     .chain(scripts_of_users())
                     .chain(scripts_of_raw_keys(ProtocolVersion::TLS_1_2))
                     .chain(scripts_of_next_protocols()),

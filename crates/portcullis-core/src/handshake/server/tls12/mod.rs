@@ -54,7 +54,7 @@ states! {
     // The user of a session, whose chain may have to be judged, too: without one there is a full handshake.
     ReverifyingUser       in user                  pauses   for LookUpUser                 => LookingUpUser | ReverifyingChain | ChoosingIdentity | WaitChangeCipherSpec;
     // The chain of a session, judged by somebody who was asked: after a refusal there is a full handshake.
-    ReverifyingChain      in resumption            pauses   for VerifyChain | VerifyRawKey => LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitChangeCipherSpec;
+    ReverifyingChain      in resumption            pauses   for VerifyChain | VerifyRawKey => LookingUpUser | ChoosingIdentity | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec;
     // The same of a pre-shared key: without it there is a full handshake.
     ReverifyingPsk        in psk                   pauses   for ChoosePsk                  => WaitClientKeyExchange | WaitChangeCipherSpec;
     ChoosingIdentity      in identity              pauses   for ChooseIdentity             => LookingUpUser | Signing | WaitCertificate | WaitClientKeyExchange | WaitChangeCipherSpec /* resumed */;

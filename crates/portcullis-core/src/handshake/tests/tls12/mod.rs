@@ -31,10 +31,10 @@ use finite_field::rsa as rsa_identity;
 use super::attack::{authenticated_client, authenticating_server, ticket_keys};
 use super::older::V1_2;
 use crate::ProtocolVersion;
-use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
+use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
-use crate::testing::sessions_of;
+use crate::testing::{pki, sessions_of};
 
 fn both_authenticate() -> (ClientConfigBuilder, ServerConfigBuilder) {
     let client = authenticated_client().versions(V1_2);
@@ -46,6 +46,21 @@ type Resumable = (ClientConfigBuilder, ServerConfigBuilder, ClientSession);
 /// Two that authenticate each other and would resume, and a session of theirs.
 fn resumable() -> Resumable {
     resumable_of(both_authenticate())
+}
+
+/// The same, where the server has a key in common with the client by now, and would rather have that.
+pub(super) fn refusable_with_another_key() -> Resumable {
+    let signed = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    let (client, server) = both_authenticate();
+    let client = client.cipher_suites([signed, PSK]).psk(exchanges::psk());
+    // Where authentication is required no such suite is configured.
+    let optional = ClientAuthentication::Optional(pki().roots.clone());
+    let server = server
+        .client_authentication(optional)
+        .cipher_suites([signed]);
+    let (client, server, session) = resumable_of((client, server));
+    let server = server.cipher_suites([PSK, signed]).psk(exchanges::psk());
+    (client, server.ask_verification(true), session)
 }
 
 /// The same in each version before TLS 1.3.

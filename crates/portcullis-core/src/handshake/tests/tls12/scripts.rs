@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::super::super::{client as client_role, server as server_role};
 use super::super::attack::ticket_keys;
 use super::super::older::{older_client, older_server};
-use super::super::scripts::{Scripts, run_resuming};
+use super::super::scripts::{Scripts, run_distrusting, run_resuming};
 use super::exchanges::{ANONYMOUS, ECDHE_PSK, PSK, ends};
-use super::{both_authenticate, resumable, session_of};
+use super::{both_authenticate, refusable_with_another_key, resumable, session_of};
 use crate::config::{ClientConfigBuilder, ServerConfigBuilder};
 use crate::testing::pki;
 
@@ -215,6 +215,24 @@ fn the_resumed_way() {
     let scripts = run_resuming(client, server, vec![session]);
     assert_eq!(scripts.client, RESUMED_CLIENT);
     assert_eq!(scripts.server, RESUMED_SERVER);
+}
+
+/// Whoever is refused with a session is as one that has none: here its key counts, and nobody asks for a certificate.
+#[test]
+fn the_way_of_one_that_is_refused_and_has_a_key() {
+    let (client, server, session) = refusable_with_another_key();
+    let scripts = run_distrusting(client.clone(), server.clone(), vec![session]);
+    assert_eq!(
+        scripts.server,
+        [
+            "WaitClientHello -client_hello-> ReverifyingChain",
+            "ReverifyingChain =VerifyChain=> WaitClientKeyExchange",
+            "WaitClientKeyExchange -client_key_exchange-> WaitChangeCipherSpec",
+            "WaitChangeCipherSpec -change_cipher_spec-> WaitFinished",
+            "WaitFinished -finished-> Connected",
+        ]
+    );
+    assert_eq!(run(client, server).server[1..], scripts.server[2..]);
 }
 
 /// By an id that is unknown, and by one that is not.
