@@ -80,7 +80,7 @@ impl Stapler {
         }
     }
 
-    /// The certificate of who has issued that of the identity. Default: the second of its chain.
+    /// The certificate of whoever has issued that of the identity. Default: the second of its chain.
     pub fn issuer(mut self, certificate: CertificateDer<'static>) -> Self {
         self.issuer = Some(certificate);
         self

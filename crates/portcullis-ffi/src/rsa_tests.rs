@@ -306,7 +306,7 @@ fn threads_share_a_key() {
     });
 }
 
-/// Nothing of a failure is left for who looks at the thread's errors.
+/// Nothing of a failure is left for whoever looks at the thread's errors.
 #[test]
 fn the_queue_of_errors_stays_empty() {
     let error = || {

@@ -77,7 +77,7 @@ impl Workers {
         })
     }
 
-    /// Has it done. Dropping the future leaves the work undone, if nobody has begun it.
+    /// Lets it be done. Dropping the future leaves the work undone, if nobody has begun it.
     pub(crate) async fn run(&self, work: Work) -> Done {
         let (reply, done) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(ended)?;

@@ -106,7 +106,7 @@ impl Listening {
         }
     }
 
-    /// Another descriptor of it, for who takes it over.
+    /// Another descriptor of it, for whoever takes it over.
     ///
     /// # Errors
     /// When there are no more descriptors.

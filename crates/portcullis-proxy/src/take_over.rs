@@ -69,7 +69,7 @@ fn socket_of(file: &Metadata) -> io::Result<FileId> {
     }
 }
 
-/// Whether it is this process's user, or root; root itself takes sockets also from who owns the path.
+/// Whether it is this process's user, or root; root itself takes sockets also from whoever owns the path.
 const fn is_trusted(user: u32, own: u32, owner: u32) -> bool {
     user == own || user == 0 || (own == 0 && user == owner)
 }
@@ -132,7 +132,7 @@ impl Inherited {
     /// on. It blocks the thread.
     ///
     /// # Errors
-    /// When nobody listens there, it is neither this user's nor root's (root takes them also from who owns the path), or it does
+    /// When nobody listens there, it is neither this user's nor root's (root takes them also from whoever owns the path), or it does
     /// not give its sockets within 10 seconds.
     pub fn take_over(path: &Path) -> io::Result<Self> {
         let is_late = |error: io::Error| match error.kind() {

@@ -21,7 +21,7 @@ use crate::{MemoryServerSessionStore, ServerSessionStore, StoreFuture};
 pub struct LayeredServerSessionStore {
     near: MemoryServerSessionStore,
     authority: Arc<dyn ServerSessionStore>,
-    /// How often the authority has forgotten a session that may be in memory. Who fetches one looks whether it has
+    /// How often the authority has forgotten a session that may be in memory. Whoever fetches one looks whether it has
     /// happened meanwhile: what was forgotten does not come back.
     forgotten: Mutex<u64>,
     closed: AtomicBool,

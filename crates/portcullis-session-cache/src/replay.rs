@@ -1,4 +1,4 @@
-//! Who remembers, for all servers that open the same tickets, which early data was accepted.
+//! Whoever remembers, for all servers that open the same tickets, which early data was accepted.
 
 use std::collections::{HashMap, VecDeque};
 #[cfg(not(portcullis_loom))]

@@ -1,6 +1,6 @@
 //! Authentication after the handshake: a server asks for a certificate while data flows.
 //!
-//! RFC 8446 §4.6.2. Who reads finds what the peer says, and has it dealt with: at once, or, where an answer takes its
+//! RFC 8446 §4.6.2. Whoever reads finds what the peer says, and has it dealt with: at once, or, where an answer takes its
 //! time, in a task, so that neither direction waits for it.
 
 use std::fmt;
@@ -91,7 +91,7 @@ struct Table {
         AuthenticationId,
         oneshot::Sender<Result<ClientCertificate, Error>>,
     )>,
-    /// Why the connection has failed, for who reads.
+    /// Why the connection has failed, for whoever reads.
     failure: Option<Error>,
     /// Nothing is read any more.
     ended: bool,
@@ -276,7 +276,7 @@ impl fmt::Debug for Authentication {
     }
 }
 
-/// In the hands of who reads: nobody hears more when that is dropped.
+/// In the hands of whoever reads: nobody hears more when that is dropped.
 pub(crate) struct Reading(pub(crate) Authentication);
 
 impl Reading {

@@ -246,7 +246,7 @@ impl Conduct {
         instructions
     }
 
-    /// Who remembers early data is asked. Another configuration, chosen at a hello, need not accept any.
+    /// Whoever remembers early data is asked. Another configuration, chosen at a hello, need not accept any.
     fn check_guard_wanted(&self, config: &ServerConfig) -> Result<(), Misuse> {
         if !config.asks_early_data() && self.replay_guard.is_some() {
             return Err(Misuse::new(

@@ -113,7 +113,7 @@ impl RuntimeOptions {
         self
     }
 
-    /// Of packets, for who has none.
+    /// Of packets, for whoever has none.
     fn without_packet(&self) -> Result<(), Error> {
         match self.packet {
             None => Ok(()),
@@ -123,7 +123,7 @@ impl RuntimeOptions {
         }
     }
 
-    /// Of messages, for who has none.
+    /// Of messages, for whoever has none.
     fn without_active(&self) -> Result<(), Error> {
         match self.active {
             None => Ok(()),

@@ -37,7 +37,7 @@ pub(super) async fn converse(
     Ok(())
 }
 
-/// Who wants a renegotiation, and is told when it is over.
+/// Whoever wants a renegotiation, and is told when it is over.
 type Request = oneshot::Sender<Result<(), portcullis::Error>>;
 
 async fn both_ways(

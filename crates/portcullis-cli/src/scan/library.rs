@@ -152,7 +152,7 @@ async fn resumption(prober: &mut Prober, connecting: &mut Connecting) -> Offered
     Offered::No
 }
 
-/// One byte, which is sent with the ticket and never again. Who does not resume takes none.
+/// One byte, which is sent with the ticket and never again. Whoever does not resume takes none.
 async fn early_data(
     prober: &mut Prober,
     connecting: &mut Connecting,

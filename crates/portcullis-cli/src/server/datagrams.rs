@@ -1,4 +1,4 @@
-//! The server over DTLS: each message goes back to who has sent it.
+//! The server over DTLS: each message goes back to whoever has sent it.
 
 use std::fmt::Write as _;
 

@@ -274,7 +274,7 @@ impl Server {
         Ok((identity, self.roots()?))
     }
 
-    /// Has an OCSP response shown with the certificate, if that is wanted.
+    /// Shows an OCSP response with the certificate, if that is wanted.
     async fn staple(&self, identity: Option<&Identity>) -> Result<Option<Stapling>, Failure> {
         let usage = |error: portcullis::Misuse| Failure::usage(format!("--ocsp: {error}"));
         let (Some(from), Some(identity)) = (&self.ocsp, identity) else {

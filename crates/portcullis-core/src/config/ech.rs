@@ -183,7 +183,7 @@ impl ServerConfigBuilder {
     /// is said in the clear, and is told of the configurations. Default: hellos are not decrypted.
     ///
     /// There should be a certificate for each [public name](EchKeys::public_names): without, a client that has an old
-    /// configuration is turned away for good, since it takes a new one only from who has proved that name.
+    /// configuration is turned away for good, since it takes a new one only from whoever has proved that name.
     ///
     /// The keys can be [replaced](EchKeys::replace) while the server runs.
     pub fn ech_keys(mut self, keys: EchKeys) -> Self {

@@ -1,4 +1,4 @@
-//! How certificates' signatures are verified that webpki knows nothing of: for who names their schemes.
+//! How certificates' signatures are verified that webpki knows nothing of: for whoever names their schemes.
 //!
 //! RFC 3279 §2.2.1, §2.2.3, RFC 4055 §3.1, §5, RFC 5758 §3. That are keys of authorities in RSA-PSS form, and
 //! SHA-224 and SHA-1.

@@ -114,7 +114,7 @@ pub(crate) fn pad(encoded: &mut Vec<u8>, maximum_name_length: u8, name: Option<&
 }
 
 /// ClientHelloInner, with its header, from EncodedClientHelloInner and the body of the ClientHelloOuter that it was
-/// encrypted in (RFC 9849 §5.1): for who decrypts by other means.
+/// encrypted in (RFC 9849 §5.1): for whoever decrypts by other means.
 ///
 /// # Errors
 /// When `outer` is no ClientHello; else the rule that the client broke.

@@ -61,7 +61,7 @@ struct Key {
 }
 
 impl EchKey {
-    /// Starts to make a key for a server that shows a certificate for `public_name` to who cannot do better.
+    /// Starts to make a key for a server that shows a certificate for `public_name` to whoever cannot do better.
     pub fn builder(public_name: impl Into<String>) -> EchKeyBuilder {
         EchKeyBuilder {
             public_name: public_name.into(),
@@ -294,7 +294,7 @@ fn grease_extension(random: u8) -> ExtensionType {
 /// Clients learn of a configuration from DNS, and keep it as long as the record says. So that none of them is turned
 /// away: give the new key with [`send_as_retry(false)`](EchKey::send_as_retry), publish its configuration, wait as long as the
 /// record lives, let the new one be sent and the old one not, wait once more and a day, and then leave the old one
-/// out. Who is turned away all the same gets the new configurations and connects once more.
+/// out. Whoever is turned away all the same gets the new configurations and connects once more.
 #[derive(Clone)]
 pub struct EchKeys(Arc<Ring>);
 

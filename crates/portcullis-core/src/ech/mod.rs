@@ -2,7 +2,7 @@
 //!
 //! RFC 9849. A client has an [`EchConfigList`] of the server, from the server's HTTPS record in DNS (RFC 9848), and
 //! gives it to [`ech`](crate::config::ClientConfigBuilder::ech). What it says in the clear then is the *outer* hello, with
-//! the *public name* of who takes such hellos; the *inner* one is encrypted in it. A server has [`EchKeys`], and gives
+//! the *public name* of whoever takes such hellos; the *inner* one is encrypted in it. A server has [`EchKeys`], and gives
 //! them to [`ech_keys`](crate::config::ServerConfigBuilder::ech_keys).
 //!
 //! A server that cannot decrypt goes on with the outer hello, and proves that it is the one with the public name. Then

@@ -2,7 +2,7 @@
 //!
 //! RFC 8446 §8. A server accepts early data only from a ClientHello that is as old as it says,
 //! within a window (§8.3), and remembers those that it has accepted for as long as the window would
-//! let them in again (§8.2). Who remembers is an [`AntiReplay`].
+//! let them in again (§8.2). What remembers is an [`AntiReplay`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -233,7 +233,7 @@ impl TicketKeys {
         }
     }
 
-    /// Who remembers which early data was accepted by tickets of these keys: whoever was the first to be told so, in the
+    /// Whoever remembers which early data was accepted by tickets of these keys: whoever was the first to be told so, in the
     /// place of `claims`, or each configuration would accept the same once. Shared keys are those of others, too, and who
     /// remembers for these is asked.
     ///

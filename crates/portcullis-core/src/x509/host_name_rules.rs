@@ -1,4 +1,4 @@
-//! What counts as the name of a server, for who has other rules than those of RFC 9525 for DNS names and addresses.
+//! What counts as the name of a server, for whoever has other rules than those of RFC 9525 for DNS names and addresses.
 
 use core::fmt;
 use std::net::IpAddr;

@@ -30,7 +30,7 @@ enum Kind {
     Crl,
     /// Says why this key cannot be read, if no other key is there.
     UnreadableKey(&'static str),
-    /// Has its place beside certificates and keys; the sentence is for a file with nothing else.
+    /// It has its place beside certificates and keys; the sentence is for a file with nothing else.
     Skipped(&'static str),
     /// Contains certificates that would be missed: says what to do.
     Refused(&'static str),

@@ -47,7 +47,7 @@ pub(crate) enum Access {
 pub(crate) struct Listener {
     pub(crate) name: String,
     pub(crate) addresses: Vec<ListenAddress>,
-    /// Who sends a header of the PROXY protocol.
+    /// Whoever sends a header of the PROXY protocol.
     pub(crate) proxies: Arc<[IpNet]>,
     pub(crate) routes: Routes,
     /// Whether clients are asked for certificates by some route.

@@ -21,7 +21,7 @@ use crate::log_level::{LogLevel, log_at};
 
 /// A handshake that is over, and whose it was.
 pub(crate) type Shaken<C, P, A = P> = Result<(C, P), ConnectionError<A>>;
-/// What comes next: a `T`, a fault of who is asked, or nothing any more.
+/// What comes next: a `T`, a fault of whoever is asked, or nothing any more.
 pub(crate) type PollNext<T, E> = Poll<Option<Result<T, E>>>;
 type OnFailed<A> = Box<dyn FnMut(&ConnectionError<A>) + Send>;
 type AddressOf<P> = Box<dyn Fn(&P) -> Option<IpAddr> + Send>;

@@ -80,7 +80,7 @@ impl fmt::Debug for Reading {
 }
 
 enum Phase {
-    /// Datagrams wait for who runs the handshake.
+    /// Datagrams wait for whoever runs the handshake.
     Handshake {
         datagrams: VecDeque<Vec<u8>>,
         most: (usize, usize),
@@ -172,7 +172,7 @@ impl Association {
         *lock(&self.path) = path;
     }
 
-    /// Has the driver look after this.
+    /// Makes the driver look after this.
     pub(super) fn ring(&self) {
         if !self.is_rung.swap(true, Ordering::AcqRel) {
             self.endpoint.ring(self.id);

@@ -182,7 +182,7 @@ impl DtlsConnection {
         &self.information
     }
 
-    /// The same, for who outlives the connection.
+    /// The same, for whoever outlives the connection.
     pub fn shared_information(&self) -> Arc<ConnectionInformation> {
         Arc::clone(&self.information)
     }
@@ -214,7 +214,7 @@ impl DtlsConnection {
     }
 
     /// Puts the next of the ids that the peer has given on this side's records, so that nobody sees that they are of
-    /// the same connection: for who is about to send from another address. `false` if there is none left.
+    /// the same connection: for whoever is about to send from another address. `false` if there is none left.
     pub fn use_next_connection_id(&self) -> bool {
         let used = self
             .owner

@@ -59,7 +59,7 @@ impl Endpoint {
         self.origin + crate::handshake::within_bounds(at.0)
     }
 
-    /// Has the driver look after an association.
+    /// Makes the driver look after an association.
     pub(super) fn ring(&self, id: Id) {
         let driver = {
             let mut bell = lock(&self.bell);

@@ -223,7 +223,7 @@ impl EnvironmentBuilder {
         self
     }
 
-    /// Who remembers early data, for configurations that ask: as
+    /// Whoever remembers early data, for configurations that ask: as
     /// [`TlsAcceptor::replay_guard`](crate::TlsAcceptor::replay_guard). Default: nobody.
     pub fn replay_guard(mut self, guard: Arc<dyn ReplayGuard>) -> Self {
         self.stores.replay_guard = Some(Guard::new(guard));

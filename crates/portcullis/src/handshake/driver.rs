@@ -35,7 +35,7 @@ use crate::write::Sending;
 ///
 /// Dropped before the end, it tells the peer `user_canceled` if that can be done at once.
 pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
-    /// `None` when the handshake is over, and the transport is with its stream or with who called.
+    /// `None` when the handshake is over, and the transport is with its stream or with whoever called.
     pub(super) io: Option<IO>,
     pub(super) running: Running,
     phase: Phase,

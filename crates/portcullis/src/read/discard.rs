@@ -19,7 +19,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     ///
     /// TLS has no word for it, so the peer is not told, and is not held up: whenever this side writes, flushes, or waits to,
     /// what the peer has sent is read and thrown away, up to 64 KiB at a time. Its KeyUpdates are answered, its tickets
-    /// are kept, and its alert fails what is written. Who does not write for long lets it wait.
+    /// are kept, and its alert fails what is written. Whoever does not write for long lets it wait.
     /// Before TLS 1.3 it cannot renegotiate from here on. There is no way back but [`close`](Self::close) and
     /// [`downgrade`](Self::downgrade), which read to the peer's end as always.
     ///

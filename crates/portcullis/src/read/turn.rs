@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
-use super::target::Target;
 use super::Receiving;
+use super::target::Target;
 use crate::error::Error;
 
 /// What there is unless somebody says otherwise.

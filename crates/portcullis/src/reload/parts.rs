@@ -61,7 +61,7 @@ pub enum ReloadWarning {
         /// When that which was served before does.
         served: UnixTime,
     },
-    /// The chain [looks](Identity::missing_issuer) as if the certificate of who has issued the first one had been
+    /// The chain [looks](Identity::missing_issuer) as if the certificate of whoever has issued the first one had been
     /// forgotten.
     Incomplete {
         /// Who has issued it.

@@ -17,7 +17,7 @@ use super::identity_files::{IdentityFiles, blocking};
 const RECHECK_EVERY: Duration = Duration::from_secs(120);
 const MOST: usize = 1_000;
 
-/// Identities and roots out of PEM files, each of which is read once, and again when it has changed: for who chooses
+/// Identities and roots out of PEM files, each of which is read once, and again when it has changed: for whoever chooses
 /// among many, e.g. by the name that a client asks for. Cheap to clone; clones are the same files.
 ///
 /// Whether a file has changed is looked for when it is asked for, at most every two minutes. What then cannot be read, or

@@ -17,7 +17,7 @@ use super::parts::ReloadWarning;
 use super::reloader::{Loaded, Looked};
 use super::{Configuration, Reloadable, folders};
 
-/// How many events are kept for who does not take them; then the oldest are lost.
+/// How many events are kept for whoever does not take them; then the oldest are lost.
 pub(super) const EVENTS: usize = 64;
 /// The longest time that changes are waited for which do not end.
 const RESTLESS: Duration = Duration::from_secs(5);

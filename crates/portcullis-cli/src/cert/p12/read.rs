@@ -130,7 +130,7 @@ pub(super) fn read(file: &[u8], password: &[u8]) -> Result<Contents, Fault> {
     Ok(contents)
 }
 
-/// What an empty password may have been for who made the file: one without characters, which has a zero at its end
+/// What an empty password may have been for whoever made the file: one without characters, which has a zero at its end
 /// (§B.1), or none. Programs do not agree.
 fn forms(password: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     let none = password.is_empty().then_some(None);

@@ -305,7 +305,7 @@ impl Client {
     /// The group of the only share, and whether a hybrid's classical half stands for itself, too: the first group that a
     /// share can be of. Over datagrams a share that makes the hello longer than one of them is left out: servers
     /// that remember nothing of a stranger read his hello from one datagram, and not all others put pieces together before
-    /// they know that he reads (wolfSSL). Who wants such a group asks for it by the
+    /// they know that he reads (wolfSSL). Whoever wants such a group asks for it by the
     /// HelloRetryRequest that his cookie takes anyway.
     fn preferred_group(
         &mut self,

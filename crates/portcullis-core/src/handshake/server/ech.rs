@@ -84,7 +84,7 @@ pub(super) fn peel(
     Ok((inner, Some(Box::new(opened))))
 }
 
-/// The same for who passes it on: `None` if it is not for these keys.
+/// The same for whoever passes it on: `None` if it is not for these keys.
 pub(super) fn peel_with(
     keys: &Snapshot,
     message: HandshakeBytes,

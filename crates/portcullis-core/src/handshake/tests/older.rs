@@ -311,7 +311,7 @@ fn keying_material_is_the_same_at_both_ends() {
     assert!(refused.to_string().contains("RFC 7627"), "{refused}");
 }
 
-/// RFC 7627 §5.4: with it there is keying material for who asks for it, at each end by itself, in a connection that
+/// RFC 7627 §5.4: with it there is keying material for whoever asks for it, at each end by itself, in a connection that
 /// resumes, too; and nothing else is as if there were an extended master secret.
 #[test]
 fn keying_material_without_the_extended_master_secret_is_for_who_asks() {

@@ -1,6 +1,6 @@
 //! Connection ids: what stands on records so that they are known wherever they come from.
 //!
-//! RFC 9146 (DTLS 1.2); RFC 9147 §4, §9 (DTLS 1.3). Who receives chooses: the ids of this side all have one
+//! RFC 9146 (DTLS 1.2); RFC 9147 §4, §9 (DTLS 1.3). Whoever receives chooses: the ids of this side all have one
 //! length, because nothing in a header says how long one is.
 
 use crate::crypto::CryptoFailure;

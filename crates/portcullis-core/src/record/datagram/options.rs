@@ -95,7 +95,7 @@ impl DatagramOptions {
         self
     }
 
-    /// Has this connection id on the peer's protected records, if the peer knows of connection ids (RFC 9146,
+    /// Puts this connection id on the peer's protected records, if the peer knows of connection ids (RFC 9146,
     /// RFC 9147 §9): a client offers it, a server answers with it a client that offers one. With
     /// [`ConnectionId::EMPTY`] the peer's records have none, and this side's have what the peer wants. Neither
     /// is said by default.

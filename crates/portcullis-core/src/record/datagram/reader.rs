@@ -451,7 +451,7 @@ impl Reader {
     /// What may come, before anything of it is kept.
     ///
     /// A ticket that was sent behind a KeyUpdate, and lost, comes again under the key that it was sealed with
-    /// (§4.2.1), when the next one is in use. Who sends KeyUpdate waits until the one before is
+    /// (§4.2.1), when the next one is in use. Whoever sends KeyUpdate waits until the one before is
     /// acknowledged, and by then uses that key (§8).
     fn check_message(&self, epoch: u16, header: FragmentHeader) -> Result<(), Violation> {
         let is_update = header.msg_type == HandshakeType::KEY_UPDATE;

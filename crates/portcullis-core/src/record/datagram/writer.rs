@@ -258,7 +258,7 @@ impl Writer {
     }
 
     /// Whether [`poll_control`](Self::poll_control) would do something; the same as
-    /// [`writer_has_work`](super::Reader::writer_has_work), for who has no reader.
+    /// [`writer_has_work`](super::Reader::writer_has_work), for whoever has no reader.
     #[inline]
     pub fn has_work(&self) -> bool {
         self.mail.has_work()

@@ -296,7 +296,7 @@ fn at_servers(kind: Kind) -> [&'static str; 12] {
     }
 }
 
-/// Every server's session, offered to every server by who has it.
+/// Every server's session, offered to every server by whoever has it.
 #[test]
 fn servers() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! A session goes nowhere that a full handshake would not go, and belongs to who made it.
+//! A session goes nowhere that a full handshake would not go, and belongs to whoever made it.
 
 use std::sync::OnceLock;
 
@@ -192,7 +192,7 @@ fn names_of_every_kind() {
     }
 }
 
-/// A session in which this side was alice is not offered by who cannot be alice.
+/// A session in which this side was alice is not offered by whoever cannot be alice.
 #[test]
 fn a_session_belongs_to_who_made_it() {
     let keys = keys();

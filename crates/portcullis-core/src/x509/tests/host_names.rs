@@ -1,4 +1,4 @@
-//! Which names count, for who has rules of their own.
+//! Which names count, for whoever has rules of their own.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};

@@ -492,7 +492,7 @@ fn signature(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Resu
     Err(Fault::of_edge(kind, above, about))
 }
 
-/// §6.1.4 (e), RFC 3279 §2.3.2: an issuer's key of DSA without a group is in that of who issued its certificate.
+/// §6.1.4 (e), RFC 3279 §2.3.2: an issuer's key of DSA without a group is in that of whoever issued its certificate.
 fn with_parameters<'a>(
     wanted: Wanted<'a>,
     subject: &Subject<'_>,

@@ -51,7 +51,7 @@ pub(super) struct Actor<IO> {
     unsent: VecDeque<Unsent>,
     /// Whose packets are taken, and not flushed.
     unflushed: Vec<Done<()>>,
-    /// Who wants the write side shut down.
+    /// Whoever wants the write side shut down.
     shutdown: Vec<Done<()>>,
     /// What comes is thrown away.
     discards: bool,

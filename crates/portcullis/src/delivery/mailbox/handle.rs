@@ -308,7 +308,7 @@ impl Handle {
         self.ask(Command::Status).await
     }
 
-    /// Has messages come to another inbox. What the old one has stays there: the old owner moves it with
+    /// Lets messages come to another inbox. What the old one has stays there: the old owner moves it with
     /// [`Inbox::hand_over`](crate::Inbox::hand_over). Ready when it has happened.
     ///
     /// # Errors

@@ -323,7 +323,7 @@ impl PostHandshakeServer {
         })
     }
 
-    /// CertificateVerify (§4.4.3). Whether the chain is to be trusted is decided later, by who has a clock.
+    /// CertificateVerify (§4.4.3). Whether the chain is to be trusted is decided later, by whoever has a clock.
     fn on_verify(&self, mut flight: Flight, message: &HandshakeBytes) -> Result<Flight, Abort> {
         let verify: CertificateVerify<'_> = expect(message)?;
         let policy = &self.config.policy;

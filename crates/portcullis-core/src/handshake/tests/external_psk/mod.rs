@@ -277,7 +277,7 @@ fn an_unknown_identity_and_a_wrong_key() {
     );
 }
 
-/// RFC 9257 §4.1 (Selfie): a hello that comes back to who sent it is answered by whoever has one key for both
+/// RFC 9257 §4.1 (Selfie): a hello that comes back to whoever sent it is answered by whoever has one key for both
 /// directions. A context that says who is the client prevents it.
 #[test]
 fn an_end_that_is_led_to_itself() {

@@ -159,7 +159,7 @@ fn asking_of_kept_keys() -> Pair {
     resuming(client, server, vec![session])
 }
 
-/// What is known of who logs in.
+/// What is known of whoever logs in.
 #[cfg(feature = "finite-field")]
 fn asking_of_users() -> Pair {
     use super::tls12::user::{SRP, client, server};

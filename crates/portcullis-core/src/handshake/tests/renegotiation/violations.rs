@@ -254,7 +254,7 @@ fn the_client_stays_who_it_is() {
     assert_eq!(error.violation(), Some(V::RenegotiationChangedClient));
 }
 
-/// The same of who has logged in.
+/// The same of whoever has logged in.
 #[cfg(feature = "finite-field")]
 #[test]
 fn the_user_stays() {
@@ -296,7 +296,7 @@ fn identities_stay_hidden() {
     }
 }
 
-/// The same of who has a pre-shared key; a new key of the same identity is no other client.
+/// The same of whoever has a pre-shared key; a new key of the same identity is no other client.
 #[test]
 fn the_identity_of_a_pre_shared_key_stays() {
     let suite = [CipherSuite::TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256];

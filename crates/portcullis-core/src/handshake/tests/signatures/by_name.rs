@@ -1,4 +1,4 @@
-//! Hashes before TLS 1.3: any with any curve, and SHA-1 and SHA-224 for who names them (RFC 5246 §7.4.1.4.1, RFC
+//! Hashes before TLS 1.3: any with any curve, and SHA-1 and SHA-224 for whoever names them (RFC 5246 §7.4.1.4.1, RFC
 //! 9155).
 
 use super::super::attack::{By, Case, pair};

@@ -164,7 +164,7 @@ fn the_version_is_that_of_the_hello() {
     talking_in(ProtocolVersion::TLS_1_1, run(client, server));
 }
 
-/// It is for who names it, on both sides.
+/// It is for whoever names it, on both sides.
 #[test]
 fn nobody_has_it_by_default() {
     assert!(

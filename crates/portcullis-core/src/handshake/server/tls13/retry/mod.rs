@@ -266,7 +266,7 @@ impl FirstHello {
     }
 }
 
-/// RFC 9849 §7.1.1: what could not be decrypted is not looked at, nor is it by who knows nothing of it. A client that was
+/// RFC 9849 §7.1.1: what could not be decrypted is not looked at, nor is it by whoever knows nothing of it. A client that was
 /// not understood may encrypt its second hello anew. What was decrypted says that it was, in both hellos.
 fn may_change(ech: Option<&Ech>) -> bool {
     ech.is_none_or(|ech| matches!(ech, Ech::Declined(_)))
@@ -274,7 +274,7 @@ fn may_change(ech: Option<&Ech>) -> bool {
 
 /// Bytes of the digest of what a second hello has to repeat.
 ///
-/// Eight are enough: the digest keeps honest mistakes apart, and nothing is secure because of it. Who wants two
+/// Eight are enough: the digest keeps honest mistakes apart, and nothing is secure because of it. Whoever wants two
 /// hellos with the same one, which takes 2^32 tries, has to write both, and so deceives nobody but
 /// himself: all that the server decides by the first (suite, group, whether there was a key) is kept beside
 /// the digest and checked by itself, both hellos are in the transcript whole, so that whoever changes
