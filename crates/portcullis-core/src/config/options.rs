@@ -26,7 +26,7 @@ macro_rules! common_options {
         /// use portcullis::{ClientConfig, NamedGroup, Roots};
         ///
         /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-        /// let groups = [NamedGroup::X25519MLKEM768, NamedGroup::X25519];
+        /// let groups = [NamedGroup::X25519_MLKEM768, NamedGroup::X25519];
         /// let config = ClientConfig::builder(Roots::os()?).groups(groups).build()?;
         /// # let _ = config;
         /// # Ok(())

@@ -218,7 +218,7 @@ impl Identity {
     /// the leaf or is too long for it.
     ///
     /// ```no_run
-    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*, suite::*}; }
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*, suite::*}; pub use rustls_pki_types as pki_types; }
     /// use portcullis::pki_types::CertificateDer;
     /// use portcullis::{Identity, SignatureScheme};
     ///
