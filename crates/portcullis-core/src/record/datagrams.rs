@@ -49,13 +49,6 @@ impl Outgoing {
         Self::Datagram(Box::new(outgoing))
     }
 
-    /// The first hello is said again.
-    pub(crate) fn say_hello_again(&mut self) {
-        if let Self::Datagram(outgoing) = self {
-            outgoing.begin_with_hello();
-        }
-    }
-
     /// Over datagrams, beginning with this message and this record.
     pub(crate) fn datagrams(options: DatagramOptions, next_message: u16, next_record: u64) -> Self {
         let mut outgoing = datagram::Outgoing::new(options);

@@ -89,6 +89,10 @@ impl Incoming {
 pub(crate) enum Outgoing {}
 
 impl Outgoing {
+    pub(crate) fn begin_with_hello(&mut self) {
+        match *self {}
+    }
+
     pub(crate) fn offered_before_tls12(&mut self, _: ProtocolVersion) {
         match *self {}
     }

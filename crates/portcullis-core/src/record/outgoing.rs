@@ -25,6 +25,13 @@ pub(crate) enum Outgoing {
 }
 
 impl Outgoing {
+    /// A server has asked for the first hello once more, with its cookie (RFC 6347 §4.2.1).
+    pub(crate) fn say_hello_again(&mut self) {
+        if let Self::Datagram(outgoing) = self {
+            outgoing.begin_with_hello();
+        }
+    }
+
     /// Over a stream; see [`stream::Outgoing::new`].
     pub(crate) fn new(role: Role) -> Self {
         Self::Stream(stream::Outgoing::new(role))
