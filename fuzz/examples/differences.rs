@@ -77,6 +77,7 @@ impl Random {
                 key_updates: self.below(4) == 0,
                 piecewise: self.below(8) == 0,
                 early_data: false,
+                authentication: false,
             },
             answers: 0,
             operations: (0..=self.below(6) / 2)
