@@ -196,15 +196,19 @@ fn say_hello(
     if client.disguise.is_some() {
         let mut plain = Vec::new();
         client.put_hello(&mut plain, &shares, &sessions, None, now)?;
-        let bind = |out: &mut Vec<u8>| resumption::bind(out, 0, &sessions, None);
+        let bind = |out: &mut Vec<u8>| {
+            resumption::bind(out, 0, &sessions, None);
+        };
         let said = client.disguised(plain, Which::First, bind, cx)?;
         said.send(&mut transcript, cx);
     } else {
+        let mut bound = None;
         cx.send(&mut transcript, |out| {
             let start = out.len();
             offered = client.put_hello(out, &shares, &sessions, None, now);
-            resumption::bind(out, start, &sessions, None);
+            bound = resumption::bind(out, start, &sessions, None);
         });
+        transcript.begin_with(bound);
     }
     offered?;
     early_data::begin(&client, &sessions, &transcript, cx)?;

@@ -45,9 +45,7 @@ pub(super) struct Keyed {
     pub(super) extended: bool,
     /// Whether the client gets a ticket.
     wants_ticket: bool,
-    /// What the session is called, if somebody may keep it.
-    session_id: Option<[u8; 32]>,
-    /// What the ServerHello has called it.
+    /// What the ServerHello has called it: in a full handshake 32 bytes, if somebody may keep it, or none.
     session_id_sent: Box<[u8]>,
     client_random: [u8; 32],
     server_random: [u8; 32],
@@ -110,7 +108,6 @@ impl Keyed {
             psk: None,
             extended: negotiated.extended,
             wants_ticket: negotiated.wants_ticket,
-            session_id: negotiated.session_id,
             session_id_sent,
             config: negotiated.config,
             client_random,
@@ -305,7 +302,7 @@ impl WaitFinished {
             return issue(keyed, cx);
         }
         keyed.send_finished(cx)?;
-        let Some(session_id) = keyed.session_id else {
+        let Ok(session_id) = keyed.session_id_sent.as_ref().try_into() else {
             return Ok(Next::Connected(keyed.connected(cx)));
         };
         let question = KeepSession {

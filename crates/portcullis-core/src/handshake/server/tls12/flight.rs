@@ -397,12 +397,19 @@ fn send_server_hello(
     let awaits_next_protocol = next_protocols.is_some();
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
+    let new_id = match negotiated.wants_id && !say.resumes {
+        true => {
+            let [new_id] = cx.random_bytes()?;
+            Some(new_id)
+        }
+        false => None,
+    };
     let server_random = random(config, negotiated.version, cx)?;
-    let session_id = match (say.resumes, &negotiated.session_id) {
+    let session_id = match &new_id {
+        Some(new) => new,
         // RFC 5077 §3.4: the client sees by its id that a session is resumed, also that of a ticket.
-        (true, _) => hello.legacy_session_id,
-        (false, Some(new)) => new,
-        (false, None) => &[],
+        None if say.resumes => hello.legacy_session_id,
+        None => &[],
     };
     let extensions = HelloExtensions {
         negotiated: &negotiated,
