@@ -208,6 +208,9 @@ fn say_hello(
             offered = client.put_hello(out, &shares, &sessions, None, now);
             bound = resumption::bind(out, start, &sessions, None);
         });
+        // What a test says instead is not what was bound.
+        #[cfg(test)]
+        let bound = bound.filter(|_| cx.tamper.is_none());
         transcript.begin_with(bound);
     }
     offered?;
