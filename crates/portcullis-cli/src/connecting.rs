@@ -207,13 +207,15 @@ impl Connecting {
     /// Whether the chain that the server has shown is trusted by somebody, who is named; `None` if it has shown none.
     pub(crate) fn judged_by(&self, trust: &Trust) -> Option<Result<String, String>> {
         let (chain, _) = self.witness.seen()?;
+        Some(self.judge(&chain, trust))
+    }
+
+    /// The same of a chain that was seen otherwise.
+    pub(crate) fn judge(&self, chain: &PresentedChain, trust: &Trust) -> Result<String, String> {
         let policy = ChainPolicy::new(trust.roots.clone());
-        let judged = verify_server(&chain, &self.destination.name, UnixTime::now(), &policy);
-        Some(
-            judged
-                .map(|_| trust.origin.clone())
-                .map_err(|error| with_options(&error.to_string()).into_owned()),
-        )
+        verify_server(chain, &self.destination.name, UnixTime::now(), &policy)
+            .map(|_| trust.origin.clone())
+            .map_err(|error| with_options(&error.to_string()).into_owned())
     }
 
     /// What there is to say of the connection, or of the attempt.
@@ -238,13 +240,7 @@ impl Connecting {
     /// What is to be thought of the chain that the server has shown.
     fn verdict(&self) -> Option<Verdict> {
         let (chain, revoked) = self.witness.seen()?;
-        let check = |trust: &Trust| {
-            let policy = ChainPolicy::new(trust.roots.clone());
-            let name = &self.destination.name;
-            verify_server(&chain, name, UnixTime::now(), &policy)
-                .map(|_| trust.origin.clone())
-                .map_err(|error| with_options(&error.to_string()).into_owned())
-        };
+        let check = |trust: &Trust| self.judge(&chain, trust);
         if let (Some(_), Some(why)) = (&self.trust, revoked) {
             return Some(Verdict::Refused(why));
         }

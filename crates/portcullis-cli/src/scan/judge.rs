@@ -67,9 +67,10 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             "TLSv1.3 is not spoken".to_owned(),
         );
     }
-    let older = || seen.suites.iter().filter(|suites| suites.version < TLS_1_3);
     for (weakness, id) in Weakness::ALL {
-        let mut weak: Vec<_> = older()
+        let mut weak: Vec<_> = seen
+            .suites
+            .iter()
             .flat_map(|suites| &suites.accepted.codes)
             .filter(|code| weakness.is_of(**code))
             .map(|code| codes::suite_name(*code))
@@ -81,12 +82,20 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             Weakness::Export => (Bad, "keys are short on purpose (FREAK)"),
             Weakness::Anonymous => (Bad, "nobody shows who it is"),
             Weakness::Rc4 => (Bad, "RC4 is broken (RFC 7465)"),
+            Weakness::Des => (Bad, "DES, whose keys have 56 bits at most"),
             Weakness::TripleDes => (Bad, "blocks of 64 bits (SWEET32)"),
             Weakness::Cbc => (
                 Warn,
                 "CBC, whose padding leaks where it is not handled with care (LUCKY13)",
             ),
-            Weakness::RsaKeyExchange => (Warn, "no forward secrecy"),
+            Weakness::RsaKeyExchange => (
+                Warn,
+                "the secret is sent under the server's RSA key, whose padding leaks where it is not handled with care (ROBOT)",
+            ),
+            Weakness::NoForwardSecrecy => (
+                Warn,
+                "no forward secrecy: a key that is lost opens what was sent before",
+            ),
         };
         if !weak.is_empty() {
             say(
@@ -96,7 +105,7 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             );
         }
     }
-    if older().any(|suites| {
+    if seen.suites.iter().any(|suites| {
         suites.version <= 0x0301
             && suites
                 .accepted
@@ -199,7 +208,6 @@ pub(super) enum Rule {
     Version(u16),
     Suite(Weakness),
     NoPostQuantum,
-    NoForwardSecrecy,
     Untrusted,
     /// In fewer days.
     Expires(i64),
@@ -214,7 +222,7 @@ const SHORTER: [(&str, &str); 2] = [
 ];
 
 /// The names of all findings.
-const FINDINGS: [&str; 22] = [
+const FINDINGS: [&str; 24] = [
     "version.ssl3",
     "version.tls1.0",
     "version.tls1.1",
@@ -223,9 +231,11 @@ const FINDINGS: [&str; 22] = [
     "suite.export",
     "suite.anonymous",
     "suite.rc4",
+    "suite.des",
     "suite.3des",
     "suite.cbc",
     "suite.rsa-kx",
+    "suite.no-fs",
     "derived.beast",
     "broken-choice",
     "dh.short",
@@ -254,7 +264,7 @@ impl FromStr for Rule {
             "warn" => Some(Self::Warn),
             "incomplete" => Some(Self::Incomplete),
             "no-pq" => Some(Self::NoPostQuantum),
-            "no-fs" => Some(Self::NoForwardSecrecy),
+            "no-fs" => Some(Self::Suite(Weakness::NoForwardSecrecy)),
             "untrusted" => Some(Self::Untrusted),
             _ => {
                 let shorter = SHORTER.iter().find(|(name, _)| *name == text);
@@ -300,13 +310,7 @@ impl Rule {
         leaf: &Value,
         findings: &[Finding],
     ) -> bool {
-        let mut suites = seen.suites.iter().flat_map(|suites| {
-            suites
-                .accepted
-                .codes
-                .iter()
-                .map(|code| (suites.version, *code))
-        });
+        let mut suites = seen.suites.iter().flat_map(|suites| &suites.accepted.codes);
         match self {
             Self::Bad => findings
                 .iter()
@@ -317,9 +321,7 @@ impl Rule {
                 .versions
                 .iter()
                 .any(|(version, offered)| version < least && *offered == Some(Offered::Yes)),
-            Self::Suite(weakness) => {
-                suites.any(|(version, code)| version < TLS_1_3 && weakness.is_of(code))
-            }
+            Self::Suite(weakness) => suites.any(|code| weakness.is_of(*code)),
             Self::NoPostQuantum => {
                 let is_said = findings.iter().any(|finding| finding.id == "group.no-pq");
                 // Without TLS 1.3 there is nothing to be said of its groups, and others tell as far as they are known.
@@ -330,8 +332,6 @@ impl Rule {
                     .flat_map(|groups| &groups.codes);
                 is_said || is_older && !known.any(|code| NamedGroup(*code).is_post_quantum())
             }
-            Self::NoForwardSecrecy => suites
-                .any(|(version, code)| version < TLS_1_3 && Weakness::RsaKeyExchange.is_of(code)),
             Self::Untrusted => matches!(found.verdict, Some(Err(_))),
             Self::Expires(days) => leaf["days_left"].as_i64().is_some_and(|left| left < *days),
             Self::Finding(id) => findings.iter().any(|finding| finding.id == *id),

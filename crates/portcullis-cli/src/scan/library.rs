@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use portcullis::suite::{Authentication, CipherSuite, KeyExchange};
+use portcullis::x509::PresentedChain;
 use portcullis::{
     CertificateDer, ClientConfig, EarlyDataOutcome, MemorySessionStore, NamedGroup,
     ProtocolVersion, TlsStream,
@@ -64,6 +65,17 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
             found.chain = connecting.chain();
             found.verdict = connecting.judged_by(trust);
             found.failed = Some(why.0);
+            if let (true, Some(version)) = (found.chain.is_empty(), seen.newest_older()) {
+                // Before TLS 1.3 it is shown before the handshake can fail.
+                if let Ok(chain) = prober.chain(version, seen.suites_of(version)).await {
+                    let presented = PresentedChain::new(chain.clone());
+                    found.verdict = Some(match presented {
+                        Ok(presented) => connecting.judge(&presented, trust),
+                        Err(error) => Err(error.to_string()),
+                    });
+                    found.chain = chain;
+                }
+            }
             return Ok(found);
         }
     }

@@ -11,6 +11,7 @@ mod library;
 mod prober;
 mod reply;
 mod report;
+mod suites;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -47,8 +48,8 @@ pub(crate) struct Scan {
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     total: u64,
     /// End with exit code 7 if one of these is the case, separated by commas: bad or warn (any such finding), incomplete
-    /// (exit code 8), version<1.2, suite=cbc (null, export, anonymous, rc4, 3des, cbc, rsa-kx), no-pq, no-fs, untrusted,
-    /// expires<30d, early-data, compression, renegotiation, fallback, or the name of a finding.
+    /// (exit code 8), version<1.2, suite=cbc (null, export, anonymous, rc4, des, 3des, cbc, rsa-kx, no-fs), no-pq,
+    /// no-fs, untrusted, expires<30d, early-data, compression, renegotiation, fallback, or the name of a finding.
     #[arg(long, value_delimiter = ',', value_name = "RULES", value_parser = clap::value_parser!(Ruled))]
     fail_on: Vec<Ruled>,
     /// Print what was found as one line of JSON.
