@@ -8,6 +8,7 @@ use super::codes::{self, VERSIONS};
 use super::hello::{Hello, TLS_1_2, TLS_1_3};
 use super::prober::{INTERNAL_ERROR, Outcome, Prober, alert};
 use super::reply::{Needs, ServerHello};
+use super::ssl2;
 use super::suites::{Exchange, Suite};
 use crate::certificate;
 
@@ -177,6 +178,8 @@ fn is_all(suites: &[u16], is: impl Fn(Suite) -> bool) -> bool {
 pub(super) async fn all(prober: &mut Prober) -> Seen {
     let mut seen = Seen::default();
     prober.versions(&mut seen).await;
+    let offered = prober.ssl2(&seen).await;
+    seen.versions.push((ssl2::VERSION, Some(offered)));
     for (version, _) in VERSIONS {
         if seen.offers(version) {
             let suites = prober.suites(version).await;
@@ -243,6 +246,21 @@ impl Prober {
             }
         }
         Offered::No
+    }
+
+    /// Whether SSL 2 is spoken. Who closes at a hello that is none of TLS has declined it, if it answers others.
+    async fn ssl2(&mut self, seen: &Seen) -> Offered {
+        let answers = |(_, offered): &(u16, Option<Offered>)| *offered == Some(Offered::Yes);
+        match self.ask_ssl2().await {
+            Ok(ssl2::Answer::Hello) => Offered::Yes,
+            Ok(ssl2::Answer::Alert(INTERNAL_ERROR)) => Offered::Unknown(alert(INTERNAL_ERROR)),
+            Ok(ssl2::Answer::Error | ssl2::Answer::Alert(_)) => Offered::No,
+            Ok(ssl2::Answer::Closed) if seen.versions.iter().any(answers) => Offered::No,
+            Ok(ssl2::Answer::Closed) => {
+                Offered::Unknown("closed or reset, as all other hellos were".to_owned())
+            }
+            Err(why) => Offered::Unknown(why),
+        }
     }
 
     /// Leaves away what was chosen until nothing is, or what stands `behind`.

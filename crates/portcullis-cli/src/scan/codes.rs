@@ -2,9 +2,10 @@
 
 use portcullis::{NamedGroup, SignatureScheme};
 
+use super::ssl2;
 use super::suites::{self, Suite};
 
-/// The versions, newest first, with their names.
+/// The versions, newest first, with their names; SSL 2, which is asked about in another way, is none of them.
 pub(super) const VERSIONS: [(u16, &str); 5] = [
     (0x0304, "TLSv1.3"),
     (0x0303, "TLSv1.2"),
@@ -14,6 +15,9 @@ pub(super) const VERSIONS: [(u16, &str); 5] = [
 ];
 
 pub(super) fn version_name(version: u16) -> String {
+    if version == ssl2::VERSION {
+        return "SSLv2".to_owned();
+    }
     let named = VERSIONS.iter().find(|(code, _)| *code == version);
     named.map_or_else(|| format!("{version:#06x}"), |(_, name)| (*name).to_owned())
 }

@@ -8,6 +8,7 @@ use super::checks::{Offered, Seen};
 use super::codes::{self, Weakness};
 use super::hello::{TLS_1_2, TLS_1_3};
 use super::library::Found;
+use super::ssl2;
 use portcullis::NamedGroup;
 
 /// How few days are worth a word.
@@ -49,7 +50,13 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             text,
         });
     };
-    for (version, rfc) in [(0x0300, "7568"), (0x0301, "8996"), (0x0302, "8996")] {
+    let old = [
+        (ssl2::VERSION, "6176"),
+        (0x0300, "7568"),
+        (0x0301, "8996"),
+        (0x0302, "8996"),
+    ];
+    for (version, rfc) in old {
         if seen.offers(version) {
             let name = codes::version_name(version);
             let id = format!("version.{}", name.to_lowercase().replace('v', ""));
@@ -117,6 +124,15 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             "derived.beast",
             Warn,
             "CBC in TLSv1.0 or SSLv3 (BEAST), as is derived from what is offered".to_owned(),
+        );
+    }
+    if seen.offers(ssl2::VERSION) {
+        say(
+            "derived.drown",
+            Bad,
+            "SSLv2, by which what is sent under the same RSA key elsewhere can be read (DROWN), as is derived from what is \
+             offered"
+                .to_owned(),
         );
     }
     for broken in seen.lists().filter_map(|list| list.broken) {
@@ -222,7 +238,8 @@ const SHORTER: [(&str, &str); 2] = [
 ];
 
 /// The names of all findings.
-const FINDINGS: [&str; 24] = [
+const FINDINGS: [&str; 26] = [
+    "version.ssl2",
     "version.ssl3",
     "version.tls1.0",
     "version.tls1.1",
@@ -237,6 +254,7 @@ const FINDINGS: [&str; 24] = [
     "suite.rsa-kx",
     "suite.no-fs",
     "derived.beast",
+    "derived.drown",
     "broken-choice",
     "dh.short",
     "group.no-pq",
@@ -355,7 +373,7 @@ mod tests {
     fn every_finding_is_a_rule_by_its_name() {
         // A server that has it all.
         let all = codes::older_suites();
-        let old = [0x0300, 0x0301, 0x0302, TLS_1_2];
+        let old = [ssl2::VERSION, 0x0300, 0x0301, 0x0302, TLS_1_2];
         let fact = |name, offered: &Offered| (name, offered.clone());
         let seen = Seen {
             versions: old

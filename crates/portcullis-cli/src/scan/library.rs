@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use portcullis::ech::EchKey;
 use portcullis::suite::{Authentication, CipherSuite, KeyExchange};
 use portcullis::x509::PresentedChain;
 use portcullis::{
     CertificateDer, ClientConfig, EarlyDataOutcome, MemorySessionStore, NamedGroup,
-    ProtocolVersion, TlsStream,
+    ProtocolVersion, TlsConnector, TlsStream,
 };
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -31,6 +32,8 @@ pub(super) struct Found {
     pub(super) alpn: Vec<(&'static str, String)>,
     pub(super) resumption: Vec<(u16, Offered)>,
     pub(super) early_data: Option<Offered>,
+    /// Whether the server has keys to which a hello can be encrypted (RFC 9849).
+    pub(super) ech: Option<Offered>,
     /// Why the handshake failed that everything else here needs.
     pub(super) failed: Option<String>,
 }
@@ -41,6 +44,7 @@ impl Found {
         self.failed.is_none()
             && self.ocsp.iter().all(known)
             && self.early_data.iter().all(known)
+            && self.ech.iter().all(known)
             && self.resumption.iter().all(|(_, offered)| known(offered))
             && self
                 .alpn
@@ -111,7 +115,57 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
             found.resumption.push((code, offered));
         }
     }
+    if seen.offers(TLS_1_3) {
+        found.ech = Some(ech(prober).await);
+    }
     Ok(found)
+}
+
+/// Encrypts a hello to a key that nobody has. A server that has others answers with them (RFC 9849 §7.1); one that has
+/// none takes the outer hello as it is.
+async fn ech(prober: &mut Prober) -> Offered {
+    // An address is not seen in the place of a name.
+    let outer = prober.server_name();
+    let outer = outer.as_deref().unwrap_or("ech.invalid");
+    let made = EchKey::builder(outer).generate();
+    let config = made.and_then(|(key, _)| {
+        ClientConfig::dangerous_builder_without_verification()
+            .versions([ProtocolVersion::TLS_1_3])
+            .ech(key.config_list())
+            .build()
+    });
+    let config = match config {
+        Ok(config) => config,
+        Err(misuse) => return Offered::Unknown(misuse.to_string()),
+    };
+    if let Err(why) = prober.turn().await {
+        return Offered::Unknown(why);
+    }
+    let destination = prober.destination().clone();
+    let deadline = destination.deadline().min(prober.until());
+    let io = match destination.connect(deadline).await {
+        Ok(io) => io,
+        Err(failure) => {
+            prober.note(false);
+            return Offered::Unknown(failure.to_string());
+        }
+    };
+    let connector = TlsConnector::new(config)
+        .without_resumption()
+        .handshake_timeout(deadline.saturating_duration_since(Instant::now()));
+    let (offered, is_answered) = match connector.upgrade(io, destination.name).await {
+        Ok(stream) => {
+            let _ = stream.close(CLOSE_WITHIN).await;
+            let why = "a key that nobody has was accepted";
+            (Offered::Unknown(why.to_owned()), true)
+        }
+        Err(error) => match error.ech_rejection() {
+            Some(rejection) => (Offered::of(rejection.has_configurations()), true),
+            None => (Offered::Unknown(error.to_string()), error.alert().is_some()),
+        },
+    };
+    prober.note(is_answered);
+    offered
 }
 
 /// Why there is no connection, and whether the server has refused the application protocol.

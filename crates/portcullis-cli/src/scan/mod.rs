@@ -11,6 +11,7 @@ mod library;
 mod prober;
 mod reply;
 mod report;
+mod ssl2;
 mod suites;
 
 use std::io::Write as _;

@@ -70,8 +70,11 @@ impl Reader {
         }
     }
 
-    /// Takes more bytes. `None`: the answer is not whole. An error says why it is none.
+    /// Takes more bytes; no bytes are the end of all. `None`: the answer is not whole. An error says why it is none.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Option<Answer>, &'static str> {
+        if bytes.is_empty() {
+            return Err("closed or reset without an alert");
+        }
         self.seen = self.seen.saturating_add(bytes.len());
         if self.seen > MOST {
             return Err("the answer is longer than 128 KiB");

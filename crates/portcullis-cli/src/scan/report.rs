@@ -41,6 +41,7 @@ impl Report<'_> {
         let more = [
             ("ocsp_staple", &found.ocsp),
             ("early_data", &found.early_data),
+            ("ech", &found.ech),
         ];
         for (name, offered) in more {
             facts.insert(name.to_owned(), offered.as_ref().map(word).into());
@@ -176,6 +177,7 @@ impl Report<'_> {
         for (name, offered) in [
             ("early data", &found.early_data),
             ("OCSP staple", &found.ocsp),
+            ("encrypted hello", &found.ech),
         ] {
             if let Some(offered) = offered {
                 say(name, said(offered));

@@ -86,7 +86,7 @@ impl Suite {
         )
     }
 
-    /// Whether the server shows a certificate.
+    /// Whether the server shows a certificate that can be read.
     pub(super) fn has_certificate(self) -> bool {
         let without = [
             "NULL",
@@ -99,7 +99,7 @@ impl Suite {
             "ECCPWD",
             "ECJPAKE",
         ];
-        !self.is_anonymous() && !without.contains(&self.agreed_by())
+        !self.is_new() && !self.is_anonymous() && !without.contains(&self.agreed_by())
     }
 
     /// Whether the certificate has a key of an elliptic curve.
