@@ -210,8 +210,8 @@ fn names(list: &Value) -> String {
     let accepted = list["accepted"].as_array().unwrap();
     let mut names = sorted(accepted.iter().map(|entry| &entry["name"]));
     for more in ["unknown", "broken"] {
-        if let Some(why) = list[more].as_str() {
-            names += &format!(" {more}: {why}");
+        if list[more].is_string() {
+            names += &format!(" ({more})");
         }
     }
     names
@@ -222,10 +222,8 @@ fn word(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(word) => word.clone(),
-        other => match other["unknown"].as_str() {
-            Some(why) => format!("unknown: {why}"),
-            None => other.to_string(),
-        },
+        other if other["unknown"].is_string() => "unknown".to_owned(),
+        other => other.to_string(),
     }
 }
 

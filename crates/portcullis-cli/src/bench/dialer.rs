@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use portcullis::{EarlyDataOutcome, MemorySessionStore, TlsConnector, TlsStream};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::connect::Destination;
+use crate::connecting;
 use crate::failure::Failure;
 
 /// How long a server may take to close after we have.
@@ -92,31 +92,7 @@ impl Dialer {
     }
 }
 
-/// Closes, and waits until the server has, too: until then its tickets come, and in TLS 1.3 it may only then have seen the
-/// client's certificate, and refuse it (RFC 8446 §4.4.2.4). A server that closes badly, or not in time, is no failure.
-pub(super) async fn close(mut stream: TlsStream<TcpStream>) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::connection(&error).while_doing("closing");
-    let until = Instant::now() + CLOSE_WITHIN;
-    match timeout_at(until, stream.shutdown()).await {
-        Ok(shut) => shut.map_err(failed)?,
-        Err(_) => {
-            let seconds = CLOSE_WITHIN.as_secs();
-            let why = format!("closing: the server takes nothing for {seconds} s");
-            return Err(Failure::timeout(why));
-        }
-    }
-    let mut part = [0; 4_096];
-    let drained = async {
-        loop {
-            match stream.read(&mut part).await {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-    };
-    match timeout_at(until, drained).await {
-        Ok(Err(failure)) if failure.is_refusal_of_peer() => Err(failure),
-        _ => Ok(()),
-    }
+/// Closes, and waits until the server has, too.
+pub(super) async fn close(stream: TlsStream<TcpStream>) -> Result<(), Failure> {
+    connecting::close(stream, CLOSE_WITHIN).await
 }

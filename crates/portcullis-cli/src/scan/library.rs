@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::checks::{Offered, Seen};
 use super::hello::{TLS_1_2, TLS_1_3};
 use super::prober::{OVER, Prober};
-use crate::connecting::{Connecting, Trust};
+use crate::connecting::{self, Connecting, Trust};
 use crate::failure::Failure;
 
 /// How long a server may take to close after we have: until then its tickets come.
@@ -131,6 +131,7 @@ async fn ech(prober: &mut Prober) -> Offered {
     let config = made.and_then(|(key, _)| {
         ClientConfig::dangerous_builder_without_verification()
             .versions([ProtocolVersion::TLS_1_3])
+            .groups(groups(true))
             .ech(key.config_list())
             .build()
     });
@@ -207,7 +208,10 @@ async fn resumption(prober: &mut Prober, connecting: &mut Connecting) -> Offered
         match connect(prober, connecting).await {
             Ok(stream) => {
                 let is_resumed = stream.is_resumed();
-                let _ = stream.close(CLOSE_WITHIN).await;
+                // Who is refused gets no session, which says nothing of others.
+                if let Err(refused) = connecting::close(stream, CLOSE_WITHIN).await {
+                    return Offered::Unknown(refused.to_string());
+                }
                 if is_second {
                     return Offered::of(is_resumed);
                 }
@@ -240,6 +244,17 @@ async fn early_data(
         }
         Err(failure) => Offered::Unknown(failure.to_string()),
     }
+}
+
+/// All groups that are spoken here, with TLS 1.3 or without.
+fn groups(has_new: bool) -> Vec<NamedGroup> {
+    // Those of RFC 7027 are of the versions before TLS 1.3 alone, and hybrids of TLS 1.3.
+    let is_usable = |group: &NamedGroup| match has_new {
+        true => !(0x001a..=0x001c).contains(&group.0),
+        false => group.0 < 0x0200,
+    };
+    let groups = NamedGroup::SUPPORTED.iter().copied();
+    groups.filter(is_usable).collect()
 }
 
 /// Everything that is spoken here and has certificates, and nobody is refused.
@@ -277,14 +292,7 @@ fn connecting(
         info.is_some_and(|info| versions.iter().any(|version| info.exists_in(*version)))
     };
     let suites: Vec<_> = suites.filter(usable).collect();
-    // Those of RFC 7027 are of the versions before TLS 1.3 alone, and hybrids of TLS 1.3.
-    let has_new = versions.contains(&ProtocolVersion::TLS_1_3);
-    let is_usable = |group: &NamedGroup| match has_new {
-        true => !(0x001a..=0x001c).contains(&group.0),
-        false => group.0 < 0x0200,
-    };
-    let groups = NamedGroup::SUPPORTED.iter().copied();
-    let groups: Vec<_> = groups.filter(is_usable).collect();
+    let groups = groups(versions.contains(&ProtocolVersion::TLS_1_3));
     let config = ClientConfig::dangerous_builder_without_verification()
         .cipher_suites(suites)
         .groups(groups)
