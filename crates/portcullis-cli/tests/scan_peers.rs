@@ -257,6 +257,12 @@ fn facts(report: &Value) -> BTreeMap<String, String> {
         "findings".to_owned(),
         sorted(all("findings").iter().map(|finding| &finding["id"])),
     );
+    let others = report["other_certificates"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    let leaves = others.map(|other| &other["chain"][0]["key"]);
+    put("other_keys".to_owned(), sorted(leaves));
     put(
         "keys".to_owned(),
         sorted(

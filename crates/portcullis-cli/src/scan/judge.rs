@@ -39,7 +39,7 @@ pub(super) struct Finding {
     pub(super) text: String,
 }
 
-pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding> {
+pub(super) fn findings(seen: &Seen, found: &Found, leaves: &[Value]) -> Vec<Finding> {
     use Severity::{Bad, Warn};
     let mut findings = Vec::new();
     let mut say = |id: &str, severity, text: String| {
@@ -195,21 +195,23 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             "early data is accepted, which can be sent again by others".to_owned(),
         );
     }
-    if let Some(Err(why)) = &found.verdict {
-        say("certificate.untrusted", Bad, why.clone());
+    for why in found.distrust() {
+        say("certificate.untrusted", Bad, why.to_owned());
     }
-    match leaf["days_left"].as_i64() {
-        Some(days @ ..0) => say(
-            "certificate.expired",
-            Bad,
-            format!("expired {} days ago", days.saturating_neg()),
-        ),
-        Some(days @ ..SOON) => say(
-            "certificate.expires",
-            Warn,
-            format!("expires in {days} days"),
-        ),
-        _ => {}
+    for leaf in leaves {
+        match leaf["days_left"].as_i64() {
+            Some(days @ ..0) => say(
+                "certificate.expired",
+                Bad,
+                format!("expired {} days ago", days.saturating_neg()),
+            ),
+            Some(days @ ..SOON) => say(
+                "certificate.expires",
+                Warn,
+                format!("expires in {days} days"),
+            ),
+            _ => {}
+        }
     }
     findings
 }
@@ -325,7 +327,7 @@ impl Rule {
         &self,
         seen: &Seen,
         found: &Found,
-        leaf: &Value,
+        leaves: &[Value],
         findings: &[Finding],
     ) -> bool {
         let mut suites = seen.suites.iter().flat_map(|suites| &suites.accepted.codes);
@@ -350,8 +352,11 @@ impl Rule {
                     .flat_map(|groups| &groups.codes);
                 is_said || is_older && !known.any(|code| NamedGroup(*code).is_post_quantum())
             }
-            Self::Untrusted => matches!(found.verdict, Some(Err(_))),
-            Self::Expires(days) => leaf["days_left"].as_i64().is_some_and(|left| left < *days),
+            Self::Untrusted => found.distrust().next().is_some(),
+            Self::Expires(days) => leaves
+                .iter()
+                .filter_map(|leaf| leaf["days_left"].as_i64())
+                .any(|left| left < *days),
             Self::Finding(id) => findings.iter().any(|finding| finding.id == *id),
         }
     }
@@ -408,6 +413,7 @@ mod tests {
         let mut names = std::collections::BTreeSet::new();
         for days in [-1, 1] {
             let leaf = serde_json::json!({ "days_left": days });
+            let leaf = [serde_json::json!({ "days_left": 100 }), leaf];
             let findings = findings(&seen, &found, &leaf);
             for finding in &findings {
                 let rule: Rule = finding.id.parse().unwrap();
@@ -444,8 +450,8 @@ mod tests {
                 ..Seen::default()
             };
             let found = Found::default();
-            let findings = findings(&seen, &found, &Value::Null);
-            let hit = Rule::NoPostQuantum.is_hit(&seen, &found, &Value::Null, &findings);
+            let findings = findings(&seen, &found, &[]);
+            let hit = Rule::NoPostQuantum.is_hit(&seen, &found, &[], &findings);
             assert_eq!(hit, is_hit, "{seen:?}");
         }
     }

@@ -10,12 +10,15 @@ use portcullis::{
     CertificateDer, ClientConfig, EarlyDataOutcome, MemorySessionStore, NamedGroup,
     ProtocolVersion, TlsConnector, TlsStream,
 };
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::checks::{Offered, Seen};
 use super::hello::{TLS_1_2, TLS_1_3};
 use super::prober::{OVER, Prober};
+use super::suites::Suite;
+use crate::certificate;
 use crate::connecting::{self, Connecting, Trust};
 use crate::failure::Failure;
 
@@ -28,6 +31,10 @@ pub(super) struct Found {
     pub(super) chain: Vec<CertificateDer<'static>>,
     /// Whether it is trusted; or why there is none.
     pub(super) verdict: Option<Result<String, String>>,
+    /// What else the server shows, to those who want a certificate of another kind.
+    pub(super) others: Vec<Other>,
+    /// Why there may be more of these.
+    pub(super) others_unknown: Option<String>,
     pub(super) ocsp: Option<Offered>,
     pub(super) alpn: Vec<(&'static str, String)>,
     pub(super) resumption: Vec<(u16, Offered)>,
@@ -38,10 +45,33 @@ pub(super) struct Found {
     pub(super) failed: Option<String>,
 }
 
+/// A chain that was read from what is sent in clear.
+#[derive(Debug)]
+pub(super) struct Other {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) verdict: Result<String, String>,
+}
+
 impl Found {
+    /// What every server certificate says, the first one's first.
+    pub(super) fn leaves(&self) -> Vec<Value> {
+        let others = self.others.iter().map(|other| &other.chain);
+        let chains = [&self.chain].into_iter().chain(others);
+        let leaves = chains.filter_map(|chain| chain.first());
+        leaves.map(|der| certificate::json(der, false)).collect()
+    }
+
+    /// Why certificates are not trusted.
+    pub(super) fn distrust(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter().map(|other| &other.verdict);
+        let all = self.verdict.iter().chain(others);
+        all.filter_map(|verdict| verdict.as_ref().err().map(String::as_str))
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         let known = |offered: &Offered| offered.why().is_none();
         self.failed.is_none()
+            && self.others_unknown.is_none()
             && self.ocsp.iter().all(known)
             && self.early_data.iter().all(known)
             && self.ech.iter().all(known)
@@ -72,17 +102,15 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
             if let (true, Some(version)) = (found.chain.is_empty(), seen.newest_older()) {
                 // Before TLS 1.3 it is shown before the handshake can fail.
                 if let Ok(chain) = prober.chain(version, seen.suites_of(version)).await {
-                    let presented = PresentedChain::new(chain.clone());
-                    found.verdict = Some(match presented {
-                        Ok(presented) => connecting.judge(&presented, trust),
-                        Err(error) => Err(error.to_string()),
-                    });
+                    found.verdict = Some(judged(&connecting, &chain, trust));
                     found.chain = chain;
                 }
             }
+            others(prober, seen, &connecting, trust, &mut found).await;
             return Ok(found);
         }
     }
+    others(prober, seen, &connecting, trust, &mut found).await;
     for protocol in ["h2", "http/1.1", "x-unknown"] {
         let mut connecting = self::connecting(prober, seen, &[protocol], None)?;
         let word = match connect(prober, &mut connecting).await {
@@ -119,6 +147,46 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
         found.ech = Some(ech(prober).await);
     }
     Ok(found)
+}
+
+/// Asks for the certificate of each kind, where there are several and they are sent in clear.
+async fn others(
+    prober: &mut Prober,
+    seen: &Seen,
+    connecting: &Connecting,
+    trust: &Trust,
+    found: &mut Found,
+) {
+    let Some(version) = seen.newest_older() else {
+        return;
+    };
+    let kinds = [Suite::has_curve_certificate, Suite::has_rsa_certificate].map(|is| {
+        let suites = seen.suites_of(version).iter().copied();
+        let suites = suites.filter(|code| Suite::of(*code).is_some_and(is));
+        suites.collect::<Vec<_>>()
+    });
+    if kinds.iter().any(Vec::is_empty) {
+        return;
+    }
+    for suites in kinds {
+        match prober.chain(version, &suites).await {
+            Ok(chain) if chain.first() == found.chain.first() => {}
+            Ok(chain) => found.others.push(Other {
+                verdict: judged(connecting, &chain, trust),
+                chain,
+            }),
+            Err(why) => found.others_unknown = Some(why),
+        }
+    }
+}
+
+fn judged(
+    connecting: &Connecting,
+    chain: &[CertificateDer<'static>],
+    trust: &Trust,
+) -> Result<String, String> {
+    let presented = PresentedChain::new(chain.to_vec()).map_err(|error| error.to_string())?;
+    connecting.judge(&presented, trust)
 }
 
 /// Encrypts a hello to a key that nobody has. A server that has others answers with them (RFC 9849 §7.1); one that has

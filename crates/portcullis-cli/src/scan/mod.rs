@@ -19,9 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
 
-use crate::certificate;
 use crate::connect::Route;
 use crate::connecting::Trust;
 use crate::failure::Failure;
@@ -94,10 +92,9 @@ impl Scan {
         let mut prober = Prober::new(destination, self.connections, rate, total);
         let seen = checks::all(&mut prober).await;
         let found = library::all(&mut prober, &seen, &trust).await?;
-        let leaf = found.chain.first();
-        let leaf = leaf.map_or(Value::Null, |der| certificate::json(der, false));
-        let findings = judge::findings(&seen, &found, &leaf);
-        let hit = |ruled: &&Ruled| ruled.rule.is_hit(&seen, &found, &leaf, &findings);
+        let leaves = found.leaves();
+        let findings = judge::findings(&seen, &found, &leaves);
+        let hit = |ruled: &&Ruled| ruled.rule.is_hit(&seen, &found, &leaves, &findings);
         let hit: Vec<_> = self.fail_on.iter().filter(hit).collect();
         let report = Report {
             target: self.target.clone(),

@@ -107,6 +107,12 @@ impl Suite {
         self.agreed_by().ends_with("_ECDSA")
     }
 
+    /// Whether it has a key of RSA, or the signature of one.
+    pub(super) fn has_rsa_certificate(self) -> bool {
+        let name = self.agreed_by();
+        self.has_certificate() && (name.ends_with("RSA") || name == "RSA_PSK")
+    }
+
     /// Whether a hint comes before the parameters (RFC 4279 §3).
     pub(super) fn has_hint(self) -> bool {
         matches!(
