@@ -1,7 +1,7 @@
 //! The scanner against servers that are set up in known ways: each setting is seen as it is, and nothing else.
 //! `apt-get install openssl gnutls-bin erlang-ssl nginx-light`
 //!
-//! `scan/servers.toml` has the servers. The first of a program says all that is seen of it, the others what of that they change.
+//! `scan/servers.toml` has the servers.
 
 mod support;
 
@@ -116,6 +116,9 @@ fn nginx(made: &Certificates, port: &str, options: &str) -> Vec<String> {
     ["-c", &file, "-e", &log].map(str::to_owned).into()
 }
 
+/// What a program is started with at a port.
+type Arguments<'a> = &'a dyn Fn(&str) -> Vec<String>;
+
 enum Running {
     Peer(Peer),
     Ours(Server),
@@ -139,7 +142,7 @@ impl Running {
             true => Vec::new(),
             false => owned(&certificate),
         };
-        let (name, arguments): (&str, &dyn Fn(&str) -> Vec<String>) = match program {
+        let (name, arguments): (&str, Arguments<'_>) = match program {
             "openssl" => ("openssl", &|port| {
                 let accept = format!("127.0.0.1:{port}");
                 let fixed = owned(&["s_server", "-quiet", "-accept", &accept]);
@@ -288,32 +291,39 @@ fn facts(report: &Value) -> BTreeMap<String, String> {
 struct Row {
     program: String,
     options: Vec<String>,
+    /// The options of the one from which it differs, if that is not the first of the program.
+    like: Option<Vec<String>>,
+    /// Facts that there are none of.
+    without: Vec<String>,
     seen: BTreeMap<String, String>,
+}
+
+impl Row {
+    fn read(row: &DeTable<'_>) -> Self {
+        let text = |value: &DeValue<'_>| value.as_str().unwrap().to_owned();
+        let texts = |name: &str| {
+            let list = row.get(name)?.get_ref().as_array().unwrap();
+            Some(list.iter().map(|value| text(value.get_ref())).collect())
+        };
+        let seen = row.get("seen").and_then(|seen| seen.get_ref().as_table());
+        let seen = seen.into_iter().flatten();
+        Self {
+            program: text(row["program"].get_ref()),
+            options: texts("options").unwrap(),
+            like: texts("like"),
+            without: texts("without").unwrap_or_default(),
+            seen: seen
+                .map(|(name, value)| (name.get_ref().to_string(), text(value.get_ref())))
+                .collect(),
+        }
+    }
 }
 
 fn table() -> Vec<Row> {
     let table = DeTable::parse(include_str!("scan/servers.toml")).unwrap();
-    let text = |value: &DeValue<'_>| value.as_str().unwrap().to_owned();
     let rows = table.get_ref()["server"].get_ref().as_array().unwrap();
-    let rows: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            let row = row.get_ref().as_table().unwrap();
-            let options = row["options"].get_ref().as_array().unwrap();
-            let seen = row.get("seen").and_then(|seen| seen.get_ref().as_table());
-            let seen = seen.into_iter().flatten();
-            Row {
-                program: text(row["program"].get_ref()),
-                options: options
-                    .iter()
-                    .map(|option| text(option.get_ref()))
-                    .collect(),
-                seen: seen
-                    .map(|(name, value)| (name.get_ref().to_string(), text(value.get_ref())))
-                    .collect(),
-            }
-        })
-        .collect();
+    let rows = rows.iter().map(|row| row.get_ref().as_table().unwrap());
+    let rows: Vec<_> = rows.map(Row::read).collect();
     assert!(rows.len() >= 40, "{}", rows.len());
     rows
 }
@@ -325,17 +335,20 @@ fn are_seen_as_they_are_set(program: &str) {
         .into_iter()
         .filter(|row| row.program == program)
         .collect();
-    let base = rows[0].seen.clone();
+    let mut known: Vec<(Vec<String>, BTreeMap<String, String>)> = Vec::new();
     let mut wrong = String::new();
     for row in rows {
-        let mut expected = base.clone();
-        for (name, value) in row.seen {
-            match value.as_str() {
-                // There is no such fact.
-                "-" => drop(expected.remove(&name)),
-                _ => drop(expected.insert(name, value)),
-            }
+        let like = match &row.like {
+            Some(like) => known.iter().find(|(options, _)| options == like),
+            None => known.first(),
+        };
+        assert!(like.is_some() || row.like.is_none(), "{:?}", row.like);
+        let mut expected = like.map_or_else(BTreeMap::new, |(_, seen)| seen.clone());
+        for name in &row.without {
+            assert!(expected.remove(name).is_some(), "{name}: {:?}", row.options);
         }
+        expected.extend(row.seen);
+        known.push((row.options.clone(), expected.clone()));
         let running = Running::start(program, &row.options, &made);
         let seen = facts(&scanned(running.port(), &made));
         let all: std::collections::BTreeSet<_> = expected.keys().chain(seen.keys()).collect();
