@@ -143,8 +143,9 @@ fn a_rate_is_kept() {
     );
     let operations = is_consistent(&facts);
     assert_eq!(facts["loop"], "open");
-    // 40 are due in each of two seconds, and the last of a round may fall into the next.
-    assert!((70..=84).contains(&operations), "{facts}");
+    // 40 are due in each of two seconds, and the last of a round may fall into the next: on a busy machine all of the
+    // eight that are due in the warm-up.
+    assert!((70..=89).contains(&operations), "{facts}");
 }
 
 #[test]
