@@ -35,10 +35,9 @@ pub(crate) fn datagram_options(options: &Options) -> DatagramOptions {
 pub(crate) fn server(
     options: &Options,
     credentials: &[Credential],
-    past: &Past,
+    past: &mut Past,
     transport: &mut Transport,
 ) -> Result<Handshake, Stop> {
-    let config = configuration::server_config(options, credentials, past)?;
     let mut settings = datagram_options(options);
     let first = loop {
         match transport.hear()? {
@@ -55,6 +54,8 @@ pub(crate) fn server(
         }
     };
     transport.heard.extend_from_slice(&first);
+    past.first_bytes.clone_from(&first);
+    let config = configuration::server_config(options, credentials, past)?;
     let admission = Admission::without_cookie(first);
     Handshake::datagram_server(config, admission, settings, transport.now(past))
         .map_err(|error| Stop::failed(error.to_string()))

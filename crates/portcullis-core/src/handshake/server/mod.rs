@@ -15,6 +15,8 @@ mod returned_cookie;
 #[cfg(not(feature = "dtls"))]
 #[path = "no_returned_cookie.rs"]
 mod returned_cookie;
+#[cfg(feature = "dtls")]
+mod returned_ech;
 mod session;
 mod shortfall;
 mod tls12;
@@ -27,6 +29,10 @@ pub(crate) use returned_cookie::{ReturnedCookie, start_after_cookie};
 pub(crate) use tls13::post_handshake_auth::{
     AnsweredLater, IssuingLater, PostHandshakeServer, VerifyingLater,
 };
+#[cfg(feature = "dtls")]
+pub(super) use ech::Named;
+#[cfg(feature = "dtls")]
+pub(super) use returned_ech::{ReturnedEch, ReturnedOuter, peel_forgetting};
 #[cfg(feature = "dtls")]
 pub(super) use tls13::{Requested, UNCHANGING, ask_for_cookie};
 
