@@ -95,9 +95,7 @@ impl HandshakeBytes {
     pub(crate) fn inner(&self, message: Vec<u8>) -> Self {
         Self(match self.0 {
             Memory::Own(_) | Memory::Shared(_) => Memory::Shared(message.into()),
-            Memory::OfDatagrams(_, message_seq) => {
-                Memory::OfDatagrams(message.into(), message_seq)
-            }
+            Memory::OfDatagrams(_, message_seq) => Memory::OfDatagrams(message.into(), message_seq),
         })
     }
 }

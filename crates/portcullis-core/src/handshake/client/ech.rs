@@ -267,10 +267,7 @@ impl Client {
             pretended,
             which != Which::SecondWithShare,
         );
-        if self.config.hello_padding
-            && !matches!(ech, Ech::Offered(_))
-            && dialect == Dialect::Tls
-        {
+        if self.config.hello_padding && !matches!(ech, Ech::Offered(_)) && dialect == Dialect::Tls {
             padding::pad(&mut hello, 0)?;
         }
         let is_first = which == Which::First;
@@ -525,11 +522,7 @@ pub(super) fn resolve_unread(offered: &mut Offered) {
 }
 
 /// The outer hello takes the place of the inner one: name, random, offer and transcript; it has no session and nobody to show.
-fn reject(
-    offered: &mut Offered,
-    offering: Offering,
-    is_tls13: bool,
-) -> Rejected {
+fn reject(offered: &mut Offered, offering: Offering, is_tls13: bool) -> Rejected {
     let Offering {
         selected,
         outer_random,

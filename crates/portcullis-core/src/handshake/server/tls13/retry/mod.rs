@@ -176,11 +176,7 @@ impl WaitSecondClientHello {
 
 impl RetryRequested {
     /// The second hello that counts.
-    fn go_on(
-        mut self: Box<Self>,
-        message: HandshakeBytes,
-        cx: &mut Cx<'_>,
-    ) -> Result<Next, Abort> {
+    fn go_on(mut self: Box<Self>, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let hello: ClientHello<'_> = expect(&message)?;
         check_hello(&hello)?;
         // Early data offered again (§4.1.2 forbids it) is not accepted either: its records fail
