@@ -26,6 +26,7 @@ use super::paused::PausedDtlsServer;
 use super::socket::{self, Socket};
 use super::statistics::DtlsListenerStatistics;
 use super::udp_options::UdpOptions;
+use crate::acceptor::TlsAcceptor;
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::handshake::span;
