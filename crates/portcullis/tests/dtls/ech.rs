@@ -61,7 +61,8 @@ async fn keys_that_are_gone_are_replaced_by_what_the_server_sends() {
     let (old, new) = (key(), key());
     let address = serve(&EchKeys::new([new.clone()]).unwrap()).await;
     for list in [old.config_list(), new.config_list()] {
-        let connected = connector().connect_with_ech_retry(address, other_name(), list);
+        let dtls = connector();
+        let connected = dtls.connect_with_ech_retry(address, other_name(), list);
         let (client, list) = connected.await.unwrap();
         assert_eq!(client.information().ech(), EchStatus::Accepted);
         assert_eq!(list, new.config_list());
