@@ -303,7 +303,7 @@ impl Gate {
             }
             _ => Err(Discarded::NoHello),
         };
-        let (message, ech, returned) =
+        let ((message, ech), returned) =
             match peel_forgetting(&self.config.0, message, &mut self.random) {
                 Ok(peeled) => peeled,
                 Err(abort) => return bounded(told(abort)?, received),

@@ -36,6 +36,9 @@ pub(in super::super) enum Ech {
     },
 }
 
+/// The hello that counts, and what it was found in.
+pub(in super::super) type Peeled = (HandshakeBytes, Option<Box<Ech>>);
+
 /// What a second hello has to name again (§7.1.1).
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) struct Named {
@@ -57,7 +60,7 @@ pub(super) fn peel(
     config: &ServerOptions,
     message: HandshakeBytes,
     dialect: Dialect,
-) -> Result<(HandshakeBytes, Option<Box<Ech>>), Abort> {
+) -> Result<Peeled, Abort> {
     let Some(role) = &config.ech else {
         return Ok((message, None));
     };

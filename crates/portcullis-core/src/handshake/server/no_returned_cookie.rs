@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::Cx;
 use super::Next;
-use super::ech::Ech;
+use super::ech::{Ech, Peeled};
 use crate::config::ServerOptions;
 use crate::error::Abort;
 use crate::record::HandshakeBytes;
@@ -12,11 +12,7 @@ use crate::record::HandshakeBytes;
 pub(crate) enum ReturnedCookie {}
 
 impl ReturnedCookie {
-    pub(super) fn peel(
-        &self,
-        _: &ServerOptions,
-        _: HandshakeBytes,
-    ) -> Result<(HandshakeBytes, Option<Box<Ech>>), Abort> {
+    pub(super) fn peel(&self, _: &ServerOptions, _: HandshakeBytes) -> Result<Peeled, Abort> {
         match *self {}
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::Cx;
 use super::super::machine::Machine;
-use super::ech::Ech;
+use super::ech::{Ech, Peeled};
 use super::tls13::{Requested, on_returned_cookie};
 use super::{Next, hello};
 use crate::config::ServerOptions;
@@ -33,7 +33,7 @@ impl ReturnedCookie {
         &self,
         config: &ServerOptions,
         message: HandshakeBytes,
-    ) -> Result<(HandshakeBytes, Option<Box<Ech>>), Abort> {
+    ) -> Result<Peeled, Abort> {
         match &self.requested.ech {
             None => Ok((message, None)),
             Some(returned) => returned.peel_second(config, message),

@@ -4,7 +4,7 @@
 //! encapsulated key, and the message that it has opened before is counted.
 
 use super::super::{expect, find};
-use super::ech::{Ech, Named, authenticated, inner_hello, peel, second_outer};
+use super::ech::{Ech, Named, Peeled, authenticated, inner_hello, peel, second_outer};
 use super::hello::check_syntax;
 use crate::Violation;
 use crate::config::ServerOptions;
@@ -43,9 +43,9 @@ pub(in super::super) fn peel_forgetting(
     config: &ServerOptions,
     message: HandshakeBytes,
     random: &mut Random,
-) -> Result<(HandshakeBytes, Option<Box<Ech>>, Option<ReturnedEch>), Abort> {
+) -> Result<(Peeled, Option<ReturnedEch>), Abort> {
     if config.ech.is_none() {
-        return Ok((message, None, None));
+        return Ok(((message, None), None));
     }
     let hello: ClientHello<'_> = expect(&message)?;
     check_syntax(&hello)?;
@@ -75,7 +75,7 @@ pub(in super::super) fn peel_forgetting(
             Some(ReturnedEch::Outer(outer))
         }
     };
-    Ok((message, ech, returned))
+    Ok(((message, ech), returned))
 }
 
 impl ReturnedEch {
@@ -84,7 +84,7 @@ impl ReturnedEch {
         &self,
         config: &ServerOptions,
         message: HandshakeBytes,
-    ) -> Result<(HandshakeBytes, Option<Box<Ech>>), Abort> {
+    ) -> Result<Peeled, Abort> {
         let dialect = Dialect::Dtls;
         let returned = match self {
             Self::Inner => {
