@@ -16,8 +16,9 @@ use portcullis::config::Renegotiation;
 use portcullis::ech::EchConfigList;
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, EarlyDataOutcome,
-    Identity, MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey, SignatureScheme, TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsOptions,
+    EarlyDataOutcome, Identity, MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey,
+    SignatureScheme, TlsStream,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -90,7 +91,7 @@ pub(crate) struct Client {
     ech: Option<String>,
     /// With --ech: where the server has other keys by now, connect once more, with the configurations that it sends, and
     /// print these.
-    #[arg(long, requires = "ech", conflicts_with_all = ["dtls", "early_data"])]
+    #[arg(long, requires = "ech", conflicts_with = "early_data")]
     ech_retry: bool,
     /// Let the server ask for --cert after the handshake, too (TLS 1.3, RFC 8446 §4.6.2); without --cert it hears that
     /// there is none. This end closes five seconds after the end of standard input, if the server has not before.
@@ -360,10 +361,7 @@ impl Client {
     ) -> Result<(TlsStream<TcpStream>, Bytes), Failure> {
         let reconnect = self.sessions.reconnect;
         let early = self.sessions.early_data()?;
-        let mut list = match &self.ech {
-            Some(text) if self.ech_retry => Some(crate::ech::list(text)?),
-            _ => None,
-        };
+        let mut list = self.list_to_retry_with()?;
         for number in 1..=reconnect {
             let stream = connect_once(connecting, &mut list).await?;
             say_how(number, stream.is_resumed());
@@ -394,16 +392,25 @@ impl Client {
         Ok((stream, first))
     }
 
+    /// With --ech-retry: the configurations, which others may take the place of.
+    fn list_to_retry_with(&self) -> Result<Option<EchConfigList>, Failure> {
+        match &self.ech {
+            Some(text) if self.ech_retry => crate::ech::list(text).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The same over DTLS.
     async fn connect_dtls(&self, connecting: &mut Connecting) -> Result<DtlsConnection, Failure> {
         let reconnect = self.sessions.reconnect;
         let options = crate::datagram_options(self.mtu, self.cid);
+        let mut list = self.list_to_retry_with()?;
         for number in 1..=reconnect {
-            let connection = connecting.connect_dtls(options).await?;
+            let connection = connect_dtls_once(connecting, options, &mut list).await?;
             say_how(number, connection.information().is_resumed());
             datagrams::close(connection).await?;
         }
-        let connection = connecting.connect_dtls(options).await?;
+        let connection = connect_dtls_once(connecting, options, &mut list).await?;
         if reconnect > 0 {
             let is_resumed = connection.information().is_resumed();
             say_how(reconnect.saturating_add(1), is_resumed);
@@ -480,12 +487,31 @@ async fn connect_once(
     };
     let connected = connecting.connect_with_ech_retry(offered.clone()).await;
     let (stream, accepted) = connected?;
-    if accepted.as_bytes() != offered.as_bytes() {
-        let accepted = crate::ech::base64(&accepted);
-        eprintln!("encrypted ClientHello: the server has other keys by now, --ech {accepted}");
-    }
+    say_other_keys(&offered, &accepted);
     *list = Some(accepted);
     Ok(stream)
+}
+
+/// The same over DTLS.
+async fn connect_dtls_once(
+    connecting: &mut Connecting,
+    options: DtlsOptions,
+    list: &mut Option<EchConfigList>,
+) -> Result<DtlsConnection, Failure> {
+    let connected = connecting.connect_dtls(options, list.clone()).await;
+    let (connection, accepted) = connected?;
+    if let (Some(offered), Some(accepted)) = (&*list, &accepted) {
+        say_other_keys(offered, accepted);
+    }
+    *list = accepted;
+    Ok(connection)
+}
+
+fn say_other_keys(offered: &EchConfigList, accepted: &EchConfigList) {
+    if accepted.as_bytes() != offered.as_bytes() {
+        let accepted = crate::ech::base64(accepted);
+        eprintln!("encrypted ClientHello: the server has other keys by now, --ech {accepted}");
+    }
 }
 
 fn say_how(number: u32, is_resumed: bool) {

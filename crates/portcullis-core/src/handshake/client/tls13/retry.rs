@@ -67,7 +67,7 @@ pub(super) fn on_hello_retry_request(
     if !offered.client.legacy_session_id().is_empty() && !sent_early_data {
         cx.outgoing.change_cipher_spec()?;
     }
-    second.send(&mut transcript, cx);
+    second.send(&mut offered.client, &mut transcript, cx);
     offered.transcript = Hashing::Running(Box::new(transcript));
     offered.retry = Some(Retry { suite, group });
     Ok(WaitServerHello(offered).into())
