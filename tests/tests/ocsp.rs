@@ -299,14 +299,14 @@ async fn go_is_asked_as_a_client(
         let seen = match listener.accept().await.unwrap().handshake().await {
             Ok(mut stream) => {
                 stream.send(&[b"hi\n"]).await.unwrap();
-                stream.shutdown().await.unwrap();
-                let (status, output) = client.finish().await;
-                assert!(status.success() && output.stdout == "hi\n", "{output}");
                 let verdict = stream.information().ocsp_verdict().cloned();
                 assert_eq!(
                     verdict.is_some(),
                     stream.information().ocsp_response().is_some()
                 );
+                stream.close(Duration::from_secs(5)).await.unwrap();
+                let (status, output) = client.finish().await;
+                assert!(status.success() && output.stdout == "hi\n", "{output}");
                 Ok(verdict.is_some_and(|verdict| verdict.unwrap().status() == OcspStatus::Good))
             }
             Err(error) => Err(refusal(&error)),
