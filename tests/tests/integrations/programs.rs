@@ -12,13 +12,17 @@ fn cargo(words: &[&str]) -> Vec<String> {
     words.into_iter().map(str::to_owned).collect()
 }
 
-/// An example that runs with these arguments.
-pub(crate) fn example(name: &str, arguments: &[&str]) -> Program {
-    // What takes longer than a program may take to start.
+/// Makes it: that takes longer than a program may take to start, or a peer waits.
+pub(crate) fn build(name: &str) {
     let built = Command::new(env!("CARGO"))
         .args(cargo(&["build", "--example", name]))
         .status();
     assert!(built.unwrap().success());
+}
+
+/// An example that runs with these arguments.
+pub(crate) fn example(name: &str, arguments: &[&str]) -> Program {
+    build(name);
     let words = [&["run", "--example", name, "--"], arguments].concat();
     Program::start(env!("CARGO"), "cargo", cargo(&words))
 }

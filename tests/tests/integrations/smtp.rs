@@ -3,7 +3,7 @@
 use portcullis_tests::peers::Program;
 use portcullis_tests::pki::pki;
 
-use crate::programs::{example, python, serving};
+use crate::programs::{build, example, python, serving};
 
 #[tokio::test]
 async fn curl_delivers_a_mail_after_starttls() {
@@ -48,6 +48,7 @@ async fn curl_delivers_a_mail_after_starttls() {
 
 #[tokio::test]
 async fn python_takes_a_mail_after_starttls() {
+    build("smtp");
     let identity = &pki().ecdsa_p256;
     let files = [&identity.chain_file, &identity.key_file].map(|file| file.display().to_string());
     let files = [files[0].as_str(), &files[1]];
