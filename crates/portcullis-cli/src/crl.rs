@@ -63,6 +63,11 @@ enum Which {
 }
 
 impl Lists {
+    /// Whether anybody is looked for.
+    pub(crate) fn are_wanted(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
     /// Which certificates are looked for.
     pub(crate) fn check(&self) -> CrlCheck {
         match (self.sources.is_empty(), self.check) {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use portcullis::config::Renegotiation;
 use portcullis::ech::EchConfigList;
-use portcullis::suite::CipherSuite;
+use portcullis::suite::{Authentication, CipherSuite};
 use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsOptions,
     EarlyDataOutcome, Identity, MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey,
@@ -192,8 +192,15 @@ impl Client {
         connecting: &Connecting,
         information: &ConnectionInformation,
     ) -> Result<(), Failure> {
-        self.save(information.peer_certificates())?;
-        self.summarize(connecting, information)
+        let chain = information.peer_certificates();
+        self.save(chain)?;
+        self.summarize(connecting, information)?;
+        let options: Vec<_> = self.about_certificates().collect();
+        if chain.is_empty() && !options.is_empty() {
+            let options = options.join(", ");
+            eprintln!("{options}: the server has shown no certificate");
+        }
+        Ok(())
     }
 
     /// The same of one that did not come to be; gives what remains to be said.
@@ -218,19 +225,11 @@ impl Client {
                 "--save-cert {file}: is there already"
             )));
         }
+        self.check_certificates()?;
         let misuse = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let trust = match self.insecure {
             true => None,
-            // Nobody shows a certificate.
-            false if self.trusts_nobody() => {
-                if self.cafile.is_some() {
-                    return Err(Failure::usage(
-                        "--cafile has no effect with a pre-shared key or a password, and no --ciphers that have \
-                         certificates",
-                    ));
-                }
-                Some(Trust::none())
-            }
+            false if self.trusts_nobody() => Some(Trust::none()),
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
         self.keys.check(&self.ciphers)?;
@@ -292,9 +291,70 @@ impl Client {
         }))
     }
 
+    /// Refuses what is about the server's certificates where none can come.
+    fn check_certificates(&self) -> Result<(), Failure> {
+        let may_come = !self.trusts_nobody() && self.suites_have_certificates();
+        let cafile = self.cafile.is_some().then_some("--cafile");
+        let Some(option) = cafile.into_iter().chain(self.about_certificates()).next() else {
+            return Ok(());
+        };
+        if may_come {
+            return Ok(());
+        }
+        Err(Failure::usage(match self.ciphers.is_empty() {
+            true => format!(
+                "{option} has no effect with a pre-shared key or a password, and no --ciphers that have certificates"
+            ),
+            false => format!("{option} has no effect: no suite of --ciphers has certificates"),
+        }))
+    }
+
+    /// What was given to see the server's certificates, or to ask about them.
+    fn about_certificates(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.showcerts, "--showcerts"),
+            (self.save_cert.is_some(), "--save-cert"),
+            (self.status.is_some(), "--status"),
+            (self.lists.are_wanted(), "--crl"),
+        ]
+        .into_iter()
+        .filter_map(|(is_given, name)| is_given.then_some(name))
+    }
+
     /// Whether a server that shows a certificate is refused, whatever it is.
     fn trusts_nobody(&self) -> bool {
-        !self.insecure && self.shares_a_secret() && self.ciphers.is_empty()
+        let has_certificates = !self.ciphers.is_empty() && self.suites_have_certificates();
+        !self.insecure && self.shares_a_secret() && !has_certificates
+    }
+
+    /// Whether there is a suite with which a server can show a certificate.
+    fn suites_have_certificates(&self) -> bool {
+        let suites = self.suites();
+        suites.is_empty() || suites.iter().any(|suite| self.has_certificates(*suite))
+    }
+
+    fn has_certificates(&self, suite: CipherSuite) -> bool {
+        let Some(info) = suite.info() else {
+            return false;
+        };
+        let is_spoken = self
+            .tls
+            .as_ref()
+            .is_none_or(|algorithms::Versions(versions)| {
+                let mut versions = versions.iter();
+                versions.any(|version| info.exists_in(*version))
+            });
+        let by_certificate = !matches!(
+            info.authentication,
+            Authentication::Psk | Authentication::Srp | Authentication::Anonymous
+        );
+        is_spoken && by_certificate
+    }
+
+    /// The cipher suites that are offered; none are those of every client.
+    fn suites(&self) -> Vec<CipherSuite> {
+        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
+        algorithms::with_old(self.login.ciphers(&named), self.tls.as_ref())
     }
 
     /// Whether both ends prove themselves by something that both know.
@@ -325,8 +385,7 @@ impl Client {
         if !self.sigalgs.is_empty() {
             builder = builder.signature_schemes(self.sigalgs.clone());
         }
-        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
-        let ciphers = algorithms::with_old(self.login.ciphers(&named), self.tls.as_ref());
+        let ciphers = self.suites();
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }

@@ -49,6 +49,17 @@ impl ServerConfig {
         Ok(Self(Arc::new(options)))
     }
 
+    /// The same with a store, which is asked about sessions.
+    pub(super) fn for_store_over_datagrams(
+        &self,
+        instructions: Instructions,
+    ) -> Result<Self, Misuse> {
+        let mut options = (*self.0).clone();
+        options.leave_sessions_to_store()?;
+        options.instruct(instructions);
+        Ok(Self(Arc::new(options)))
+    }
+
     /// With questions besides those that it asks, of a configuration for datagrams. It was built before.
     pub(super) fn asking_over_datagrams(&self, instructions: Instructions) -> Self {
         let mut options = (*self.0).clone();
