@@ -589,8 +589,9 @@ fn the_guide_names_what_is_there() {
         &["completions"],
         &["man"],
     ];
-    let help: String = commands
+    let help: String = [&[][..]]
         .iter()
+        .chain(commands)
         .map(|command| printed(run(&[*command, &["--help"]].concat())))
         .collect();
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
