@@ -591,7 +591,7 @@ fn the_guide_names_what_is_there() {
     ];
     let help: String = [&[][..]]
         .iter()
-        .chain(commands)
+        .chain(&commands)
         .map(|command| printed(run(&[*command, &["--help"]].concat())))
         .collect();
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
