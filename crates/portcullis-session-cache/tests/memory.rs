@@ -437,6 +437,14 @@ fn memory_before_another() {
     assert!(done(store.get(&[3; 32], at(1_000))).is_some());
     assert!(done(store.get(&[4; 32], at(1_000))).is_some());
     assert_eq!(store.near().len(), 1);
+    // What is good for one connection is so over datagrams, too.
+    put(&store, 6, ProtocolVersion::DTLS_1_3);
+    assert!(done(store.get(&[6; 32], at(1_000))).is_some());
+    assert_eq!(store.near().len(), 1);
+    assert!(done(store.claim(&[6; 32], at(1_000))).is_some());
+    put(&store, 7, ProtocolVersion::DTLS_1_2);
+    assert_eq!(store.near().len(), 2);
+    assert!(done(store.claim(&[7; 32], at(1_000))).is_some());
     done(store.forget(&[3; 32]));
     assert!(done(authority.get(&[3; 32], at(1_000))).is_none());
     assert!(done(store.get(&[3; 32], at(1_000))).is_none());
