@@ -89,3 +89,27 @@ fn what_is_damaged_or_too_much_is_refused_whole() {
     );
     assert!(crls.is_empty());
 }
+
+/// A list takes the room of the one that it replaces.
+#[test]
+fn what_is_replaced_leaves_its_room() {
+    let ca = Authority::new();
+    let many: Vec<u8> = (1..100).collect();
+    let size = CrlInput::Der(ca.list(1, &many)).read().unwrap()[0].bytes();
+    let crls = MemoryCrls::with_room(size + size / 2);
+    for number in 1..5 {
+        assert_eq!(crls.insert(der(ca.list(number, &many)), None).unwrap(), 1);
+    }
+    // The same again, as a server does that reads its file twice.
+    let list = ca.list(9, &many);
+    for _ in 0..2 {
+        crls.insert(der(list.clone()), None).unwrap();
+    }
+    assert_eq!(crls.len(), 1);
+    let before = crls.bytes();
+    let others = Authority::named("Other").list(1, &many);
+    let error = crls.insert(der(others), None).unwrap_err();
+    assert!(error.to_string().contains("there is room for"), "{error}");
+    assert_eq!((crls.len(), crls.bytes()), (1, before));
+    assert_eq!(crls.remove(&der(list)).unwrap(), 1);
+}

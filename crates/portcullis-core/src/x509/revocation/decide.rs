@@ -130,7 +130,7 @@ impl<'a> Decision<'a> {
                     reason,
                     date,
                     crl_number: list.number(),
-                    crl_issuer: distinguished_name(list.issuer()),
+                    crl_issuer: list.issuer_name(),
                 }),
                 Status::Good => self.by_response(place, None)?,
                 Status::Undetermined(tried) => {
@@ -417,7 +417,7 @@ fn too_expensive(what: &'static str, limit: usize) -> Halt {
 }
 
 fn told(list: &Crl, why: &str) -> String {
-    let issuer = distinguished_name(list.issuer());
+    let issuer = list.issuer_name();
     match list.number() {
         Some(number) => format!("CRL {number} of {issuer}: {why}"),
         None => format!("CRL of {issuer}: {why}"),
