@@ -6,12 +6,12 @@ use portcullis_core::x509::{Crl, CrlQuery};
 
 use crate::{CrlFuture, CrlSource, Lookup};
 
-/// The first source, and the second for what the first has not.
+/// The first source, and the second for what the first has not, or for what that has and does not suffice.
 #[derive(Clone, Debug)]
 pub struct Layered<A, B>(A, B);
 
 impl<A: CrlSource, B: CrlSource> Layered<A, B> {
-    /// Asks `first`, and `second` if that has nothing.
+    /// Asks `first`, and `second` if that has nothing of use.
     pub fn new(first: A, second: B) -> Self {
         Self(first, second)
     }
@@ -45,5 +45,29 @@ impl<A: CrlSource, B: CrlSource> CrlSource for Layered<A, B> {
         Box::pin(
             async move { or(self.0.fresh(query, stale).await, self.1.fresh(query, stale)).await },
         )
+    }
+
+    fn further<'a>(&'a self, query: &'a CrlQuery, found: &'a [Arc<Crl>]) -> CrlFuture<'a, Lookup> {
+        let is_new = |lookup: &Lookup| match lookup {
+            Lookup::Found(lists) => lists
+                .iter()
+                .any(|list| !found.iter().any(|own| own.as_der() == list.as_der())),
+            Lookup::NotAvailable(_) => false,
+        };
+        Box::pin(async move {
+            let first = self.0.further(query, found).await;
+            if is_new(&first) {
+                return first;
+            }
+            let second = match query.uris().is_empty() {
+                true => self.1.select(query).await,
+                false => self.1.lookup(query).await,
+            };
+            // It is where these are from.
+            match is_new(&second) {
+                false if matches!(second, Lookup::Found(_)) => self.1.further(query, found).await,
+                _ => second,
+            }
+        })
     }
 }

@@ -3,7 +3,7 @@
 mod authority;
 
 use authority::{Authority, query_at, verdict};
-use portcullis_crl_fetch::{CrlInput, CrlSource as _, Lookup, MemoryCrls};
+use portcullis_crl_fetch::{CrlInput, CrlSource as _, Layered, Lookup, MemoryCrls};
 
 const URI: &str = "http://crl.test/ca.crl";
 
@@ -112,4 +112,29 @@ fn what_is_replaced_leaves_its_room() {
     assert!(error.to_string().contains("there is room for"), "{error}");
     assert_eq!((crls.len(), crls.bytes()), (1, before));
     assert_eq!(crls.remove(&der(list)).unwrap(), 1);
+}
+
+/// A list that says nothing hides none of the next source, however many there are.
+#[tokio::test]
+async fn a_list_of_no_use_hides_no_other() {
+    let ca = Authority::new();
+    let [first, second, third] = [(); 3].map(|()| MemoryCrls::new());
+    let all = Layered::new(first.clone(), Layered::new(second.clone(), third.clone()));
+    // Of another key of the authority: over the same points, and of its whole.
+    first
+        .insert(der(Authority::new().list(9, &[])), None)
+        .unwrap();
+    let leaves = [ca.leaf(9, &[URI]), ca.leaf(9, &[])];
+    for leaf in &leaves {
+        let error = verdict(&ca, leaf, &all).await.unwrap_err();
+        assert!(error.to_string().contains("cannot be told"), "{error}");
+    }
+    second
+        .insert(der(Authority::new().list(8, &[])), None)
+        .unwrap();
+    third.insert(der(ca.list(1, &[9])), None).unwrap();
+    for leaf in &leaves {
+        let error = verdict(&ca, leaf, &all).await.unwrap_err();
+        assert!(error.to_string().contains("says the CRL 1"), "{error}");
+    }
 }

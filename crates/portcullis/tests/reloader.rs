@@ -176,6 +176,55 @@ async fn a_file_that_is_deleted_and_made_again() {
     assert!(serves(&acceptor, "second").await);
 }
 
+/// The system says nothing of a folder that was not there when it began to watch.
+#[tokio::test]
+async fn a_folder_that_is_deleted_and_made_again() {
+    let base = tempfile::tempdir().unwrap();
+    let folder = base.path().join("certs");
+    let put = |name: &str| {
+        fs::create_dir(&folder).unwrap();
+        let (chain, key) = CA.leaf(name);
+        fs::write(folder.join("both.pem"), chain + &key).unwrap();
+    };
+    put("first");
+    let files = IdentityFiles::new(folder.join("both.pem"));
+    let (acceptor, mut watching) = start(quick().identity(files)).await;
+    for name in ["second", "third"] {
+        fs::remove_dir_all(&folder).unwrap();
+        if name == "third" {
+            // It is missed, and that is said.
+            let portcullis::ReloadEvent::Rejected { .. } = event(&mut watching).await else {
+                panic!("nothing was missed");
+            };
+            let portcullis::ReloadEvent::NotWatched { .. } = event(&mut watching).await else {
+                panic!("the folder is watched");
+            };
+        }
+        put(name);
+        published(&mut watching).await;
+        assert!(serves(&acceptor, name).await);
+        // Whatever comes is told again.
+        let (chain, key) = CA.leaf("next");
+        rename_into_place(&folder.join("both.pem"), &(chain + &key));
+        published(&mut watching).await;
+        assert!(serves(&acceptor, "next").await);
+    }
+}
+
+/// Nobody waits for whoever would write into it.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_is_no_file() {
+    let folder = Folder::new();
+    let path = folder.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let reloader = folder.reloader().roots(&path);
+    let error = tokio::time::timeout(SOON, reloader.load(config)).await;
+    let error = error.unwrap().err().unwrap().to_string();
+    assert!(error.contains("is no file"), "{error}");
+}
+
 /// Nothing tells of it, as on a network file system: here because the file is written by its name in another folder.
 #[cfg(unix)]
 #[tokio::test]
@@ -289,7 +338,11 @@ async fn an_older_list_takes_no_newer_one_away() {
     let (_acceptor, mut watching) = start(reloader).await;
     folder.rename_into_place("ca.crl", &list(&ca, 4));
     published(&mut watching).await;
-    let warning = warning(&mut watching).await.to_string();
+    let portcullis::ReloadEvent::Warning { path, warning } = event(&mut watching).await else {
+        panic!("no warning");
+    };
+    let warning = warning.to_string();
+    assert!(path.ends_with("ca.crl"), "{path:?}");
     assert!(
         warning.contains("CRL 4 of CN=clients is older than the CRL 5"),
         "{warning}"

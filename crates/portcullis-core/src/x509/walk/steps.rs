@@ -8,7 +8,7 @@ use core::time::Duration;
 use rustls_pki_types::UnixTime;
 
 use super::Walk;
-use super::constraints::{self, Breach, MAX_COMPARISONS};
+use super::constraints::{self, Accepted, Breach, MAX_COMPARISONS};
 use super::finding::{About, Fault};
 use super::gate::{self, Gate};
 use super::policies::{self, MAX_NODES, Unfit};
@@ -19,6 +19,7 @@ use crate::x509::error::CertificateErrorKind as Kind;
 use crate::x509::explain;
 use crate::x509::extension::alt_name::{DIRECTORY_NAME, DNS_NAME, IP_ADDRESS, MAIL_ADDRESS, URI};
 use crate::x509::extension::name_constraints::NameConstraints;
+use crate::x509::extension::policies::is_about_policies;
 use crate::x509::extension::{
     BasicConstraints, ExtendedKeyUsage, GeneralNames, KeyUsage, Known, Unreadable,
 };
@@ -97,24 +98,27 @@ impl Row {
         }
     }
 
+    /// Asks what the row asks, up to a fault. Where there is more than one to be found, what is behind it is left
+    /// for [`rest`](Walk::rest), which gives the part of the row to go on with.
     pub(super) fn judge(
         self,
         walk: &mut Walk,
         wanted: Wanted<'_>,
         subject: &Subject<'_>,
+        part: usize,
     ) -> Result<(), Fault> {
         match self {
             Self::AnchorDates => the_anchor(walk, wanted, subject),
             Self::PathLength => path_length(walk, subject),
-            Self::Form => form(subject),
+            Self::Form => form(walk, subject, part),
             Self::BasicConstraints => basic_constraints(wanted, subject),
             Self::KeyUsage => key_usage(walk, wanted, subject),
             Self::Purpose => purpose(wanted, subject),
             Self::AltName => alt_name(subject),
-            Self::CriticalExtensions => critical_extensions(walk, wanted, subject),
+            Self::CriticalExtensions => critical_extensions(walk, wanted, subject, part),
             Self::Dates => dates(walk, wanted, subject),
             Self::Signature => signature(walk, wanted, subject),
-            Self::NameConstraints => name_constraints(walk, wanted, subject),
+            Self::NameConstraints => name_constraints(walk, wanted, subject, part),
             Self::Policies => the_policies(wanted, subject),
             Self::HostName => the_host_name(wanted, subject),
             Self::Gate => the_gate(walk, wanted, subject),
@@ -141,7 +145,7 @@ impl<'a> Subject<'a> {
         top: Top,
         above: usize,
     ) -> Result<Self, Fault> {
-        let malformed = |what| Fault::of(Kind::Malformed(what), above);
+        let malformed = |what| Fault::unreadable(what, above);
         let place = path.place(above).unwrap_or_default();
         let read = wanted.der(place);
         let read = read.and_then(|der| Some((der, Certificate::read(der)?)));
@@ -192,6 +196,17 @@ impl<'a> Subject<'a> {
         let extensions = self.certificate.extensions().map_while(Result::ok);
         let mut others = extensions.filter(|extension| !Known::is_for_the_walk(extension.oid));
         others.nth(place)
+    }
+
+    /// The critical ones that are not processed.
+    fn unknown_extensions<'s>(
+        &'s self,
+        wanted: Wanted<'s>,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, 's> {
+        let extensions = self.certificate.extensions().map_while(Result::ok);
+        extensions
+            .filter(move |own| own.critical && !is_processed(wanted, own.oid))
+            .map(|own| own.oid)
     }
 
     /// That a critical extension is not processed.
@@ -286,25 +301,43 @@ fn path_length(walk: &mut Walk, subject: &Subject<'_>) -> Result<(), Fault> {
 }
 
 /// What can be said of the certificate without its extensions.
-fn form(subject: &Subject<'_>) -> Result<(), Fault> {
+fn form(walk: &mut Walk, subject: &Subject<'_>, part: usize) -> Result<(), Fault> {
+    type ToKind = fn(&'static str) -> Kind;
+    const UNSUPPORTED: ToKind = Kind::Unsupported;
+    const MALFORMED: ToKind = Kind::Malformed;
     let certificate = &subject.certificate;
-    if subject.der.len() > MAX_CERTIFICATE {
-        return Err(subject.fault(Kind::Unsupported("it is larger than 64 KiB")));
-    }
-    // §6.1.4 (k) would let other means say that one of version 1 is of a CA: a peer is none.
-    if certificate.version != 3 {
-        return Err(subject.fault(Kind::Unsupported("it is not X.509 version 3")));
-    }
-    // §4.1.1.2.
-    if certificate.signature_algorithm != certificate.signed_algorithm {
-        return Err(subject.malformed("it names two different signature algorithms"));
-    }
-    if certificate.subject.len().max(certificate.issuer.len()) > MAX_NAME {
-        return Err(subject.malformed("a name in it is longer than 8 KiB"));
-    }
-    match der::public_key_info(certificate.spki) {
-        Some(_) => Ok(()),
-        None => Err(subject.malformed("its public key")),
+    let longest_name = certificate.subject.len().max(certificate.issuer.len());
+    let faults = [
+        (
+            subject.der.len() > MAX_CERTIFICATE,
+            (UNSUPPORTED, "it is larger than 64 KiB"),
+        ),
+        // §6.1.4 (k) would let other means say that one of version 1 is of a CA: a peer is none.
+        (
+            certificate.version != 3,
+            (UNSUPPORTED, "it is not X.509 version 3"),
+        ),
+        // §4.1.1.2.
+        (
+            certificate.signature_algorithm != certificate.signed_algorithm,
+            (MALFORMED, "it names two different signature algorithms"),
+        ),
+        (
+            longest_name > MAX_NAME,
+            (MALFORMED, "a name in it is longer than 8 KiB"),
+        ),
+        (
+            der::public_key_info(certificate.spki).is_none(),
+            (MALFORMED, "its public key"),
+        ),
+    ];
+    let mut faults = faults.into_iter().enumerate().skip(part);
+    match faults.find(|(_, (is_there, _))| *is_there) {
+        None => Ok(()),
+        Some((part, (_, (kind, what)))) => {
+            walk.rest = Some((Row::Form, part + 1));
+            Err(subject.fault(kind(what)))
+        }
     }
 }
 
@@ -386,28 +419,41 @@ fn critical_extensions(
     walk: &mut Walk,
     wanted: Wanted<'_>,
     subject: &Subject<'_>,
+    part: usize,
 ) -> Result<(), Fault> {
-    if let Some(value) = subject.known.name_constraints {
-        NameConstraints::read(value).map_err(|NotDer| subject.malformed("its name constraints"))?;
-    }
-    if subject.known.tls_feature_is_critical {
-        // Of which webpki is not asked.
-        walk.critical |= 1 << subject.above;
+    let mut fault = |part, fault| {
+        walk.rest = Some((Row::CriticalExtensions, part));
+        Err(fault)
+    };
+    if let Some(value) = subject.known.name_constraints
+        && part == 0
+        && NameConstraints::read(value).is_err()
+    {
+        return fault(1, subject.malformed("its name constraints"));
     }
     let about_policies = subject.known.critical_policy;
-    let unknown = match (wanted.policy.policies.is_some(), about_policies) {
-        (true, Some(_)) => {
-            // webpki does not know it.
-            walk.critical |= 1 << subject.above;
-            subject.known.unknown
-        }
-        _ => subject.known.unknown.or(about_policies),
-    };
-    match unknown {
-        // A listener that wants to know of each is asked about it.
-        Some(oid) if !walk.interest.extensions => Err(subject.unknown_extension(oid)),
-        _ => Ok(()),
+    let knows_policies = wanted.policy.policies.is_some();
+    let mut unknown = subject.known.unknown;
+    if !knows_policies {
+        unknown = unknown.or(about_policies);
     }
+    // A listener that wants to know of each is asked about it.
+    if unknown.is_some() && !walk.interest.extensions {
+        let mut all = subject.unknown_extensions(wanted).enumerate();
+        if let Some((at, oid)) = all.nth(part.saturating_sub(1)) {
+            return fault(at + 2, subject.unknown_extension(oid));
+        }
+    }
+    // Of which webpki is not asked, or which it does not know.
+    if subject.known.tls_feature_is_critical || knows_policies && about_policies.is_some() {
+        walk.critical |= 1 << subject.above;
+    }
+    Ok(())
+}
+
+/// Whether somebody who listens need not be asked about a critical extension.
+pub(super) fn is_processed(wanted: Wanted<'_>, oid: &[u8]) -> bool {
+    Known::is_processed(oid) || wanted.policy.policies.is_some() && is_about_policies(oid)
 }
 
 /// §6.1.3 (a) (2).
@@ -536,6 +582,7 @@ fn name_constraints(
     walk: &mut Walk,
     wanted: Wanted<'_>,
     subject: &Subject<'_>,
+    part: usize,
 ) -> Result<(), Fault> {
     if !subject.is_leaf() && subject.is_self_issued() {
         return Ok(());
@@ -552,40 +599,56 @@ fn name_constraints(
             contents.map(read)
         }
     };
-    let mut check = |constraints, by| match constraints::check(
-        constraints,
-        &subject.certificate,
-        &mut walk.comparisons,
-    ) {
-        Ok(()) => Ok(()),
-        Err(Breach::Forbidden) => Err(Fault::of_path(Kind::NameConstraints, here)),
-        Err(Breach::Malformed) => Err(subject.malformed("its alternative names")),
-        Err(Breach::Unsupported(names)) => {
-            Err(Fault::of_path(Kind::UnsupportedConstraint { names }, by))
+    let (first, accepted) = Accepted::of_part(part);
+    // The anchor stands above the path.
+    let issuers = (subject.above + 1..=subject.path.len()).rev();
+    for (at, above) in issuers.enumerate().skip(first) {
+        let accepted = match at == first {
+            true => accepted,
+            false => Accepted::NONE,
+        };
+        let (constraints, by) = match subject.path.place(above) {
+            None => (of_anchor, About::Anchor),
+            Some(place) => (constraints_of(wanted, place), About::Certificate(above)),
+        };
+        let breach = match constraints {
+            None => continue,
+            Some(Ok(constraints)) => constraints::check(
+                constraints,
+                &subject.certificate,
+                &mut walk.comparisons,
+                accepted,
+            ),
+            Some(Err(NotDer)) if by == About::Anchor => Err(Breach::Constraints),
+            // It was said of that one.
+            Some(Err(NotDer)) => continue,
+        };
+        let Err(breach) = breach else { continue };
+        if accepted.has(breach) {
+            continue;
         }
-        Err(Breach::TooMany) => {
-            let (what, limit) = ("comparisons of names", MAX_COMPARISONS);
-            Err(Fault::of_path(
-                Kind::TooExpensive { what, limit },
-                About::Chain,
-            ))
-        }
-    };
-    if let Some(constraints) = of_anchor {
-        let constraints = constraints.map_err(|NotDer| {
-            let kind = Kind::Malformed("its name constraints");
-            Fault::of_path(kind, About::Anchor)
-        })?;
-        check(constraints, About::Anchor)?;
-    }
-    for above in (subject.above + 1..subject.path.len()).rev() {
-        let issuer = subject.path.place(above);
-        // What cannot be read was said of that one.
-        if let Some(Ok(constraints)) = issuer.and_then(|place| constraints_of(wanted, place)) {
-            check(constraints, About::Certificate(above))?;
-        }
+        walk.rest = Some((Row::NameConstraints, accepted.and(breach).part(at)));
+        return Err(match breach {
+            Breach::Forbidden => Fault::of_path(Kind::NameConstraints, here),
+            Breach::Names => subject.malformed("its alternative names"),
+            Breach::Subject => subject.malformed("its subject"),
+            Breach::Constraints => {
+                Fault::of_path(Kind::Malformed("its name constraints"), About::Anchor)
+            }
+            Breach::OtherNames => unsupported("otherNames", by),
+            Breach::RegisteredIds => unsupported("registered IDs", by),
+            Breach::RareNames => unsupported("names of a rare kind", by),
+            Breach::TooMany => {
+                let (what, limit) = ("comparisons of names", MAX_COMPARISONS);
+                Fault::of_path(Kind::TooExpensive { what, limit }, About::Chain)
+            }
+        });
     }
     Ok(())
+}
+
+fn unsupported(names: &'static str, by: About) -> Fault {
+    Fault::of_path(Kind::UnsupportedConstraint { names }, by)
 }
 
 fn constraints_of(wanted: Wanted<'_>, place: usize) -> Option<Result<NameConstraints<'_>, NotDer>> {
