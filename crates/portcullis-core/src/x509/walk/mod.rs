@@ -18,6 +18,7 @@ mod finding;
 mod gate;
 mod listen;
 mod policies;
+mod signature;
 mod steps;
 
 pub(super) use constraints::MAX_COMPARISONS;
