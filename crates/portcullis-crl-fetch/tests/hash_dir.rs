@@ -128,7 +128,7 @@ async fn what_cannot_be_read_is_said() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_file_that_could_not_be_read_is_read_again() {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{PermissionsExt, symlink};
     let ca = Authority::new();
     let scratch = Scratch::new();
     let list = ca.list(1, &[9]);
