@@ -197,7 +197,7 @@ impl Schedule {
         if new.answer.list.is_verified() {
             let answer = new.answer.clone();
             (entry.new, entry.failure) = (None, None);
-            entry.due = self.due(place, &answer);
+            entry.due = self.due(place, &answer, entry.fetched);
             entry.genuine = Some(answer);
         } else if !new.has_failed && new.given.is_some_and(|given| given.elapsed() >= TRIAL) {
             new.has_failed = true;
@@ -294,7 +294,7 @@ impl Schedule {
             Ok(()) => {
                 entry.fetched = Some(Instant::now());
                 entry.due = match (&entry.new, &entry.genuine) {
-                    (None, Some(genuine)) => self.due(place, genuine),
+                    (None, Some(genuine)) => self.due(place, genuine, entry.fetched),
                     _ => None,
                 };
             }
@@ -310,12 +310,16 @@ impl Schedule {
 
     /// When a list is fetched again: at three quarters of its time, or when the server said so if that is sooner, a
     /// tenth more or less, so that not all come at once.
-    fn due(&self, place: &Place, answer: &Answer) -> Option<Instant> {
+    fn due(&self, place: &Place, answer: &Answer, fetched: Option<Instant>) -> Option<Instant> {
         let list = &answer.list;
         let (begin, end) = (list.this_update().as_secs(), list.next_update()?.as_secs());
         let due = begin + end.saturating_sub(begin) / 4 * 3;
         let left = Duration::from_secs(due.saturating_sub(now().as_secs()));
-        let left = answer.max_age.map_or(left, |max_age| left.min(max_age));
+        let age = fetched.map_or(Duration::ZERO, |fetched| fetched.elapsed());
+        let left = match answer.max_age {
+            Some(max_age) => left.min(max_age.saturating_sub(age)),
+            None => left,
+        };
         // 90 to 110 hundredths.
         let hundredths = 90 + u32::try_from(self.jitter.hash_one(place) % 21).unwrap_or(0);
         Instant::now().checked_add((left / 100 * hundredths).max(SHORTEST_LIFE))
