@@ -253,10 +253,10 @@ impl Walk {
             Err(fault) => return Some(Next::Judge(fault)),
         };
         while self.row != Row::DONE {
-            if let Some((row, part)) = self.rest.take() {
-                if let Err(fault) = row.judge(self, wanted, &subject, part) {
-                    return Some(Next::Judge(fault));
-                }
+            if let Some((row, part)) = self.rest.take()
+                && let Err(fault) = row.judge(self, wanted, &subject, part)
+            {
+                return Some(Next::Judge(fault));
             }
             let row = self.row;
             if row == Row::Extensions && self.interest.extensions {
