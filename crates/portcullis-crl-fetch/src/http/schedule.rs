@@ -379,13 +379,13 @@ impl Entry {
                 return Err("it is older than the one before".to_owned());
             }
         }
-        match &mut self.new {
-            Some(new) if new.answer.list.as_der() == answer.list.as_der() => match new.has_failed {
-                true => return Err("no handshake has found the list there genuine".to_owned()),
-                false => {}
-            },
-            new => {
-                *new = Some(Trial {
+        let same = self.new.as_ref();
+        let same = same.filter(|new| new.answer.list.as_der() == answer.list.as_der());
+        match same.map(|new| new.has_failed) {
+            Some(true) => return Err("no handshake has found the list there genuine".to_owned()),
+            Some(false) => {}
+            None => {
+                self.new = Some(Trial {
                     answer,
                     given: None,
                     has_failed: false,
