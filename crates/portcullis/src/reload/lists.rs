@@ -31,20 +31,21 @@ pub(super) fn publish(
             }
         }
     }
-    let mut done: Vec<(&MemoryCrls, Vec<Arc<Crl>>, Vec<Arc<Crl>>)> = Vec::new();
+    let mut done: Vec<&MemoryCrls> = Vec::new();
     for (path, crls) in files {
-        if done.iter().any(|(other, ..)| other.ptr_eq(crls)) {
+        if done.iter().any(|other| other.ptr_eq(crls)) {
             continue;
         }
         let (old, new) = (of(crls, files, before), of(crls, files, parts));
         if let Err(error) = crls.exchange(&old, &new) {
-            for (crls, old, new) in done {
+            for crls in done {
+                let (old, new) = (of(crls, files, before), of(crls, files, parts));
                 // There was room for them.
                 let _ = crls.exchange(&new, &old);
             }
             return Err(Misuse::new(format!("{}: {error}", shown_path(path))));
         }
-        done.push((crls, old, new));
+        done.push(crls);
     }
     Ok(warnings)
 }
