@@ -106,10 +106,10 @@ macro_rules! common_options {
         /// or acceptor has a source of lists, `crls`. A revoked peer gets `certificate_revoked`, one of which it
         /// cannot be told `bad_certificate`, unless the check accepts that.
         ///
-        /// Who resumes looks for the other's chain as well, in what is in memory already. A client does so before it offers
-        /// the session, and offers none of which something is revoked or cannot be told
-        /// ([`revocation_check`](crate::session::ClientSession::revocation_check)); a server shakes hands in full if
-        /// that does not suffice.
+        /// A client decides before it offers a session in which the server showed a chain, and a server before it
+        /// resumes one: by the lists that are in memory. Where they do not suffice the handshake is a full one. The
+        /// core by itself has no lists: [`note_revocation`](crate::session::ClientSession::note_revocation) takes what
+        /// they say of a session, and without that none is offered.
         pub fn crl_check(mut self, check: $crate::x509::CrlCheck) -> Self {
             self.$role.policy.crl_check = check;
             self
