@@ -6,12 +6,14 @@ mod link;
 
 mod bounds;
 mod cancel;
+mod gates;
 mod many;
 mod memory;
 mod moves;
 mod path;
 mod pauses;
 mod relay;
+mod shared;
 mod sockets;
 mod strangers;
 

@@ -24,6 +24,10 @@ use crate::wire::RecordNumber;
 const MOST_SENDINGS: u8 = 13;
 /// How often a flight is sent besides because the peer repeats its own, which in the clear anybody can.
 const MOST_REPEATS: u8 = MOST_SENDINGS;
+/// How many bytes go to an address at which nobody may read, for each that has come from there.
+pub(crate) const UNPROVED_AMPLIFICATION: usize = 3;
+/// What is left of that for less than this is kept for what comes next: no datagram is worth so little.
+const LEAST_CREDIT: usize = 64;
 /// An adaptive timeout is no shorter.
 const SHORTEST_ADAPTIVE: Duration = Duration::from_millis(200);
 
@@ -50,6 +54,8 @@ pub(super) struct Transmitter {
     is_first_hello: bool,
     /// What a round trip took, once one was measured.
     round_trip: Option<Duration>,
+    /// How many bytes may go out yet; `None` since somebody has shown that he reads there.
+    credit: Option<usize>,
     /// There if the peer wants ids on the records.
     ids: Option<Box<PeerIds>>,
     /// There while a flight, an acknowledgement or an alert is under way.
@@ -94,6 +100,7 @@ impl Transmitter {
             version: ProtocolVersion::DTLS_1_2,
             is_first_hello: false,
             round_trip: None,
+            credit: None,
             ids: None,
             busy: None,
         }
@@ -108,6 +115,16 @@ impl Transmitter {
     /// A client begins.
     pub(super) const fn begin_with_hello(&mut self) {
         self.is_first_hello = true;
+    }
+
+    /// Nothing goes out but for what has come.
+    pub(super) const fn begin_unproved(&mut self) {
+        self.credit = Some(0);
+    }
+
+    /// Whether nothing may go out before more has come.
+    fn waits_for_credit(&self) -> bool {
+        self.credit.is_some_and(|left| left < LEAST_CREDIT)
     }
 
     /// No newer version than this one was offered.
@@ -351,7 +368,15 @@ impl Transmitter {
             repeated,
             at_once,
             peer_ids,
+            unproved,
+            proved,
         } = notes;
+        if let Some(left) = &mut self.credit {
+            *left = left.saturating_add(unproved.saturating_mul(UNPROVED_AMPLIFICATION));
+        }
+        if proved {
+            self.credit = None;
+        }
         if let Some((ids, immediate)) = peer_ids {
             self.change_ids(|own| {
                 own.add(&ids, immediate);
@@ -443,6 +468,8 @@ impl Transmitter {
         if let Some(busy) = &mut self.busy
             && prompt
             && busy.is_ended
+            // Else the rest of it goes out first, now that there is credit.
+            && !busy.flight.has_to_send()
             && busy.repeats < MOST_REPEATS
             && after(busy.last_sent, busy.timeout / 2) <= now
         {
@@ -457,6 +484,7 @@ impl Transmitter {
     /// # Errors
     /// When the peer has not answered for so long that it is gone.
     pub(super) fn on_time(&mut self, now: Monotonic) -> Result<(), Abort> {
+        let waits = self.waits_for_credit();
         let Some(busy) = &mut self.busy else {
             return Ok(());
         };
@@ -472,6 +500,10 @@ impl Transmitter {
         busy.timeout = (busy.timeout * 2).min(LONGEST_TIMEOUT);
         busy.last_sent = now;
         busy.resend_at = Some(after(now, busy.timeout));
+        if waits && busy.flight.has_to_send() {
+            // Anew it would get no further than before.
+            return Ok(());
+        }
         busy.flight.send_again();
         let sendings = busy.sendings;
         self.back_off(sendings);
@@ -481,10 +513,8 @@ impl Transmitter {
     /// When [`on_time`](Self::on_time) has something to do, or [`datagram`](Self::datagram).
     pub(super) fn deadline(&self) -> Option<Monotonic> {
         let busy = self.busy.as_ref()?;
-        [busy.resend_at, busy.acknowledge_at]
-            .into_iter()
-            .flatten()
-            .min()
+        let acknowledge_at = busy.acknowledge_at.filter(|_| !self.waits_for_credit());
+        [busy.resend_at, acknowledge_at].into_iter().flatten().min()
     }
 
     /// Gives memory back that nothing needs any more.
