@@ -11,13 +11,12 @@ use super::connection_id::{ConnectionId, PeerIds};
 use super::epochs::WriteEpoch;
 use super::flight::Flight;
 use super::notes::{Notes, push};
-use super::options::{DatagramOptions, LONGEST_TIMEOUT, SHORTEST_TIMEOUT};
+use super::options::{DatagramOptions, LONGEST_TIMEOUT, Retransmission, SHORTEST_TIMEOUT};
 use crate::clock::Monotonic;
 use crate::error::{Abort, Reason};
 use crate::key_schedule::Hashed;
 use crate::record::size::RecordSize;
 use crate::version::ProtocolVersion;
-use crate::violation::Violation;
 use crate::wire::RecordNumber;
 
 /// A flight that was sent so often is given up at the next timeout.
@@ -42,7 +41,7 @@ pub(super) struct Transmitter {
     /// The message_seq of the next message; `None` when there are no more.
     next_message: Option<u16>,
     pub(super) size: RecordSize,
-    options: DatagramOptions,
+    retransmission: Retransmission,
     mtu: u16,
     /// The version is DTLS 1.2 or older: nothing is acknowledged but by the next flight, and the last flight is
     /// sent again only if the peer repeats its own.
@@ -94,7 +93,7 @@ impl Transmitter {
             plain: 0,
             next_message: Some(0),
             size: RecordSize::default(),
-            options,
+            retransmission: options.retransmission,
             mtu: options.mtu,
             is_older: false,
             version: ProtocolVersion::DTLS_1_2,
@@ -204,7 +203,7 @@ impl Transmitter {
     pub(super) fn set_initial_timeout(&mut self, initial: Duration) {
         let before = self.first_timeout();
         let initial = initial.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
-        self.options.retransmission.initial = initial;
+        self.retransmission.initial = initial;
         let first = self.first_timeout();
         let Some(busy) = &mut self.busy else {
             return;
@@ -240,7 +239,7 @@ impl Transmitter {
 
     /// RFC 9147 §5.8.2.
     fn first_timeout(&self) -> Duration {
-        let retransmission = self.options.retransmission;
+        let retransmission = self.retransmission;
         match self.round_trip {
             Some(taken) if retransmission.adaptive => {
                 let least = SHORTEST_ADAPTIVE.min(retransmission.initial);
@@ -255,7 +254,7 @@ impl Transmitter {
     /// # Errors
     /// When message_seq has no number left for it.
     pub(super) fn message(&mut self, message: Vec<u8>) -> Result<Hashed<'_>, Abort> {
-        let message_seq = self.next_message.ok_or(Violation::TooManyKeyUpdates)?;
+        let message_seq = self.next_message.ok_or(Abort(Reason::NumbersUsedUp))?;
         self.next_message = message_seq.checked_add(1);
         let epoch = self.epoch();
         let message = self.begin().push(epoch, message_seq, message);
@@ -395,7 +394,7 @@ impl Transmitter {
             for number in arrived {
                 push(&mut busy.to_acknowledge, number);
             }
-            let is_prompt = at_once && self.options.retransmission.prompt;
+            let is_prompt = at_once && self.retransmission.prompt;
             self.schedule_acknowledgement(is_prompt, now);
         }
         self.rest();
@@ -440,7 +439,7 @@ impl Transmitter {
     }
 
     fn on_acknowledgement(&mut self, numbers: &[RecordNumber], now: Monotonic) {
-        let prompt = self.options.retransmission.prompt;
+        let prompt = self.retransmission.prompt;
         let round_trip = self.round_trip;
         let Some(busy) = &mut self.busy else {
             return;
@@ -464,7 +463,7 @@ impl Transmitter {
 
     /// The peer has not got what it waits for; that is worth a sending in half a timeout.
     fn on_repeat(&mut self, now: Monotonic) {
-        let prompt = self.options.retransmission.prompt || self.is_older;
+        let prompt = self.retransmission.prompt || self.is_older;
         if let Some(busy) = &mut self.busy
             && prompt
             && busy.is_ended
@@ -550,6 +549,11 @@ impl Transmitter {
         for epoch in &mut self.epochs {
             epoch.hibernate();
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn use_up_messages(&mut self) {
+        self.next_message = None;
     }
 
     /// Moves everything.
