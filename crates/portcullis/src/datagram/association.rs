@@ -179,9 +179,9 @@ impl Association {
         }
     }
 
-    /// The driver looks.
+    /// The driver looks. A store would not see what those have done who found that it was rung for already.
     pub(super) fn is_heard(&self) {
-        self.is_rung.store(false, Ordering::Release);
+        self.is_rung.swap(false, Ordering::AcqRel);
     }
 
     // What the driver does.

@@ -173,7 +173,7 @@ fn a_message_is_read_before_the_end_and_the_end_wakes() {
                 association.end(Error::closed());
             }
         });
-        let mut recv = || block_on(poll_fn(|cx| association.poll_recv(cx)));
+        let recv = || block_on(poll_fn(|cx| association.poll_recv(cx)));
         assert_eq!(&recv().unwrap()[..], b"x");
         assert!(recv().unwrap_err().is_closed());
         driver.join().unwrap();

@@ -32,7 +32,7 @@ fn both_ends_are_connected_and_exchange_messages() {
 
 #[test]
 fn every_suite_with_a_share_and_by_retry() {
-    let of_dtls = |suite: &&CipherSuite| suite.is_usable_in(crate::ProtocolVersion::DTLS_1_3);
+    let of_dtls = |suite: &&CipherSuite| suite.is_usable_in(ProtocolVersion::DTLS_1_3);
     for &suite in CipherSuite::SUPPORTED.iter().filter(of_dtls) {
         for group in [NamedGroup::X25519, NamedGroup::SECP256R1] {
             let server = ServerConfig::builder()
