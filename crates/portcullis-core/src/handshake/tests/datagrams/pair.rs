@@ -8,7 +8,7 @@ use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfig, KeyShares, ServerConfig};
 use crate::named_group::NamedGroup;
 use crate::question::{Answer, Question};
-use crate::record::{DatagramOptions, hello_pieces, plain_message};
+use crate::record::{DatagramOptions, hello_pieces};
 use crate::suite::CipherSuite;
 use crate::testing::{client_config, client_config_in_pieces, pki, server_config};
 use crate::wire::extension::KeyShareClientHello;
@@ -228,40 +228,4 @@ fn the_first_hello_says_dtls_1_0_and_nothing_else_does() {
     assert!(versions.len() >= 4, "{versions:?}");
     assert_eq!(versions[0], [0xfe, 0xff]);
     assert!(versions[1..].iter().all(|version| *version == [0xfe, 0xfd]));
-}
-
-/// §5: there is no mode for middleboxes. A server of DTLS 1.3 sees an id that a client of DTLS 1.2 may have, too.
-#[test]
-fn nothing_is_echoed_and_no_change_cipher_spec_is_sent() {
-    let mut network = Network::new(client_config(), server_config());
-    network.run(&mut |_, datagram| {
-        assert!(datagram[0] == 22 || datagram[0] & 0xe0 == 0x20);
-        usual(datagram)
-    });
-    network.check();
-    let mut network = Network::new(client_config_in_pieces(), server_config());
-    let mut answer = None;
-    network.run(&mut |index, datagram| {
-        if index > 0 {
-            let is_hello = datagram[0] == 22 && datagram[13] == 2;
-            answer = answer.take().or(is_hello.then(|| datagram.to_vec()));
-            return usual(datagram);
-        }
-        let pieces = hello_pieces(datagram).unwrap();
-        let hello = ClientHello::decode_as(Syntax::Dtls, pieces[0].fragment).unwrap();
-        assert_eq!(hello.legacy_version, ProtocolVersion::DTLS_1_2);
-        assert!(hello.legacy_session_id.is_empty());
-        assert_eq!(hello.legacy_cookie, Some(&[][..]));
-        let mut message = Vec::new();
-        let with_id = ClientHello {
-            legacy_session_id: &[7; 32],
-            ..hello
-        };
-        with_id.encode(&mut message);
-        usual(&plain_message(0, 0, &message))
-    });
-    let answer = answer.unwrap();
-    // Behind the headers of record and fragment: the version, 32 random bytes, and no id.
-    assert_eq!(answer[25..27], [0xfe, 0xfd]);
-    assert_eq!(answer[25 + 34], 0);
 }
