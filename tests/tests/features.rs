@@ -1,4 +1,4 @@
-//! `docs/features.md`, `docs/defaults.md` and `docs/attacks.toml` name tests that exist, and the README what is there.
+//! `docs/features.md`, `docs/defaults.md`, `docs/rfc-9147.md` and `docs/attacks.toml` name tests that exist, and the README what is there.
 
 use std::fs;
 use std::path::PathBuf;
@@ -69,7 +69,7 @@ fn rows<const COLUMNS: usize>(page: &str) -> impl Iterator<Item = [&str; COLUMNS
         let row = row.strip_prefix('|')?.strip_suffix('|')?;
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let cells: [&str; COLUMNS] = cells.try_into().ok()?;
-        let is_head = matches!(cells[0], "id" | "what") || cells[0].starts_with('-');
+        let is_head = matches!(cells[0], "id" | "what" | "rule") || cells[0].starts_with('-');
         (!is_head).then_some(cells)
     })
 }
@@ -98,6 +98,18 @@ fn every_default_has_its_proof() {
         count += 1;
     }
     assert!(count > 25, "{count}");
+}
+
+#[test]
+fn every_rule_of_dtls_1_3_is_tried() {
+    let rules = read("docs/rfc-9147.md");
+    let mut count = 0;
+    for [section, rule, proofs] in rows(&rules) {
+        assert!(section.starts_with('§') && !rule.is_empty(), "{section}");
+        check(rule, proofs);
+        count += 1;
+    }
+    assert!(count > 45, "{count}");
 }
 
 /// The text under a key, if there is one.

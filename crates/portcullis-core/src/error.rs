@@ -260,6 +260,9 @@ pub enum Reason {
     /// Before TLS 1.3: this side's key has protected as many records as its cipher may (RFC 8446 §5.5
     /// for TLS 1.3, whose limits are those of the ciphers), and cannot be updated.
     KeyWornOut,
+    /// Over datagrams: this side has no number left for another message of its own, or for another key (RFC 9147 §5.2,
+    /// §4.2.1): both have 16 bits.
+    NumbersUsedUp,
     /// Over datagrams: the peer has not answered, however often this side's last messages were sent.
     NoAnswer {
         /// How often.
@@ -345,6 +348,10 @@ impl core::fmt::Display for Reason {
             Self::KeyWornOut => f.write_str(
                 "this side's key has protected as many records as its cipher may, and TLS 1.2 and \
                  older cannot change it: open a new connection",
+            ),
+            Self::NumbersUsedUp => f.write_str(
+                "this side has changed its key, or sent other messages of the handshake protocol, 65,536 times, which is as \
+                 often as DTLS can count: open a new connection",
             ),
             Self::NoAnswer { sent } => write!(
                 f,
@@ -466,7 +473,9 @@ impl Abort {
             Reason::Certificate(error) => Some(error.alert()),
             Reason::Refused(refusal) => Some(refusal.alert),
             Reason::Cancelled => Some(AlertDescription::USER_CANCELED),
-            Reason::Misuse(_) | Reason::Crypto(_) => Some(AlertDescription::INTERNAL_ERROR),
+            Reason::Misuse(_) | Reason::Crypto(_) | Reason::NumbersUsedUp => {
+                Some(AlertDescription::INTERNAL_ERROR)
+            }
             Reason::AlertReceived(_)
             | Reason::ClosedInHandshake { .. }
             | Reason::Truncated

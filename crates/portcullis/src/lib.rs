@@ -183,7 +183,7 @@ pub use connector::TlsConnector;
 pub use datagram::{
     DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnections, DtlsConnector, DtlsIncoming,
     DtlsListener, DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics,
-    Migration, PausedDtlsClient, PausedDtlsServer, UdpOptions,
+    Foreign, ForeignDatagram, Migration, PausedDtlsClient, PausedDtlsServer, UdpOptions,
 };
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,
@@ -243,8 +243,8 @@ pub use portcullis_core::{
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use portcullis_core::{
-    ConnectionId as DtlsConnectionId, CookiePolicy, DatagramOptions, Discarded, Discards,
-    Retransmission, SrtpKeys, SrtpProfile,
+    ConnectionId as DtlsConnectionId, CookiePolicy, CookieSecret, DatagramOptions, Discarded,
+    Discards, Retransmission, SrtpKeys, SrtpProfile,
 };
 #[cfg(feature = "crl-hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]

@@ -2,6 +2,15 @@
 
 use std::task::Waker;
 
+#[cfg(all(feature = "dtls", portcullis_loom))]
+pub(crate) use loom::sync::MutexGuard;
+#[cfg(all(feature = "dtls", portcullis_loom))]
+pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+#[cfg(all(feature = "dtls", not(portcullis_loom)))]
+pub(crate) use std::sync::MutexGuard;
+#[cfg(all(feature = "dtls", not(portcullis_loom)))]
+pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+
 #[cfg(portcullis_loom)]
 pub(crate) use loom::sync::Mutex;
 #[cfg(not(portcullis_loom))]

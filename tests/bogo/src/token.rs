@@ -29,6 +29,7 @@ pub(crate) fn of(error: &Error, hellos: Hellos) -> Option<&'static str> {
         Reason::NotTls { first_bytes } => Some(not_tls(first_bytes)),
         Reason::AlertReceived(alert) => alert_token(*alert, error.stage()),
         Reason::Certificate(error) => certificate_token(error.kind()),
+        Reason::NumbersUsedUp => Some(":TOO_MANY_KEY_UPDATES:"),
         Reason::NoAnswer { .. } => Some(":READ_TIMEOUT_EXPIRED:"),
         Reason::EchRejected(_) => Some(":ECH_REJECTED:"),
         _ => None,

@@ -75,15 +75,20 @@ impl Handshake {
             returned,
             next_message: message,
             next_record,
+            is_unproved,
             ..
         } = admission;
-        let incoming = Incoming::datagrams(
+        let mut incoming = Incoming::datagrams(
             Role::Server,
             policy.max_handshake_size,
             message,
             options.own_connection_id(),
         );
-        let outgoing = Outgoing::datagrams(options, message, next_record);
+        let mut outgoing = Outgoing::datagrams(options, message, next_record);
+        if is_unproved {
+            incoming.begin_unproved();
+            outgoing.begin_unproved();
+        }
         let mut this = Self::over(incoming, outgoing, policy, Random::system());
         this.machine = Some(match returned {
             None => super::server::start(config.0),

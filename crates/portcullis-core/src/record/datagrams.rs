@@ -21,6 +21,13 @@ impl Incoming {
         Self::Datagram(Box::new(incoming))
     }
 
+    /// Over datagrams: nobody has asked yet whether somebody reads where they come from.
+    pub(crate) fn begin_unproved(&mut self) {
+        if let Self::Datagram(datagram) = self {
+            datagram.begin_unproved();
+        }
+    }
+
     /// What was dropped over datagrams.
     pub(crate) fn discards(&self) -> Discards {
         match self {
@@ -54,6 +61,14 @@ impl Outgoing {
         let mut outgoing = datagram::Outgoing::new(options);
         outgoing.go_on(next_message, next_record);
         Self::Datagram(Box::new(outgoing))
+    }
+
+    /// Over datagrams: until somebody has shown that he reads there, no more is sent than the few bytes for each that
+    /// has come.
+    pub(crate) fn begin_unproved(&mut self) {
+        if let Self::Datagram(datagram) = self {
+            datagram.begin_unproved();
+        }
     }
 
     /// Does what is due.

@@ -45,7 +45,8 @@ pub use datagram::{
 };
 #[cfg(feature = "dtls")]
 pub(crate) use datagram::{
-    HelloPiece, Mail, Reassembly, Taken, hello_pieces, plain_alert, plain_message, plain_message_of,
+    HelloPiece, Mail, Reassembly, Taken, UNPROVED_AMPLIFICATION, hello_pieces, plain_alert,
+    plain_message, plain_message_of,
 };
 pub(crate) use incoming::Incoming;
 pub(crate) use keys::Keys;

@@ -1,10 +1,13 @@
 //! The server's side of DTLS: what a listener accepts with, and of a transport that is there.
 
-use portcullis_core::{CookiePolicy, Misuse, Stage};
+use std::sync::Arc;
+
+use portcullis_core::{CookiePolicy, CookieSecret, Misuse, Stage};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::DtlsConnection;
 use super::driver::prepared;
+use super::endpoint::Endpoint;
 use super::handshake::deadline_from;
 use super::link::Link;
 use super::listener::{DtlsIncoming, DtlsListener};
@@ -26,6 +29,7 @@ use crate::error::Error;
 pub struct DtlsAcceptor {
     pub(super) tls: TlsAcceptor,
     pub(super) options: DtlsOptions,
+    pub(super) cookie_secret: Option<CookieSecret>,
 }
 
 impl<T: Into<TlsAcceptor>> From<T> for DtlsAcceptor {
@@ -40,7 +44,18 @@ impl DtlsAcceptor {
         Self {
             tls: tls.into(),
             options: DtlsOptions::default(),
+            cookie_secret: None,
         }
+    }
+
+    /// Seals cookies with what other servers have, too, so that the second hello of a client may come to another of
+    /// them than the first: behind an address that leads to several, or as one of
+    /// [`bind_many`](DtlsListener::bind_many). The default is a secret of each listener's own. The secret can be
+    /// [replaced](CookieSecret::replace) while listeners have it.
+    #[must_use]
+    pub fn cookie_secret(mut self, secret: CookieSecret) -> Self {
+        self.cookie_secret = Some(secret);
+        self
     }
 
     /// With these options.
@@ -117,7 +132,8 @@ impl DtlsAcceptor {
         let deadline = deadline_from(Instant::now(), limit);
         let cookies = self.options.cookies.unwrap_or(CookiePolicy::Never);
         let idle = self.options.others_idle();
-        let listener = DtlsListener::over(Link::over(transport), self, cookies, idle)?;
+        let endpoint = Arc::new(Endpoint::new(Link::over(transport)));
+        let listener = DtlsListener::over(endpoint, self, cookies, idle)?;
         let incoming = match timeout_at(deadline, listener.accept()).await {
             Ok(incoming) => incoming?,
             Err(_) => return Err(Error::timeout(Stage::WaitClientHello, limit)),

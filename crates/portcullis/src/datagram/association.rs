@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -27,6 +26,7 @@ use crate::metrics::{self, Full, Open};
 use crate::scratch::Scratch;
 use crate::sessions::Received as Sessions;
 use crate::statistics::Flow;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// What is kept for a handshake that nobody runs yet.
 const FEW: (usize, usize) = (4, 8 * 1024);
@@ -179,9 +179,9 @@ impl Association {
         }
     }
 
-    /// The driver looks.
+    /// The driver looks. A store would not see what those have done who found that it was rung for already.
     pub(super) fn is_heard(&self) {
-        self.is_rung.store(false, Ordering::Release);
+        self.is_rung.swap(false, Ordering::AcqRel);
     }
 
     // What the driver does.

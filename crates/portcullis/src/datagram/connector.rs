@@ -16,6 +16,7 @@ use super::driver::Driver;
 use super::endpoint::Endpoint;
 use super::handshake::{Running, deadline_from};
 use super::link::{Link, NOWHERE, Path};
+use super::listener::DtlsListener;
 use super::options::DtlsOptions;
 use super::paused::PausedDtlsClient;
 use super::socket::{self, Socket};
@@ -120,7 +121,75 @@ impl DtlsConnector {
                 Ok((link, peer)) => {
                     let path = Path { peer, local: None };
                     tried = vec![peer];
-                    this.shake(link, path, name, deadline).await
+                    this.shake(Way::Own(link, path), name, deadline).await
+                }
+                Err(error) => Err(error),
+            };
+            shaken.map_err(|error| error.at(&host, None, &tried))
+        })
+    }
+
+    /// Connects from the socket of a listener, as [`connect`](Self::connect) from one of its own: clients and servers share
+    /// an address, as peers of ICE and of CoAP do. Idleness and hibernation are the listener's, and so is the number of
+    /// bytes of [`connection_ids`](DtlsOptions::connection_ids) that are not none.
+    ///
+    /// Between two addresses there is one connection: where the peer is connected with this listener already, this fails,
+    /// and when the peer connects with it later, that connection takes the place of this one.
+    ///
+    /// ```
+    /// # use portcullis::{DtlsConnector, DtlsListener};
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let other = DtlsListener::bind("127.0.0.1:0", acceptor.clone()).await?;
+    /// # let address = other.local_addr()?;
+    /// # tokio::spawn(async move { other.accept().await?.handshake().await });
+    /// let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// let connector = DtlsConnector::new(connector);
+    /// let connection = connector.connect_from(&listener, address, "localhost").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the name has no address of the socket's family, there is a connection with it at the socket, or the handshake
+    /// fails; when there are [`udp_options`](Self::udp_options), which are those of a socket of its own.
+    ///
+    /// # Cancel safety
+    /// Dropped, the server is told `user_canceled`, if that can be done at once.
+    pub fn connect_from<A: ToSocketAddrs, N: ToServerName>(
+        &self,
+        listener: &DtlsListener,
+        address: A,
+        name: N,
+    ) -> impl Future<Output = Result<DtlsConnection, Error>> + use<A, N> {
+        let (this, name) = (self.clone(), name.to_server_name());
+        let bytes = self.options.id_length();
+        let endpoint = listener.shared_with(bytes).map(Arc::clone);
+        // As in `connect`.
+        Box::pin(async move {
+            let (name, endpoint) = (name?, endpoint?);
+            let host = name.to_str().into_owned();
+            this.check()?;
+            if this.udp.is_some() {
+                return Err(Misuse::new(
+                    "udp_options: they are those of a socket of the connector's own; leave them out here",
+                )
+                .into());
+            }
+            let limit = this.tls.conduct.handshake_timeout;
+            let deadline = deadline_from(Instant::now(), limit);
+            let found = match timeout_at(deadline, find(address, &endpoint)).await {
+                Ok(found) => found.map_err(|error| Error::io(error, Stage::Connecting)),
+                Err(_) => Err(Error::timeout(Stage::Connecting, limit)),
+            };
+            let mut tried = Vec::new();
+            let shaken = match found {
+                Ok(peer) => {
+                    tried.push(peer);
+                    let way = Way::Shared(endpoint, Path { peer, local: None });
+                    this.shake(way, name, deadline).await
                 }
                 Err(error) => Err(error),
             };
@@ -148,7 +217,8 @@ impl DtlsConnector {
             this.check()?;
             let limit = this.tls.conduct.handshake_timeout;
             let deadline = deadline_from(Instant::now(), limit);
-            this.shake(link, NOWHERE, name, deadline).await
+            let way = Way::Own(link, NOWHERE);
+            this.shake(way, name, deadline).await
         })
     }
 
@@ -173,7 +243,8 @@ impl DtlsConnector {
             let limit = this.tls.conduct.handshake_timeout;
             let deadline = deadline_from(Instant::now(), limit);
             let more = Until::ServerHello.questions();
-            let (running, span) = this.begin(link, NOWHERE, name, deadline, more).await?;
+            let way = Way::Own(link, NOWHERE);
+            let (running, span) = this.begin(way, name, deadline, more).await?;
             PausedDtlsClient::reach(running, span).await
         })
     }
@@ -198,13 +269,12 @@ impl DtlsConnector {
 
     async fn shake(
         &self,
-        link: Link,
-        path: Path,
+        way: Way,
         name: ServerName<'static>,
         deadline: Instant,
     ) -> Result<DtlsConnection, Error> {
         let more = Questions::none();
-        let (running, span) = self.begin(link, path, name, deadline, more).await?;
+        let (running, span) = self.begin(way, name, deadline, more).await?;
         let within = span.clone();
         running.run(&within).instrument(span).await
     }
@@ -212,12 +282,12 @@ impl DtlsConnector {
     /// A handshake that has said nothing yet, and asks `more` as well.
     async fn begin(
         &self,
-        link: Link,
-        path: Path,
+        way: Way,
         name: ServerName<'static>,
         deadline: Instant,
         more: Questions,
     ) -> Result<(Running, tracing::Span), Error> {
+        let (Way::Own(_, path) | Way::Shared(_, path)) = way;
         let peer = (path != NOWHERE).then_some(path.peer);
         let port = peer.map(|peer| peer.port());
         let mut conduct = self.tls.conduct.clone();
@@ -237,18 +307,52 @@ impl DtlsConnector {
         let offers = from_store.is_some();
         sessions = look(&conduct, &config, from_store, sessions, deadline).await;
         let offers = offers && !sessions.is_empty();
-        let endpoint = Arc::new(Endpoint::new(link));
+        let (endpoint, is_shared) = match way {
+            Way::Own(link, _) => (Arc::new(Endpoint::new(link)), false),
+            Way::Shared(endpoint, _) => (endpoint, true),
+        };
         let now = endpoint.now();
         let options = &self.options;
-        let (datagrams, id) = options.identified()?;
+        let (datagrams, id) = options.identified(&endpoint)?;
         let handshake = Handshake::datagram_client(config, name, sessions, datagrams, now)?;
-        let (driver, owner) =
-            Driver::calling(endpoint, path, (options, id), conduct.hibernate_after);
-        driver.spawn();
+        let owner = match is_shared {
+            true => endpoint.call(path, options, id),
+            false => {
+                let hibernate = conduct.hibernate_after;
+                let (driver, owner) = Driver::calling(endpoint, path, (options, id), hibernate);
+                driver.spawn();
+                owner
+            }
+        };
         let sessions = place.map(|place| (place, offers));
         let running = Running::new(handshake, owner, conduct, deadline, sessions, false);
         Ok((running, span))
     }
+}
+
+/// What a client says hello from, and where to.
+enum Way {
+    Own(Link, Path),
+    /// The socket of a listener, whose driver runs.
+    Shared(Arc<Endpoint>, Path),
+}
+
+/// The first address of the socket's family; a socket of IPv6 has those of IPv4 in its own form (RFC 4291 §2.5.5.2).
+async fn find(address: impl ToSocketAddrs, endpoint: &Endpoint) -> io::Result<SocketAddr> {
+    let is_v6 = endpoint.link.local_addr().is_some_and(|own| own.is_ipv6());
+    for address in lookup_host(address).await? {
+        match address {
+            SocketAddr::V4(v4) if is_v6 => {
+                return Ok((v4.ip().to_ipv6_mapped(), v4.port()).into());
+            }
+            SocketAddr::V6(_) if !is_v6 => {}
+            same => return Ok(same),
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::AddrNotAvailable,
+        "the name has no address of IPv4, and the listener's socket has no other",
+    ))
 }
 
 /// A socket for the first address that there is a way to. Those that were tried stand in `tried`.

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use portcullis_core::config::ServerConfig;
 use portcullis_core::{
-    Admission, ConnectionId, CookiePolicy, Discarded, Gate, Misuse, Now, Stage, Verdict,
+    Admission, ConnectionId, CookiePolicy, CookieSecret, Discarded, Gate, Misuse, Now, Stage,
+    Verdict,
 };
+use rustls_pki_types::UnixTime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::association::{Association, Owner, Standing};
-use super::endpoint::{Endpoint, Id};
+use super::endpoint::{Endpoint, Id, Rung};
 use super::link::{Path, Room};
 use super::listener::DtlsIncoming;
 use super::lock;
@@ -80,6 +82,7 @@ impl Door {
         acceptor: TlsAcceptor,
         options: DtlsOptions,
         cookies: CookiePolicy,
+        secret: Option<CookieSecret>,
     ) -> Result<(Self, mpsc::Receiver<DtlsIncoming>), Error> {
         options.check()?;
         if acceptor.conduct.plaintext_fallback {
@@ -90,8 +93,12 @@ impl Door {
         }
         let (config, generation) = prepared(&acceptor)?;
         let (queue, incoming) = mpsc::channel(options.handshakes);
+        let mut gate = Gate::new(&config, cookies)?;
+        if let Some(secret) = secret {
+            gate = gate.cookie_secret(secret, UnixTime::now().into());
+        }
         let door = Self {
-            gate: Gate::new(&config, cookies)?,
+            gate,
             acceptor,
             config,
             generation,
@@ -127,7 +134,10 @@ impl Driver {
     /// For clients, through a door.
     pub(super) fn listening(endpoint: Arc<Endpoint>, door: Door, idle: Option<Duration>) -> Self {
         let hibernate = door.acceptor.conduct.hibernate_after;
-        Self::new(endpoint, Some(door), idle, hibernate)
+        let id_length = door.options.id_length();
+        let mut this = Self::new(endpoint, Some(door), idle, hibernate);
+        this.peers.expect_ids(id_length);
+        this
     }
 
     /// For one peer, whom this side calls.
@@ -188,7 +198,7 @@ impl Driver {
         options: &DtlsOptions,
         place: Option<Place>,
     ) -> Owner {
-        let (id, now) = (self.peers.next_id(), self.endpoint.monotonic());
+        let (id, now) = (self.endpoint.next_id(), self.endpoint.monotonic());
         let bounds = (options.inbox, options.migration);
         let endpoint = Arc::clone(&self.endpoint);
         let association = Association::new(endpoint, id, path, hello, bounds, now);
@@ -196,6 +206,22 @@ impl Driver {
         self.peers.add(Arc::clone(&association), place);
         self.publish();
         Owner(association, None)
+    }
+
+    /// Handshakes with peers whom this side calls from a socket at which others listen.
+    fn take_in(&mut self, newcomers: Vec<(Arc<Association>, ConnectionId)>) {
+        for (association, connection_id) in newcomers {
+            if self.peers.at(&association.path()).is_some() {
+                association.end(Error::limit(
+                    "there is a connection with this address at this socket already",
+                ));
+                continue;
+            }
+            let id = association.id;
+            self.peers.add(association, None);
+            self.peers.identify(id, connection_id);
+            self.publish();
+        }
     }
 
     fn publish(&self) {
@@ -209,9 +235,21 @@ impl Driver {
 
     fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS {
-            let (rung, is_closed) = self.endpoint.take_rung(cx);
-            for id in rung {
+            let Rung {
+                waiting,
+                handed,
+                newcomers,
+                is_closed,
+            } = self.endpoint.take_rung(cx);
+            self.take_in(newcomers);
+            for id in waiting {
                 self.look_after(id);
+            }
+            if !handed.is_empty() {
+                let now = self.endpoint.now();
+                for (path, mut datagram) in handed {
+                    self.on_datagram(path, &mut datagram, now);
+                }
             }
             if is_closed {
                 self.door = None;
@@ -257,7 +295,7 @@ impl Driver {
                 let now = self.endpoint.now();
                 if let Some(mut room) = self.room.take() {
                     room.for_each(count, |path, datagram| {
-                        self.on_datagram(path, datagram, now)
+                        self.on_received(path, datagram, now)
                     });
                     self.room = Some(room);
                 }
@@ -287,14 +325,33 @@ impl Driver {
         }
     }
 
-    fn on_datagram(&mut self, path: Path, datagram: &mut [u8], now: Now) {
+    /// Of this driver's socket; what is of another one of the group goes there, once.
+    fn on_received(&mut self, path: Path, datagram: &mut [u8], now: Now) {
         if datagram.is_empty() || path.is_nobodys() {
             return;
         }
+        if self.endpoint.give_away(path, datagram) {
+            return;
+        }
+        if let Some(id) = self.peers.unknown_id(datagram)
+            && self.endpoint.hand_over(&id, path, datagram)
+        {
+            return;
+        }
+        self.on_datagram(path, datagram, now);
+    }
+
+    fn on_datagram(&mut self, path: Path, datagram: &mut [u8], now: Now) {
         if let Some(association) = self.peers.identified(datagram).cloned() {
             return self.on_identified(&association, path, datagram, now);
         }
-        let Some((current, candidate)) = self.peers.at(&path) else {
+        let mut here = self.peers.at(&path);
+        if here.is_none() {
+            // Somebody who was called a moment ago is no stranger.
+            self.take_in(self.endpoint.take_newcomers());
+            here = self.peers.at(&path);
+        }
+        let Some((current, candidate)) = here else {
             return self.on_stranger(path, datagram, now);
         };
         match candidate.and_then(|id| self.peers.get(id).cloned()) {
@@ -343,7 +400,8 @@ impl Driver {
     fn give_ids(&mut self, association: &Association, count: u8) {
         let length = association.connection_ids().map_or(0, |(own, _)| own.len());
         let count = self.peers.ids_left(association.id).min(count.into());
-        let new: Result<Vec<_>, _> = (0..count).map(|_| ConnectionId::random(length)).collect();
+        let endpoint = &self.endpoint;
+        let new: Result<Vec<_>, _> = (0..count).map(|_| endpoint.connection_id(length)).collect();
         let new = new.unwrap_or_default();
         for connection_id in &new {
             self.peers.identify(association.id, *connection_id);
@@ -354,9 +412,15 @@ impl Driver {
     /// Somebody with whom there is no connection. Nothing of him is kept before the gate has let him in.
     fn on_stranger(&mut self, path: Path, datagram: &[u8], now: Now) {
         let link = &self.endpoint.link;
+        let under_way = match self.peers.at(&path) {
+            None => self.peers.handshakes(),
+            // Who wants the place of a connection is asked in any case: a forged hello would keep others from it.
+            Some(_) => usize::MAX,
+        };
         let verdict = match &mut self.door {
             Some(door) => {
                 door.reload();
+                door.gate.set_handshakes(under_way);
                 door.gate.on_datagram(&bytes(path.peer), datagram, now)
             }
             None => Verdict::Discard(Discarded::NoHello),
@@ -421,7 +485,7 @@ impl Driver {
         };
         statistics.admitted += 1;
         drop(statistics);
-        let Ok((datagrams, connection_id)) = options.identified() else {
+        let Ok((datagrams, connection_id)) = options.identified(&self.endpoint) else {
             return;
         };
         let owner = self.associate(path, admission.hello_random(), &options, place);
@@ -514,6 +578,7 @@ impl Future for Driver {
 impl Drop for Driver {
     /// The runtime ends, and with it all that waits here.
     fn drop(&mut self) {
+        self.take_in(self.endpoint.leave());
         for id in self.peers.ids() {
             if let Some(association) = self.peers.get(id) {
                 association.end(Error::closed());

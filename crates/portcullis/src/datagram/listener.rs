@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use portcullis_core::config::{Instructions, ServerConfig};
-use portcullis_core::{Admission, CookiePolicy, DatagramOptions, Handshake};
+use portcullis_core::{Admission, CookiePolicy, DatagramOptions, Handshake, Misuse};
 use tokio::net::ToSocketAddrs;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
@@ -19,6 +19,8 @@ use super::connection::DtlsConnection;
 use super::connections::DtlsConnections;
 use super::driver::{Door, Driver};
 use super::endpoint::Endpoint;
+use super::foreign::Foreign;
+use super::group::{self, MOST_SOCKETS};
 use super::handshake::{Running, deadline_from};
 use super::link::{Link, NOWHERE};
 use super::lock;
@@ -116,8 +118,13 @@ impl DtlsListener {
     /// Several listeners at one address, each with a socket and a task of its own, so that several processors receive:
     /// the system gives each peer to one of them (`SO_REUSEPORT`; Unix). Each is bounded as if it were alone.
     ///
+    /// With [connection ids](crate::DtlsOptions::connection_ids) the first byte of each says which listener has the
+    /// connection, and what comes to another one of them, since the peer has moved, is given to it: up to 1,024 datagrams and
+    /// 1 MiB wait for it to take them. Without, datagrams of a peer that has moved are nobody's.
+    ///
     /// # Errors
-    /// As [`bind`](Self::bind), and [`Unsupported`](io::ErrorKind::Unsupported) elsewhere.
+    /// As [`bind`](Self::bind), [`InvalidInput`](io::ErrorKind::InvalidInput) for more than 256, and
+    /// [`Unsupported`](io::ErrorKind::Unsupported) elsewhere.
     ///
     /// # Cancel safety
     /// Dropped, nothing is bound.
@@ -127,12 +134,10 @@ impl DtlsListener {
         count: usize,
     ) -> io::Result<Vec<Self>> {
         let acceptor = acceptor.into();
-        if count > 1 && acceptor.options.identifies() {
-            // The system may give a peer that has moved to another of them, which does not know it.
+        if count > MOST_SOCKETS {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "connection_ids: several listeners at one address do not find each other's connections; use one, or 0 \
-                 bytes",
+                format!("bind_many: {count} listeners; 256 are the most at one address"),
             ));
         }
         // All before one is read: peers are divided by how many there are.
@@ -144,9 +149,14 @@ impl DtlsListener {
         for _ in 1..count {
             sockets.push(socket::bind(first, true, &UdpOptions::new())?);
         }
-        let listeners = sockets.into_iter();
+        let mut endpoints = Vec::with_capacity(count);
+        for socket in sockets {
+            endpoints.push(Arc::new(Endpoint::new(Link::Socket(Socket::new(socket)?))));
+        }
+        group::join(&endpoints);
+        let listeners = endpoints.into_iter();
         listeners
-            .map(|socket| Self::from_std(socket, acceptor.clone()))
+            .map(|endpoint| Ok(Self::at(endpoint, acceptor.clone())?))
             .collect()
     }
 
@@ -158,25 +168,25 @@ impl DtlsListener {
         socket: std::net::UdpSocket,
         acceptor: impl Into<DtlsAcceptor>,
     ) -> io::Result<Self> {
-        let acceptor = acceptor.into();
-        let (link, options) = (Link::Socket(Socket::new(socket)?), acceptor.options);
+        let link = Link::Socket(Socket::new(socket)?);
+        Ok(Self::at(Arc::new(Endpoint::new(link)), acceptor.into())?)
+    }
+
+    /// At a socket.
+    fn at(endpoint: Arc<Endpoint>, acceptor: DtlsAcceptor) -> Result<Self, Error> {
+        let options = acceptor.options;
         let cookies = options.cookies.unwrap_or(CookiePolicy::Always);
-        Ok(Self::over(
-            link,
-            acceptor,
-            cookies,
-            options.listeners_idle(),
-        )?)
+        Self::over(endpoint, acceptor, cookies, options.listeners_idle())
     }
 
     pub(super) fn over(
-        link: Link,
+        endpoint: Arc<Endpoint>,
         acceptor: DtlsAcceptor,
         cookies: CookiePolicy,
         idle: Option<std::time::Duration>,
     ) -> Result<Self, Error> {
-        let (door, incoming) = Door::new(acceptor.tls.clone(), acceptor.options, cookies)?;
-        let endpoint = Arc::new(Endpoint::new(link));
+        let secret = acceptor.cookie_secret.clone();
+        let (door, incoming) = Door::new(acceptor.tls.clone(), acceptor.options, cookies, secret)?;
         Driver::listening(Arc::clone(&endpoint), door, idle).spawn();
         Ok(Self {
             endpoint,
@@ -213,6 +223,43 @@ impl DtlsListener {
     pub async fn accept(&self) -> Result<DtlsIncoming, Error> {
         let mut incoming = self.incoming.lock().await;
         incoming.recv().await.ok_or_else(Error::closed)
+    }
+
+    /// Takes what comes to the socket and is not DTLS, by the first byte of each datagram (RFC 7983, RFC 9443): STUN, TURN, ZRTP,
+    /// RTP, whoever has sent it. Without this it is dropped and counted. Of several calls the last one gets it.
+    ///
+    /// ```
+    /// # use tokio::net::UdpSocket;
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_, acceptor) = dev_ends();
+    /// let listener = portcullis::DtlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// let mut foreign = listener.foreign();
+    /// # let peer = UdpSocket::bind("127.0.0.1:0").await?;
+    /// # peer.send_to(&[0, 1, 0, 0], listener.local_addr()?).await?;
+    /// let Some(datagram) = foreign.recv().await else { return Ok(()) };
+    /// match datagram.contents()[0] {
+    ///     0..=3 => foreign.answer(b"what STUN says", &datagram).await?,
+    ///     128..=191 => println!("RTP from {}", datagram.peer_addr()),
+    ///     _ => {}
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn foreign(&self) -> Foreign {
+        Foreign::new(Arc::clone(&self.endpoint))
+    }
+
+    /// Its socket, for a client that is to have `bytes` in its connection ids.
+    pub(super) fn shared_with(&self, bytes: usize) -> Result<&Arc<Endpoint>, Misuse> {
+        match self.acceptor.options.id_length() {
+            own if bytes == 0 || bytes == own => Ok(&self.endpoint),
+            own => Err(Misuse::new(format!(
+                "connection_ids: {bytes} bytes, and the listener whose socket it is has {own}; all at a socket have as many, \
+                 or 0"
+            ))),
+        }
     }
 
     /// Shakes hands with up to `limit` clients at once, each in a task of its own, and gives the connections that come of it.

@@ -18,9 +18,13 @@ mod connector;
 mod driver;
 mod ech_retry;
 mod endpoint;
+mod foreign;
+mod group;
 mod handshake;
 mod link;
 mod listener;
+#[cfg(all(test, portcullis_loom))]
+mod model;
 mod moves;
 mod options;
 mod paused;
@@ -36,6 +40,7 @@ pub use acceptor::DtlsAcceptor;
 pub use connection::DtlsConnection;
 pub use connections::DtlsConnections;
 pub use connector::DtlsConnector;
+pub use foreign::{Foreign, ForeignDatagram};
 pub use listener::{DtlsIncoming, DtlsListener};
 pub use moves::Migration;
 pub use options::DtlsOptions;
@@ -45,7 +50,9 @@ pub use statistics::{DtlsListenerStatistics, DtlsStatistics};
 pub use transport::DatagramTransport;
 pub use udp_options::UdpOptions;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+use crate::sync::{Mutex, MutexGuard};
 
 /// What somebody who panicked has left is as good as it was: nothing here is half done between two statements.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

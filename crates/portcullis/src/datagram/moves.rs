@@ -41,7 +41,8 @@ const AMPLIFICATION: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Moves {
     policy: Migration,
-    trial: Option<Trial>,
+    /// Boxed: hardly anybody moves.
+    trial: Option<Box<Trial>>,
     pub(super) moved: u64,
     pub(super) refused: u64,
 }
@@ -134,7 +135,7 @@ impl Association {
         length: usize,
         mut cookies: Vec<[u8; 8]>,
         now: Monotonic,
-    ) -> Option<Trial> {
+    ) -> Option<Box<Trial>> {
         let mut scratch = Scratch::take();
         let challenge = self.with_writer(|writer| writer.path_challenge(&mut scratch));
         let (cookie, sealed) = challenge.ok()?.ok()?;
@@ -145,11 +146,11 @@ impl Association {
         let _lost = self.endpoint.link.try_send(&to, datagram, None);
         cookies.insert(0, cookie);
         cookies.truncate(CHALLENGES);
-        Some(Trial {
+        Some(Box::new(Trial {
             path: to,
             cookies,
             again: Monotonic(now.0.saturating_add(TRIAL)),
-        })
+        }))
     }
 
     fn answer(&self, cookie: [u8; 8], to: Path) {

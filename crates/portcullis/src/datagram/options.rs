@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use portcullis_core::{ConnectionId, CookiePolicy, DatagramOptions, Misuse};
 
+use super::endpoint::Endpoint;
 use super::moves::Migration;
 use crate::accept::AddressLimits;
 use crate::error::Error;
@@ -139,19 +140,22 @@ impl DtlsOptions {
     }
 
     /// With a connection id of its own for each connection; and that id.
-    pub(super) fn identified(&self) -> Result<(DatagramOptions, ConnectionId), Error> {
+    pub(super) fn identified(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<(DatagramOptions, ConnectionId), Error> {
         match self.connection_ids {
             None => Ok((self.datagrams, ConnectionId::EMPTY)),
             Some(length) => {
-                let id = ConnectionId::random(length)?;
+                let id = endpoint.connection_id(length)?;
                 Ok((self.datagrams.connection_id(id), id))
             }
         }
     }
 
-    /// Whether peers are known by something else than their address.
-    pub(super) fn identifies(&self) -> bool {
-        self.connection_ids.is_some_and(|length| length > 0)
+    /// How many bytes by which peers are known besides their address.
+    pub(super) fn id_length(&self) -> usize {
+        self.connection_ids.unwrap_or_default()
     }
 
     /// Whether all values are within their bounds, which all who take options look at.
@@ -176,6 +180,11 @@ impl DtlsOptions {
         };
         within("handshakes", self.handshakes, 1, 1_000_000)?;
         within("connections", self.connections, 1, 10_000_000)?;
+        if let Some(CookiePolicy::UnderLoad { handshakes }) = self.cookies {
+            // Else whoever forges addresses could take all places.
+            let most = self.handshakes - 1;
+            within("cookies, handshakes under load", handshakes, 1, most)?;
+        }
         if let Some(length @ 1..) = self.connection_ids {
             within("connection_ids", length, 8, ConnectionId::MAX_LEN)?;
         }
@@ -221,6 +230,8 @@ mod tests {
             default.datagrams(DatagramOptions::default().mtu(1)),
             default.connection_ids(Some(7)),
             default.connection_ids(Some(33)),
+            default.cookies(CookiePolicy::UnderLoad { handshakes: 0 }),
+            default.cookies(CookiePolicy::UnderLoad { handshakes: 1_024 }),
         ];
         for options in wrong {
             assert!(options.check().is_err(), "{options:?}");

@@ -26,7 +26,6 @@ pub(super) struct Peers {
     id_length: usize,
     timers: BTreeSet<(Instant, Id)>,
     handshakes: usize,
-    next: Id,
 }
 
 #[derive(Debug)]
@@ -56,11 +55,6 @@ impl Peers {
 
     pub(super) fn handshakes(&self) -> usize {
         self.handshakes
-    }
-
-    pub(super) fn next_id(&mut self) -> Id {
-        self.next += 1;
-        self.next
     }
 
     pub(super) fn ids(&self) -> Vec<Id> {
@@ -106,9 +100,29 @@ impl Peers {
         );
     }
 
+    /// Their ids will have so many bytes.
+    pub(super) fn expect_ids(&mut self, length: usize) {
+        self.id_length = length;
+    }
+
     /// Who has the connection id that begins there, if any has.
     pub(super) fn identified(&self, datagram: &[u8]) -> Option<&Arc<Association>> {
         if self.by_connection_id.is_empty() {
+            return None;
+        }
+        let id = self.id_in(datagram)?;
+        self.get(*self.by_connection_id.get(&id)?)
+    }
+
+    /// A connection id that nobody here has.
+    pub(super) fn unknown_id(&self, datagram: &[u8]) -> Option<ConnectionId> {
+        let id = self.id_in(datagram)?;
+        let is_known = self.by_connection_id.contains_key(&id);
+        (!is_known).then_some(id)
+    }
+
+    fn id_in(&self, datagram: &[u8]) -> Option<ConnectionId> {
+        if self.id_length == 0 {
             return None;
         }
         // RFC 9146 §4, RFC 9147 §4: behind type, version and number, or behind the first byte.
@@ -117,8 +131,7 @@ impl Peers {
             0x30..=0x3f => datagram.get(1..)?,
             _ => return None,
         };
-        let id = ConnectionId::new(behind.get(..self.id_length)?).ok()?;
-        self.get(*self.by_connection_id.get(&id)?)
+        ConnectionId::new(behind.get(..self.id_length)?).ok()
     }
 
     /// The peer has this on its records from here on, or may have.

@@ -47,6 +47,16 @@ pub struct DtlsListenerStatistics {
     /// Those for whom there was none, because there are so many connections
     /// ([`DtlsOptions::connections`](crate::DtlsOptions::connections)).
     pub connections_full: u64,
+    /// Datagrams for a connection of another listener of [`bind_many`](crate::DtlsListener::bind_many), by their connection
+    /// id: those it was given, and those it had no room for, or that nobody was there for.
+    pub handed_over: u64,
+    /// See [`handed_over`](Self::handed_over).
+    pub handed_over_full: u64,
+    /// What is not DTLS, and was given to [`DtlsListener::foreign`](crate::DtlsListener::foreign). Where nobody has asked for
+    /// it, it is in `discards`, or in those of the connection with its address.
+    pub foreign: u64,
+    /// The same, but there was no room.
+    pub foreign_full: u64,
     /// Datagrams that the system did not take.
     pub send_failures: u64,
     /// Errors of receiving. They are of single datagrams.

@@ -7,12 +7,14 @@ mod link;
 mod bounds;
 mod cancel;
 mod ech;
+mod gates;
 mod many;
 mod memory;
 mod moves;
 mod path;
 mod pauses;
 mod relay;
+mod shared;
 mod sockets;
 mod strangers;
 
@@ -57,9 +59,11 @@ async fn echo(mut server: DtlsConnection) -> Result<(), Error> {
 async fn ask(client: &mut DtlsConnection, message: &[u8]) {
     for _ in 0..100 {
         client.send(&[message]).await.unwrap();
-        if let Ok(answer) = client.recv_timeout(Duration::from_millis(100)).await {
-            assert_eq!(&answer[..], message);
-            return;
+        while let Ok(answer) = client.recv_timeout(Duration::from_millis(100)).await {
+            // On a busy machine what was said before is answered late.
+            if &answer[..] == message {
+                return;
+            }
         }
     }
     panic!("no answer");

@@ -11,7 +11,7 @@ use portcullis::{
 
 use crate::ends::*;
 use crate::link::{End, at_random, link};
-use crate::{ask, echo};
+use crate::{ask, echo, eventually};
 
 pub(crate) async fn shake(
     client: End,
@@ -125,6 +125,59 @@ async fn every_first_hello_is_one_datagram() {
         drop((client, server));
         assert_eq!(*hellos.lock().unwrap(), [true, false, false]);
     }
+}
+
+/// RFC 9147 §5: there is no mode for middleboxes. A server of DTLS 1.3 sees an id that a client of DTLS 1.2 may have, too.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_echoed_and_no_change_cipher_spec_is_sent() {
+    // Records in the clear have their length at 11; behind them are protected ones.
+    let check = |mut datagram: &[u8]| {
+        while datagram.first() == Some(&22) {
+            let length = u16::from_be_bytes([datagram[11], datagram[12]]);
+            datagram = &datagram[13 + usize::from(length)..];
+        }
+        assert!(datagram.first().is_none_or(|first| first & 0xe0 == 0x20));
+        false
+    };
+    let (near, far) = link(64);
+    let (client, server) = shake(near.losing(check), far.losing(check)).await;
+    drop((client.unwrap(), server.unwrap()));
+
+    let (near, far) = link(64);
+    let to_server = far.stranger();
+    let first_of = |end: End| {
+        let first = Arc::new(Mutex::new(None));
+        let seen = Arc::clone(&first);
+        let end = end.losing(move |datagram| {
+            seen.lock().unwrap().get_or_insert(datagram.to_vec());
+            true
+        });
+        (first, end)
+    };
+    let ((hello, near), (answer, far)) = (first_of(near), first_of(far));
+    let config = client_config().to_builder().groups([NamedGroup::X25519]);
+    let dtls = DtlsConnector::new(TlsConnector::new(config.build().unwrap()));
+    let client = tokio::spawn(dtls.upgrade(near, name()));
+    let server = tokio::spawn(DtlsAcceptor::new(acceptor()).accept(far));
+    eventually("the hello", || hello.lock().unwrap().is_some()).await;
+    let mut hello = hello.lock().unwrap().clone().unwrap();
+    // Behind the headers of record and fragment: the version, 32 random bytes, no id, and no cookie.
+    assert_eq!(hello[25..27], [0xfe, 0xfd]);
+    assert_eq!(hello[59..61], [0, 0]);
+    hello.splice(59..60, [32].into_iter().chain([7; 32]));
+    // The lengths of the record, the message, and its only piece.
+    for at in [12, 16, 24] {
+        let longer = u16::from_be_bytes([hello[at - 1], hello[at]]) + 32;
+        hello[at - 1..=at].copy_from_slice(&longer.to_be_bytes());
+    }
+    to_server.send(&hello);
+    eventually("the answer", || answer.lock().unwrap().is_some()).await;
+    let answer = answer.lock().unwrap().clone().unwrap();
+    assert_eq!((answer[0], answer[13]), (22, 2), "no ServerHello");
+    assert_eq!(answer[25..27], [0xfe, 0xfd]);
+    assert_eq!(answer[59], 0, "it is echoed");
+    client.abort();
+    server.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -348,13 +348,68 @@ async fn ids_are_asked_for_and_used_on_another_path() {
     server.await.unwrap().unwrap();
 }
 
+/// The system gives a peer that has moved to another socket, which gives it to the one whose connection that is.
 #[tokio::test]
-async fn several_listeners_at_an_address_have_no_ids() {
-    let acceptor = DtlsAcceptor::new(server_config()).options(options(8));
-    let error = DtlsListener::bind_many("127.0.0.1:0", acceptor, 2).await;
-    assert!(error.unwrap_err().to_string().contains("connection_ids"));
-    let acceptor = DtlsAcceptor::new(server_config()).options(options(0));
-    DtlsListener::bind_many("127.0.0.1:0", acceptor, 2)
-        .await
-        .unwrap();
+async fn a_peer_that_moves_is_known_at_all_sockets_of_an_address() {
+    for is_older in [false, true] {
+        let (mut client_config, mut server_config) = (client_config(), server_config());
+        if is_older {
+            let builder = client_config.to_builder().versions(older());
+            client_config = builder.build().unwrap();
+            let builder = server_config.to_builder().versions(older());
+            server_config = builder.build().unwrap();
+        }
+        let acceptor = DtlsAcceptor::new(server_config).options(options(8));
+        let listeners = DtlsListener::bind_many("127.0.0.1:0", acceptor, 4)
+            .await
+            .unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        let (router, near) = Router::new(address).await;
+        let dtls = DtlsConnector::new(client_config).options(options(0));
+        let any = async {
+            let mut all = listeners.iter().map(|one| Box::pin(accept(one)));
+            let (mut first, mut second) = (all.next().unwrap(), all.next().unwrap());
+            let (mut third, mut fourth) = (all.next().unwrap(), all.next().unwrap());
+            tokio::select! {
+                one = &mut first => (0, one),
+                one = &mut second => (1, one),
+                one = &mut third => (2, one),
+                one = &mut fourth => (3, one),
+            }
+        };
+        let (client, (at, server)) = tokio::join!(dtls.connect(near, name()), any);
+        let (mut client, server) = (client.unwrap(), server.unwrap());
+        let id = server.connection_ids().unwrap().0;
+        assert_eq!(id.as_ref()[0], at);
+        let server = tokio::spawn(echo_and_say_where(server));
+        ask(&mut client, b"from the first address").await;
+        let handed_over = || {
+            let statistics = listeners.iter().map(DtlsListener::statistics);
+            statistics.map(|one| one.handed_over).sum::<u64>()
+        };
+        assert_eq!(handed_over(), 0);
+        let mut after = None;
+        // 3 of 4 addresses lead to another socket.
+        for _ in 0..12 {
+            after = Some(router.rebind().await);
+            ask(&mut client, b"from another one").await;
+        }
+        assert!(handed_over() > 0);
+        // Whoever forges an id names a socket, and nothing comes of it.
+        let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        for index in 0..=255 {
+            let forged = [&[0x3f, index][..], &[0; 60]].concat();
+            stranger.send_to(&forged, address).await.unwrap();
+        }
+        ask(&mut client, b"once more").await;
+        client.close(Duration::from_secs(5)).await.unwrap();
+        assert_eq!(server.await.unwrap(), after, "{is_older}");
+    }
+}
+
+#[tokio::test]
+async fn no_more_sockets_share_an_address_than_a_byte_counts() {
+    let acceptor = DtlsAcceptor::new(server_config());
+    let error = DtlsListener::bind_many("127.0.0.1:0", acceptor, 257).await;
+    assert!(error.unwrap_err().to_string().contains("256"));
 }

@@ -9,8 +9,8 @@
 //!    hidden(flags u8, instead[8], unchanging[8], hash[32 | 48]), tag[16]   with an encrypted hello (RFC 9849)
 //! ```
 //!
-//! The time is in milliseconds since the gate began. The tag is over the address, too, and before DTLS 1.3 over
-//! what of the hello stays in front of its cookie.
+//! The time is in milliseconds since the gate began, or since 1970 where several servers share the secret. The tag is over
+//! the address, too, and before DTLS 1.3 over what of the hello stays in front of its cookie.
 //!
 //! Whoever looks on could tell by the hash which hello counts, so where there are two it is hidden, as in RFC 5297 §2.6: by
 //! what the tag, which is over what is hidden, makes with the same key. `instead` is what a HelloRetryRequest says that
@@ -19,6 +19,7 @@
 use core::time::Duration;
 
 use super::super::server::{Named, Requested, ReturnedEch, ReturnedOuter, UNCHANGING};
+use super::shared_secret::{self, CookieSecret, period};
 use crate::crypto::CryptoFailure;
 use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::crypto::hmac::HmacKey;
@@ -46,16 +47,19 @@ const TAG: usize = 16;
 /// How long a cookie is good.
 const LIFETIME: Duration = Duration::from_secs(60);
 /// How long new cookies are sealed with one secret. The one before still opens those that are under way.
-const SECRET_LIFETIME: Duration = Duration::from_secs(600);
+pub(super) const SECRET_LIFETIME: Duration = Duration::from_secs(600);
 
 /// The secrets, and when the newest was drawn.
 pub(super) struct Secrets {
     /// The id of the newest; it wraps.
     id: u8,
     newest: HmacKey,
-    previous: Option<HmacKey>,
+    /// What opens besides, with its id.
+    others: Vec<(u8, HmacKey)>,
     /// Since the gate began.
     drawn: Duration,
+    /// Where they are from, if others have them, too; and which period and which seeds they are of.
+    shared: Option<(CookieSecret, u64, u64)>,
 }
 
 fn draw(random: &mut Random) -> Result<HmacKey, CryptoFailure> {
@@ -71,29 +75,64 @@ impl Secrets {
         Ok(Self {
             id: 0,
             newest: draw(random)?,
-            previous: None,
+            others: Vec::new(),
             drawn: Duration::ZERO,
+            shared: None,
         })
+    }
+
+    /// Goes on with those that others have, too.
+    pub(super) fn share(&mut self, secret: CookieSecret, since_1970: Duration) {
+        let generation = secret.generation();
+        self.derive(secret, period(since_1970), generation);
+    }
+
+    fn derive(&mut self, secret: CookieSecret, period: u64, generation: u64) {
+        if let Some(newest) = secret.sealing(period) {
+            (self.id, self.newest) = (shared_secret::id(period), newest);
+            self.others = secret.opening(period);
+        }
+        self.shared = Some((secret, period, generation));
+    }
+
+    pub(super) const fn are_shared(&self) -> bool {
+        self.shared.is_some()
     }
 
     /// Draws another secret when it is time; without random bytes the old one stays for longer.
     pub(super) fn rotate(&mut self, now: Duration, random: &mut Random) {
+        if let Some((secret, period_before, generation_before)) = &self.shared {
+            let (period, generation) = (period(now), secret.generation());
+            if (period, generation) != (*period_before, *generation_before) {
+                self.derive(secret.clone(), period, generation);
+            }
+            return;
+        }
         if now.saturating_sub(self.drawn) < SECRET_LIFETIME {
             return;
         }
         if let Ok(newest) = draw(random) {
-            self.previous = Some(core::mem::replace(&mut self.newest, newest));
+            self.others = vec![(self.id, core::mem::replace(&mut self.newest, newest))];
             self.id = self.id.wrapping_add(1);
             self.drawn = now;
         }
     }
 
-    fn key(&self, id: u8) -> Option<&HmacKey> {
-        match self.id.wrapping_sub(id) {
-            0 => Some(&self.newest),
-            1 => self.previous.as_ref(),
-            _ => None,
+    /// Whether one of the keys with this id has sealed it: `is_of` says so.
+    fn check(&self, id: u8, mut is_of: impl FnMut(&HmacKey) -> bool) -> Result<(), Discarded> {
+        let newest = (self.id == id).then_some(&self.newest);
+        let others = self.others.iter().filter(|(other, _)| *other == id);
+        let mut is_known = false;
+        for key in newest.into_iter().chain(others.map(|(_, key)| key)) {
+            if is_of(key) {
+                return Ok(());
+            }
+            is_known = true;
         }
+        Err(match is_known {
+            true => Discarded::BadCookie,
+            false => Discarded::StaleCookie,
+        })
     }
 
     /// The cookie for this address.
@@ -160,15 +199,16 @@ impl Secrets {
         let &[OLDER, id, t3, t2, t1, t0] = sealed else {
             return Err(Discarded::BadCookie);
         };
-        let key = self.key(id).ok_or(Discarded::StaleCookie)?;
-        if !hello.tag(key, peer, sealed).ct_eq(received) {
-            return Err(Discarded::BadCookie);
-        }
+        self.check(id, |key| hello.tag(key, peer, sealed).ct_eq(received))?;
         Self::check_age(now, u32::from_be_bytes([t3, t2, t1, t0]))
     }
 
     fn check_age(now: Duration, time: u32) -> Result<(), Discarded> {
-        let age = milliseconds(now).wrapping_sub(time);
+        // The clock of another server, which has given it out, may be ahead.
+        let age = milliseconds(now)
+            .wrapping_sub(time)
+            .cast_signed()
+            .unsigned_abs();
         match Duration::from_millis(age.into()) > LIFETIME {
             true => Err(Discarded::StaleCookie),
             false => Ok(()),
@@ -189,13 +229,13 @@ impl Secrets {
             .split_last_chunk::<TAG>()
             .ok_or(Discarded::BadCookie)?;
         let id = sealed.get(1).ok_or(Discarded::BadCookie)?;
-        let key = self.key(*id).ok_or(Discarded::StaleCookie)?;
-        let mut sealed = sealed.to_vec();
-        hide(key, received, &mut sealed);
-        if !tag(key, peer, &sealed).ct_eq(received) {
-            return Err(Discarded::BadCookie);
-        }
-        let (time, requested) = decode(&sealed).map_err(|DecodeError| Discarded::BadCookie)?;
+        let mut opened = Vec::new();
+        self.check(*id, |key| {
+            opened = sealed.to_vec();
+            hide(key, received, &mut opened);
+            tag(key, peer, &opened).ct_eq(received)
+        })?;
+        let (time, requested) = decode(&opened).map_err(|DecodeError| Discarded::BadCookie)?;
         Self::check_age(now, time).map(|()| requested)
     }
 }

@@ -5,11 +5,15 @@
 
 mod cookie;
 mod pieces;
+mod shared_secret;
 #[cfg(test)]
 mod tests;
 
+use core::time::Duration;
+
 use self::cookie::{OlderHello, Secrets};
 use self::pieces::{MAX_HELLO, Pieces};
+pub use self::shared_secret::CookieSecret;
 use super::server::{ReturnedCookie, ask_for_cookie, peel_forgetting};
 use super::versions;
 use crate::alert::AlertDescription;
@@ -19,17 +23,20 @@ use crate::crypto::random::Random;
 use crate::dialect::Dialect;
 use crate::error::{Abort, Error, Reason, Stage};
 use crate::record::{
-    Discarded, HandshakeBytes, HelloPiece, hello_pieces, plain_alert, plain_message,
-    plain_message_of,
+    Discarded, HandshakeBytes, HelloPiece, UNPROVED_AMPLIFICATION, hello_pieces, plain_alert,
+    plain_message, plain_message_of,
 };
 use crate::version::{ProtocolVersion, Version};
 use crate::violation::Violation;
 use crate::wire::codec::Cursor;
 use crate::wire::extension::Cookie;
 use crate::wire::{ClientHello, ExtensionType, HandshakeMessage, HelloVerifyRequest, Syntax};
+use crate::x509::Identity;
 
 /// How much longer an answer may be than what it answers.
 const MOST_AMPLIFICATION: usize = 2;
+/// What a server says to a client besides its chain, at most, if it has no more to say than most.
+const BESIDES_CHAIN: usize = 600;
 
 /// Whether a client has to send back a cookie before a handshake begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +45,17 @@ pub enum CookiePolicy {
     /// Every client: an address can be forged.
     #[default]
     Always,
+    /// Nobody, while fewer handshakes than this are under way ([`Gate::set_handshakes`]), which saves those clients a round
+    /// trip; everybody from then on. Whoever was not asked is sent at most three times the bytes that have come from his
+    /// address, until something has come that only who reads there can send, which is what RFC 9000 §8.1 allows.
+    ///
+    /// So these are asked all the same, and it takes a round trip where waiting for more of them would take a timeout:
+    /// whose hello has less than a third of the bytes of what is to be said to him, chiefly the chain, or is not whole in
+    /// its datagram; and who speaks DTLS 1.2 or older, and acknowledges nothing.
+    UnderLoad {
+        /// How many of them are load.
+        handshakes: usize,
+    },
     /// No client: the transport has proved that somebody reads there (ICE, a link in memory).
     Never,
 }
@@ -81,6 +99,8 @@ pub struct Admission {
     /// The number of the first record that the server sends.
     pub(super) next_record: u64,
     hello_random: Option<[u8; 32]>,
+    /// Nobody has asked whether somebody reads there.
+    pub(super) is_unproved: bool,
 }
 
 impl core::fmt::Debug for Admission {
@@ -102,10 +122,12 @@ impl Admission {
             next_message: 0,
             next_record: 0,
             hello_random: None,
+            is_unproved: false,
         }
     }
 
-    /// The random of the hello: one that comes twice is not from two clients. `None` without a cookie.
+    /// The random of the hello: one that comes twice is not from two clients. `None` without a policy that asks for
+    /// cookies.
     pub fn hello_random(&self) -> Option<[u8; 32]> {
         self.hello_random
     }
@@ -120,6 +142,10 @@ pub struct Gate {
     random: Random,
     /// When the first datagram came.
     began: Option<Monotonic>,
+    /// How many handshakes are under way.
+    handshakes: usize,
+    /// How many bytes the longest chain of the configuration has.
+    longest_chain: usize,
 }
 
 impl core::fmt::Debug for Gate {
@@ -154,7 +180,24 @@ impl Gate {
             pieces: Pieces::default(),
             random,
             began: None,
+            // Unless it is told.
+            handshakes: usize::MAX,
+            longest_chain: longest_chain(config),
         })
+    }
+
+    /// Seals cookies with what other servers have, too, and opens theirs; without it with a secret of this gate alone.
+    /// `peer` of [`on_datagram`](Self::on_datagram) has to be the same at all of them then.
+    #[must_use]
+    pub fn cookie_secret(mut self, secret: CookieSecret, now: Now) -> Self {
+        self.secrets.share(secret, since_1970(now));
+        self
+    }
+
+    /// Says how many handshakes are under way, for [`CookiePolicy::UnderLoad`]: before each datagram, or whenever it
+    /// changes. As long as nothing is said, there is load.
+    pub fn set_handshakes(&mut self, under_way: usize) {
+        self.handshakes = under_way;
     }
 
     /// Asks by another configuration from here on. Cookies that were given out stay good.
@@ -162,8 +205,9 @@ impl Gate {
     /// # Errors
     /// When it has nothing to speak over datagrams; then nothing changes.
     pub fn replace_config(&mut self, config: &ServerConfig) -> Result<(), Error> {
-        let config = config.for_datagrams();
-        self.config = config.map_err(|why| Abort::from(why).into_silent_error(Stage::Start))?;
+        let prepared = config.for_datagrams();
+        self.config = prepared.map_err(|why| Abort::from(why).into_silent_error(Stage::Start))?;
+        self.longest_chain = longest_chain(config);
         Ok(())
     }
 
@@ -181,8 +225,16 @@ impl Gate {
         if self.policy == CookiePolicy::Never {
             return Ok(Verdict::Admit(Admission::without_cookie(datagram)));
         }
-        let began = *self.began.get_or_insert(now.monotonic);
-        let since = now.monotonic.0.saturating_sub(began.0);
+        if let Some(admission) = self.without_load(&hello, datagram) {
+            return Ok(Verdict::Admit(admission));
+        }
+        let since = match self.secrets.are_shared() {
+            true => since_1970(now),
+            false => {
+                let began = *self.began.get_or_insert(now.monotonic);
+                now.monotonic.0.saturating_sub(began.0)
+            }
+        };
         self.secrets.rotate(since, &mut self.random);
         let Some(first) = hello.first() else {
             return Err(Discarded::NoHello);
@@ -224,6 +276,31 @@ impl Gate {
         admitted.map(|verdict| verdict.of_hello(random_of(message.body())))
     }
 
+    /// Lets a first hello of DTLS 1.3 in that is long enough for what it is answered with, while there is no load.
+    fn without_load(&self, hello: &[HelloPiece<'_>], datagram: &[u8]) -> Option<Admission> {
+        let CookiePolicy::UnderLoad { handshakes } = self.policy else {
+            return None;
+        };
+        let first = hello.first()?;
+        let is_first_hello = first.header.message_seq == 0;
+        let answer = self.longest_chain + BESIDES_CHAIN;
+        let is_enough = datagram.len().saturating_mul(UNPROVED_AMPLIFICATION) >= answer;
+        if self.handshakes >= handshakes || !is_first_hello || !is_enough {
+            return None;
+        }
+        // A piece of one has no end.
+        let hello = ClientHello::decode_as(Syntax::Dtls, first.fragment).ok()?;
+        let version = versions::choose(Dialect::Dtls, &self.config.0.policy.versions, &hello);
+        if version.is_err() || version.is_ok_and(|version| version < Version::V1_3) {
+            return None;
+        }
+        Some(Admission {
+            hello_random: Some(*hello.random),
+            is_unproved: true,
+            ..Admission::without_cookie(datagram)
+        })
+    }
+
     fn admit(
         &self,
         peer: &[u8],
@@ -231,7 +308,7 @@ impl Gate {
         datagram: Vec<u8>,
         piece: &HelloPiece<'_>,
         received: usize,
-        since: core::time::Duration,
+        since: Duration,
     ) -> Result<Verdict, Discarded> {
         let returned = match found {
             // Only before DTLS 1.3 may a server ask more than once.
@@ -260,6 +337,7 @@ impl Gate {
             // RFC 6347 §4.2.2: as servers do that keep nothing; what was sent before had a lower one.
             next_record: piece.sequence,
             hello_random: None,
+            is_unproved: false,
         }))
     }
 
@@ -270,7 +348,7 @@ impl Gate {
         hello: &OlderHello<'_>,
         piece: &HelloPiece<'_>,
         received: usize,
-        since: core::time::Duration,
+        since: Duration,
     ) -> Result<Verdict, Discarded> {
         let cookie = self.secrets.seal_older(peer, since, hello);
         let mut request = Vec::new();
@@ -295,7 +373,7 @@ impl Gate {
         message: HandshakeBytes,
         piece: &HelloPiece<'_>,
         received: usize,
-        since: core::time::Duration,
+        since: Duration,
     ) -> Result<Verdict, Discarded> {
         let told = |abort| match abort {
             Abort(Reason::Violation(violation) | Reason::Explained { violation, .. }) => {
@@ -342,6 +420,17 @@ fn bounded(reply: Vec<u8>, received: usize) -> Result<Verdict, Discarded> {
         true => Ok(Verdict::Reply(reply)),
         false => Err(Discarded::TooShort),
     }
+}
+
+/// Of identities that the configuration has. Those that are asked for later are bounded by what goes out.
+fn longest_chain(config: &ServerConfig) -> usize {
+    let length = |identity: &Identity| identity.chain().iter().map(|one| one.len()).sum::<usize>();
+    let lengths = config.0.identities.iter().map(length);
+    lengths.max().unwrap_or_default()
+}
+
+fn since_1970(now: Now) -> Duration {
+    Duration::from_secs(now.wall.as_secs())
 }
 
 enum Found<'a> {

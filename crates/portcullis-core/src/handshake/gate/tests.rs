@@ -15,6 +15,9 @@ use crate::suite::CipherSuite;
 use crate::testing::{client_config, client_config_in_pieces, name, now, pki};
 use crate::{DatagramConnection, ProtocolVersion, Violation};
 
+mod load;
+mod shared;
+
 const PEER: &[u8] = b"192.0.2.1:4433";
 
 fn at(milliseconds: u64) -> Now {

@@ -53,6 +53,8 @@ pub(crate) struct Incoming {
     /// What this side offers, or would answer with.
     offered: Option<(ConnectionId, bool)>,
     ids: OwnIds,
+    /// Nothing has shown yet that somebody reads where these datagrams say that they come from.
+    is_unproved: bool,
 }
 
 impl Incoming {
@@ -83,6 +85,20 @@ impl Incoming {
             is_older: false,
             offered: connection_id,
             ids: OwnIds::offer(connection_id.map(|(id, _)| id)),
+            is_unproved: false,
+        }
+    }
+
+    /// Nobody has asked yet whether somebody reads where the datagrams come from.
+    pub(crate) const fn begin_unproved(&mut self) {
+        self.is_unproved = true;
+    }
+
+    /// A record has opened, and its keys have only those who have read what was sent.
+    const fn is_proved(&mut self) {
+        if self.is_unproved {
+            self.is_unproved = false;
+            self.notes.proved = true;
         }
     }
 
@@ -125,6 +141,9 @@ impl Incoming {
     /// # Errors
     /// When the peer has broken a rule in a record that it has sealed.
     pub(crate) fn receive(&mut self, datagram: &[u8], now: Monotonic) -> Result<(), Abort> {
+        if self.is_unproved {
+            self.notes.unproved += datagram.len();
+        }
         let mut datagram = datagram.to_vec();
         let mut rest = datagram.as_mut_slice();
         while !rest.is_empty() {
@@ -383,6 +402,7 @@ impl Incoming {
             return Err(Discarded::UnknownConnectionId.into());
         }
         let opened = self.epochs.open(unified, record, self.inner_limit, now)?;
+        self.is_proved();
         let content = record.get(opened.content.clone()).unwrap_or_default();
         match opened.typ {
             ContentType::HANDSHAKE => self.on_handshake(&opened, content),
@@ -419,6 +439,7 @@ impl Incoming {
             }
             opened => opened?,
         };
+        self.is_proved();
         let content = record.get(opened.content.clone()).unwrap_or_default();
         match opened.typ {
             ContentType::HANDSHAKE => self.on_handshake(&opened, content),

@@ -40,6 +40,7 @@ pub(crate) use outgoing::Outgoing;
 pub(crate) use plain::{HelloPiece, hello_pieces, plain_alert, plain_message, plain_message_of};
 pub use reader::{Reader, Received, Records};
 pub(crate) use reassembly::{Reassembly, Taken};
+pub(crate) use transmitter::UNPROVED_AMPLIFICATION;
 pub use writer::{Control, Writer};
 
 use crate::crypto::CryptoFailure;

@@ -27,11 +27,17 @@ pub(crate) struct Notes {
     pub(super) at_once: bool,
     /// What the peer wants on its records besides: a few of them, and whether from here on.
     pub(super) peer_ids: Option<(Vec<ConnectionId>, bool)>,
+    /// Bytes that have come from an address at which nobody may read, where that counts.
+    pub(super) unproved: usize,
+    /// Somebody reads there.
+    pub(super) proved: bool,
 }
 
 impl Notes {
     pub(super) fn is_empty(&self) -> bool {
         self.arrived.is_empty()
+            && self.unproved == 0
+            && !self.proved
             && self.acknowledged.is_empty()
             && !self.answered
             && !self.repeated
@@ -59,6 +65,8 @@ impl Notes {
         self.answered |= other.answered;
         self.repeated |= other.repeated;
         self.at_once |= other.at_once;
+        self.unproved += other.unproved;
+        self.proved |= other.proved;
         if let Some((ids, immediate)) = other.peer_ids {
             match &mut self.peer_ids {
                 Some((before, _)) if !immediate => before.extend(ids),

@@ -52,6 +52,11 @@ impl Outgoing {
         self.transmitter.go_on(next_message, next_record);
     }
 
+    /// Nobody has asked yet whether somebody reads where this is sent.
+    pub(crate) const fn begin_unproved(&mut self) {
+        self.transmitter.begin_unproved();
+    }
+
     /// How long a message may be, with its header of four bytes, that is in one datagram, in the clear.
     pub(crate) fn longest_whole_message(&self) -> usize {
         let around = PLAIN + FragmentHeader::SIZE - MESSAGE_HEADER;

@@ -531,7 +531,7 @@ impl Writer {
         match self.transmitter.newest().and_then(WriteEpoch::next) {
             Some(next) => self.transmitter.switch(next),
             None => {
-                self.fail(Violation::TooManyKeyUpdates.into());
+                self.fail(Abort(Reason::NumbersUsedUp));
             }
         }
     }
@@ -545,7 +545,7 @@ impl Writer {
             return;
         };
         if self.transmitter.epoch() == u16::MAX {
-            self.fail(Violation::TooManyKeyUpdates.into());
+            self.fail(Abort(Reason::NumbersUsedUp));
             return;
         }
         let request = match request_peer {
@@ -611,6 +611,11 @@ impl Writer {
 /// What only a test does.
 #[cfg(test)]
 impl Writer {
+    /// Has sent as many messages as there are numbers for.
+    pub(crate) fn use_up_messages(&mut self) {
+        self.transmitter.use_up_messages();
+    }
+
     /// Makes the key as old as its cipher lets it become, but for so many records.
     pub(crate) fn wear_out(&mut self, left: u64) {
         if let Some(epoch) = self.transmitter.newest_mut() {

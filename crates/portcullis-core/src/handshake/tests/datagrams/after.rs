@@ -88,6 +88,22 @@ fn a_key_is_updated_when_that_is_acknowledged() {
     }
 }
 
+/// message_seq has 16 bits: that this side has said so much is not its peer's fault, and the peer is told that it is over.
+#[test]
+fn numbers_of_messages_are_used_up() {
+    let mut network = connected();
+    let writer = &mut network.sides[0].connection().writer;
+    writer.use_up_messages();
+    writer.key_update(false).unwrap();
+    network.run(&mut |_, datagram| usual(datagram));
+    let error = network.sides[0].error();
+    assert!(matches!(error.reason(), Reason::NumbersUsedUp), "{error}");
+    let alert = AlertDescription::INTERNAL_ERROR;
+    assert_eq!(error.alert(), Some((Direction::Sent, alert)));
+    let told = network.sides[1].error();
+    assert!(matches!(told.reason(), Reason::AlertReceived(seen) if *seen == alert));
+}
+
 #[test]
 fn both_sides_update_at_once() {
     let mut network = connected();

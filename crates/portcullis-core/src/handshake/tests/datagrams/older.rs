@@ -77,7 +77,8 @@ fn older() -> Network {
     Network::new(client, server)
 }
 
-fn check(network: &mut Network, version: ProtocolVersion) {
+/// Both are connected, and agree.
+pub(super) fn check(network: &mut Network, version: ProtocolVersion) {
     for side in &network.sides {
         if let Side::Failed(error) = side {
             panic!("{error}");
@@ -178,9 +179,9 @@ fn a_session_is_resumed() {
     talk(&mut network);
 }
 
-type Shape = (&'static str, fn() -> Network, ProtocolVersion);
+pub(super) type Shape = (&'static str, fn() -> Network, ProtocolVersion);
 
-const SHAPES: [Shape; 5] = [
+pub(super) const SHAPES: [Shape; 5] = [
     ("plain", plain, ProtocolVersion::DTLS_1_2),
     ("many datagrams, CBC", small, ProtocolVersion::DTLS_1_2),
     (

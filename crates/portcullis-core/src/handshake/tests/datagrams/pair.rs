@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::super::super::find;
 use super::network::{Network, usual};
+use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfig, KeyShares, ServerConfig};
 use crate::named_group::NamedGroup;
 use crate::question::{Answer, Question};
@@ -18,17 +19,20 @@ fn both_ends_are_connected_and_exchange_messages() {
     let mut network = Network::new(client_config(), server_config());
     network.run(&mut |_, datagram| usual(datagram));
     network.check();
+    let before = network.sent;
     network.say(0, b"from the client", &mut |_, datagram| usual(datagram));
     network.say(1, b"from the server", &mut |_, datagram| usual(datagram));
     network.say(1, b"", &mut |_, datagram| usual(datagram));
     network.run(&mut |_, datagram| usual(datagram));
     assert_eq!(network.received[1], [b"from the client"]);
     assert_eq!(network.received[0], [&b"from the server"[..], b""]);
+    // §7.1: what is data is not acknowledged.
+    assert_eq!(network.sent, before + 3);
 }
 
 #[test]
 fn every_suite_with_a_share_and_by_retry() {
-    let of_dtls = |suite: &&CipherSuite| suite.is_usable_in(crate::ProtocolVersion::DTLS_1_3);
+    let of_dtls = |suite: &&CipherSuite| suite.is_usable_in(ProtocolVersion::DTLS_1_3);
     for &suite in CipherSuite::SUPPORTED.iter().filter(of_dtls) {
         for group in [NamedGroup::X25519, NamedGroup::SECP256R1] {
             let server = ServerConfig::builder()

@@ -11,19 +11,22 @@ use super::connection_id::{ConnectionId, PeerIds};
 use super::epochs::WriteEpoch;
 use super::flight::Flight;
 use super::notes::{Notes, push};
-use super::options::{DatagramOptions, LONGEST_TIMEOUT, SHORTEST_TIMEOUT};
+use super::options::{DatagramOptions, LONGEST_TIMEOUT, Retransmission, SHORTEST_TIMEOUT};
 use crate::clock::Monotonic;
 use crate::error::{Abort, Reason};
 use crate::key_schedule::Hashed;
 use crate::record::size::RecordSize;
 use crate::version::ProtocolVersion;
-use crate::violation::Violation;
 use crate::wire::RecordNumber;
 
 /// A flight that was sent so often is given up at the next timeout.
 const MOST_SENDINGS: u8 = 13;
 /// How often a flight is sent besides because the peer repeats its own, which in the clear anybody can.
 const MOST_REPEATS: u8 = MOST_SENDINGS;
+/// How many bytes go to an address at which nobody may read, for each that has come from there.
+pub(crate) const UNPROVED_AMPLIFICATION: usize = 3;
+/// What is left of that for less than this is kept for what comes next: no datagram is worth so little.
+const LEAST_CREDIT: usize = 64;
 /// An adaptive timeout is no shorter.
 const SHORTEST_ADAPTIVE: Duration = Duration::from_millis(200);
 
@@ -38,7 +41,7 @@ pub(super) struct Transmitter {
     /// The message_seq of the next message; `None` when there are no more.
     next_message: Option<u16>,
     pub(super) size: RecordSize,
-    options: DatagramOptions,
+    retransmission: Retransmission,
     mtu: u16,
     /// The version is DTLS 1.2 or older: nothing is acknowledged but by the next flight, and the last flight is
     /// sent again only if the peer repeats its own.
@@ -50,6 +53,8 @@ pub(super) struct Transmitter {
     is_first_hello: bool,
     /// What a round trip took, once one was measured.
     round_trip: Option<Duration>,
+    /// How many bytes may go out yet; `None` since somebody has shown that he reads there.
+    credit: Option<usize>,
     /// There if the peer wants ids on the records.
     ids: Option<Box<PeerIds>>,
     /// There while a flight, an acknowledgement or an alert is under way.
@@ -88,12 +93,13 @@ impl Transmitter {
             plain: 0,
             next_message: Some(0),
             size: RecordSize::default(),
-            options,
+            retransmission: options.retransmission,
             mtu: options.mtu,
             is_older: false,
             version: ProtocolVersion::DTLS_1_2,
             is_first_hello: false,
             round_trip: None,
+            credit: None,
             ids: None,
             busy: None,
         }
@@ -108,6 +114,16 @@ impl Transmitter {
     /// A client begins.
     pub(super) const fn begin_with_hello(&mut self) {
         self.is_first_hello = true;
+    }
+
+    /// Nothing goes out but for what has come.
+    pub(super) const fn begin_unproved(&mut self) {
+        self.credit = Some(0);
+    }
+
+    /// Whether nothing may go out before more has come.
+    fn waits_for_credit(&self) -> bool {
+        self.credit.is_some_and(|left| left < LEAST_CREDIT)
     }
 
     /// No newer version than this one was offered.
@@ -187,7 +203,7 @@ impl Transmitter {
     pub(super) fn set_initial_timeout(&mut self, initial: Duration) {
         let before = self.first_timeout();
         let initial = initial.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
-        self.options.retransmission.initial = initial;
+        self.retransmission.initial = initial;
         let first = self.first_timeout();
         let Some(busy) = &mut self.busy else {
             return;
@@ -223,7 +239,7 @@ impl Transmitter {
 
     /// RFC 9147 §5.8.2.
     fn first_timeout(&self) -> Duration {
-        let retransmission = self.options.retransmission;
+        let retransmission = self.retransmission;
         match self.round_trip {
             Some(taken) if retransmission.adaptive => {
                 let least = SHORTEST_ADAPTIVE.min(retransmission.initial);
@@ -238,7 +254,7 @@ impl Transmitter {
     /// # Errors
     /// When message_seq has no number left for it.
     pub(super) fn message(&mut self, message: Vec<u8>) -> Result<Hashed<'_>, Abort> {
-        let message_seq = self.next_message.ok_or(Violation::TooManyKeyUpdates)?;
+        let message_seq = self.next_message.ok_or(Abort(Reason::NumbersUsedUp))?;
         self.next_message = message_seq.checked_add(1);
         let epoch = self.epoch();
         let message = self.begin().push(epoch, message_seq, message);
@@ -351,7 +367,15 @@ impl Transmitter {
             repeated,
             at_once,
             peer_ids,
+            unproved,
+            proved,
         } = notes;
+        if let Some(left) = &mut self.credit {
+            *left = left.saturating_add(unproved.saturating_mul(UNPROVED_AMPLIFICATION));
+        }
+        if proved {
+            self.credit = None;
+        }
         if let Some((ids, immediate)) = peer_ids {
             self.change_ids(|own| {
                 own.add(&ids, immediate);
@@ -370,7 +394,7 @@ impl Transmitter {
             for number in arrived {
                 push(&mut busy.to_acknowledge, number);
             }
-            let is_prompt = at_once && self.options.retransmission.prompt;
+            let is_prompt = at_once && self.retransmission.prompt;
             self.schedule_acknowledgement(is_prompt, now);
         }
         self.rest();
@@ -415,7 +439,7 @@ impl Transmitter {
     }
 
     fn on_acknowledgement(&mut self, numbers: &[RecordNumber], now: Monotonic) {
-        let prompt = self.options.retransmission.prompt;
+        let prompt = self.retransmission.prompt;
         let round_trip = self.round_trip;
         let Some(busy) = &mut self.busy else {
             return;
@@ -439,10 +463,12 @@ impl Transmitter {
 
     /// The peer has not got what it waits for; that is worth a sending in half a timeout.
     fn on_repeat(&mut self, now: Monotonic) {
-        let prompt = self.options.retransmission.prompt || self.is_older;
+        let prompt = self.retransmission.prompt || self.is_older;
         if let Some(busy) = &mut self.busy
             && prompt
             && busy.is_ended
+            // Else the rest of it goes out first, now that there is credit.
+            && !busy.flight.has_to_send()
             && busy.repeats < MOST_REPEATS
             && after(busy.last_sent, busy.timeout / 2) <= now
         {
@@ -457,6 +483,7 @@ impl Transmitter {
     /// # Errors
     /// When the peer has not answered for so long that it is gone.
     pub(super) fn on_time(&mut self, now: Monotonic) -> Result<(), Abort> {
+        let waits = self.waits_for_credit();
         let Some(busy) = &mut self.busy else {
             return Ok(());
         };
@@ -472,6 +499,10 @@ impl Transmitter {
         busy.timeout = (busy.timeout * 2).min(LONGEST_TIMEOUT);
         busy.last_sent = now;
         busy.resend_at = Some(after(now, busy.timeout));
+        if waits && busy.flight.has_to_send() {
+            // Anew it would get no further than before.
+            return Ok(());
+        }
         busy.flight.send_again();
         let sendings = busy.sendings;
         self.back_off(sendings);
@@ -481,10 +512,8 @@ impl Transmitter {
     /// When [`on_time`](Self::on_time) has something to do, or [`datagram`](Self::datagram).
     pub(super) fn deadline(&self) -> Option<Monotonic> {
         let busy = self.busy.as_ref()?;
-        [busy.resend_at, busy.acknowledge_at]
-            .into_iter()
-            .flatten()
-            .min()
+        let acknowledge_at = busy.acknowledge_at.filter(|_| !self.waits_for_credit());
+        [busy.resend_at, acknowledge_at].into_iter().flatten().min()
     }
 
     /// Gives memory back that nothing needs any more.
@@ -520,6 +549,11 @@ impl Transmitter {
         for epoch in &mut self.epochs {
             epoch.hibernate();
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn use_up_messages(&mut self) {
+        self.next_message = None;
     }
 
     /// Moves everything.

@@ -31,6 +31,9 @@ impl Transmitter {
         out: &mut Vec<u8>,
     ) -> Result<(), Abort> {
         out.clear();
+        if self.waits_for_credit() {
+            return Ok(());
+        }
         let Some(busy) = &mut self.busy else {
             return Ok(());
         };
@@ -46,12 +49,20 @@ impl Transmitter {
             busy.alert = is_cancelled.then(|| alert::encode(AlertDescription::CLOSE_NOTIFY));
             self.put_record(ContentType::ALERT, &said, out)?;
         }
+        if let Some(left) = &mut self.credit {
+            *left = left.saturating_sub(out.len());
+        }
         self.rest();
         Ok(())
     }
 
+    /// How long the next datagram may be.
+    fn room(&self) -> usize {
+        self.mtu().min(self.credit.unwrap_or(usize::MAX))
+    }
+
     fn put_acknowledgement(&mut self, out: &mut Vec<u8>) -> Result<(), Abort> {
-        let mtu = self.mtu();
+        let mtu = self.room();
         let overhead = self.newest().map_or(0, WriteEpoch::overhead) + ACK_LENGTH;
         let most = (mtu.saturating_sub(overhead) / RecordNumber::SIZE).min(MOST_NUMBERS);
         let Some(busy) = &mut self.busy else {
@@ -111,7 +122,7 @@ impl Transmitter {
     /// As much of the flight as fits into a datagram. In the clear each message has a record of its own, for
     /// the sake of old peers.
     fn put_flight(&mut self, out: &mut Vec<u8>) -> Result<(), Abort> {
-        let mtu = self.mtu();
+        let mtu = self.room();
         let Some(mut busy) = self.busy.take() else {
             return Ok(());
         };
