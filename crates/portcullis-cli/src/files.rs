@@ -55,7 +55,9 @@ pub(crate) fn replace(path: &Path, contents: &[u8], readers: Readers) -> io::Res
     let mut prefix = path.file_name().unwrap_or_default().to_owned();
     prefix.push(".");
     // Of nobody else's name, its owner's alone, and gone if it is not put in place.
-    let mut fresh = tempfile::Builder::new().prefix(&prefix).tempfile_in(folder)?;
+    let mut fresh = tempfile::Builder::new()
+        .prefix(&prefix)
+        .tempfile_in(folder)?;
     fresh.write_all(contents)?;
     #[cfg(unix)]
     {

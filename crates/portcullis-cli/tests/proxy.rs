@@ -430,8 +430,14 @@ fn it_becomes_another_user_who_can_read_all_of_it_again() {
         let output = run(&["proxy", &file]);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains("whether that user can read the files"), "{said}");
-        assert!(said.contains("becoming \"nobody\" (process.user): "), "{said}");
+        assert!(
+            said.contains("whether that user can read the files"),
+            "{said}"
+        );
+        assert!(
+            said.contains("becoming \"nobody\" (process.user): "),
+            "{said}"
+        );
         return;
     }
     let [user, group] = ["-u", "-g"].map(|it| succeeds("id", &[it, NOBODY]).trim().to_owned());
@@ -460,7 +466,10 @@ fn it_becomes_another_user_who_can_read_all_of_it_again() {
 
     // The log is opened anew some day.
     let said = sentence(run(&["proxy", &file]), 1);
-    assert!(said.contains("log.access as \"nobody\", who opens it anew: "), "{said}");
+    assert!(
+        said.contains("log.access as \"nobody\", who opens it anew: "),
+        "{said}"
+    );
     fs::write(&log, "").unwrap();
     succeeds("chown", &[NOBODY, &log]);
     let mut proxy = Proxy::start(&[&file]);
@@ -478,7 +487,10 @@ fn it_becomes_another_user_who_can_read_all_of_it_again() {
     lets("600", key);
     proxy.signal("-HUP");
     let said = proxy.says();
-    assert!(said.contains("not reloaded") && said.contains("proxy.toml:11:7: "), "{said}");
+    assert!(
+        said.contains("not reloaded") && said.contains("proxy.toml:11:7: "),
+        "{said}"
+    );
     lets("640", key);
 
     // One that root has started takes its place, and becomes that user, too.

@@ -44,10 +44,7 @@ pub(crate) async fn pass(
     passed.unwrap_or(Err(Failed::Late))
 }
 
-async fn both_ways(
-    mut early: EarlyHandshake<Plain>,
-    server: &mut End,
-) -> Result<Passed, Failed> {
+async fn both_ways(mut early: EarlyHandshake<Plain>, server: &mut End) -> Result<Passed, Failed> {
     let (mut from_client, mut from_server) = ([0; CHUNK], [0; CHUNK]);
     let mut bytes = Bytes::default();
     let mut has_ended = false;

@@ -136,11 +136,7 @@ pub(crate) async fn serve(
 }
 
 /// Up to where bytes can be passed on.
-async fn begin(
-    plan: &Plan,
-    arrived: Arrived,
-    record: &mut Record,
-) -> Result<Begun, Refused> {
+async fn begin(plan: &Plan, arrived: Arrived, record: &mut Record) -> Result<Begun, Refused> {
     let began = SystemTime::now();
     let Arrived {
         listener,

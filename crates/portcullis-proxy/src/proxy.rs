@@ -135,7 +135,9 @@ impl Proxy {
         let limits = plan.limits.clone();
         if let Some(account) = &plan.account {
             let is_refused = |error: io::Error| {
-                let text = format!("becoming {account} (process.user): {error}; start it as root, or as that user");
+                let text = format!(
+                    "becoming {account} (process.user): {error}; start it as root, or as that user"
+                );
                 io::Error::new(error.kind(), text)
             };
             let opened = account.tried(|| AccessLog::check(&plan.access));

@@ -17,11 +17,11 @@ use portcullis::{
     ClientAuthentication, ClientConfig, Identity, Misuse, Roots, ServerConfig, ToServerName as _,
 };
 
+use self::tickets::Tickets;
 use super::model::{self, File, RouteBackend, Text, Tls};
 use super::plan::{Access, Admin, Listener, Plan, days_left};
 use super::report::Report;
 use super::section::did_you_mean;
-use self::tickets::Tickets;
 use crate::address::{ListenAddress, ServerAddress, is_host};
 use crate::backend::{Backend, Originate, Server};
 use crate::route::{Mode, Route, Routes};

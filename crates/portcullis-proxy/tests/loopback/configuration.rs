@@ -51,7 +51,7 @@ fn files() -> Files {
     let files = Files::new();
     files.server("api", &["api.example.com"]);
     files.server("other", &["api.example.net"]);
-    std::fs::write(files.path("tickets"), [7; 96]).unwrap();
+    std::fs::write(files.path("tickets"), [7; 48]).unwrap();
     files
 }
 
@@ -423,14 +423,29 @@ fn the_address_of_a_redis_is_not_told() {
     let files = files();
     std::fs::write(files.path("key"), [7; 32]).unwrap();
     for (tickets, expected) in [
-        ("store = \"redis://:hidden@\", store_key = \"@/key\"", "the URL of Redis cannot be used"),
-        ("store = \"hidden\", store_key = \"@/key\"", "this is redis://HOST:PORT/DATABASE"),
-        ("store = \"redis://:hidden@h\", store_key = \"@/api.pem\"", "no file of store keys"),
-        ("store = \"redis://:hidden@h\", store_key = \"@/none\"", "@/none: "),
+        (
+            "store = \"redis://:hidden@\", store_key = \"@/key\"",
+            "the URL of Redis cannot be used",
+        ),
+        (
+            "store = \"hidden\", store_key = \"@/key\"",
+            "this is redis://HOST:PORT/DATABASE",
+        ),
+        (
+            "store = \"redis://:hidden@h\", store_key = \"@/api.pem\"",
+            "no file of store keys",
+        ),
+        (
+            "store = \"redis://:hidden@h\", store_key = \"@/none\"",
+            "@/none: ",
+        ),
     ] {
         let text = RIGHT.replacen('\n', &format!("\ntickets = {{ {tickets} }}\n"), 1);
         let said = said(&files, &text).unwrap_err();
-        assert!(said.contains(expected) && !said.contains("hidden"), "{said}");
+        assert!(
+            said.contains(expected) && !said.contains("hidden"),
+            "{said}"
+        );
     }
     let right = "\ntickets = { store = \"rediss://:hidden@h:1/2\", store_key = \"@/key\", redis_roots = \"@/ca.pem\" }\n";
     said(&files, &RIGHT.replacen('\n', right, 1)).unwrap();

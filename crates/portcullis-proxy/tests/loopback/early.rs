@@ -89,14 +89,17 @@ async fn a_server_that_can_take_it_hears_it_before_the_handshake_is_over() {
     files.server("one", &["one.test"]);
     let server = Server::start().await;
     // With a route that passes the hello is read before.
-    let more = "[[route]]\nlisten = \"in\"\nnames = \"pass.test\"\ntls = \"pass\"\nbackend = \"back\"\n";
+    let more =
+        "[[route]]\nlisten = \"in\"\nnames = \"pass.test\"\ntls = \"pass\"\nbackend = \"back\"\n";
     let proxy = files.start(&(terminating(LOG, server.address, EARLY) + more));
     let connector = files.connector(&[]);
     first(&connector, proxy.address(), "one.test").await;
     timeout(LONG, server.heard.notified()).await.unwrap();
 
     let between = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let io = TcpStream::connect(between.local_addr().unwrap()).await.unwrap();
+    let io = TcpStream::connect(between.local_addr().unwrap())
+        .await
+        .unwrap();
     let (mut near, _) = between.accept().await.unwrap();
     let mut far = TcpStream::connect(proxy.address()).await.unwrap();
     let has_answer = Arc::new(Notify::new());
@@ -168,7 +171,9 @@ async fn a_client_that_goes_before_the_end_of_its_handshake_is_cut() {
     first(&connector, proxy.address(), "one.test").await;
     timeout(LONG, server.heard.notified()).await.unwrap();
     let between = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let io = TcpStream::connect(between.local_addr().unwrap()).await.unwrap();
+    let io = TcpStream::connect(between.local_addr().unwrap())
+        .await
+        .unwrap();
     let (mut near, _) = between.accept().await.unwrap();
     let mut far = TcpStream::connect(proxy.address()).await.unwrap();
     let client = connector.upgrade_with_early_data(io, "one.test", "early");
@@ -179,7 +184,9 @@ async fn a_client_that_goes_before_the_end_of_its_handshake_is_cut() {
         () = tokio::time::sleep(LONG) => panic!("the server hears nothing"),
     }
     drop(far);
-    timeout(LONG, server.resets.notified()).await.expect("a reset");
+    timeout(LONG, server.resets.notified())
+        .await
+        .expect("a reset");
     let line = files.lines(2).await.remove(1);
     assert_eq!(line["outcome"], "handshake", "{line}");
     assert_eq!(line["backend"], "back", "{line}");

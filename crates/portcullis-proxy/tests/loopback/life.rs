@@ -41,7 +41,10 @@ async fn a_reload_is_whole_or_nothing_and_moves_no_connection() {
 
     // What needs a restart changes nothing, the rest of it included.
     let more = "limits = { handshakes = 7 }";
-    let refused = proxy.0.reload(files.config(&terminating(more, a, ""))).await;
+    let refused = proxy
+        .0
+        .reload(files.config(&terminating(more, a, "")))
+        .await;
     let said = refused.unwrap_err().to_string();
     assert!(said.starts_with("needs a restart: "), "{said}");
     let mut stream = connect(&connector, proxy.address(), "one.test")
@@ -147,7 +150,11 @@ async fn each_connection_has_a_line() {
     let files = Files::new();
     files.server("one", &["one.test"]);
     let back = echo("a").await;
-    let proxy = files.start(&terminating("log = { access = \"@/access.log\" }", back, ""));
+    let proxy = files.start(&terminating(
+        "log = { access = \"@/access.log\" }",
+        back,
+        "",
+    ));
     let connector = files.connector(&[]);
     let mut stream = connect(&connector, proxy.address(), "one.test")
         .await

@@ -155,7 +155,9 @@ async fn what_changes_in_a_file_is_found_and_what_is_touched_is_not() {
     files.write("proxy.toml", &format!("{text}\n"));
     assert!(found(10_000).await, "another text");
     // What one names that is refused is watched too: it may be refused for that, and be right as soon as it is there.
-    let other = text.replace("one.pem", "two.pem").replace("one.key", "two.key");
+    let other = text
+        .replace("one.pem", "two.pem")
+        .replace("one.key", "two.key");
     files.write("proxy.toml", &other);
     assert!(found(10_000).await, "a text that is refused");
     Config::load(&path).unwrap_err();

@@ -99,7 +99,10 @@ impl Maker<'_> {
                 &entry.store,
                 "sessions outside of the process are sealed; name a `store_key`, a file of 32 random bytes",
             ),
-            (None, Some(_)) => wrong(&entry.store_key, "without a `store` there is nothing to seal"),
+            (None, Some(_)) => wrong(
+                &entry.store_key,
+                "without a `store` there is nothing to seal",
+            ),
             _ => {}
         }
         if entry.replay_guard.is_some() && entry.store.is_some() {
@@ -109,7 +112,11 @@ impl Maker<'_> {
             let text = "no route has `early_data`, so there is nothing to remember; leave `replay_guard` out";
             wrong(&entry.replay_guard, text);
         }
-        if entry.redis_roots.is_some() && ![&entry.store, &entry.replay_guard].into_iter().any(is_over_tls) {
+        if entry.redis_roots.is_some()
+            && ![&entry.store, &entry.replay_guard]
+                .into_iter()
+                .any(is_over_tls)
+        {
             let text = "only a Redis at rediss:// shows a certificate; leave `redis_roots` out";
             wrong(&entry.redis_roots, text);
         }
@@ -143,14 +150,21 @@ impl Maker<'_> {
             if let Ok(store) = store.map_err(|error| wrong(place, error)) {
                 if self.takes_early_data() {
                     let guard = store.replay_guard();
-                    tickets.pings.push(ping(guard.clone(), |it| async move { it.ping().await }));
+                    tickets
+                        .pings
+                        .push(ping(guard.clone(), |it| async move { it.ping().await }));
                     tickets.guard = Some(Arc::new(guard));
                 }
-                tickets.pings.push(ping(store.clone(), |it| async move { it.ping().await }));
+                tickets
+                    .pings
+                    .push(ping(store.clone(), |it| async move { it.ping().await }));
                 tickets.store = Some(Arc::new(store));
             }
         }
-        if let Some(place) = entry.replay_guard.as_ref().filter(|_| entry.store.is_none())
+        if let Some(place) = entry
+            .replay_guard
+            .as_ref()
+            .filter(|_| entry.store.is_none())
             && let Some(over_tls) = self.redis(place, entry)
         {
             let guard = match over_tls {
@@ -158,7 +172,9 @@ impl Maker<'_> {
                 None => RedisReplayGuard::open(place.get_ref()),
             };
             if let Ok(guard) = guard.map_err(|error| wrong(place, error)) {
-                tickets.pings.push(ping(guard.clone(), |it| async move { it.ping().await }));
+                tickets
+                    .pings
+                    .push(ping(guard.clone(), |it| async move { it.ping().await }));
                 tickets.guard = Some(Arc::new(guard));
             }
         }
@@ -166,7 +182,11 @@ impl Maker<'_> {
 
     /// What speaks TLS to it, if it does; `None` if it is no place.
     #[cfg(feature = "redis")]
-    fn redis(&self, place: &Text, entry: &model::Tickets) -> Option<Option<portcullis::TlsConnector>> {
+    fn redis(
+        &self,
+        place: &Text,
+        entry: &model::Tickets,
+    ) -> Option<Option<portcullis::TlsConnector>> {
         use portcullis::{ClientConfig, Roots, TlsConnector};
 
         let told = |misuse: Misuse| self.wrong(&place.span(), misuse.to_string());
@@ -207,11 +227,14 @@ impl Maker<'_> {
         read.map_err(|error| told(error.to_string())).ok()?;
         let (keys, rest) = bytes.as_chunks::<{ StoreKeys::KEY_LEN }>();
         if !rest.is_empty() || keys.is_empty() || keys.len() > MOST {
-            let expected = "no file of store keys, which are 1 to 8 times 32 random bytes and nothing else";
+            let expected =
+                "no file of store keys, which are 1 to 8 times 32 random bytes and nothing else";
             told(expected.to_owned());
             return None;
         }
-        StoreKeys::new(keys).map_err(|error| told(error.to_string())).ok()
+        StoreKeys::new(keys)
+            .map_err(|error| told(error.to_string()))
+            .ok()
     }
 
     /// `None` where something is wrong, which was told.
@@ -224,9 +247,11 @@ impl Maker<'_> {
     ) -> Option<ServerConfigBuilder> {
         let backend = match &route.backend {
             RouteBackend::Own(backend) => Some(&**backend),
-            RouteBackend::Named(name) => self.file.backends.iter().find(|it| {
-                it.name.as_ref().map(|it| it.get_ref()) == Some(name.get_ref())
-            }),
+            RouteBackend::Named(name) => self
+                .file
+                .backends
+                .iter()
+                .find(|it| it.name.as_ref().map(|it| it.get_ref()) == Some(name.get_ref())),
             RouteBackend::Missing => None,
         };
         if backend.is_some_and(|it| matches!(it.send_proxy, Some(Version::V2))) {
@@ -252,7 +277,9 @@ impl Maker<'_> {
                 // Nothing was accepted with keys that have just been made.
                 let since = UnixTime::since_unix_epoch(Duration::ZERO);
                 let told = |misuse: Misuse| self.wrong(&early.span, format!("{title}: {misuse}"));
-                AntiReplay::local(BloomFilters::LARGE, since).map_err(told).ok()?
+                AntiReplay::local(BloomFilters::LARGE, since)
+                    .map_err(told)
+                    .ok()?
             }
         };
         Some(builder.early_data(anti_replay).max_early_data(early.limit))
