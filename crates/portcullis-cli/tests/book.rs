@@ -55,6 +55,7 @@ const NOT_RUN: &[(&str, usize, &str)] = &[
 const NEEDS: &[(&str, &str)] = &[
     ("how-to/hsm.md", "softhsm2-util"),
     ("how-to/service.md", "curl"),
+    ("how-to/containers.md", "curl"),
 ];
 
 /// Seconds for a page. Each command of it has far less to do.
@@ -384,7 +385,15 @@ fn what_is_not_run_is_known() {
         for (kind, _) in blocks(&text) {
             let is_known = matches!(
                 kind,
-                "console" | "erlang" | "ini" | "rust" | "rust,no_run" | "sh" | "text" | "toml"
+                "console"
+                    | "erlang"
+                    | "ini"
+                    | "rust"
+                    | "rust,no_run"
+                    | "sh"
+                    | "text"
+                    | "toml"
+                    | "yaml"
             );
             assert!(is_known, "{name}: ```{kind}");
         }

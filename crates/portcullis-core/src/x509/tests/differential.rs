@@ -170,6 +170,39 @@ fn webpki(chain: &[CertificateDer<'_>], root: &CertificateDer<'_>) -> Result<(),
     leaf.verify_is_valid_for_subject_name(&name("www.a.example"))
 }
 
+/// A figure for docs/performance.md: `cargo test --release -p portcullis-core --lib a_chain_of_two_costs -- --ignored
+/// --nocapture`.
+#[test]
+#[ignore = "a figure"]
+fn a_chain_of_two_costs() {
+    const TIMES: u32 = 2_000;
+    let root = Ca::root("root");
+    let intermediate = root.intermediate("intermediate");
+    let chain = [
+        intermediate.leaf(leaf_params(&["www.a.example"])),
+        intermediate.der(),
+    ];
+    let each = |mut walk: Box<dyn FnMut() + '_>| {
+        let begun = paths::time();
+        for _ in 0..TIMES {
+            walk();
+        }
+        (paths::time() - begun) / TIMES
+    };
+    let (anchor, memo) = (root.der(), trusting(&root));
+    let policy = memo.clone().remembered_signatures(0);
+    let theirs = each(Box::new(|| webpki(&chain, &anchor).unwrap()));
+    let ours = each(Box::new(|| {
+        drop(server(&chain, "www.a.example", &policy).unwrap())
+    }));
+    let again = each(Box::new(|| {
+        drop(server(&chain, "www.a.example", &memo).unwrap())
+    }));
+    println!(
+        "webpki {theirs:?}, the walk and webpki {ours:?}, with signatures seen before {again:?}"
+    );
+}
+
 #[test]
 fn webpki_differs_where_it_is_known_to() {
     let root = Ca::root("root");

@@ -377,8 +377,6 @@ pub(in crate::x509::tests) fn longest(not_optimized: Duration) -> Duration {
     }
 }
 
-/// Whatever a peer sends: the slowest keys, names that lead everywhere, and paths that all
-/// break at their end. What is bounded is counted work; the time is for a person to read.
 /// Eight ways at each of three layers, which all end before 31 certificates that nobody has issued.
 fn ways_that_end(extensions: usize, length: usize) -> Vec<CertificateDer<'static>> {
     let key = KeyPair::generate().unwrap();
@@ -411,6 +409,8 @@ fn ways_that_end(extensions: usize, length: usize) -> Vec<CertificateDer<'static
     chain
 }
 
+/// Whatever a peer sends: the slowest keys, names that lead everywhere, and paths that all
+/// break at their end. What is bounded is counted work; the time is for a person to read.
 #[test]
 fn no_chain_is_expensive() {
     let trusted = Ca::root("trusted");
