@@ -4,11 +4,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use portcullis::{ReplayGuard, ServerConfig, ServerSessionStore, StoreError, TlsAcceptor};
+use portcullis::{ReplayGuard, ServerConfig, ServerSessionStore, TlsAcceptor};
 
-/// Asks whether somebody is there.
+/// Asks whether somebody is there, and says why not.
 pub(crate) type Ping =
-    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> + Send + Sync>;
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 /// Of all routes.
 #[derive(Clone, Default)]

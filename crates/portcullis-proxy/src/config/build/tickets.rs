@@ -292,5 +292,8 @@ where
     T: Clone + Send + Sync + 'static,
     F: Future<Output = Result<(), portcullis::StoreError>> + Send + 'static,
 {
-    Arc::new(move || Box::pin(ask(of.clone())))
+    Arc::new(move || {
+        let asking = ask(of.clone());
+        Box::pin(async move { asking.await.map_err(|error| error.to_string()) })
+    })
 }
