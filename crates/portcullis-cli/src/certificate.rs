@@ -239,6 +239,30 @@ fn key(spki: &SubjectPublicKeyInfo<'_>) -> String {
     known.to_owned()
 }
 
+/// The group that a client has to have for the key (RFC 8422 §5.1.1): nothing of keys on no curve, or on one that has no
+/// group of its own. `None`: it is not known.
+pub(crate) fn curve(der: &CertificateDer<'_>) -> Option<Option<u16>> {
+    let (_, read) = X509Certificate::from_der(der).ok()?;
+    let algorithm = &read.public_key().algorithm;
+    if algorithm.algorithm.to_id_string() != "1.2.840.10045.2.1" {
+        return Some(None);
+    }
+    let curve = algorithm.parameters.as_ref()?.as_oid().ok()?;
+    let group = match &*curve.to_id_string() {
+        "1.2.840.10045.3.1.1" => 19,
+        "1.3.132.0.33" => 21,
+        "1.3.132.0.10" => 22,
+        "1.2.840.10045.3.1.7" => 23,
+        "1.3.132.0.34" => 24,
+        "1.3.132.0.35" => 25,
+        "1.3.36.3.3.2.8.1.1.7" => 26,
+        "1.3.36.3.3.2.8.1.1.11" => 27,
+        "1.3.36.3.3.2.8.1.1.13" => 28,
+        _ => return None,
+    };
+    Some(Some(group))
+}
+
 /// The length of a positive number.
 fn bits(number: &[u8]) -> usize {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
@@ -285,6 +309,21 @@ fn purposes(certificate: &X509Certificate<'_>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_curve_of_a_key_is_a_group() {
+        let algorithms = [
+            (&rcgen::PKCS_ECDSA_P256_SHA256, Some(23)),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, Some(24)),
+            (&rcgen::PKCS_ED25519, None),
+        ];
+        for (algorithm, group) in algorithms {
+            let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            let made = rcgen::CertificateParams::default().self_signed(&key);
+            assert_eq!(curve(made.unwrap().der()), Some(group));
+        }
+        assert_eq!(curve(&CertificateDer::from(vec![0x30, 0])), None);
+    }
 
     #[test]
     fn the_length_of_an_rsa_key_does_not_count_its_leading_zeros() {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use portcullis::answers::{Answers, Questions};
 use portcullis::ech::EchConfigList;
@@ -13,8 +14,9 @@ use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsConnector,
     DtlsOptions, EarlyDataOutcome, Misuse, Roots, TlsConnector, TlsStream,
 };
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::connect::Destination;
 use crate::failure::Failure;
@@ -207,13 +209,15 @@ impl Connecting {
     /// Whether the chain that the server has shown is trusted by somebody, who is named; `None` if it has shown none.
     pub(crate) fn judged_by(&self, trust: &Trust) -> Option<Result<String, String>> {
         let (chain, _) = self.witness.seen()?;
+        Some(self.judge(&chain, trust))
+    }
+
+    /// The same of a chain that was seen otherwise.
+    pub(crate) fn judge(&self, chain: &PresentedChain, trust: &Trust) -> Result<String, String> {
         let policy = ChainPolicy::new(trust.roots.clone());
-        let judged = verify_server(&chain, &self.destination.name, UnixTime::now(), &policy);
-        Some(
-            judged
-                .map(|_| trust.origin.clone())
-                .map_err(|error| with_options(&error.to_string()).into_owned()),
-        )
+        verify_server(chain, &self.destination.name, UnixTime::now(), &policy)
+            .map(|_| trust.origin.clone())
+            .map_err(|error| with_options(&error.to_string()).into_owned())
     }
 
     /// What there is to say of the connection, or of the attempt.
@@ -238,13 +242,7 @@ impl Connecting {
     /// What is to be thought of the chain that the server has shown.
     fn verdict(&self) -> Option<Verdict> {
         let (chain, revoked) = self.witness.seen()?;
-        let check = |trust: &Trust| {
-            let policy = ChainPolicy::new(trust.roots.clone());
-            let name = &self.destination.name;
-            verify_server(&chain, name, UnixTime::now(), &policy)
-                .map(|_| trust.origin.clone())
-                .map_err(|error| with_options(&error.to_string()).into_owned())
-        };
+        let check = |trust: &Trust| self.judge(&chain, trust);
         if let (Some(_), Some(why)) = (&self.trust, revoked) {
             return Some(Verdict::Refused(why));
         }
@@ -259,6 +257,41 @@ impl Connecting {
                     .and_then(|trust| check(&trust)),
             ),
         })
+    }
+}
+
+/// Closes, and waits until the server has, too: until then its tickets come, and in TLS 1.3 it may only then have seen the
+/// client's certificate, and refuse it (RFC 8446 §4.4.2.4). A server that closes badly, or not in time, is no failure.
+///
+/// # Cancel safety
+/// Dropped, the connection is closed.
+pub(crate) async fn close(
+    mut stream: TlsStream<TcpStream>,
+    within: Duration,
+) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::connection(&error).while_doing("closing");
+    let until = Instant::now() + within;
+    match timeout_at(until, stream.shutdown()).await {
+        Ok(shut) => shut.map_err(failed)?,
+        Err(_) => {
+            let seconds = within.as_secs();
+            let why = format!("closing: the server takes nothing for {seconds} s");
+            return Err(Failure::timeout(why));
+        }
+    }
+    let mut part = [0; 4_096];
+    let drained = async {
+        loop {
+            match stream.read(&mut part).await {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    };
+    match timeout_at(until, drained).await {
+        Ok(Err(failure)) if failure.is_refusal_of_peer() => Err(failure),
+        _ => Ok(()),
     }
 }
 

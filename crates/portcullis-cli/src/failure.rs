@@ -170,6 +170,11 @@ impl Failure {
         !self.told
     }
 
+    /// Whether the peer has said by an alert why it goes.
+    pub(crate) fn is_refusal_of_peer(&self) -> bool {
+        matches!(self.facts.alert, Some((Direction::Received, _)))
+    }
+
     /// What the process exits with.
     pub(crate) fn exit_code(&self) -> i32 {
         self.class as i32

@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::process::{Child, Output};
 
 use serde_json::Value;
-use support::{Certificates, portcullis, printed, run, sentence};
+use support::{Certificates, Server, portcullis, printed, run, sentence};
 
 /// A server that runs until it is dropped.
 struct Served {
@@ -143,8 +143,9 @@ fn a_rate_is_kept() {
     );
     let operations = is_consistent(&facts);
     assert_eq!(facts["loop"], "open");
-    // 40 are due in each of two seconds, and the last of a round may fall into the next.
-    assert!((70..=84).contains(&operations), "{facts}");
+    // 40 are due in each of two seconds, and the last of a round may fall into the next: on a busy machine all of the
+    // eight that are due in the warm-up.
+    assert!((70..=89).contains(&operations), "{facts}");
 }
 
 #[test]
@@ -295,6 +296,111 @@ fn what_fails_is_counted_by_its_reason() {
     let reason = facts["failures"][0]["reason"].as_str().unwrap();
     assert_eq!(reason, "nothing within 1 s (--timeout)");
     sentence(output, 4);
+}
+
+#[test]
+fn who_is_refused_after_the_handshake_has_failed() {
+    let made = Certificates::make();
+    let server = [
+        &made.server()[..],
+        &["--client-auth", "required", "--cafile", &made.ca],
+    ]
+    .concat();
+    let server = Server::start(&server);
+    let shows = ["--cert", &made.client_cert, "--key", &made.client_key];
+    for version in ["1.3", "1.2"] {
+        let of = [&SHORT[..], &["--tls", version]].concat();
+        for mode in ["handshake", "pingpong"] {
+            let facts = measured(mode, &server.address, &made, &[&of[..], &shows].concat());
+            is_consistent(&facts);
+            // In TLS 1.3 the client's handshake is over before the server has looked.
+            let said = sentence(
+                bench(mode, &server.address, &made, &of),
+                if version == "1.3" { 5 } else { 4 },
+            );
+            assert!(
+                said.contains("certificate_required") || said.contains("handshake_failure"),
+                "{said}"
+            );
+        }
+    }
+    let alone = bench(
+        "handshake",
+        &server.address,
+        &made,
+        &["--key", &made.client_key],
+    );
+    assert_eq!(alone.status.code(), Some(2));
+    let missing = ["--cert", "/nowhere"];
+    sentence(bench("handshake", &server.address, &made, &missing), 2);
+}
+
+/// Where the threads of the bench may run.
+#[cfg(target_os = "linux")]
+fn allowed(process: u32) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let read = |path: std::path::PathBuf, name| {
+        std::fs::read_to_string(path.join(name)).unwrap_or_default()
+    };
+    let paths = threads.map(|thread| thread.unwrap().path());
+    let workers = paths.filter(|path| read(path.clone(), "comm").trim() == "bench");
+    let line = |status: String| {
+        let mut lines = status.lines();
+        let list = lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        list.map(|list| list.trim().to_owned())
+    };
+    workers
+        .filter_map(|path| line(read(path, "status")))
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_are_bound_to_processors() {
+    let made = Certificates::make();
+    let server = Served::start(&made, &[]);
+    let fixed = [
+        "bench",
+        "handshake",
+        &server.address,
+        "--cafile",
+        &made.ca,
+        "--json",
+    ];
+    let load = [
+        "--pin",
+        "--warm-up",
+        "0",
+        "--duration",
+        "1",
+        "--rounds",
+        "1",
+    ];
+    let mut child = portcullis(&[&fixed[..], &load].concat()).spawn().unwrap();
+    // Until it is over: nobody knows when it begins.
+    let seen = loop {
+        let seen = allowed(child.id());
+        let is_bound = |list: &String| list.parse::<usize>().is_ok();
+        if seen.iter().any(is_bound) || child.try_wait().unwrap().is_some() {
+            break seen;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    };
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        seen.len() == 1 && seen[0].parse::<usize>().is_ok(),
+        "{seen:?}"
+    );
+    let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(facts["load"]["pinned"], true);
+    // More than there are is no binding of each to its own.
+    let many = ["--pin", "--workers", "64", "--connections", "64"];
+    let usable = std::thread::available_parallelism().unwrap().get();
+    if usable < 64 {
+        let said = sentence(bench("handshake", &server.address, &made, &many), 2);
+        assert!(said.contains("--pin: --workers 64 have only"), "{said}");
+    }
 }
 
 #[test]

@@ -182,3 +182,26 @@ fn openssl_answers_reads_and_is_held() {
         "{reason}"
     );
 }
+
+#[test]
+fn openssl_refuses_who_shows_no_certificate() {
+    let made = Certificates::make();
+    let asks = ["-Verify", "3", "-CAfile", &made.ca, "-verify_return_error"];
+    let shows = ["--cert", &made.client_cert, "--key", &made.client_key];
+    for version in ["1.3", "1.2"] {
+        let server = OpenSsl::start(&made, &asks);
+        let of = [&ROUNDS[..], &["--tls", version]].concat();
+        let facts = measured("handshake", &server, &made, &[&of[..], &shows].concat());
+        assert!(sum(&facts, "operations") > 0);
+        let fixed = ["bench", "handshake", &server.address, "--cafile", &made.ca];
+        let output = run(&[&fixed[..], &of, &["--duration", "0.3"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(matches!(output.status.code(), Some(4 | 5)), "{output:?}");
+        let alert = if version == "1.3" {
+            "certificate_required"
+        } else {
+            "handshake_failure"
+        };
+        assert!(said.contains(alert), "{said}");
+    }
+}

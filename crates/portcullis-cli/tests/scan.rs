@@ -23,6 +23,8 @@ fn rules_end_a_scan_with_codes_of_their_own() {
     for line in [
         "TLSv1.3                       yes",
         "SSLv3                         no",
+        "SSLv2                         no",
+        "encrypted hello               no",
         "TLSv1.3 group                 x25519",
         "WARN group.no-pq: ",
     ] {
@@ -163,10 +165,87 @@ fn what_was_not_offered_is_found_and_ends_the_list() {
         .iter()
         .map(|protocol| &protocol["offered"])
         .collect();
-    assert_eq!(offered, ["no", "yes", "no", "no", "no"]);
+    // Nothing that is no TLS is read of it, so that SSL 2 is not known.
+    assert_eq!(offered, ["no", "yes", "no", "no", "no", "unknown"]);
     let suites = &report["suites"][0]["accepted"];
     assert_eq!(suites.as_array().unwrap().len(), 1, "{report}");
     assert_eq!(report["complete"], false);
+    sentence(output, 7);
+}
+
+#[test]
+fn keys_for_encrypted_hellos_are_seen() {
+    let made = Certificates::make();
+    let key = made.path("ech.pem");
+    printed(run(&["ech", "new", "--public-name", "localhost", &key]));
+    for (more, expected) in [(&["--ech-keys", &*key][..], "yes"), (&[], "no")] {
+        let server = Server::start(&[&made.server()[..], more].concat());
+        // By a name, and by an address, in the place of which another name has to be seen.
+        let port = server.port();
+        for host in ["localhost", "127.0.0.1"] {
+            let address = format!("{host}:{port}");
+            let more = ["--json", "--resolve", "127.0.0.1"];
+            let report: Value =
+                serde_json::from_str(&printed(scan(&address, &made, &more))).unwrap();
+            assert_eq!(report["facts"]["ech"], expected, "{host}: {report}");
+            assert_eq!(report["complete"], true, "{report}");
+        }
+    }
+}
+
+/// The library shakes no hands in it, and the certificate is of three days.
+#[test]
+fn certificates_are_read_where_no_handshake_comes_to_an_end() {
+    let made = Certificates::make();
+    let signed = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    parameters.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(3);
+    let der = parameters.self_signed(&signed).unwrap().der().to_vec();
+    // TLS_RSA_WITH_CAMELLIA_128_CBC_SHA.
+    const CAMELLIA: [u8; 2] = [0, 0x41];
+    let address = scripted(move |io| {
+        let mut hello = [0; 2_000];
+        let read = io.read(&mut hello).unwrap_or(0);
+        let Some(hello) = hello.get(9..read).filter(|hello| hello.len() > 40) else {
+            return;
+        };
+        let length = usize::from(u16::from_be_bytes([hello[35], hello[36]]));
+        let (suites, extensions) = hello[37..].split_at(length.min(hello.len() - 37));
+        let is_new = extensions.windows(5).any(|part| part == [0, 43, 0, 3, 2]);
+        if hello[..2] != [3, 3] || is_new || !suites.chunks(2).any(|suite| suite == CAMELLIA) {
+            let _ = io.write_all(&[21, 3, 3, 0, 2, 2, 40]);
+            let _ = io.read_to_end(&mut Vec::new());
+            return;
+        }
+        let mut flight = vec![2, 0, 0, 38, 3, 3];
+        flight.extend([7; 32]);
+        flight.extend([0, CAMELLIA[0], CAMELLIA[1], 0]);
+        let of = |length: usize| (length as u32).to_be_bytes()[1..].to_vec();
+        flight.push(11);
+        flight.extend(of(der.len() + 6));
+        flight.extend(of(der.len() + 3));
+        flight.extend(of(der.len()));
+        flight.extend(&der);
+        flight.extend([14, 0, 0, 0]);
+        let mut record = vec![22, 3, 3];
+        record.extend((flight.len() as u16).to_be_bytes());
+        record.extend(flight);
+        let _ = io.write_all(&record);
+        let _ = io.read_to_end(&mut Vec::new());
+    });
+    let rules = "expires<30d,untrusted,suite=cbc,suite=rsa-kx,no-fs";
+    let output = scan(
+        &address,
+        &made,
+        &["--json", "--timeout", "1", "--fail-on", rules],
+    );
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let hit: Vec<_> = report["failed_rules"].as_array().unwrap().iter().collect();
+    assert_eq!(hit, rules.split(',').collect::<Vec<_>>(), "{report}");
+    let suite = &report["suites"][0]["accepted"][0]["name"];
+    assert_eq!(suite, "TLS_RSA_WITH_CAMELLIA_128_CBC_SHA");
+    assert_eq!(report["certificates"][0]["names"][0], "localhost");
+    assert!(report["handshake_failed"].is_string() && report["complete"] == false);
     sentence(output, 7);
 }
 
@@ -218,7 +297,7 @@ fn what_is_behind_starttls_is_scanned() {
     assert!(!wrong.status.success());
 }
 
-/// A server of the nineties: SSL 3, a suite for export, DEFLATE, and no word about renegotiation.
+/// A server of the nineties: SSL 2 and 3, a suite for export, DEFLATE, and no word about renegotiation.
 #[test]
 fn what_is_long_broken_is_seen() {
     const EXPORT: [u8; 2] = [0, 3];
@@ -226,6 +305,12 @@ fn what_is_long_broken_is_seen() {
     let address = scripted(|io| {
         let mut hello = [0; 2_000];
         let read = io.read(&mut hello).unwrap_or(0);
+        if hello[0] == 0x80 {
+            // SERVER-HELLO without a certificate, ciphers, or a name of the connection.
+            let _ = io.write_all(&[0x80, 11, 4, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0]);
+            let _ = io.read_to_end(&mut Vec::new());
+            return;
+        }
         let Some(hello) = hello.get(9..read).filter(|hello| hello.len() > 40) else {
             return;
         };
@@ -260,6 +345,8 @@ fn what_is_long_broken_is_seen() {
         .map(|finding| finding["id"].as_str().unwrap())
         .collect();
     for id in [
+        "version.ssl2",
+        "derived.drown",
         "version.ssl3",
         "version.no-tls1.3",
         "suite.export",

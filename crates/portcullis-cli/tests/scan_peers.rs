@@ -1,14 +1,18 @@
-//! The scanner against servers that are set up in known ways: each setting is seen as it is.
-//! `apt-get install openssl gnutls-bin erlang-ssl`
+//! The scanner against servers that are set up in known ways: each setting is seen as it is, and nothing else.
+//! `apt-get install openssl gnutls-bin erlang-ssl nginx-light`
+//!
+//! `scan/servers.toml` has the servers.
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use support::{Certificates, Server, run};
+use toml::de::{DeTable, DeValue};
 
 /// A server of somebody else's, which is killed when dropped.
 struct Peer {
@@ -53,57 +57,128 @@ impl Drop for Peer {
     }
 }
 
-fn openssl(made: &Certificates, options: &[&str]) -> Peer {
-    Peer::start("openssl", |port| {
-        let accept = format!("127.0.0.1:{port}");
-        let mut words: Vec<_> = ["s_server", "-quiet", "-accept", &accept]
-            .map(str::to_owned)
-            .into();
-        if !options.contains(&"-cert") {
-            words.extend(["-cert", &made.cert, "-key", &made.key].map(str::to_owned));
-        }
-        words.extend(options.iter().map(|option| (*option).to_owned()));
-        words
-    })
-}
-
-fn gnutls(made: &Certificates, options: &[&str]) -> Peer {
-    Peer::start("gnutls-serv", |port| {
-        let fixed = [
-            "--echo",
-            "-p",
-            port,
-            "--x509certfile",
-            &made.cert,
-            "--x509keyfile",
-            &made.key,
-        ];
-        let words = fixed.iter().chain(options);
-        words.map(|word| (*word).to_owned()).collect()
-    })
+/// Certificates and parameters that are wanted by name.
+fn made() -> Certificates {
+    let made = Certificates::make();
+    let openssl = |words: &str| {
+        let mut command = Command::new("openssl");
+        let ran = command
+            .args(words.split(' '))
+            .current_dir(made.folder.path())
+            .stderr(Stdio::null())
+            .status();
+        assert!(ran.unwrap().success(), "{words}");
+    };
+    let new = "req -x509 -nodes -subj /CN=localhost -days 3";
+    openssl(&format!(
+        "{new} -newkey rsa:2048 -keyout rsa-key.pem -out rsa.pem"
+    ));
+    let p384 = "-newkey ec -pkeyopt ec_paramgen_curve:P-384";
+    openssl(&format!("{new} {p384} -keyout p384-key.pem -out p384.pem"));
+    openssl("genpkey -genparam -algorithm DH -pkeyopt group:modp_1536 -out dh.pem");
+    made
 }
 
 /// Echoes nothing: it reads until the client closes.
-fn erlang(made: &Certificates, options: &str) -> Peer {
-    Peer::start("erl", |port| {
-        let program = format!(
-            r#"ssl:start(),
-            {{ok, L}} = ssl:listen({port}, [{{ip, {{127,0,0,1}}}}, {{certfile, "{}"}}, {{keyfile, "{}"}}, {{active, false}}, {{reuseaddr, true}}, {{log_level, none}} {options}]),
-            Loop = fun Loop() ->
-                {{ok, S}} = ssl:transport_accept(L),
-                P = spawn(fun() -> receive go -> ok end, case ssl:handshake(S, 5000) of {{ok, T}} -> ssl:recv(T, 0, 5000), ssl:close(T); _ -> ok end end),
-                ssl:controlling_process(S, P), P ! go,
-                Loop()
-            end,
-            Loop()."#,
-            made.cert, made.key
-        );
-        ["-noshell", "-eval", &program].map(str::to_owned).into()
-    })
+fn erlang(made: &Certificates, port: &str, options: &str) -> Vec<String> {
+    let program = format!(
+        r#"ssl:start(),
+        {{ok, L}} = ssl:listen({port}, [{{ip, {{127,0,0,1}}}}, {{certfile, "{}"}}, {{keyfile, "{}"}}, {{active, false}}, {{reuseaddr, true}}, {{log_level, none}} {options}]),
+        Loop = fun Loop() ->
+            {{ok, S}} = ssl:transport_accept(L),
+            P = spawn(fun() -> receive go -> ok end, case ssl:handshake(S, 5000) of {{ok, T}} -> ssl:recv(T, 0, 5000), ssl:close(T); _ -> ok end end),
+            ssl:controlling_process(S, P), P ! go,
+            Loop()
+        end,
+        Loop()."#,
+        made.cert, made.key
+    );
+    ["-noshell", "-eval", &program].map(str::to_owned).into()
 }
 
-/// Twice, and twice the same.
-fn scanned(port: u16, made: &Certificates, more: &[&str]) -> Value {
+/// One process, which writes nowhere but into the folder.
+fn nginx(made: &Certificates, port: &str, options: &str) -> Vec<String> {
+    let folder = made.folder.path().display().to_string();
+    let file = format!("{folder}/nginx-{port}.conf");
+    let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let kinds = kinds.map(|kind| format!("{kind}_temp_path {folder}/{kind};"));
+    let text = format!(
+        "daemon off; master_process off; pid {folder}/nginx-{port}.pid; error_log {folder}/nginx-{port}.log;
+         events {{ worker_connections 64; }}
+         http {{ access_log off; {}
+         server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; {options} }} }}",
+        kinds.join(" "),
+        made.cert,
+        made.key
+    );
+    std::fs::write(&file, text).unwrap();
+    let log = format!("{folder}/nginx-{port}.log");
+    ["-c", &file, "-e", &log].map(str::to_owned).into()
+}
+
+/// What a program is started with at a port.
+type Arguments<'a> = &'a dyn Fn(&str) -> Vec<String>;
+
+enum Running {
+    Peer(Peer),
+    Ours(Server),
+}
+
+impl Running {
+    /// `{name}` in the options is a file of the folder.
+    fn start(program: &str, options: &[String], made: &Certificates) -> Self {
+        let folder = made.folder.path().display().to_string();
+        let options = options.iter().map(|option| option.replace("{}", &folder));
+        let options: Vec<String> = options.collect();
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let certificate = match program {
+            "gnutls" => ["--x509certfile", &made.cert, "--x509keyfile", &made.key],
+            _ => ["-cert", &made.cert, "-key", &made.key],
+        };
+        let certificate: Vec<String> = match options
+            .iter()
+            .any(|option| option == "-cert" || option == "--x509certfile")
+        {
+            true => Vec::new(),
+            false => owned(&certificate),
+        };
+        let (name, arguments): (&str, Arguments<'_>) = match program {
+            "openssl" => ("openssl", &|port| {
+                let accept = format!("127.0.0.1:{port}");
+                let fixed = owned(&["s_server", "-quiet", "-accept", &accept]);
+                [fixed, certificate.clone(), options.clone()].concat()
+            }),
+            "gnutls" => ("gnutls-serv", &|port| {
+                [
+                    owned(&["--echo", "-p", port]),
+                    certificate.clone(),
+                    options.clone(),
+                ]
+                .concat()
+            }),
+            "erlang" => ("erl", &|port| erlang(made, port, &options.concat())),
+            "nginx" => ("/usr/sbin/nginx", &|port| {
+                nginx(made, port, &options.concat())
+            }),
+            "ours" => {
+                return Self::Ours(Server::start(
+                    &[&made.server().map(str::to_owned)[..], &options].concat(),
+                ));
+            }
+            other => panic!("{other}"),
+        };
+        Self::Peer(Peer::start(name, arguments))
+    }
+
+    fn port(&self) -> u16 {
+        match self {
+            Self::Peer(peer) => peer.port,
+            Self::Ours(server) => server.port().parse().unwrap(),
+        }
+    }
+}
+
+fn scanned(port: u16, made: &Certificates) -> Value {
     let address = format!("127.0.0.1:{port}");
     let fixed = [
         "scan",
@@ -116,361 +191,251 @@ fn scanned(port: u16, made: &Certificates, more: &[&str]) -> Value {
         "--timeout",
         "5",
     ];
-    let once = || {
-        let output = run(&[&fixed[..], more].concat());
-        assert!(output.status.success(), "{output:?}");
-        let mut report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(report["schema"], "portcullis.scan/1");
-        assert!(report["connections"].as_u64().unwrap() < 300, "{report}");
-        report.as_object_mut().unwrap().remove("seconds");
-        report
-    };
-    let (first, second) = (once(), once());
-    assert_eq!(first, second);
-    first
+    let output = run(&fixed);
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["schema"], "portcullis.scan/1");
+    assert!(report["connections"].as_u64().unwrap() < 300, "{report}");
+    report
 }
 
-fn versions(report: &Value) -> Vec<&str> {
-    let protocols = report["protocols"].as_array().unwrap().iter();
-    let offered = protocols.filter(|protocol| protocol["offered"] == "yes");
-    offered
-        .map(|protocol| protocol["version"].as_str().unwrap())
-        .collect()
+/// Words in order, for servers that choose in an order of theirs.
+fn sorted<'a>(words: impl IntoIterator<Item = &'a Value>) -> String {
+    let mut words: Vec<_> = words
+        .into_iter()
+        .map(|word| word.as_str().unwrap())
+        .collect();
+    words.sort_unstable();
+    words.join(" ")
 }
 
-fn of<'a>(report: &'a Value, list: &str, version: &str) -> &'a Value {
-    let all = report[list].as_array().unwrap();
-    let found = all.iter().find(|entry| entry["version"] == version);
-    found.unwrap_or_else(|| panic!("{list} of {version}: {report}"))
-}
-
-fn names(list: &Value) -> Vec<&str> {
-    let accepted = list["accepted"].as_array().unwrap().iter();
-    accepted
-        .map(|entry| entry["name"].as_str().unwrap())
-        .collect()
-}
-
-/// In order of names, for servers that choose in an order of theirs.
-fn sorted(list: &Value) -> Vec<&str> {
-    let mut names = names(list);
-    names.sort_unstable();
+fn names(list: &Value) -> String {
+    let accepted = list["accepted"].as_array().unwrap();
+    let mut names = sorted(accepted.iter().map(|entry| &entry["name"]));
+    for more in ["unknown", "broken"] {
+        if list[more].is_string() {
+            names += &format!(" ({more})");
+        }
+    }
     names
 }
 
-fn findings(report: &Value) -> Vec<&str> {
-    let findings = report["findings"].as_array().unwrap().iter();
-    findings
-        .map(|finding| finding["id"].as_str().unwrap())
-        .collect()
+/// A value that is one: what is not told is a word, too.
+fn word(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(word) => word.clone(),
+        other if other["unknown"].is_string() => "unknown".to_owned(),
+        other => other.to_string(),
+    }
 }
 
-#[test]
-fn versions_of_openssl_are_seen_as_they_are_set() {
-    let made = Certificates::make();
-    for (options, expected) in [
-        (&[][..], &["TLSv1.3", "TLSv1.2"][..]),
-        (&["-tls1_3"], &["TLSv1.3"]),
-        (&["-tls1_2"], &["TLSv1.2"]),
-        (
-            &["-min_protocol", "TLSv1", "-cipher", "ALL:@SECLEVEL=0"],
-            &["TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1.0"],
+/// All that a report says, by name.
+fn facts(report: &Value) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::new();
+    let mut put = |name: String, value: String| assert!(facts.insert(name, value).is_none());
+    for name in ["complete", "trusted"] {
+        put(name.to_owned(), word(&report[name]));
+    }
+    let all = |list: &str| report[list].as_array().unwrap().clone();
+    for protocol in all("protocols") {
+        put(
+            protocol["version"].as_str().unwrap().to_owned(),
+            word(&protocol["offered"]),
+        );
+    }
+    for suites in all("suites") {
+        let version = suites["version"].as_str().unwrap();
+        put(format!("suites.{version}"), names(&suites));
+        put(format!("order.{version}"), word(&suites["order"]));
+    }
+    for groups in all("groups") {
+        let version = groups["version"].as_str().unwrap();
+        put(format!("groups.{version}"), names(&groups));
+    }
+    if report["signature_schemes"].is_object() {
+        put("schemes".to_owned(), names(&report["signature_schemes"]));
+    }
+    put(
+        "findings".to_owned(),
+        sorted(all("findings").iter().map(|finding| &finding["id"])),
+    );
+    let others = report["other_certificates"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    let leaves = others.map(|other| &other["chain"][0]["key"]);
+    put("other_keys".to_owned(), sorted(leaves));
+    put(
+        "keys".to_owned(),
+        sorted(
+            all("certificates")
+                .iter()
+                .map(|certificate| &certificate["key"]),
         ),
-        (&["-tls1", "-cipher", "ALL:@SECLEVEL=0"], &["TLSv1.0"]),
-    ] {
-        let peer = openssl(&made, options);
-        let report = scanned(peer.port, &made, &[]);
-        assert_eq!(versions(&report), expected, "{options:?}");
-        assert_eq!(report["complete"], true, "{options:?}: {report}");
-        // What protects a client is asked where there are two versions.
-        let fallback = &report["facts"]["fallback_scsv"];
-        let is_there = if expected.len() > 1 {
-            json!("yes")
-        } else {
-            Value::Null
+    );
+    for (name, value) in report["facts"].as_object().unwrap() {
+        match value.as_object().filter(|_| value["unknown"].is_null()) {
+            Some(of) => {
+                for (more, value) in of {
+                    put(format!("{name}.{more}"), word(value));
+                }
+            }
+            None => put(name.clone(), word(value)),
+        }
+    }
+    facts
+}
+
+/// A server of the table.
+struct Row {
+    program: String,
+    options: Vec<String>,
+    /// The options of the one from which it differs, if that is not the first of the program.
+    like: Option<Vec<String>>,
+    /// Facts that there are none of.
+    without: Vec<String>,
+    seen: BTreeMap<String, String>,
+}
+
+impl Row {
+    fn read(row: &DeTable<'_>) -> Self {
+        let text = |value: &DeValue<'_>| value.as_str().unwrap().to_owned();
+        let texts = |name: &str| {
+            let list = row.get(name)?.get_ref().as_array().unwrap();
+            Some(list.iter().map(|value| text(value.get_ref())).collect())
         };
-        assert_eq!(fallback, &is_there, "{options:?}");
-        let findings = findings(&report);
-        for (version, id) in [("TLSv1.0", "version.tls1.0"), ("TLSv1.1", "version.tls1.1")] {
-            assert_eq!(findings.contains(&id), expected.contains(&version));
-        }
-        let has_old = expected.contains(&"TLSv1.0");
-        assert_eq!(findings.contains(&"derived.beast"), has_old);
-        assert_eq!(
-            findings.contains(&"suite.anonymous"),
-            has_old,
-            "{findings:?}"
-        );
-        assert_eq!(report["trusted"], true);
-    }
-}
-
-#[test]
-fn suites_of_openssl_and_their_order_are_seen_as_they_are_set() {
-    let made = Certificates::make();
-    let chacha = ["-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"];
-    let report = scanned(openssl(&made, &chacha).port, &made, &[]);
-    let suites = of(&report, "suites", "TLSv1.3");
-    assert_eq!(names(suites), ["TLS_CHACHA20_POLY1305_SHA256"]);
-    assert_eq!(suites["order"], "not told");
-    let one = ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"];
-    let report = scanned(openssl(&made, &one).port, &made, &[]);
-    assert_eq!(
-        names(of(&report, "suites", "TLSv1.2")),
-        ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
-    );
-    assert!(!findings(&report).contains(&"suite.cbc"));
-    assert!(findings(&report).contains(&"version.no-tls1.3"));
-    for (options, order) in [
-        (&[][..], "client"),
-        (&["-serverpref"], "server"),
-        (
-            &["-serverpref", "-prioritize_chacha"],
-            "server, ChaCha20 where the client has it first",
-        ),
-    ] {
-        let report = scanned(openssl(&made, options).port, &made, &[]);
-        for (version, count) in [("TLSv1.3", 3), ("TLSv1.2", 7)] {
-            let suites = of(&report, "suites", version);
-            assert_eq!(suites["order"], order, "{options:?} {version}");
-            assert_eq!(names(suites).len(), count, "{options:?} {version}");
+        let seen = row.get("seen").and_then(|seen| seen.get_ref().as_table());
+        let seen = seen.into_iter().flatten();
+        Self {
+            program: text(row["program"].get_ref()),
+            options: texts("options").unwrap(),
+            like: texts("like"),
+            without: texts("without").unwrap_or_default(),
+            seen: seen
+                .map(|(name, value)| (name.get_ref().to_string(), text(value.get_ref())))
+                .collect(),
         }
     }
 }
 
-#[test]
-fn groups_primes_and_schemes_of_openssl_are_seen_as_they_are_set() {
-    let made = Certificates::make();
-    for (groups, expected) in [
-        ("P-384", &["secp384r1"][..]),
-        ("X25519:P-256", &["secp256r1", "x25519"]),
-    ] {
-        let report = scanned(
-            openssl(&made, &["-tls1_3", "-groups", groups]).port,
-            &made,
-            &[],
-        );
-        assert_eq!(sorted(of(&report, "groups", "TLSv1.3")), expected);
-        assert_eq!(of(&report, "groups", "TLSv1.3")["post_quantum"], false);
-        assert!(findings(&report).contains(&"group.no-pq"));
-    }
-    // The curve of the certificate has to be there, and hides none of the others.
-    let report = scanned(openssl(&made, &[]).port, &made, &[]);
-    let expected = ["secp256r1", "secp384r1", "secp521r1", "x25519", "x448"];
-    assert_eq!(sorted(of(&report, "groups", "TLSv1.2")), expected);
+fn table() -> Vec<Row> {
+    let table = DeTable::parse(include_str!("scan/servers.toml")).unwrap();
+    let rows = table.get_ref()["server"].get_ref().as_array().unwrap();
+    let rows = rows.iter().map(|row| row.get_ref().as_table().unwrap());
+    let rows: Vec<_> = rows.map(Row::read).collect();
+    assert!(rows.len() >= 40, "{}", rows.len());
+    rows
+}
 
-    let (key, cert, field) = (
-        made.path("rsa-key.pem"),
-        made.path("rsa.pem"),
-        made.path("dh.pem"),
-    );
-    let ran = |words: &[&str]| {
-        let status = Command::new("openssl")
-            .args(words)
-            .stderr(Stdio::null())
-            .status();
-        assert!(status.unwrap().success(), "{words:?}");
-    };
-    let new = [
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=localhost",
-        "-days",
-        "3",
-    ];
-    ran(&[&new[..], &["-keyout", &key, "-out", &cert]].concat());
-    ran(&[
-        "genpkey",
-        "-genparam",
-        "-algorithm",
-        "DH",
-        "-pkeyopt",
-        "group:modp_1536",
-        "-out",
-        &field,
-    ]);
-    let rsa = ["-cert", &cert, "-key", &key, "-tls1_2"];
-    let weak = [
-        "-dhparam",
-        &field,
-        "-cipher",
-        "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0",
-    ];
-    let report = scanned(openssl(&made, &[&rsa[..], &weak].concat()).port, &made, &[]);
-    assert_eq!(report["facts"]["dh_bits"], 1_536);
-    assert!(findings(&report).contains(&"dh.short"), "{report}");
-    // The library's own handshake takes no such prime, and it is said what is not known for that reason.
-    assert_eq!(
-        (&report["trusted"], &report["complete"]),
-        (&Value::Null, &false.into())
-    );
-    let signed = ["-sigalgs", "RSA-PSS+SHA384", "-cipher", "ECDHE"];
-    let report = scanned(
-        openssl(&made, &[&rsa[..], &signed].concat()).port,
-        &made,
-        &[],
-    );
-    assert_eq!(names(&report["signature_schemes"]), ["rsa_pss_rsae_sha384"]);
-    assert_eq!(report["trusted"], false);
-    assert!(findings(&report).contains(&"certificate.untrusted"));
-    assert!(findings(&report).contains(&"certificate.expires"));
-    let exchange = ["-cipher", "AES128-SHA"];
-    let report = scanned(
-        openssl(&made, &[&rsa[..], &exchange].concat()).port,
-        &made,
-        &[],
-    );
-    let found = findings(&report);
-    assert!(
-        found.contains(&"suite.rsa-kx") && found.contains(&"suite.cbc"),
-        "{found:?}"
-    );
-    assert_eq!(report["facts"]["dh_bits"], Value::Null);
+/// Every server of a program is seen as the table says; all that differs is told.
+fn are_seen_as_they_are_set(program: &str) {
+    let made = made();
+    let rows: Vec<_> = table()
+        .into_iter()
+        .filter(|row| row.program == program)
+        .collect();
+    let mut known: Vec<(Vec<String>, BTreeMap<String, String>)> = Vec::new();
+    let mut wrong = String::new();
+    for row in rows {
+        let like = match &row.like {
+            Some(like) => known.iter().find(|(options, _)| options == like),
+            None => known.first(),
+        };
+        assert!(like.is_some() || row.like.is_none(), "{:?}", row.like);
+        let mut expected = like.map_or_else(BTreeMap::new, |(_, seen)| seen.clone());
+        for name in &row.without {
+            assert!(expected.remove(name).is_some(), "{name}: {:?}", row.options);
+        }
+        expected.extend(row.seen);
+        known.push((row.options.clone(), expected.clone()));
+        let running = Running::start(program, &row.options, &made);
+        let seen = facts(&scanned(running.port(), &made));
+        let all: std::collections::BTreeSet<_> = expected.keys().chain(seen.keys()).collect();
+        for name in all {
+            let (expected, seen) = (expected.get(name), seen.get(name));
+            if expected != seen {
+                let seen = seen.map_or("-", |seen| seen);
+                wrong += &format!(
+                    "{program} {:?}\n    {name:?} = {seen:?} # not {expected:?}\n",
+                    row.options
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
 }
 
 #[test]
-fn what_else_openssl_does_is_seen_as_it_is_set() {
-    let made = Certificates::make();
-    let facts =
-        |options: &[&str]| scanned(openssl(&made, options).port, &made, &[])["facts"].clone();
-    let default = facts(&[]);
-    for (name, value) in [
-        ("compression", json!("no")),
-        ("secure_renegotiation", json!("yes")),
-        ("client_certificate_asked_for", json!("no")),
-        ("session_tickets", json!("yes")),
-        ("extended_master_secret", json!("yes")),
-        ("encrypt_then_mac", json!("yes")),
-        ("heartbeat", json!("no")),
-        ("ocsp_staple", json!("no")),
-        ("early_data", json!("no")),
-        ("resumption", json!({ "TLSv1.3": "yes", "TLSv1.2": "yes" })),
-        (
-            "alpn",
-            json!({ "h2": "ignored", "http/1.1": "ignored", "x-unknown": "ignored" }),
-        ),
-    ] {
-        assert_eq!(default[name], value, "{name}");
-    }
-    // Each setting changes what it says, and nothing else.
-    for (options, changed) in [
-        (
-            &["-num_tickets", "0"][..],
-            json!({ "resumption": { "TLSv1.3": "no", "TLSv1.2": "yes" } }),
-        ),
-        (
-            &["-no_ticket", "-no_cache"],
-            json!({ "session_tickets": "no", "resumption": { "TLSv1.3": "no", "TLSv1.2": "no" } }),
-        ),
-        (
-            &["-early_data", "-max_early_data", "4096"],
-            json!({ "early_data": "yes" }),
-        ),
-        (
-            &["-alpn", "h2"],
-            json!({ "alpn": { "h2": "chosen", "http/1.1": "refused", "x-unknown": "refused" } }),
-        ),
-        (
-            &["-verify", "3"],
-            json!({ "client_certificate_asked_for": "yes" }),
-        ),
-    ] {
-        let mut expected = default.clone();
-        for (name, value) in changed.as_object().unwrap() {
-            expected[name] = value.clone();
-        }
-        assert_eq!(facts(options), expected, "{options:?}");
-    }
+fn openssl_is_seen_as_it_is_set() {
+    are_seen_as_they_are_set("openssl");
 }
 
 #[test]
 fn gnutls_is_seen_as_it_is_set() {
-    let made = Certificates::make();
-    let report = scanned(gnutls(&made, &["--disable-client-cert"]).port, &made, &[]);
-    assert_eq!(
-        versions(&report),
-        ["TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1.0"]
-    );
-    assert_eq!(report["facts"]["client_certificate_asked_for"], "no");
-    assert_eq!(report["facts"]["heartbeat"], "no");
-    assert_eq!(
-        report["facts"]["resumption"],
-        json!({ "TLSv1.3": "yes", "TLSv1.2": "yes" })
-    );
-    let suites = sorted(of(&report, "suites", "TLSv1.1"));
-    assert_eq!(
-        suites,
-        [
-            "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
-            "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA"
-        ]
-    );
-
-    let old = ["--priority", "NORMAL:-VERS-ALL:+VERS-TLS1.0:+ARCFOUR-128"];
-    let report = scanned(gnutls(&made, &old).port, &made, &[]);
-    assert_eq!(versions(&report), ["TLSv1.0"]);
-    assert!(findings(&report).contains(&"suite.rc4"), "{report}");
-    let report = scanned(gnutls(&made, &["--heartbeat"]).port, &made, &[]);
-    assert_eq!(report["facts"]["heartbeat"], "yes");
-    assert_eq!(report["facts"]["client_certificate_asked_for"], "yes");
-    let field = ["--priority", "NORMAL:-GROUP-ALL:+GROUP-FFDHE3072"];
-    let report = scanned(gnutls(&made, &field).port, &made, &[]);
-    assert_eq!(names(of(&report, "groups", "TLSv1.3")), ["ffdhe3072"]);
-    let report = scanned(gnutls(&made, &["--noticket", "--nodb"]).port, &made, &[]);
-    assert_eq!(report["facts"]["session_tickets"], "no");
-    assert_eq!(
-        report["facts"]["resumption"],
-        json!({ "TLSv1.3": "no", "TLSv1.2": "no" })
-    );
+    are_seen_as_they_are_set("gnutls");
 }
 
 #[test]
 fn erlang_is_seen_as_it_is_set() {
-    let made = Certificates::make();
-    let report = scanned(erlang(&made, "").port, &made, &[]);
-    assert_eq!(versions(&report), ["TLSv1.3", "TLSv1.2"]);
-    assert_eq!(of(&report, "groups", "TLSv1.3")["post_quantum"], false);
-    assert_eq!(report["facts"]["secure_renegotiation"], "yes");
-    let one = ", {versions, ['tlsv1.2']}, {honor_cipher_order, true}, {ciphers, [\"ECDHE-ECDSA-AES128-GCM-SHA256\", \
-               \"ECDHE-ECDSA-AES256-GCM-SHA384\"]}";
-    let report = scanned(erlang(&made, one).port, &made, &[]);
-    assert_eq!(versions(&report), ["TLSv1.2"]);
-    let suites = of(&report, "suites", "TLSv1.2");
-    assert_eq!(
-        names(suites),
-        [
-            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
-        ]
-    );
-    assert_eq!(suites["order"], "server");
+    are_seen_as_they_are_set("erlang");
+}
+
+#[test]
+fn nginx_is_seen_as_it_is_set() {
+    are_seen_as_they_are_set("nginx");
 }
 
 #[test]
 fn our_own_server_is_seen_as_it_is_set() {
-    let made = Certificates::make();
-    let server = Server::start(&[&made.server()[..], &["--tickets", "--early-data"]].concat());
-    let report = scanned(server.port().parse().unwrap(), &made, &[]);
-    assert_eq!(versions(&report), ["TLSv1.3", "TLSv1.2"]);
-    assert_eq!(of(&report, "groups", "TLSv1.3")["post_quantum"], true);
-    assert!(names(of(&report, "groups", "TLSv1.3")).contains(&"X25519MLKEM768"));
-    assert_eq!(report["facts"]["early_data"], "yes");
-    assert_eq!(report["facts"]["fallback_scsv"], "yes");
-    let server = Server::start(
-        &[
-            &made.server()[..],
-            &["--groups", "x25519", "--alpn", "h2", "--tls", "1.3"],
-        ]
-        .concat(),
-    );
-    let report = scanned(server.port().parse().unwrap(), &made, &[]);
-    assert_eq!(versions(&report), ["TLSv1.3"]);
-    assert_eq!(names(of(&report, "groups", "TLSv1.3")), ["x25519"]);
-    let alpn = json!({ "h2": "chosen", "http/1.1": "refused", "x-unknown": "refused" });
-    assert_eq!(report["facts"]["alpn"], alpn);
-    assert_eq!(report["facts"]["resumption"], json!({ "TLSv1.3": "no" }));
+    are_seen_as_they_are_set("ours");
+}
+
+/// What is seen is the same each time.
+#[test]
+fn two_scans_are_one() {
+    let made = made();
+    let running = Running::start("openssl", &[], &made);
+    let mut reports = [(); 2].map(|()| scanned(running.port(), &made));
+    for report in &mut reports {
+        report.as_object_mut().unwrap().remove("seconds");
+    }
+    assert_eq!(reports[0], reports[1]);
+}
+
+/// OpenSSL's names of all suites are ours, and none of them is without.
+#[test]
+fn suites_are_called_as_openssl_calls_them() {
+    let made = made();
+    let listed = Command::new("openssl")
+        .args([
+            "ciphers",
+            "-V",
+            "-stdname",
+            "ALL:COMPLEMENTOFALL:@SECLEVEL=0",
+        ])
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    // 0xC0,0x30 - TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 - ECDHE-RSA-AES256-GCM-SHA384 …
+    let names: BTreeMap<String, &str> = listed
+        .lines()
+        .filter_map(|line| {
+            let (code, rest) = line.trim().split_once(" - ")?;
+            let code = code.replace(",0x", "").to_lowercase();
+            Some((code, rest.split_whitespace().next()?))
+        })
+        .collect();
+    assert!(names.len() > 100, "{listed}");
+    let options =
+        "-cert {}/rsa.pem -key {}/rsa-key.pem -tls1_2 -cipher ALL:COMPLEMENTOFALL:@SECLEVEL=0";
+    let options: Vec<_> = options.split(' ').map(str::to_owned).collect();
+    let running = Running::start("openssl", &options, &made);
+    let report = scanned(running.port(), &made);
+    let suites = report["suites"][0]["accepted"].as_array().unwrap();
+    assert!(suites.len() > 60, "{report}");
+    for suite in suites {
+        let code = suite["id"].as_str().unwrap();
+        assert_eq!(suite["name"], names[code], "{code}");
+    }
 }

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::connect::Destination;
+use crate::connecting;
 use crate::failure::Failure;
 
 /// How long a server may take to close after we have.
@@ -91,8 +92,7 @@ impl Dialer {
     }
 }
 
-/// Closes, and waits until the server has, too: until then its tickets come.
+/// Closes, and waits until the server has, too.
 pub(super) async fn close(stream: TlsStream<TcpStream>) -> Result<(), Failure> {
-    let closed = stream.close(CLOSE_WITHIN).await;
-    closed.map_err(|error| Failure::connection(&error.into()).while_doing("closing"))
+    connecting::close(stream, CLOSE_WITHIN).await
 }

@@ -58,6 +58,7 @@ pub(super) async fn measure<W: Work>(
     let shared = Shared::default();
     let (say, mut heard) = mpsc::unbounded_channel();
     let (begin, begun) = watch::channel(None);
+    let mut processors = load.processors()?.map(Vec::into_iter);
     let mut threads = Vec::new();
     for worker in 0..load.workers {
         let thread = Thread {
@@ -68,6 +69,7 @@ pub(super) async fn measure<W: Work>(
                 worker,
                 workers: load.workers,
             }),
+            processor: processors.as_mut().and_then(Iterator::next),
             shared: shared.clone(),
             say: say.clone(),
             begun: begun.clone(),
@@ -195,6 +197,8 @@ impl Bar {
 struct Thread {
     slots: u32,
     pace: Option<Pace>,
+    /// Which one it is bound to.
+    processor: Option<usize>,
     shared: Shared,
     say: mpsc::UnboundedSender<Said>,
     begun: watch::Receiver<Option<Schedule>>,
@@ -224,6 +228,12 @@ impl Thread {
             counts: Counts::new(0),
             is_busy: false,
         };
+        // This runs on the thread itself.
+        if let Some(Err(error)) = self.processor.map(process::bind) {
+            let failure = Failure::transport("--pin", &error);
+            let _ = self.say.send(Said::Failed(failure));
+            return nothing;
+        }
         let slots = match self.open(&work).await {
             Ok(slots) => slots,
             Err(failure) => {

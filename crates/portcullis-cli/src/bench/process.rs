@@ -30,6 +30,22 @@ pub(super) fn resident_memory() -> Option<u64> {
     kibibytes.checked_mul(1_024)
 }
 
+/// The processors that this process may use.
+#[cfg(target_os = "linux")]
+pub(super) fn processors() -> std::io::Result<Vec<usize>> {
+    let set = rustix::thread::sched_getaffinity(None)?;
+    let all = 0..rustix::thread::CpuSet::MAX_CPU;
+    Ok(all.filter(|processor| set.is_set(*processor)).collect())
+}
+
+/// Binds this thread to a processor.
+#[cfg(target_os = "linux")]
+pub(super) fn bind(processor: usize) -> std::io::Result<()> {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(processor);
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}
+
 /// The system and its version.
 #[cfg(unix)]
 pub(super) fn system() -> Option<String> {
@@ -67,6 +83,18 @@ pub(super) fn thread_time() -> Option<Duration> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn resident_memory() -> Option<u64> {
     None
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn processors() -> std::io::Result<Vec<usize>> {
+    Err(std::io::Error::other(
+        "this system does not say which processors there are",
+    ))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn bind(_processor: usize) -> std::io::Result<()> {
+    Err(std::io::Error::other("this system does not bind threads"))
 }
 
 #[cfg(not(unix))]

@@ -117,6 +117,7 @@ impl Results<'_> {
             "load": {
                 "connections": self.load.connections,
                 "workers": self.load.workers,
+                "pinned": self.load.pin,
                 "warm_up": self.load.warm_up.as_secs_f64(),
                 "duration": self.seconds(),
                 "rounds": self.load.rounds,

@@ -8,7 +8,9 @@ use portcullis::suite::CipherSuite;
 use portcullis::{ClientConfig, NamedGroup, TlsConnector};
 
 use super::dialer::Dialer;
+use super::process;
 use crate::algorithms;
+use crate::cert::KeyPassword;
 use crate::connect::Route;
 use crate::connecting::Trust;
 use crate::failure::Failure;
@@ -32,6 +34,14 @@ pub(super) struct Peer {
     /// Accept any server: what is measured is cheaper by the verification of its certificates, and may be somebody else.
     #[arg(long)]
     pub(super) insecure: bool,
+    /// The certificate chain (PEM) that is shown to a server that asks for one.
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+    /// The key of --cert (PEM), if it is in a file of its own.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    #[command(flatten)]
+    password: KeyPassword,
     /// Application protocols in order of preference, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     alpn: Vec<String>,
@@ -77,6 +87,10 @@ impl Peer {
         if !self.ciphers.is_empty() {
             builder = builder.cipher_suites(self.ciphers.clone());
         }
+        if let Some(cert) = &self.cert {
+            let identity = self.password.identity(cert, self.key.as_deref())?;
+            builder = builder.identity(identity);
+        }
         builder.alpn(&self.alpn).build().map_err(misuse)
     }
 }
@@ -90,6 +104,9 @@ pub(super) struct Load {
     /// Threads that the connections are shared out to, 1 to 64.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(super) workers: u32,
+    /// Bind each of these threads to a processor of its own (Linux), so that none waits for another.
+    #[arg(long)]
+    pub(super) pin: bool,
     /// Seconds before anything is counted; failures always are.
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds_or_none)]
     pub(super) warm_up: Duration,
@@ -106,12 +123,29 @@ pub(super) struct Load {
 
 impl Load {
     pub(super) fn check(&self) -> Result<(), Failure> {
-        match self.workers > self.connections {
-            true => Err(Failure::usage(format!(
+        if self.workers > self.connections {
+            return Err(Failure::usage(format!(
                 "--workers {} have only --connections {} to share",
                 self.workers, self.connections
+            )));
+        }
+        self.processors().map(|_| ())
+    }
+
+    /// The processor of each thread, if they are bound.
+    pub(super) fn processors(&self) -> Result<Option<Vec<usize>>, Failure> {
+        if !self.pin {
+            return Ok(None);
+        }
+        let usable =
+            process::processors().map_err(|error| Failure::usage(format!("--pin: {error}")))?;
+        match usable.len() < self.workers as usize {
+            true => Err(Failure::usage(format!(
+                "--pin: --workers {} have only {} processors that this process may use",
+                self.workers,
+                usable.len()
             ))),
-            false => Ok(()),
+            false => Ok(Some(usable)),
         }
     }
 }

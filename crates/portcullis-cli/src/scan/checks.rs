@@ -2,10 +2,15 @@
 //!
 //! Lists are found by elimination: all is offered, what was chosen is left out, until nothing is chosen.
 
+use portcullis::CertificateDer;
+
 use super::codes::{self, VERSIONS};
 use super::hello::{Hello, TLS_1_2, TLS_1_3};
 use super::prober::{INTERNAL_ERROR, Outcome, Prober, alert};
 use super::reply::{Needs, ServerHello};
+use super::ssl2;
+use super::suites::{Exchange, Suite};
+use crate::certificate;
 
 /// The most suites of one hello: some servers read no more than 128.
 const CHUNK: usize = 100;
@@ -164,10 +169,17 @@ impl Seen {
     }
 }
 
+fn is_all(suites: &[u16], is: impl Fn(Suite) -> bool) -> bool {
+    let mut suites = suites.iter();
+    suites.all(|code| Suite::of(*code).is_some_and(&is))
+}
+
 /// Asks everything.
 pub(super) async fn all(prober: &mut Prober) -> Seen {
     let mut seen = Seen::default();
     prober.versions(&mut seen).await;
+    let offered = prober.ssl2(&seen).await;
+    seen.versions.push((ssl2::VERSION, Some(offered)));
     for (version, _) in VERSIONS {
         if seen.offers(version) {
             let suites = prober.suites(version).await;
@@ -218,10 +230,9 @@ impl Prober {
     }
 
     async fn version(&mut self, version: u16) -> Offered {
-        let older = codes::older_suites();
         let suites = match version {
-            TLS_1_3 => &codes::NEW_SUITES[..],
-            _ => &older,
+            TLS_1_3 => codes::new_suites(),
+            _ => codes::older_suites(),
         };
         // Who wants other suites is asked about these.
         for chunk in suites.chunks(CHUNK) {
@@ -235,6 +246,21 @@ impl Prober {
             }
         }
         Offered::No
+    }
+
+    /// Whether SSL 2 is spoken. Who closes at a hello that is none of TLS has declined it, if it answers others.
+    async fn ssl2(&mut self, seen: &Seen) -> Offered {
+        let answers = |(_, offered): &(u16, Option<Offered>)| *offered == Some(Offered::Yes);
+        match self.ask_ssl2().await {
+            Ok(ssl2::Answer::Hello) => Offered::Yes,
+            Ok(ssl2::Answer::Alert(INTERNAL_ERROR)) => Offered::Unknown(alert(INTERNAL_ERROR)),
+            Ok(ssl2::Answer::Error | ssl2::Answer::Alert(_)) => Offered::No,
+            Ok(ssl2::Answer::Closed) if seen.versions.iter().any(answers) => Offered::No,
+            Ok(ssl2::Answer::Closed) => {
+                Offered::Unknown("closed or reset, as all other hellos were".to_owned())
+            }
+            Err(why) => Offered::Unknown(why),
+        }
     }
 
     /// Leaves away what was chosen until nothing is, or what stands `behind`.
@@ -282,7 +308,7 @@ impl Prober {
 
     async fn suites(&mut self, version: u16) -> Suites {
         let all = match version {
-            TLS_1_3 => codes::NEW_SUITES.to_vec(),
+            TLS_1_3 => codes::new_suites(),
             _ => codes::older_suites(),
         };
         let mut accepted = Accepted::default();
@@ -354,14 +380,14 @@ impl Prober {
     async fn groups_of_1_3(&mut self) -> Accepted {
         let hello = |prober: &Self, left: &[u16]| Hello {
             groups: left.to_vec(),
-            ..prober.hello(TLS_1_3, &codes::NEW_SUITES)
+            ..prober.hello(TLS_1_3, &codes::new_suites())
         };
         let chosen = |hello: &ServerHello| hello.group;
         self.eliminate(codes::groups(), None, Needs::Hello, hello, chosen)
             .await
     }
 
-    async fn groups_of_older(&mut self, version: u16, suites: &[u16], seen: &Seen) -> Accepted {
+    async fn groups_of_older(&mut self, version: u16, suites: &[u16]) -> Accepted {
         let with = |prober: &Self, left: &[u16], behind: &[u16]| Hello {
             groups: [left, behind].concat(),
             ..prober.hello(version, suites)
@@ -378,8 +404,18 @@ impl Prober {
         if groups.unknown.is_some() || groups.broken.is_some() {
             return groups;
         }
-        // A certificate is of no use to a client that has not its curve (RFC 8422 §5.3): the last one may have ended it
-        // for that reason, so it stays, behind the others.
+        // A certificate is of no use to a client that has not its curve (RFC 8422 §5.1.1): the last one may have ended it
+        // for that reason. Nobody has a certificate on x25519 and what came after it.
+        let is_curve_needed = last < 0x001d && is_all(suites, Suite::has_curve_certificate);
+        let curves = match is_curve_needed {
+            true => self.curves_of_certificate(version, suites).await,
+            false => Ok(Vec::new()),
+        };
+        if curves.as_ref().is_ok_and(|curves| !curves.contains(&last)) {
+            return groups;
+        }
+        // So it stays, behind the others. A server that takes it all the same prefers it to them, and agrees on none of
+        // them with whom it has a certificate for.
         let left = all
             .into_iter()
             .filter(|group| !groups.codes.contains(group))
@@ -388,42 +424,66 @@ impl Prober {
         let more = self
             .eliminate(left, Some(last), Needs::Flight, before, chosen)
             .await;
-        // Nobody has a certificate on x25519 and what came after it.
-        let is_curve_needed = last < 0x001d
-            && suites
-                .iter()
-                .all(|code| codes::suite_name(*code).contains("_ECDSA_"));
-        let follows = seen
-            .suites
-            .iter()
-            .any(|suites| suites.version == version && suites.order == Order::Client);
-        groups.unknown = more.unknown;
-        if more.codes.is_empty() && is_curve_needed && !follows && groups.unknown.is_none() {
+        groups.unknown = more.unknown.or_else(|| {
+            let why = curves.err()?;
             let name = codes::group_name(last);
-            groups.unknown = Some(format!(
-                "the certificate may be of {name}, which the server prefers to others"
-            ));
-        }
+            more.codes.is_empty().then(|| {
+                format!("the certificate may be of {name}, which ends the list; which it is of is not known: {why}")
+            })
+        });
         groups.codes.extend(more.codes);
         groups.broken = more.broken;
         groups
     }
 
+    /// The curves that a client has to have for the certificates that are shown with these suites.
+    async fn curves_of_certificate(
+        &mut self,
+        version: u16,
+        suites: &[u16],
+    ) -> Result<Vec<u16>, String> {
+        let chain = self.chain(version, suites).await?;
+        let curves = chain.iter().map(|der| certificate::curve(der));
+        let curves: Option<Vec<_>> = curves.collect();
+        let unread = || "a certificate has a key that cannot be read".to_owned();
+        Ok(curves.ok_or_else(unread)?.into_iter().flatten().collect())
+    }
+
+    /// The certificates that a server shows before it knows who asks, which is so before TLS 1.3: nobody has proved
+    /// anything with them. There is one at least.
+    pub(super) async fn chain(
+        &mut self,
+        version: u16,
+        suites: &[u16],
+    ) -> Result<Vec<CertificateDer<'static>>, String> {
+        let shows = |code: &u16| Suite::of(*code).is_some_and(Suite::has_certificate);
+        let mut suites: Vec<_> = suites.iter().copied().filter(shows).collect();
+        suites.truncate(CHUNK);
+        if suites.is_empty() {
+            return Err("no suite has certificates".to_owned());
+        }
+        let hello = self.hello(version, &suites);
+        let answer = self.ask(&hello, Needs::Flight).await.hello()?;
+        let chain: Vec<_> = answer.chain.into_iter().map(CertificateDer::from).collect();
+        match chain.is_empty() {
+            true => Err("the answer has no certificate that can be read".to_owned()),
+            false => Ok(chain),
+        }
+    }
+
     /// What is asked in the newest version before TLS 1.3.
     async fn of_older(&mut self, version: u16, seen: &mut Seen) {
         let suites = seen.suites_of(version).to_vec();
-        let with = |part: &str| -> Vec<u16> {
+        let those = |is: &dyn Fn(Suite) -> bool| -> Vec<u16> {
             let suites = suites.iter().copied();
             suites
-                .filter(|code| codes::suite_name(*code).contains(part))
+                .filter(|code| Suite::of(*code).is_some_and(is))
                 .collect()
         };
-        let (curves, fields) = (
-            with("TLS_ECDHE_"),
-            [with("TLS_DHE_RSA"), with("TLS_DHE_DSS")].concat(),
-        );
+        let curves = those(&|suite| suite.exchange() == Exchange::Curve);
+        let fields = those(&|suite| suite.exchange() == Exchange::Field);
         if !curves.is_empty() && version > 0x0300 {
-            let groups = self.groups_of_older(version, &curves, seen).await;
+            let groups = self.groups_of_older(version, &curves).await;
             seen.groups.push((version, groups));
         }
         if !fields.is_empty() {
@@ -432,7 +492,7 @@ impl Prober {
             let unread = || "the answer has no prime that can be read".to_owned();
             seen.dh_bits = Some(answer.and_then(|answer| answer.prime_bits.ok_or_else(unread)));
         }
-        let signed = [curves, fields].concat();
+        let signed = those(&Suite::is_signed);
         if version == TLS_1_2 && !signed.is_empty() {
             let hello = |prober: &Self, left: &[u16]| Hello {
                 schemes: left.to_vec(),
@@ -444,7 +504,8 @@ impl Prober {
                 .await;
             seen.schemes = Some(schemes);
         }
-        self.extras(version, &suites, &with("_CBC_"), seen).await;
+        let cbc = those(&|suite| suite.has("_CBC_"));
+        self.extras(version, &suites, &cbc, seen).await;
         let fallback = self.fallback(seen).await;
         seen.facts
             .extend(fallback.map(|offered| ("fallback_scsv", offered)));

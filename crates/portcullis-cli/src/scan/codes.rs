@@ -1,9 +1,11 @@
 //! What can be asked about: all code points that were ever registered, not only those that are spoken here.
 
-use portcullis::suite::{CipherSuite, KeyExchange};
 use portcullis::{NamedGroup, SignatureScheme};
 
-/// The versions, newest first, with their names.
+use super::ssl2;
+use super::suites::{self, Suite};
+
+/// The versions, newest first, with their names; SSL 2, which is asked about in another way, is none of them.
 pub(super) const VERSIONS: [(u16, &str); 5] = [
     (0x0304, "TLSv1.3"),
     (0x0303, "TLSv1.2"),
@@ -13,34 +15,29 @@ pub(super) const VERSIONS: [(u16, &str); 5] = [
 ];
 
 pub(super) fn version_name(version: u16) -> String {
+    if version == ssl2::VERSION {
+        return "SSLv2".to_owned();
+    }
     let named = VERSIONS.iter().find(|(code, _)| *code == version);
     named.map_or_else(|| format!("{version:#06x}"), |(_, name)| (*name).to_owned())
 }
 
-/// All suites of the versions before TLS 1.3, but what only looks like one.
+/// All suites of the versions before TLS 1.3, but the one that is no protection at all, and that nobody may agree on (RFC
+/// 5246 A.5). The strongest first: a server that follows its clients then shows what it does with most of them.
 pub(super) fn older_suites() -> Vec<u16> {
-    let ranges = [
-        0x0001..=0x00c5,
-        0xc001..=0xc0af,
-        0xcc13..=0xcc15,
-        0xcca8..=0xccae,
-        0xd001..=0xd005,
-    ];
-    let known = CipherSuite::KNOWN.iter().map(|suite| suite.0);
-    // The strongest first: a server that follows its clients then shows what it does with most of them.
-    let mut suites: Vec<_> = known.filter(|code| *code >> 8 != 0x13).collect();
-    for code in ranges.into_iter().flatten() {
-        if !suites.contains(&code) {
-            suites.push(code);
-        }
-    }
-    suites
+    suites::all()
+        .filter(|code| *code != 0 && !is_new(*code))
+        .collect()
 }
 
-/// All suites of TLS 1.3 (RFC 8446 B.4, RFC 8998, RFC 9367).
-pub(super) const NEW_SUITES: [u16; 11] = [
-    0x1302, 0x1301, 0x1303, 0x1304, 0x1305, 0x00c6, 0x00c7, 0xc103, 0xc104, 0xc105, 0xc106,
-];
+/// All suites of TLS 1.3 (RFC 8446 B.4, RFC 8998, RFC 9150, RFC 9367).
+pub(super) fn new_suites() -> Vec<u16> {
+    suites::all().filter(|code| is_new(*code)).collect()
+}
+
+fn is_new(code: u16) -> bool {
+    Suite::of(code).is_some_and(Suite::is_new)
+}
 
 /// All groups on curves, and hybrids.
 const CURVES: [(u16, u16); 3] = [(0x0001, 0x0029), (0x0200, 0x0202), (0x11eb, 0x11ee)];
@@ -80,8 +77,7 @@ pub(super) const SCHEMES: [u16; 30] = [
 
 /// Names, or numbers of what has none here.
 pub(super) fn suite_name(code: u16) -> String {
-    let name = CipherSuite(code).name();
-    name.map_or_else(|| format!("{code:#06x}"), str::to_owned)
+    suites::name(code).map_or_else(|| format!("{code:#06x}"), str::to_owned)
 }
 
 pub(super) fn group_name(code: u16) -> String {
@@ -99,117 +95,86 @@ pub(super) enum Weakness {
     Export,
     Anonymous,
     Rc4,
+    Des,
     TripleDes,
     Cbc,
     RsaKeyExchange,
+    NoForwardSecrecy,
 }
 
 impl Weakness {
-    pub(super) const ALL: [(Self, &'static str); 7] = [
+    pub(super) const ALL: [(Self, &'static str); 9] = [
         (Self::Null, "null"),
         (Self::Export, "export"),
         (Self::Anonymous, "anonymous"),
         (Self::Rc4, "rc4"),
+        (Self::Des, "des"),
         (Self::TripleDes, "3des"),
         (Self::Cbc, "cbc"),
         (Self::RsaKeyExchange, "rsa-kx"),
+        (Self::NoForwardSecrecy, "no-fs"),
     ];
 
-    /// Whether a suite has it. Of suites that have no name here only the first four are known.
+    /// Whether a suite has it. Of what is no suite nothing is known.
     pub(super) fn is_of(self, code: u16) -> bool {
-        let name = CipherSuite(code).name().unwrap_or_default();
-        let info = CipherSuite(code).info();
-        match self {
-            // RFC 5246 A.5, RFC 4785, RFC 5487, RFC 4492, RFC 5489.
-            Self::Null => matches!(
-                code,
-                0x0000..=0x0002 | 0x002c..=0x002e | 0x003b | 0x00b0 | 0x00b1 | 0x00b4 | 0x00b5 | 0x00b8 | 0x00b9
-                    | 0xc001 | 0xc006 | 0xc00b | 0xc010 | 0xc015 | 0xc039..=0xc03b
-            ),
-            // RFC 2246 A.5, RFC 2712.
-            Self::Export => matches!(
-                code,
-                0x0003
-                    | 0x0006
-                    | 0x0008
-                    | 0x000b
-                    | 0x000e
-                    | 0x0011
-                    | 0x0014
-                    | 0x0017
-                    | 0x0019
-                    | 0x0026..=0x002b
-            ),
-            Self::Anonymous => {
-                matches!(
-                    code,
-                    0x0017..=0x001b | 0x0034 | 0x003a | 0x0046 | 0x006c | 0x006d | 0x0089 | 0x009b | 0x00a6
-                        | 0x00a7 | 0x00bf | 0x00c5 | 0xc015..=0xc019 | 0xc046 | 0xc047 | 0xc05a | 0xc05b
-                        | 0xc084 | 0xc085
-                )
-            }
-            Self::Rc4 => matches!(
-                code,
-                0x0003
-                    ..=0x0005
-                        | 0x0017
-                        | 0x0018
-                        | 0x0020
-                        | 0x0024
-                        | 0x0028
-                        | 0x002b
-                        | 0x008a
-                        | 0x008e
-                        | 0x0092
-                        | 0xc002
-                        | 0xc007
-                        | 0xc00c
-                        | 0xc011
-                        | 0xc016
-                        | 0xc033
-            ),
-            Self::TripleDes => name.contains("3DES"),
-            Self::Cbc => name.contains("_CBC_"),
-            Self::RsaKeyExchange => info.is_some_and(|info| {
-                matches!(info.key_exchange, KeyExchange::Rsa | KeyExchange::RsaPsk)
-            }),
-        }
+        Suite::of(code).is_some_and(|suite| match self {
+            Self::Null => suite.is_null(),
+            Self::Export => suite.has("_EXPORT"),
+            Self::Anonymous => suite.is_anonymous(),
+            Self::Rc4 => suite.has("_RC4_"),
+            Self::Des => suite.has("_WITH_DES_") || suite.has("_WITH_DES40_"),
+            Self::TripleDes => suite.has("_3DES_"),
+            Self::Cbc => suite.has("_CBC_"),
+            Self::RsaKeyExchange => suite.has_rsa_key_exchange(),
+            Self::NoForwardSecrecy => suite.lacks_forward_secrecy(),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use portcullis::suite::CipherSuite;
+
     use super::*;
 
     #[test]
-    fn every_suite_that_is_known_is_asked_about_once() {
-        let asked = older_suites();
+    fn every_suite_is_asked_about_once() {
+        let (older, new) = (older_suites(), new_suites());
         for suite in CipherSuite::KNOWN {
             assert!(
-                asked.contains(&suite.0) || NEW_SUITES.contains(&suite.0),
+                older.contains(&suite.0) || new.contains(&suite.0),
                 "{suite}"
             );
         }
-        let mut once = asked.clone();
+        let mut once = [older.clone(), new.clone()].concat();
         once.sort_unstable();
         once.dedup();
-        assert_eq!(once.len(), asked.len());
-        // What is no suite.
-        assert!(!asked.contains(&0x00ff) && !asked.contains(&0x5600));
+        assert_eq!(once.len(), older.len() + new.len());
+        // What is no suite, and what is none to be agreed on.
+        for code in [0x0000, 0x00ff, 0x5600] {
+            assert!(!once.contains(&code), "{code:#06x}");
+        }
+        assert!(new.contains(&0xc0b4) && older.contains(&0xc100));
     }
 
     #[test]
-    fn weaknesses_by_number_are_those_by_name() {
-        for suite in CipherSuite::KNOWN {
-            let name = suite.name().unwrap();
-            for (weakness, part) in [
-                (Weakness::Anonymous, "_anon_"),
-                (Weakness::Rc4, "_RC4_"),
-                (Weakness::Null, "_WITH_NULL_"),
-                (Weakness::Export, "_EXPORT_"),
-            ] {
-                assert_eq!(weakness.is_of(suite.0), name.contains(part), "{name}");
-            }
+    fn every_class_has_suites_that_the_library_does_not_speak() {
+        for (weakness, code) in [
+            (Weakness::Null, 0x003b),
+            (Weakness::Export, 0x0026),
+            (Weakness::Anonymous, 0x0046),
+            (Weakness::Rc4, 0x0020),
+            (Weakness::Des, 0x0008),
+            (Weakness::TripleDes, 0x001f),
+            (Weakness::Cbc, 0x0041),
+            (Weakness::RsaKeyExchange, 0xc09c),
+            (Weakness::NoForwardSecrecy, 0xc054),
+        ] {
+            assert!(CipherSuite(code).info().is_none(), "{code:#06x}");
+            assert!(weakness.is_of(code), "{weakness:?}");
+        }
+        for (weakness, _) in Weakness::ALL {
+            assert!(!weakness.is_of(0xc02f) && !weakness.is_of(0x1301) && !weakness.is_of(0xfafa));
         }
     }
 

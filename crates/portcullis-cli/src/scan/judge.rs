@@ -8,6 +8,7 @@ use super::checks::{Offered, Seen};
 use super::codes::{self, Weakness};
 use super::hello::{TLS_1_2, TLS_1_3};
 use super::library::Found;
+use super::ssl2;
 use portcullis::NamedGroup;
 
 /// How few days are worth a word.
@@ -38,7 +39,7 @@ pub(super) struct Finding {
     pub(super) text: String,
 }
 
-pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding> {
+pub(super) fn findings(seen: &Seen, found: &Found, leaves: &[Value]) -> Vec<Finding> {
     use Severity::{Bad, Warn};
     let mut findings = Vec::new();
     let mut say = |id: &str, severity, text: String| {
@@ -49,7 +50,13 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             text,
         });
     };
-    for (version, rfc) in [(0x0300, "7568"), (0x0301, "8996"), (0x0302, "8996")] {
+    let old = [
+        (ssl2::VERSION, "6176"),
+        (0x0300, "7568"),
+        (0x0301, "8996"),
+        (0x0302, "8996"),
+    ];
+    for (version, rfc) in old {
         if seen.offers(version) {
             let name = codes::version_name(version);
             let id = format!("version.{}", name.to_lowercase().replace('v', ""));
@@ -67,9 +74,10 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             "TLSv1.3 is not spoken".to_owned(),
         );
     }
-    let older = || seen.suites.iter().filter(|suites| suites.version < TLS_1_3);
     for (weakness, id) in Weakness::ALL {
-        let mut weak: Vec<_> = older()
+        let mut weak: Vec<_> = seen
+            .suites
+            .iter()
             .flat_map(|suites| &suites.accepted.codes)
             .filter(|code| weakness.is_of(**code))
             .map(|code| codes::suite_name(*code))
@@ -81,12 +89,20 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             Weakness::Export => (Bad, "keys are short on purpose (FREAK)"),
             Weakness::Anonymous => (Bad, "nobody shows who it is"),
             Weakness::Rc4 => (Bad, "RC4 is broken (RFC 7465)"),
+            Weakness::Des => (Bad, "DES, whose keys have 56 bits at most"),
             Weakness::TripleDes => (Bad, "blocks of 64 bits (SWEET32)"),
             Weakness::Cbc => (
                 Warn,
                 "CBC, whose padding leaks where it is not handled with care (LUCKY13)",
             ),
-            Weakness::RsaKeyExchange => (Warn, "no forward secrecy"),
+            Weakness::RsaKeyExchange => (
+                Warn,
+                "the secret is sent under the server's RSA key, whose padding leaks where it is not handled with care (ROBOT)",
+            ),
+            Weakness::NoForwardSecrecy => (
+                Warn,
+                "no forward secrecy: a key that is lost opens what was sent before",
+            ),
         };
         if !weak.is_empty() {
             say(
@@ -96,7 +112,7 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             );
         }
     }
-    if older().any(|suites| {
+    if seen.suites.iter().any(|suites| {
         suites.version <= 0x0301
             && suites
                 .accepted
@@ -108,6 +124,15 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             "derived.beast",
             Warn,
             "CBC in TLSv1.0 or SSLv3 (BEAST), as is derived from what is offered".to_owned(),
+        );
+    }
+    if seen.offers(ssl2::VERSION) {
+        say(
+            "derived.drown",
+            Bad,
+            "SSLv2, by which what is sent under the same RSA key elsewhere can be read (DROWN), as is derived from what is \
+             offered"
+                .to_owned(),
         );
     }
     for broken in seen.lists().filter_map(|list| list.broken) {
@@ -170,21 +195,23 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaf: &Value) -> Vec<Finding>
             "early data is accepted, which can be sent again by others".to_owned(),
         );
     }
-    if let Some(Err(why)) = &found.verdict {
-        say("certificate.untrusted", Bad, why.clone());
+    for why in found.distrust() {
+        say("certificate.untrusted", Bad, why.to_owned());
     }
-    match leaf["days_left"].as_i64() {
-        Some(days @ ..0) => say(
-            "certificate.expired",
-            Bad,
-            format!("expired {} days ago", days.saturating_neg()),
-        ),
-        Some(days @ ..SOON) => say(
-            "certificate.expires",
-            Warn,
-            format!("expires in {days} days"),
-        ),
-        _ => {}
+    for leaf in leaves {
+        match leaf["days_left"].as_i64() {
+            Some(days @ ..0) => say(
+                "certificate.expired",
+                Bad,
+                format!("expired {} days ago", days.saturating_neg()),
+            ),
+            Some(days @ ..SOON) => say(
+                "certificate.expires",
+                Warn,
+                format!("expires in {days} days"),
+            ),
+            _ => {}
+        }
     }
     findings
 }
@@ -199,7 +226,6 @@ pub(super) enum Rule {
     Version(u16),
     Suite(Weakness),
     NoPostQuantum,
-    NoForwardSecrecy,
     Untrusted,
     /// In fewer days.
     Expires(i64),
@@ -214,7 +240,8 @@ const SHORTER: [(&str, &str); 2] = [
 ];
 
 /// The names of all findings.
-const FINDINGS: [&str; 22] = [
+const FINDINGS: [&str; 26] = [
+    "version.ssl2",
     "version.ssl3",
     "version.tls1.0",
     "version.tls1.1",
@@ -223,10 +250,13 @@ const FINDINGS: [&str; 22] = [
     "suite.export",
     "suite.anonymous",
     "suite.rc4",
+    "suite.des",
     "suite.3des",
     "suite.cbc",
     "suite.rsa-kx",
+    "suite.no-fs",
     "derived.beast",
+    "derived.drown",
     "broken-choice",
     "dh.short",
     "group.no-pq",
@@ -254,7 +284,7 @@ impl FromStr for Rule {
             "warn" => Some(Self::Warn),
             "incomplete" => Some(Self::Incomplete),
             "no-pq" => Some(Self::NoPostQuantum),
-            "no-fs" => Some(Self::NoForwardSecrecy),
+            "no-fs" => Some(Self::Suite(Weakness::NoForwardSecrecy)),
             "untrusted" => Some(Self::Untrusted),
             _ => {
                 let shorter = SHORTER.iter().find(|(name, _)| *name == text);
@@ -297,16 +327,10 @@ impl Rule {
         &self,
         seen: &Seen,
         found: &Found,
-        leaf: &Value,
+        leaves: &[Value],
         findings: &[Finding],
     ) -> bool {
-        let mut suites = seen.suites.iter().flat_map(|suites| {
-            suites
-                .accepted
-                .codes
-                .iter()
-                .map(|code| (suites.version, *code))
-        });
+        let mut suites = seen.suites.iter().flat_map(|suites| &suites.accepted.codes);
         match self {
             Self::Bad => findings
                 .iter()
@@ -317,9 +341,7 @@ impl Rule {
                 .versions
                 .iter()
                 .any(|(version, offered)| version < least && *offered == Some(Offered::Yes)),
-            Self::Suite(weakness) => {
-                suites.any(|(version, code)| version < TLS_1_3 && weakness.is_of(code))
-            }
+            Self::Suite(weakness) => suites.any(|code| weakness.is_of(*code)),
             Self::NoPostQuantum => {
                 let is_said = findings.iter().any(|finding| finding.id == "group.no-pq");
                 // Without TLS 1.3 there is nothing to be said of its groups, and others tell as far as they are known.
@@ -330,10 +352,11 @@ impl Rule {
                     .flat_map(|groups| &groups.codes);
                 is_said || is_older && !known.any(|code| NamedGroup(*code).is_post_quantum())
             }
-            Self::NoForwardSecrecy => suites
-                .any(|(version, code)| version < TLS_1_3 && Weakness::RsaKeyExchange.is_of(code)),
-            Self::Untrusted => matches!(found.verdict, Some(Err(_))),
-            Self::Expires(days) => leaf["days_left"].as_i64().is_some_and(|left| left < *days),
+            Self::Untrusted => found.distrust().next().is_some(),
+            Self::Expires(days) => leaves
+                .iter()
+                .filter_map(|leaf| leaf["days_left"].as_i64())
+                .any(|left| left < *days),
             Self::Finding(id) => findings.iter().any(|finding| finding.id == *id),
         }
     }
@@ -355,7 +378,7 @@ mod tests {
     fn every_finding_is_a_rule_by_its_name() {
         // A server that has it all.
         let all = codes::older_suites();
-        let old = [0x0300, 0x0301, 0x0302, TLS_1_2];
+        let old = [ssl2::VERSION, 0x0300, 0x0301, 0x0302, TLS_1_2];
         let fact = |name, offered: &Offered| (name, offered.clone());
         let seen = Seen {
             versions: old
@@ -390,6 +413,7 @@ mod tests {
         let mut names = std::collections::BTreeSet::new();
         for days in [-1, 1] {
             let leaf = serde_json::json!({ "days_left": days });
+            let leaf = [serde_json::json!({ "days_left": 100 }), leaf];
             let findings = findings(&seen, &found, &leaf);
             for finding in &findings {
                 let rule: Rule = finding.id.parse().unwrap();
@@ -426,8 +450,8 @@ mod tests {
                 ..Seen::default()
             };
             let found = Found::default();
-            let findings = findings(&seen, &found, &Value::Null);
-            let hit = Rule::NoPostQuantum.is_hit(&seen, &found, &Value::Null, &findings);
+            let findings = findings(&seen, &found, &[]);
+            let hit = Rule::NoPostQuantum.is_hit(&seen, &found, &[], &findings);
             assert_eq!(hit, is_hit, "{seen:?}");
         }
     }

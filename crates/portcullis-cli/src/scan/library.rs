@@ -3,18 +3,23 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use portcullis::ech::EchKey;
 use portcullis::suite::{Authentication, CipherSuite, KeyExchange};
+use portcullis::x509::PresentedChain;
 use portcullis::{
     CertificateDer, ClientConfig, EarlyDataOutcome, MemorySessionStore, NamedGroup,
-    ProtocolVersion, TlsStream,
+    ProtocolVersion, TlsConnector, TlsStream,
 };
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::checks::{Offered, Seen};
 use super::hello::{TLS_1_2, TLS_1_3};
 use super::prober::{OVER, Prober};
-use crate::connecting::{Connecting, Trust};
+use super::suites::Suite;
+use crate::certificate;
+use crate::connecting::{self, Connecting, Trust};
 use crate::failure::Failure;
 
 /// How long a server may take to close after we have: until then its tickets come.
@@ -26,20 +31,50 @@ pub(super) struct Found {
     pub(super) chain: Vec<CertificateDer<'static>>,
     /// Whether it is trusted; or why there is none.
     pub(super) verdict: Option<Result<String, String>>,
+    /// What else the server shows, to those who want a certificate of another kind.
+    pub(super) others: Vec<Other>,
+    /// Why there may be more of these.
+    pub(super) others_unknown: Option<String>,
     pub(super) ocsp: Option<Offered>,
     pub(super) alpn: Vec<(&'static str, String)>,
     pub(super) resumption: Vec<(u16, Offered)>,
     pub(super) early_data: Option<Offered>,
+    /// Whether the server has keys to which a hello can be encrypted (RFC 9849).
+    pub(super) ech: Option<Offered>,
     /// Why the handshake failed that everything else here needs.
     pub(super) failed: Option<String>,
 }
 
+/// A chain that was read from what is sent in clear.
+#[derive(Debug)]
+pub(super) struct Other {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) verdict: Result<String, String>,
+}
+
 impl Found {
+    /// What every server certificate says, the first one's first.
+    pub(super) fn leaves(&self) -> Vec<Value> {
+        let others = self.others.iter().map(|other| &other.chain);
+        let chains = [&self.chain].into_iter().chain(others);
+        let leaves = chains.filter_map(|chain| chain.first());
+        leaves.map(|der| certificate::json(der, false)).collect()
+    }
+
+    /// Why certificates are not trusted.
+    pub(super) fn distrust(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter().map(|other| &other.verdict);
+        let all = self.verdict.iter().chain(others);
+        all.filter_map(|verdict| verdict.as_ref().err().map(String::as_str))
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         let known = |offered: &Offered| offered.why().is_none();
         self.failed.is_none()
+            && self.others_unknown.is_none()
             && self.ocsp.iter().all(known)
             && self.early_data.iter().all(known)
+            && self.ech.iter().all(known)
             && self.resumption.iter().all(|(_, offered)| known(offered))
             && self
                 .alpn
@@ -64,9 +99,18 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
             found.chain = connecting.chain();
             found.verdict = connecting.judged_by(trust);
             found.failed = Some(why.0);
+            if let (true, Some(version)) = (found.chain.is_empty(), seen.newest_older()) {
+                // Before TLS 1.3 it is shown before the handshake can fail.
+                if let Ok(chain) = prober.chain(version, seen.suites_of(version)).await {
+                    found.verdict = Some(judged(&connecting, &chain, trust));
+                    found.chain = chain;
+                }
+            }
+            others(prober, seen, &connecting, trust, &mut found).await;
             return Ok(found);
         }
     }
+    others(prober, seen, &connecting, trust, &mut found).await;
     for protocol in ["h2", "http/1.1", "x-unknown"] {
         let mut connecting = self::connecting(prober, seen, &[protocol], None)?;
         let word = match connect(prober, &mut connecting).await {
@@ -99,7 +143,98 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
             found.resumption.push((code, offered));
         }
     }
+    if seen.offers(TLS_1_3) {
+        found.ech = Some(ech(prober).await);
+    }
     Ok(found)
+}
+
+/// Asks for the certificate of each kind, where there are several and they are sent in clear.
+async fn others(
+    prober: &mut Prober,
+    seen: &Seen,
+    connecting: &Connecting,
+    trust: &Trust,
+    found: &mut Found,
+) {
+    let Some(version) = seen.newest_older() else {
+        return;
+    };
+    let kinds = [Suite::has_curve_certificate, Suite::has_rsa_certificate].map(|is| {
+        let suites = seen.suites_of(version).iter().copied();
+        let suites = suites.filter(|code| Suite::of(*code).is_some_and(is));
+        suites.collect::<Vec<_>>()
+    });
+    if kinds.iter().any(Vec::is_empty) {
+        return;
+    }
+    for suites in kinds {
+        match prober.chain(version, &suites).await {
+            Ok(chain) if chain.first() == found.chain.first() => {}
+            Ok(chain) => found.others.push(Other {
+                verdict: judged(connecting, &chain, trust),
+                chain,
+            }),
+            Err(why) => found.others_unknown = Some(why),
+        }
+    }
+}
+
+fn judged(
+    connecting: &Connecting,
+    chain: &[CertificateDer<'static>],
+    trust: &Trust,
+) -> Result<String, String> {
+    let presented = PresentedChain::new(chain.to_vec()).map_err(|error| error.to_string())?;
+    connecting.judge(&presented, trust)
+}
+
+/// Encrypts a hello to a key that nobody has. A server that has others answers with them (RFC 9849 §7.1); one that has
+/// none takes the outer hello as it is.
+async fn ech(prober: &mut Prober) -> Offered {
+    // An address is not seen in the place of a name.
+    let outer = prober.server_name();
+    let outer = outer.as_deref().unwrap_or("ech.invalid");
+    let made = EchKey::builder(outer).generate();
+    let config = made.and_then(|(key, _)| {
+        ClientConfig::dangerous_builder_without_verification()
+            .versions([ProtocolVersion::TLS_1_3])
+            .groups(groups(true))
+            .ech(key.config_list())
+            .build()
+    });
+    let config = match config {
+        Ok(config) => config,
+        Err(misuse) => return Offered::Unknown(misuse.to_string()),
+    };
+    if let Err(why) = prober.turn().await {
+        return Offered::Unknown(why);
+    }
+    let destination = prober.destination().clone();
+    let deadline = destination.deadline().min(prober.until());
+    let io = match destination.connect(deadline).await {
+        Ok(io) => io,
+        Err(failure) => {
+            prober.note(false);
+            return Offered::Unknown(failure.to_string());
+        }
+    };
+    let connector = TlsConnector::new(config)
+        .without_resumption()
+        .handshake_timeout(deadline.saturating_duration_since(Instant::now()));
+    let (offered, is_answered) = match connector.upgrade(io, destination.name).await {
+        Ok(stream) => {
+            let _ = stream.close(CLOSE_WITHIN).await;
+            let why = "a key that nobody has was accepted";
+            (Offered::Unknown(why.to_owned()), true)
+        }
+        Err(error) => match error.ech_rejection() {
+            Some(rejection) => (Offered::of(rejection.has_configurations()), true),
+            None => (Offered::Unknown(error.to_string()), error.alert().is_some()),
+        },
+    };
+    prober.note(is_answered);
+    offered
 }
 
 /// Why there is no connection, and whether the server has refused the application protocol.
@@ -141,7 +276,10 @@ async fn resumption(prober: &mut Prober, connecting: &mut Connecting) -> Offered
         match connect(prober, connecting).await {
             Ok(stream) => {
                 let is_resumed = stream.is_resumed();
-                let _ = stream.close(CLOSE_WITHIN).await;
+                // Who is refused gets no session, which says nothing of others.
+                if let Err(refused) = connecting::close(stream, CLOSE_WITHIN).await {
+                    return Offered::Unknown(refused.to_string());
+                }
                 if is_second {
                     return Offered::of(is_resumed);
                 }
@@ -174,6 +312,17 @@ async fn early_data(
         }
         Err(failure) => Offered::Unknown(failure.to_string()),
     }
+}
+
+/// All groups that are spoken here, with TLS 1.3 or without.
+fn groups(has_new: bool) -> Vec<NamedGroup> {
+    // Those of RFC 7027 are of the versions before TLS 1.3 alone, and hybrids of TLS 1.3.
+    let is_usable = |group: &NamedGroup| match has_new {
+        true => !(0x001a..=0x001c).contains(&group.0),
+        false => group.0 < 0x0200,
+    };
+    let groups = NamedGroup::SUPPORTED.iter().copied();
+    groups.filter(is_usable).collect()
 }
 
 /// Everything that is spoken here and has certificates, and nobody is refused.
@@ -211,14 +360,7 @@ fn connecting(
         info.is_some_and(|info| versions.iter().any(|version| info.exists_in(*version)))
     };
     let suites: Vec<_> = suites.filter(usable).collect();
-    // Those of RFC 7027 are of the versions before TLS 1.3 alone, and hybrids of TLS 1.3.
-    let has_new = versions.contains(&ProtocolVersion::TLS_1_3);
-    let is_usable = |group: &NamedGroup| match has_new {
-        true => !(0x001a..=0x001c).contains(&group.0),
-        false => group.0 < 0x0200,
-    };
-    let groups = NamedGroup::SUPPORTED.iter().copied();
-    let groups: Vec<_> = groups.filter(is_usable).collect();
+    let groups = groups(versions.contains(&ProtocolVersion::TLS_1_3));
     let config = ClientConfig::dangerous_builder_without_verification()
         .cipher_suites(suites)
         .groups(groups)

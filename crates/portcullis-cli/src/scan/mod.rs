@@ -11,15 +11,15 @@ mod library;
 mod prober;
 mod reply;
 mod report;
+mod ssl2;
+mod suites;
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
 
-use crate::certificate;
 use crate::connect::Route;
 use crate::connecting::Trust;
 use crate::failure::Failure;
@@ -47,8 +47,8 @@ pub(crate) struct Scan {
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     total: u64,
     /// End with exit code 7 if one of these is the case, separated by commas: bad or warn (any such finding), incomplete
-    /// (exit code 8), version<1.2, suite=cbc (null, export, anonymous, rc4, 3des, cbc, rsa-kx), no-pq, no-fs, untrusted,
-    /// expires<30d, early-data, compression, renegotiation, fallback, or the name of a finding.
+    /// (exit code 8), version<1.2, suite=cbc (null, export, anonymous, rc4, des, 3des, cbc, rsa-kx, no-fs), no-pq,
+    /// no-fs, untrusted, expires<30d, early-data, compression, renegotiation, fallback, or the name of a finding.
     #[arg(long, value_delimiter = ',', value_name = "RULES", value_parser = clap::value_parser!(Ruled))]
     fail_on: Vec<Ruled>,
     /// Print what was found as one line of JSON.
@@ -92,10 +92,9 @@ impl Scan {
         let mut prober = Prober::new(destination, self.connections, rate, total);
         let seen = checks::all(&mut prober).await;
         let found = library::all(&mut prober, &seen, &trust).await?;
-        let leaf = found.chain.first();
-        let leaf = leaf.map_or(Value::Null, |der| certificate::json(der, false));
-        let findings = judge::findings(&seen, &found, &leaf);
-        let hit = |ruled: &&Ruled| ruled.rule.is_hit(&seen, &found, &leaf, &findings);
+        let leaves = found.leaves();
+        let findings = judge::findings(&seen, &found, &leaves);
+        let hit = |ruled: &&Ruled| ruled.rule.is_hit(&seen, &found, &leaves, &findings);
         let hit: Vec<_> = self.fail_on.iter().filter(hit).collect();
         let report = Report {
             target: self.target.clone(),

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::hello::Hello;
 use super::reply::{Answer, Needs, Reader, ServerHello};
+use super::ssl2;
 use crate::connect::Destination;
 use crate::failure::Failure;
 
@@ -140,23 +141,53 @@ impl Prober {
 
     /// Asks, and once more if there is no answer, or one that may be another the next time.
     pub(super) async fn ask(&mut self, hello: &Hello, needs: Needs) -> Outcome {
+        let once = async |prober: &Self| {
+            let mut random = [0; 32];
+            aws_lc_rs::rand::fill(&mut random).map_err(|_| "no random bytes".to_owned())?;
+            let mut reader = Reader::new(needs);
+            prober
+                .once(&hello.record(&random), |bytes| reader.take(bytes))
+                .await
+        };
+        let passes = |answer: &Answer| *answer == Answer::Alert(INTERNAL_ERROR);
+        match self.twice(once, passes).await {
+            Ok(Answer::Hello(hello)) => Outcome::Hello(hello),
+            Ok(Answer::Alert(code)) => Outcome::Alert(code),
+            Err(why) => Outcome::Unknown(why),
+        }
+    }
+
+    /// What is said to a hello of SSL 2.
+    pub(super) async fn ask_ssl2(&mut self) -> Result<ssl2::Answer, String> {
+        let once = async |prober: &Self| {
+            let mut challenge = [0; 16];
+            aws_lc_rs::rand::fill(&mut challenge).map_err(|_| "no random bytes".to_owned())?;
+            let mut reader = ssl2::Reader::default();
+            prober
+                .once(&ssl2::hello(&challenge), |bytes| reader.take(bytes))
+                .await
+        };
+        let passes = |answer: &ssl2::Answer| *answer == ssl2::Answer::Alert(INTERNAL_ERROR);
+        self.twice(once, passes).await
+    }
+
+    /// Does something, and once more if it brings nothing, or what passes.
+    async fn twice<T>(
+        &mut self,
+        once: impl AsyncFn(&Self) -> Result<T, String>,
+        passes: impl Fn(&T) -> bool,
+    ) -> Result<T, String> {
         let mut why = String::new();
         for again in [false, true] {
             if again {
                 sleep_until(self.until.min(Instant::now() + self.pause)).await;
             }
-            if let Err(ended) = self.turn().await {
-                return Outcome::Unknown(ended);
-            }
-            match self.once(hello, needs).await {
-                Ok(Answer::Hello(hello)) => {
+            self.turn().await?;
+            match once(self).await {
+                Ok(answer) if !again && passes(&answer) => {}
+                Ok(answer) => {
                     self.note(true);
-                    return Outcome::Hello(hello);
-                }
-                Ok(Answer::Alert(INTERNAL_ERROR)) if !again => {}
-                Ok(Answer::Alert(code)) => {
-                    self.note(true);
-                    return Outcome::Alert(code);
+                    return Ok(answer);
                 }
                 // It had less time than it may have.
                 Err(_) if Instant::now() >= self.until => why = OVER.to_owned(),
@@ -164,32 +195,36 @@ impl Prober {
             }
         }
         self.note(false);
-        Outcome::Unknown(why)
+        Err(why)
     }
 
-    async fn once(&self, hello: &Hello, needs: Needs) -> Result<Answer, String> {
+    /// Sends this, and gives what comes to who reads it: no bytes are the end.
+    async fn once<T>(
+        &self,
+        hello: &[u8],
+        mut take: impl FnMut(&[u8]) -> Result<Option<T>, &'static str>,
+    ) -> Result<T, String> {
         let deadline = self.destination.deadline().min(self.until);
         let connected = self.destination.connect(deadline).await;
         let mut io = connected.map_err(|failure: Failure| failure.to_string())?;
-        let mut random = [0; 32];
-        aws_lc_rs::rand::fill(&mut random).map_err(|_| "no random bytes".to_owned())?;
-        let mut reader = Reader::new(needs);
         let conversation = async {
-            io.write_all(&hello.record(&random)).await?;
+            io.write_all(hello).await?;
             let mut part = vec![0; 16 << 10];
             loop {
-                let count = io.read(&mut part).await?;
-                let Some(bytes) = part.get(..count).filter(|bytes| !bytes.is_empty()) else {
-                    return Ok(Err("closed without an alert"));
+                let count = match io.read(&mut part).await {
+                    // Who closes with something unread resets.
+                    Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
+                    count => count?,
                 };
-                match reader.take(bytes) {
+                match take(part.get(..count).unwrap_or_default()) {
+                    Ok(None) if count == 0 => return Ok(Err("closed within an answer")),
                     Ok(None) => {}
                     Ok(Some(answer)) => return Ok(Ok(answer)),
                     Err(why) => return Ok(Err(why)),
                 }
             }
         };
-        let answer: std::io::Result<Result<Answer, &str>> =
+        let answer: std::io::Result<Result<T, &str>> =
             match timeout_at(deadline, conversation).await {
                 Ok(answer) => answer,
                 Err(_) => {

@@ -2,7 +2,7 @@
 //!
 //! Bytes come in any pieces; more than [`MOST`] of them are not read. RFC 8446 §4.1.3, §6; RFC 5246 §7.4; RFC 8422 §5.4.
 
-use portcullis::suite::{Authentication, CipherSuite, KeyExchange};
+use super::suites::{Exchange, Suite};
 
 /// The most bytes of an answer: a flight with a long chain has 20,000.
 pub(super) const MOST: usize = 128 << 10;
@@ -43,6 +43,8 @@ pub(super) struct ServerHello {
     /// How many bits its prime has.
     pub(super) prime_bits: Option<usize>,
     pub(super) extensions: Vec<u16>,
+    /// What the server has shown, in DER if it is honest: nobody has proved anything with it.
+    pub(super) chain: Vec<Vec<u8>>,
     /// Whether a certificate of the client is asked for.
     pub(super) asks_for_certificate: bool,
 }
@@ -68,8 +70,11 @@ impl Reader {
         }
     }
 
-    /// Takes more bytes. `None`: the answer is not whole. An error says why it is none.
+    /// Takes more bytes; no bytes are the end of all. `None`: the answer is not whole. An error says why it is none.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Option<Answer>, &'static str> {
+        if bytes.is_empty() {
+            return Err("closed or reset without an alert");
+        }
         self.seen = self.seen.saturating_add(bytes.len());
         if self.seen > MOST {
             return Err("the answer is longer than 128 KiB");
@@ -112,13 +117,14 @@ impl Reader {
                     }
                     *hello = Some(read);
                 }
+                (11, Some(hello)) => hello.chain = certificates(body).unwrap_or_default(),
                 (12, Some(hello)) => {
                     // What cannot be read of it is not known.
                     let _ = key_exchange(body, hello);
                 }
                 (13, Some(hello)) => hello.asks_for_certificate = true,
                 (14, Some(hello)) => return Ok(Some(Answer::Hello(hello.clone()))),
-                (11 | 22, Some(_)) => {}
+                (22, Some(_)) => {}
                 _ => return Err("a handshake message that does not come here"),
             }
         }
@@ -203,11 +209,24 @@ fn server_hello(mut body: &[u8]) -> Option<ServerHello> {
     Some(hello)
 }
 
+/// What is in Certificate before TLS 1.3 (RFC 5246 §7.4.2).
+fn certificates(mut body: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut list = vector(&mut body, 3)?;
+    let mut chain = Vec::new();
+    while !list.is_empty() {
+        chain.push(vector(&mut list, 3)?.to_vec());
+    }
+    Some(chain)
+}
+
 /// What ServerKeyExchange says of the group and of the signature.
 fn key_exchange(mut body: &[u8], hello: &mut ServerHello) -> Option<()> {
-    let info = CipherSuite(hello.suite).info()?;
-    match info.key_exchange {
-        KeyExchange::Ecdhe => {
+    let suite = Suite::of(hello.suite)?;
+    if suite.has_hint() {
+        vector(&mut body, 2)?;
+    }
+    match suite.exchange() {
+        Exchange::Curve => {
             let (kind, rest) = body.split_first()?;
             body = rest;
             // A named curve.
@@ -217,7 +236,7 @@ fn key_exchange(mut body: &[u8], hello: &mut ServerHello) -> Option<()> {
             hello.group = Some(number(&mut body)?);
             vector(&mut body, 1)?;
         }
-        KeyExchange::Dhe => {
+        Exchange::Field => {
             let prime = vector(&mut body, 2)?;
             let zeros = prime.iter().take_while(|byte| **byte == 0).count();
             let first = prime.get(zeros)?;
@@ -226,9 +245,9 @@ fn key_exchange(mut body: &[u8], hello: &mut ServerHello) -> Option<()> {
             vector(&mut body, 2)?;
             vector(&mut body, 2)?;
         }
-        _ => return None,
+        Exchange::Other => return None,
     }
-    if hello.version == 0x0303 && info.authentication != Authentication::Anonymous {
+    if hello.version == 0x0303 && suite.is_signed() {
         hello.scheme = Some(number(&mut body)?);
     }
     Some(())
@@ -240,14 +259,22 @@ mod tests {
 
     use super::*;
 
-    /// A ServerHello of TLS 1.2, ServerKeyExchange of P-256, CertificateRequest, ServerHelloDone.
+    /// A ServerHello of TLS 1.2, Certificate, ServerKeyExchange of P-256, CertificateRequest, ServerHelloDone.
     fn flight() -> Vec<u8> {
         let mut hello = vec![3, 3];
         hello.extend([9; 32]);
         hello.extend([0, 0xc0, 0x2b, 0, 0, 9, 0xff, 1, 0, 1, 0, 0, 23, 0, 0]);
         let exchange = [3, 0, 0x17, 2, 4, 4, 4, 3, 0, 1, 0];
         let mut messages = Vec::new();
-        for (kind, body) in [(2, &hello[..]), (12, &exchange), (13, &[0]), (14, &[])] {
+        let chain = [0, 0, 7, 0, 0, 1, 0x30, 0, 0, 0];
+        let all: [(u8, &[u8]); 5] = [
+            (2, &hello),
+            (11, &chain),
+            (12, &exchange),
+            (13, &[0]),
+            (14, &[]),
+        ];
+        for (kind, body) in all {
             messages.extend([kind, 0, 0, body.len() as u8]);
             messages.extend(body);
         }
@@ -272,6 +299,37 @@ mod tests {
             assert_eq!((hello.group, hello.scheme), (Some(0x17), Some(0x0403)));
             assert_eq!(hello.extensions, [0xff01, 23]);
             assert!(hello.asks_for_certificate && !hello.is_retry);
+            assert_eq!(hello.chain, [vec![0x30], vec![]]);
+        }
+    }
+
+    #[test]
+    fn parameters_of_suites_that_are_not_spoken_here_are_read() {
+        let read = |suite: u16, exchange: &[u8]| {
+            let mut hello = ServerHello {
+                version: 0x0303,
+                suite,
+                ..ServerHello::default()
+            };
+            let is_read = key_exchange(exchange, &mut hello).is_some();
+            (is_read, hello.group, hello.prime_bits, hello.scheme)
+        };
+        let curve = [3, 0, 0x18, 1, 4, 6, 1, 0, 0];
+        let hinted = [&[0, 2, 7, 7][..], &curve].concat();
+        let field = [0, 2, 0x0f, 0xff, 0, 1, 2, 0, 1, 3, 4, 1, 0, 0];
+        let group = Some(0x18);
+        // CAMELLIA and ARIA over curves, with a hint, and without a signature.
+        assert_eq!(read(0xc076, &curve), (true, group, None, Some(0x0601)));
+        assert_eq!(read(0xc048, &curve), (true, group, None, Some(0x0601)));
+        assert_eq!(read(0xc09a, &hinted), (true, group, None, None));
+        assert_eq!(read(0xc015, &curve), (true, group, None, None));
+        // And with primes: CAMELLIA, and SEED with nobody's signature.
+        let bits = Some(12);
+        assert_eq!(read(0x0045, &field), (true, None, bits, Some(0x0401)));
+        assert_eq!(read(0x009b, &field), (true, None, bits, None));
+        // There is none to read of RSA, nor of what has no name.
+        for suite in [0x0041, 0xfafa] {
+            assert_eq!(read(suite, &field), (false, None, None, None));
         }
     }
 

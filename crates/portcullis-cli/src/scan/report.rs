@@ -41,6 +41,7 @@ impl Report<'_> {
         let more = [
             ("ocsp_staple", &found.ocsp),
             ("early_data", &found.early_data),
+            ("ech", &found.ech),
         ];
         for (name, offered) in more {
             facts.insert(name.to_owned(), offered.as_ref().map(word).into());
@@ -96,6 +97,14 @@ impl Report<'_> {
             })
             .collect();
         let chain = found.chain.iter().map(|der| certificate::json(der, false));
+        let others = found.others.iter().map(|other| {
+            let chain = other.chain.iter().map(|der| certificate::json(der, false));
+            json!({ "chain": chain.collect::<Vec<_>>(), "trusted": other.verdict.is_ok() })
+        });
+        let others = match &found.others_unknown {
+            Some(why) => unknown(why),
+            None => others.collect::<Vec<_>>().into(),
+        };
         let findings = self.findings.iter().map(|finding| json!({ "id": finding.id, "severity": finding.severity.word(), "text": printable(&finding.text) }));
         json!({
             "schema": "portcullis.scan/1",
@@ -112,6 +121,7 @@ impl Report<'_> {
             "groups": groups,
             "signature_schemes": seen.schemes.as_ref().map(|schemes| list(schemes, scheme_name)),
             "certificates": chain.collect::<Vec<_>>(),
+            "other_certificates": others,
             "trusted": found.verdict.as_ref().map(Result::is_ok),
             "handshake_failed": found.failed.as_deref().map(printable),
             "facts": facts,
@@ -176,6 +186,7 @@ impl Report<'_> {
         for (name, offered) in [
             ("early data", &found.early_data),
             ("OCSP staple", &found.ocsp),
+            ("encrypted hello", &found.ech),
         ] {
             if let Some(offered) = offered {
                 say(name, said(offered));
@@ -194,6 +205,24 @@ impl Report<'_> {
         }
         for (number, der) in found.chain.iter().enumerate() {
             text.push_str(&certificate::text(number, der));
+        }
+        for other in &found.others {
+            let verdict = match &other.verdict {
+                Ok(by) => format!("trusted, by {by}"),
+                Err(why) => format!("NOT trusted: {}", printable(why)),
+            };
+            let _ = writeln!(text, "{:<30}{verdict}", "another certificate");
+            for (number, der) in other.chain.iter().enumerate() {
+                text.push_str(&certificate::text(number, der));
+            }
+        }
+        if let Some(why) = &found.others_unknown {
+            let _ = writeln!(
+                text,
+                "{:<30}unknown: {}",
+                "another certificate",
+                printable(why)
+            );
         }
         for finding in self.findings {
             let severity = finding.severity.word().to_uppercase();

@@ -46,6 +46,12 @@ impl EchRejection {
         &self.public_name
     }
 
+    /// Whether configurations came: the server, whoever it is, decrypts hellos. [`retry`](Self::retry) has them, if they
+    /// can be used.
+    pub fn has_configurations(&self) -> bool {
+        self.retry.is_some()
+    }
+
     /// What can be tried next.
     pub fn retry(&self) -> Retry<'_> {
         match &self.retry {

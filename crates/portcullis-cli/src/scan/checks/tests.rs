@@ -276,9 +276,7 @@ async fn an_order_that_could_not_be_asked_about_is_not_known() {
 async fn an_answer_that_does_not_say_which_ends_no_list() {
     // A curve that has no name (RFC 8422 §5.4).
     let mut prober = prober(|_| Says::Exchange(ECDHE, vec![1, 0, 0])).await;
-    let groups = prober
-        .groups_of_older(TLS_1_2, &[ECDHE], &Seen::default())
-        .await;
+    let groups = prober.groups_of_older(TLS_1_2, &[ECDHE]).await;
     assert!(groups.unknown.unwrap().contains("does not say which"));
     assert!(groups.codes.is_empty());
 }

@@ -1,0 +1,134 @@
+//! What a message over DTLS costs through a socket: many in one call of the system (`send_many`, GSO and GRO) beside one call for
+//! each.
+//!
+//! `cargo run --release -p portcullis-benches --features dtls --bin messages` prints a Markdown table.
+//!
+//! * `BYTES=n`: of a message (default 1,200)
+//! * `MESSAGES=n`: in each round (default 64,000)
+//! * `ROUNDS=n`: of how many the best is taken (default 7); all have their turn before the next round
+//!
+//! Both ends are on one thread, over the loopback interface: 64 messages are sent, and then read. The processor time counts what
+//! the system does for the calls; nothing is waited for.
+
+use std::future::Future;
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
+use portcullis::pki_types::{PrivateKeyDer, ServerName};
+use portcullis::{
+    ClientConfig, DtlsConnection, DtlsConnector, DtlsListener, Identity, ServerConfig, TlsAcceptor,
+    TlsConnector,
+};
+use portcullis_benches::pki::{Pki, SERVER_NAME};
+use tokio::runtime::Builder;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// How many are sent before they are read: they have room in the system's queue.
+const TOGETHER: usize = 64;
+
+fn number(name: &str, default: usize) -> usize {
+    let set = std::env::var(name).ok();
+    set.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// The time that a future takes of the processor, whatever else the runtime does meanwhile.
+async fn timed<T>(spent: &mut Duration, work: impl Future<Output = T>) -> T {
+    let start = ThreadTime::now();
+    let done = work.await;
+    *spent += start.elapsed();
+    done
+}
+
+/// Two ends that are connected.
+struct Ends {
+    client: DtlsConnection,
+    server: DtlsConnection,
+    /// It has the socket of the server.
+    _listener: DtlsListener,
+}
+
+impl Ends {
+    async fn connected(pki: &Pki) -> Result<Self, Failure> {
+        let identity = &pki.ecdsa_p256;
+        let key = PrivateKeyDer::Pkcs8(identity.key.clone().into());
+        let identity = Identity::from_der(vec![identity.certificate.clone().into()], &key)?;
+        let config = ServerConfig::builder().identity(identity).build()?;
+        let listener = DtlsListener::bind("127.0.0.1:0", TlsAcceptor::new(config)).await?;
+        let config = ClientConfig::dangerous_builder_without_verification().build()?;
+        let connector = DtlsConnector::new(TlsConnector::new(config));
+        let (address, name) = (listener.local_addr()?, ServerName::try_from(SERVER_NAME)?);
+        let accept = async { listener.accept().await?.handshake().await };
+        let (client, server) = tokio::join!(connector.connect(address, name), accept);
+        Ok(Self {
+            client: client?,
+            server: server?,
+            _listener: listener,
+        })
+    }
+
+    /// Sends so many messages, and reads them; what each side has spent.
+    async fn round(
+        &mut self,
+        message: &[u8],
+        many: bool,
+        count: usize,
+    ) -> Result<[Duration; 2], Failure> {
+        let [mut sending, mut receiving] = [Duration::ZERO; 2];
+        let messages = [message; TOGETHER];
+        for _ in 0..count / TOGETHER {
+            let client = &self.client;
+            let send = async {
+                if many {
+                    return client.send_many(&messages).await;
+                }
+                for message in messages {
+                    client.send(&[message]).await?;
+                }
+                Ok(())
+            };
+            timed(&mut sending, send).await?;
+            let server = &mut self.server;
+            let receive = async {
+                for _ in 0..TOGETHER {
+                    server.recv_timeout(Duration::from_secs(5)).await?;
+                }
+                Ok::<_, portcullis::Error>(())
+            };
+            timed(&mut receiving, receive).await?;
+        }
+        Ok([sending, receiving])
+    }
+}
+
+fn main() -> Result<(), Failure> {
+    let pki = Pki::generate()?;
+    let (bytes, count) = (number("BYTES", 1_200), number("MESSAGES", 64_000));
+    let message = vec![7; bytes];
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut ends = Ends::connected(&pki).await?;
+        let mut best = [[Duration::MAX; 2]; 2];
+        for _ in 0..number("ROUNDS", 7).max(1) {
+            for (many, best) in [false, true].into_iter().zip(&mut best) {
+                let spent = ends.round(&message, many, count).await?;
+                for (best, spent) in best.iter_mut().zip(spent) {
+                    *best = spent.min(*best);
+                }
+            }
+        }
+        println!("| {bytes} bytes | sender, us a message | receiver | of one call each |\n|---|---|---|---|");
+        let micros = |spent: Duration| spent.as_secs_f64() * 1e6 / count as f64;
+        let one = best[0];
+        for (name, [sending, receiving]) in ["one call each", "many together"].iter().zip(best) {
+            println!(
+                "| {name} | {:.2} | {:.2} | {:.2} / {:.2} |",
+                micros(sending),
+                micros(receiving),
+                sending.as_secs_f64() / one[0].as_secs_f64(),
+                receiving.as_secs_f64() / one[1].as_secs_f64(),
+            );
+        }
+        Ok(())
+    })
+}
