@@ -2,7 +2,8 @@
 //! same connection, and the greeting once more.
 //!
 //! `cargo run --example smtp` delivers a message to itself. With an argument, `serve`, it takes
-//! one message from whoever comes, e.g. from curl.
+//! one message from whoever comes, e.g. from curl. With `deliver ADDRESS ROOT.pem` it brings one to a
+//! server with a certificate for localhost.
 
 use bytes::Bytes;
 use portcullis::{ClientConfig, Roots, ServerConfig, TlsAcceptor, TlsConnector, TlsStream};
@@ -10,25 +11,37 @@ use portcullis_examples::{Authority, Result};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
+/// What is delivered.
+const MAIL: &str = "Subject: hello\r\n\r\nA line.\r\n.. and dots.\r\n";
+
 #[tokio::main]
 async fn main() -> Result {
+    let mut arguments = std::env::args().skip(1);
+    let what = arguments.next();
+    if what.as_deref() == Some("deliver") {
+        let (address, root) = arguments
+            .next()
+            .zip(arguments.next())
+            .ok_or("deliver ADDRESS ROOT.pem")?;
+        let io = TcpStream::connect(address).await?;
+        return deliver(io, Roots::from_pem_file(root)?, MAIL).await;
+    }
     let authority = Authority::new()?;
     let config = ServerConfig::builder().identity(authority.identity("localhost")?);
     let acceptor = TlsAcceptor::new(config.build()?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    if std::env::args().nth(1).as_deref() == Some("serve") {
+    if what.as_deref() == Some("serve") {
         println!("smtp://{address}\n{}", authority.root_pem());
         let mail = receive(listener.accept().await?.0, acceptor).await?;
         print!("{mail}");
         return Ok(());
     }
     let server = tokio::spawn(async move { receive(listener.accept().await?.0, acceptor).await });
-    let mail = "Subject: hello\r\n\r\nA line.\r\n.. and dots.\r\n";
-    deliver(TcpStream::connect(address).await?, authority.roots()?, mail).await?;
+    deliver(TcpStream::connect(address).await?, authority.roots()?, MAIL).await?;
     let received = server.await??;
     println!("{received}");
-    assert_eq!(received, mail);
+    assert_eq!(received, MAIL);
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! A proxy that ends TLS and chooses the backend by the name that the client asked for. A new
 //! certificate comes in while it runs, and costs no connection.
 //!
-//! `cargo run --example sni_proxy`
+//! `cargo run --example sni_proxy` is its own client. With arguments, `serve a.example=127.0.0.1:8001
+//! b.example=127.0.0.1:8002`, it is there for others, until it is stopped.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,6 +19,20 @@ type Routes = HashMap<String, SocketAddr>;
 async fn main() -> Result {
     let authority = Authority::new()?;
     let mut routes = Routes::new();
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    for route in given.iter().skip(1) {
+        let (name, backend) = route.split_once('=').ok_or("a route is NAME=ADDRESS")?;
+        routes.insert(name.to_owned(), backend.parse()?);
+    }
+    if given.first().map(String::as_str) == Some("serve") {
+        let mut config = ServerConfig::builder();
+        for name in routes.keys() {
+            config = config.identity(authority.identity(name)?);
+        }
+        let listener = TlsListener::bind("127.0.0.1:0", config.build()?).await?;
+        println!("{}\n{}", listener.local_addr()?, authority.root_pem());
+        return serve(listener, Arc::new(routes)).await;
+    }
     for name in ["a.example", "b.example"] {
         routes.insert(name.to_owned(), backend(name).await?);
     }

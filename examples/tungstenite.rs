@@ -1,17 +1,18 @@
 //! WebSockets (RFC 6455) with tokio-tungstenite, on both sides: it takes any `AsyncRead +
 //! AsyncWrite`, so a `TlsStream` goes in as it is.
 //!
-//! `cargo run --example tungstenite`
+//! `cargo run --example tungstenite` talks to itself. With an argument, `serve`, it answers one client, whoever comes.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use portcullis::{ClientConfig, ServerConfig, TlsConnector, TlsListener};
-use portcullis_examples::{Result, dev_identity};
+use portcullis_examples::{Authority, Result};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{accept_async, client_async};
 
 #[tokio::main]
 async fn main() -> Result {
-    let (identity, roots) = dev_identity()?;
+    let authority = Authority::new()?;
+    let identity = authority.identity("localhost")?;
     // RFC 6455 speaks HTTP/1.1.
     let config = ServerConfig::builder()
         .identity(identity)
@@ -19,9 +20,15 @@ async fn main() -> Result {
         .build()?;
     let listener = TlsListener::bind("127.0.0.1:0", config).await?;
     let address = listener.local_addr()?;
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        println!("wss://{address}\n{}", authority.root_pem());
+        return echo(listener).await;
+    }
     let server = tokio::spawn(echo(listener));
 
-    let config = ClientConfig::builder(roots).alpn(["http/1.1"]).build()?;
+    let config = ClientConfig::builder(authority.roots()?)
+        .alpn(["http/1.1"])
+        .build()?;
     // adapter: client
     let connector = TlsConnector::new(config);
     let stream = connector.connect(address, "localhost").await?;

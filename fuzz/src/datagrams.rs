@@ -13,6 +13,7 @@ use portcullis_core::{
     Gate, Handshake, Monotonic, NamedGroup, Now, ProtocolVersion, Received, Step, Verdict,
 };
 
+use crate::ech;
 use crate::memory;
 use crate::pki::{NOW, name, pki};
 
@@ -29,6 +30,9 @@ fn at(milliseconds: u64) -> Now {
 /// Of the byte that says which connection it is: its version is DTLS 1.2, with the suite of the other.
 const OLDER: u8 = 0x80;
 const WITH_CBC: u8 = 0x08;
+/// Of the same byte, where its version is DTLS 1.3: the hello is encrypted, or pretends to be.
+const ENCRYPTED: u8 = 0x04;
+const PRETENDED: u8 = 0x08;
 
 /// The suite of DTLS 1.2 that `shape` wants, if it wants that.
 fn older(shape: u8) -> Option<CipherSuite> {
@@ -41,7 +45,13 @@ fn older(shape: u8) -> Option<CipherSuite> {
 fn client(shape: u8) -> ClientConfig {
     let builder = ClientConfig::builder(pki().roots.clone());
     let builder = match older(shape) {
-        None => builder.groups([NamedGroup::X25519]),
+        None => {
+            let builder = match shape & ENCRYPTED {
+                0 => builder.ech_grease(shape & PRETENDED != 0),
+                _ => builder.ech(ech::keys().1.clone()),
+            };
+            builder.groups([NamedGroup::X25519])
+        }
         Some(suite) => builder
             .versions([ProtocolVersion::TLS_1_2])
             .cipher_suites([suite]),
@@ -52,7 +62,13 @@ fn client(shape: u8) -> ClientConfig {
 fn server(shape: u8) -> ServerConfig {
     let builder = ServerConfig::builder().identity(pki().server.identity.clone());
     let builder = match older(shape) {
-        None => builder.groups([NamedGroup::X25519, NamedGroup::SECP256R1]),
+        None => {
+            let builder = match shape & (ENCRYPTED | PRETENDED) {
+                0 => builder,
+                _ => builder.ech_keys(ech::keys().0.clone()),
+            };
+            builder.groups([NamedGroup::X25519, NamedGroup::SECP256R1])
+        }
         Some(suite) => builder
             .versions([ProtocolVersion::TLS_1_2])
             .cipher_suites([suite]),
@@ -315,11 +331,11 @@ impl Balance {
     }
 }
 
-/// Datagrams from anywhere: no panic; no address is sent more than twice what came from there; what is held is
+/// Datagrams from anywhere, of eight addresses, of which every second encrypts its hellos: no panic; no address is sent more than twice what came from there; what is held is
 /// bounded, and an honest client comes through behind them.
 pub fn gate(data: &[u8]) {
     let mut script = Script(data);
-    let config = server(0);
+    let config = server(ENCRYPTED);
     let mut gate = Gate::new(&config, CookiePolicy::Always).expect("it is sound");
     let options = DatagramOptions::default();
     let mut balances = [Balance::default(); 8];
@@ -329,7 +345,8 @@ pub fn gate(data: &[u8]) {
         let peer = [what & 7];
         let balance = &mut balances[usize::from(what & 7)];
         clock += u64::from(what >> 3) * 40;
-        let begun = Handshake::datagram_client(client(0), name(), Vec::new(), options, at(clock));
+        let client = client(if what & 1 == 0 { 0 } else { ENCRYPTED });
+        let begun = Handshake::datagram_client(client, name(), Vec::new(), options, at(clock));
         let mut client = Side::Handshake(Box::new(begun.expect("it begins")));
         let (hello, _) = client.turn(at(clock));
         for datagram in script.damage(&hello.concat()) {
@@ -350,7 +367,8 @@ pub fn gate(data: &[u8]) {
         assert!(memory::held().saturating_sub(before) < MOST_HELD);
     }
     clock += 2_000;
-    let begun = Handshake::datagram_client(client(0), name(), Vec::new(), options, at(clock));
+    let client = client(ENCRYPTED);
+    let begun = Handshake::datagram_client(client, name(), Vec::new(), options, at(clock));
     let mut client = Side::Handshake(Box::new(begun.expect("it begins")));
     let hello = client.turn(at(clock)).0.concat();
     let Verdict::Reply(reply) = gate.on_datagram(b"honest", &hello, at(clock)) else {

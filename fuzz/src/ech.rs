@@ -4,7 +4,9 @@
 use std::sync::OnceLock;
 
 use portcullis_core::config::{ClientConfig, ServerConfig};
-use portcullis_core::ech::{EchConfigList, EchKey, EchKeys, EchStatus, reconstruct};
+use portcullis_core::ech::{
+    EchConfigList, EchKey, EchKeys, EchStatus, reconstruct, reconstruct_of_datagrams,
+};
 use portcullis_core::wire::HandshakeType;
 use portcullis_core::wire::codec::Cursor;
 use portcullis_core::wire::list::{Element, List};
@@ -14,7 +16,7 @@ use portcullis_core::{EchFront, FrontStep, Handshake, NamedGroup, Step};
 use crate::pki::{NOW, name, pki};
 
 /// An odd first byte: a list of configurations. One that four divides: the length of an outer hello in two bytes, the hello,
-/// and what was in it. Another even one: a server in front.
+/// and what was in it; over datagrams, if eight does not divide it. Another even one: a server in front.
 pub fn run(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else {
         return;
@@ -22,7 +24,7 @@ pub fn run(data: &[u8]) {
     match kind % 4 {
         1 | 3 => config_list(rest),
         2 => drop(front(rest)),
-        _ => inner(rest),
+        _ => inner(rest, kind & 4 != 0),
     }
 }
 
@@ -133,7 +135,7 @@ pub fn front(bytes: &[u8]) -> Fronted {
     went
 }
 
-fn keys() -> &'static (EchKeys, EchConfigList) {
+pub(crate) fn keys() -> &'static (EchKeys, EchConfigList) {
     static KEYS: OnceLock<(EchKeys, EchConfigList)> = OnceLock::new();
     KEYS.get_or_init(|| {
         let made = EchKey::builder("public.example").config_id(1).generate();
@@ -192,13 +194,17 @@ fn config_list(bytes: &[u8]) {
     assert_eq!(again, bytes[2..]);
 }
 
-fn inner(bytes: &[u8]) {
+fn inner(bytes: &[u8], is_of_datagrams: bool) {
     let mut cursor = Cursor::new(bytes);
     let Ok(outer) = cursor.vec16() else {
         return;
     };
     let encoded = cursor.rest();
-    if let Ok(Ok(message)) = reconstruct(outer, encoded) {
+    let reconstructed = match is_of_datagrams {
+        false => reconstruct(outer, encoded),
+        true => reconstruct_of_datagrams(outer, encoded),
+    };
+    if let Ok(Ok(message)) = reconstructed {
         // Each extension of the outer hello is there once at most.
         assert!(message.len() <= outer.len() + encoded.len() + 4);
         assert!(round_trip(HandshakeType::CLIENT_HELLO, &message[4..]));

@@ -538,11 +538,15 @@ impl End for Ours {
 
     fn facts(&self) -> Option<Facts> {
         let information = self.information()?;
+        // Not `tls_exporter`, which there is not where the connection may be renegotiated.
+        let mut exporter = [0; 32];
+        let label = b"EXPORTER-Channel-Binding";
+        let exported = information.export_keying_material(label, Some(b""), &mut exporter);
         Some(Facts {
             suite: information.cipher_suite().0,
             group: information.group().map_or(0, |group| group.0),
             alpn: information.alpn_protocol().map(<[u8]>::to_vec),
-            exporter: information.tls_exporter().ok(),
+            exporter: exported.ok().map(|()| exporter),
             retried: information.hello_retried(),
         })
     }

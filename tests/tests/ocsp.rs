@@ -9,8 +9,8 @@ use std::time::Duration;
 use portcullis::pki_types::UnixTime;
 use portcullis::x509::{OcspStatus, ocsp_request};
 use portcullis::{
-    ClientConfig, Error, Identity, OcspPolicy, ProtocolVersion, Roots, ServerConfig, Stapler,
-    TlsAcceptor, TlsConnector, TlsListener,
+    ClientAuthentication, ClientConfig, Error, Identity, OcspPolicy, ProtocolVersion, Roots,
+    ServerConfig, Stapler, TlsAcceptor, TlsConnector, TlsListener,
 };
 use portcullis_tests::peers::Program;
 use portcullis_tests::scratch;
@@ -271,6 +271,50 @@ async fn staples_of_gnutls_are_read() {
     }
 }
 
+/// A client of Go's shows its response to a server that asks (RFC 8446 §4.4.2.1), and is judged by it.
+async fn go_is_asked_as_a_client(
+    ca: &Authority,
+    program: &'static str,
+    of: impl Fn(&str) -> [String; 4],
+) {
+    for (leaf, policy, expected) in [
+        ("staple", Some(OcspPolicy::Require), Ok(true)),
+        ("good", Some(OcspPolicy::Accept), Ok(true)),
+        ("good", None, Ok(false)),
+        ("bad", Some(OcspPolicy::Accept), Err("was revoked on")),
+    ] {
+        let config = ServerConfig::builder()
+            .identity(ca.identity("good"))
+            .client_authentication(ClientAuthentication::Required(ca.roots()))
+            .versions([ProtocolVersion::TLS_1_3]);
+        let config = match policy {
+            Some(policy) => config.ocsp(policy),
+            None => config,
+        };
+        let listener = TlsListener::bind("127.0.0.1:0", config.build().unwrap());
+        let listener = listener.await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let words = of(leaf).into_iter().chain([address]);
+        let client = Program::start(program, "golang-go", words);
+        let seen = match listener.accept().await.unwrap().handshake().await {
+            Ok(mut stream) => {
+                stream.send(&[b"hi\n"]).await.unwrap();
+                let verdict = stream.information().ocsp_verdict().cloned();
+                assert_eq!(
+                    verdict.is_some(),
+                    stream.information().ocsp_response().is_some()
+                );
+                stream.close(Duration::from_secs(5)).await.unwrap();
+                let (status, output) = client.finish().await;
+                assert!(status.success() && output.stdout == "hi\n", "{output}");
+                Ok(verdict.is_some_and(|verdict| verdict.unwrap().status() == OcspStatus::Good))
+            }
+            Err(error) => Err(refusal(&error)),
+        };
+        assert_eq!(seen, expected.map_err(str::to_owned), "{leaf}");
+    }
+}
+
 /// Go's server sends timestamps, too, which ours does not.
 #[tokio::test]
 async fn go_shows_a_response_and_timestamps() {
@@ -285,13 +329,17 @@ async fn go_shows_a_response_and_timestamps() {
         .expect("go is there (Debian: golang-go)");
     assert!(built.status.success(), "{built:?}");
     // As of no log: what comes is what was sent.
-    let arguments = [
-        ca.text("staple-chain.pem"),
-        ca.text("staple.key"),
-        ca.text("staple.ocsp"),
-        "0102,03".to_owned(),
-    ];
-    let mut server = Program::start(program.leak(), "golang-go", arguments);
+    let of = |leaf: &str| {
+        [
+            ca.text(&format!("{leaf}-chain.pem")),
+            ca.text(&format!("{leaf}.key")),
+            ca.text(&format!("{leaf}.ocsp")),
+            "0102,03".to_owned(),
+        ]
+    };
+    let program: &str = program.leak();
+    go_is_asked_as_a_client(&ca, program, of).await;
+    let mut server = Program::start(program, "golang-go", of("staple"));
     let line = server.wait_for_line("READY ").await;
     let address = format!("127.0.0.1:{}", line.trim_start_matches("READY ").trim());
     for version in VERSIONS {

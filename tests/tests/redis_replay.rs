@@ -278,6 +278,60 @@ async fn a_clock_that_is_set_forward() {
     assert_eq!(claim(&guard, 2).await, Claim::First);
 }
 
+/// Redis's clock goes on by 5 seconds: the marker is older, and these claims have ended.
+async fn clock_goes_on(server: &RedisServer, ended: impl IntoIterator<Item = u8>) {
+    let left: i64 = server.command(&["PTTL", MARKER]).await;
+    let left = (left - 5_000).to_string();
+    let _: () = server.command(&["PEXPIRE", MARKER, &left]).await;
+    for token in ended {
+        let name = format!("portcullis:{{r}}:{}", format!("{token:02x}").repeat(16));
+        let _: () = server.command(&["DEL", &name]).await;
+    }
+}
+
+/// Of many claims at once one sees it first; the others come before the marker is made anew.
+#[tokio::test]
+async fn a_clock_that_is_set_forward_before_many_claims() {
+    let server = RedisServer::start("replay-clock-many");
+    let guard = old(&server).await.time_limit(SLACK);
+    let known = 1..=32;
+    for token in known.clone() {
+        assert_eq!(claim(&guard, token).await, Claim::First);
+    }
+    let since = Instant::now();
+    clock_goes_on(&server, known.clone()).await;
+    let claims = known.map(|token| claim(&guard, token));
+    for said in futures_util::future::join_all(claims).await {
+        assert_eq!(said, Claim::Unavailable);
+    }
+    begins_anew(&guard, 1, since).await;
+}
+
+/// A marker that cannot be made anew is no good either, also when the clock is right again.
+#[tokio::test]
+async fn a_clock_that_is_set_forward_and_a_marker_that_stays() {
+    let server = RedisServer::start("replay-clock-stays");
+    let guard = old(&server).await;
+    for token in 1..=4 {
+        assert_eq!(claim(&guard, token).await, Claim::First);
+    }
+    clock_goes_on(&server, 1..=4).await;
+    // Nothing but claims can be set.
+    let rules = ["ACL", "SETUSER", "default", "resetkeys", "%R~*"];
+    let claims = "~portcullis:{r}:[0-9a-f]*";
+    let _: () = server.command(&[&rules[..], &[claims]].concat()).await;
+    assert_eq!(claim(&guard, 1).await, Claim::Unavailable);
+    let error = guard.last_error().unwrap();
+    assert!(error.to_string().contains("no permissions"), "{error}");
+    assert_eq!(claim(&guard, 2).await, Claim::Unavailable);
+    let _: () = server.command(&[&rules[..], &["~*"]].concat()).await;
+    let since = Instant::now();
+    let left: i64 = server.command(&["PTTL", MARKER]).await;
+    let left = (left + 5_000).to_string();
+    let _: () = server.command(&["PEXPIRE", MARKER, &left]).await;
+    begins_anew(&guard, 3, since).await;
+}
+
 /// It costs one time limit in a second, for all together, and nothing is accepted meanwhile.
 #[tokio::test]
 async fn one_that_is_stopped_costs_little() {

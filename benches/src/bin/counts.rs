@@ -115,7 +115,13 @@ fn callgrind(
         .arg(program)
         .arg(folder)
         .args(["count", work, "duplex", &operations.to_string()]))?;
-    Ok(parse(&std::fs::read_to_string(&out)?))
+    let count = parse(&std::fs::read_to_string(&out)?);
+    if count.instructions == 0 {
+        return Err(io::Error::other(format!(
+            "{work}: callgrind saw nothing of the {side}'s side"
+        )));
+    }
+    Ok(count)
 }
 
 /// Reads callgrind's output: its total, and how often the allocators were entered.

@@ -3,12 +3,15 @@
 //! `cargo run --release -p portcullis-benches --bin stores [SECONDS]` prints the class of the processor and a
 //! Markdown table: pairs of `put`
 //! and `take` (of a client), or `put` and `claim` (of a server), in a second, from one thread and from two. The
-//! stores have a million sessions in them before, and the sessions are those of a real connection. Then how many bytes
+//! stores have a million sessions in them before, and the sessions are those of a real connection. A connection makes
+//! the key that it asks a client's store with, so that is done here, too; then the same with a million keys that were
+//! made before, which have to come from memory as the sessions do. Then how many bytes
 //! of resident memory each session takes, of which all share one certificate, as those with one server do, and the key
 //! that it is kept under; and how long it is where it is sealed, with that certificate. Last, tickets: such a session
 //! sealed and opened again, beside rustls' ticketer with as many bytes.
 
 use std::future::Future;
+use std::io::Write as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -116,16 +119,19 @@ fn rate(threads: u32, time: Duration, act: impl Fn(u32, u32) + Sync) -> f64 {
     })
 }
 
-/// A key of its own for each number, made before it is timed.
-fn keys(like: &SessionKey) -> Vec<SessionKey> {
-    let begin = like.to_bytes();
-    let with = |number: u32| {
-        let mut bytes = begin.clone();
-        bytes[3] = 1;
-        bytes.extend(number.to_string().into_bytes());
-        SessionKey::from_bytes(&bytes).expect("it is the form of a key")
-    };
-    (0..SESSIONS).map(with).collect()
+/// Makes a key of its own for each number: the service has the number for a name.
+fn keys(like: &SessionKey) -> impl Fn(u32) -> SessionKey + Sync {
+    let mut begin = like.to_bytes();
+    begin[3] = 1;
+    move |number| {
+        let mut bytes = [0; 256];
+        bytes[..begin.len()].copy_from_slice(&begin);
+        let mut rest = &mut bytes[begin.len()..];
+        write!(rest, "{number}").expect("there is room");
+        let unused = rest.len();
+        let used = &bytes[..bytes.len() - unused];
+        SessionKey::from_bytes(used).expect("it is the form of a key")
+    }
 }
 
 fn main() {
@@ -136,7 +142,8 @@ fn main() {
     println!("Processor: {}.\n", Processor::here());
     println!("| store of {SESSIONS} sessions | one thread | two threads |\n|---|---|---|");
 
-    let keys = keys(&key);
+    let make_key = keys(&key);
+    let keys: Vec<SessionKey> = (0..SESSIONS).map(&make_key).collect();
     let before = resident();
     let clients = MemorySessionStore::new(2 * SESSIONS as usize);
     for key in &keys {
@@ -144,20 +151,23 @@ fn main() {
     }
     let of_clients = each(before);
     let now = now();
-    let take = |thread: u32, count: u32| {
-        let at = count.wrapping_mul(7_919).wrapping_add(thread * 500_000) % SESSIONS;
-        let key = &keys[at as usize];
+    let take = |key: &SessionKey| {
         let taken = done(clients.take(key, now));
         for session in taken {
             done(SessionStore::put(&clients, key, session));
         }
     };
-    let rates = [1, 2].map(|threads| rate(threads, time, take));
-    println!(
-        "| client, take and put | {:.2} M/s | {:.2} M/s |",
-        rates[0] / 1e6,
-        rates[1] / 1e6
-    );
+    let at = |thread: u32, count: u32| {
+        count.wrapping_mul(7_919).wrapping_add(thread * 500_000) % SESSIONS
+    };
+    let made = |thread: u32, count: u32| take(&make_key(at(thread, count)));
+    let fetched = |thread: u32, count: u32| take(&keys[at(thread, count) as usize]);
+    let row = |name: &str, act: &(dyn Fn(u32, u32) + Sync)| {
+        let [one, two] = [1, 2].map(|threads| rate(threads, time, act) / 1e6);
+        println!("| {name} | {one:.2} M/s | {two:.2} M/s |");
+    };
+    row("client, a key made, take and put", &made);
+    row("client, a key from memory, take and put", &fetched);
 
     let before = resident();
     let servers = MemoryServerSessionStore::new(2 * SESSIONS as usize, usize::MAX);
@@ -171,17 +181,12 @@ fn main() {
     }
     let of_servers = each(before);
     let claim = |thread: u32, count: u32| {
-        let id = id(count.wrapping_mul(7_919).wrapping_add(thread * 500_000) % SESSIONS);
+        let id = id(at(thread, count));
         if let Some(session) = done(servers.claim(&id, now)) {
             done(servers.put(&id, session, until));
         }
     };
-    let rates = [1, 2].map(|threads| rate(threads, time, claim));
-    println!(
-        "| server, claim and put | {:.2} M/s | {:.2} M/s |",
-        rates[0] / 1e6,
-        rates[1] / 1e6
-    );
+    row("server, claim and put", &claim);
     println!("\n| bytes for each session | in memory | sealed |\n|---|---|---|");
     let (client, server) = (session.to_bytes_to_seal().len(), of_server.to_bytes().len());
     println!("| client | {of_clients} | {client} |");
@@ -196,10 +201,6 @@ fn main() {
     let theirs = |_, _| {
         let ticket = ticketer.encrypt(&bytes).expect("it seals");
         assert!(ticketer.decrypt(&ticket).is_some(), "it is its own");
-    };
-    let row = |name: &str, act: &(dyn Fn(u32, u32) + Sync)| {
-        let [one, two] = [1, 2].map(|threads| rate(threads, time, act) / 1e6);
-        println!("| {name} | {one:.2} M/s | {two:.2} M/s |");
     };
     row("portcullis", &ours);
     row("rustls", &theirs);

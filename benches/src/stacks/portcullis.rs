@@ -17,6 +17,9 @@ use crate::job::{Choice, Group, Resumed, Version};
 use crate::pki::{self, Pki};
 use crate::stack::{Io, Stack, TwoWay, connection};
 
+/// Long enough for a handshake under valgrind on a loaded machine; no other stack here has a limit.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// This project.
 #[derive(Debug)]
 pub struct Portcullis {
@@ -91,7 +94,9 @@ impl Stack for Portcullis {
                 .client_authentication(portcullis::ClientAuthentication::Required(roots(pki)?));
         }
         let client = client.build().map_err(|error| error.to_string())?;
-        let mut connector = TlsConnector::new(client).without_resumption();
+        let mut connector = TlsConnector::new(client)
+            .without_resumption()
+            .handshake_timeout(HANDSHAKE_TIMEOUT);
         if resumes {
             connector = connector.session_store(Arc::<MemorySessionStore>::default());
         }
@@ -100,7 +105,8 @@ impl Stack for Portcullis {
                 .map_err(|error| error.to_string())?;
             server = server.ticket_keys(keys);
         }
-        let mut acceptor = TlsAcceptor::new(server.build().map_err(|error| error.to_string())?);
+        let mut acceptor = TlsAcceptor::new(server.build().map_err(|error| error.to_string())?)
+            .handshake_timeout(HANDSHAKE_TIMEOUT);
         if choice.resumed == Resumed::Id {
             acceptor = acceptor.session_store(Arc::<MemoryServerSessionStore>::default());
         }

@@ -167,14 +167,15 @@ impl Connecting {
         connected.map_err(|error| Failure::handshake(&error))
     }
 
-    /// Connects over UDP, and shakes hands.
+    /// Connects over UDP, and shakes hands; with a list as [`connect_with_ech_retry`](Self::connect_with_ech_retry).
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
     pub(crate) async fn connect_dtls(
         &mut self,
         options: DtlsOptions,
-    ) -> Result<DtlsConnection, Failure> {
+        list: Option<EchConfigList>,
+    ) -> Result<(DtlsConnection, Option<EchConfigList>), Failure> {
         let deadline = self.destination.deadline();
         self.address = None;
         self.witness.forget();
@@ -184,10 +185,20 @@ impl Connecting {
         let connector = self.connector.clone().handshake_timeout(left);
         let connector = DtlsConnector::new(connector).options(options);
         let name = self.destination.name.clone();
-        let connected = connector.connect(&*addresses, name).await;
-        let connection = connected.map_err(|error| Failure::handshake(&error))?;
+        let connected = match list {
+            None => {
+                let connected = connector.connect(&*addresses, name).await;
+                connected.map(|connection| (connection, None))
+            }
+            Some(list) => {
+                let connected = connector.connect_with_ech_retry(&*addresses, name, list);
+                let connected = connected.await;
+                connected.map(|(connection, list)| (connection, Some(list)))
+            }
+        };
+        let (connection, list) = connected.map_err(|error| Failure::handshake(&error))?;
         self.address = connection.peer_addr();
-        Ok(connection)
+        Ok((connection, list))
     }
 
     async fn reach(&mut self) -> Result<(TlsConnector, TcpStream), Failure> {

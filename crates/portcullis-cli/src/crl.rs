@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use portcullis::crl::{IpNet, Lookup, ask};
@@ -16,10 +17,14 @@ use portcullis::{
 };
 
 use crate::cert;
+use crate::certificate::unix_date;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::text::printable;
 use crate::wording::OF_FILES;
+
+/// How long a request for a list may take, and is waited for where there is no handshake.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Options of what has peers.
 #[derive(Debug, Default, Args)]
@@ -63,6 +68,11 @@ enum Which {
 }
 
 impl Lists {
+    /// Whether anybody is looked for.
+    pub(crate) fn are_wanted(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
     /// Which certificates are looked for.
     pub(crate) fn check(&self) -> CrlCheck {
         match (self.sources.is_empty(), self.check) {
@@ -78,9 +88,22 @@ impl Lists {
         self.source_with(&mut Vec::new())
     }
 
-    /// The same, with the files that lists are from and where they are kept.
+    /// The same where no handshake waits: a list has the time that a request may take.
+    pub(crate) fn patient_source(&self) -> Result<Option<Arc<dyn CrlSource>>, Failure> {
+        self.made(http(&self.allowed).wait(PATIENCE), &mut Vec::new())
+    }
+
+    /// As [`source`](Self::source), with the files that lists are from and where they are kept.
     pub(crate) fn source_with(
         &self,
+        files: &mut Vec<(PathBuf, MemoryCrls)>,
+    ) -> Result<Option<Arc<dyn CrlSource>>, Failure> {
+        self.made(http(&self.allowed), files)
+    }
+
+    fn made(
+        &self,
+        http: HttpCrls,
         files: &mut Vec<(PathBuf, MemoryCrls)>,
     ) -> Result<Option<Arc<dyn CrlSource>>, Failure> {
         let mut all: Option<Arc<dyn CrlSource>> = None;
@@ -93,7 +116,7 @@ impl Lists {
         for source in self.sources.iter().rev() {
             let path = Path::new(source);
             let own: Arc<dyn CrlSource> = match source.as_str() {
-                "http" => Arc::new(http(&self.allowed)),
+                "http" => Arc::new(http.clone()),
                 _ if path.is_dir() => Arc::new(HashDirCrls::new(path)),
                 _ => {
                     let crls = MemoryCrls::new();
@@ -172,14 +195,14 @@ impl Fetch {
 /// What a list says of itself. Its signature is not verified: nobody has said whose it should be.
 fn describe(list: &Crl) {
     let number = list.number().unwrap_or_else(|| "none".to_owned());
+    println!("issuer    {}", list.issuer_name());
     println!("number    {number}");
     println!("revoked   {}", list.len());
-    println!("issued    {} s after 1970", list.this_update().as_secs());
-    if let Some(next) = list.next_update() {
-        println!(
-            "good for  {} s more",
-            next.as_secs().saturating_sub(UnixTime::now().as_secs())
-        );
+    println!("issued    {}", unix_date(list.this_update()));
+    match list.next_update() {
+        Some(next) if list.is_stale(UnixTime::now()) => println!("over      {}", unix_date(next)),
+        Some(next) => println!("good to   {}", unix_date(next)),
+        None => println!("good to   unknown: it does not say (nextUpdate)"),
     }
     println!("signature not verified");
 }
@@ -199,7 +222,7 @@ pub(crate) struct Check {
 impl Check {
     async fn run(self) -> Result<(), Failure> {
         let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
-        let Some(source) = self.lists.source()? else {
+        let Some(source) = self.lists.patient_source()? else {
             return Err(Failure::usage("no lists: say where they are with --crl"));
         };
         let certificates = cert::read(&self.chain)?;
@@ -211,13 +234,7 @@ impl Check {
             .dangerous_skip_name_check()
             .crl_check(self.lists.check());
         let mut check = begin(&chain, &policy).map_err(refused)?;
-        while let Some(query) = check.query() {
-            let query = query.clone();
-            match ask(&*source, &query).await {
-                Lookup::Found(lists) => check.answer(lists),
-                Lookup::NotAvailable(why) => check.answer_nothing(why),
-            }
-        }
+        answer(&mut check, &*source).await;
         let undetermined = check.undetermined().to_vec();
         check.conclude().map_err(refused)?;
         for error in undetermined {
@@ -226,6 +243,17 @@ impl Check {
         let subject = subject(chain.end_entity()).unwrap_or_default();
         println!("not revoked: {subject}");
         Ok(())
+    }
+}
+
+/// Answers what a check asks, without a handshake that waits for it.
+pub(crate) async fn answer(check: &mut RevocationCheck, source: &dyn CrlSource) {
+    while let Some(query) = check.query() {
+        let query = query.clone().within(PATIENCE);
+        match ask(source, &query).await {
+            Lookup::Found(lists) => check.answer(lists),
+            Lookup::NotAvailable(why) => check.answer_nothing(why),
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Writing files so that nothing that was there is damaged, and reading those that have secrets.
 
-use std::fs::{self, File, OpenOptions};
+#[cfg(unix)]
+use std::fs;
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 /// Who may read a file.
@@ -16,45 +19,52 @@ pub(crate) enum Readers {
     Owner,
 }
 
-/// Makes a file that was not there; a symbolic link counts as there. One that cannot be written whole does not stay.
+/// Makes a file that was not there; a symbolic link counts as there. Nobody finds a part of it under its name, whatever
+/// happens meanwhile.
 pub(crate) fn create(path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path)?;
-    let mut write = || {
-        file.write_all(contents)?;
-        #[cfg(unix)]
-        if readers == Readers::Everyone {
-            use std::os::unix::fs::PermissionsExt as _;
-            // Whatever the umask: a certificate that the other user cannot read is of no use.
-            file.set_permissions(fs::Permissions::from_mode(0o644))?;
-        }
-        #[cfg(not(unix))]
-        let _ = readers;
-        Ok(())
-    };
-    write().inspect_err(|_| {
-        // The failure to write is what is told.
-        let _ = fs::remove_file(path);
-    })
+    let file = whole(path, contents, readers)?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 /// Puts a file in the place of one that may be there, whole, by rename: an old file keeps neither
 /// its mode nor a reader that has it open, and a symbolic link is not followed.
 pub(crate) fn replace(path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(format!(".{}", std::process::id()));
-    let fresh = PathBuf::from(fresh);
-    create(&fresh, contents, readers)?;
-    fs::rename(&fresh, path).inspect_err(|_| {
-        // The failure to rename is what is told.
-        let _ = fs::remove_file(&fresh);
-    })
+    let file = whole(path, contents, readers)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A file beside that of this path, written whole and on the disk. It goes when it is dropped.
+fn whole(path: &Path, contents: &[u8], readers: Readers) -> io::Result<NamedTempFile> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    // For its owner alone.
+    let made = NamedTempFile::with_prefix_in(".portcullis-", folder.unwrap_or(Path::new(".")));
+    let mut file = made.map_err(without_name)?;
+    file.write_all(contents).map_err(without_name)?;
+    #[cfg(unix)]
+    if readers == Readers::Everyone {
+        use std::os::unix::fs::PermissionsExt as _;
+        // Whatever the umask: a certificate that the other user cannot read is of no use.
+        let everyone = fs::Permissions::from_mode(0o644);
+        file.as_file().set_permissions(everyone)?;
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// What the system says, without the name of a file that nobody has asked for.
+fn without_name(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.source());
+    let of_system = inner.and_then(|inner| inner.downcast_ref::<io::Error>());
+    match of_system.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error,
+    }
 }
 
 /// All of a file with secrets, of at most so many bytes. What is read does not grow: what had grown would

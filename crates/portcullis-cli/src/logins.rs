@@ -9,6 +9,7 @@ use portcullis::{SrpGroup, SrpUsers, SrpVerifier};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::files::secret;
 
 /// What is negotiated with a password where no cipher suites are named: it proves both ends, without a
 /// certificate.
@@ -16,6 +17,10 @@ const CIPHERS: [CipherSuite; 2] = [
     CipherSuite::TLS_SRP_SHA_WITH_AES_256_CBC_SHA,
     CipherSuite::TLS_SRP_SHA_WITH_AES_128_CBC_SHA,
 ];
+
+/// How long a seed is, in bytes.
+const LEAST_SEED: usize = 16;
+const MOST_SEED: usize = 1024;
 
 /// Where the password is if it is in no file.
 const VARIABLE: &str = "PORTCULLIS_SRP_PASSWORD";
@@ -90,6 +95,10 @@ pub(crate) struct Users {
     /// Users who may log in with a password (SRP, TLS 1.2), from a file as `openssl srp -srpvfile` makes it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["psk", "psk_file"])]
     srp_file: Option<PathBuf>,
+    /// What the salts of users who are not there are made of: 16 to 1,024 random bytes, the same for all servers of one
+    /// name. Without it they are others after a new start, which tells who is not there.
+    #[arg(long, value_name = "FILE", requires = "srp_file")]
+    srp_seed: Option<PathBuf>,
 }
 
 impl Users {
@@ -100,7 +109,18 @@ impl Users {
         let named = |error| Failure::usage(format!("--srp-file {}: {error}", file.display()));
         let text = fs::read_to_string(file).map(Zeroizing::new);
         let text = text.map_err(|error| named(error.to_string()))?;
-        users(&text).map(Some).map_err(named)
+        let users = users(&text).map_err(named)?;
+        let Some(file) = &self.srp_seed else {
+            return Ok(Some(users));
+        };
+        let named = |error| Failure::usage(format!("--srp-seed {}: {error}", file.display()));
+        let seed = secret(file, MOST_SEED).map_err(|error| named(error.to_string()))?;
+        match seed.len() {
+            LEAST_SEED.. => Ok(Some(users.seed(seed))),
+            length => Err(named(format!(
+                "{length} bytes, and at least {LEAST_SEED} are needed; make some with `openssl rand 32`"
+            ))),
+        }
     }
 
     /// The cipher suites that are named, or those that go with passwords if there are some.

@@ -32,6 +32,7 @@ mod starttls;
 mod target;
 mod text;
 mod ticket_key;
+mod version;
 mod wording;
 
 use clap::{Args, Parser, Subcommand};
@@ -46,7 +47,7 @@ use failure::Failure;
 /// connection broke after the handshake; 6 time ran out; 7 a rule of `scan --fail-on` was hit; 8 the
 /// scan is not complete, where that was a rule.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version)]
+#[command(name = "portcullis", version, long_version = version::long())]
 struct Command {
     #[command(subcommand)]
     action: Action,

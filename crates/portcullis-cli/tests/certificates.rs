@@ -251,7 +251,20 @@ fn the_certificates_of_a_file_are_shown() {
     };
     let key = fs::read_to_string(&made.key).unwrap();
     let said = mistake(key.as_bytes());
-    assert!(said.contains("there is no certificate in it"), "{said}");
+    assert!(said.contains("a private key and no certificate"), "{said}");
+    // What other readers of PEM pass over without a word.
+    let pem = fs::read_to_string(&made.cert).unwrap();
+    let old = pem.replace("CERTIFICATE", "TRUSTED CERTIFICATE");
+    let said = mistake((pem.clone() + &old).as_bytes());
+    assert!(said.contains("OpenSSL's own format"), "{said}");
+    let glued = made.path("glued.pem");
+    fs::write(&glued, format!("\u{feff}{}{pem}", pem.trim_end())).unwrap();
+    let text = printed(run(&["cert", "show", &glued]));
+    assert_eq!(
+        text.matches("subject:   CN=localhost\n").count(),
+        2,
+        "{text}"
+    );
     // A damaged key is not printed either.
     let line = key.lines().nth(1).unwrap();
     let said = mistake(format!("-----BEGIN PRIVATE KEY {line}\n").as_bytes());

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use serde_json::Value;
-use support::{Certificates, Server, client, printed, run, sentence};
+use support::{Certificates, Server, client, portcullis, printed, run, sentence};
 
 #[test]
 fn echo_with_verification_and_json() {
@@ -283,6 +283,29 @@ fn an_unknown_server_is_refused_unless_that_is_wanted() {
         "{page}"
     );
     assert_eq!(accepted.exit_code(), Some(0));
+}
+
+#[test]
+fn it_says_what_it_is_made_of() {
+    let said = |option| {
+        let output = portcullis(&[option]).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(said("-V"), format!("portcullis {version}\n"));
+    let long = said("--version");
+    let mut lines = long.lines();
+    assert_eq!(lines.next(), Some(&*format!("portcullis {version}")));
+    let library = format!("library:   portcullis {version}");
+    assert_eq!(lines.next(), Some(&*library));
+    let crypto = lines
+        .next()
+        .and_then(|line| line.strip_prefix("crypto:    AWS-LC "));
+    let (major, _) = crypto.unwrap().split_once('.').unwrap();
+    assert!(major.parse::<u32>().is_ok(), "{long}");
+    assert!(long.contains("\nversions:  TLSv1.3 TLSv1.2 "), "{long}");
+    assert!(long.contains(" finite-field "), "{long}");
 }
 
 #[test]
@@ -566,8 +589,9 @@ fn the_guide_names_what_is_there() {
         &["completions"],
         &["man"],
     ];
-    let help: String = commands
+    let help: String = [&[][..]]
         .iter()
+        .chain(&commands)
         .map(|command| printed(run(&[*command, &["--help"]].concat())))
         .collect();
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

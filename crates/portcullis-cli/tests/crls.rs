@@ -160,7 +160,11 @@ fn a_list_is_fetched_if_that_is_allowed() {
     ];
     let said = printed(run(&fetch));
     assert!(
-        said.contains("number    7") && said.contains("revoked   1"),
+        said.contains("number    7")
+            && said.contains("revoked   1")
+            && said.contains("issuer    CN=")
+            && said.contains("issued    2020-01-01")
+            && said.contains("good to   2049-01-01"),
         "{said}"
     );
     assert_eq!(fs::read(&out).unwrap(), der);

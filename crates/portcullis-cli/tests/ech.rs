@@ -168,6 +168,31 @@ fn a_client_takes_the_keys_that_the_server_has_by_now() {
     }
 }
 
+#[test]
+fn over_datagrams_as_over_tcp() {
+    let made = Certificates::make();
+    let (gone, key) = (made.path("gone.pem"), made.path("key.pem.ech"));
+    let (gone, list) = (new_key(&gone), new_key(&key));
+    let mut arguments = made.server().to_vec();
+    arguments.extend(["--dtls", "--ech-keys", &key]);
+    let server = Server::start(&arguments);
+    let target = format!("localhost:{}", server.port());
+    let connect = |more: &[&str]| connect_to(&made, &target, &[&["--dtls"][..], more].concat());
+    for (ech, status) in [(&*list, "accepted"), ("grease", "pretended")] {
+        let (facts, told, code) = connect(&["--ech", ech]);
+        let found = (&facts["ech"], code);
+        assert_eq!(found, (&Value::from(status), Some(0)), "{told}");
+        assert_eq!(facts["version"], "DTLSv1.3");
+    }
+    let (_, _, code) = connect(&["--ech", &gone]);
+    assert_eq!(code, Some(4));
+    let (facts, told, code) = connect(&["--ech", &gone, "--ech-retry"]);
+    let found = (&facts["ech"], code);
+    assert_eq!(found, (&Value::from("accepted"), Some(0)), "{told}");
+    let other = format!("other keys by now, --ech {list}");
+    assert!(told.contains(&other), "{told}");
+}
+
 /// `portcullis ech front` that runs; it is killed when dropped.
 fn front(arguments: &[&str]) -> Server {
     let mut command = support::portcullis(&["ech", "front", "--listen", "127.0.0.1:0"]);

@@ -167,6 +167,65 @@ fn keys_that_cannot_be_read_are_named_and_not_shown() {
     );
 }
 
+/// No certificate can come, so nothing can be done with one; where one could and none came, that is said.
+#[test]
+fn what_needs_a_certificate_is_refused_where_none_can_come() {
+    let (folder, file) = keys();
+    let new = folder.path().join("chain.pem").display().to_string();
+    let anonymous = [
+        "--insecure",
+        "--ciphers",
+        "TLS_ECDH_anon_WITH_AES_128_CBC_SHA",
+    ];
+    let keys = ["--psk-file", &file];
+    let alone = [&keys[..], &["--insecure", "--tls", "1.2"]].concat();
+    let named = [&keys[..], &["--ciphers", "TLS_PSK_WITH_AES_128_GCM_SHA256"]].concat();
+    let login = ["--srp", "alice", "--srp-password-file", &file, "--insecure"];
+    for option in [
+        &["--showcerts"][..],
+        &["--save-cert", &new],
+        &["--status"],
+        &["--status=require"],
+        &["--crl", "http"],
+        &["--showcerts", "--json"],
+    ] {
+        for (secret, why) in [
+            (&keys[..], "and no --ciphers that have certificates"),
+            (&alone, "and no --ciphers that have certificates"),
+            (&login, "and no --ciphers that have certificates"),
+            (&named, "no suite of --ciphers has certificates"),
+            (&anonymous, "no suite of --ciphers has certificates"),
+        ] {
+            let arguments = [&["localhost:1"], secret, option].concat();
+            let output = client(&arguments, b"");
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8(said).unwrap();
+            let name = option[0].trim_end_matches("=require");
+            let expected = format!("{name} has no effect");
+            assert!(
+                said.contains(&expected) && said.contains(why),
+                "{arguments:?}: {said}"
+            );
+        }
+    }
+    let cafile = [&["localhost:1"], &named[..], &["--cafile", &file]].concat();
+    let said = String::from_utf8(client(&cafile, b"").stderr).unwrap();
+    assert!(said.contains("--cafile has no effect"), "{said}");
+
+    let server = Server::start(&keys);
+    let options = ["--insecure", "--showcerts", "--save-cert", &new, "--status"];
+    let output = client(
+        &[&[server.address.as_str()], &keys[..], &options].concat(),
+        b"x",
+    );
+    assert_eq!(output.stdout, b"x", "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = "--showcerts, --save-cert, --status: the server has shown no certificate\n";
+    assert!(said.contains(expected), "{said}");
+    assert!(!fs::exists(&new).unwrap());
+}
+
 /// Nobody is anybody: whoever wants that has to say so, and is told once more.
 #[test]
 fn anonymous_servers_are_for_who_wants_no_verification() {

@@ -2,7 +2,9 @@
 
 mod support;
 
-use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::{fs, thread};
 
 use serde_json::Value;
 use support::{Server, portcullis, with_input};
@@ -89,6 +91,67 @@ fn who_does_not_is_refused_alike() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("bad_record_mac"), "{said}");
         assert!(!said.contains(password), "{said}");
+    }
+}
+
+/// The salt that a server says for a user: its ServerKeyExchange is in clear.
+fn salt(server: &Server, user: &str) -> Vec<u8> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = server.address.clone();
+    let relay = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut server = TcpStream::connect(server).unwrap();
+        let mut said = vec![0; 4096];
+        let length = client.read(&mut said).unwrap();
+        server.write_all(&said[..length]).unwrap();
+        // Up to ServerHelloDone, which is empty.
+        let mut answer = Vec::new();
+        while !answer.ends_with(&[14, 0, 0, 0]) {
+            let length = server.read(&mut said).unwrap();
+            assert!(length > 0, "{answer:02x?}");
+            answer.extend_from_slice(&said[..length]);
+        }
+        answer
+    });
+    let output = client(&[&address, "--srp", user], Some("x"), b"");
+    assert_ne!(output.status.code(), Some(0));
+    let answer = relay.join().unwrap();
+    // Behind the end of the prime of 2,048 bits (RFC 5054, appendix A) and its generator.
+    let generator = [0x9e, 0x4a, 0xff, 0x73, 0, 1, 2];
+    let mut windows = answer.windows(generator.len());
+    let at = windows.position(|window| window == generator).unwrap() + generator.len();
+    answer[at + 1..][..usize::from(answer[at])].to_vec()
+}
+
+/// After a new start, too, nobody can tell who is not there by a salt that has changed.
+#[test]
+fn a_salt_that_stays_tells_nothing() {
+    let (folder, users, _) = files("");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let (seed, short) = (file("seed", &[7; 16]), file("short", &[7; 15]));
+    let seeded = || Server::start(&["--srp-file", &users, "--srp-seed", &seed]);
+    let salts: Vec<_> = (0..2).map(|_| salt(&seeded(), "bob")).collect();
+    assert_eq!(salts[0], salts[1]);
+    let plain = Server::start(&["--srp-file", &users]);
+    assert_ne!(salt(&plain, "bob"), salts[0]);
+    assert_eq!(salt(&plain, "alice"), salt(&seeded(), "alice"));
+    for (arguments, why) in [
+        (
+            &["--srp-file", &users, "--srp-seed", &short][..],
+            "15 bytes, and at least 16",
+        ),
+        (&["--srp-seed", &seed], "--srp-file <FILE>"),
+    ] {
+        let all = [&["server", "--listen", "127.0.0.1:0"], arguments].concat();
+        let output = portcullis(&all).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(why), "{said}");
     }
 }
 

@@ -92,3 +92,46 @@ fn what_cannot_be_written_whole_is_not_left() {
     }
     assert_eq!(fs::read_to_string(&old).unwrap(), "old");
 }
+
+/// Nobody finds a part under the name of the file: what was there stays, and a file that was not there is not.
+#[cfg(unix)]
+#[test]
+fn who_is_killed_while_it_writes_leaves_no_part_under_the_name() {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    let made = Certificates::make();
+    let (new, old) = (made.path("new"), made.path("old.pem"));
+    fs::write(&old, "old").unwrap();
+    for arguments in [
+        &["ech", "new", "--public-name", "a.test", &new][..],
+        &["ticket-key", "new", &new],
+        &[
+            "cert",
+            "p12",
+            "make",
+            "--cert",
+            &made.cert,
+            "--key",
+            &made.key,
+            "--password-env",
+            "P12",
+            "--out",
+            &new,
+        ],
+        &["cert", "bundle", &made.cert, "--out", &old],
+    ] {
+        // The system kills who writes a byte to a file.
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "ulimit -c 0; ulimit -f 0; exec \"$@\"", "sh"]);
+        let command = portcullis(arguments);
+        shell.arg(command.get_program()).args(command.get_args());
+        shell.env("P12", "secret").stdin(Stdio::null());
+        let output = shell.output().unwrap();
+        assert!(
+            output.status.signal().is_some(),
+            "{arguments:?}: {output:?}"
+        );
+        assert!(!fs::exists(&new).unwrap(), "{arguments:?}");
+    }
+    assert_eq!(fs::read_to_string(&old).unwrap(), "old");
+}

@@ -85,6 +85,42 @@ fn strict_verifiers_of_openssl_accept_what_is_made() {
         &cert,
     ];
     assert!(ran(program("openssl", &strict)).status.success());
+
+    // Names of each kind, whatever is first: a server is shown as a host, a client as what it is called first.
+    let names = ["alice@a.test", "a.test", "127.0.0.1"];
+    for (more, file, purpose, subject) in [
+        (&[][..], "cert.pem", "sslserver", "subject=CN = a.test\n"),
+        (
+            &["--client"],
+            "client.pem",
+            "sslclient",
+            "subject=CN = alice@a.test\n",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().to_str().unwrap();
+        let made = [&["cert", "dev", "--out", out], more, &names[..]].concat();
+        printed(run(&made));
+        let (ca, cert) = (path(folder.path(), "ca.pem"), path(folder.path(), file));
+        for name in [
+            ["-verify_hostname", "a.test"],
+            ["-verify_ip", "127.0.0.1"],
+            ["-verify_email", "alice@a.test"],
+        ] {
+            let fixed = [
+                "verify",
+                "-x509_strict",
+                "-purpose",
+                purpose,
+                "-CAfile",
+                &ca,
+            ];
+            let output = ran(program("openssl", &[&fixed[..], &name, &[&cert]].concat()));
+            assert!(output.status.success(), "{file}, {name:?}: {output:?}");
+        }
+        let shown = ["x509", "-in", &cert, "-noout", "-subject"];
+        assert_eq!(printed(ran(program("openssl", &shown))), subject);
+    }
 }
 
 #[test]

@@ -153,6 +153,8 @@ pub(crate) struct Older {
     pub(crate) session_id: Box<[u8]>,
     /// Whether it is not the connection's first handshake.
     pub(crate) renegotiated: bool,
+    /// Whether this side agrees to more of them.
+    pub(crate) may_renegotiate: bool,
 }
 
 const WITHOUT_EXTENDED_MASTER_SECRET: &str = "the peer does not have the extended master secret, without \
@@ -526,7 +528,27 @@ impl ConnectionInformation {
 
     /// The channel binding `tls-exporter` (RFC 9266). Its context is a string of length zero (§2),
     /// which before TLS 1.3 is not the same as none (RFC 5705 §4).
+    ///
+    /// # Errors
+    /// Before TLS 1.3 there is none without the extended master secret, whatever
+    /// [`exporters_without_extended_master_secret`](crate::config::ClientConfigBuilder::exporters_without_extended_master_secret)
+    /// says: another connection can have the same (RFC 7627 §5.4). Nor is it defined where this side agrees to
+    /// [renegotiation](crate::config::ClientConfigBuilder::renegotiation) (RFC 9266 §4.2).
     pub fn tls_exporter(&self) -> Result<[u8; 32], Misuse> {
+        let refused = match &self.0.exporter {
+            Exporter::Older(older) if !older.extended => Some(
+                "the peer does not have the extended master secret, without which another connection can have the \
+                 same (RFC 7627 §5.4); take TLS 1.3, or a peer that has it",
+            ),
+            Exporter::Older(older) if older.may_renegotiate => Some(
+                "it is not defined where the connection may be renegotiated (RFC 9266 §4.2); leave \
+                 `Renegotiation::Once` and `Accept` out of the configuration, or take TLS 1.3",
+            ),
+            _ => None,
+        };
+        if let Some(refused) = refused {
+            return Err(Misuse::new(format!("tls_exporter: {refused}")));
+        }
         let mut binding = [0; 32];
         self.export_keying_material(b"EXPORTER-Channel-Binding", Some(b""), &mut binding)?;
         Ok(binding)

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 use std::future::ready;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use portcullis_core::x509::{Crl, CrlQuery, crl_issuer_hash};
+use portcullis_core::x509::{Crl, CrlQuery, crl_issuer_hash, shown_path};
 
 use crate::{CrlFuture, CrlSource, Lookup, may_be_wanted};
 
 /// More files of one hash are not looked for.
 const MAX_FILES: usize = 64;
+/// More reasons are not told why there is no list.
+const MAX_TOLD: usize = 4;
 /// Of lists that are remembered.
 const MAX_BYTES: usize = 128 << 20;
 
@@ -20,8 +23,9 @@ const MAX_BYTES: usize = 128 << 20;
 /// they have read.
 ///
 /// A file has one list in DER, or some in PEM. What is of another issuer with the same hash, over, or damaged is
-/// passed over, and named by an event of `tracing`; it hides nothing. What was read is looked at again every 2
-/// minutes, and read again if the file is another by then. With feature `hash-dir`; needs a Tokio runtime.
+/// passed over, and named by an event of `tracing`; it hides nothing. Where there is no list, what was damaged or could
+/// not be read, and that there is no such directory, becomes part of the error of the handshake. What was read is looked
+/// at again every 2 minutes, and read again if the file is another by then, or could not be read. With feature `hash-dir`; needs a Tokio runtime.
 #[derive(Clone, Debug)]
 pub struct HashDirCrls(Arc<Directory>);
 
@@ -39,12 +43,15 @@ struct Directory {
 struct Known {
     checked: Instant,
     files: Vec<File>,
+    /// What could not be looked at.
+    faults: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 struct File {
     state: FileState,
-    lists: Vec<Arc<Crl>>,
+    /// Or what is wrong with it.
+    lists: Result<Vec<Arc<Crl>>, String>,
 }
 
 /// By what it is told that a file is another now.
@@ -52,19 +59,27 @@ struct File {
 struct FileState {
     length: u64,
     modified: Option<SystemTime>,
+    /// Device, number, and when the latter was changed.
     #[cfg(unix)]
-    inode: u64,
+    inode: (u64, u64, i64, i64),
 }
 
 impl FileState {
     fn of(path: &Path) -> std::io::Result<Self> {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt as _;
         // Of what a link leads to.
         let metadata = std::fs::metadata(path)?;
         Ok(Self {
             length: metadata.len(),
             modified: metadata.modified().ok(),
             #[cfg(unix)]
-            inode: std::os::unix::fs::MetadataExt::ino(&metadata),
+            inode: (
+                metadata.dev(),
+                metadata.ino(),
+                metadata.ctime(),
+                metadata.ctime_nsec(),
+            ),
         })
     }
 }
@@ -104,16 +119,22 @@ impl HashDirCrls {
         let memory_only = query.is_memory_only() && query.is_authenticated();
         let mut found = Vec::new();
         hashes.retain(|hash| match self.0.remembered(*hash, memory_only) {
-            Some(lists) => {
-                found.extend(lists);
+            Some(known) => {
+                found.push(known);
                 false
             }
             None => !memory_only,
         });
         let query = query.clone();
-        let current = move |mut lists: Vec<Arc<Crl>>| {
+        let current = move |found: Vec<Known>| {
+            let mut lists: Vec<_> = found.iter().flat_map(Known::lists).cloned().collect();
             lists.retain(|list| !list.is_stale(now) && may_be_wanted(list, &query));
-            Lookup::of(lists)
+            let mut faults: Vec<_> = found.iter().flat_map(Known::faults).collect();
+            faults.truncate(MAX_TOLD);
+            match lists.is_empty() && !faults.is_empty() {
+                true => Lookup::NotAvailable(Some(faults.join("; "))),
+                false => Lookup::of(lists),
+            }
         };
         if hashes.is_empty() {
             return Box::pin(ready(current(found)));
@@ -122,12 +143,12 @@ impl HashDirCrls {
         let reading = tokio::task::spawn_blocking(move || {
             hashes
                 .into_iter()
-                .flat_map(|hash| directory.read(hash))
+                .map(|hash| directory.read(hash))
                 .collect::<Vec<_>>()
         });
         Box::pin(async move {
             match reading.await {
-                Ok(lists) => found.extend(lists),
+                Ok(known) => found.extend(known),
                 Err(error) => tracing::error!(%error, "reading revocation lists"),
             }
             current(found)
@@ -141,40 +162,40 @@ impl Directory {
     }
 
     /// What is known of a hash, unless it has to be looked at again.
-    fn remembered(&self, hash: u32, whatever_its_age: bool) -> Option<Vec<Arc<Crl>>> {
+    fn remembered(&self, hash: u32, whatever_its_age: bool) -> Option<Known> {
         let known = self.known();
         let known = known.get(&hash)?;
         let is_recent = known.checked.elapsed() < self.recheck_every;
-        (is_recent || whatever_its_age).then(|| known.lists())
+        (is_recent || whatever_its_age).then(|| known.clone())
     }
 
-    /// Looks at the files of a hash, and reads those that are new.
-    fn read(&self, hash: u32) -> Vec<Arc<Crl>> {
+    /// Looks at the files of a hash, and reads those that are new, or could not be read before.
+    fn read(&self, hash: u32) -> Known {
         let _one_at_a_time = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lists) = self.remembered(hash, false) {
-            return lists;
+        if let Some(known) = self.remembered(hash, false) {
+            return known;
         }
         let before = self.known().get(&hash).cloned();
-        let mut files = Vec::new();
+        let (mut files, mut faults) = (Vec::new(), Vec::new());
         for number in 0..MAX_FILES {
             let path = self.path.join(format!("{hash:08x}.r{number}"));
             let state = match FileState::of(&path) {
                 Ok(state) => state,
-                Err(error) => {
-                    // Behind the last of an issuer there is none.
-                    if error.kind() != std::io::ErrorKind::NotFound {
-                        let path = path.display();
-                        tracing::warn!(%path, %error, "a file of revocation lists cannot be looked at");
+                // Behind the last of an issuer there is none, but the directory is.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    if let Err(error) = std::fs::metadata(&self.path) {
+                        faults.push(fault(&self.path, &error));
                     }
                     break;
                 }
+                Err(error) => {
+                    faults.push(fault(&path, &error));
+                    break;
+                }
             };
-            let same = before
-                .iter()
-                .flat_map(|known| &known.files)
-                .find(|file| file.state == state)
-                .cloned();
-            files.push(same.unwrap_or_else(|| File {
+            let mut same = before.iter().flat_map(|known| &known.files);
+            let same = same.find(|file| file.state == state && file.lists.is_ok());
+            files.push(same.cloned().unwrap_or_else(|| File {
                 lists: lists_in(&path, hash),
                 state,
             }));
@@ -182,10 +203,10 @@ impl Directory {
         let known = Known {
             checked: Instant::now(),
             files,
+            faults,
         };
-        let lists = known.lists();
         let mut all = self.known();
-        all.insert(hash, known);
+        all.insert(hash, known.clone());
         // What was looked at longest ago goes.
         while all.len() > 1 && all.values().map(Known::bytes).sum::<usize>() > MAX_BYTES {
             let oldest = all.iter().filter(|(own, _)| **own != hash);
@@ -194,37 +215,51 @@ impl Directory {
                 .map(|(own, _)| *own);
             oldest.and_then(|oldest| all.remove(&oldest));
         }
-        lists
+        known
     }
 }
 
-fn lists_in(path: &Path, hash: u32) -> Vec<Arc<Crl>> {
-    let lists = match Crl::from_file(path) {
-        Ok(lists) => lists,
-        Err(error) => {
-            tracing::warn!(%error, "a file of revocation lists is passed over");
-            return Vec::new();
-        }
-    };
+fn lists_in(path: &Path, hash: u32) -> Result<Vec<Arc<Crl>>, String> {
+    // Whoever opens a pipe waits for somebody to write.
+    if !path.is_file() {
+        let error = std::io::Error::other("it is no file");
+        return Err(fault(path, &error));
+    }
+    let lists = Crl::from_file(path).map_err(|error| {
+        tracing::warn!(%error, "a file of revocation lists is passed over");
+        error.to_string()
+    })?;
     let is_called_so = |list: &Arc<Crl>| crl_issuer_hash(list.issuer()) == Some(hash);
     let (own, others): (Vec<_>, Vec<_>) = lists.into_iter().partition(is_called_so);
     if !others.is_empty() {
         tracing::debug!(path = %path.display(), "revocation lists of another issuer than the file's name says");
     }
-    own
+    Ok(own)
+}
+
+fn fault(path: &Path, error: &std::io::Error) -> String {
+    let path = shown_path(path);
+    tracing::warn!(path, %error, "revocation lists cannot be looked at");
+    format!("{path}: {error}")
 }
 
 impl Known {
-    fn lists(&self) -> Vec<Arc<Crl>> {
+    fn lists(&self) -> impl Iterator<Item = &Arc<Crl>> {
         self.files
             .iter()
-            .flat_map(|file| file.lists.iter().cloned())
-            .collect()
+            .flat_map(|file| file.lists.iter().flatten())
+    }
+
+    fn faults(&self) -> impl Iterator<Item = &str> {
+        let files = self
+            .files
+            .iter()
+            .filter_map(|file| file.lists.as_ref().err());
+        self.faults.iter().chain(files).map(String::as_str)
     }
 
     fn bytes(&self) -> usize {
-        let lists = self.files.iter().flat_map(|file| &file.lists);
-        lists.map(|list| list.bytes()).sum()
+        self.lists().map(|list| list.bytes()).sum()
     }
 }
 

@@ -91,9 +91,20 @@ pub trait CrlSource: Send + Sync + 'static {
         let _ = (query, stale);
         Box::pin(std::future::ready(Lookup::NotAvailable(None)))
     }
+
+    /// Others than these, which were found and do not suffice: where several places may have a list, those that were not
+    /// asked because one had something. By default there are none.
+    fn further<'a>(&'a self, query: &'a CrlQuery, found: &'a [Arc<Crl>]) -> CrlFuture<'a, Lookup> {
+        let _ = (query, found);
+        Box::pin(std::future::ready(Lookup::NotAvailable(None)))
+    }
 }
 
 impl<S: CrlSource + ?Sized> CrlSource for Arc<S> {
+    fn further<'a>(&'a self, query: &'a CrlQuery, found: &'a [Arc<Crl>]) -> CrlFuture<'a, Lookup> {
+        (**self).further(query, found)
+    }
+
     fn lookup<'a>(&'a self, query: &'a CrlQuery) -> CrlFuture<'a, Lookup> {
         (**self).lookup(query)
     }
@@ -111,9 +122,7 @@ impl<S: CrlSource + ?Sized> CrlSource for Arc<S> {
 /// to the next source.
 fn may_be_wanted(list: &Crl, query: &CrlQuery) -> bool {
     let own = list.uris();
-    matches!(query.kind(), CrlQueryKind::Issuer)
-        || own.is_empty()
-        || own.iter().any(|uri| query.uris().contains(uri))
+    query.uris().is_empty() || own.is_empty() || own.iter().any(|uri| query.uris().contains(uri))
 }
 
 /// Asks the question of the source that the query is.
@@ -124,6 +133,7 @@ pub async fn ask(source: &(impl CrlSource + ?Sized), query: &CrlQuery) -> Lookup
     match query.kind() {
         CrlQueryKind::Issuer => source.select(query).await,
         CrlQueryKind::Fresh(stale) => source.fresh(query, stale).await,
+        CrlQueryKind::Further(found) => source.further(query, found).await,
         _ => source.lookup(query).await,
     }
 }

@@ -64,7 +64,7 @@ struct Lists {
     max_bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
     list: Arc<Crl>,
     /// For this distribution point alone.
@@ -112,16 +112,36 @@ impl MemoryCrls {
     /// # Errors
     /// When there is no room; then nothing is added.
     pub fn insert_lists(&self, lists: Vec<Arc<Crl>>, uri: Option<&str>) -> Result<usize, Misuse> {
-        let mut all = self.write();
-        let more: usize = lists.iter().map(|list| list.bytes()).sum();
-        if all.bytes.saturating_add(more) > all.max_bytes {
-            return Err(Misuse::new(format!(
-                "there is room for {} bytes of revocation lists, {} are there, and {more} are too many: remove \
-                 some, or make more room with `with_room`",
-                all.max_bytes, all.bytes
-            )));
-        }
-        Ok(lists.into_iter().filter(|list| all.add(list, uri)).count())
+        self.write().change(&lists, |all| {
+            lists.iter().filter(|list| all.add(list, uri)).count()
+        })
+    }
+
+    /// Puts lists in the place of others, byte for byte, that were put there without a URI, at once for whoever looks.
+    /// What is among both stays as it is, and whatever else is there: where that has a list which is newer than one of
+    /// the same kind among these, this is not added.
+    ///
+    /// # Errors
+    /// When there is no room; then nothing is changed.
+    pub fn exchange(&self, old: &[Arc<Crl>], new: &[Arc<Crl>]) -> Result<(), Misuse> {
+        let is_in = |list: &Arc<Crl>, lists: &[Arc<Crl>]| {
+            lists.iter().any(|other| other.as_der() == list.as_der())
+        };
+        self.write().change(&[old, new].concat(), |all| {
+            all.remove(|kept| {
+                kept.uri.is_none() && is_in(&kept.list, old) && !is_in(&kept.list, new)
+            });
+            for list in new {
+                if !all.has(list) {
+                    all.add(list, None);
+                }
+            }
+        })
+    }
+
+    /// Whether both are the same lists.
+    pub fn ptr_eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Removes these lists, byte for byte, whatever point they are at, and answers how many there were.
@@ -190,6 +210,47 @@ impl MemoryCrls {
 }
 
 impl Lists {
+    /// Makes a change of what there is of the issuers of these lists, unless it leaves too much.
+    fn change<T>(
+        &mut self,
+        lists: &[Arc<Crl>],
+        change: impl FnOnce(&mut Self) -> T,
+    ) -> Result<T, Misuse> {
+        let hashes = lists
+            .iter()
+            .filter_map(|list| crl_issuer_hash(list.issuer()));
+        let before: HashMap<u32, Option<Vec<Kept>>> = hashes
+            .map(|hash| (hash, self.of_issuers.get(&hash).cloned()))
+            .collect();
+        let (len, bytes) = (self.len, self.bytes);
+        let changed = change(self);
+        if self.bytes <= self.max_bytes || self.bytes <= bytes {
+            return Ok(changed);
+        }
+        let error = Misuse::new(format!(
+            "there is room for {} bytes of revocation lists, {bytes} are there, and {} would be: remove some, or make \
+             more room with `with_room`",
+            self.max_bytes, self.bytes
+        ));
+        (self.len, self.bytes) = (len, bytes);
+        for (hash, kept) in before {
+            match kept {
+                Some(kept) => self.of_issuers.insert(hash, kept),
+                None => self.of_issuers.remove(&hash),
+            };
+        }
+        Err(error)
+    }
+
+    /// Whether it is there for every point.
+    fn has(&self, list: &Arc<Crl>) -> bool {
+        let hash = crl_issuer_hash(list.issuer());
+        let kept = hash.and_then(|hash| self.of_issuers.get(&hash));
+        kept.into_iter()
+            .flatten()
+            .any(|kept| kept.uri.is_none() && kept.list.as_der() == list.as_der())
+    }
+
     /// Whether it was added.
     fn add(&mut self, list: &Arc<Crl>, uri: Option<&str>) -> bool {
         // An issuer that is no name has no certificates.

@@ -225,16 +225,13 @@ impl Stapling {
     }
 
     /// Waits until the next attempt is over, and gives how far it has come by then. If several are since this was last
-    /// called, the last.
+    /// called, the last. `None` when the runtime has ended that [`start`](Stapler::start) was called in.
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub async fn changed(&mut self) -> StaplerState {
-        // With the task gone nothing changes any more.
-        if self.state.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        self.state.borrow_and_update().clone()
+    pub async fn changed(&mut self) -> Option<StaplerState> {
+        self.state.changed().await.ok()?;
+        Some(self.state.borrow_and_update().clone())
     }
 }
 

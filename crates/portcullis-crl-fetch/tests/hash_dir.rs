@@ -104,6 +104,56 @@ async fn a_file_that_changes_is_read_again() {
     assert!(verdict(&ca, &leaf, &crls).await.is_err());
 }
 
+/// Where there is no list, the error says what may be the reason.
+#[tokio::test]
+async fn what_cannot_be_read_is_said() {
+    let ca = Authority::new();
+    let scratch = Scratch::new();
+    let missing = scratch.path().join("no/such");
+    let error = verdict(&ca, &ca.leaf(8, &[]), &HashDirCrls::new(&missing)).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains(missing.to_str().unwrap()), "{error}");
+    let crls = HashDirCrls::with_recheck(scratch.path(), Duration::ZERO);
+    // An empty directory is as it should be.
+    let error = verdict(&ca, &ca.leaf(8, &[]), &crls).await.unwrap_err();
+    let empty = scratch.path().to_str().unwrap();
+    assert!(!error.to_string().contains(empty), "{error}");
+    let list = ca.list(1, &[9]);
+    scratch.write(&called(&list, 0), b"no list");
+    let error = verdict(&ca, &ca.leaf(8, &[]), &crls).await.unwrap_err();
+    assert!(error.to_string().contains(&called(&list, 0)), "{error}");
+}
+
+/// Neither what may be read since nor what was made of it changes when a file was written.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_could_not_be_read_is_read_again() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let ca = Authority::new();
+    let scratch = Scratch::new();
+    let list = ca.list(1, &[9]);
+    let path = scratch.write(&called(&list, 0), &list);
+    let mode = |mode| std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+    let crls = HashDirCrls::with_recheck(scratch.path(), Duration::ZERO);
+    mode(0);
+    // Whoever may do everything may also read this.
+    if std::fs::read(&path).is_err() {
+        let error = verdict(&ca, &ca.leaf(8, &[]), &crls).await.unwrap_err();
+        assert!(error.to_string().contains("ermission"), "{error}");
+    }
+    mode(0o600);
+    assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok());
+    // A pipe is not waited for.
+    let next = scratch.path().join(called(&list, 1));
+    let made = std::process::Command::new("mkfifo")
+        .arg(scratch.path().join("pipe"))
+        .status();
+    if made.is_ok_and(|status| status.success()) {
+        symlink(scratch.path().join("pipe"), next).unwrap();
+        assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok());
+    }
+}
+
 /// OpenSSL makes the names, and the links.
 #[tokio::test]
 async fn a_directory_of_rehash() {

@@ -77,8 +77,12 @@ impl Server {
 }
 
 fn ok(body: &[u8]) -> Vec<u8> {
+    ok_as("1", body)
+}
+
+fn ok_as(tag: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: \"1\"\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: \"{tag}\"\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()
@@ -405,6 +409,107 @@ async fn a_forged_list_does_not_displace_a_good_one() {
     }
 }
 
+/// So many seconds pass.
+async fn later(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
+
+/// Waits until so many were made.
+async fn requests_to(server: &Server, count: usize) {
+    for _ in 0..200 {
+        if server.requests.lock().unwrap().len() >= count {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(server.requests.lock().unwrap().len(), count);
+}
+
+/// The other URLs of the point are tried then, and the list is fetched again.
+#[tokio::test]
+async fn a_forged_list_alone_is_not_believed_for_long() {
+    let (ca, forger) = (Authority::new(), Authority::new());
+    let forged = Server::with_list(&forger.list(9, &[])).await;
+    let mirror = Server::with_list(&ca.list(5, &[9])).await;
+    let crls = crls();
+    let leaf = ca.leaf_with_point(9, &[forged.uri(), mirror.uri()]);
+    let alone = ca.leaf_with_point(9, &[forged.uri()]);
+    let error = verdict(&ca, &leaf, &crls).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be told"), "{error}");
+    assert_eq!((forged.count(), mirror.count()), (1, 0));
+    later(11).await;
+    let error = verdict(&ca, &leaf, &crls).await.unwrap_err();
+    assert!(error.to_string().contains("says the CRL 5"), "{error}");
+    assert_eq!((forged.count(), mirror.count()), (1, 1));
+    // It is left alone as after a failure; until then the error says what is wrong with it.
+    let error = verdict(&ca, &alone, &crls).await.unwrap_err();
+    assert!(error.to_string().contains("CRL 9 of"), "{error}");
+    assert_eq!(forged.count(), 1);
+    later(31).await;
+    assert!(verdict(&ca, &alone, &crls).await.is_err());
+    let requests = forged.requests.lock().unwrap().clone();
+    assert_eq!(requests.len(), 2);
+    assert!(!requests[1].contains("if-none-match"), "{requests:?}");
+    // The same again: for twice as long. Then the server is what it was.
+    *forged.answer.lock().unwrap() = ok(&ca.list(6, &[9]));
+    later(31).await;
+    assert!(verdict(&ca, &alone, &crls).await.is_err());
+    assert_eq!(forged.count(), 2);
+    later(31).await;
+    let error = verdict(&ca, &alone, &crls).await.unwrap_err();
+    assert!(error.to_string().contains("says the CRL 6"), "{error}");
+}
+
+/// Neither its time nor its ETag counts.
+#[tokio::test]
+async fn a_forged_list_keeps_no_newer_one_away() {
+    let (ca, forger) = (Authority::new(), Authority::new());
+    let server = Server::with_list(&ca.list(5, &[])).await;
+    let crls = crls();
+    let leaf = ca.leaf(9, &[&server.uri()]);
+    assert!(verdict(&ca, &leaf, &crls).await.is_ok());
+    let query = query_at(&ca, &server.uri());
+    let Lookup::Found(lists) = crls.lookup(&query).await else {
+        panic!();
+    };
+    *server.answer.lock().unwrap() = ok_as("2", &forger.list(9, &[]));
+    let _ = crls.fresh(&query, &lists[0]).await;
+    assert!(verdict(&ca, &leaf, &crls).await.is_ok());
+    *server.answer.lock().unwrap() = ok(&ca.list(6, &[9]));
+    later(11).await;
+    assert!(verdict(&ca, &leaf, &crls).await.is_ok(), "the genuine one");
+    later(61).await;
+    requests_to(&server, 3).await;
+    let request = server.requests.lock().unwrap()[2].clone();
+    assert!(request.contains("if-none-match: \"1\""), "{request}");
+    for _ in 0..100 {
+        if let Err(error) = verdict(&ca, &leaf, &crls).await {
+            assert!(error.to_string().contains("says the CRL 6"), "{error}");
+            return;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the newer list is not taken");
+}
+
+/// What another authority says is at the same URL displaces nothing.
+#[tokio::test]
+async fn a_url_of_two_authorities_is_two_places() {
+    let (ca, other) = (Authority::new(), Authority::named("Other"));
+    let server = Server::with_list(&ca.list(5, &[9])).await;
+    let crls = crls();
+    let leaf = ca.leaf(9, &[&server.uri()]);
+    assert!(verdict(&ca, &leaf, &crls).await.is_err());
+    *server.answer.lock().unwrap() = ok(&other.list(6, &[]));
+    let theirs = other.leaf(9, &[&server.uri()]);
+    assert!(verdict(&other, &theirs, &crls).await.is_ok());
+    let error = verdict(&ca, &leaf, &crls).await.unwrap_err();
+    assert!(error.to_string().contains("says the CRL 5"), "{error}");
+    assert_eq!((server.count(), crls.len()), (2, 2));
+}
+
 /// Here the server says for how long it is good.
 #[tokio::test]
 async fn a_list_that_was_used_is_fetched_again_before_it_is_over() {
@@ -421,22 +526,15 @@ async fn a_list_that_was_used_is_fetched_again_before_it_is_over() {
     );
     let crls = crls();
     for server in [&used, &unused] {
-        let query = query_at(&ca, &server.uri());
-        assert!(matches!(crls.lookup(&query).await, Lookup::Found(_)));
+        let leaf = ca.leaf(9, &[&server.uri()]);
+        assert!(verdict(&ca, &leaf, &crls).await.is_ok());
     }
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(300)).await;
+    later(300).await;
     let query = query_at(&ca, &used.uri());
     assert!(matches!(crls.lookup(&query).await, Lookup::Found(_)));
     assert_eq!((used.count(), unused.count()), (1, 1));
-    tokio::time::advance(Duration::from_secs(400)).await;
-    tokio::time::resume();
-    for _ in 0..100 {
-        if used.count() == 2 {
-            break;
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
+    later(600).await;
+    requests_to(&used, 2).await;
     assert_eq!((used.count(), unused.count()), (2, 1));
     assert!(used.requests.lock().unwrap()[1].contains("if-none-match: \"x\""));
     // What waits ends with the source.

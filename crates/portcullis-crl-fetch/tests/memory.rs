@@ -3,7 +3,7 @@
 mod authority;
 
 use authority::{Authority, query_at, verdict};
-use portcullis_crl_fetch::{CrlInput, CrlSource as _, Lookup, MemoryCrls};
+use portcullis_crl_fetch::{CrlInput, CrlSource as _, Layered, Lookup, MemoryCrls};
 
 const URI: &str = "http://crl.test/ca.crl";
 
@@ -88,4 +88,53 @@ fn what_is_damaged_or_too_much_is_refused_whole() {
         "{error}"
     );
     assert!(crls.is_empty());
+}
+
+/// A list takes the room of the one that it replaces.
+#[test]
+fn what_is_replaced_leaves_its_room() {
+    let ca = Authority::new();
+    let many: Vec<u8> = (1..100).collect();
+    let size = CrlInput::Der(ca.list(1, &many)).read().unwrap()[0].bytes();
+    let crls = MemoryCrls::with_room(size + size / 2);
+    for number in 1..5 {
+        assert_eq!(crls.insert(der(ca.list(number, &many)), None).unwrap(), 1);
+    }
+    // The same again, as a server does that reads its file twice.
+    let list = ca.list(9, &many);
+    for _ in 0..2 {
+        crls.insert(der(list.clone()), None).unwrap();
+    }
+    assert_eq!(crls.len(), 1);
+    let before = crls.bytes();
+    let others = Authority::named("Other").list(1, &many);
+    let error = crls.insert(der(others), None).unwrap_err();
+    assert!(error.to_string().contains("there is room for"), "{error}");
+    assert_eq!((crls.len(), crls.bytes()), (1, before));
+    assert_eq!(crls.remove(&der(list)).unwrap(), 1);
+}
+
+/// A list that says nothing hides none of the next source, however many there are.
+#[tokio::test]
+async fn a_list_of_no_use_hides_no_other() {
+    let ca = Authority::new();
+    let [first, second, third] = [(); 3].map(|()| MemoryCrls::new());
+    let all = Layered::new(first.clone(), Layered::new(second.clone(), third.clone()));
+    // Of another key of the authority: over the same points, and of its whole.
+    first
+        .insert(der(Authority::new().list(9, &[])), None)
+        .unwrap();
+    let leaves = [ca.leaf(9, &[URI]), ca.leaf(9, &[])];
+    for leaf in &leaves {
+        let error = verdict(&ca, leaf, &all).await.unwrap_err();
+        assert!(error.to_string().contains("cannot be told"), "{error}");
+    }
+    second
+        .insert(der(Authority::new().list(8, &[])), None)
+        .unwrap();
+    third.insert(der(ca.list(1, &[9])), None).unwrap();
+    for leaf in &leaves {
+        let error = verdict(&ca, leaf, &all).await.unwrap_err();
+        assert!(error.to_string().contains("says the CRL 1"), "{error}");
+    }
 }

@@ -133,8 +133,8 @@ async fn a_response_is_replaced_before_it_is_over() {
     let first = responder.response();
     assert_eq!(identity.ocsp_response(now()), Some(first.clone()));
     responder.answer(pki.response(Says::Good, 0, 3_600));
-    assert_eq!(stapling.changed().await.attempts, 1);
-    let state = timeout(SOON, stapling.changed()).await.unwrap();
+    assert_eq!(stapling.changed().await.unwrap().attempts, 1);
+    let state = timeout(SOON, stapling.changed()).await.unwrap().unwrap();
     assert_eq!(state.attempts, 2);
     assert_eq!(identity.ocsp_response(now()), Some(responder.response()));
     assert_ne!(responder.response(), first);
@@ -148,9 +148,9 @@ async fn a_responder_that_fails_takes_nothing_away_before_its_time() {
     let identity = pki.identity();
     let mut stapling = started(&identity, &responder).await;
     let shown = responder.response();
-    assert_eq!(stapling.changed().await.attempts, 1);
+    assert_eq!(stapling.changed().await.unwrap().attempts, 1);
     responder.fail();
-    let state = timeout(SOON, stapling.changed()).await.unwrap();
+    let state = timeout(SOON, stapling.changed()).await.unwrap().unwrap();
     assert!(state.failure.unwrap().contains("503"));
     assert!(state.verdict.is_some());
     assert_eq!(identity.ocsp_response(now()), Some(shown));
@@ -170,10 +170,10 @@ async fn an_older_response_does_not_take_the_place_of_a_newer_one() {
     let responder = Responder::new(pki.response(Says::Revoked, -10, 4)).await;
     let identity = pki.identity();
     let mut stapling = started(&identity, &responder).await;
-    assert_eq!(stapling.changed().await.attempts, 1);
+    assert_eq!(stapling.changed().await.unwrap().attempts, 1);
     // From before it was revoked.
     responder.answer(pki.response(Says::Good, -3_600, 3_600));
-    let state = timeout(SOON, stapling.changed()).await.unwrap();
+    let state = timeout(SOON, stapling.changed()).await.unwrap().unwrap();
     assert!(state.failure.unwrap().contains("older than the one before"));
 }
 

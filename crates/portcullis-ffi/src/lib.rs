@@ -29,13 +29,26 @@ mod dsa;
 mod ecdh;
 mod rsa;
 
-use core::ffi::c_int;
+use core::ffi::{CStr, c_int};
 use core::fmt;
 
 pub use ccm::{Ccm, TagLen};
 pub use dsa::{DsaPrivateKey, DsaPublicKey};
 pub use ecdh::{Curve, EcdhPrivateKey};
 pub use rsa::{Hash, RsaPrivateKey, RsaPublicKey};
+
+/// The version of AWS-LC, as it has it itself.
+pub const AWS_LC_VERSION: &str = text(aws_lc_sys::AWSLC_VERSION_NUMBER_STRING);
+
+const fn text(bytes: &'static [u8]) -> &'static str {
+    match CStr::from_bytes_with_nul(bytes) {
+        Ok(text) => match text.to_str() {
+            Ok(text) => text,
+            Err(_) => "",
+        },
+        Err(_) => "",
+    }
+}
 
 /// The library refused its input, or failed. It does not say why: that could be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::ready;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use portcullis_core::session::{ClientSession, SessionKey};
 use rustls_pki_types::UnixTime;
 
 use crate::shards::{ByHash, Shards};
-use crate::slots::{MOST, Slot, Slots};
+use crate::slots::{MOST, NONE, Slot, Slots};
 use crate::{SessionStore, StoreFuture};
 
 /// How many sessions of one key are kept: twice what a server of this library sends.
@@ -31,19 +32,51 @@ pub struct MemorySessionStore {
 
 #[derive(Default)]
 struct Sessions {
-    /// Of each key, by its hash, the oldest first. No list is empty. Where two keys have one hash, which
-    /// hardly ever is, the one that came last has the list.
-    by_key: ByHash<List>,
+    /// The newest of each key, by its hash. Where two keys have one hash, which hardly ever is, the one that came
+    /// last has the place.
+    by_key: ByHash<Slot>,
     kept: Slots<Kept>,
     bytes: usize,
 }
 
 struct Kept {
     hash: u64,
-    /// In bytes: a piece of memory that is seldom looked at, where the key itself is three.
-    key: Arc<[u8]>,
+    key: Key,
+    /// The one of the same key that came before, or [`NONE`].
+    older: Slot,
     session: ClientSession,
     size: usize,
+}
+
+/// A key in bytes. Those of most stand beside the session, as whoever looks at it looks at them first: with a million
+/// sessions each piece of memory that is looked at has to be waited for.
+#[derive(Clone)]
+enum Key {
+    Here([u8; HERE], u8),
+    Apart(Arc<[u8]>),
+}
+
+/// What makes a [`Key`] as long as a line of the cache.
+const HERE: usize = 62;
+
+impl Key {
+    fn new(key: &[u8]) -> Self {
+        let mut bytes = [0; HERE];
+        match (bytes.get_mut(..key.len()), u8::try_from(key.len())) {
+            (Some(room), Ok(len)) => {
+                room.copy_from_slice(key);
+                Self::Here(bytes, len)
+            }
+            _ => Self::Apart(key.into()),
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Here(bytes, len) => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Apart(bytes) => bytes,
+        }
+    }
 }
 
 impl MemorySessionStore {
@@ -146,11 +179,11 @@ impl SessionStore for MemorySessionStore {
     ) -> StoreFuture<'a, bool> {
         for part in self.sessions.each() {
             // Not shown under the lock: `visit` may use the store.
-            let one = |kept: &Kept| (Arc::clone(&kept.key), kept.session.clone());
+            let one = |kept: &Kept| (kept.key.clone(), kept.session.clone());
             let shown: Vec<_> = part.kept.all().map(one).collect();
             drop(part);
             for (key, session) in &shown {
-                if let Ok(key) = SessionKey::from_bytes(key) {
+                if let Ok(key) = SessionKey::from_bytes(key.as_slice()) {
                     visit(&key, session);
                 }
             }
@@ -173,45 +206,22 @@ impl<'a> Of<'a> {
     }
 }
 
-/// The places of the sessions of one key.
-#[derive(Clone, Copy, Default)]
-struct List {
-    slots: [Slot; PER_KEY],
-    len: usize,
-}
-
-impl List {
-    fn as_slice(&self) -> &[Slot] {
-        self.slots.get(..self.len).unwrap_or_default()
-    }
-
-    /// It is not full.
-    fn push(&mut self, slot: Slot) {
-        if let Some(free) = self.slots.get_mut(self.len) {
-            *free = slot;
-            self.len += 1;
-        }
-    }
-
-    fn remove(&mut self, slot: Slot) {
-        if let Some(at) = self.as_slice().iter().position(|one| *one == slot) {
-            self.slots.copy_within(at + 1..self.len, at);
-            self.len -= 1;
-        }
-    }
-}
-
 impl Sessions {
-    /// The places of the sessions of this key.
-    fn list(&self, of: Of<'_>) -> Option<&List> {
-        let list = self.by_key.get(&of.hash)?;
-        let newest = self.kept.get(*list.as_slice().last()?)?;
-        (*newest.key == *of.key).then_some(list)
+    /// The place of the newest session of this key.
+    fn newest(&self, of: Of<'_>) -> Option<Slot> {
+        let newest = *self.by_key.get(&of.hash)?;
+        (self.kept.get(newest)?.key.as_slice() == of.key).then_some(newest)
+    }
+
+    /// This place, and those of the older sessions of the same key.
+    fn from(&self, newest: Slot) -> impl Iterator<Item = Slot> {
+        let older = |slot: &Slot| self.kept.get(*slot).map(|kept| kept.older);
+        iter::successors(Some(newest), older).take_while(|slot| *slot != NONE)
     }
 
     fn take(&mut self, of: Of<'_>, now: UnixTime, expire_after: Duration) -> Option<ClientSession> {
         loop {
-            let newest = *self.list(of)?.as_slice().last()?;
+            let newest = self.newest(of)?;
             let session = &self.kept.get(newest)?.session;
             let age = now
                 .as_secs()
@@ -242,53 +252,58 @@ impl Sessions {
     }
 
     fn put(&mut self, of: Of<'_>, session: ClientSession, size: usize) {
-        let known = self.list(of).copied();
-        let first = known.and_then(|list| list.as_slice().first().copied());
-        let key = match first.and_then(|first| self.kept.get(first)) {
-            Some(kept) => Arc::clone(&kept.key),
+        let known = self.newest(of);
+        let key = match known.and_then(|newest| self.kept.get(newest)) {
+            Some(kept) => kept.key.clone(),
             None => {
                 self.forget_all(of.hash);
-                of.key.into()
+                Key::new(of.key)
             }
         };
-        if let Some(oldest) = first
-            && known.is_some_and(|list| list.len == PER_KEY)
-        {
+        if let Some(oldest) = known.and_then(|newest| self.from(newest).nth(PER_KEY - 1)) {
             self.remove(oldest);
         }
         self.bytes += size;
         let slot = self.kept.insert(Kept {
             hash: of.hash,
             key,
+            older: known.unwrap_or(NONE),
             session,
             size,
         });
-        self.by_key.entry(of.hash).or_default().push(slot);
+        self.by_key.insert(of.hash, slot);
     }
 
     fn remove(&mut self, slot: Slot) -> Option<ClientSession> {
         let kept = self.kept.remove(slot)?;
         self.bytes -= kept.size;
-        if let Some(list) = self.by_key.get_mut(&kept.hash) {
-            list.remove(slot);
-            if list.len == 0 {
-                self.by_key.remove(&kept.hash);
+        let newest = self.by_key.get(&kept.hash).copied().unwrap_or(NONE);
+        if newest != slot {
+            let newer = self.from(newest).find(|newer| {
+                let newer = self.kept.get(*newer);
+                newer.is_some_and(|newer| newer.older == slot)
+            });
+            if let Some(newer) = newer.and_then(|newer| self.kept.get_mut(newer)) {
+                newer.older = kept.older;
             }
+        } else if kept.older != NONE {
+            self.by_key.insert(kept.hash, kept.older);
+        } else {
+            self.by_key.remove(&kept.hash);
         }
         Some(kept.session)
     }
 
     fn forget(&mut self, of: Of<'_>) {
-        if self.list(of).is_some() {
+        if self.newest(of).is_some() {
             self.forget_all(of.hash);
         }
     }
 
     fn forget_all(&mut self, hash: u64) {
-        let list = self.by_key.get(&hash).copied();
-        for slot in list.iter().flat_map(List::as_slice) {
-            self.remove(*slot);
-        }
+        while let Some(newest) = self.by_key.get(&hash).copied()
+            && self.remove(newest).is_some()
+        {}
     }
 }
 

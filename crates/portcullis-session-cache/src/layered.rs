@@ -67,7 +67,10 @@ impl LayeredServerSessionStore {
 
 /// Whether it is good for many connections.
 fn is_of_many(session: &ServerSession) -> bool {
-    session.version() != ProtocolVersion::TLS_1_3
+    !matches!(
+        session.version(),
+        ProtocolVersion::TLS_1_3 | ProtocolVersion::DTLS_1_3
+    )
 }
 
 impl ServerSessionStore for LayeredServerSessionStore {

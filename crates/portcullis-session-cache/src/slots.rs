@@ -4,13 +4,17 @@
 /// The number of a place.
 pub(crate) type Slot = u32;
 
-/// No place: the end of the list, on either side.
-const NONE: Slot = Slot::MAX;
+/// No place: the end of a list, on either side.
+pub(crate) const NONE: Slot = Slot::MAX;
 /// How many places there are at most.
 pub(crate) const MOST: usize = NONE as usize;
 
+/// The list is apart from what it is of: to take one out of it is to look at its neighbours, of which so many are in a
+/// cache where hardly any of the contents would be.
 pub(crate) struct Slots<T> {
-    places: Vec<Place<T>>,
+    /// `None` in a free place.
+    contents: Vec<Option<T>>,
+    links: Vec<Link>,
     oldest: Slot,
     newest: Slot,
     /// The first free place; the others follow by `newer`.
@@ -18,17 +22,16 @@ pub(crate) struct Slots<T> {
     len: usize,
 }
 
-struct Place<T> {
+struct Link {
     older: Slot,
     newer: Slot,
-    /// `None` in a free place.
-    content: Option<T>,
 }
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
         Self {
-            places: Vec::new(),
+            contents: Vec::new(),
+            links: Vec::new(),
             oldest: NONE,
             newest: NONE,
             free: NONE,
@@ -43,7 +46,11 @@ impl<T> Slots<T> {
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
-        self.places.get(slot as usize)?.content.as_ref()
+        self.contents.get(slot as usize)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
+        self.contents.get_mut(slot as usize)?.as_mut()
     }
 
     /// The oldest one.
@@ -53,33 +60,32 @@ impl<T> Slots<T> {
 
     /// All of them, in no order.
     pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
-        self.places
-            .iter()
-            .filter_map(|place| place.content.as_ref())
+        self.contents.iter().flatten()
     }
 
     /// Puts in the newest one; there are fewer than [`MOST`].
     pub(crate) fn insert(&mut self, content: T) -> Slot {
-        let place = Place {
+        let link = Link {
             older: self.newest,
             newer: NONE,
-            content: Some(content),
         };
-        let slot = match self.places.get_mut(self.free as usize) {
-            Some(free) => {
+        let free = self.free as usize;
+        let slot = match (self.contents.get_mut(free), self.links.get_mut(free)) {
+            (Some(place), Some(next)) => {
                 let slot = self.free;
-                self.free = free.newer;
-                *free = place;
+                self.free = next.newer;
+                (*place, *next) = (Some(content), link);
                 slot
             }
-            None => {
+            _ => {
                 #[allow(clippy::cast_possible_truncation, reason = "there are fewer")]
-                let slot = self.places.len() as Slot;
-                self.places.push(place);
+                let slot = self.contents.len() as Slot;
+                self.contents.push(Some(content));
+                self.links.push(link);
                 slot
             }
         };
-        match self.places.get_mut(self.newest as usize) {
+        match self.links.get_mut(self.newest as usize) {
             Some(newest) => newest.newer = slot,
             None => self.oldest = slot,
         }
@@ -89,16 +95,16 @@ impl<T> Slots<T> {
     }
 
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<T> {
-        let place = self.places.get_mut(slot as usize)?;
-        let content = place.content.take()?;
-        let (older, newer) = (place.older, place.newer);
-        place.newer = self.free;
+        let content = self.contents.get_mut(slot as usize)?.take()?;
+        let link = self.links.get_mut(slot as usize)?;
+        let (older, newer) = (link.older, link.newer);
+        link.newer = self.free;
         self.free = slot;
-        match self.places.get_mut(older as usize) {
+        match self.links.get_mut(older as usize) {
             Some(older) => older.newer = newer,
             None => self.oldest = newer,
         }
-        match self.places.get_mut(newer as usize) {
+        match self.links.get_mut(newer as usize) {
             Some(newer) => newer.older = older,
             None => self.newest = older,
         }

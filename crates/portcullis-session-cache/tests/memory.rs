@@ -47,6 +47,12 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     proptest::collection::vec(deed, 0..40)
 }
 
+/// The even ones are short.
+fn numbered_key(id: u8) -> SessionKey {
+    let length = if id.is_multiple_of(2) { 1 } else { 100 };
+    key(&char::from(b'a' + id).to_string().repeat(length))
+}
+
 fn put(store: &dyn ServerSessionStore, id: u8, version: ProtocolVersion) {
     let session = server_session(version, at(1_000), 600);
     done(store.put(&[id; 32], session, at(1_600)));
@@ -87,6 +93,54 @@ proptest! {
             }
             prop_assert_eq!(done(store.len()), Some(there.len()));
         }
+    }
+
+    /// One after another: six of a key at most, the newest is given first, and when there are too many the oldest goes,
+    /// whatever its key. Some keys are longer than those that stand beside their sessions.
+    #[test]
+    fn a_clients_store_is_a_list(deeds in deeds(), capacity in 1..20_usize) {
+        let store = MemorySessionStore::new(capacity);
+        let mut list: Vec<(u8, u32)> = Vec::new();
+        for (number, deed) in (0..).zip(deeds.iter().cycle().take(4 * deeds.len())) {
+            match *deed {
+                Deed::Put(id) | Deed::Get(id) => {
+                    let session = client_session(V13, number, at(1_000), 600);
+                    done(SessionStore::put(&store, &numbered_key(id), session));
+                    if list.len() == capacity {
+                        list.remove(0);
+                    }
+                    let of_key = list.iter().filter(|(one, _)| *one == id).count();
+                    if let Some(oldest) = list.iter().position(|(one, _)| *one == id)
+                        && of_key == 6
+                    {
+                        list.remove(oldest);
+                    }
+                    list.push((id, number));
+                }
+                Deed::Claim(id) => {
+                    let taken = done(store.take(&numbered_key(id), at(1_000)));
+                    let newest = list.iter().rposition(|(one, _)| *one == id);
+                    let expected = newest.map(|newest| list.remove(newest).1);
+                    prop_assert_eq!(taken.iter().map(ticket).collect::<Vec<_>>(), Vec::from_iter(expected));
+                }
+                Deed::Forget(id) => {
+                    done(SessionStore::forget(&store, &numbered_key(id)));
+                    list.retain(|(one, _)| *one != id);
+                }
+            }
+            prop_assert_eq!(store.len(), list.len());
+        }
+        let mut shown = Vec::new();
+        let mut visit = |key: &SessionKey, session: &ClientSession| {
+            shown.push((key.clone(), ticket(session)));
+        };
+        assert!(done(SessionStore::for_each(&store, &mut visit)));
+        shown.sort_by_key(|(_, ticket)| *ticket);
+        let expected = list.iter().map(|(id, number)| (numbered_key(*id), *number));
+        prop_assert_eq!(shown, expected.collect::<Vec<_>>());
+        done(SessionStore::forget(&store, &numbered_key(0)));
+        let left = list.iter().filter(|(id, _)| *id != 0).count();
+        prop_assert_eq!((store.len(), store.bytes() == 0), (left, left == 0));
     }
 
     /// All at once: each session has a number, and whatever the threads do, and in whatever order, no number is given
@@ -383,6 +437,14 @@ fn memory_before_another() {
     assert!(done(store.get(&[3; 32], at(1_000))).is_some());
     assert!(done(store.get(&[4; 32], at(1_000))).is_some());
     assert_eq!(store.near().len(), 1);
+    // What is good for one connection is so over datagrams, too.
+    put(&store, 6, ProtocolVersion::DTLS_1_3);
+    assert!(done(store.get(&[6; 32], at(1_000))).is_some());
+    assert_eq!(store.near().len(), 1);
+    assert!(done(store.claim(&[6; 32], at(1_000))).is_some());
+    put(&store, 7, ProtocolVersion::DTLS_1_2);
+    assert_eq!(store.near().len(), 2);
+    assert!(done(store.claim(&[7; 32], at(1_000))).is_some());
     done(store.forget(&[3; 32]));
     assert!(done(authority.get(&[3; 32], at(1_000))).is_none());
     assert!(done(store.get(&[3; 32], at(1_000))).is_none());

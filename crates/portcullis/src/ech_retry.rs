@@ -70,24 +70,33 @@ impl TlsConnector {
             Ok(stream) => return Ok((stream, list)),
             Err(error) => error,
         };
-        let retry = rejected.ech_rejection().map(|rejection| rejection.retry());
-        let Some(Retry::With(list)) = retry else {
-            return Err(rejected);
-        };
-        let list = list.clone();
-        let Ok(again) = self.encrypting(&list) else {
-            return Err(rejected);
-        };
+        let (again, list) = self.encrypting_again(rejected)?;
         let stream = again.connect_by(&name, &mut connect).await?;
         Ok((stream, list))
     }
 
     /// The same connector, of which nothing is seen but what is encrypted.
-    fn encrypting(&self, list: &EchConfigList) -> Result<Self, Misuse> {
+    pub(crate) fn encrypting(&self, list: &EchConfigList) -> Result<Self, Misuse> {
         let config = self.config.current().with_ech_required(list.clone())?;
         let mut once = self.clone();
         once.config = Reloadable::new(config);
         Ok(once)
+    }
+
+    /// The same with what a server has sent that did not accept it.
+    ///
+    /// # Errors
+    /// The rejection, if there is nothing to try again with.
+    pub(crate) fn encrypting_again(&self, rejected: Error) -> Result<(Self, EchConfigList), Error> {
+        let retry = rejected.ech_rejection().map(|rejection| rejection.retry());
+        let Some(Retry::With(list)) = retry else {
+            return Err(rejected);
+        };
+        let list = list.clone();
+        match self.encrypting(&list) {
+            Ok(again) => Ok((again, list)),
+            Err(_) => Err(rejected),
+        }
     }
 
     async fn connect_by<IO, F>(

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::error::Error;
@@ -25,6 +26,10 @@ use crate::write::Sending;
 /// How much of a refused peer's is read and forgotten, and how much data is read to come to the
 /// alert of one that refuses.
 pub(crate) const READ_AWAY: usize = 64 * 1024;
+/// How many transports that nobody has any more are read from at a time.
+const MOST_LINGERING: usize = 1_024;
+/// Descriptors are the process's, so their bound is, too.
+static LINGERING: Semaphore = Semaphore::const_new(MOST_LINGERING);
 /// How long a write on a broken transport waits for the alert to be found.
 const SEARCH: Duration = Duration::from_millis(100);
 
@@ -119,7 +124,7 @@ impl Ending {
 }
 
 /// Reads away from a transport that nobody has any more: at once, or in a task if the peer may
-/// take longer.
+/// take longer, and not so many do so already that they would keep the descriptors from others.
 fn read_away_in_background<R>(mut io: R, limit: Duration)
 where
     R: AsyncRead + Unpin + Send + 'static,
@@ -127,11 +132,13 @@ where
     let mut left = READ_AWAY;
     let mut cx = Context::from_waker(Waker::noop());
     if poll_read_away(&mut io, &mut cx, &mut left).is_pending()
+        && let Ok(place) = LINGERING.try_acquire()
         && let Ok(runtime) = tokio::runtime::Handle::try_current()
     {
         runtime.spawn(async move {
             let reading = std::future::poll_fn(|cx| poll_read_away(&mut io, cx, &mut left));
             let _ = timeout(limit, reading).await;
+            drop((io, place));
         });
     }
 }
@@ -345,5 +352,38 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
         }
         ready!(failure.poll_search(cx));
         Poll::Ready(broken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    /// Peers that never close keep no more transports than that, and not for longer than told.
+    #[tokio::test(start_paused = true)]
+    async fn so_many_are_waited_for_and_no_more() {
+        let limit = Duration::from_secs(5);
+        let leave = || {
+            let (ours, peers) = duplex(1);
+            read_away_in_background(ours, limit);
+            peers
+        };
+        let mut all: Vec<_> = (0..MOST_LINGERING).map(|_| leave()).collect();
+        tokio::task::yield_now().await;
+        for peer in &mut all {
+            peer.write_all(b"still heard").await.unwrap();
+        }
+        assert!(leave().write_all(b"closed at once").await.is_err());
+        // One that closes makes room for another.
+        drop(all.pop());
+        sleep(Duration::from_secs(1)).await;
+        leave().write_all(b"heard").await.unwrap();
+        sleep(limit).await;
+        for mut peer in all {
+            assert!(peer.write_all(b"closed by now").await.is_err());
+        }
+        assert_eq!(LINGERING.available_permits(), MOST_LINGERING);
     }
 }

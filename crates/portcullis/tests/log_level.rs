@@ -235,6 +235,49 @@ async fn the_name_of_an_encrypted_hello_is_in_no_log() {
     }
 }
 
+/// Nor over datagrams, in either role.
+#[cfg(feature = "dtls")]
+#[tokio::test]
+async fn the_name_of_an_encrypted_hello_is_in_no_log_over_datagrams() {
+    use portcullis::{DtlsConnector, DtlsListener};
+    let (log, _guard) = listening(tracing::Level::DEBUG);
+    let (key, _) = EchKey::builder("localhost").generate().unwrap();
+    let keys = EchKeys::new([key.clone()]).unwrap();
+    let client = client_config().to_builder().alpn(Vec::<&str>::new());
+    let plain = client.build().unwrap();
+    let hidden = plain.with_ech(key.config_list()).unwrap();
+    for (client, hides) in [(plain, false), (hidden, true)] {
+        let server = ServerConfig::builder()
+            .identity(pki().server.clone())
+            .refuse_unknown_names(true);
+        let server = match hides {
+            true => server.ech_keys(keys.clone()),
+            false => server,
+        };
+        let acceptor = TlsAcceptor::new(server.build().unwrap());
+        let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut connections = listener.connections(1);
+        let connector = TlsConnector::new(client).without_resumption();
+        let dtls = DtlsConnector::new(connector);
+        let connecting = async {
+            let failed = dtls.connect(address, other_name()).await;
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            failed
+        };
+        let error = tokio::select! { biased;
+            _ = connections.accept() => panic!("nobody is connected"),
+            failed = connecting => failed.unwrap_err(),
+        };
+        let text = log.take();
+        let failures = text.matches("the handshake failed").count();
+        assert_eq!(failures, 2, "{error}: {text}");
+        assert!(text.contains(": a handshake failed"), "{text}");
+        assert_ne!(text.contains("other.example"), hides, "{text}");
+        assert_eq!(text.contains("not told here"), hides, "{text}");
+    }
+}
+
 /// Also not what is passed over, or asked later.
 #[tokio::test]
 async fn off_is_nothing_at_all() {

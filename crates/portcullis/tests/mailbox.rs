@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ends::*;
+use futures_util::FutureExt as _;
 use portcullis::packet::{Packet, PacketError, PacketOptions, Piece};
-use portcullis::{Active, ConnectionId, Delivery, Inbox, Message, SendOutcome};
+use portcullis::{Active, ConnectionId, Delivery, Inbox, Message, RuntimeOptions, SendOutcome};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::time::timeout;
 
@@ -366,6 +367,35 @@ async fn send_timeout_keeps_the_stream() {
     assert_eq!(recv().await, Piece::Data("small".into()));
     assert!(handle.try_send("now").unwrap());
     assert_eq!(recv().await, Piece::Data("now".into()));
+}
+
+/// Of limits that several handles set at once one is in force, whole, and it is the same in the connection: the one that
+/// came to it last. It is in force also if nobody waits to hear so.
+#[tokio::test(start_paused = true)]
+async fn limits_of_two_handles_at_once() {
+    let (_inbox, owner) = Inbox::new(4);
+    let (_client, server) = pair_over_small().await;
+    let handle = server.into_mailbox(all(Packet::Length4), &owner);
+    let of = |within| RuntimeOptions::new().send_timeout(within);
+    let large = Bytes::from(vec![5; 200_000]);
+    let is_late = async || timeout(SOON, handle.send(large.clone())).await.is_ok();
+    let short = Some(Duration::from_millis(50));
+    for (first, last) in [(short, None), (None, short)] {
+        let (mut one, mut other) = (
+            Box::pin(handle.apply(of(first))),
+            Box::pin(handle.apply(of(last))),
+        );
+        assert!((&mut one).now_or_never().is_none());
+        assert!((&mut other).now_or_never().is_none());
+        tokio::task::yield_now().await;
+        // They hear of it in another order.
+        other.await.unwrap();
+        one.await.unwrap();
+        assert_eq!(is_late().await, last.is_some());
+    }
+    assert!(handle.apply(of(None)).now_or_never().is_none());
+    tokio::task::yield_now().await;
+    assert!(!is_late().await);
 }
 
 /// What has no content takes room, too.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use folder::*;
 use portcullis::session::TicketKeys;
 use portcullis::{
-    ClientConfig, IdentityFiles, MemoryCrls, Misuse, Parts, Reloader, Roots, ServerConfig,
-    TlsAcceptor, TlsConnector, TlsListener,
+    ClientConfig, CrlInput, IdentityFiles, MemoryCrls, Misuse, Parts, Reloader, Roots,
+    ServerConfig, TlsAcceptor, TlsConnector, TlsListener,
 };
 
 #[tokio::test]
@@ -176,6 +176,55 @@ async fn a_file_that_is_deleted_and_made_again() {
     assert!(serves(&acceptor, "second").await);
 }
 
+/// The system says nothing of a folder that was not there when it began to watch.
+#[tokio::test]
+async fn a_folder_that_is_deleted_and_made_again() {
+    let base = tempfile::tempdir().unwrap();
+    let folder = base.path().join("certs");
+    let put = |name: &str| {
+        fs::create_dir(&folder).unwrap();
+        let (chain, key) = CA.leaf(name);
+        fs::write(folder.join("both.pem"), chain + &key).unwrap();
+    };
+    put("first");
+    let files = IdentityFiles::new(folder.join("both.pem"));
+    let (acceptor, mut watching) = start(quick().identity(files)).await;
+    for name in ["second", "third"] {
+        fs::remove_dir_all(&folder).unwrap();
+        if name == "third" {
+            // It is missed, and that is said.
+            let portcullis::ReloadEvent::Rejected { .. } = event(&mut watching).await else {
+                panic!("nothing was missed");
+            };
+            let portcullis::ReloadEvent::NotWatched { .. } = event(&mut watching).await else {
+                panic!("the folder is watched");
+            };
+        }
+        put(name);
+        published(&mut watching).await;
+        assert!(serves(&acceptor, name).await);
+        // Whatever comes is told again.
+        let (chain, key) = CA.leaf("next");
+        rename_into_place(&folder.join("both.pem"), &(chain + &key));
+        published(&mut watching).await;
+        assert!(serves(&acceptor, "next").await);
+    }
+}
+
+/// Nobody waits for whoever would write into it.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_is_no_file() {
+    let folder = Folder::new();
+    let path = folder.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let reloader = folder.reloader().roots(&path);
+    let error = tokio::time::timeout(SOON, reloader.load(config)).await;
+    let error = error.unwrap().err().unwrap().to_string();
+    assert!(error.contains("is no file"), "{error}");
+}
+
 /// Nothing tells of it, as on a network file system: here because the file is written by its name in another folder.
 #[cfg(unix)]
 #[tokio::test]
@@ -206,22 +255,23 @@ async fn files_are_also_looked_at_from_time_to_time() {
     }
 }
 
+fn list(ca: &Ca, number: u64) -> String {
+    let params = rcgen::CertificateRevocationListParams {
+        this_update: rcgen::date_time_ymd(2026, 1, 1),
+        next_update: rcgen::date_time_ymd(2099, 1, 1),
+        crl_number: number.into(),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    params.signed_by(&ca.issuer).unwrap().pem().unwrap()
+}
+
 /// Roots, ticket keys and revocation lists are of the same time as the rest, and a part that is wrong keeps all back.
 #[tokio::test]
 async fn all_parts_are_taken_over_together() {
     let folder = Folder::new();
     let (ca, other) = (Ca::new("clients"), Ca::new("other clients"));
-    let list = |ca: &Ca, number: u64| {
-        let params = rcgen::CertificateRevocationListParams {
-            this_update: rcgen::date_time_ymd(2026, 1, 1),
-            next_update: rcgen::date_time_ymd(2099, 1, 1),
-            crl_number: number.into(),
-            issuing_distribution_point: None,
-            revoked_certs: Vec::new(),
-            key_identifier_method: rcgen::KeyIdMethod::Sha256,
-        };
-        params.signed_by(&ca.issuer).unwrap().pem().unwrap()
-    };
     let secret = [1; TicketKeys::SECRET_LEN];
     folder.rename_into_place("ca.crt", &ca.pem);
     folder.rename_into_place("ca.crl", &list(&ca, 1));
@@ -274,6 +324,71 @@ async fn all_parts_are_taken_over_together() {
     fs::write(folder.path("ca.crl"), list(&ca, 2) + &list(&other, 8)).unwrap();
     assert_eq!(published(&mut watching).await.1, [folder.path("ca.crl")]);
     assert_eq!(crls.len(), 2);
+}
+
+/// Whoever could put an old file back would bring back who was revoked since.
+#[tokio::test]
+async fn an_older_list_takes_no_newer_one_away() {
+    let folder = Folder::new();
+    let ca = Ca::new("clients");
+    let newer = list(&ca, 5);
+    folder.rename_into_place("ca.crl", &newer);
+    let crls = MemoryCrls::new();
+    let reloader = folder.reloader().crls(folder.path("ca.crl"), &crls);
+    let (_acceptor, mut watching) = start(reloader).await;
+    folder.rename_into_place("ca.crl", &list(&ca, 4));
+    published(&mut watching).await;
+    let portcullis::ReloadEvent::Warning { path, warning } = event(&mut watching).await else {
+        panic!("no warning");
+    };
+    let warning = warning.to_string();
+    assert!(path.ends_with("ca.crl"), "{path:?}");
+    assert!(
+        warning.contains("CRL 4 of CN=clients is older than the CRL 5"),
+        "{warning}"
+    );
+    let newer = CrlInput::Pem(newer.into_bytes());
+    assert_eq!((crls.remove(&newer).unwrap(), crls.len()), (1, 0));
+    crls.insert(newer, None).unwrap();
+    // What is of no kind that the file has goes.
+    folder.rename_into_place("ca.crl", &list(&Ca::new("others"), 1));
+    published(&mut watching).await;
+    assert_eq!(crls.len(), 1);
+    assert_eq!(
+        crls.remove(&CrlInput::File(folder.path("ca.crl"))).unwrap(),
+        1
+    );
+}
+
+/// Of two files of lists as of others: all or none.
+#[tokio::test]
+async fn lists_for_which_there_is_no_room_change_nothing() {
+    let folder = Folder::new();
+    let (ca, other) = (Ca::new("clients"), Ca::new("other clients"));
+    folder.rename_into_place("ca.crl", &list(&ca, 1));
+    folder.rename_into_place("other.crl", &list(&other, 1));
+    let one = CrlInput::File(folder.path("ca.crl")).read().unwrap();
+    // Room for one in each place, and for its renewal.
+    let (crls, others) = (
+        MemoryCrls::with_room(one[0].bytes() * 3 / 2),
+        MemoryCrls::with_room(one[0].bytes() * 3 / 2),
+    );
+    let reloader = folder
+        .reloader()
+        .crls(folder.path("ca.crl"), &crls)
+        .crls(folder.path("other.crl"), &others);
+    let (_acceptor, mut watching) = start(reloader).await;
+    fs::write(
+        folder.path("other.crl"),
+        list(&other, 2) + &list(&Ca::new("third"), 1),
+    )
+    .unwrap();
+    folder.rename_into_place("ca.crl", &list(&ca, 2));
+    let error = rejected(&mut watching).await;
+    assert!(error.contains("there is room for"), "{error}");
+    assert_eq!((crls.len(), others.len()), (1, 1));
+    let before = CrlInput::Der(one[0].as_der().to_vec());
+    assert_eq!(crls.remove(&before).unwrap(), 1);
 }
 
 /// A handshake resumes with a ticket of before, although the certificate is another one.

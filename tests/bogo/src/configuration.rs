@@ -90,9 +90,6 @@ pub(crate) fn handshake(
             "a version without a suite that is there",
         ));
     }
-    if options.dtls && options.ech.is_wanted() {
-        return Err(Stop::unimplemented("ECH over datagrams"));
-    }
     if options.dtls && options.enable_early_data {
         return Err(Stop::unimplemented("early data over datagrams"));
     }

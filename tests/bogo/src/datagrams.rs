@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use portcullis_core::session::ClientSession;
 use portcullis_core::{
-    Admission, AlertDescription, Control, DatagramConnection, DatagramOptions, Error, Handshake,
-    Received, Retransmission,
+    Admission, AlertDescription, Control, CookiePolicy, DatagramConnection, DatagramOptions, Error,
+    Gate, Handshake, Received, Retransmission, Verdict,
 };
 
 use crate::credential::Credential;
@@ -31,33 +31,58 @@ pub(crate) fn datagram_options(options: &Options) -> DatagramOptions {
         .retransmission(retransmission)
 }
 
-/// A server begins with the first datagram; BoringSSL's asks for no cookie.
+/// A server begins with the first datagram; BoringSSL's asks for no cookie. With `BOGO_COOKIES` in the environment one is
+/// asked for, as everywhere else.
 pub(crate) fn server(
     options: &Options,
     credentials: &[Credential],
-    past: &Past,
+    past: &mut Past,
     transport: &mut Transport,
 ) -> Result<Handshake, Stop> {
-    let config = configuration::server_config(options, credentials, past)?;
+    let asks = std::env::var_os("BOGO_COOKIES").is_some();
+    let failed = |error: Error| Stop::failed(error.to_string());
     let mut settings = datagram_options(options);
-    let first = loop {
-        match transport.hear()? {
-            Heard::Datagram(datagram) => break datagram,
-            Heard::Time => {}
-            Heard::Expectation(expected) => transport.check_deadline(None, expected)?,
-            Heard::Mtu(bytes) => settings = settings.mtu(bytes),
+    let mut begun = None;
+    let (config, admission) = loop {
+        let datagram = match transport.hear()? {
+            Heard::Datagram(datagram) => datagram,
+            Heard::Time => continue,
+            Heard::Expectation(expected) => {
+                transport.check_deadline(None, expected)?;
+                continue;
+            }
+            Heard::Mtu(bytes) => {
+                settings = settings.mtu(bytes);
+                continue;
+            }
             Heard::Timeout(_) => {
                 return Err(Stop::unimplemented(
                     "another timeout before the first hello",
                 ));
             }
             Heard::End => return Err(Stop::failed("there was no hello")),
+        };
+        transport.heard.extend_from_slice(&datagram);
+        let (config, mut gate) = match begun.take() {
+            Some(begun) => begun,
+            None => {
+                past.first_bytes.clone_from(&datagram);
+                let config = configuration::server_config(options, credentials, past)?;
+                let gate = asks.then(|| Gate::new(&config, CookiePolicy::Always));
+                (config, gate.transpose().map_err(failed)?)
+            }
+        };
+        let Some(asking) = &mut gate else {
+            break (config, Admission::without_cookie(datagram));
+        };
+        match asking.on_datagram(b"the runner", &datagram, transport.now(past)) {
+            Verdict::Admit(admission) => break (config, admission),
+            Verdict::Reply(reply) => transport.send(&reply)?,
+            Verdict::Discard(_) => {}
         }
+        begun = Some((config, gate));
     };
-    transport.heard.extend_from_slice(&first);
-    let admission = Admission::without_cookie(first);
-    Handshake::datagram_server(config, admission, settings, transport.now(past))
-        .map_err(|error| Stop::failed(error.to_string()))
+    Handshake::datagram_server(config, admission, settings, transport.now(past)).map_err(failed)
 }
 
 /// Runs to the end of the connection; gives the last session that the peer has sent.

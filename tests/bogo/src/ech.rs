@@ -30,11 +30,6 @@ pub(crate) struct EchOptions {
 }
 
 impl EchOptions {
-    /// Whether either role is to have it.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.grease || !self.config_list.is_empty() || !self.server_keys.is_empty()
-    }
-
     pub(crate) fn switch(&mut self, name: &str) -> Option<&mut bool> {
         Some(match name {
             "enable-ech-grease" => &mut self.grease,

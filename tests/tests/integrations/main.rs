@@ -1,12 +1,15 @@
 //! The integrations with other crates, beside programs that know nothing of us: curl, OpenSSL,
-//! PostgreSQL, Redis.
+//! Python, PostgreSQL, Redis.
 
 mod axum;
 mod hyper_util;
+mod programs;
 mod smtp;
+mod sni_proxy;
 mod stores;
 mod tokio_postgres;
 mod tonic;
+mod tungstenite;
 
 use portcullis::config::{ClientConfigBuilder, ServerConfigBuilder};
 use portcullis::{ClientAuthentication, ClientConfig, Identity, Roots, ServerConfig, TlsListener};

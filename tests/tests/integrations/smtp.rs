@@ -1,28 +1,16 @@
-//! curl sends mail to the example `smtp`.
+//! curl sends mail to the example `smtp`, and that to the server of Python's `aiosmtpd`.
 
 use portcullis_tests::peers::Program;
-use portcullis_tests::scratch;
+use portcullis_tests::pki::pki;
+
+use crate::programs::{build, example, python, serving};
 
 #[tokio::test]
 async fn curl_delivers_a_mail_after_starttls() {
-    let cargo = |words: &[&'static str]| {
-        let fixed = ["--quiet", "--locked", "--package", "portcullis-examples"];
-        let words = [&words[..1], &fixed, &words[1..]].concat();
-        words.into_iter()
-    };
-    // What takes longer than a program may take to start.
-    let built = std::process::Command::new(env!("CARGO"))
-        .args(cargo(&["build", "--example", "smtp"]))
-        .status();
-    assert!(built.unwrap().success());
-    let words = cargo(&["run", "--example", "smtp", "--", "serve"]);
-    let mut server = Program::start(env!("CARGO"), "cargo", words);
-    server.wait_for_line("END CERTIFICATE").await;
-    let printed = server.output().stdout;
-    let (url, root) = printed.split_once('\n').unwrap();
+    let (server, url, root) = serving("smtp", &["serve"]).await;
     let port = url.rsplit(':').next().unwrap();
 
-    let root = scratch::file("root.pem", root).display().to_string();
+    let root = root.display().to_string();
     let url = format!("smtp://localhost:{port}");
     let resolve = format!("localhost:{port}:127.0.0.1");
     let mut curl = Program::start(
@@ -56,4 +44,27 @@ async fn curl_delivers_a_mail_after_starttls() {
     let (status, output) = server.finish().await;
     assert!(status.success(), "{output}");
     assert!(output.stdout.ends_with(mail), "{output}");
+}
+
+#[tokio::test]
+async fn python_takes_a_mail_after_starttls() {
+    build("smtp");
+    let identity = &pki().ecdsa_p256;
+    let files = [&identity.chain_file, &identity.key_file].map(|file| file.display().to_string());
+    let files = [files[0].as_str(), &files[1]];
+    let mut server = python("mail.py", "python3-aiosmtpd", &files);
+    let line = server.wait_for_line("listens at").await;
+    let address = format!("127.0.0.1:{}", line.rsplit(' ').next().unwrap());
+    let root = pki().root.file.display().to_string();
+    let client = example("smtp", &["deliver", &address, &root]);
+    let (status, output) = client.finish().await;
+    assert!(status.success(), "{output}");
+    let (status, output) = server.finish().await;
+    assert!(status.success(), "{output}");
+    let envelope = "from alice@client.example to bob@localhost with TLS";
+    let mail = "Subject: hello\r\n\r\nA line.\r\n.. and dots.\r\n";
+    assert!(
+        output.stdout.contains(&format!("{envelope}\n{mail}")),
+        "{output}"
+    );
 }

@@ -46,7 +46,7 @@ impl Dimpl {
             certificate: identity.certificate.clone(),
             private_key: identity.key.clone(),
         };
-        let suites = [dimpl::Dtls13CipherSuite::AES_128_GCM_SHA256];
+        let suites = [dimpl::crypto::Dtls13CipherSuite::AES_128_GCM_SHA256];
         let config = Config::builder()
             .dtls13_cipher_suites(&suites)
             .mtu(1_400)

@@ -43,7 +43,7 @@ impl Side {
                     }
                     Step::Connected => {
                         let connection = handshake.take_datagram_connection();
-                        *self = Self::Connected(Box::new(connection.ok_or("not connected")?));
+                        *self = Self::Connected(Box::new(connection?));
                     }
                     Step::Wait { .. } => return Ok(sent),
                     _ => {}
@@ -86,8 +86,8 @@ impl Portcullis {
             &PrivateKeyDer::Pkcs8(key),
         )?;
         let mut roots = Roots::empty();
-        roots.add(&root)?;
-        let suite = [CipherSuite::TLS13_AES_128_GCM_SHA256];
+        roots.add_der(root)?;
+        let suite = [CipherSuite::TLS_AES_128_GCM_SHA256];
         let client = ClientConfig::builder(roots)
             .versions([ProtocolVersion::TLS_1_3])
             .cipher_suites(suite)

@@ -26,7 +26,8 @@ const LOCALHOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
     /// Host names, IP addresses and e-mail addresses the certificate is for; the first is also
-    /// its common name. [default for a server: localhost 127.0.0.1 ::1]
+    /// its common name, for a server the first that is no e-mail address.
+    /// [default for a server: localhost 127.0.0.1 ::1]
     names: Vec<String>,
     /// Make a certificate for a client: client.pem and client-key.pem.
     #[arg(long, requires = "names")]
@@ -157,7 +158,10 @@ impl Leaf {
         params.is_ca = IsCa::ExplicitNoCa;
         params.subject_alt_names = names.iter().map(Name::to_san).collect::<Result<_, _>>()?;
         params.distinguished_name = DistinguishedName::new();
-        let first = names.first().map(ToString::to_string);
+        // A server is a host: a person's address is one of its names (nodes of Erlang are `a@host`), never what it is
+        // shown as.
+        let mut fit = names.iter().filter(|name| client || !name.is_mail());
+        let first = fit.next().map(ToString::to_string);
         // A name that is too long stands in the subjectAltName alone.
         if let Some(first) = first.filter(|name| name.len() <= LONGEST_COMMON_NAME) {
             params.distinguished_name.push(DnType::CommonName, first);

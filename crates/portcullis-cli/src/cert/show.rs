@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use portcullis::pki_types::pem::PemObject as _;
+use portcullis::x509::pem_certificates;
 use portcullis::{CertificateDer, ClientConfig};
 use serde_json::json;
 
@@ -152,15 +152,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure>
     }
     let is_pem = contents.windows(11).any(|window| window == b"-----BEGIN ");
     let chain = match is_pem {
-        true => CertificateDer::pem_slice_iter(&contents)
-            .collect::<Result<Vec<_>, _>>()
-            // The parser's error quotes the line, which may be one of a key.
-            .map_err(|_| failed("its PEM is damaged".to_owned()))?,
+        true => pem_certificates(&contents).map_err(|error| failed(error.to_string()))?,
         false => vec![CertificateDer::from(contents)],
     };
-    if chain.is_empty() {
-        return Err(failed("there is no certificate in it".to_owned()));
-    }
     for (number, der) in chain.iter().enumerate() {
         if Certificate::read(der).is_none() {
             return Err(failed(match is_pem {

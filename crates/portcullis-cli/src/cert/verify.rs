@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use portcullis::crl::{Lookup, ask};
 use portcullis::pki_types::UnixTime;
 use portcullis::x509::{
     CertificateError, ChainPolicy, PresentedChain, RevocationCheck, VerifiedChain, subject,
@@ -14,7 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::show::read;
-use crate::crl::Lists;
+use crate::crl::{self, Lists};
 use crate::failure::Failure;
 use crate::wording::{OF_ANOTHER_TIME, OF_FILES};
 
@@ -99,13 +98,8 @@ impl Verify {
         let chain = PresentedChain::new(certificates).map_err(refused)?;
         let now = self.time.unwrap_or_else(UnixTime::now);
         let mut check = RevocationCheck::begin(&chain, name, now, &policy).map_err(refused)?;
-        let source = self.lists.source()?;
-        while let (Some(query), Some(source)) = (check.query(), &source) {
-            let query = query.clone();
-            match ask(&**source, &query).await {
-                Lookup::Found(lists) => check.answer(lists),
-                Lookup::NotAvailable(why) => check.answer_nothing(why),
-            }
+        if let Some(source) = self.lists.patient_source()? {
+            crl::answer(&mut check, &*source).await;
         }
         for error in check.undetermined() {
             eprintln!("portcullis: {}", refused(error.clone()));
@@ -121,10 +115,12 @@ fn print(verified: &VerifiedChain) {
         subject if subject.is_empty() => "(empty)".to_owned(),
         subject => subject,
     };
-    let end = verified.path().next().map(|der| named(der));
-    println!("trusted: {}", end.unwrap_or_else(|| "(pinned)".to_owned()));
-    for der in verified.path().skip(1) {
-        println!("  issued by {}", named(der));
+    for (above, der) in verified.path().enumerate() {
+        let what = match above {
+            0 => "trusted:",
+            _ => "  issued by",
+        };
+        println!("{what} {}", named(der));
     }
     if let Some(anchor) = verified.anchor_certificate() {
         println!("  issued by {}, which is trusted", named(anchor));

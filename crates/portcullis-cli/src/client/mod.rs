@@ -14,10 +14,11 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use portcullis::config::Renegotiation;
 use portcullis::ech::EchConfigList;
-use portcullis::suite::CipherSuite;
+use portcullis::suite::{Authentication, CipherSuite};
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, EarlyDataOutcome,
-    Identity, MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey, SignatureScheme, TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsOptions,
+    EarlyDataOutcome, Identity, MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey,
+    SignatureScheme, TlsStream,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -90,7 +91,7 @@ pub(crate) struct Client {
     ech: Option<String>,
     /// With --ech: where the server has other keys by now, connect once more, with the configurations that it sends, and
     /// print these.
-    #[arg(long, requires = "ech", conflicts_with_all = ["dtls", "early_data"])]
+    #[arg(long, requires = "ech", conflicts_with = "early_data")]
     ech_retry: bool,
     /// Let the server ask for --cert after the handshake, too (TLS 1.3, RFC 8446 §4.6.2); without --cert it hears that
     /// there is none. This end closes five seconds after the end of standard input, if the server has not before.
@@ -191,8 +192,15 @@ impl Client {
         connecting: &Connecting,
         information: &ConnectionInformation,
     ) -> Result<(), Failure> {
-        self.save(information.peer_certificates())?;
-        self.summarize(connecting, information)
+        let chain = information.peer_certificates();
+        self.save(chain)?;
+        self.summarize(connecting, information)?;
+        let options: Vec<_> = self.about_certificates().collect();
+        if chain.is_empty() && !options.is_empty() {
+            let options = options.join(", ");
+            eprintln!("{options}: the server has shown no certificate");
+        }
+        Ok(())
     }
 
     /// The same of one that did not come to be; gives what remains to be said.
@@ -217,19 +225,11 @@ impl Client {
                 "--save-cert {file}: is there already"
             )));
         }
+        self.check_certificates()?;
         let misuse = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let trust = match self.insecure {
             true => None,
-            // Nobody shows a certificate.
-            false if self.trusts_nobody() => {
-                if self.cafile.is_some() {
-                    return Err(Failure::usage(
-                        "--cafile has no effect with a pre-shared key or a password, and no --ciphers that have \
-                         certificates",
-                    ));
-                }
-                Some(Trust::none())
-            }
+            false if self.trusts_nobody() => Some(Trust::none()),
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
         self.keys.check(&self.ciphers)?;
@@ -291,9 +291,70 @@ impl Client {
         }))
     }
 
+    /// Refuses what is about the server's certificates where none can come.
+    fn check_certificates(&self) -> Result<(), Failure> {
+        let may_come = !self.trusts_nobody() && self.suites_have_certificates();
+        let cafile = self.cafile.is_some().then_some("--cafile");
+        let Some(option) = cafile.into_iter().chain(self.about_certificates()).next() else {
+            return Ok(());
+        };
+        if may_come {
+            return Ok(());
+        }
+        Err(Failure::usage(match self.ciphers.is_empty() {
+            true => format!(
+                "{option} has no effect with a pre-shared key or a password, and no --ciphers that have certificates"
+            ),
+            false => format!("{option} has no effect: no suite of --ciphers has certificates"),
+        }))
+    }
+
+    /// What was given to see the server's certificates, or to ask about them.
+    fn about_certificates(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.showcerts, "--showcerts"),
+            (self.save_cert.is_some(), "--save-cert"),
+            (self.status.is_some(), "--status"),
+            (self.lists.are_wanted(), "--crl"),
+        ]
+        .into_iter()
+        .filter_map(|(is_given, name)| is_given.then_some(name))
+    }
+
     /// Whether a server that shows a certificate is refused, whatever it is.
     fn trusts_nobody(&self) -> bool {
-        !self.insecure && self.shares_a_secret() && self.ciphers.is_empty()
+        let has_certificates = !self.ciphers.is_empty() && self.suites_have_certificates();
+        !self.insecure && self.shares_a_secret() && !has_certificates
+    }
+
+    /// Whether there is a suite with which a server can show a certificate.
+    fn suites_have_certificates(&self) -> bool {
+        let suites = self.suites();
+        suites.is_empty() || suites.iter().any(|suite| self.has_certificates(*suite))
+    }
+
+    fn has_certificates(&self, suite: CipherSuite) -> bool {
+        let Some(info) = suite.info() else {
+            return false;
+        };
+        let is_spoken = self
+            .tls
+            .as_ref()
+            .is_none_or(|algorithms::Versions(versions)| {
+                let mut versions = versions.iter();
+                versions.any(|version| info.exists_in(*version))
+            });
+        let by_certificate = !matches!(
+            info.authentication,
+            Authentication::Psk | Authentication::Srp | Authentication::Anonymous
+        );
+        is_spoken && by_certificate
+    }
+
+    /// The cipher suites that are offered; none are those of every client.
+    fn suites(&self) -> Vec<CipherSuite> {
+        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
+        algorithms::with_old(self.login.ciphers(&named), self.tls.as_ref())
     }
 
     /// Whether both ends prove themselves by something that both know.
@@ -324,8 +385,7 @@ impl Client {
         if !self.sigalgs.is_empty() {
             builder = builder.signature_schemes(self.sigalgs.clone());
         }
-        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
-        let ciphers = algorithms::with_old(self.login.ciphers(&named), self.tls.as_ref());
+        let ciphers = self.suites();
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }
@@ -360,10 +420,7 @@ impl Client {
     ) -> Result<(TlsStream<TcpStream>, Bytes), Failure> {
         let reconnect = self.sessions.reconnect;
         let early = self.sessions.early_data()?;
-        let mut list = match &self.ech {
-            Some(text) if self.ech_retry => Some(crate::ech::list(text)?),
-            _ => None,
-        };
+        let mut list = self.list_to_retry_with()?;
         for number in 1..=reconnect {
             let stream = connect_once(connecting, &mut list).await?;
             say_how(number, stream.is_resumed());
@@ -394,16 +451,25 @@ impl Client {
         Ok((stream, first))
     }
 
+    /// With --ech-retry: the configurations, which others may take the place of.
+    fn list_to_retry_with(&self) -> Result<Option<EchConfigList>, Failure> {
+        match &self.ech {
+            Some(text) if self.ech_retry => crate::ech::list(text).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The same over DTLS.
     async fn connect_dtls(&self, connecting: &mut Connecting) -> Result<DtlsConnection, Failure> {
         let reconnect = self.sessions.reconnect;
         let options = crate::datagram_options(self.mtu, self.cid);
+        let mut list = self.list_to_retry_with()?;
         for number in 1..=reconnect {
-            let connection = connecting.connect_dtls(options).await?;
+            let connection = connect_dtls_once(connecting, options, &mut list).await?;
             say_how(number, connection.information().is_resumed());
             datagrams::close(connection).await?;
         }
-        let connection = connecting.connect_dtls(options).await?;
+        let connection = connect_dtls_once(connecting, options, &mut list).await?;
         if reconnect > 0 {
             let is_resumed = connection.information().is_resumed();
             say_how(reconnect.saturating_add(1), is_resumed);
@@ -480,12 +546,31 @@ async fn connect_once(
     };
     let connected = connecting.connect_with_ech_retry(offered.clone()).await;
     let (stream, accepted) = connected?;
-    if accepted.as_bytes() != offered.as_bytes() {
-        let accepted = crate::ech::base64(&accepted);
-        eprintln!("encrypted ClientHello: the server has other keys by now, --ech {accepted}");
-    }
+    say_other_keys(&offered, &accepted);
     *list = Some(accepted);
     Ok(stream)
+}
+
+/// The same over DTLS.
+async fn connect_dtls_once(
+    connecting: &mut Connecting,
+    options: DtlsOptions,
+    list: &mut Option<EchConfigList>,
+) -> Result<DtlsConnection, Failure> {
+    let connected = connecting.connect_dtls(options, list.clone()).await;
+    let (connection, accepted) = connected?;
+    if let (Some(offered), Some(accepted)) = (&*list, &accepted) {
+        say_other_keys(offered, accepted);
+    }
+    *list = accepted;
+    Ok(connection)
+}
+
+fn say_other_keys(offered: &EchConfigList, accepted: &EchConfigList) {
+    if accepted.as_bytes() != offered.as_bytes() {
+        let accepted = crate::ech::base64(accepted);
+        eprintln!("encrypted ClientHello: the server has other keys by now, --ech {accepted}");
+    }
 }
 
 fn say_how(number: u32, is_resumed: bool) {

@@ -122,7 +122,7 @@ pub(crate) struct Server {
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
     /// Speak DTLS, over UDP, and give back each message that comes.
-    #[arg(long, conflicts_with_all = ["www", "dir", "early_data", "ech_keys"])]
+    #[arg(long, conflicts_with_all = ["www", "dir", "early_data"])]
     dtls: bool,
     /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
     #[arg(long, value_name = "BYTES", requires = "dtls", value_parser = clap::value_parser!(u16).range(228..=65_507))]

@@ -5,8 +5,9 @@
 use super::policy::check_authorities;
 use super::server::{ServerConfigBuilder, ServerOptions};
 use crate::error::Misuse;
+use crate::version::Version;
 use crate::wire::extension::CertificateType;
-use crate::x509::{ChainPolicy, Roots};
+use crate::x509::{ChainPolicy, OcspPolicy, Roots};
 
 /// The most intermediates in a client's chain of whoever says nothing of it.
 pub(super) const USUAL_DEPTH: usize = 10;
@@ -54,9 +55,80 @@ impl ServerOptions {
 }
 
 impl ServerConfigBuilder {
+    /// Asks clients of TLS 1.3 for OCSP responses with their chains (RFC 8446 §4.4.2.1), in the handshake and after it: most
+    /// have none. What becomes of a client by them [`ocsp`](Self::ocsp) says. Default: no.
+    ///
+    /// What one says counts as on [the other side](super::ClientConfigBuilder::request_ocsp_response). It is of its own
+    /// handshake, so where clients are asked, one with a certificate is not resumed in TLS 1.3. Before that nobody can be asked,
+    /// and no certificate lacks one.
+    pub fn request_ocsp_response(mut self, on: bool) -> Self {
+        self.server.request_ocsp_response = on;
+        self
+    }
+
+    /// Asks clients for OCSP responses, and sets what becomes of a client by them. Default, where they are asked for:
+    /// [`OcspPolicy::Accept`].
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{ClientAuthentication, Identity, OcspPolicy, ProtocolVersion, Roots, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let identity = Identity::from_pem(&pem, None)?;
+    /// # let clients = Roots::from_pem(&pem)?;
+    /// let config = ServerConfig::builder()
+    ///     .identity(identity)
+    ///     .client_authentication(ClientAuthentication::Required(clients))
+    ///     .versions([ProtocolVersion::TLS_1_3])
+    ///     .ocsp(OcspPolicy::Require)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`build`](Self::build) refuses it where no client is asked for a certificate, where `versions` has no TLS 1.3, and
+    /// [`OcspPolicy::Require`] where it has others, or where no chain is verified.
+    pub fn ocsp(mut self, policy: OcspPolicy) -> Self {
+        self.server.request_ocsp_response = true;
+        self.server.ocsp = policy;
+        self
+    }
+
+    /// OCSP responses are asked for only where they can come, and demanded only where they are looked at.
+    fn check_ocsp(&self) -> Result<(), Misuse> {
+        let server = &self.server;
+        let is_required = server.ocsp == OcspPolicy::Require;
+        let has_older = [Version::V1_0, Version::V1_1, Version::V1_2];
+        let has_older = has_older
+            .into_iter()
+            .any(|version| server.policy.speaks(version));
+        let lacking = match server.request_ocsp_response {
+            false if is_required => {
+                "no client is asked for a response; leave out `request_ocsp_response(false)`"
+            }
+            false => return Ok(()),
+            true if !server.client_authentication.is_requested() => {
+                "no client is asked for a certificate; ask with client_authentication"
+            }
+            true if !server.policy.speaks(Version::V1_3) => {
+                "a client is asked for responses in TLSv1.3, and `versions` has it not"
+            }
+            true if is_required && has_older => {
+                "before TLSv1.3 no client can be asked for a response; leave the older ones out of `versions`, or choose \
+                 `OcspPolicy::Accept`"
+            }
+            true => return Ok(()),
+        };
+        Err(Misuse::new(format!("ocsp: {lacking}")))
+    }
+
     /// What the options about clients' certificates say goes together; makes the rules for their chains.
     pub(super) fn check_clients(&mut self) -> Result<(), Misuse> {
         self.check_named_authorities()?;
+        self.check_ocsp()?;
         let server = &mut self.server;
         match &server.client_authentication {
             ClientAuthentication::Optional(roots) | ClientAuthentication::Required(roots) => {
@@ -82,6 +154,10 @@ impl ServerConfigBuilder {
                     .signed_with(&schemes, server.policy.key_minimum)
                     .memo(server.policy.memo.clone())
                     .crl_check(server.policy.crl_check)
+                    .ocsp(match server.request_ocsp_response {
+                        true => server.ocsp,
+                        false => OcspPolicy::Off,
+                    })
                     .intermediates(server.intermediates.iter().cloned())?;
                 if let Some(policies) = &server.certificate_policies {
                     chain = chain.policies(policies.clone());
@@ -130,6 +206,7 @@ impl ServerConfigBuilder {
             ("policies", server.certificate_policies.is_some()),
             ("intermediates", !server.intermediates.is_empty()),
             ("crl_check", server.policy.crl_check.is_on()),
+            ("ocsp", server.ocsp == OcspPolicy::Require),
         ];
         let given = rules.iter().filter(|(_, is_given)| *is_given);
         let given: Vec<_> = given.map(|(option, _)| *option).collect();
@@ -191,6 +268,45 @@ mod tests {
         );
         let builder = ServerConfig::builder().ask_identity(true);
         assert!(asks(named(builder)).build().is_ok());
+    }
+
+    #[test]
+    fn responses_that_cannot_come() {
+        use crate::ProtocolVersion as P;
+        let asks = |builder: ServerConfigBuilder| {
+            builder.client_authentication(ClientAuthentication::DangerouslyUnverified)
+        };
+        let require = |builder: ServerConfigBuilder| builder.ocsp(OcspPolicy::Require);
+        for (why, expected) in [
+            (
+                refused(|builder| builder.request_ocsp_response(true)),
+                "ocsp: no client is asked for a certificate; ask with client_authentication",
+            ),
+            (
+                refused(|builder| require(builder).request_ocsp_response(false)),
+                "ocsp: no client is asked for a response; leave out `request_ocsp_response(false)`",
+            ),
+            (
+                refused(|builder| {
+                    asks(builder)
+                        .versions([P::TLS_1_2])
+                        .ocsp(OcspPolicy::Accept)
+                }),
+                "ocsp: a client is asked for responses in TLSv1.3, and `versions` has it not",
+            ),
+            (
+                refused(|builder| require(asks(builder)).versions([P::TLS_1_2, P::TLS_1_3])),
+                "ocsp: before TLSv1.3 no client can be asked for a response; leave the older ones out of `versions`, \
+                 or choose `OcspPolicy::Accept`",
+            ),
+            (
+                refused(|builder| require(asks(builder)).versions([P::TLS_1_3])),
+                "ocsp: no chain of a client is verified; have that done with client_authentication, or leave out \
+                 what is about it",
+            ),
+        ] {
+            assert_eq!(why, expected);
+        }
     }
 
     #[test]

@@ -24,9 +24,6 @@ impl ClientConfig {
         }
         let mut options = (*self.0).clone();
         options.policy.leave_datagrams()?;
-        if options.ech.is_some() {
-            return Err(no_ech("ech, ech_grease"));
-        }
         if let KeyShares::Groups(groups) = &mut options.key_shares {
             groups.retain(|group| options.policy.groups.contains(group));
         }
@@ -48,10 +45,18 @@ impl ServerConfig {
         }
         let mut options = (*self.0).clone();
         options.policy.leave_datagrams()?;
-        if options.ech.is_some() {
-            return Err(no_ech("ech_keys"));
-        }
         options.early_data = EarlyDataOptions::default();
+        Ok(Self(Arc::new(options)))
+    }
+
+    /// The same with a store, which is asked about sessions.
+    pub(super) fn for_store_over_datagrams(
+        &self,
+        instructions: Instructions,
+    ) -> Result<Self, Misuse> {
+        let mut options = (*self.0).clone();
+        options.leave_sessions_to_store()?;
+        options.instruct(instructions);
         Ok(Self(Arc::new(options)))
     }
 
@@ -74,12 +79,6 @@ const VERSIONS: [(ProtocolVersion, ProtocolVersion); 3] = [
     (ProtocolVersion::TLS_1_2, ProtocolVersion::DTLS_1_2),
     (ProtocolVersion::TLS_1_1, ProtocolVersion::DTLS_1_0),
 ];
-
-fn no_ech(options: &str) -> Misuse {
-    Misuse::new(format!(
-        "{options}: over datagrams there is no Encrypted ClientHello yet; leave it out there"
-    ))
-}
 
 impl Policy {
     pub(super) fn is_for_datagrams(&self) -> bool {

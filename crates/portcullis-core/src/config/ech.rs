@@ -185,7 +185,9 @@ impl ServerConfigBuilder {
     /// There should be a certificate for each [public name](EchKeys::public_names): without, a client that has an old
     /// configuration is turned away for good, since it takes a new one only from whoever has proved that name.
     ///
-    /// The keys can be [replaced](EchKeys::replace) while the server runs.
+    /// The keys can be [replaced](EchKeys::replace) while the server runs. Over datagrams hellos are decrypted before it is
+    /// known whether their addresses are forged, as the answer that asks for a cookie has to say whether one was read; a
+    /// second one is decrypted with the keys that are there when it comes.
     pub fn ech_keys(mut self, keys: EchKeys) -> Self {
         self.server.ech = Some(ServerEch::Keys(keys));
         self

@@ -189,6 +189,7 @@ impl Configured for ServerOptions {
             "send_certificate_authorities",
             self.send_certificate_authorities,
         );
+        out.add("request_ocsp_response", self.request_ocsp_response);
         out.also(
             "honor_cipher_order",
             "honor_cipher_order",

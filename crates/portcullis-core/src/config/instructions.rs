@@ -76,6 +76,40 @@ impl ServerOptions {
         policy.asked.sessions |= instructions.ask_sessions;
         policy.asked.user |= instructions.ask_user;
     }
+
+    /// Whether it was made for a store, and asks it.
+    fn is_for_store(&self) -> bool {
+        let asked = &self.policy.asked;
+        let asks_tickets = asked.tickets || !self.policy.speaks(Version::V1_3);
+        self.is_made_for_store && asked.sessions && asks_tickets
+    }
+
+    /// Sessions are asked about, and there are no ticket keys but those that were chosen for TLS 1.2 alone.
+    pub(super) fn leave_sessions_to_store(&mut self) -> Result<(), Misuse> {
+        if self.is_for_store() {
+            return Ok(());
+        }
+        let is_tls13 = self.policy.speaks(Version::V1_3);
+        if self.ticket_keys_are_chosen && self.ticket_keys.is_none() && !self.is_made_for_store {
+            return Err(Misuse::new(
+                "session_store: the configuration has resumption(false); leave out one of the two",
+            ));
+        }
+        if self.ticket_keys.is_some() && self.ticket_keys_are_chosen && is_tls13 {
+            return Err(Misuse::new(
+                "session_store: the configuration has ticket_keys, and a ticket of TLS 1.3 either is the \
+                 session or stands for one in the store; leave out one of the two",
+            ));
+        }
+        self.policy.asked.sessions = true;
+        self.policy.asked.tickets = is_tls13;
+        if !self.ticket_keys_are_chosen {
+            self.ticket_keys = None;
+            self.ticket_keys_are_chosen = true;
+        }
+        self.is_made_for_store = true;
+        Ok(())
+    }
 }
 
 impl ClientConfig {
@@ -107,58 +141,32 @@ impl ServerConfig {
     /// When keys were chosen and TLS 1.3 is spoken, whose tickets cannot be both sealed and kept; and
     /// when resumption was switched off.
     pub fn for_session_store(&self) -> Result<Self, Misuse> {
-        let options = &self.0;
-        let has_keys = options.ticket_keys.is_some();
-        let is_tls13 = options.policy.speaks(Version::V1_3);
-        if options.ticket_keys_are_chosen && !has_keys {
-            let asked = &options.policy.asked;
-            if asked.sessions && (asked.tickets || !is_tls13) {
-                // It was made for one already.
-                return Ok(self.clone());
-            }
-            return Err(Misuse::new(
-                "session_store: the configuration has resumption(false); leave out one of the two",
-            ));
+        if self.0.is_for_store() {
+            return Ok(self.clone());
         }
-        if options.ticket_keys_are_chosen && is_tls13 {
-            return Err(Misuse::new(
-                "session_store: the configuration has ticket_keys, and a ticket of TLS 1.3 either is the \
-                 session or stands for one in the store; leave out one of the two",
-            ));
+        if self.0.policy.is_for_datagrams() {
+            return self.for_store_over_datagrams(Instructions::default());
         }
-        let mut builder = self.to_builder().ask_sessions(true).ask_tickets(is_tls13);
-        if !options.ticket_keys_are_chosen {
-            builder.server.ticket_keys = None;
-            builder.server.ticket_keys_are_chosen = true;
-        }
+        let mut builder = self.to_builder();
+        builder.server.leave_sessions_to_store()?;
         builder.build()
     }
 
-    /// What is for datagrams is not built again, and goes on to ask a store, or not, as it does.
-    fn check_store_over_datagrams(&self, instructions: Instructions) -> Result<(), Misuse> {
-        if instructions.session_store && !self.0.policy.asked.sessions {
-            return Err(Misuse::new(
-                "session_store: the configuration was made by `for_datagrams` of one without a store; call \
-                 `for_session_store` before, or give the one that it was made of",
-            ));
-        }
-        Ok(())
-    }
-
     /// This configuration with these instructions. It is made, and checked, when it is asked for first, and is the same
-    /// from then on: one for each handshake costs no more than a clone. One
-    /// [for datagrams](ServerConfig::for_datagrams) has been checked; with a store it is made of one that asks a store.
+    /// from then on: one for each handshake costs no more than a clone.
     ///
     /// # Errors
-    /// When they cannot be followed: the sentence names the option. Also with a store, when one for datagrams asks none.
+    /// When they cannot be followed: the sentence names the option.
     pub fn instructed(&self, instructions: Instructions) -> Result<Self, Misuse> {
         if instructions == Instructions::default() {
             return Ok(self.clone());
         }
         self.0.instructed.get(instructions, || {
             if self.0.policy.is_for_datagrams() {
-                self.check_store_over_datagrams(instructions)?;
-                return Ok(self.asking_over_datagrams(instructions));
+                return match instructions.session_store {
+                    true => self.for_store_over_datagrams(instructions),
+                    false => Ok(self.asking_over_datagrams(instructions)),
+                };
             }
             let mut builder = match instructions.session_store {
                 true => self.for_session_store()?.to_builder(),
@@ -288,23 +296,56 @@ mod tests {
         }
     }
 
-    /// Over datagrams none is built again.
+    /// Over datagrams none is built again, and what a store needs of it is there all the same.
     #[test]
-    fn a_store_over_datagrams_is_asked_or_refused() {
+    fn a_store_over_datagrams_is_asked() {
         let set = Instructions {
             session_store: true,
+            ask_identity: true,
             ..Instructions::default()
         };
-        let server = ServerConfig::builder().identity(pki().server.clone());
-        let server = server.build().unwrap();
-        for _ in 0..2 {
-            let without = server.for_datagrams().unwrap();
-            let error = without.instructed(set).unwrap_err().to_string();
-            assert!(error.contains("`for_session_store` before"), "{error}");
+        let builder = || ServerConfig::builder().identity(pki().server.clone());
+        let server = builder().build().unwrap();
+        let datagrams = server.for_datagrams().unwrap();
+        for config in [
+            datagrams.instructed(set).unwrap(),
+            datagrams.for_session_store().unwrap(),
+            server.for_session_store().unwrap().for_datagrams().unwrap(),
+        ] {
+            let (options, asked) = (&config.0, config.0.policy.asked);
+            assert!(asked.sessions && asked.tickets && options.ticket_keys.is_none());
+            assert!(options.policy.is_for_datagrams());
+            let again = config.for_session_store().unwrap();
+            assert!(Arc::ptr_eq(&again.0, &config.0));
         }
-        let with = server.for_session_store().unwrap();
-        let with = with.for_datagrams().unwrap().instructed(set).unwrap();
-        assert!(with.0.policy.asked.sessions && with.0.policy.asked.tickets);
+        assert!(datagrams.instructed(set).unwrap().0.policy.asked.identity);
+        let without = builder().resumption(false).build().unwrap();
+        let error = without
+            .for_datagrams()
+            .unwrap()
+            .instructed(set)
+            .unwrap_err();
+        assert!(error.to_string().contains("resumption(false)"), "{error}");
+    }
+
+    /// Who has switched resumption off, and asks about sessions all the same, has made no configuration for a store.
+    #[test]
+    fn what_was_made_for_a_store_is_known() {
+        let builder = || ServerConfig::builder().identity(pki().server.clone());
+        let own = builder()
+            .resumption(false)
+            .ask_sessions(true)
+            .ask_tickets(true);
+        let made = builder().build().unwrap().for_session_store().unwrap();
+        assert!(made.for_session_store().is_ok());
+        let off = made.to_builder().resumption(false).build().unwrap();
+        for config in [own.build().unwrap(), off] {
+            let error = config.for_session_store().unwrap_err().to_string();
+            assert!(error.contains("resumption(false)"), "{error}");
+        }
+        // Whatever is changed about it otherwise, it is still for one.
+        let changed = made.to_builder().ask_sessions(false).build().unwrap();
+        assert!(changed.for_session_store().unwrap().0.policy.asked.sessions);
     }
 
     /// What is built of one that has followed instructions has not.

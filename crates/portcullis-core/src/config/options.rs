@@ -106,9 +106,10 @@ macro_rules! common_options {
         /// or acceptor has a source of lists, `crls`. A revoked peer gets `certificate_revoked`, one of which it
         /// cannot be told `bad_certificate`, unless the check accepts that.
         ///
-        /// A client with this offers no session in which the server showed a chain: it would have to decide before
-        /// it knows whether the lists are there. A server asks for what is in memory before it resumes one, and
-        /// shakes hands in full if that does not suffice.
+        /// A client decides before it offers a session in which the server showed a chain, and a server before it
+        /// resumes one: by the lists that are in memory. Where they do not suffice the handshake is a full one. The
+        /// core by itself has no lists: [`note_revocation`](crate::session::ClientSession::note_revocation) takes what
+        /// they say of a session, and without that none is offered.
         pub fn crl_check(mut self, check: $crate::x509::CrlCheck) -> Self {
             self.$role.policy.crl_check = check;
             self
@@ -202,8 +203,8 @@ macro_rules! common_options {
         /// Whether a connection of before TLS 1.3 without the extended master secret gives keying material all the
         /// same (`export_keying_material`, `prf` of its master secret). Default: no. Whoever is between the ends can
         /// have arranged that another connection has the same, so it must not be what proves who somebody
-        /// is (RFC 7627 §5.4): no channel binding, no EAP. Yes, for old peers of protocols that take no more
-        /// than keys from it.
+        /// is (RFC 7627 §5.4): no EAP; and there is no channel binding in any case, neither `tls_exporter` nor, in a
+        /// connection that resumes, `tls_unique`. Yes, for old peers of protocols that take no more than keys from it.
         pub fn exporters_without_extended_master_secret(mut self, on: bool) -> Self {
             self.$role.policy.exports_without_extended_master_secret = on;
             self

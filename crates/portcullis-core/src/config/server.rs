@@ -27,8 +27,8 @@ use crate::violation::Violation;
 #[cfg(feature = "finite-field")]
 use crate::x509::DhParameters;
 use crate::x509::{
-    CertificateFilter, CertificatePolicies, ChainPolicy, CrlCheck, Identity, Roots, SignatureMemo,
-    kinds_of_keys, what_keys_lack,
+    CertificateFilter, CertificatePolicies, ChainPolicy, CrlCheck, Identity, OcspPolicy, Roots,
+    SignatureMemo, kinds_of_keys, what_keys_lack,
 };
 
 /// A server's configuration. Cheap to clone.
@@ -50,6 +50,9 @@ pub(crate) struct ServerOptions {
     pub(super) intermediates: Vec<CertificateDer<'static>>,
     pub(crate) send_certificate_authorities: bool,
     pub(crate) certificate_authorities: Option<Vec<Box<[u8]>>>,
+    /// Whether clients of TLS 1.3 are asked for OCSP responses.
+    pub(crate) request_ocsp_response: bool,
+    pub(super) ocsp: OcspPolicy,
     /// What is to be in a client's certificate.
     pub(crate) oid_filters: Vec<CertificateFilter>,
     /// The server's own group for DHE before TLS 1.3.
@@ -73,6 +76,8 @@ pub(crate) struct ServerOptions {
     pub(crate) ticket_keys: Option<TicketKeys>,
     /// Whether somebody has decided on the keys, or that there are none.
     pub(crate) ticket_keys_are_chosen: bool,
+    /// Whether a store has the sessions.
+    pub(super) is_made_for_store: bool,
     pub(crate) ticket_count: u8,
     /// After a resumption, which has spent one.
     pub(crate) resumed_ticket_count: u8,
@@ -149,6 +154,8 @@ impl ServerConfig {
                 intermediates: Vec::new(),
                 send_certificate_authorities: true,
                 certificate_authorities: None,
+                request_ocsp_response: false,
+                ocsp: OcspPolicy::Accept,
                 oid_filters: Vec::new(),
                 dh_group: None,
                 honor_cipher_order: true,
@@ -166,6 +173,7 @@ impl ServerConfig {
                 ech: None,
                 ticket_keys: None,
                 ticket_keys_are_chosen: false,
+                is_made_for_store: false,
                 ticket_count: 3,
                 resumed_ticket_count: 1,
                 ticket_request_limit: None,

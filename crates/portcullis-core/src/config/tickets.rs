@@ -37,6 +37,7 @@ impl ServerConfigBuilder {
     pub fn ticket_keys(mut self, keys: TicketKeys) -> Self {
         self.server.ticket_keys = Some(keys);
         self.server.ticket_keys_are_chosen = true;
+        self.server.is_made_for_store = false;
         self
     }
 
@@ -56,6 +57,7 @@ impl ServerConfigBuilder {
     /// # }
     /// ```
     pub fn resumption(mut self, on: bool) -> Self {
+        self.server.is_made_for_store = false;
         match on {
             // Keys that were chosen stay.
             true if self.server.ticket_keys.is_some() => {}

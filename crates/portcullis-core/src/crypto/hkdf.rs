@@ -3,11 +3,23 @@
 //! RFC 5869; RFC 8446 §7.1.
 
 use core::iter;
+use std::sync::LazyLock;
 
 use super::CryptoFailure;
 use super::hash::{Digest, HashAlgorithm};
 use super::hmac::HmacKey;
 use super::secret::Secret;
+
+/// HKDF-Extract without a salt, which stands for zeros (RFC 5869 §2.2): a key that is the same for all connections.
+pub(crate) fn extract_without_salt(algorithm: HashAlgorithm, ikm: &[u8]) -> Secret {
+    static SHA256: LazyLock<HmacKey> = LazyLock::new(|| HmacKey::new(HashAlgorithm::Sha256, &[]));
+    static SHA384: LazyLock<HmacKey> = LazyLock::new(|| HmacKey::new(HashAlgorithm::Sha384, &[]));
+    let salt = match algorithm {
+        HashAlgorithm::Sha256 => &SHA256,
+        HashAlgorithm::Sha384 => &SHA384,
+    };
+    salt.mac(iter::once(ikm))
+}
 
 /// HKDF-Extract (RFC 5869 §2.2).
 pub(crate) fn extract(algorithm: HashAlgorithm, salt: &[u8], ikm: &[u8]) -> Secret {
@@ -220,6 +232,10 @@ mod tests {
         ] {
             let extracted = extract(HashAlgorithm::Sha256, &salt, &ikm);
             assert_eq!(extracted.as_slice(), hex(prk));
+            if salt.is_empty() {
+                let without = extract_without_salt(HashAlgorithm::Sha256, &ikm);
+                assert_eq!(without.as_slice(), hex(prk));
+            }
             let mut out = vec![0; hex(okm).len()];
             Prk::new(HashAlgorithm::Sha256, LabelPrefix::Tls13, &extracted)
                 .expand(&[&info], &mut out)

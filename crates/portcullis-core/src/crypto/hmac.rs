@@ -30,6 +30,14 @@ impl HmacKey {
         }
     }
 
+    /// The key for somebody else, who need not set it up.
+    pub(crate) fn copy(&self) -> Self {
+        match self {
+            Self::Sha256(states, zeros) => Self::Sha256(states.copy(), *zeros),
+            Self::Sha384(states) => Self::Sha384(states.copy()),
+        }
+    }
+
     /// Moves the key and leaves none, as [`Secret::take`].
     pub(crate) fn take(&mut self) -> Self {
         match self {
@@ -87,6 +95,13 @@ impl<H: BlockHash> States<H> {
         }
     }
 
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            inner: State(self.inner.0),
+            outer: State(self.outer.0),
+        }
+    }
+
     pub(super) fn take(&mut self) -> Self {
         Self {
             inner: self.inner.take(),
@@ -95,8 +110,7 @@ impl<H: BlockHash> States<H> {
     }
 
     fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
-        let inner = self.inner.finish(message);
-        self.outer.finish(iter::once(inner.as_slice()))
+        self.outer.finish_hash(&self.inner.absorb(message))
     }
 }
 
@@ -123,6 +137,11 @@ impl<H: BlockHash> State<H> {
 
     /// The hash of the one block that is in the state and of these parts.
     pub(super) fn finish<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Secret {
+        self.absorb(parts).into_hash()
+    }
+
+    /// The state at the end of a hash of the one block that is in the state and of these parts.
+    fn absorb<'a>(&self, parts: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut state = Self(self.0);
         let mut block = H::EMPTY;
         let size = block.as_ref().len();
@@ -158,9 +177,34 @@ impl<H: BlockHash> State<H> {
         }
         H::compress(&mut state.0, &block);
         wipe(&mut block);
+        state
+    }
 
+    /// The hash of the one block that is in the state and of the hash that `inner` has come to: that is always one
+    /// block more, in which all has its place.
+    fn finish_hash(&self, inner: &Self) -> Secret {
+        let mut state = Self(self.0);
+        let mut block = H::EMPTY;
+        let bytes = block.as_mut();
+        let size = bytes.len();
+        if let Some((hash, rest)) = bytes.split_at_mut_checked(H::OUTPUT_LEN) {
+            H::put(&inner.0, hash);
+            if let Some(first) = rest.first_mut() {
+                *first = 0x80;
+            }
+            if let Some(last) = rest.last_chunk_mut() {
+                *last = H::length(8 * (size + H::OUTPUT_LEN) as u64);
+            }
+        }
+        H::compress(&mut state.0, &block);
+        wipe(&mut block);
+        state.into_hash()
+    }
+
+    /// What the hash has come to.
+    fn into_hash(self) -> Secret {
         let mut hash = Secret::zeros(H::OUTPUT_LEN);
-        H::put(&state.0, hash.as_mut_slice());
+        H::put(&self.0, hash.as_mut_slice());
         hash
     }
 }

@@ -277,6 +277,12 @@ impl Opener {
         Ok(Self(Context::new(private.kem, suite, &shared, info)?))
     }
 
+    /// Counts messages that were opened by another of the same key.
+    pub(crate) const fn behind(mut self, messages: u64) -> Self {
+        self.0.next += messages;
+        self
+    }
+
     /// Opens a message; one that does not open is not counted.
     pub(crate) fn open(&mut self, aad: &[u8], ciphertext: &[u8]) -> Result<Vec<u8>, HpkeError> {
         let Context { key, next } = &mut self.0;

@@ -56,6 +56,17 @@ impl PrfKey {
         }
     }
 
+    /// The key for somebody else, who need not set it up.
+    pub(crate) fn copy(&self) -> Self {
+        match self {
+            Self::Md5Sha1 { md5, sha1 } => Self::Md5Sha1 {
+                md5: md5.copy(),
+                sha1: sha1.copy(),
+            },
+            Self::Suite(key) => Self::Suite(key.copy()),
+        }
+    }
+
     /// Moves the key and leaves none, as [`Secret::take`].
     pub(crate) fn take(&mut self) -> Self {
         match self {

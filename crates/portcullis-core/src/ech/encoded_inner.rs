@@ -6,7 +6,9 @@ use crate::violation::Violation;
 use crate::wire::codec::{Cursor, DecodeError, put_u16, put_vec8, put_vec16};
 use crate::wire::extension::{EchOuterExtensions, Extension as _, Extensions, RawExtension};
 use crate::wire::list::Element as _;
-use crate::wire::{ClientHello, ExtensionType, HandshakeMessage as _, HandshakeType, put_message};
+use crate::wire::{
+    ClientHello, ExtensionType, HandshakeMessage as _, HandshakeType, Syntax, put_message,
+};
 
 /// What is encrypted has a length that is a multiple of this (§6.1.3).
 const BLOCK: usize = 32;
@@ -20,6 +22,9 @@ pub(crate) fn decode(outer: &ClientHello<'_>, encoded: &[u8]) -> Result<Vec<u8>,
     let version = cursor.u16().map_err(malformed)?;
     let random = cursor.array::<32>().map_err(malformed)?;
     let session_id = cursor.vec8().map_err(malformed)?;
+    // Over datagrams a hello has a field more (RFC 9147 §5.3).
+    let cookie = outer.legacy_cookie.map(|_| cursor.vec8());
+    let cookie = cookie.transpose().map_err(malformed)?;
     let suites = cursor.vec16().map_err(malformed)?;
     let compression = cursor.vec8().map_err(malformed)?;
     let extensions = Extensions::read(&mut cursor).map_err(malformed)?;
@@ -35,6 +40,9 @@ pub(crate) fn decode(outer: &ClientHello<'_>, encoded: &[u8]) -> Result<Vec<u8>,
         put_u16(out, version);
         out.extend_from_slice(random);
         put_vec8(out, |out| out.extend_from_slice(outer.legacy_session_id));
+        if let Some(cookie) = cookie {
+            put_vec8(out, |out| out.extend_from_slice(cookie));
+        }
         put_vec16(out, |out| out.extend_from_slice(suites));
         put_vec8(out, |out| out.extend_from_slice(compression));
         put_vec16(out, |out| out.extend_from_slice(&block));
@@ -80,6 +88,9 @@ pub(crate) fn encode(
     put_u16(&mut out, inner.legacy_version.0);
     out.extend_from_slice(inner.random);
     out.push(0);
+    if let Some(cookie) = inner.legacy_cookie {
+        put_vec8(&mut out, |out| out.extend_from_slice(cookie));
+    }
     put_vec16(&mut out, |out| {
         out.extend_from_slice(inner.cipher_suites.as_bytes());
     });
@@ -123,5 +134,17 @@ pub fn reconstruct(
     encoded: &[u8],
 ) -> Result<Result<Vec<u8>, Violation>, DecodeError> {
     let outer = ClientHello::decode(outer)?;
+    Ok(decode(&outer, encoded))
+}
+
+/// The same of hellos over datagrams, which have a field more (RFC 9147 §5.3).
+///
+/// # Errors
+/// As [`reconstruct`].
+pub fn reconstruct_of_datagrams(
+    outer: &[u8],
+    encoded: &[u8],
+) -> Result<Result<Vec<u8>, Violation>, DecodeError> {
+    let outer = ClientHello::decode_as(Syntax::Dtls, outer)?;
     Ok(decode(&outer, encoded))
 }

@@ -418,6 +418,18 @@ impl Snapshot {
 
     /// Decrypts what a hello has in it with the first key that can (§7.1); `None` if none can, for whatever reason.
     pub(crate) fn open(&self, outer: &EchOuter<'_>, aad: &[u8]) -> Option<Opened> {
+        self.open_behind(0, outer, aad)
+    }
+
+    /// The same of a second hello, if nothing is left of the first but the encapsulated key, which is given as if the
+    /// second had it (§7.1.1).
+    #[cfg(feature = "dtls")]
+    pub(crate) fn open_second(&self, outer: &EchOuter<'_>, aad: &[u8]) -> Option<Opened> {
+        self.open_behind(1, outer, aad)
+    }
+
+    /// The same of the message behind so many others.
+    fn open_behind(&self, others: u64, outer: &EchOuter<'_>, aad: &[u8]) -> Option<Opened> {
         let (kdf, aead) = outer.cipher_suite;
         let suite = Suite::from_ids(kdf, aead)?;
         let fits = |key: &&EchKey| {
@@ -431,7 +443,8 @@ impl Snapshot {
         let mut keys = self.keys.iter().filter(fits).take(most);
         keys.find_map(|key| {
             let key = &key.key;
-            let mut opener = Opener::new(&key.private, outer.enc, suite, &key.info).ok()?;
+            let opener = Opener::new(&key.private, outer.enc, suite, &key.info).ok()?;
+            let mut opener = opener.behind(others);
             let encoded = opener.open(aad, outer.payload).ok()?;
             Some(Opened { encoded, opener })
         })

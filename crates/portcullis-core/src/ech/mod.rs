@@ -19,7 +19,7 @@ mod rejection;
 mod tests;
 
 pub use config_list::{EchConfigError, EchConfigList};
-pub use encoded_inner::reconstruct;
+pub use encoded_inner::{reconstruct, reconstruct_of_datagrams};
 pub use keys::{EchKem, EchKey, EchKeyBuilder, EchKeys};
 pub use rejection::{EchRejection, Retry};
 

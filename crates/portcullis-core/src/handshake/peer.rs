@@ -128,6 +128,8 @@ pub(super) struct Judge<'a> {
     is_asked: bool,
     /// Whether the chain or key is that of a session.
     resumed: bool,
+    /// Whether OCSP responses can come with the chain.
+    may_staple: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -138,6 +140,7 @@ impl<'a> Judge<'a> {
             accepted: &config.accepted,
             is_asked: config.policy.asked.verification,
             resumed: false,
+            may_staple: true,
         }
     }
 
@@ -148,12 +151,20 @@ impl<'a> Judge<'a> {
             accepted: &config.accepted,
             is_asked: config.policy.asked.verification,
             resumed: false,
+            may_staple: true,
         }
+    }
+
+    /// Of a client before TLS 1.3, which has no way to show OCSP responses (RFC 6066 §8).
+    pub(super) fn without_staples(mut self) -> Self {
+        self.may_staple = false;
+        self
     }
 
     /// Of a session that is resumed: OCSP responses came with its first connection, and come with none after it.
     pub(super) fn of_session(mut self) -> Self {
         self.resumed = true;
+        self.may_staple = false;
         self
     }
 
@@ -187,7 +198,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether a session of this peer may be offered by a configuration that looks at OCSP responses. A session has none, and
+    /// Whether a session of this peer may be offered, or taken, by a configuration that looks at OCSP responses. A session has none, and
     /// what one said then is not asked again: so it has to have been this configuration that has judged the chain, with
     /// the response that came with it.
     pub(super) fn has_judged_staples(&self, shown: &Presented, now: UnixTime) -> bool {
@@ -251,7 +262,7 @@ impl<'a> Judge<'a> {
         }
         match shown.kind() {
             PresentedKind::Chain(chain) => match self.policy {
-                Some(policy) if self.resumed && policy.checks_staples() => {
+                Some(policy) if !self.may_staple && policy.checks_staples() => {
                     self.expected().verify(&chain, &policy.of_resumption(), now)
                 }
                 Some(policy) => self.expected().verify(&chain, policy, now),
@@ -279,16 +290,16 @@ impl<'a> Judge<'a> {
 
     /// Asks whether the chain is to be trusted.
     pub(super) fn ask(&self, shown: &Presented, now: UnixTime) -> Question {
-        let resumed = self.resumed;
+        let (resumed, may_staple) = (self.resumed, self.may_staple);
         let (id, purpose) = (QuestionId::next(), self.expected());
         match shown.kind() {
             PresentedKind::Chain(chain) => Question::VerifyChain(Box::new(VerifyChain {
                 id,
                 chain,
                 purpose,
-                policy: self.policy.map(|policy| match resumed {
-                    true => policy.of_resumption().into(),
-                    false => policy.clone().into(),
+                policy: self.policy.map(|policy| match may_staple {
+                    true => policy.clone().into(),
+                    false => policy.of_resumption().into(),
                 }),
                 resumed,
                 now,

@@ -257,6 +257,15 @@ pub(crate) struct Settled {
     pub(crate) previous: Option<Arc<Previous>>,
 }
 
+/// Whether this side would agree to a further handshake, or has: `protocol` is what ALPN or NPN has settled.
+pub(super) fn agrees(policy: &Policy, secure: bool, protocol: Option<&[u8]>) -> bool {
+    let is_allowed = matches!(
+        policy.renegotiation,
+        Renegotiation::Once | Renegotiation::Accept { .. }
+    );
+    is_allowed && secure && protocol != Some(HTTP_2)
+}
+
 /// What the connection does when its peer asks for another handshake. `None` is to decline.
 pub(super) fn on_request(
     end: impl End,
@@ -284,7 +293,8 @@ pub(super) fn on_request(
     } = &information.0;
     // RFC 7627 §5.4: who is between the ends can have made the session.
     let is_safe = settled.secure && (settled.extended || !resumed);
-    if !is_safe || alpn.as_deref() == Some(HTTP_2) {
+    let protocol = alpn.as_deref().or_else(|| information.next_protocol());
+    if !is_safe || protocol == Some(HTTP_2) {
         return None;
     }
     let (client_verify_data, server_verify_data) = settled.finished.by_side(*resumed)?;

@@ -9,7 +9,7 @@ use super::{ExporterSecret, SuiteParameters, TrafficSecret};
 use crate::crypto::CryptoFailure;
 use crate::crypto::aead::AeadAlgorithm;
 use crate::crypto::hash::{Digest, HashAlgorithm, hash as hash_of};
-use crate::crypto::hkdf::{Label, LabelPrefix, Prk, extract};
+use crate::crypto::hkdf::{Label, LabelPrefix, Prk, extract, extract_without_salt};
 use crate::crypto::hmac::HmacKey;
 use crate::crypto::secret::{Secret, SharedSecret};
 
@@ -103,7 +103,7 @@ impl EarlySecret {
         identity: &[u8],
         prefix: LabelPrefix,
     ) -> Result<Self, CryptoFailure> {
-        let secret = extract(of_key, &[], key);
+        let secret = extract_without_salt(of_key, key);
         let mut imported = Secret::zeros(hash.output_len());
         Prk::new(of_key, prefix, &secret).expand_any_label(
             b"derived psk",
@@ -115,7 +115,7 @@ impl EarlySecret {
     }
 
     fn of_key(hash: HashAlgorithm, key: &[u8], origin: PskOrigin, prefix: LabelPrefix) -> Self {
-        let secret = extract(hash, &[], key);
+        let secret = extract_without_salt(hash, key);
         Self {
             hash,
             prefix,

@@ -60,6 +60,8 @@ pub(crate) struct TranscriptBuffer {
     messages: Vec<u8>,
     /// Over datagrams: where each begins, and its number.
     numbers: Vec<(usize, u16)>,
+    /// The hash of so many bytes from the first one on, which a binder needed.
+    begun: Option<Box<(Transcript, usize)>>,
 }
 
 impl TranscriptBuffer {
@@ -67,13 +69,25 @@ impl TranscriptBuffer {
         Self {
             messages: Vec::new(),
             numbers: Vec::new(),
+            begun: None,
         }
+    }
+
+    /// The messages so far begin with what this is the hash of, of so many bytes: what has been hashed for a binder
+    /// is not hashed again.
+    pub(crate) fn begin_with(&mut self, begun: Option<(Transcript, usize)>) {
+        self.begun = begun.map(Box::new);
     }
 
     /// The suite is known: goes on as a running hash.
     pub(crate) fn start(&self, hash: HashAlgorithm) -> Transcript {
-        let mut transcript = Transcript::new(hash);
-        transcript.add_bytes(&self.messages);
+        let begun = self.begun.as_deref();
+        let begun = begun.filter(|(transcript, _)| transcript.hash == hash);
+        let (mut transcript, length) = match begun {
+            Some((transcript, length)) => (transcript.clone(), *length),
+            None => (Transcript::new(hash), 0),
+        };
+        transcript.add_bytes(self.messages.get(length..).unwrap_or_default());
         transcript
     }
 
@@ -190,6 +204,30 @@ mod tests {
             transcript.add(Hashed::new(b"three"));
             assert_eq!(transcript.current(), hash(algorithm, b"onetwothree"));
             assert_eq!(transcript.current(), hash(algorithm, b"onetwothree"));
+        }
+    }
+
+    #[test]
+    fn what_a_binder_needed_is_not_hashed_again() {
+        for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
+            let mut begun = Transcript::new(algorithm);
+            begun.add_bytes(b"on");
+            assert_eq!(begun.current(), hash(algorithm, b"on"));
+            let mut buffer = TranscriptBuffer::new();
+            buffer.add(Hashed::new(b"one"));
+            buffer.begin_with(Some((begun, 2)));
+            buffer.add(Hashed::new(b"two"));
+            // A server may select no key, and a suite with another hash.
+            for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
+                let mut transcript = buffer.start(algorithm);
+                assert_eq!(transcript.current(), hash(algorithm, b"onetwo"));
+            }
+            // Other bytes would be hashed again.
+            let mut begun = Transcript::new(algorithm);
+            begun.add_bytes(b"ON");
+            buffer.begin_with(Some((begun, 2)));
+            let mut transcript = buffer.start(algorithm);
+            assert_eq!(transcript.current(), hash(algorithm, b"ONetwo"));
         }
     }
 

@@ -316,7 +316,8 @@ impl ReviewServerHello {
     }
 
     /// Goes on with other trust anchors, identities and questions. What the ClientHello has
-    /// offered stays as it was.
+    /// offered stays as it was. The handshake fails where the server has chosen what the configuration does not accept: a
+    /// version, a cipher suite, in TLS 1.3 a group, or that it lacks a protection that is demanded.
     pub fn proceed_with(self, config: ClientConfig) -> Answer {
         self.id.answer(AnswerContent::ProceedWith(config))
     }

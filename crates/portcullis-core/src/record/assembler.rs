@@ -84,9 +84,19 @@ impl HandshakeBytes {
 }
 
 impl From<Vec<u8>> for HandshakeBytes {
-    /// A whole message, which was in another one.
+    /// A whole message of a stream.
     fn from(message: Vec<u8>) -> Self {
         Self(Memory::Shared(message.into()))
+    }
+}
+
+impl HandshakeBytes {
+    /// A whole message, which was encrypted in this one.
+    pub(crate) fn inner(&self, message: Vec<u8>) -> Self {
+        Self(match self.0 {
+            Memory::Own(_) | Memory::Shared(_) => Memory::Shared(message.into()),
+            Memory::OfDatagrams(_, message_seq) => Memory::OfDatagrams(message.into(), message_seq),
+        })
     }
 }
 

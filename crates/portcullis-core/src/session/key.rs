@@ -79,9 +79,13 @@ impl SessionKey {
         out.extend([FORMAT, self.dialect as u8]);
         out.extend(flags.map(u8::from));
         out.extend(self.identities.iter().flatten());
-        // Names that differ in case are the same one.
-        let name = name.bytes().map(|byte| byte.to_ascii_lowercase());
-        put_vec16(&mut out, |out| out.extend(name));
+        put_vec16(&mut out, |out| {
+            let start = out.len();
+            out.extend_from_slice(name.as_bytes());
+            // Names that differ in case are the same one.
+            let name = out.get_mut(start..).unwrap_or_default();
+            name.make_ascii_lowercase();
+        });
         out.extend_from_slice(service.unwrap_or_default().as_bytes());
         out
     }

@@ -57,52 +57,70 @@ const BYTES_OF_AN_ATTRIBUTE: usize = 16;
 /// Whether two Names, with their headers, are the same however they are encoded. Where they are
 /// not equal byte by byte, how many bytes were compared is added to `read`.
 pub(super) fn is_same(one: &[u8], other: &[u8], read: &mut usize) -> bool {
-    one == other || begins_with(one, other, read) == Some(Rest::Nothing)
+    one == other || begins_with(one, other, read) == Ok(Beginning::Whole)
 }
 
 /// Whether a Name is that of a subtree, or of something in it (§4.2.1.10): it begins with the
 /// names in `base`. Both are with their headers.
-pub(super) fn is_within(name: &[u8], base: &[u8], read: &mut usize) -> bool {
-    begins_with(name, base, read).is_some()
+///
+/// # Errors
+/// When that cannot be told.
+pub(super) fn is_within(name: &[u8], base: &[u8], read: &mut usize) -> Result<bool, NotDer> {
+    Ok(begins_with(name, base, read)? != Beginning::Other)
 }
 
-/// The mail addresses in a Name with its header (RFC 2985 §5.2.1).
-pub(super) fn mail_addresses(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The mail addresses in a Name with its header (RFC 2985 §5.2.1); that it cannot be read further is the last item.
+pub(super) fn mail_addresses(name: &[u8]) -> impl Iterator<Item = Result<&[u8], NotDer>> {
     const EMAIL_ADDRESS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01";
-    let contents = der::only(name, der::SEQUENCE).unwrap_or_default();
-    attributes(contents)
-        .map_while(Result::ok)
-        .filter(|attribute| attribute.kind.contents == EMAIL_ADDRESS)
-        .map(|attribute| attribute.value.contents)
+    let contents = der::only(name, der::SEQUENCE);
+    let damaged = contents.is_none().then_some(Err(NotDer));
+    let attributes = attributes(contents.unwrap_or_default());
+    let addresses = attributes.filter_map(|attribute| match attribute {
+        Ok(own) => (own.kind.contents == EMAIL_ADDRESS).then_some(Ok(own.value.contents)),
+        Err(NotDer) => Some(Err(NotDer)),
+    });
+    damaged.into_iter().chain(addresses)
 }
 
-/// What comes behind the beginning of a name.
-#[derive(PartialEq, Eq)]
-enum Rest {
-    Nothing,
-    Something,
+/// How a name begins.
+#[derive(Debug, PartialEq, Eq)]
+enum Beginning {
+    /// In another way.
+    Other,
+    /// So, and there is nothing behind that.
+    Whole,
+    /// So, and there is more.
+    Part,
 }
 
-fn begins_with(name: &[u8], base: &[u8], read: &mut usize) -> Option<Rest> {
-    let contents = |name| der::only(name, der::SEQUENCE);
+/// An error also where it is too long to be compared.
+fn begins_with(name: &[u8], base: &[u8], read: &mut usize) -> Result<Beginning, NotDer> {
+    let contents = |name| der::only(name, der::SEQUENCE).ok_or(NotDer);
     let mut name = attributes(contents(name)?);
     for (count, wanted) in attributes(contents(base)?).enumerate() {
-        let (wanted, own) = (wanted.ok()?, name.next()?.ok()?);
+        let wanted = wanted?;
+        let Some(own) = name.next() else {
+            return Ok(Beginning::Other);
+        };
+        let own = own?;
         // Either may be long by blanks alone, which are passed over one by one.
         let values = own.value.contents.len() + wanted.value.contents.len();
         *read = read.saturating_add(BYTES_OF_AN_ATTRIBUTE + values);
         if count >= MAX_ATTRIBUTES {
-            return None;
+            return Err(NotDer);
         }
         if !own.is_same(&wanted) {
-            return None;
+            return Ok(Beginning::Other);
         }
     }
-    match name.next() {
-        None => Some(Rest::Nothing),
+    Ok(match name.next() {
+        None => Beginning::Whole,
         // A part of a RelativeDistinguishedName is not the whole.
-        Some(own) => own.ok()?.is_first.then_some(Rest::Something),
-    }
+        Some(own) => match own?.is_first {
+            true => Beginning::Part,
+            false => Beginning::Other,
+        },
+    })
 }
 
 impl Attribute<'_> {
@@ -208,9 +226,28 @@ mod tests {
             (of(&[(10, 0x0c, "Corp"), (6, 0x13, "US")]), false),
             (of(&[(6, 0x13, "US"), (10, 0x0c, "Corp2")]), false),
             (of(&[]), false),
-            (vec![0x30, 1, 0], false),
         ] {
-            assert_eq!(is_within(&within, &base, &mut 0), expected, "{within:02x?}");
+            assert_eq!(
+                is_within(&within, &base, &mut 0),
+                Ok(expected),
+                "{within:02x?}"
+            );
+        }
+        // Nobody can tell.
+        let long = of(&[(3, 0x0c, "a"); 3]);
+        for (within, base) in [
+            (vec![0x30, 1, 0], base.clone()),
+            (base.clone(), vec![0x30, 1, 0]),
+            (
+                long.clone(),
+                der::sequence(&[long.clone(), vec![5]].concat()),
+            ),
+        ] {
+            assert_eq!(
+                is_within(&within, &base, &mut 0),
+                Err(NotDer),
+                "{within:02x?}"
+            );
         }
         // Two attributes of one name are not one of them.
         let attribute = |kind| der::sequence(&[6, 3, 0x55, 4, kind, 0x0c, 1, b'a']);
@@ -223,7 +260,8 @@ mod tests {
             set(&attribute(3)),
             set(&[attribute(3), attribute(10)].concat()),
         );
-        assert!(!is_within(&both, &one, &mut 0) && !is_within(&one, &both, &mut 0));
+        assert_eq!(is_within(&both, &one, &mut 0), Ok(false));
+        assert_eq!(is_within(&one, &both, &mut 0), Ok(false));
     }
 
     #[test]

@@ -140,6 +140,32 @@ impl Contents {
         Ok(contents)
     }
 
+    /// Reads what can be read, and answers what is wrong with the rest: for roots that a system has, of which some are
+    /// better than none.
+    #[cfg(feature = "os-roots")]
+    pub(super) fn read_what_can_be(pem: &[u8]) -> (Self, Vec<Misuse>) {
+        let (mut contents, mut faults) = (Self::default(), Vec::new());
+        let mut lines = Lines {
+            rest: pem,
+            number: 0,
+        };
+        while let Some(line) = lines.next() {
+            let mut rest = Some(trim(line));
+            while let Some(line) = rest.take() {
+                let section = match beginning(line, lines.number) {
+                    Ok(None) => continue,
+                    Ok(Some(label)) => contents.section(&mut lines, label),
+                    Err(error) => Err(error),
+                };
+                match section {
+                    Ok(after) => rest = Some(after),
+                    Err(error) => faults.push(error),
+                }
+            }
+        }
+        (contents, faults)
+    }
+
     /// Reads one section and answers what follows on its last line.
     fn section<'a>(
         &mut self,
@@ -241,6 +267,23 @@ impl Contents {
             "there is no private key (expected -----BEGIN PRIVATE KEY-----, RSA PRIVATE KEY \
              or EC PRIVATE KEY){skipped}"
         ))
+    }
+}
+
+/// The certificates in a PEM text (RFC 7468 §5), in its order; keys and what else may be in it are passed over.
+///
+/// ```
+/// let error = portcullis_core::x509::pem_certificates(b"-----BEGIN X509 CERTIFICATE-----").unwrap_err();
+/// assert!(error.to_string().contains("line 1"));
+/// ```
+///
+/// # Errors
+/// When there is none, or something is damaged or of a kind in which certificates would be missed: on which line.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Misuse> {
+    let contents = Contents::read(pem)?;
+    match contents.certificates.is_empty() {
+        true => Err(contents.no_certificate()),
+        false => Ok(contents.certificates),
     }
 }
 

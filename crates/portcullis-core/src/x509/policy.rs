@@ -148,8 +148,9 @@ impl ChainPolicy {
     }
 
     /// Sets what becomes of a chain by the OCSP responses that came with it. Default: [`OcspPolicy::Off`], as nobody
-    /// was asked for any. A certificate that is trusted itself needs none. They are looked at behind the walk, so whoever
-    /// [listens](crate::x509::ChainWalk) to that is not asked about them, and [lax](Self::dangerous_lax) does not mean them.
+    /// was asked for any. A certificate that is trusted itself needs none. They are looked at behind the certificates;
+    /// whoever [listens](crate::x509::ChainWalk) to the walk is asked about them then, and [lax](Self::dangerous_lax)
+    /// means them, too.
     #[must_use]
     pub fn ocsp(mut self, policy: OcspPolicy) -> Self {
         self.id.set(&mut self.ocsp, policy);

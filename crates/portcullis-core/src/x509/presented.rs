@@ -51,7 +51,6 @@ impl Presented {
         }
     }
 
-    /// Adds the response that came for the peer's certificate; a raw key has no use for it.
     /// Adds timestamps to a chain; to a raw key nothing.
     pub(crate) fn with_scts(self, list: Option<&[u8]>) -> Self {
         match self.kind() {
@@ -63,6 +62,7 @@ impl Presented {
         }
     }
 
+    /// Adds the response that came for the peer's certificate; a raw key has no use for it.
     pub(crate) fn with_ocsp_response(self, response: &[u8]) -> Self {
         match self.kind() {
             Kind::Chain(chain) => {

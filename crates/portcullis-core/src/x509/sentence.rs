@@ -143,8 +143,8 @@ impl fmt::Display for CertificateError {
                 match unusable {
                     None => write!(
                         f,
-                        "{which} must come with an OCSP response ({by}) and has none: switch stapling on at the \
-                         server"
+                        "{which} must come with an OCSP response ({by}) and has none: switch stapling on at \
+                         its end"
                     ),
                     Some(why) => write!(
                         f,

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 
 use super::pem;
 use super::roots::Roots;
@@ -205,17 +204,11 @@ impl Found {
             Ok(text) => text,
             Err(error) => return self.fault(path, &error),
         };
-        for certificate in CertificateDer::pem_slice_iter(&text) {
-            match certificate {
-                Ok(certificate) => self.certificates.push(certificate),
-                // Its own text would quote the file, in which a key may be.
-                Err(_) => {
-                    let path = pem::shown(path);
-                    self.faults
-                        .push(format!("{path}: a section of the PEM file is damaged"));
-                }
-            }
-        }
+        let (contents, faults) = pem::Contents::read_what_can_be(&text);
+        self.certificates.extend(contents.certificates);
+        let path = pem::shown(path);
+        let faults = faults.iter().map(|fault| format!("{path}: {fault}"));
+        self.faults.extend(faults);
     }
 
     fn fault(&mut self, path: &Path, error: &io::Error) {
@@ -426,12 +419,19 @@ mod tests {
                 "{file} {folders}"
             );
         }
+        // What other readers of PEM pass over without a word is read, or counted.
+        let odd = other.join("odd.pem");
+        let (one, two) = (pem("four.example"), pem("five.example"));
+        let old = pem("six.example").replace("CERTIFICATE", "TRUSTED CERTIFICATE");
+        fs::write(&odd, format!("\u{feff}{}{two}{old}", one.trim_end())).unwrap();
+        let roots = of(&odd.display().to_string(), "").unwrap();
+        assert_eq!((roots.len(), roots.ignored()), (2, 1));
         let of_nothing = other.join("nothing.pem");
         fs::write(&of_nothing, damaged).unwrap();
         let error = of(&of_nothing.display().to_string(), "").unwrap_err();
         let error = error.to_string();
         assert!(
-            error.contains("nothing.pem: a section of the PEM file is damaged"),
+            error.contains("nothing.pem: the CERTIFICATE that begins on line 1 is damaged"),
             "{error}"
         );
         assert!(!error.contains("!!!"), "{error}");

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use self::client::{Bounds, Fetched, SystemResolver, Validators, fetch};
 use self::guard::Guard;
-use self::schedule::{Schedule, State};
+use self::schedule::{Kept, Place, Schedule, State};
 use crate::{CrlFuture, CrlSource, Lookup};
 
 /// More URLs of one distribution point are not tried.
@@ -28,14 +28,15 @@ const MAX_URLS: usize = 4;
 ///
 /// * Only where an authority that leads to a trust anchor has said that a list is, nothing is fetched before that is
 ///   known, and [nothing from addresses that are not everybody's](Self::allow).
-/// * A handshake [waits](Self::wait) for 2 seconds at most; the request goes on behind it. However many want a list
-///   at once, there is one request.
+/// * A handshake [waits](Self::wait) for 2 seconds at most for each URL, and for all of them no longer than its own
+///   budget; the request goes on behind it. However many want a list at once, there is one request.
 /// * A request takes 10 seconds at most, 3 of them to connect. A list has at most [16 MiB](Self::max_bytes); no
 ///   redirection is followed, and nothing is unpacked.
 /// * After a failure the URL is left alone for 30 seconds, then for twice as long each time, up to an hour.
 /// * At three quarters of its time a list that was used is fetched anew, by a task that ends with the source.
 /// * A new list stands beside the one before until a handshake has verified it: who forges answers of HTTP pushes no
-///   good one out. One that is older than what is there is not taken.
+///   good one out. If within 10 seconds none has, that counts as a failure: the list is fetched again, and the other
+///   URLs of the point are tried, too. One that is older than what is there is not taken.
 /// * 256 URLs and 128 MiB of lists are remembered; what was used longest ago goes.
 ///
 /// LDAP, https and other schemes are passed over.
@@ -70,8 +71,8 @@ impl HttpCrls {
         }
     }
 
-    /// How long a handshake waits for a list that is not there, at most as long as its own budget for lists.
-    /// Default: 2 seconds.
+    /// How long a handshake waits for a list that is not there, at most as long as its own budget for lists: for each
+    /// URL, of which a distribution point may have four. Default: 2 seconds.
     #[must_use]
     pub fn wait(mut self, at_most: Duration) -> Self {
         self.wait = at_most;
@@ -169,17 +170,25 @@ impl HttpCrls {
     }
 
     async fn find(&self, query: &CrlQuery, stale: Option<&Arc<Crl>>) -> Lookup {
-        let mut why = Vec::new();
+        let (mut found, mut why) = (Vec::new(), Vec::new());
         for url in query.uris().iter().take(MAX_URLS) {
             match self.at(url, query, stale).await {
-                Ok(lists) => return Lookup::Found(lists),
+                Ok(Kept { lists, doubtful }) => {
+                    found.extend(lists);
+                    if !doubtful {
+                        break;
+                    }
+                }
                 Err(reason) => {
                     tracing::debug!(url, reason, "no revocation list");
                     why.push(format!("{url}: {reason}"));
                 }
             }
         }
-        Lookup::NotAvailable((!why.is_empty()).then(|| why.join("; ")))
+        match found.is_empty() {
+            true => Lookup::NotAvailable((!why.is_empty()).then(|| why.join("; "))),
+            false => Lookup::Found(found),
+        }
     }
 
     /// The lists at a URL: those that are there if one of them is good, else those that can be had now.
@@ -188,21 +197,25 @@ impl HttpCrls {
         url: &str,
         query: &CrlQuery,
         stale: Option<&Arc<Crl>>,
-    ) -> Result<Vec<Arc<Crl>>, String> {
+    ) -> Result<Kept, String> {
         let target = self.guard.target(url)?;
-        let is_wanted = |lists: &[Arc<Crl>]| {
-            lists.iter().any(|list| {
+        let place = Place {
+            url: url.to_owned(),
+            issuers: query.issuers().map(<[u8]>::to_vec).collect(),
+        };
+        let is_wanted = |kept: &Kept| {
+            kept.lists.iter().any(|list| {
                 !list.is_stale(query.now()) && stale.is_none_or(|stale| !Arc::ptr_eq(stale, list))
             })
         };
-        let flight = match self.schedule.state(url, true) {
-            State::Kept(lists) if is_wanted(&lists) => return Ok(lists),
+        let flight = match self.schedule.state(&place, true) {
+            State::Kept(kept) if is_wanted(&kept) => return Ok(kept),
             _ if query.is_memory_only() => return Err("there is no good one in memory".to_owned()),
             State::Failed { why, again_in } => {
                 return Err(format!("{why}; asked again in {} s", again_in.as_secs()));
             }
             State::Flying(flight) => flight,
-            State::Kept(_) | State::Unknown => self.schedule.begin(url, target, self)?,
+            State::Kept(_) | State::Unknown => self.schedule.begin(&place, target, self)?,
         };
         let budget = self.wait.min(query.budget());
         match timeout(budget, flight.landed()).await {
@@ -213,8 +226,8 @@ impl HttpCrls {
                 ));
             }
         }
-        match self.schedule.state(url, false) {
-            State::Kept(lists) if is_wanted(&lists) => Ok(lists),
+        match self.schedule.state(&place, false) {
+            State::Kept(kept) if is_wanted(&kept) => Ok(kept),
             State::Failed { why, again_in } => {
                 Err(format!("{why}; asked again in {} s", again_in.as_secs()))
             }

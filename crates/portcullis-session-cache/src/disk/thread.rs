@@ -51,6 +51,7 @@ impl Thread {
                         file,
                         capacity,
                         database: Some(database),
+                        sweep_after: SWEEP,
                         failed: Instant::now(),
                         last_error: noted,
                     };
@@ -117,6 +118,8 @@ struct Keeper {
     capacity: u64,
     /// `None` after an error, since which nothing is sure of the file until it is opened again.
     database: Option<Database>,
+    /// How long nobody asks for anything before what has expired is removed.
+    sweep_after: Duration,
     failed: Instant,
     last_error: Arc<Mutex<Option<StoreError>>>,
 }
@@ -124,7 +127,7 @@ struct Keeper {
 impl Keeper {
     fn run(mut self, jobs: &Receiver<Job>) {
         loop {
-            let first = match jobs.recv_timeout(SWEEP) {
+            let first = match jobs.recv_timeout(self.sweep_after) {
                 Ok(job) => Some(job),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -202,4 +205,61 @@ fn commit(database: &Database, batch: Vec<Work>, capacity: u64) -> Answer<()> {
     }
     answers.into_iter().for_each(|tell| tell());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Key, SERVER};
+    use super::*;
+    use crate::sealed::Place;
+
+    /// The thread is started and ended again until it has had its time: on a machine that does other things that may
+    /// take a while. Nothing is asked of it, as any question would remove what has expired, too.
+    #[test]
+    fn what_has_expired_goes_where_nobody_asks() {
+        let name = format!("portcullis-disk-sweep-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let file = Arc::new(File::new(&path, false));
+        let count = |database: &Database| -> Answer<usize> {
+            let transaction = database.begin_write()?;
+            let count = Tables::open(&transaction)?.count((SERVER, SERVER))?;
+            transaction.abort()?;
+            Ok(count)
+        };
+        let database = file.open().unwrap();
+        let put = |end: u64| -> Answer<()> {
+            let transaction = database.begin_write()?;
+            let key = Key::new(SERVER, &Place([7; 32]), end);
+            // The head of what is sealed, which says when it ends.
+            let sealed = [&[0][..], &end.to_be_bytes()].concat();
+            Tables::open(&transaction)?.put(key, &sealed)?;
+            Ok(transaction.commit()?)
+        };
+        let (past, future) = (1_000, now().as_secs() + 1_000);
+        assert!([past, future].into_iter().all(|end| put(end).is_ok()));
+        assert!(matches!(count(&database), Ok(2)));
+        drop(database);
+        let begun = Instant::now();
+        let left = loop {
+            let (jobs, receiver) = sync_channel(1);
+            let keeper = Keeper {
+                file: Arc::clone(&file),
+                capacity: 10,
+                database: Some(file.open().unwrap()),
+                sweep_after: Duration::from_millis(5),
+                failed: Instant::now(),
+                last_error: Arc::default(),
+            };
+            let thread = std::thread::spawn(move || keeper.run(&receiver));
+            std::thread::sleep(Duration::from_millis(50));
+            drop(jobs);
+            thread.join().unwrap();
+            let left = count(&file.open().unwrap()).ok();
+            if left != Some(2) || begun.elapsed() > Duration::from_secs(20) {
+                break left;
+            }
+        };
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(left, Some(1), "sessions after the time of one of two");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -52,8 +52,44 @@ pub struct RedisReplayGuard<C = MultiplexedConnection> {
     link: Arc<Link<C>>,
     prefix: Arc<str>,
     limit: Duration,
-    /// When the marker was looked at last, and how old it was.
-    seen: Arc<Mutex<Option<(Instant, Duration)>>>,
+    watch: Arc<Mutex<Watch>>,
+}
+
+/// What this process has seen of the marker.
+#[derive(Default)]
+struct Watch {
+    /// When it was looked at last, and how old it was.
+    seen: Option<(Instant, Duration)>,
+    /// Whether it has grown older than time has passed, and was not made anew since.
+    is_doubtful: bool,
+    /// When it was made anew here. What Redis was asked earlier tells of the one before.
+    made: Option<Instant>,
+}
+
+impl Watch {
+    /// Whether the marker tells for how long claims are remembered. Where it has grown older than time has passed, by more
+    /// than clocks do, claims have ended too early: then no claim is made until another marker is there.
+    fn trusts(&mut self, state: &State) -> bool {
+        let jumped = self.seen.is_some_and(|(asked, age)| {
+            let passed = asked.elapsed();
+            state.age() > age + passed + passed / 1_000 + CLOCK_TOLERANCE
+        });
+        self.is_doubtful |= jumped;
+        if self.is_doubtful || self.made.is_some_and(|made| state.asked < made) {
+            return false;
+        }
+        self.seen = Some((state.asked, state.age()));
+        true
+    }
+
+    /// It was made anew, by a command that was sent then.
+    fn begin(&mut self, sent: Instant) {
+        *self = Self {
+            seen: Some((sent, Duration::ZERO)),
+            is_doubtful: false,
+            made: Some(Instant::now()),
+        };
+    }
 }
 
 impl RedisReplayGuard {
@@ -77,7 +113,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisReplayGuard<C> {
             link: Arc::new(Link::new(move || Box::pin(connect()))),
             prefix: PREFIX.into(),
             limit: TIME_LIMIT,
-            seen: Arc::default(),
+            watch: Arc::default(),
         }
     }
 
@@ -115,7 +151,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisReplayGuard<C> {
             return Err(error);
         }
         let state = self.state(None, Duration::ZERO).await.ok_or_else(failed)?;
-        match state.is_marked() {
+        match self.is_sound(&state) {
             true => Ok(()),
             false => self.mark(&state.who).await.ok_or_else(failed),
         }
@@ -190,11 +226,14 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisReplayGuard<C> {
         let mut set = cmd("SET");
         set.arg(self.name("since")).arg(who);
         set.arg("PX").arg(MARKER_LIFE);
+        let sent = Instant::now();
         self.link
             .run(self.limit, |mut connection| async move {
-                set.query_async(&mut connection).await
+                set.query_async::<()>(&mut connection).await
             })
-            .await
+            .await?;
+        self.watch().begin(sent);
+        Some(())
     }
 
     /// Why it cannot be a guard, if it evicts.
@@ -218,21 +257,20 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisReplayGuard<C> {
         }))
     }
 
-    /// Whether the marker has grown older than time has passed, by more than clocks do: then claims have ended too early.
-    fn has_jumped(&self, state: &State) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = seen.replace((state.asked, state.age()));
-        before.is_some_and(|(asked, age)| {
-            let passed = asked.elapsed();
-            state.age() > age + passed + passed / 1_000 + CLOCK_TOLERANCE
-        })
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is a marker that tells for how long claims are remembered.
+    fn is_sound(&self, state: &State) -> bool {
+        state.is_marked() && self.watch().trusts(state)
     }
 
     async fn claimed(&self, token: &[u8; 16], lifetime: Duration) -> Claim {
         let Some(state) = self.state(Some(token), lifetime).await else {
             return Claim::Unavailable;
         };
-        if !state.is_marked() || self.has_jumped(&state) {
+        if !self.is_sound(&state) {
             match self.evicts().await {
                 Some(None) => drop(self.mark(&state.who).await),
                 Some(Some(error)) => self.link.note(error),
@@ -295,7 +333,7 @@ impl<C> RedisStore<C> {
             link: Arc::clone(&self.link),
             prefix: Arc::clone(&self.prefix),
             limit: self.limit,
-            seen: Arc::default(),
+            watch: Arc::default(),
         }
     }
 }
@@ -306,7 +344,7 @@ impl<C> Clone for RedisReplayGuard<C> {
             link: Arc::clone(&self.link),
             prefix: Arc::clone(&self.prefix),
             limit: self.limit,
-            seen: Arc::clone(&self.seen),
+            watch: Arc::clone(&self.watch),
         }
     }
 }

@@ -26,7 +26,13 @@ fn record_of(
     name: &str,
     role: u8,
 ) -> Vec<u8> {
-    let mut out = vec![2, 1];
+    // The record has the version of TLS, and which of both it is.
+    let (dialect, version) = match version {
+        ProtocolVersion::DTLS_1_3 => (2, ProtocolVersion::TLS_1_3),
+        ProtocolVersion::DTLS_1_2 => (2, ProtocolVersion::TLS_1_2),
+        version => (1, version),
+    };
+    let mut out = vec![2, dialect];
     out.extend(version.0.to_be_bytes());
     let is_tls13 = version == ProtocolVersion::TLS_1_3;
     let suite: u16 = if is_tls13 { 0x1301 } else { 0xc02b };

@@ -11,6 +11,7 @@ use futures_core::Stream;
 use super::connection::DtlsConnection;
 use super::listener::{DtlsIncoming, DtlsListener};
 use crate::accept::{ConnectionError, Handshakes, Shaken, StopHandle};
+use crate::acceptor::TlsAcceptor;
 use crate::error::Error;
 
 /// A transport may have no addresses.
@@ -29,12 +30,14 @@ pub struct DtlsConnections {
     /// `None` once it was stopped.
     listener: Option<DtlsListener>,
     handshakes: Handshakes<DtlsConnection, Peer, SocketAddr>,
+    acceptor: TlsAcceptor,
 }
 
 impl DtlsConnections {
     pub(super) fn new(listener: DtlsListener, limit: usize) -> Self {
         Self {
-            handshakes: Handshakes::new(limit, listener.conduct()),
+            handshakes: Handshakes::new(limit, &listener.acceptor().conduct),
+            acceptor: listener.acceptor().clone(),
             listener: Some(listener),
         }
     }
@@ -90,10 +93,17 @@ impl DtlsConnections {
         loop {
             match std::future::poll_fn(|cx| self.poll_finished(cx)).await {
                 Some(Ok((connection, _))) => return Ok(connection),
-                Some(Err(error)) => self.handshakes.report(Some(&error)),
+                Some(Err(error)) => self.report(&error),
                 None => return Err(Error::closed()),
             }
         }
+    }
+
+    /// What is passed over. The handshake has told why it failed, as far as that may be told.
+    fn report(&self, error: &ConnectionError) {
+        let config = self.acceptor.config.current();
+        let may_be_told = !config.reads_encrypted_hellos();
+        self.handshakes.report(may_be_told.then_some(error));
     }
 
     /// Accepts nobody else, and finishes the handshakes under way, as [`Connections::finish`](crate::Connections::finish):

@@ -52,7 +52,7 @@ use crate::preparation::{Prepared, Transport, look};
 /// of TLS are not offered over DTLS, nor the other way.
 #[derive(Clone, Debug)]
 pub struct DtlsConnector {
-    tls: TlsConnector,
+    pub(super) tls: TlsConnector,
     options: DtlsOptions,
     udp: Option<Arc<UdpOptions>>,
 }
@@ -249,6 +249,14 @@ impl DtlsConnector {
         })
     }
 
+    /// The same with another connector of TLS.
+    pub(super) fn with(&self, tls: TlsConnector) -> Self {
+        Self {
+            tls,
+            ..self.clone()
+        }
+    }
+
     fn check(&self) -> Result<(), Misuse> {
         self.options.check()?;
         if self.tls.socket.is_some() {
@@ -282,7 +290,7 @@ impl DtlsConnector {
         let (Way::Own(_, path) | Way::Shared(_, path)) = way;
         let peer = (path != NOWHERE).then_some(path.peer);
         let port = peer.map(|peer| peer.port());
-        let conduct = self.tls.conduct.clone();
+        let mut conduct = self.tls.conduct.clone();
         conduct.check_life()?;
         let Prepared {
             config,
@@ -290,6 +298,7 @@ impl DtlsConnector {
             mut sessions,
         } = self.tls.prepare(&name, more, port, Transport::Datagrams)?;
         let config = config.for_datagrams()?;
+        conduct.hide(config.seen_name().is_some());
         let span = {
             let peer = peer.as_ref().map(|peer| peer as &dyn fmt::Debug);
             span::client(&name, config.seen_name(), peer, conduct.log)

@@ -28,6 +28,7 @@ use super::paused::PausedDtlsServer;
 use super::socket::{self, Socket};
 use super::statistics::DtlsListenerStatistics;
 use super::udp_options::UdpOptions;
+use crate::acceptor::TlsAcceptor;
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::handshake::span;
@@ -272,8 +273,8 @@ impl DtlsListener {
         self.incoming.get_mut().poll_recv(cx)
     }
 
-    pub(super) fn conduct(&self) -> &Conduct {
-        &self.acceptor.tls.conduct
+    pub(super) fn acceptor(&self) -> &TlsAcceptor {
+        &self.acceptor.tls
     }
 
     /// What has come from those with whom there is no connection, and why it was dropped.
@@ -408,11 +409,12 @@ impl DtlsIncoming {
             owner,
             admission,
             config,
-            conduct,
+            mut conduct,
             options,
             since,
         } = self;
         conduct.check_life()?;
+        conduct.hide(config.reads_encrypted_hellos());
         let mut instructions = Instructions::default();
         instructions.pause_at_hello = pauses;
         let config = config.instructed(instructions)?;

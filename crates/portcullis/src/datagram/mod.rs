@@ -16,6 +16,7 @@ mod connection;
 mod connections;
 mod connector;
 mod driver;
+mod ech_retry;
 mod endpoint;
 mod foreign;
 mod group;

@@ -133,7 +133,7 @@ pub(super) fn bind(
     shared: bool,
     options: &UdpOptions,
 ) -> io::Result<std::net::UdpSocket> {
-    let socket = unbound(address, options)?;
+    let socket = unbound(address.ip(), options)?;
     if shared {
         share(&socket)?;
     }
@@ -141,10 +141,10 @@ pub(super) fn bind(
     Ok(socket.into())
 }
 
-fn unbound(address: SocketAddr, options: &UdpOptions) -> io::Result<socket2::Socket> {
-    let domain = socket2::Domain::for_address(address);
+fn unbound(address: IpAddr, options: &UdpOptions) -> io::Result<socket2::Socket> {
+    let domain = socket2::Domain::for_address((address, 0).into());
     let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
-    options.set(&socket, address.is_ipv6())?;
+    options.set(&socket, address)?;
     Ok(socket)
 }
 
@@ -173,7 +173,7 @@ pub(super) fn connect(to: SocketAddr, options: &UdpOptions) -> io::Result<std::n
             "local_address: the server's address is of another kind",
         ));
     }
-    let socket = unbound(local, options)?;
+    let socket = unbound(to.ip(), options)?;
     socket.bind(&local.into())?;
     let socket = std::net::UdpSocket::from(socket);
     if cfg!(any(target_os = "linux", target_os = "android", windows)) {
@@ -227,5 +227,35 @@ mod tests {
         let all = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
         let bound = bind(all, false, &only).expect("a socket");
         assert!(SockRef::from(&bound).only_v6().expect("it is asked"));
+    }
+
+    /// Who comes by IPv4 to a socket of both gets datagrams with the same options as who comes by IPv6.
+    #[test]
+    fn options_of_a_socket_for_both_are_those_of_both() {
+        let options = UdpOptions::new().ttl(33).expect("hops").traffic_class(0x20);
+        let all = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0);
+        let mapped = SocketAddr::new(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(), 0);
+        for (address, only, has_v4) in [
+            (all, false, true),
+            (all, true, false),
+            (mapped, false, true),
+        ] {
+            let options = options.clone().only_v6(only);
+            let bound = bind(address, false, &options).expect("a socket");
+            let bound = SockRef::from(&bound);
+            assert_eq!(bound.unicast_hops_v6().expect("it is asked"), 33);
+            assert_eq!(
+                bound.ttl_v4().expect("it is asked") == 33,
+                has_v4,
+                "{address}"
+            );
+            assert_eq!(
+                bound.tos_v4().expect("it is asked") == 0x20,
+                has_v4,
+                "{address}"
+            );
+            #[cfg(target_os = "linux")]
+            assert_eq!(bound.tclass_v6().expect("it is asked"), 0x20);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Options of the sockets of DTLS: what `gen_udp` users set.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use socket2::Socket;
 
@@ -70,7 +70,7 @@ impl UdpOptions {
         self
     }
 
-    /// How many routers a datagram may pass: TTL of IPv4, hop limit of IPv6.
+    /// How many routers a datagram may pass: TTL of IPv4, hop limit of IPv6; both of a listener for both.
     ///
     /// # Errors
     /// When it is 0.
@@ -82,8 +82,8 @@ impl UdpOptions {
         Ok(self)
     }
 
-    /// The byte of differentiated services (RFC 2474): TOS of IPv4, traffic class of IPv6. Its two lowest bits are the
-    /// system's.
+    /// The byte of differentiated services (RFC 2474): TOS of IPv4, traffic class of IPv6; both of a listener for both. Its two
+    /// lowest bits are the system's.
     pub fn traffic_class(mut self, class: u8) -> Self {
         self.traffic_class = Some(class);
         self
@@ -106,27 +106,35 @@ impl UdpOptions {
         self.local_address
     }
 
-    /// Sets all that is said, of a socket that is not bound yet.
-    pub(super) fn set(&self, socket: &Socket, v6: bool) -> io::Result<()> {
+    /// Sets all that is said, of a socket that is not bound yet, for this address, of which the other end's may be.
+    pub(super) fn set(&self, socket: &Socket, address: IpAddr) -> io::Result<()> {
         if let Some(on) = self.reuse_address {
             named("reuse_address", socket.set_reuse_address(on))?;
         }
         if let Some(on) = self.only_v6 {
             named("only_v6", socket.set_only_v6(on))?;
         }
+        let v6 = address.is_ipv6();
+        let v4 = match address {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(ip) if ip.is_unspecified() => !socket.only_v6()?,
+            IpAddr::V6(ip) => ip.to_ipv4_mapped().is_some(),
+        };
         if let Some(hops) = self.ttl {
-            let set = match v6 {
-                true => socket.set_unicast_hops_v6(hops.into()),
-                false => socket.set_ttl_v4(hops.into()),
-            };
-            named("ttl", set)?;
+            if v6 {
+                named("ttl", socket.set_unicast_hops_v6(hops.into()))?;
+            }
+            if v4 {
+                named("ttl", socket.set_ttl_v4(hops.into()))?;
+            }
         }
         if let Some(class) = self.traffic_class {
-            let set = match v6 {
-                true => traffic_class_v6(socket, class),
-                false => socket.set_tos_v4(class.into()),
-            };
-            named("traffic_class", set)?;
+            if v6 {
+                named("traffic_class", traffic_class_v6(socket, class))?;
+            }
+            if v4 {
+                named("traffic_class", socket.set_tos_v4(class.into()))?;
+            }
         }
         if let Some(name) = &self.device {
             named("device", device(socket, name))?;

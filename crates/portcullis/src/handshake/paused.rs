@@ -113,7 +113,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     /// Goes on with other trust anchors and identities. What the ClientHello has offered stays.
     ///
     /// # Errors
-    /// When the handshake fails or times out.
+    /// When the handshake fails or times out. [`Reason::Misuse`](crate::Reason::Misuse) at once where the server has chosen
+    /// what the configuration does not accept: a version, a cipher suite, in TLS 1.3 a group, or that it lacks
+    /// what [`extended_master_secret`](crate::config::ClientConfigBuilder::extended_master_secret) or
+    /// [`secure_renegotiation`](crate::config::ClientConfigBuilder::secure_renegotiation) demands.
     ///
     /// # Cancel safety
     /// Dropped, the handshake is over.

@@ -86,10 +86,15 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Contents>, Misuse> {
 fn one(path: &Path) -> Result<Contents, Misuse> {
     let cannot =
         |error: std::io::Error| Misuse::new(format!("cannot read {}: {error}", shown_path(path)));
+    let no_file = || Misuse::new(format!("{} is no file", shown_path(path)));
+    // Whoever opens a pipe waits for somebody to write.
+    if !fs::metadata(path).map_err(cannot)?.is_file() {
+        return Err(no_file());
+    }
     let mut file = File::open(path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     if !metadata.is_file() {
-        return Err(Misuse::new(format!("{} is no file", shown_path(path))));
+        return Err(no_file());
     }
     if metadata.len() > MOST {
         return Err(Misuse::new(format!(

@@ -5,6 +5,8 @@ mod files;
 mod folders;
 mod identity_files;
 #[cfg(feature = "watch")]
+mod lists;
+#[cfg(feature = "watch")]
 mod parts;
 mod pem_files;
 #[cfg(feature = "watch")]

@@ -1,6 +1,7 @@
 //! What a configuration is made of, as it was in files at one time.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -45,7 +46,10 @@ impl Parts {
     }
 }
 
-/// What is to be told of an identity that is served although nothing is wrong with it yet.
+/// With the file that it is about.
+pub(super) type Warning = (PathBuf, ReloadWarning);
+
+/// What is to be told of what is served although nothing is wrong with it yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReloadWarning {
@@ -66,6 +70,16 @@ pub enum ReloadWarning {
     Incomplete {
         /// Who has issued it.
         issuer: String,
+    },
+    /// A file has a revocation list that is older than the one that was served before, which stays: maybe an old file
+    /// was put back.
+    OlderList {
+        /// Who has issued both.
+        issuer: String,
+        /// The number of the older one, if it has one.
+        number: Option<String>,
+        /// The number of that which stays.
+        served: Option<String>,
     },
 }
 
@@ -88,6 +102,23 @@ impl fmt::Display for ReloadWarning {
                 "the certificate of {issuer} is not in the chain, and peers that do not have it refuse the chain: add \
                  it behind the first one"
             ),
+            Self::OlderList {
+                issuer,
+                number,
+                served,
+            } => {
+                let with_number = |number: &Option<String>| match number {
+                    Some(number) => format!("CRL {number}"),
+                    None => "CRL".to_owned(),
+                };
+                write!(
+                    f,
+                    "the {} of {issuer} is older than the {} that was served until now, which stays: see that no old \
+                     file was put back",
+                    with_number(number),
+                    with_number(served)
+                )
+            }
         }
     }
 }

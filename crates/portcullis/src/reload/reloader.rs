@@ -9,12 +9,13 @@ use std::time::Duration;
 use portcullis_core::Misuse;
 use portcullis_core::session::TicketKeys;
 use portcullis_core::x509::{Crl, PemIdentity, Roots, shown_path};
-use portcullis_crl_fetch::{CrlInput, MemoryCrls};
+use portcullis_crl_fetch::MemoryCrls;
 use rustls_pki_types::UnixTime;
 
 use super::files::{self, Contents, Stamp};
 use super::identity_files::{IdentityFiles, blocking};
-use super::parts::{Parts, ReloadWarning, check_time};
+use super::lists;
+use super::parts::{Parts, ReloadWarning, Warning, check_time};
 use super::watching::Watching;
 use super::{Configuration, Reloadable};
 use crate::ticket_key_file;
@@ -108,8 +109,8 @@ impl Reloader {
     }
 
     /// Adds a file of revocation lists, in PEM or one in DER, which are kept in `crls`: give that to the acceptor
-    /// or connector. A list that is not in the file any more is removed; one that is older than
-    /// what is there is not taken.
+    /// or connector. A list that is not in the file any more is removed, unless the file has an older one of the same
+    /// kind: that is not taken, and a [warning](ReloadWarning::OlderList) says so.
     #[must_use]
     pub fn crls(mut self, path: impl AsRef<Path>, crls: &MemoryCrls) -> Self {
         self.crls.push((path.as_ref().to_owned(), crls.clone()));
@@ -171,16 +172,18 @@ impl Reloader {
             parts: Parts::default(),
         };
         let is_new = vec![true; paths.len()];
-        let parts = self.parts(read, &is_new, &Parts::default()).await?;
+        let before = Parts::default();
+        let mut parts = self.parts(read, &is_new, &before).await?;
         let config = build(&parts)?;
-        self.publish_lists(&parts, &Parts::default())?;
+        lists::publish(&self.crls, &mut parts, &before)?;
+        let warnings = warnings_of(&self, &parts, &before);
         Ok(Loaded {
             files: self,
             paths,
             build: Arc::new(build),
             config,
             hash,
-            warnings: warnings_of(&parts, &Parts::default()),
+            warnings,
             expiring: Vec::new(),
             served: Served { parts, ..served },
             wrong: None,
@@ -276,41 +279,21 @@ impl Reloader {
         }
         Ok(parts)
     }
-
-    /// Puts the lists where they are looked for: first those that are new, so that at no time one is missing.
-    fn publish_lists(&self, parts: &Parts, before: &Parts) -> Result<(), Misuse> {
-        for (at, (path, crls)) in self.crls.iter().enumerate() {
-            let none = Vec::new();
-            let new = parts.crls.get(at).unwrap_or(&none);
-            let old = before.crls.get(at).unwrap_or(&none);
-            let is_in = |list: &Arc<Crl>, lists: &[Arc<Crl>]| {
-                lists.iter().any(|other| other.as_der() == list.as_der())
-            };
-            let added: Vec<_> = new
-                .iter()
-                .filter(|list| !is_in(list, old))
-                .cloned()
-                .collect();
-            if !added.is_empty() {
-                let inserted = crls.insert_lists(added, None);
-                inserted.map_err(|error| Misuse::new(format!("{}: {error}", shown_path(path))))?;
-            }
-            for gone in old.iter().filter(|list| !is_in(list, new)) {
-                // It may have been displaced by a newer one.
-                let _ = crls.remove(&CrlInput::Der(gone.as_der().to_vec()));
-            }
-        }
-        Ok(())
-    }
 }
 
-fn warnings_of(parts: &Parts, before: &Parts) -> Vec<(usize, ReloadWarning)> {
+/// What is to be told of identities, each with the file of its chain.
+fn warnings_of(files: &Reloader, parts: &Parts, before: &Parts) -> Vec<Warning> {
     let mut all = Vec::new();
-    for (at, identity) in parts.identities.iter().enumerate() {
+    for (at, (files, identity)) in files.identities.iter().zip(&parts.identities).enumerate() {
         let before = before.identities.get(at);
         if before.is_none_or(|before| before.chain() != identity.chain()) {
+            let path = files.paths().0;
             let warnings = ReloadWarning::of(identity, before);
-            all.extend(warnings.into_iter().map(|warning| (at, warning)));
+            all.extend(
+                warnings
+                    .into_iter()
+                    .map(|warning| (path.to_owned(), warning)),
+            );
         }
     }
     all
@@ -334,8 +317,8 @@ pub struct Loaded<C> {
     wrong: Option<(Vec<u64>, Misuse)>,
     /// What was said to be wrong.
     rejected: Option<Misuse>,
-    /// What is to be told of the identities by their places.
-    warnings: Vec<(usize, ReloadWarning)>,
+    /// What is to be told.
+    warnings: Vec<Warning>,
     /// Of these that they expire soon was told.
     expiring: Vec<usize>,
 }
@@ -432,9 +415,9 @@ impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
             return Looked::Wrong(error.clone());
         }
         match self.publish(read, &digests, place).await {
-            Ok((parts, generation)) => {
+            Ok((parts, warnings, generation)) => {
                 let changed = self.changed(&digests);
-                self.warnings = warnings_of(&parts, &self.served.parts);
+                self.warnings = warnings;
                 let chain = |parts: &Parts, at: usize| {
                     let identity = parts.identities.get(at);
                     identity.map(|identity| identity.chain().to_vec())
@@ -459,22 +442,19 @@ impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
         }
     }
 
-    /// What is to be told of the identities that are served, each with the file of its chain. Once for each content.
-    pub(super) fn take_warnings(&mut self) -> Vec<(PathBuf, ReloadWarning)> {
+    /// What is to be told of what is served, each with its file. Once for each content.
+    pub(super) fn take_warnings(&mut self) -> Vec<Warning> {
         let now = UnixTime::now();
-        for (at, identity) in self.served.parts.identities.iter().enumerate() {
+        let identities = self.served.parts.identities.iter();
+        for (at, (files, identity)) in self.files.identities.iter().zip(identities).enumerate() {
             if !self.expiring.contains(&at)
                 && let Some(warning) = ReloadWarning::of_time(identity, now)
             {
                 self.expiring.push(at);
-                self.warnings.push((at, warning));
+                self.warnings.push((files.paths().0.to_owned(), warning));
             }
         }
-        let files = &self.files.identities;
-        let warnings = std::mem::take(&mut self.warnings).into_iter();
-        let with_path =
-            |(at, warning): (usize, _)| Some((files.get(at)?.paths().0.to_owned(), warning));
-        warnings.filter_map(with_path).collect()
+        std::mem::take(&mut self.warnings)
     }
 
     fn changed(&self, digests: &[u64]) -> Vec<PathBuf> {
@@ -491,7 +471,7 @@ impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
         read: Vec<Contents>,
         digests: &[u64],
         place: &Reloadable<C>,
-    ) -> Result<(Parts, u64), Misuse> {
+    ) -> Result<(Parts, Vec<Warning>, u64), Misuse> {
         let before = &self.served.parts;
         let both = digests.iter().zip(&self.served.digests);
         let is_new: Vec<bool> = both.map(|(now, before)| now != before).collect();
@@ -503,11 +483,13 @@ impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
         }
         let config = (self.build)(&parts)?;
         // From here on nothing fails but for want of room, which changes nothing.
-        self.files.publish_lists(&parts, before)?;
+        let of_lists = lists::publish(&self.files.crls, &mut parts, before)?;
         if let (Some(keys), Some(secrets)) = (&parts.ticket_keys, secrets) {
             keys.replace(ticket_key_file::split(&secrets))?;
         }
-        Ok((parts, place.replace(config)))
+        let mut warnings = warnings_of(&self.files, &parts, before);
+        warnings.extend(of_lists);
+        Ok((parts, warnings, place.replace(config)))
     }
 
     /// Those of the file of ticket keys, if they are new.

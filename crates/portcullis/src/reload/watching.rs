@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use portcullis_core::Misuse;
 use tokio::sync::{Notify, broadcast};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::parts::ReloadWarning;
 use super::reloader::{Loaded, Looked};
@@ -23,6 +24,8 @@ pub(super) const EVENTS: usize = 64;
 const RESTLESS: Duration = Duration::from_secs(5);
 /// How often files are read again that do not fit together, while their writer may be between two of them.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How often it is looked for a folder that cannot be watched: it may not be there at the moment.
+const LOST: Duration = Duration::from_secs(1);
 
 /// What came of looking at the files.
 #[derive(Clone, Debug)]
@@ -42,9 +45,9 @@ pub enum ReloadEvent {
         /// The generation that stays.
         serving: u64,
     },
-    /// Something is to be seen to, of an identity that is served. Said once for each content.
+    /// Something is to be seen to, of what is served. Said once for each content.
     Warning {
-        /// The file of its chain.
+        /// The file: of an identity that of its chain.
         path: PathBuf,
         /// What.
         warning: ReloadWarning,
@@ -77,7 +80,9 @@ impl Watching {
             look: Arc::clone(&look),
             changed: Arc::new(Notify::new()),
             watcher: None,
+            is_lost: Arc::new(AtomicBool::new(false)),
             folders: BTreeSet::new(),
+            unwatched: BTreeSet::new(),
         };
         let task = tokio::spawn(task.run()).abort_handle();
         Self { task, look, events }
@@ -119,8 +124,12 @@ struct Task<C> {
     /// The system tells.
     changed: Arc<Notify>,
     watcher: Option<RecommendedWatcher>,
-    /// What it watches.
+    /// Whether one of the folders may not be watched any more.
+    is_lost: Arc<AtomicBool>,
+    /// What is watched.
     folders: BTreeSet<PathBuf>,
+    /// What should be.
+    unwatched: BTreeSet<PathBuf>,
 }
 
 impl<C: Configuration + Send + Sync + 'static> Task<C> {
@@ -128,17 +137,24 @@ impl<C: Configuration + Send + Sync + 'static> Task<C> {
         self.watch();
         // What has changed since they were read.
         let mut is_thorough = true;
+        let mut poll = Instant::now();
         loop {
             self.look(is_thorough).await;
+            if is_thorough {
+                poll = Instant::now() + self.loaded.poll_every();
+            }
             for (path, warning) in self.loaded.take_warnings() {
-                tracing::warn!(?path, %warning, "an identity that is served");
+                tracing::warn!(?path, %warning, "what is served is to be seen to");
                 self.tell(ReloadEvent::Warning { path, warning });
             }
             // Links may lead elsewhere now.
-            self.watch_folders();
+            if self.watch_folders() {
+                self.changed.notify_one();
+            }
             is_thorough = tokio::select! {
                 () = self.look.notified() => true,
-                () = sleep(self.loaded.poll_every()) => true,
+                () = sleep_until(poll) => true,
+                () = sleep(LOST), if !self.unwatched.is_empty() => false,
                 () = self.changed.notified() => {
                     self.settled().await;
                     false
@@ -200,16 +216,22 @@ impl<C: Configuration + Send + Sync + 'static> Task<C> {
     }
 
     fn watch(&mut self) {
-        let changed = Arc::clone(&self.changed);
+        let (changed, is_lost) = (Arc::clone(&self.changed), Arc::clone(&self.is_lost));
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading, which we do ourselves, changes nothing. An error may be a loss of events.
-            let is_change = event.is_ok_and(|event| match event.kind {
-                EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
-                _ => true,
-            });
-            if is_change {
-                changed.notify_one();
+            match event.map(|event| event.kind) {
+                // Reading, which we do ourselves, changes nothing.
+                Ok(EventKind::Access(kind)) if kind != AccessKind::Close(AccessMode::Write) => {
+                    return;
+                }
+                // A folder that goes is watched no more, and one that is made in its place is not yet.
+                Ok(EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))) => {
+                    is_lost.store(true, Ordering::Release);
+                }
+                Ok(_) => {}
+                // It may be a loss of events.
+                Err(_) => is_lost.store(true, Ordering::Release),
             }
+            changed.notify_one();
         });
         match watcher {
             Ok(watcher) => self.watcher = Some(watcher),
@@ -218,25 +240,44 @@ impl<C: Configuration + Send + Sync + 'static> Task<C> {
         self.watch_folders();
     }
 
-    fn watch_folders(&mut self) {
+    /// Watches the folders that the files are in now; whether something may have changed before one was watched.
+    fn watch_folders(&mut self) -> bool {
         let Some(watcher) = &mut self.watcher else {
-            return;
+            return false;
         };
         let now = folders::of(self.loaded.paths());
-        let mut failed = None;
         for gone in self.folders.difference(&now) {
             // It may not be there any more.
             let _ = watcher.unwatch(gone);
         }
-        for folder in now.difference(&self.folders) {
-            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                failed = Some(error);
+        let is_lost = self.is_lost.swap(false, Ordering::AcqRel);
+        let before = std::mem::take(&mut self.folders);
+        let (mut unwatched, mut failed) = (BTreeSet::new(), None);
+        for folder in now {
+            // To watch one again is to watch what is there now.
+            let watched = match before.contains(&folder) && !is_lost {
+                true => Ok(()),
+                false => watcher.watch(&folder, RecursiveMode::NonRecursive),
+            };
+            match watched {
+                Ok(()) => {
+                    self.folders.insert(folder);
+                }
+                Err(error) => {
+                    // Said once.
+                    if !self.unwatched.contains(&folder) {
+                        failed = Some(error);
+                    }
+                    unwatched.insert(folder);
+                }
             }
         }
-        self.folders = now;
+        let is_new = is_lost || !self.folders.is_subset(&before);
+        self.unwatched = unwatched;
         if let Some(error) = failed {
             self.not_watched(&error);
         }
+        is_new
     }
 
     fn not_watched(&self, error: &notify::Error) {

@@ -9,7 +9,8 @@ use super::{SocketOptions, named};
 
 /// The options that somebody changes, as they are.
 ///
-/// Without the sizes of buffers, which are changed last, and which the system rounds and does not refuse.
+/// Without the sizes of buffers on Linux, which are changed last, and which it rounds and does not refuse. Other systems may
+/// refuse the second.
 pub(super) struct Before {
     v6: bool,
     nodelay: Option<bool>,
@@ -19,6 +20,8 @@ pub(super) struct Before {
     traffic_class: Option<u32>,
     #[cfg(target_os = "linux")]
     linux: Linux,
+    #[cfg(not(target_os = "linux"))]
+    receive_buffer: Option<usize>,
 }
 
 /// Times are `None` where the system cannot be asked.
@@ -80,6 +83,10 @@ impl Before {
                 })?,
                 device: ask("device", options.device.as_ref(), || socket.device())?,
             },
+            #[cfg(not(target_os = "linux"))]
+            receive_buffer: ask("receive_buffer", options.receive_buffer.as_ref(), || {
+                socket.recv_buffer_size()
+            })?,
         })
     }
 
@@ -114,6 +121,10 @@ impl Before {
         }
         #[cfg(target_os = "linux")]
         self.linux.restore(socket);
+        #[cfg(not(target_os = "linux"))]
+        if let Some(bytes) = self.receive_buffer {
+            let _ = socket.set_recv_buffer_size(bytes);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod link;
 
 mod bounds;
 mod cancel;
+mod ech;
 mod gates;
 mod many;
 mod memory;

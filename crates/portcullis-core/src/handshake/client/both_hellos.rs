@@ -15,7 +15,7 @@ use crate::wire::extension::{
     ServerName as ServerNameExtension, put_extension,
 };
 use crate::wire::list::Element as _;
-use crate::wire::{ClientHello, ExtensionType, HandshakeMessage as _, is_grease};
+use crate::wire::{ClientHello, ExtensionType, HandshakeMessage as _, Syntax, is_grease};
 
 /// Whether an extension of the inner hello may stand in the outer one as well, where everybody reads it. What is not
 /// listed is for the server alone.
@@ -39,6 +39,9 @@ const fn may_be_shared(typ: ExtensionType) -> bool {
             | E::TICKET_REQUEST
             | E::PSK_KEY_EXCHANGE_MODES
             | E::POST_HANDSHAKE_AUTH
+            | E::USE_SRTP
+            | E::CONNECTION_ID
+            | E::RRC
     ) || is_grease(typ.0)
 }
 
@@ -56,8 +59,8 @@ const fn is_of_before_tls13(typ: ExtensionType) -> bool {
     )
 }
 
-pub(super) fn parse(hello: &[u8]) -> Result<ClientHello<'_>, DecodeError> {
-    ClientHello::decode(hello.get(4..).unwrap_or_default())
+pub(super) fn parse(hello: &[u8], dialect: Dialect) -> Result<ClientHello<'_>, DecodeError> {
+    ClientHello::decode_as(Syntax::of(dialect), hello.get(4..).unwrap_or_default())
 }
 
 /// Which extensions of the plain hello stand in both. supported_versions does where nothing older is offered.
@@ -84,11 +87,11 @@ pub(super) fn inner_of(plain: &ClientHello<'_>, dialect: Dialect) -> Vec<u8> {
         .cipher_suites
         .iter()
         .filter(|suite| *suite != fallback);
-    ClientHello::put(
+    ClientHello::put_with_cookie(
         &mut inner,
         plain.legacy_version,
         plain.random,
-        plain.legacy_session_id,
+        (plain.legacy_session_id, plain.legacy_cookie),
         suites,
         |out| {
             let of_inner_alone = plain.extensions.iter().filter(|one| {
@@ -143,11 +146,11 @@ pub(super) fn outer_of(
     }
     let psk = pretended_psks(psks, cx)?;
     let mut outer = Vec::new();
-    ClientHello::put(
+    ClientHello::put_with_cookie(
         &mut outer,
         plain.legacy_version,
         random,
-        plain.legacy_session_id,
+        (plain.legacy_session_id, plain.legacy_cookie),
         plain.cipher_suites.iter(),
         |out| {
             // In the order of a hello that only pretends (§6.2), so that the two are not told apart by it:

@@ -100,9 +100,6 @@ pub(super) fn disguise(
     if selected.is_none() && ech.is_required() {
         return Err(Misuse::new("ech: no configuration can be used").into());
     }
-    if selected.is_some() && cx.dialect != Dialect::Tls {
-        return Err(Misuse::new("ech: a ClientHello of DTLS cannot be encrypted here").into());
-    }
     let grease = is_grease.then(|| Grease::new(cx)).transpose()?;
     let ech = match selected {
         Some(selected) => Ech::Offered(Box::new(Offering::new(selected, config, cx)?)),
@@ -161,19 +158,55 @@ pub(super) struct Said {
 
 impl Said {
     /// Sends it.
-    pub(super) fn send(self, transcript: &mut impl AddMessage, cx: &mut Cx<'_>) {
+    pub(super) fn send(
+        self,
+        client: &mut Client,
+        transcript: &mut impl AddMessage,
+        cx: &mut Cx<'_>,
+    ) {
         let Self { sent, hashed } = self;
-        match hashed {
-            None => cx.send(transcript, |out| out.extend_from_slice(&sent)),
-            Some(message) => {
-                transcript.add(Hashed::new(&message));
-                cx.send(&mut Unhashed, |out| out.extend_from_slice(&sent));
+        let Some(message) = hashed else {
+            return cx.send(transcript, |out| out.extend_from_slice(&sent));
+        };
+        // It is of TLS 1.3, in whose transcript messages have no numbers (RFC 9147 §5.2). The outer one may be answered by an
+        // older version, in whose transcript they have.
+        transcript.add(Hashed::new(&message));
+        match client.disguise.as_deref_mut().map(|one| &mut one.ech) {
+            Some(Ech::Offered(offering)) => {
+                cx.send(&mut offering.outer_transcript, |out| {
+                    out.extend_from_slice(&sent);
+                });
             }
+            _ => cx.send(&mut Unhashed, |out| out.extend_from_slice(&sent)),
         }
     }
 }
 
 impl Disguise {
+    /// How much longer than this plain hello the one is that is sent.
+    pub(super) fn adds(&self, plain: &[u8], dialect: Dialect) -> Result<usize, Abort> {
+        let grease = self.grease.as_ref();
+        let pretended = match &self.ech {
+            Ech::Grease(body) => Some(body.as_slice()),
+            _ => None,
+        };
+        let hello = grease::put_into(&parse(plain, dialect)?, grease, pretended, true);
+        let Ech::Offered(offering) = &self.ech else {
+            return Ok(hello.len() - plain.len());
+        };
+        let parsed = parse(&hello, dialect)?;
+        let inner = inner_of(&parsed, dialect);
+        let payload = offering.encode(&parsed, &parse(&inner, dialect)?, dialect)?;
+        // The public name stands in the place of another, or of none.
+        let name = |name: usize| ServerNameExtension::OVERHEAD + name;
+        let public_name = name(offering.selected.public_name.as_ref().len());
+        let own = find::<ServerNameExtension<'_>>(&parsed.extensions)?;
+        let own = own.map_or(0, |own| name(own.host_name.len()));
+        let extension = EchOuter::OVERHEAD + offering.sealer.enc().len() + payload.len();
+        let length = hello.len() + extension + public_name - own;
+        Ok(length.saturating_sub(plain.len()))
+    }
+
     /// Whether the hello is one in another one.
     pub(super) fn encrypts(&self) -> bool {
         matches!(self.ech, Ech::Offered(_))
@@ -227,31 +260,26 @@ impl Client {
             Ech::Grease(body) => Some(body.as_slice()),
             _ => None,
         };
+        let dialect = cx.dialect;
         let mut hello = grease::put_into(
-            plain,
+            &parse(plain, dialect)?,
             grease.as_ref(),
             pretended,
             which != Which::SecondWithShare,
-        )?;
-        if self.config.hello_padding
-            && !matches!(ech, Ech::Offered(_))
-            && cx.dialect == Dialect::Tls
-        {
+        );
+        if self.config.hello_padding && !matches!(ech, Ech::Offered(_)) && dialect == Dialect::Tls {
             padding::pad(&mut hello, 0)?;
         }
         let is_first = which == Which::First;
         let said = match ech {
             Ech::Offered(offering) => {
-                let parsed = parse(&hello)?;
-                let mut inner = inner_of(&parsed, cx.dialect);
+                let parsed = parse(&hello, dialect)?;
+                let mut inner = inner_of(&parsed, dialect);
                 bind(&mut inner);
                 let sent = offering.encrypt(&parsed, &inner, is_first, cx)?;
-                if is_first {
-                    offering.outer_transcript.add(Hashed::new(&sent));
-                }
                 offering
                     .outer_offer
-                    .set_extensions(&parse(&sent)?.extensions)?;
+                    .set_extensions(&parse(&sent, dialect)?.extensions)?;
                 hello = inner;
                 Said {
                     sent,
@@ -266,7 +294,7 @@ impl Client {
                     psks,
                     ..
                 } = &**rejected;
-                let parsed = parse(&hello)?;
+                let parsed = parse(&hello, dialect)?;
                 let random = self.client_random;
                 hello = outer_of(&parsed, &random, public_name, extension, psks, cx)?;
                 Said {
@@ -282,7 +310,8 @@ impl Client {
                 }
             }
         };
-        self.offer.set_extensions(&parse(&hello)?.extensions)?;
+        let parsed = parse(&hello, dialect)?;
+        self.offer.set_extensions(&parsed.extensions)?;
         Ok(said)
     }
 }
@@ -297,13 +326,8 @@ impl Offering {
         cx: &mut Cx<'_>,
     ) -> Result<Vec<u8>, Abort> {
         const FAILURE: CryptoFailure = CryptoFailure::SealingRecord;
-        let parsed = parse(inner)?;
-        let version = cx.dialect.code(Version::V1_3).0;
-        let mut encoded = encoded_inner::encode(&parsed, is_shared(plain, version));
-        let name = find::<ServerNameExtension<'_>>(&parsed.extensions)?;
-        let name = name.map(|name| name.host_name);
-        encoded_inner::pad(&mut encoded, self.selected.maximum_name_length, name);
-        encoded.resize(encoded.len() + TAG_LEN, 0);
+        let parsed = parse(inner, cx.dialect)?;
+        let mut encoded = self.encode(plain, &parsed, cx.dialect)?;
         let offered = find::<OfferedPsks<'_>>(&parsed.extensions)?;
         self.psks = offered.map_or_else(Vec::new, |offered| {
             let binders = offered.binders.iter();
@@ -344,7 +368,8 @@ impl Offering {
         let sealed = self.sealer.seal_in_place(aad, &mut encoded);
         sealed.map_err(|_| FAILURE)?;
         let range = {
-            let found = find::<EncryptedClientHello<'_>>(&parse(&outer)?.extensions)?;
+            let parsed = parse(&outer, cx.dialect)?;
+            let found = find::<EncryptedClientHello<'_>>(&parsed.extensions)?;
             let Some(EncryptedClientHello::Outer(found)) = found else {
                 return Err(FAILURE.into());
             };
@@ -355,6 +380,22 @@ impl Offering {
         place.copy_from_slice(&encoded);
         self.extension = body(&self.sealer, &self.selected, &encoded);
         Ok(outer)
+    }
+
+    /// What is encrypted, padded, with room for the tag.
+    fn encode(
+        &self,
+        plain: &ClientHello<'_>,
+        inner: &ClientHello<'_>,
+        dialect: Dialect,
+    ) -> Result<Vec<u8>, Abort> {
+        let version = dialect.code(Version::V1_3).0;
+        let mut encoded = encoded_inner::encode(inner, is_shared(plain, version));
+        let name = find::<ServerNameExtension<'_>>(&inner.extensions)?;
+        let name = name.map(|name| name.host_name);
+        encoded_inner::pad(&mut encoded, self.selected.maximum_name_length, name);
+        encoded.resize(encoded.len() + TAG_LEN, 0);
+        Ok(encoded)
     }
 
     /// What an accepting server's message has in the place of `range` (§7.2).
@@ -452,7 +493,14 @@ pub(super) fn resolve(
                 false if offering.is_confirmed => {
                     return Err(Violation::EchAcceptanceRevoked.into());
                 }
-                false => Ech::Rejected(Box::new(reject(offered, *offering, is_tls13, hello)?)),
+                false => {
+                    // There was no such key in the outer hello (§6.1.4).
+                    let is_resumed = hello.extensions.contains(ExtensionType::PRE_SHARED_KEY);
+                    if is_tls13 && is_resumed && !hello.is_hello_retry_request() {
+                        return Err(Violation::EchRejectedButResumed.into());
+                    }
+                    Ech::Rejected(Box::new(reject(offered, *offering, is_tls13)))
+                }
             }
         }
         other => other,
@@ -461,13 +509,20 @@ pub(super) fn resolve(
     Ok(())
 }
 
+/// A HelloVerifyRequest came: whoever asks for a cookie so has no TLS 1.3, and so has read no inner hello.
+pub(super) fn resolve_unread(offered: &mut Offered) {
+    let Some(mut disguise) = offered.client.disguise.take() else {
+        return;
+    };
+    disguise.ech = match disguise.ech {
+        Ech::Offered(offering) => Ech::Rejected(Box::new(reject(offered, *offering, false))),
+        other => other,
+    };
+    offered.client.disguise = Some(disguise);
+}
+
 /// The outer hello takes the place of the inner one: name, random, offer and transcript; it has no session and nobody to show.
-fn reject(
-    offered: &mut Offered,
-    offering: Offering,
-    is_tls13: bool,
-    hello: &ServerHello<'_>,
-) -> Result<Rejected, Abort> {
+fn reject(offered: &mut Offered, offering: Offering, is_tls13: bool) -> Rejected {
     let Offering {
         selected,
         outer_random,
@@ -477,10 +532,6 @@ fn reject(
         psks,
         ..
     } = offering;
-    let is_resumed = hello.extensions.contains(ExtensionType::PRE_SHARED_KEY);
-    if is_tls13 && is_resumed && !hello.is_hello_retry_request() {
-        return Err(Violation::EchRejectedButResumed.into());
-    }
     let client = &mut offered.client;
     let config = Arc::new(client.config.after_rejection());
     client.offer = outer_offer.of(Arc::clone(&config));
@@ -493,12 +544,12 @@ fn reject(
     client.name = ServerName::DnsName(selected.public_name);
     offered.sessions = Vec::new();
     offered.transcript = Hashing::Buffered(outer_transcript);
-    Ok(Rejected {
+    Rejected {
         public_name,
         extension,
         psks,
         retry: None,
-    })
+    }
 }
 
 impl ClientOptions {

@@ -6,12 +6,12 @@ use super::super::Cx;
 use crate::crypto::aead::TAG_LEN;
 use crate::crypto::hpke::{Kem, fresh_public_key};
 use crate::error::Abort;
-use crate::wire::codec::{DecodeError, put_u16, put_vec8, put_vec16};
+use crate::wire::codec::{put_u16, put_vec8, put_vec16};
 use crate::wire::extension::{
     EchOuter, EncryptedClientHello, Extension as _, RawExtension, put_extension,
 };
 use crate::wire::list::{Element as _, List};
-use crate::wire::{ClientHello, ExtensionType, HandshakeMessage as _, HandshakeType, put_message};
+use crate::wire::{ClientHello, ExtensionType, HandshakeType, put_message};
 
 /// The code points of one connection, the same in both hellos.
 #[derive(Clone, Copy)]
@@ -71,17 +71,19 @@ pub(super) fn encrypted_client_hello(cx: &mut Cx<'_>) -> Result<Vec<u8>, Abort> 
 /// The hello with what means nothing put in: `grease` and the body of an encrypted_client_hello. A second hello that was
 /// asked for a share has that one alone.
 pub(super) fn put_into(
-    hello: &[u8],
+    hello: &ClientHello<'_>,
     grease: Option<&Grease>,
     ech: Option<&[u8]>,
     adds_share: bool,
-) -> Result<Vec<u8>, DecodeError> {
-    let hello = ClientHello::decode(hello.get(4..).unwrap_or_default())?;
+) -> Vec<u8> {
     let mut out = Vec::new();
     put_message(&mut out, HandshakeType::CLIENT_HELLO, |out| {
         put_u16(out, hello.legacy_version.0);
         out.extend_from_slice(hello.random);
         put_vec8(out, |out| out.extend_from_slice(hello.legacy_session_id));
+        if let Some(cookie) = hello.legacy_cookie {
+            put_vec8(out, |out| out.extend_from_slice(cookie));
+        }
         put_vec16(out, |out| {
             if let Some(grease) = grease {
                 put_u16(out, grease.suite);
@@ -122,7 +124,7 @@ pub(super) fn put_into(
             }
         });
     });
-    Ok(out)
+    out
 }
 
 /// A list has one more in front.

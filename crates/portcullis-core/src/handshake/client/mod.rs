@@ -13,6 +13,7 @@ mod hello_extensions;
 mod padding;
 mod parameters;
 mod resumption;
+mod review;
 mod shown_identity;
 mod tls12;
 mod tls13;

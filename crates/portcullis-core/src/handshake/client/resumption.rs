@@ -437,29 +437,34 @@ fn binder_lengths(offered: &[OfferedPsk]) -> impl Iterator<Item = u8> {
 }
 
 /// §4.2.11.2: fills the room for the binders at the end of the hello, which is all of `out`
-/// from `start` on. `before` has the messages before it, if there are any.
+/// from `start` on. `before` has the messages before it, if there are any. Gives the transcript of one of them up to the
+/// binders, and how long it is there.
 pub(super) fn bind(
     out: &mut Vec<u8>,
     start: usize,
     offered: &[OfferedPsk],
     before: Option<&Transcript>,
-) {
+) -> Option<(Transcript, usize)> {
     if offered.is_empty() {
-        return;
+        return None;
     }
     let size = OfferedPsks::size_of_binders(binder_lengths(offered));
     out.truncate(out.len().saturating_sub(size));
     let truncated = out.get(start..).unwrap_or_default();
+    let (mut bound, length) = (None, truncated.len());
     let binders: Vec<Digest> = offered
         .iter()
         .filter_map(|offered| {
             let mut transcript =
                 before.map_or_else(|| Transcript::new(offered.early.hash()), Transcript::clone);
             transcript.add_bytes(truncated);
-            offered.early.binder(&transcript.current())
+            let binder = offered.early.binder(&transcript.current());
+            bound = Some((transcript, length));
+            binder
         })
         .collect();
     OfferedPsks::put_binders(out, binders.iter().map(Digest::as_slice));
+    bound
 }
 
 /// §4.1.4: drops what cannot go with the suite that a HelloRetryRequest has chosen.

@@ -4,15 +4,21 @@
 //!
 //! ```text
 //! 1, key u8, time u32, tag[16]                                      before DTLS 1.3
-//! 3, key u8, time u32, suite u16, group u16, psk u8, unchanging[8], hash[32 | 48], tag[16]
+//! 3, key u8, time u32, suite u16, group u16, flags u8, unchanging[8], hash[32 | 48], tag[16]
+//! 4, key u8, time u32, suite u16, group u16, config id u8, KDF u16, AEAD u16, enc<0..255>,
+//!    hidden(flags u8, instead[8], unchanging[8], hash[32 | 48]), tag[16]   with an encrypted hello (RFC 9849)
 //! ```
 //!
 //! The time is in milliseconds since the gate began, or since 1970 where several servers share the secret. The tag is over the address, too, and before DTLS 1.3 over
 //! what of the hello stays in front of its cookie.
+//!
+//! Whoever looks on could tell by the hash which hello counts, so where there are two it is hidden, as in RFC 5297 §2.6: by
+//! what the tag, which is over what is hidden, makes with the same key. `instead` is what a HelloRetryRequest says that
+//! confirms nothing.
 
 use core::time::Duration;
 
-use super::super::server::{Requested, UNCHANGING};
+use super::super::server::{Named, Requested, ReturnedEch, ReturnedOuter, UNCHANGING};
 use super::shared_secret::{self, CookieSecret, period};
 use crate::crypto::CryptoFailure;
 use crate::crypto::hash::{Digest, HashAlgorithm};
@@ -23,11 +29,20 @@ use crate::named_group::NamedGroup;
 use crate::record::Discarded;
 use crate::suite::CipherSuite;
 use crate::wire::ClientHello;
-use crate::wire::codec::{Cursor, DecodeError};
+use crate::wire::codec::{Cursor, DecodeError, put_u16, put_vec8};
 
 /// The first byte: which layout this is.
 const FORMAT: u8 = 3;
+const ENCRYPTED: u8 = 4;
 const OLDER: u8 = 1;
+/// Where `enc` begins, with its length.
+const ENC: usize = 15;
+/// Of the flags: the hello had pre-shared keys.
+const HAD_PSK: u8 = 1;
+/// It came decrypted, from a server in front.
+const IS_INNER: u8 = 2;
+/// None of the keys opened what it had encrypted.
+const IS_DECLINED: u8 = 4;
 const TAG: usize = 16;
 /// How long a cookie is good.
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -103,14 +118,14 @@ impl Secrets {
         }
     }
 
-    /// Whether one of the keys with this id has sealed it: `is_of` says so.
-    fn check(&self, id: u8, is_of: impl Fn(&HmacKey) -> bool) -> Result<(), Discarded> {
+    /// The key with this id that has sealed it: `is_of` says so.
+    fn check(&self, id: u8, is_of: impl Fn(&HmacKey) -> bool) -> Result<&HmacKey, Discarded> {
         let newest = (self.id == id).then_some(&self.newest);
         let others = self.others.iter().filter(|(other, _)| *other == id);
         let mut is_known = false;
         for key in newest.into_iter().chain(others.map(|(_, key)| key)) {
             if is_of(key) {
-                return Ok(());
+                return Ok(key);
             }
             is_known = true;
         }
@@ -122,15 +137,38 @@ impl Secrets {
 
     /// The cookie for this address.
     pub(super) fn seal(&self, peer: &[u8], now: Duration, requested: &Requested) -> Vec<u8> {
-        let mut cookie = vec![FORMAT, self.id];
+        let mut flags = if requested.had_psk { HAD_PSK } else { 0 };
+        let outer = match &requested.ech {
+            None => None,
+            Some(ReturnedEch::Inner) => {
+                flags |= IS_INNER;
+                None
+            }
+            Some(ReturnedEch::Outer(outer)) => Some(outer),
+        };
+        let format = if outer.is_some() { ENCRYPTED } else { FORMAT };
+        let mut cookie = vec![format, self.id];
         cookie.extend(milliseconds(now).to_be_bytes());
         cookie.extend(requested.suite.0.to_be_bytes());
         let group = requested.group.map_or(0, |group| group.0);
         cookie.extend(group.to_be_bytes());
-        cookie.push(u8::from(requested.had_psk));
+        let mut instead = None;
+        if let Some(outer) = outer {
+            cookie.push(outer.named.config_id);
+            put_u16(&mut cookie, outer.named.cipher_suite.0);
+            put_u16(&mut cookie, outer.named.cipher_suite.1);
+            put_vec8(&mut cookie, |out| out.extend_from_slice(&outer.enc));
+            if outer.declined.is_some() {
+                flags |= IS_DECLINED;
+            }
+            instead = Some(outer.declined.unwrap_or_default());
+        }
+        cookie.push(flags);
+        cookie.extend(instead.into_iter().flatten());
         cookie.extend(requested.unchanging);
         cookie.extend_from_slice(requested.hello.as_slice());
         let tag = tag(&self.newest, peer, &cookie);
+        hide(&self.newest, &tag, &mut cookie);
         cookie.extend(tag);
         cookie
     }
@@ -191,8 +229,13 @@ impl Secrets {
             .split_last_chunk::<TAG>()
             .ok_or(Discarded::BadCookie)?;
         let id = sealed.get(1).ok_or(Discarded::BadCookie)?;
-        self.check(*id, |key| tag(key, peer, sealed).ct_eq(received))?;
-        let (time, requested) = decode(sealed).map_err(|DecodeError| Discarded::BadCookie)?;
+        let reveal = |key: &HmacKey| {
+            let mut sealed = sealed.to_vec();
+            hide(key, received, &mut sealed);
+            sealed
+        };
+        let key = self.check(*id, |key| tag(key, peer, &reveal(key)).ct_eq(received))?;
+        let (time, requested) = decode(&reveal(key)).map_err(|DecodeError| Discarded::BadCookie)?;
         Self::check_age(now, time).map(|()| requested)
     }
 }
@@ -251,25 +294,67 @@ fn tag(key: &HmacKey, peer: &[u8], sealed: &[u8]) -> [u8; TAG] {
     mac.as_slice().first_chunk().copied().unwrap_or_default()
 }
 
+/// Hides what of the cookie is to be hidden, or shows it again.
+fn hide(key: &HmacKey, tag: &[u8; TAG], cookie: &mut [u8]) {
+    if cookie.first() != Some(&ENCRYPTED) {
+        return;
+    }
+    let enc = cookie.get(ENC).copied().unwrap_or_default();
+    let hidden = cookie.get_mut(ENC + 1 + usize::from(enc)..);
+    let blocks = hidden.unwrap_or_default().chunks_mut(32);
+    for (block, number) in blocks.zip(0_u8..) {
+        // No address has so many bytes, so that no tag is made of the same.
+        let parts = [[0xff; 8].as_slice(), tag, &[number]];
+        let mask = key.mac(parts.into_iter());
+        for (byte, mask) in block.iter_mut().zip(mask.as_slice()) {
+            *byte ^= mask;
+        }
+    }
+}
+
 fn decode(sealed: &[u8]) -> Result<(u32, Requested), DecodeError> {
     Cursor::whole(sealed, |cursor| {
-        if cursor.u8()? != FORMAT {
-            return Err(DecodeError);
-        }
+        let is_encrypted = match cursor.u8()? {
+            FORMAT => false,
+            ENCRYPTED => true,
+            _ => return Err(DecodeError),
+        };
         let _key = cursor.u8()?;
         let time = cursor.u32()?;
         let suite = CipherSuite(cursor.u16()?);
         let group = Some(NamedGroup(cursor.u16()?)).filter(|group| group.0 != 0);
-        let had_psk = cursor.u8()? != 0;
+        let outer = match is_encrypted {
+            false => None,
+            true => {
+                let named = Named {
+                    config_id: cursor.u8()?,
+                    cipher_suite: (cursor.u16()?, cursor.u16()?),
+                };
+                Some((named, cursor.vec8()?))
+            }
+        };
+        let flags = cursor.u8()?;
+        let ech = match outer {
+            None => (flags & IS_INNER != 0).then_some(ReturnedEch::Inner),
+            Some((named, enc)) => {
+                let instead = *cursor.array()?;
+                Some(ReturnedEch::Outer(ReturnedOuter {
+                    named,
+                    enc: enc.into(),
+                    declined: (flags & IS_DECLINED != 0).then_some(instead),
+                }))
+            }
+        };
         let unchanging = *cursor.array::<UNCHANGING>()?;
         let hash = suite.handshake_hash().map_err(|_| DecodeError)?;
         let hello = Digest::truncating(cursor.take(hash.output_len())?);
         let requested = Requested {
             suite,
             group,
-            had_psk,
+            had_psk: flags & HAD_PSK != 0,
             unchanging,
             hello,
+            ech,
         };
         Ok((time, requested))
     })

@@ -14,7 +14,7 @@ use core::time::Duration;
 use self::cookie::{OlderHello, Secrets};
 use self::pieces::{MAX_HELLO, Pieces};
 pub use self::shared_secret::CookieSecret;
-use super::server::{ReturnedCookie, ask_for_cookie};
+use super::server::{ReturnedCookie, ask_for_cookie, peel_forgetting};
 use super::versions;
 use crate::alert::AlertDescription;
 use crate::clock::{Monotonic, Now};
@@ -268,7 +268,7 @@ impl Gate {
             return Err(Discarded::NotWhole);
         };
         if !is_second {
-            return self.ask(peer, &message, first, received, since);
+            return self.ask(peer, message, first, received, since);
         }
         let found = find_cookie(message.body());
         let whole = plain_message(first.sequence, first.header.message_seq, message.raw());
@@ -368,13 +368,24 @@ impl Gate {
     /// Answers a first hello: with a HelloRetryRequest or a HelloVerifyRequest, or by saying why there is
     /// neither.
     fn ask(
-        &self,
+        &mut self,
         peer: &[u8],
-        message: &HandshakeBytes,
+        message: HandshakeBytes,
         piece: &HelloPiece<'_>,
         received: usize,
         since: Duration,
     ) -> Result<Verdict, Discarded> {
+        let told = |abort| match abort {
+            Abort(Reason::Violation(violation) | Reason::Explained { violation, .. }) => {
+                Ok(plain_alert(piece.sequence, violation.alert()))
+            }
+            _ => Err(Discarded::NoHello),
+        };
+        let ((message, ech), returned) =
+            match peel_forgetting(&self.config.0, message, &mut self.random) {
+                Ok(peeled) => peeled,
+                Err(abort) => return bounded(told(abort)?, received),
+            };
         if let Ok(hello) = ClientHello::decode_as(Syntax::Dtls, message.body())
             && versions::choose(Dialect::Dtls, &self.config.0.policy.versions, &hello)
                 .is_ok_and(|version| version < Version::V1_3)
@@ -383,12 +394,10 @@ impl Gate {
             return self.verify(peer, &hello, piece, received, since);
         }
         let seal = |requested: &_| self.secrets.seal(peer, since, requested);
-        let reply = match ask_for_cookie(&self.config.0, message, seal) {
+        let ech = (ech.as_deref(), returned);
+        let reply = match ask_for_cookie(&self.config.0, &message, ech, seal) {
             Ok(request) => plain_message(piece.sequence, 0, &request),
-            Err(Abort(Reason::Violation(violation) | Reason::Explained { violation, .. })) => {
-                plain_alert(piece.sequence, violation.alert())
-            }
-            Err(_) => return Err(Discarded::NoHello),
+            Err(abort) => told(abort)?,
         };
         bounded(reply, received)
     }

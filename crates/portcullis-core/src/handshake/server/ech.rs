@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::super::{Cx, expect, find};
+use super::super::{expect, find};
 use super::hello::check_syntax;
 use crate::Violation;
 use crate::config::ServerOptions;
@@ -22,24 +22,32 @@ use crate::wire::ClientHello;
 use crate::wire::extension::{EchOuter, EncryptedClientHello, SupportedVersions};
 
 /// What a server that takes part has found in the first hello. Boxed by its owners: most connections have none.
-pub(super) enum Ech {
+pub(in super::super) enum Ech {
     /// It was decrypted here, with this.
     Opened(Box<Opener>, Named),
     /// It came decrypted, from the server in front of this one.
     Inner,
     /// None of the keys opens it. The client is told of them.
-    Declined(Arc<Snapshot>),
+    Declined {
+        /// `None` if there are none any more.
+        keys: Option<Arc<Snapshot>>,
+        /// What a HelloRetryRequest says in the place of a confirmation, so that nobody sees that there is none.
+        instead: Option<[u8; confirmation::LENGTH]>,
+    },
 }
 
+/// The hello that counts, and what it was found in.
+pub(in super::super) type Peeled = (HandshakeBytes, Option<Box<Ech>>);
+
 /// What a second hello has to name again (§7.1.1).
-#[derive(PartialEq, Eq)]
-pub(super) struct Named {
-    config_id: u8,
-    cipher_suite: (u16, u16),
+#[derive(Debug, PartialEq, Eq)]
+pub(in super::super) struct Named {
+    pub(in super::super) config_id: u8,
+    pub(in super::super) cipher_suite: (u16, u16),
 }
 
 impl Named {
-    fn of(outer: &EchOuter<'_>) -> Self {
+    pub(super) fn of(outer: &EchOuter<'_>) -> Self {
         Self {
             config_id: outer.config_id,
             cipher_suite: outer.cipher_suite,
@@ -51,8 +59,8 @@ impl Named {
 pub(super) fn peel(
     config: &ServerOptions,
     message: HandshakeBytes,
-    cx: &Cx<'_>,
-) -> Result<(HandshakeBytes, Option<Box<Ech>>), Abort> {
+    dialect: Dialect,
+) -> Result<Peeled, Abort> {
     let Some(role) = &config.ech else {
         return Ok((message, None));
     };
@@ -75,11 +83,14 @@ pub(super) fn peel(
     };
     let Some(Opened { encoded, opener }) = keys.open(&outer, &authenticated(&message, &outer))
     else {
-        let declined = Box::new(Ech::Declined(keys));
-        return Ok((message, Some(declined)));
+        let declined = Ech::Declined {
+            keys: Some(keys),
+            instead: None,
+        };
+        return Ok((message, Some(Box::new(declined))));
     };
     // From here on whatever is wrong was meant for this server, and is fatal (§7.1).
-    let inner = inner_hello(&hello, &encoded, cx.dialect)?;
+    let inner = inner_hello(&message, &hello, &encoded, dialect)?;
     let opened = Ech::Opened(Box::new(opener), Named::of(&outer));
     Ok((inner, Some(Box::new(opened))))
 }
@@ -102,7 +113,7 @@ pub(super) fn peel_with(
     else {
         return Ok(None);
     };
-    let inner = inner_hello(&hello, &encoded, dialect)?;
+    let inner = inner_hello(&message, &hello, &encoded, dialect)?;
     let opened = Ech::Opened(Box::new(opener), Named::of(&outer));
     Ok(Some((inner, Box::new(opened))))
 }
@@ -112,23 +123,14 @@ impl Ech {
     pub(super) fn peel_second(
         &mut self,
         message: HandshakeBytes,
-        cx: &Cx<'_>,
-    ) -> Result<HandshakeBytes, Abort> {
-        self.peel_second_of(message, cx.dialect)
-    }
-
-    pub(super) fn peel_second_of(
-        &mut self,
-        message: HandshakeBytes,
         dialect: Dialect,
     ) -> Result<HandshakeBytes, Abort> {
         let hello: ClientHello<'_> = expect(&message)?;
-        let found = find::<EncryptedClientHello<'_>>(&hello.extensions)?;
         let (opener, named) = match self {
             // Nothing of it is looked at any more.
-            Self::Declined(_) => return Ok(message),
+            Self::Declined { .. } => return Ok(message),
             Self::Inner => {
-                return match found {
+                return match find::<EncryptedClientHello<'_>>(&hello.extensions)? {
                     Some(EncryptedClientHello::Inner) => Ok(message),
                     Some(_) => Err(Violation::EchOuterAtBackend.into()),
                     None => Err(Violation::EchMissingInSecondHello.into()),
@@ -136,32 +138,22 @@ impl Ech {
             }
             Self::Opened(opener, named) => (opener, named),
         };
-        let outer = match found {
-            Some(EncryptedClientHello::Outer(outer)) => outer,
-            Some(EncryptedClientHello::Inner) => return Err(Violation::EchInnerFromNetwork.into()),
-            Some(EncryptedClientHello::Unknown(..)) => {
-                return Err(Violation::EchTypeUnknown.into());
-            }
-            None => return Err(Violation::EchMissingInSecondHello.into()),
-        };
-        if Named::of(&outer) != *named || !outer.enc.is_empty() {
-            return Err(Violation::EchChangedInSecondHello.into());
-        }
+        let outer = second_outer(&hello, named)?;
         let encoded = opener.open(&authenticated(&message, &outer), outer.payload);
         let encoded = encoded.map_err(|_| Violation::SecondEchNotOpened)?;
-        inner_hello(&hello, &encoded, dialect)
+        inner_hello(&message, &hello, &encoded, dialect)
     }
 
     /// What the client is told in EncryptedExtensions, as an ECHConfigList (§7.1).
     pub(super) fn retry_configs(&self) -> Option<&[u8]> {
         match self {
-            Self::Declined(keys) => Some(keys.retry_configs()),
+            Self::Declined { keys, .. } => keys.as_deref().map(Snapshot::retry_configs),
             Self::Opened(..) | Self::Inner => None,
         }
     }
 
     fn is_accepted(&self) -> bool {
-        !matches!(self, Self::Declined(_))
+        !matches!(self, Self::Declined { .. })
     }
 
     pub(super) fn status(ech: Option<&Self>) -> EchStatus {
@@ -218,8 +210,8 @@ impl Ech {
         transcript: &Transcript,
         put: impl FnOnce(&[u8; confirmation::LENGTH]) -> Vec<u8>,
     ) -> Result<Option<[u8; confirmation::LENGTH]>, Abort> {
-        if !self.is_accepted() {
-            return Ok(None);
+        if let Self::Declined { instead, .. } = self {
+            return Ok(*instead);
         }
         let message = put(&[0; confirmation::LENGTH]);
         let within = Within::HelloRetryRequest;
@@ -249,8 +241,25 @@ impl Ech {
     }
 }
 
+/// What the second hello has to say of the one in it (§7.1.1).
+pub(super) fn second_outer<'a>(
+    hello: &ClientHello<'a>,
+    named: &Named,
+) -> Result<EchOuter<'a>, Violation> {
+    let outer = match find::<EncryptedClientHello<'_>>(&hello.extensions)? {
+        Some(EncryptedClientHello::Outer(outer)) => outer,
+        Some(EncryptedClientHello::Inner) => return Err(Violation::EchInnerFromNetwork),
+        Some(EncryptedClientHello::Unknown(..)) => return Err(Violation::EchTypeUnknown),
+        None => return Err(Violation::EchMissingInSecondHello),
+    };
+    match Named::of(&outer) == *named && outer.enc.is_empty() {
+        true => Ok(outer),
+        false => Err(Violation::EchChangedInSecondHello),
+    }
+}
+
 /// ClientHelloOuterAAD (§5.2): the body of the hello, with zeros for what is encrypted.
-fn authenticated(message: &HandshakeBytes, outer: &EchOuter<'_>) -> Vec<u8> {
+pub(super) fn authenticated(message: &HandshakeBytes, outer: &EchOuter<'_>) -> Vec<u8> {
     let body = message.body();
     // By where it stands: the same bytes may be there before.
     let start = outer.payload.as_ptr().addr() - body.as_ptr().addr();
@@ -262,12 +271,13 @@ fn authenticated(message: &HandshakeBytes, outer: &EchOuter<'_>) -> Vec<u8> {
 }
 
 /// The inner hello, which has to be one of TLS 1.3 and of this kind.
-fn inner_hello(
+pub(super) fn inner_hello(
+    message: &HandshakeBytes,
     outer: &ClientHello<'_>,
     encoded: &[u8],
     dialect: Dialect,
 ) -> Result<HandshakeBytes, Abort> {
-    let message = HandshakeBytes::from(encoded_inner::decode(outer, encoded)?);
+    let message = message.inner(encoded_inner::decode(outer, encoded)?);
     let hello: ClientHello<'_> = expect(&message)?;
     check_syntax(&hello)?;
     match find::<EncryptedClientHello<'_>>(&hello.extensions)? {

@@ -244,7 +244,7 @@ impl EchFront {
             Hello::Incomplete => return Err(Violation::HandshakeMessageTooLong.into()),
             Hello::None => return Err(Violation::UnexpectedMessage.into()),
         };
-        let inner = ech.peel_second_of(message, Dialect::Tls)?;
+        let inner = ech.peel_second(message, Dialect::Tls)?;
         self.client.drain(..length);
         self.out.push_back(FrontStep::ToBackend(records(&inner)));
         self.state = State::Transparent;

@@ -101,10 +101,9 @@ impl WaitClientHello {
         }
         // §5: from the first hello on, whatever the client may have been told by a middlebox.
         cx.incoming.allow_ccs(true);
-        // Over datagrams there is none: `for_datagrams`.
-        let (mut message, ech) = match self.returned {
-            None => ech::peel(&self.config, message, cx)?,
-            Some(_) => (message, None),
+        let (mut message, ech) = match &self.returned {
+            None => ech::peel(&self.config, message, cx.dialect)?,
+            Some(returned) => returned.peel(&self.config, message)?,
         };
         if self.config.policy.asked.hello {
             let question = ChooseConfiguration {
@@ -185,7 +184,7 @@ fn decide(
         if version != Version::V1_3 {
             return Err(Violation::SecondHelloChanged.into());
         }
-        return returned.go_on(config, message, cx);
+        return returned.go_on(config, message, ech, cx);
     }
     match version {
         Version::V1_3 => tls13::client_hello::choose_suite_and_group(config, message, ech, cx),

@@ -15,15 +15,21 @@ mod returned_cookie;
 #[cfg(not(feature = "dtls"))]
 #[path = "no_returned_cookie.rs"]
 mod returned_cookie;
+#[cfg(feature = "dtls")]
+mod returned_ech;
 mod session;
 mod shortfall;
 mod tls12;
 mod tls13;
 
+#[cfg(feature = "dtls")]
+pub(super) use ech::Named;
 pub use front::{EchFront, FrontStep};
 pub(crate) use hello::start;
 #[cfg(feature = "dtls")]
 pub(crate) use returned_cookie::{ReturnedCookie, start_after_cookie};
+#[cfg(feature = "dtls")]
+pub(super) use returned_ech::{ReturnedEch, ReturnedOuter, peel_forgetting};
 pub(crate) use tls13::post_handshake_auth::{
     AnsweredLater, IssuingLater, PostHandshakeServer, VerifyingLater,
 };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::Cx;
 use super::super::machine::Machine;
+use super::ech::{Ech, Peeled};
 use super::tls13::{Requested, on_returned_cookie};
 use super::{Next, hello};
 use crate::config::ServerOptions;
@@ -27,13 +28,26 @@ pub(crate) fn start_after_cookie(
 }
 
 impl ReturnedCookie {
-    /// The second hello is there.
+    /// The second hello is there: gives the one that counts.
+    pub(super) fn peel(
+        &self,
+        config: &ServerOptions,
+        message: HandshakeBytes,
+    ) -> Result<Peeled, Abort> {
+        match &self.requested.ech {
+            None => Ok((message, None)),
+            Some(returned) => returned.peel_second(config, message),
+        }
+    }
+
+    /// The configuration is known.
     pub(super) fn go_on(
         self,
         config: Arc<ServerOptions>,
         message: HandshakeBytes,
+        ech: Option<Box<Ech>>,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        on_returned_cookie(config, self.requested, self.cookie, message, cx)
+        on_returned_cookie(config, self, message, ech, cx)
     }
 }

@@ -349,6 +349,8 @@ fn keying_material_without_the_extended_master_secret_is_for_who_asks() {
                 let prf = information.prf(master, b"SRTP", &seed, &mut keys);
                 assert_eq!((exported.is_ok(), prf.is_ok()), (asked, asked));
                 assert_eq!(keys, out);
+                let binding = information.tls_exporter().unwrap_err();
+                assert!(binding.to_string().contains("RFC 7627"), "{binding}");
                 material.extend(asked.then_some(out));
             }
             material.dedup();

@@ -23,7 +23,7 @@ use crate::{
     Violation as V,
 };
 
-fn client() -> ClientConfigBuilder {
+pub(super) fn client() -> ClientConfigBuilder {
     ClientConfig::builder(pki().roots.clone())
         .versions([ProtocolVersion::TLS_1_3])
         .groups([NamedGroup::X25519])
@@ -34,7 +34,7 @@ fn alice() -> ClientConfigBuilder {
     client().identity(pki().client.clone())
 }
 
-fn server_with(clients: ClientAuthentication) -> ServerConfigBuilder {
+pub(super) fn server_with(clients: ClientAuthentication) -> ServerConfigBuilder {
     ServerConfig::builder()
         .versions([ProtocolVersion::TLS_1_3])
         .groups([NamedGroup::X25519])
@@ -48,7 +48,10 @@ fn server() -> ServerConfigBuilder {
     server_with(ClientAuthentication::Optional(pki().roots.clone()))
 }
 
-fn connect(client: ClientConfigBuilder, server: ServerConfigBuilder) -> (Connection, Connection) {
+pub(super) fn connect(
+    client: ClientConfigBuilder,
+    server: ServerConfigBuilder,
+) -> (Connection, Connection) {
     let (client, server) = (client.build().unwrap(), server.build().unwrap());
     let (client, server) = Pair::new(client, server).run();
     (client.unwrap(), server.unwrap())
@@ -66,17 +69,17 @@ fn mail(end: &mut Connection) -> Vec<u8> {
 }
 
 /// Lets the other end read it; gives the data in it.
-fn deliver(from: &mut Connection, to: &mut Connection) -> Vec<u8> {
+pub(super) fn deliver(from: &mut Connection, to: &mut Connection) -> Vec<u8> {
     let bytes = mail(from);
     read_all(&mut to.reader, bytes).unwrap()
 }
 
-fn ask(server: &Connection) -> AuthenticationId {
+pub(super) fn ask(server: &Connection) -> AuthenticationId {
     server.authentication.as_ref().unwrap().request().unwrap()
 }
 
 /// Deals with everything that has come, by default answers.
-fn settle(end: &Connection) -> Vec<(AuthenticationId, AuthenticationStep)> {
+pub(super) fn settle(end: &Connection) -> Vec<(AuthenticationId, AuthenticationStep)> {
     settle_answering(end, Question::default_answer)
 }
 

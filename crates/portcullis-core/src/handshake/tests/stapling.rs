@@ -15,7 +15,9 @@ use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::x509::tests::Ca;
 use crate::x509::tests::ocsp_responses::{Answer, Said, failed, features};
 use crate::x509::{Identity, OcspPolicy, OcspStatus, Roots, SctSource, verify_ocsp_response};
-use crate::{AlertDescription as A, Direction, ProtocolVersion, Violation as V};
+use crate::{
+    AlertDescription as A, AuthenticationStep, Direction, ProtocolVersion, Violation as V,
+};
 
 /// A CA, and a server with a certificate of it: number 7.
 struct Issued {
@@ -323,7 +325,7 @@ fn who_is_asked_about_the_chain_sees_the_response() {
     }
 }
 
-/// A server may ask a client, too (RFC 8446 §4.4.2.1); ours does not, and did not expect the answer.
+/// A server may ask a client, too (RFC 8446 §4.4.2.1). One that has not asked takes no answer.
 #[test]
 fn a_client_shows_its_response_to_a_server_that_asks() {
     let issued = issued(false).stapled(Said::good(7));
@@ -349,6 +351,147 @@ fn a_client_shows_its_response_to_a_server_that_asks() {
     let (client, server) = run(false).run();
     client.unwrap();
     assert_eq!(server.unwrap().information.ocsp_response(), None);
+}
+
+/// A client of `clients`, and a server of somebody else's that asks for responses.
+fn asking(
+    clients: &Issued,
+    version: ProtocolVersion,
+    policy: OcspPolicy,
+) -> (ClientConfigBuilder, ServerConfigBuilder) {
+    let ours = issued(false);
+    let client = ours.client(version).identity(clients.identity.clone());
+    let roots = ClientAuthentication::Required(clients.roots.clone());
+    let server = ours.server(version).client_authentication(roots);
+    let server = match version {
+        ProtocolVersion::TLS_1_3 => server,
+        // Others come, too.
+        version => server.versions([version, ProtocolVersion::TLS_1_3]),
+    };
+    (client, server.ocsp(policy))
+}
+
+fn asked(clients: &Issued, version: ProtocolVersion, policy: OcspPolicy) -> Pair {
+    let (client, server) = asking(clients, version, policy);
+    Pair::new(client.build().unwrap(), server.build().unwrap())
+}
+
+#[test]
+fn a_server_has_the_response_of_its_client_and_what_it_says() {
+    let version = ProtocolVersion::TLS_1_3;
+    let good = issued(true).stapled(Said::good(7));
+    for policy in [OcspPolicy::Accept, OcspPolicy::Require, OcspPolicy::Off] {
+        let (client, server) = asked(&good, version, policy).run();
+        client.unwrap();
+        let information = server.unwrap().information;
+        assert!(information.ocsp_response().is_some());
+        let verdict = information.ocsp_verdict();
+        match policy {
+            OcspPolicy::Off => assert!(verdict.is_none()),
+            _ => assert_eq!(
+                verdict.unwrap().as_ref().unwrap().status(),
+                OcspStatus::Good
+            ),
+        }
+    }
+    // Who has none is not refused for it.
+    let (client, server) = asked(&issued(false), version, OcspPolicy::Accept).run();
+    client.unwrap();
+    assert_eq!(server.unwrap().information.ocsp_response(), None);
+    // What was asked for is all that may come.
+    let mut pair = asked(&good, version, OcspPolicy::Accept);
+    pair.client.tamper(first(T::CERTIFICATE, |raw| {
+        vec![Put::Message(certificate(raw, |certificate| {
+            let list = [0, 4, 0, 2, 1, 2];
+            certificate.entries[0]
+                .1
+                .add(E::SIGNED_CERTIFICATE_TIMESTAMP, list);
+        }))]
+    }));
+    let error = refused(pair, By::Client);
+    assert_eq!(error.violation(), Some(V::ExtensionNotOffered));
+}
+
+#[test]
+fn a_client_is_refused_for_its_response_or_for_none() {
+    let version = ProtocolVersion::TLS_1_3;
+    let (revoked, bad) = (A::CERTIFICATE_REVOKED, A::BAD_CERTIFICATE_STATUS_RESPONSE);
+    for (clients, policy, alert, why) in [
+        (
+            issued(false).stapled(Said::revoked(7, Some(1))),
+            OcspPolicy::Accept,
+            revoked,
+            "keyCompromise",
+        ),
+        (
+            issued(false).stapled(Said::unknown(7)),
+            OcspPolicy::Accept,
+            bad,
+            "is unknown",
+        ),
+        (
+            issued(true),
+            OcspPolicy::Accept,
+            bad,
+            "TLS feature extension",
+        ),
+        (
+            issued(false),
+            OcspPolicy::Require,
+            bad,
+            "switch stapling on at its end",
+        ),
+    ] {
+        let error = refused(asked(&clients, version, policy), By::Client);
+        assert_eq!(error.alert(), Some((Direction::Sent, alert)), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+        asked(&clients, version, OcspPolicy::Off).run().1.unwrap();
+    }
+}
+
+/// No response comes with a session, and before TLS 1.3 none comes from a client at all: there none is missed, and
+/// sessions are resumed as ever.
+#[test]
+fn a_client_that_was_asked_shows_its_response_each_time() {
+    for version in VERSIONS {
+        let clients = issued(true).stapled(Said::good(7));
+        let (client, server) = asking(&clients, version, OcspPolicy::Accept);
+        let client = client.session_tickets(true).build().unwrap();
+        let server = server.resumption(true).build().unwrap();
+        let sessions = sessions_of(client.clone(), server.clone());
+        let (_, server) = resuming(client, server, sessions).run();
+        let information = server.unwrap().information;
+        let is_new = version == ProtocolVersion::TLS_1_3;
+        assert_eq!(information.is_resumed(), !is_new);
+        assert_eq!(information.ocsp_response().is_some(), is_new);
+        assert_eq!(information.peer_certificates().len(), 1);
+    }
+}
+
+/// After the handshake as in it.
+#[test]
+fn a_client_that_is_asked_later_shows_its_response_then() {
+    use super::post_handshake_auth::{ask, client, connect, deliver, server_with, settle};
+    let clients = issued(false).stapled(Said::good(7));
+    for asks in [true, false] {
+        let server = server_with(ClientAuthentication::Required(clients.roots.clone()));
+        let server = match asks {
+            true => server.ocsp(OcspPolicy::Require),
+            false => server,
+        };
+        let client = client().identity(clients.identity.clone());
+        let (mut client, mut server) = connect(client, server);
+        ask(&server);
+        deliver(&mut server, &mut client);
+        settle(&client);
+        deliver(&mut client, &mut server);
+        let settled = settle(&server);
+        let [(_, AuthenticationStep::Presented(chain))] = settled.as_slice() else {
+            panic!("{settled:?}");
+        };
+        assert_eq!(chain.chain().ocsp_response(0).is_some(), asks);
+        assert_eq!(chain.ocsp_verdict().is_some_and(Result::is_ok), asks);
+    }
 }
 
 #[test]

@@ -158,7 +158,11 @@ impl MasterSecret {
 
     /// For a session.
     pub(crate) fn copy(&self) -> Box<Self> {
-        Box::new(Self::new(self.hash, self.secret.clone()))
+        Box::new(Self {
+            hash: self.hash,
+            secret: self.secret.clone(),
+            key: self.key.copy(),
+        })
     }
 
     /// Moves the secret and leaves none, as [`Secret::take`].

@@ -189,7 +189,6 @@ impl Incoming {
         let Some(message) = self.reassembly.pop(due) else {
             return Ok(None);
         };
-        self.warnings = 0;
         // It is whole, and the state that gets it judges it: nothing less of what anybody can send stops a
         // timer.
         self.notes.answered |= due == 0;

@@ -61,7 +61,7 @@ pub(crate) struct Incoming {
     strict_alert_levels: bool,
     /// Whether early data is to be granted to nobody.
     declines_early_data: bool,
-    /// Warning alerts since the last handshake record.
+    /// How many warning alerts have come.
     warnings: u8,
 }
 
@@ -314,7 +314,6 @@ impl Incoming {
         let message = match typ {
             ContentType::HANDSHAKE if content.is_empty() => Err(Violation::EmptyRecord.into()),
             ContentType::HANDSHAKE => {
-                self.warnings = 0;
                 // It stands at the start of what was opened.
                 let content = content.len();
                 let mut record = take(&mut self.buffer, length);

@@ -124,17 +124,30 @@ impl<'a> Extensions<'a> {
 
     /// The first type that occurs a second time. Linear in the size of the block.
     pub fn duplicate(&self) -> Option<ExtensionType> {
-        // Most registered types are below 64, and most blocks hold no others.
+        // Most registered types are below 64, and most blocks hold few others: GREASE, renegotiation_info.
         let mut seen = 0_u64;
+        let (mut others, mut count) = ([0_u16; 8], 0);
         for extension in self.iter() {
             let ExtensionType(value) = extension.extension_type;
-            let Some(bit) = 1_u64.checked_shl(value.into()) else {
-                return self.duplicate_of_any();
+            let is_seen = match 1_u64.checked_shl(value.into()) {
+                Some(bit) => {
+                    let is_seen = seen & bit != 0;
+                    seen |= bit;
+                    is_seen
+                }
+                None => {
+                    let is_seen = others.get(..count).unwrap_or_default().contains(&value);
+                    let Some(free) = others.get_mut(count) else {
+                        return self.duplicate_of_any();
+                    };
+                    *free = value;
+                    count += 1;
+                    is_seen
+                }
             };
-            if seen & bit != 0 {
+            if is_seen {
                 return Some(extension.extension_type);
             }
-            seen |= bit;
         }
         None
     }

@@ -35,6 +35,11 @@ pub struct EchOuter<'a> {
     pub payload: &'a [u8],
 }
 
+impl EchOuter<'_> {
+    /// Bytes of the extension besides `enc` and `payload`.
+    pub(crate) const OVERHEAD: usize = 14;
+}
+
 impl core::fmt::Debug for EncryptedClientHello<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {

@@ -20,6 +20,9 @@ pub struct ServerName<'a> {
 }
 
 impl ServerName<'_> {
+    /// Bytes of the extension besides the name.
+    pub(crate) const OVERHEAD: usize = 9;
+
     /// Writes the extension. `host` is a DNS name in ASCII without a trailing dot.
     pub fn put(out: &mut Vec<u8>, host: &str) {
         let host_name = host.as_bytes();

@@ -90,6 +90,21 @@ fn duplicates_are_found_wherever_they_are() {
     put_extension(&mut bytes, ExtensionType(3), |_| {});
     let duplicate = Extensions::decode(&bytes).unwrap().duplicate();
     assert_eq!(duplicate, Some(ExtensionType(count - 1)));
+    // Few large ones, as most hellos have, and more than that.
+    for count in 1..20 {
+        let types = (0xff00..0xff00 + count).map(ExtensionType);
+        let mut bytes = Vec::new();
+        for typ in types.clone() {
+            put_extension(&mut bytes, typ, |_| {});
+        }
+        assert_eq!(Extensions::decode(&bytes).unwrap().duplicate(), None);
+        for typ in types {
+            let mut bytes = bytes.clone();
+            put_extension(&mut bytes, typ, |_| {});
+            let duplicate = Extensions::decode(&bytes).unwrap().duplicate();
+            assert_eq!(duplicate, Some(typ), "of {count}");
+        }
+    }
 }
 
 #[test]

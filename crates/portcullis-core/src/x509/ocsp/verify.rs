@@ -107,8 +107,8 @@ impl OcspVerdict {
         self.next_update.map(time)
     }
 
-    /// From when on the response does not count any more, whatever it says: its nextUpdate, a day after thisUpdate if
-    /// it has none, and ten days after that in any case.
+    /// When the response is over: its nextUpdate, a day after thisUpdate if it has none, and ten days after that in any
+    /// case. As clocks differ, a handshake takes it for five minutes more.
     pub fn expires_at(&self) -> UnixTime {
         time(end(self.this_update, self.next_update))
     }

@@ -185,6 +185,11 @@ impl Crl {
         self.at(self.issuer)
     }
 
+    /// Who issued it, for people.
+    pub fn issuer_name(&self) -> String {
+        distinguished_name(self.issuer())
+    }
+
     /// How many certificates are in it.
     pub fn len(&self) -> usize {
         self.index.len()
@@ -378,7 +383,7 @@ impl Crl {
 impl fmt::Debug for Crl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Crl")
-            .field("issuer", &distinguished_name(self.issuer()))
+            .field("issuer", &self.issuer_name())
             .field("number", &self.number())
             .field("len", &self.len())
             .finish_non_exhaustive()

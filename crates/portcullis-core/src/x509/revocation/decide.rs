@@ -130,7 +130,7 @@ impl<'a> Decision<'a> {
                     reason,
                     date,
                     crl_number: list.number(),
-                    crl_issuer: distinguished_name(list.issuer()),
+                    crl_issuer: list.issuer_name(),
                 }),
                 Status::Good => self.by_response(place, None)?,
                 Status::Undetermined(tried) => {
@@ -210,8 +210,8 @@ impl<'a> Decision<'a> {
                 Some(names) => directory_names(names).map(<[u8]>::to_vec).collect(),
                 None => vec![issuer.clone()],
             };
-            let lists = self.ask(CrlQueryKind::Point, point.uris(), issuers)?;
-            let revoked = self.at_point(subject, point, &lists, &mut covered, &mut tried)?;
+            let kind = CrlQueryKind::Point;
+            let revoked = self.at(subject, point, kind, issuers, &mut covered, &mut tried)?;
             if let Some(revoked) = revoked {
                 return Ok(revoked);
             }
@@ -219,8 +219,8 @@ impl<'a> Decision<'a> {
         if covered != Reasons::ALL {
             let names = der::element(DIRECTORY_NAME, &issuer);
             let point = DistributionPoint::made_up(&names);
-            let lists = self.ask(CrlQueryKind::Issuer, Vec::new(), vec![issuer])?;
-            let revoked = self.at_point(subject, &point, &lists, &mut covered, &mut tried)?;
+            let (kind, issuers) = (CrlQueryKind::Issuer, vec![issuer]);
+            let revoked = self.at(subject, &point, kind, issuers, &mut covered, &mut tried)?;
             if let Some(revoked) = revoked {
                 return Ok(revoked);
             }
@@ -233,6 +233,31 @@ impl<'a> Decision<'a> {
         told.dedup();
         told.truncate(MAX_TOLD);
         Ok(Status::Undetermined(told))
+    }
+
+    /// What is said at a point: by the lists that are found there first, and if these do not suffice by others.
+    fn at(
+        &mut self,
+        subject: &Subject<'_>,
+        point: &DistributionPoint<'_>,
+        kind: CrlQueryKind,
+        issuers: Vec<Vec<u8>>,
+        covered: &mut Reasons,
+        tried: &mut Vec<String>,
+    ) -> Result<Option<Status>, Halt> {
+        let uris = match kind {
+            CrlQueryKind::Issuer => Vec::new(),
+            _ => point.uris(),
+        };
+        let lists = self.ask(kind, uris.clone(), issuers.clone())?;
+        let revoked = self.at_point(subject, point, &lists, covered, tried)?;
+        if revoked.is_some() || lists.is_empty() || point.reasons.without(*covered).is_empty() {
+            return Ok(revoked);
+        }
+        let kind = CrlQueryKind::Further(lists.clone());
+        let mut further = self.ask(kind, uris, issuers)?;
+        further.retain(|list| !lists.iter().any(|own| own.as_der() == list.as_der()));
+        self.at_point(subject, point, &further, covered, tried)
     }
 
     /// What the lists at a point say, the newest first; what reasons they cover is added.
@@ -417,7 +442,7 @@ fn too_expensive(what: &'static str, limit: usize) -> Halt {
 }
 
 fn told(list: &Crl, why: &str) -> String {
-    let issuer = distinguished_name(list.issuer());
+    let issuer = list.issuer_name();
     match list.number() {
         Some(number) => format!("CRL {number} of {issuer}: {why}"),
         None => format!("CRL of {issuer}: {why}"),

@@ -93,6 +93,9 @@ pub enum CrlQueryKind {
     Delta,
     /// A newer one in the place of this one, which is over.
     Fresh(Arc<Crl>),
+    /// Others than these, which were found at the point, or of the issuer where the query has no
+    /// [`uris`](CrlQuery::uris), and do not suffice: not genuine, say, or for some reasons only.
+    Further(Vec<Arc<Crl>>),
 }
 
 /// Wants revocation lists. What is answered is examined: it may be too much, or not genuine.

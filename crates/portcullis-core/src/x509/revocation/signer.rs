@@ -172,10 +172,13 @@ fn is_issued_by(certificate: &Certificate<'_>, spki: &[u8], policy: &ChainPolicy
     let Certificate {
         tbs,
         signature_algorithm,
+        signed_algorithm,
         signature,
         ..
     } = *certificate;
-    is_signed(signature_algorithm, signature, tbs, spki, policy)
+    // §4.1.1.2.
+    signature_algorithm == signed_algorithm
+        && is_signed(signature_algorithm, signature, tbs, spki, policy)
 }
 
 /// Whether the key has signed that, by an algorithm of the policy. `signature` is the contents of a BIT STRING.

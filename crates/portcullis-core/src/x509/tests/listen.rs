@@ -463,3 +463,128 @@ fn verdicts_do_not_make_a_walk_expensive() {
         }
     }
 }
+
+/// Behind a fault there may be another of the same kind, which nobody has accepted.
+#[test]
+fn an_override_hides_nothing_behind_it() {
+    use crate::der;
+    let root = Ca::root("root");
+    // Of names of Windows' users, and of hosts.
+    let upn = [1, 3, 6, 1, 4, 1, 311, 20, 2, 3];
+    let oid = b"\x06\x0a\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03";
+    let value = der::element(0xa0, &der::element(0x0c, b"@corp.example"));
+    let user = der::sequence(&der::element(0xa0, &[&oid[..], &value].concat()));
+    let host = der::sequence(&der::element(0x82, b"corp.example"));
+    let permitted = der::element(0xa0, &[user, host].concat());
+    let constraints = CustomExtension::from_oid_content(&[2, 5, 29, 30], der::sequence(&permitted));
+    let mut params = ca_params("users");
+    params.custom_extensions = vec![constraints];
+    let users = root.intermediate_from(params);
+    let mut params = ca_params("hosts");
+    params.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![GeneralSubtree::DnsName("other.example".to_owned())],
+        excluded_subtrees: vec![],
+    });
+    let hosts = users.intermediate_from(params);
+    let mut params = leaf_params(&[HOST]);
+    let upn = (
+        upn.to_vec(),
+        rcgen::OtherNameValue::Utf8String("me@corp.example".to_owned()),
+    );
+    params
+        .subject_alt_names
+        .insert(0, rcgen::SanType::OtherName(upn));
+    let chain = [hosts.leaf(params), hosts.der(), users.der()];
+    let (seen, verdict) = drive(walk(&chain, HOST, &trusting(&root)), accept);
+    assert_eq!(
+        without_extensions(&seen)[3..],
+        [
+            "CN=leaf UnsupportedConstraint",
+            "CN=leaf NameConstraints",
+            "CN=leaf NameConstraints",
+            "CN=leaf valid peer",
+        ]
+    );
+    assert_eq!(verdict.unwrap().overrides().len(), 3);
+    // Who accepts the first alone accepts none of the others.
+    let only = |judgement: &Judgement, pending: Pending<'_>| match label(judgement)
+        == "UnsupportedConstraint"
+    {
+        true => pending.accept(),
+        false => pending.default(),
+    };
+    let (_, verdict) = drive(walk(&chain, HOST, &trusting(&root)), only);
+    assert_eq!(verdict.unwrap_err().kind(), &Kind::NameConstraints);
+}
+
+/// Each critical extension that is not processed, also to who is not interested in the others.
+#[test]
+fn an_unknown_extension_that_is_accepted_excuses_no_other() {
+    let root = Ca::root("root");
+    let mut params = leaf_params(&[HOST]);
+    params.custom_extensions = vec![
+        critical(&[1, 2, 3, 4]),
+        critical(&[2, 5, 29, 32]),
+        critical(&[1, 2, 3, 5]),
+    ];
+    let chain = [root.leaf(params)];
+    let mut walk = walk(&chain, HOST, &trusting(&root));
+    let mut seen = Vec::new();
+    while let WalkStep::Judge(pending) = walk.step() {
+        let judgement = pending.judgement();
+        let Finding::Bad(error) = judgement.finding() else {
+            panic!("{judgement:?}");
+        };
+        let Kind::UnknownCriticalExtension { oid } = error.kind() else {
+            panic!("{error}");
+        };
+        seen.push(oid.clone());
+        pending.accept();
+    }
+    assert_eq!(seen, ["1.2.3.4", "2.5.29.32", "1.2.3.5"]);
+    let proof = walk.into_verdict().unwrap();
+    assert_eq!(proof.overrides().len(), 3);
+}
+
+/// Version 1, two algorithms, and a signature over something else: all of it is told.
+#[test]
+fn a_form_that_is_accepted_in_part() {
+    let root = Ca::root("root");
+    let mut leaf = root.leaf(leaf_params(&[HOST])).to_vec();
+    let mut set = |before: &[u8], last: u8| {
+        let at = leaf.windows(before.len()).position(|own| own == before);
+        leaf[at.unwrap() + before.len() - 1] = last;
+    };
+    set(&[0xa0, 3, 2, 1, 2], 1);
+    set(b"\x2a\x86\x48\xce\x3d\x04\x03\x02", 3);
+    let (seen, _) = drive(walk(&[leaf.into()], HOST, &trusting(&root)), accept);
+    assert_eq!(
+        without_extensions(&seen),
+        [
+            "path",
+            "CN=leaf Unsupported",
+            "CN=leaf Malformed",
+            "CN=leaf BadSignature",
+            "CN=leaf valid peer",
+        ]
+    );
+}
+
+/// Of two extensions of one kind nobody knows which counts: the rest could not be judged.
+#[test]
+fn what_cannot_be_read_cannot_be_accepted() {
+    let root = Ca::root("root");
+    let twice = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+    let many = (0..65).map(|at| CustomExtension::from_oid_content(&[1, 2, 3, at], vec![5, 0]));
+    for extensions in [vec![twice.clone(), twice], many.collect()] {
+        let mut params = leaf_params(&["host.example"]);
+        params.not_after = date_time_ymd(2020, 1, 1);
+        params.custom_extensions = extensions;
+        let chain = [root.leaf(params)];
+        for policy in [trusting(&root), trusting(&root).dangerous_lax()] {
+            let (_, verdict) = drive(walk(&chain, HOST, &policy), accept);
+            let error = verdict.unwrap_err();
+            assert!(matches!(error.kind(), Kind::Malformed(_)), "{error}");
+        }
+    }
+}

@@ -380,7 +380,7 @@ fn a_certificate_may_demand_a_response() {
         assert_eq!(
             error.to_string(),
             "the peer's certificate (CN=leaf) must come with an OCSP response (TLS feature extension) and has none: \
-             switch stapling on at the server"
+             switch stapling on at its end"
         );
         // Nobody has asked.
         assert!(judge(from_ref(&demanding), None, &ca, OcspPolicy::Off).is_ok());

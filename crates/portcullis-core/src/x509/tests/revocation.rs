@@ -4,7 +4,7 @@
 use std::slice::from_ref;
 use std::sync::Arc;
 
-use rcgen::{CustomExtension, KeyPair, SerialNumber};
+use rcgen::{CustomExtension, KeyPair, SerialNumber, SigningKey as _};
 use rustls_pki_types::{CertificateDer, ServerName};
 
 use super::revocation_lists::{
@@ -354,6 +354,22 @@ fn a_designated_signer_stands_for_the_issuer() {
         &[List::new(2).revoking(6).by(&ca), good.clone()]
     )));
     assert!(is_unknown(&run(&certificates, from_ref(&good))));
+    // One whose certificate names two algorithms (§4.1.1.2).
+    let algorithm = b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
+    let signed_as = |last: u8| {
+        let mut tbs = Certificate::read(&designated.der()).unwrap().tbs.to_vec();
+        let mut parts = tbs.windows(algorithm.len());
+        let at = parts.position(|part| part == algorithm).unwrap();
+        tbs[at + algorithm.len() - 1] = last;
+        let signature = [vec![0], ca.issuer.key().sign(&tbs).unwrap()].concat();
+        let signature = der::element(der::BIT_STRING, &signature);
+        der::sequence(&[tbs, der::sequence(algorithm), signature].concat())
+    };
+    for (last, is_good) in [(2, true), (3, false)] {
+        let certificates = [leaf.clone(), inter.der(), signed_as(last).into()];
+        let verdict = run(&certificates, &[of_ca.clone(), good.clone()]);
+        assert_eq!(verdict.is_ok(), is_good, "{verdict:?}");
+    }
     // One that the anchor's CA has not issued, though it has its name.
     let stranger = root("CA").intermediate_from(params);
     let certificates = [leaf, inter.der(), stranger.der()];

@@ -24,36 +24,92 @@ const COST_OF_PARTS: usize = 4;
 
 /// What a name below a CA does to the constraints of the CA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Breach {
     /// It is not permitted, or is excluded.
     Forbidden,
     /// It is of a kind whose constraints are not supported.
-    Unsupported(&'static str),
+    OtherNames,
+    RegisteredIds,
+    RareNames,
+    /// The alternative names cannot be read.
+    Names,
+    /// Nor can the subject.
+    Subject,
+    /// Nor can the constraints.
+    Constraints,
     /// There are too many comparisons.
     TooMany,
-    /// The alternative names cannot be read.
-    Malformed,
 }
 
-/// Whether a certificate has only names that these constraints allow. What that costs is taken
-/// from `left`.
+/// What somebody has accepted of the names below one CA: a bit for each breach.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepted(u8);
+
+impl Accepted {
+    pub(super) const NONE: Self = Self(0);
+
+    pub(super) const fn has(self, breach: Breach) -> bool {
+        self.0 & 1 << breach as u8 != 0
+    }
+
+    pub(super) const fn and(self, breach: Breach) -> Self {
+        Self(self.0 | 1 << breach as u8)
+    }
+
+    /// The part of the row that goes on with this CA: the first, or so many below it.
+    pub(super) const fn part(self, ca: usize) -> usize {
+        ca << u8::BITS | self.0 as usize
+    }
+
+    pub(super) const fn of_part(part: usize) -> (usize, Self) {
+        (part >> u8::BITS, Self((part & 0xff) as u8))
+    }
+}
+
+/// Whether a certificate has only names that these constraints allow, but for what is accepted. What that costs is
+/// taken from `left`.
 pub(super) fn check(
     constraints: NameConstraints<'_>,
     below: &Certificate<'_>,
     left: &mut usize,
+    accepted: Accepted,
 ) -> Result<(), Breach> {
-    let names = GeneralNames::of_subject(below).map_err(|NotDer| Breach::Malformed)?;
+    let but_accepted = |breach| match accepted.has(breach) {
+        true => Ok(()),
+        false => Err(breach),
+    };
+    let names = match GeneralNames::of_subject(below) {
+        Ok(names) => names,
+        Err(NotDer) => {
+            but_accepted(Breach::Names)?;
+            GeneralNames::default()
+        }
+    };
     let constraints = Constraints::read(constraints, left)?;
-    let mut check = |kind, contents| Name::read(kind, contents).check(&constraints, left);
+    let limits_mail = || {
+        let lists = constraints.lists;
+        let mut all = lists.permitted().chain(lists.excluded());
+        all.any(|subtree| subtree.is_of(MAIL_ADDRESS))
+    };
+    let mut check = |kind, contents| {
+        let verdict = Name::read(kind, contents).check(&constraints, left);
+        verdict.or_else(but_accepted)
+    };
     for name in names.iter() {
         check(name.tag, name.contents)?;
     }
-    if der::only(below.subject, der::SEQUENCE).is_none_or(<[u8]>::is_empty) {
+    if der::only(below.subject, der::SEQUENCE).is_some_and(<[u8]>::is_empty) {
         return Ok(());
     }
     check(DIRECTORY_NAME, below.subject)?;
-    for attribute in name::mail_addresses(below.subject) {
-        check(MAIL_ADDRESS, attribute)?;
+    for address in name::mail_addresses(below.subject) {
+        match address {
+            Ok(address) => check(MAIL_ADDRESS, address)?,
+            // What is behind it may be another.
+            Err(NotDer) if limits_mail() => but_accepted(Breach::Subject)?,
+            Err(NotDer) => {}
+        }
     }
     Ok(())
 }
@@ -179,7 +235,7 @@ impl<'a> Name<'a> {
             let mut bytes = 0;
             let is_within = name::is_within(name, base, &mut bytes);
             *read = read.saturating_add(bytes.saturating_mul(COST_OF_PARTS));
-            return Some(is_within);
+            return is_within.ok();
         }
         *read += base.len() + self.contents.len();
         match self.compared {
@@ -194,9 +250,9 @@ impl<'a> Name<'a> {
     fn breach(&self) -> Breach {
         match self.kind {
             DNS_NAME | IP_ADDRESS | MAIL_ADDRESS | URI | DIRECTORY_NAME => Breach::Forbidden,
-            OTHER_NAME => Breach::Unsupported("otherNames"),
-            REGISTERED_ID => Breach::Unsupported("registered IDs"),
-            _ => Breach::Unsupported("names of a rare kind"),
+            OTHER_NAME => Breach::OtherNames,
+            REGISTERED_ID => Breach::RegisteredIds,
+            _ => Breach::RareNames,
         }
     }
 }
@@ -320,6 +376,71 @@ mod tests {
             }
         };
         (check(0), !check(1))
+    }
+
+    /// What nobody can tell is not permitted, and is excluded.
+    #[test]
+    fn directories_that_cannot_be_compared() {
+        let attribute = |value: &[u8]| {
+            let value = der::element(0x0c, value);
+            let attribute = [b"\x06\x03\x55\x04\x0a", &value[..]].concat();
+            der::element(der::SET, &der::sequence(&attribute))
+        };
+        let one = attribute(b"Corp");
+        let name = |parts: &[&[u8]]| der::sequence(&parts.concat());
+        let whole = name(&[&one]);
+        let damaged = der::element(der::SET, &[der::SEQUENCE, 9]);
+        let long = name(&[&one.repeat(200)]);
+        for (subject, base, permitted, excluded) in [
+            (&whole, &whole, true, true),
+            (&name(&[&one, &one]), &whole, true, true),
+            (&name(&[&attribute(b"Other")]), &whole, false, false),
+            (&name(&[&damaged]), &whole, false, true),
+            (&name(&[&one, &damaged]), &whole, false, true),
+            (&whole, &name(&[&damaged]), false, true),
+            (&whole, &vec![5, 0], false, true),
+            (&long, &long, false, true),
+        ] {
+            for (list, is_fine) in [(0, permitted), (1, !excluded)] {
+                let subtree = der::sequence(&der::element(DIRECTORY_NAME, base));
+                let lists = der::element(der::context(list), &subtree);
+                let constraints = NameConstraints::from_contents(&lists).unwrap();
+                let constraints = Constraints::read(constraints, &mut { MAX_COMPARISONS }).unwrap();
+                let name = Name::read(DIRECTORY_NAME, subject);
+                let verdict = name.check(&constraints, &mut { MAX_COMPARISONS });
+                assert_eq!(
+                    verdict.is_ok(),
+                    is_fine,
+                    "{list} {subject:02x?} {base:02x?}"
+                );
+            }
+        }
+    }
+
+    /// An address may stand behind what cannot be read.
+    #[test]
+    fn a_subject_that_cannot_be_read_to_its_end() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap();
+        let made = made.self_signed(&key).unwrap();
+        let mut certificate = Certificate::read(made.der()).unwrap();
+        let subject = der::sequence(&der::element(der::SET, &[der::SEQUENCE, 9]));
+        certificate.subject = &subject;
+        for (kind, expected) in [(MAIL_ADDRESS, Err(Breach::Subject)), (DNS_NAME, Ok(()))] {
+            let subtree = der::sequence(&der::element(kind, b"a.example"));
+            let lists = der::element(der::context(0), &subtree);
+            let constraints = NameConstraints::from_contents(&lists).unwrap();
+            let check = |accepted| {
+                check(
+                    constraints,
+                    &certificate,
+                    &mut { MAX_COMPARISONS },
+                    accepted,
+                )
+            };
+            assert_eq!(check(Accepted::NONE), expected);
+            assert_eq!(check(Accepted::NONE.and(Breach::Subject)), Ok(()));
+        }
     }
 
     /// The verdicts of all four combinations of wildcards and lists.

@@ -13,6 +13,8 @@ pub(super) struct Fault {
     pub(super) about: About,
     /// What is not to be tried again.
     pub(super) bad: Bad,
+    /// Whether what is behind it can be judged all the same.
+    pub(super) can_be_accepted: bool,
 }
 
 /// What an error is about.
@@ -28,28 +30,33 @@ pub(super) enum About {
 impl Fault {
     /// Of a certificate wherever it is.
     pub(super) const fn of(kind: Kind, above: usize) -> Self {
-        Self {
-            kind,
-            about: About::Certificate(above),
-            bad: Bad::Certificate(above),
-        }
+        Self::new(kind, About::Certificate(above), Bad::Certificate(above))
+    }
+
+    /// Of a certificate that cannot be read as a whole.
+    pub(super) const fn unreadable(what: &'static str, above: usize) -> Self {
+        let mut fault = Self::of(Kind::Malformed(what), above);
+        fault.can_be_accepted = false;
+        fault
     }
 
     /// Of a path, to be told of one of its certificates or of its end.
     pub(super) const fn of_path(kind: Kind, about: About) -> Self {
-        Self {
-            kind,
-            about,
-            bad: Bad::Path,
-        }
+        Self::new(kind, about, Bad::Path)
     }
 
     /// Of a certificate together with its issuer.
     pub(super) const fn of_edge(kind: Kind, above: usize, about: About) -> Self {
+        Self::new(kind, about, Bad::Edge(above))
+    }
+
+    const fn new(kind: Kind, about: About, bad: Bad) -> Self {
         Self {
+            // The work that is left would be no less.
+            can_be_accepted: !matches!(kind, Kind::TooExpensive { .. }),
             kind,
             about,
-            bad: Bad::Edge(above),
+            bad,
         }
     }
 

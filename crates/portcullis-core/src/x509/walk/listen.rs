@@ -7,12 +7,10 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::finding::Fault;
 use super::gate::Gate;
-use super::steps::{Subject, dotted};
+use super::steps::{Subject, dotted, is_processed};
 use super::{Next, Walk};
 use crate::x509::chain::{MAX_CERTIFICATES, PresentedChain, VerifiedChain};
 use crate::x509::error::{CertificateError, CertificateErrorKind as Kind, Purpose};
-use crate::x509::extension::Known;
-use crate::x509::extension::policies::is_about_policies;
 use crate::x509::ocsp::{self, StapleFault};
 use crate::x509::path::{Bad, Path, Top, Wanted};
 use crate::x509::policy::ChainPolicy;
@@ -374,8 +372,7 @@ impl ChainWalk {
             Waiting::Path | Waiting::Valid => {}
             Waiting::Staple((_, error)) => self.accepted.push(error),
             Waiting::Fault(fault) => {
-                // The work that is left would be no less.
-                if matches!(fault.kind, Kind::TooExpensive { .. }) {
+                if !fault.can_be_accepted {
                     self.walk.refuse(self.asked.wanted(), fault);
                     return;
                 }
@@ -519,7 +516,8 @@ impl Pending<'_> {
 
     /// Accepts it, also if it is bad: that is among the
     /// [`overrides`](VerifiedChain::overrides) of the proof, and nothing else is skipped. That the work is too
-    /// [expensive](Kind::TooExpensive) cannot be accepted.
+    /// [expensive](Kind::TooExpensive) cannot be accepted, nor that a certificate cannot be read, has an extension twice, or
+    /// has more than 64: then nobody could judge the rest.
     ///
     /// A chain that does not lead to an anchor rests on its highest certificate then.
     pub fn accept(self) {
@@ -553,10 +551,6 @@ impl Pending<'_> {
             self.walk.by_default(waiting);
         }
     }
-}
-
-fn is_processed(wanted: Wanted<'_>, oid: &[u8]) -> bool {
-    Known::is_processed(oid) || wanted.policy.policies.is_some() && is_about_policies(oid)
 }
 
 fn extension(wanted: Wanted<'_>, path: &Path, above: usize, oid: &[u8]) -> CertificateExtension {

@@ -18,6 +18,7 @@ mod finding;
 mod gate;
 mod listen;
 mod policies;
+mod signature;
 mod steps;
 
 pub(super) use constraints::MAX_COMPARISONS;
@@ -95,6 +96,8 @@ struct Walk {
     /// How far down it the walk is: so many above the leaf.
     above: usize,
     row: Row,
+    /// What is left of the row before: there was a fault, and there may be others if that is accepted.
+    rest: Option<(Row, usize)>,
     /// How many more intermediates the anchor and the CAs so far allow, and which of them does.
     allowed: Option<(usize, About)>,
     /// Comparisons of names with constraints that are left.
@@ -135,6 +138,7 @@ impl Walk {
             path: None,
             above: 0,
             row: Row::FIRST,
+            rest: None,
             allowed: None,
             comparisons: MAX_COMPARISONS,
             refused: 0,
@@ -231,6 +235,7 @@ impl Walk {
         self.allowed = limit.map(|limit| (limit, About::Anchor));
         self.above = path.len().saturating_sub(1);
         self.row = Row::FIRST;
+        self.rest = None;
         self.extension = 0;
         self.may_sign = true;
         self.valid = Validity::ALWAYS;
@@ -244,13 +249,15 @@ impl Walk {
     fn judge(&mut self, wanted: Wanted<'_>, path: &Path, top: Top) -> Option<Next> {
         let subject = match Subject::new(wanted, path, top, self.above) {
             Ok(subject) => subject,
-            Err(fault) => {
-                // Nothing more can be said of it.
-                self.row = Row::DONE;
-                return Some(Next::Judge(fault));
-            }
+            // Nothing more can be said of it, and so it cannot be accepted.
+            Err(fault) => return Some(Next::Judge(fault)),
         };
         while self.row != Row::DONE {
+            if let Some((row, part)) = self.rest.take()
+                && let Err(fault) = row.judge(self, wanted, &subject, part)
+            {
+                return Some(Next::Judge(fault));
+            }
             let row = self.row;
             if row == Row::Extensions && self.interest.extensions {
                 let place = self.extension;
@@ -261,7 +268,7 @@ impl Walk {
                 self.extension = 0;
             }
             self.row = row.next(self.listening);
-            if let Err(fault) = row.judge(self, wanted, &subject) {
+            if let Err(fault) = row.judge(self, wanted, &subject, 0) {
                 return Some(Next::Judge(fault));
             }
             if row == Row::Valid && self.interest.valid {

@@ -8,17 +8,18 @@ use core::time::Duration;
 use rustls_pki_types::UnixTime;
 
 use super::Walk;
-use super::constraints::{self, Breach, MAX_COMPARISONS};
+use super::constraints::{self, Accepted, Breach, MAX_COMPARISONS};
 use super::finding::{About, Fault};
 use super::gate::{self, Gate};
 use super::policies::{self, MAX_NODES, Unfit};
-use crate::crypto::{ID_DSA, modulus_bits, modulus_bits_of_contents};
+use super::signature::signature;
 use crate::der::{self, NotDer};
 use crate::x509::certificate::{Certificate, Extension};
 use crate::x509::error::CertificateErrorKind as Kind;
 use crate::x509::explain;
 use crate::x509::extension::alt_name::{DIRECTORY_NAME, DNS_NAME, IP_ADDRESS, MAIL_ADDRESS, URI};
 use crate::x509::extension::name_constraints::NameConstraints;
+use crate::x509::extension::policies::is_about_policies;
 use crate::x509::extension::{
     BasicConstraints, ExtendedKeyUsage, GeneralNames, KeyUsage, Known, Unreadable,
 };
@@ -26,7 +27,6 @@ use crate::x509::host_name;
 use crate::x509::name;
 use crate::x509::names::{MAX_PRINTED, alt_names, printable};
 use crate::x509::path::{Path, Top, Wanted};
-use crate::x509::signatures::{MAX_SIGNATURES, Refused, lacks_parameters};
 use crate::x509::time::Validity;
 use crate::x509::verify::may_exchange_keys;
 
@@ -97,24 +97,27 @@ impl Row {
         }
     }
 
+    /// Asks what the row asks, up to a fault. Where there is more than one to be found, what is behind it is left
+    /// for [`rest`](Walk::rest), which gives the part of the row to go on with.
     pub(super) fn judge(
         self,
         walk: &mut Walk,
         wanted: Wanted<'_>,
         subject: &Subject<'_>,
+        part: usize,
     ) -> Result<(), Fault> {
         match self {
             Self::AnchorDates => the_anchor(walk, wanted, subject),
             Self::PathLength => path_length(walk, subject),
-            Self::Form => form(subject),
+            Self::Form => form(walk, subject, part),
             Self::BasicConstraints => basic_constraints(wanted, subject),
             Self::KeyUsage => key_usage(walk, wanted, subject),
             Self::Purpose => purpose(wanted, subject),
             Self::AltName => alt_name(subject),
-            Self::CriticalExtensions => critical_extensions(walk, wanted, subject),
+            Self::CriticalExtensions => critical_extensions(walk, wanted, subject, part),
             Self::Dates => dates(walk, wanted, subject),
             Self::Signature => signature(walk, wanted, subject),
-            Self::NameConstraints => name_constraints(walk, wanted, subject),
+            Self::NameConstraints => name_constraints(walk, wanted, subject, part),
             Self::Policies => the_policies(wanted, subject),
             Self::HostName => the_host_name(wanted, subject),
             Self::Gate => the_gate(walk, wanted, subject),
@@ -126,12 +129,12 @@ impl Row {
 /// One certificate of a path.
 pub(super) struct Subject<'a> {
     der: &'a [u8],
-    certificate: Certificate<'a>,
+    pub(super) certificate: Certificate<'a>,
     known: Known<'a>,
-    path: &'a Path,
-    top: Top,
+    pub(super) path: &'a Path,
+    pub(super) top: Top,
     /// So many above the leaf.
-    above: usize,
+    pub(super) above: usize,
 }
 
 impl<'a> Subject<'a> {
@@ -141,7 +144,7 @@ impl<'a> Subject<'a> {
         top: Top,
         above: usize,
     ) -> Result<Self, Fault> {
-        let malformed = |what| Fault::of(Kind::Malformed(what), above);
+        let malformed = |what| Fault::unreadable(what, above);
         let place = path.place(above).unwrap_or_default();
         let read = wanted.der(place);
         let read = read.and_then(|der| Some((der, Certificate::read(der)?)));
@@ -192,6 +195,17 @@ impl<'a> Subject<'a> {
         let extensions = self.certificate.extensions().map_while(Result::ok);
         let mut others = extensions.filter(|extension| !Known::is_for_the_walk(extension.oid));
         others.nth(place)
+    }
+
+    /// The critical ones that are not processed.
+    fn unknown_extensions<'s>(
+        &'s self,
+        wanted: Wanted<'s>,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, 's> {
+        let extensions = self.certificate.extensions().map_while(Result::ok);
+        extensions
+            .filter(move |own| own.critical && !is_processed(wanted, own.oid))
+            .map(|own| own.oid)
     }
 
     /// That a critical extension is not processed.
@@ -286,25 +300,43 @@ fn path_length(walk: &mut Walk, subject: &Subject<'_>) -> Result<(), Fault> {
 }
 
 /// What can be said of the certificate without its extensions.
-fn form(subject: &Subject<'_>) -> Result<(), Fault> {
+fn form(walk: &mut Walk, subject: &Subject<'_>, part: usize) -> Result<(), Fault> {
+    type ToKind = fn(&'static str) -> Kind;
+    const UNSUPPORTED: ToKind = Kind::Unsupported;
+    const MALFORMED: ToKind = Kind::Malformed;
     let certificate = &subject.certificate;
-    if subject.der.len() > MAX_CERTIFICATE {
-        return Err(subject.fault(Kind::Unsupported("it is larger than 64 KiB")));
-    }
-    // §6.1.4 (k) would let other means say that one of version 1 is of a CA: a peer is none.
-    if certificate.version != 3 {
-        return Err(subject.fault(Kind::Unsupported("it is not X.509 version 3")));
-    }
-    // §4.1.1.2.
-    if certificate.signature_algorithm != certificate.signed_algorithm {
-        return Err(subject.malformed("it names two different signature algorithms"));
-    }
-    if certificate.subject.len().max(certificate.issuer.len()) > MAX_NAME {
-        return Err(subject.malformed("a name in it is longer than 8 KiB"));
-    }
-    match der::public_key_info(certificate.spki) {
-        Some(_) => Ok(()),
-        None => Err(subject.malformed("its public key")),
+    let longest_name = certificate.subject.len().max(certificate.issuer.len());
+    let faults = [
+        (
+            subject.der.len() > MAX_CERTIFICATE,
+            (UNSUPPORTED, "it is larger than 64 KiB"),
+        ),
+        // §6.1.4 (k) would let other means say that one of version 1 is of a CA: a peer is none.
+        (
+            certificate.version != 3,
+            (UNSUPPORTED, "it is not X.509 version 3"),
+        ),
+        // §4.1.1.2.
+        (
+            certificate.signature_algorithm != certificate.signed_algorithm,
+            (MALFORMED, "it names two different signature algorithms"),
+        ),
+        (
+            longest_name > MAX_NAME,
+            (MALFORMED, "a name in it is longer than 8 KiB"),
+        ),
+        (
+            der::public_key_info(certificate.spki).is_none(),
+            (MALFORMED, "its public key"),
+        ),
+    ];
+    let mut faults = faults.into_iter().enumerate().skip(part);
+    match faults.find(|(_, (is_there, _))| *is_there) {
+        None => Ok(()),
+        Some((part, (_, (kind, what)))) => {
+            walk.rest = Some((Row::Form, part + 1));
+            Err(subject.fault(kind(what)))
+        }
     }
 }
 
@@ -386,28 +418,41 @@ fn critical_extensions(
     walk: &mut Walk,
     wanted: Wanted<'_>,
     subject: &Subject<'_>,
+    part: usize,
 ) -> Result<(), Fault> {
-    if let Some(value) = subject.known.name_constraints {
-        NameConstraints::read(value).map_err(|NotDer| subject.malformed("its name constraints"))?;
-    }
-    if subject.known.tls_feature_is_critical {
-        // Of which webpki is not asked.
-        walk.critical |= 1 << subject.above;
+    let mut fault = |part, fault| {
+        walk.rest = Some((Row::CriticalExtensions, part));
+        Err(fault)
+    };
+    if let Some(value) = subject.known.name_constraints
+        && part == 0
+        && NameConstraints::read(value).is_err()
+    {
+        return fault(1, subject.malformed("its name constraints"));
     }
     let about_policies = subject.known.critical_policy;
-    let unknown = match (wanted.policy.policies.is_some(), about_policies) {
-        (true, Some(_)) => {
-            // webpki does not know it.
-            walk.critical |= 1 << subject.above;
-            subject.known.unknown
-        }
-        _ => subject.known.unknown.or(about_policies),
-    };
-    match unknown {
-        // A listener that wants to know of each is asked about it.
-        Some(oid) if !walk.interest.extensions => Err(subject.unknown_extension(oid)),
-        _ => Ok(()),
+    let knows_policies = wanted.policy.policies.is_some();
+    let mut unknown = subject.known.unknown;
+    if !knows_policies {
+        unknown = unknown.or(about_policies);
     }
+    // A listener that wants to know of each is asked about it.
+    if unknown.is_some() && !walk.interest.extensions {
+        let mut all = subject.unknown_extensions(wanted).enumerate();
+        if let Some((at, oid)) = all.nth(part.saturating_sub(1)) {
+            return fault(at + 2, subject.unknown_extension(oid));
+        }
+    }
+    // Of which webpki is not asked, or which it does not know.
+    if subject.known.tls_feature_is_critical || knows_policies && about_policies.is_some() {
+        walk.critical |= 1 << subject.above;
+    }
+    Ok(())
+}
+
+/// Whether somebody who listens need not be asked about a critical extension.
+pub(super) fn is_processed(wanted: Wanted<'_>, oid: &[u8]) -> bool {
+    Known::is_processed(oid) || wanted.policy.policies.is_some() && is_about_policies(oid)
 }
 
 /// §6.1.3 (a) (2).
@@ -438,104 +483,13 @@ fn is_valid(validity: Validity, now: UnixTime) -> Result<(), Kind> {
     })
 }
 
-/// §6.1.3 (a) (1). That the issuer has the name that the certificate says ((a) (4)) is how it was
-/// found.
-fn signature(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
-    let above = subject.above;
-    let here = About::Certificate(above);
-    let issuer = match subject.path.place(above + 1) {
-        Some(place) => wanted.certificate(place).map(|issuer| {
-            let bits = modulus_bits(issuer.spki);
-            (
-                der::public_key_info(issuer.spki),
-                bits,
-                About::Certificate(above + 1),
-            )
-        }),
-        None => match subject.top {
-            Top::Pinned | Top::Unknown => return Ok(()),
-            Top::Trusted(place) => wanted.certificate(place).map(|anchor| {
-                let bits = modulus_bits(anchor.spki);
-                (der::public_key_info(anchor.spki), bits, About::Anchor)
-            }),
-            Top::Root(at) => wanted.policy.roots.anchor(at).map(|(anchor, _)| {
-                let spki = &*anchor.subject_public_key_info;
-                let bits = modulus_bits_of_contents(spki);
-                (der::public_key_info_contents(spki), bits, About::Anchor)
-            }),
-        },
-    };
-    let mut prime = None;
-    let (verdict, bits, by) = match issuer {
-        Some((Some(key), bits, by)) => {
-            let key = with_parameters(wanted, subject, key);
-            prime = key.0.starts_with(ID_DSA).then_some(key);
-            let verdict = walk.signatures.verify(wanted, &subject.certificate, key);
-            (verdict, bits, by)
-        }
-        _ => (Err(Refused::Bad), None, here),
-    };
-    let (kind, about) = match verdict {
-        Ok(()) => return Ok(()),
-        Err(Refused::TooMany) => {
-            let (what, limit) = ("signatures", MAX_SIGNATURES);
-            (Kind::TooExpensive { what, limit }, About::Chain)
-        }
-        Err(Refused::Unsupported) => (explain::unsupported_signature(&subject.certificate), here),
-        Err(Refused::Bad) => match explain::wrong_length(wanted, bits)
-            .or_else(|| prime.and_then(|key| explain::wrong_prime(wanted, key)))
-        {
-            Some(kind) => (kind, by),
-            None => (Kind::BadSignature, here),
-        },
-    };
-    Err(Fault::of_edge(kind, above, about))
-}
-
-/// §6.1.4 (e), RFC 3279 §2.3.2: an issuer's key of DSA without a group is in that of whoever issued its certificate.
-fn with_parameters<'a>(
-    wanted: Wanted<'a>,
-    subject: &Subject<'_>,
-    (algorithm, key): (&'a [u8], &'a [u8]),
-) -> (&'a [u8], &'a [u8]) {
-    if !lacks_parameters(algorithm) {
-        return (algorithm, key);
-    }
-    for above in subject.above + 2..=subject.path.len() {
-        let other = match subject.path.place(above) {
-            Some(place) => wanted.certificate(place).map(|other| other.spki),
-            None => match subject.top {
-                Top::Root(at) => {
-                    let anchor = wanted.policy.roots.anchor(at);
-                    let contents = anchor.map(|(anchor, _)| &*anchor.subject_public_key_info);
-                    let info = contents.and_then(der::public_key_info_contents);
-                    return info
-                        .filter(|(other, _)| is_group(other))
-                        .map_or((algorithm, key), |(other, _)| (other, key));
-                }
-                Top::Trusted(place) => wanted.certificate(place).map(|other| other.spki),
-                Top::Pinned | Top::Unknown => None,
-            },
-        };
-        match other.and_then(der::public_key_info) {
-            Some((other, _)) if lacks_parameters(other) => {}
-            Some((other, _)) if is_group(other) => return (other, key),
-            _ => break,
-        }
-    }
-    (algorithm, key)
-}
-
-fn is_group(algorithm: &[u8]) -> bool {
-    algorithm.starts_with(ID_DSA) && !lacks_parameters(algorithm)
-}
-
 /// §6.1.3 (b), (c): the names are those that the anchor and each CA above may certify. A CA may
 /// issue anything to itself, but the leaf is not meant.
 fn name_constraints(
     walk: &mut Walk,
     wanted: Wanted<'_>,
     subject: &Subject<'_>,
+    part: usize,
 ) -> Result<(), Fault> {
     if !subject.is_leaf() && subject.is_self_issued() {
         return Ok(());
@@ -552,40 +506,56 @@ fn name_constraints(
             contents.map(read)
         }
     };
-    let mut check = |constraints, by| match constraints::check(
-        constraints,
-        &subject.certificate,
-        &mut walk.comparisons,
-    ) {
-        Ok(()) => Ok(()),
-        Err(Breach::Forbidden) => Err(Fault::of_path(Kind::NameConstraints, here)),
-        Err(Breach::Malformed) => Err(subject.malformed("its alternative names")),
-        Err(Breach::Unsupported(names)) => {
-            Err(Fault::of_path(Kind::UnsupportedConstraint { names }, by))
+    let (first, accepted) = Accepted::of_part(part);
+    // The anchor stands above the path.
+    let issuers = (subject.above + 1..=subject.path.len()).rev();
+    for (at, above) in issuers.enumerate().skip(first) {
+        let accepted = match at == first {
+            true => accepted,
+            false => Accepted::NONE,
+        };
+        let (constraints, by) = match subject.path.place(above) {
+            None => (of_anchor, About::Anchor),
+            Some(place) => (constraints_of(wanted, place), About::Certificate(above)),
+        };
+        let breach = match constraints {
+            None => continue,
+            Some(Ok(constraints)) => constraints::check(
+                constraints,
+                &subject.certificate,
+                &mut walk.comparisons,
+                accepted,
+            ),
+            Some(Err(NotDer)) if by == About::Anchor => Err(Breach::Constraints),
+            // It was said of that one.
+            Some(Err(NotDer)) => continue,
+        };
+        let Err(breach) = breach else { continue };
+        if accepted.has(breach) {
+            continue;
         }
-        Err(Breach::TooMany) => {
-            let (what, limit) = ("comparisons of names", MAX_COMPARISONS);
-            Err(Fault::of_path(
-                Kind::TooExpensive { what, limit },
-                About::Chain,
-            ))
-        }
-    };
-    if let Some(constraints) = of_anchor {
-        let constraints = constraints.map_err(|NotDer| {
-            let kind = Kind::Malformed("its name constraints");
-            Fault::of_path(kind, About::Anchor)
-        })?;
-        check(constraints, About::Anchor)?;
-    }
-    for above in (subject.above + 1..subject.path.len()).rev() {
-        let issuer = subject.path.place(above);
-        // What cannot be read was said of that one.
-        if let Some(Ok(constraints)) = issuer.and_then(|place| constraints_of(wanted, place)) {
-            check(constraints, About::Certificate(above))?;
-        }
+        walk.rest = Some((Row::NameConstraints, accepted.and(breach).part(at)));
+        return Err(match breach {
+            Breach::Forbidden => Fault::of_path(Kind::NameConstraints, here),
+            Breach::Names => subject.malformed("its alternative names"),
+            Breach::Subject => subject.malformed("its subject"),
+            Breach::Constraints => {
+                Fault::of_path(Kind::Malformed("its name constraints"), About::Anchor)
+            }
+            Breach::OtherNames => unsupported("otherNames", by),
+            Breach::RegisteredIds => unsupported("registered IDs", by),
+            Breach::RareNames => unsupported("names of a rare kind", by),
+            Breach::TooMany => {
+                let (what, limit) = ("comparisons of names", MAX_COMPARISONS);
+                Fault::of_path(Kind::TooExpensive { what, limit }, About::Chain)
+            }
+        });
     }
     Ok(())
+}
+
+fn unsupported(names: &'static str, by: About) -> Fault {
+    Fault::of_path(Kind::UnsupportedConstraint { names }, by)
 }
 
 fn constraints_of(wanted: Wanted<'_>, place: usize) -> Option<Result<NameConstraints<'_>, NotDer>> {

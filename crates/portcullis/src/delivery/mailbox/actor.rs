@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::IoSlice;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::mpsc::{OwnedPermit, Receiver};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Command, ConnectionId, ConnectionStatus, Delivery, Done, End, Owner};
+use super::handle::Patience;
+use super::{Command, ConnectionId, ConnectionStatus, Delivery, Done, End, Handle, Owner};
 use crate::delivery::active::{Active, ActiveStream, Message};
 use crate::delivery::packets::Packets;
 use crate::environment::{Life, Member};
@@ -57,6 +59,8 @@ pub(super) struct Actor<IO> {
     discards: bool,
     /// Ready when the environment ends.
     ending: Option<Waiting<()>>,
+    /// What handles go by.
+    patience: Arc<Patience>,
     end: End,
 }
 
@@ -90,13 +94,14 @@ where
         stream: TlsStream<IO>,
         delivery: Delivery,
         owner: Owner,
-        id: ConnectionId,
+        handle: &Handle,
         commands: Receiver<Command>,
         end: End,
     ) -> Self {
         let life = stream.parts().read.member().map(Member::life).cloned();
         Self {
-            id,
+            id: handle.id(),
+            patience: handle.patience(),
             ending: life.map(|life| Box::pin(Life::ending(life)) as Waiting<()>),
             stream: stream
                 .into_packets(delivery.packet)
@@ -208,6 +213,10 @@ where
                         true => Err(Error::closed()),
                         false => self.stream.apply(&options),
                     };
+                    if applied.is_ok() {
+                        let (within, closes) = options.of_sending();
+                        self.patience.set(within, closes);
+                    }
                     let _ = done.send(applied);
                 }
                 Command::Status(done) => {

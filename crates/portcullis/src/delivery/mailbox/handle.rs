@@ -82,11 +82,12 @@ struct Shared {
     commands: mpsc::Sender<Command>,
     room: Arc<Semaphore>,
     end: End,
-    patience: Patience,
+    patience: Arc<Patience>,
 }
 
-/// How long a send may take, and whether one that takes longer ends the connection: all handles see a change.
-struct Patience(AtomicU64);
+/// How long a send may take, and whether one that takes longer ends the connection: all handles see a change. The task of
+/// the connection makes it, so that of several at once one is in force, and the same as in the connection.
+pub(super) struct Patience(AtomicU64);
 
 impl Patience {
     /// In the bits of a limit that is longer than any.
@@ -98,7 +99,7 @@ impl Patience {
         this
     }
 
-    fn set(&self, within: Option<Option<Duration>>, closes: Option<bool>) {
+    pub(super) fn set(&self, within: Option<Option<Duration>>, closes: Option<bool>) {
         let change = |now: u64| {
             let limit = within.map_or(now >> 1, |within| {
                 let millis = |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000));
@@ -130,9 +131,13 @@ impl Handle {
                 commands,
                 room: Arc::new(Semaphore::new(ROOM)),
                 end,
-                patience: Patience::new(limits),
+                patience: Arc::new(Patience::new(limits)),
             }),
         }
+    }
+
+    pub(super) fn patience(&self) -> Arc<Patience> {
+        Arc::clone(&self.shared.patience)
     }
 
     /// Which connection: messages come with it.
@@ -288,13 +293,10 @@ impl Handle {
     /// connection is gone, or of how is delivered when nothing more is.
     ///
     /// # Cancel safety
-    /// Dropped, it may have happened or not; how long [`send`](Self::send) may take may be as it was.
+    /// Dropped, it may have happened or not.
     pub async fn apply(&self, options: RuntimeOptions) -> Result<(), Error> {
-        let (within, closes) = options.of_sending();
         let options = Box::new(options);
-        self.ask(|done| Command::Apply(options, done)).await?;
-        self.shared.patience.set(within, closes);
-        Ok(())
+        self.ask(|done| Command::Apply(options, done)).await
     }
 
     /// How the connection stands.

@@ -107,7 +107,7 @@ where
         let end = End::default();
         let limits = self.parts().write.limits();
         let handle = Handle::new(commands, end.clone(), limits);
-        let actor = Actor::new(self, delivery, owner.clone(), handle.id(), receiver, end);
+        let actor = Actor::new(self, delivery, owner.clone(), &handle, receiver, end);
         tokio::spawn(actor.run());
         handle
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::UnixTime;
 
-use super::super::super::renegotiation::{Settled, VerifyData};
+use super::super::super::renegotiation::{Settled, VerifyData, agrees};
 use super::super::super::{Cx, Outcome, expect};
 use super::super::Next;
 use super::super::hello::{Client, ClientEnd};
@@ -249,6 +249,8 @@ fn connected(mut flight: AwaitingFinished, cx: &Cx<'_>) -> Result<Outcome, Abort
         .config()
         .indicated(&client.name)
         .map(|name| name.to_ascii_lowercase().into());
+    let protocol = parameters.alpn.as_deref().or(next_protocol.as_deref());
+    let may_renegotiate = agrees(&client.config.policy, secure_renegotiation, protocol);
     let older = Older {
         master: Some(master),
         extended,
@@ -256,6 +258,7 @@ fn connected(mut flight: AwaitingFinished, cx: &Cx<'_>) -> Result<Outcome, Abort
         next_protocol,
         session_id,
         renegotiated: client.previous.is_some(),
+        may_renegotiate,
     };
     let exports = client.config.policy.exports_without_extended_master_secret;
     let peer_scheme = peer.as_ref().and_then(Peer::signed_with);

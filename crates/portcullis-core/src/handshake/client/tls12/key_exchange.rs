@@ -115,9 +115,9 @@ impl Parameters {
                 group: client.offer.check_curve(params.group)?,
                 public: params.public.into(),
             }),
-            Some(ServerParams::Dh(params)) => Some(number(params, client.offer.config())?),
+            Some(ServerParams::Dh(params)) => Some(number(params, &client.config)?),
             Some(ServerParams::Srp(params)) => {
-                let offer = srp_offer(params, client.offer.config())?;
+                let offer = srp_offer(params, &client.config)?;
                 Some(ServerShare::Srp(Box::new(offer)))
             }
         };

@@ -13,6 +13,7 @@ use super::super::Next;
 use super::super::hello::{Client, Hashing, Offered};
 use super::super::parameters;
 use super::super::resumption::OlderSession;
+use super::super::review::{Chosen, Protections, review};
 use super::Negotiated;
 use super::certificate::{ServerIdentity, Shown, WaitCertificate};
 use super::key_exchange::WaitServerKeyExchange;
@@ -249,12 +250,24 @@ impl ReviewingServerHello {
         match answer {
             AnswerContent::Proceed => {}
             AnswerContent::ProceedWith(config) => {
-                let exchange = self.negotiated.exchange;
-                check_review(exchange, &config.0)?;
+                let negotiated = &mut *self.negotiated;
+                check_review(negotiated.exchange, &config.0)?;
+                let chosen = Chosen {
+                    version: negotiated.version,
+                    suite: negotiated.suite,
+                    older: Some(Protections {
+                        extended_master_secret: negotiated.extended,
+                        secure_renegotiation: negotiated.secure_renegotiation,
+                    }),
+                    group: None,
+                };
+                let config = review(config, &chosen, cx.dialect)?;
                 if let Some(session) = &mut self.session {
-                    session.review(&config.0)?;
+                    session.review(&config)?;
                 }
-                self.negotiated.client.config = config.0;
+                let (policy, keys) = (&config.policy, &mut negotiated.keys);
+                keys.set_chained(policy.padding_check, policy.beast_mitigation);
+                negotiated.client.config = config;
             }
             _ => return Err(wrong_answer()),
         }

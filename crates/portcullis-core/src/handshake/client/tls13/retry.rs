@@ -60,12 +60,14 @@ pub(super) fn on_hello_retry_request(
         None => Which::Second,
     };
     let sessions = &offered.sessions;
-    let bind = |out: &mut Vec<u8>| resumption::bind(out, 0, sessions, Some(&transcript));
+    let bind = |out: &mut Vec<u8>| {
+        resumption::bind(out, 0, sessions, Some(&transcript));
+    };
     let second = offered.client.disguised(second, which, bind, cx)?;
     if !offered.client.legacy_session_id().is_empty() && !sent_early_data {
         cx.outgoing.change_cipher_spec()?;
     }
-    second.send(&mut transcript, cx);
+    second.send(&mut offered.client, &mut transcript, cx);
     offered.transcript = Hashing::Running(Box::new(transcript));
     offered.retry = Some(Retry { suite, group });
     Ok(WaitServerHello(offered).into())

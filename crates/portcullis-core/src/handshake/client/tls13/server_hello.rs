@@ -12,6 +12,7 @@ use super::super::super::{Cx, find, wrong_answer};
 use super::super::Next;
 use super::super::hello::{Hashing, Offered, Retry};
 use super::super::resumption::{self, OfferedPsk, ProvedByKey};
+use super::super::review::{Chosen, review};
 use super::Keyed;
 use super::retry::on_hello_retry_request;
 use super::server_parameters::WaitEncryptedExtensions;
@@ -205,15 +206,22 @@ impl ReviewingServerHello {
     pub(super) fn on_answer(
         mut self,
         answer: AnswerContent,
-        _: &mut Cx<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         match answer {
             AnswerContent::Proceed => {}
             AnswerContent::ProceedWith(config) => {
+                let chosen = Chosen {
+                    version: Version::V1_3,
+                    suite: self.keyed.suite,
+                    older: None,
+                    group: self.keyed.group,
+                };
+                let config = review(config, &chosen, cx.dialect)?;
                 if let Some(by_key) = self.keyed.by_key.as_deref_mut() {
-                    by_key.review(&config.0)?;
+                    by_key.review(&config)?;
                 }
-                self.keyed.client.config = config.0;
+                self.keyed.client.config = config;
             }
             _ => return Err(wrong_answer()),
         }

@@ -43,7 +43,7 @@ impl WaitCertificate {
                 _ => Ok(WaitClientKeyExchange::without_certificate(showing).into()),
             };
         };
-        let judge = Judge::of_client(config);
+        let judge = Judge::of_client(config).without_staples();
         let Some(peer) = judge.verify(&shown, cx.now)? else {
             let question = judge.ask(&shown, cx.now);
             return Ok(Next::ask(question, VerifyingChain { showing, shown }));

@@ -50,13 +50,7 @@ pub(in super::super) fn on_hello(
     let wants_ticket = config.gives_tickets_before_tls13()
         && hello.extensions.contains(ExtensionType::SESSION_TICKET);
     // RFC 5077 §3.4: one or the other.
-    let session_id = match config.policy.asked.sessions && !wants_ticket && previous.is_none() {
-        true => {
-            let [session_id] = cx.random_bytes()?;
-            Some(session_id)
-        }
-        false => None,
-    };
+    let wants_id = config.policy.asked.sessions && !wants_ticket && previous.is_none();
     let negotiated = Negotiated {
         config,
         version,
@@ -67,7 +61,7 @@ pub(in super::super) fn on_hello(
         secure_renegotiation,
         previous,
         wants_ticket,
-        session_id,
+        wants_id,
     };
     resume_or_authenticate(negotiated, cx)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::super::super::renegotiation::{Previous, Settled, VerifyData};
+use super::super::super::renegotiation::{Previous, Settled, VerifyData, agrees};
 use super::super::super::{Cx, Outcome, expect, wrong_answer};
 use super::super::Next;
 use super::super::hello::ServerEnd;
@@ -24,7 +24,9 @@ use crate::psk::SharedSecretName;
 use crate::question::{AnswerContent, KeepSession, Question, QuestionId};
 use crate::record::{HandshakeBytes, Keys};
 use crate::role::Role;
-use crate::session::{Established, MAX_SESSION_LIFETIME, Peer, Secret, ServerSession};
+use crate::session::{
+    Established, MAX_AUTHENTICATION, MAX_SESSION_LIFETIME, Peer, Secret, ServerSession, age,
+};
 use crate::srtp::Srtp;
 use crate::suite::CipherSuite;
 use crate::version::Version;
@@ -45,9 +47,7 @@ pub(super) struct Keyed {
     pub(super) extended: bool,
     /// Whether the client gets a ticket.
     wants_ticket: bool,
-    /// What the session is called, if somebody may keep it.
-    session_id: Option<[u8; 32]>,
-    /// What the ServerHello has called it.
+    /// What the ServerHello has called it: in a full handshake 32 bytes, if somebody may keep it, or none.
     session_id_sent: Box<[u8]>,
     client_random: [u8; 32],
     server_random: [u8; 32],
@@ -110,7 +110,6 @@ impl Keyed {
             psk: None,
             extended: negotiated.extended,
             wants_ticket: negotiated.wants_ticket,
-            session_id: negotiated.session_id,
             session_id_sent,
             config: negotiated.config,
             client_random,
@@ -156,6 +155,10 @@ impl Keyed {
             shown: peer.presented(),
             scheme: *scheme,
         });
+        // A new ticket begins no new life.
+        let authenticated_at = self.resumed.unwrap_or(cx.now);
+        let left = MAX_AUTHENTICATION.saturating_sub(age(authenticated_at, cx.now));
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
         ServerSession {
             established: Established {
                 dialect: cx.dialect,
@@ -166,7 +169,7 @@ impl Keyed {
                     extended: self.extended,
                     group: self.group,
                 },
-                authenticated_at: cx.now,
+                authenticated_at,
                 peer,
                 shared_key: self.psk.clone(),
                 early_data: None,
@@ -175,7 +178,7 @@ impl Keyed {
             server_name: self.server_name.as_deref().map(Box::from),
             leaf: self.leaf.clone(),
             age_add: 0,
-            lifetime: self.config.ticket_lifetime_in_seconds().min(most),
+            lifetime: self.config.ticket_lifetime_in_seconds().min(most).min(left),
             issued_at: cx.now,
         }
     }
@@ -189,6 +192,8 @@ impl Keyed {
             None => (Local::HadShown(self.leaf.filter(|_| is_resumed)), None),
         };
         let unique = self.finished.first;
+        let protocol = self.alpn.as_deref().or(self.next_protocol.as_deref());
+        let may_renegotiate = agrees(&self.config.policy, self.secure_renegotiation, protocol);
         let older = Older {
             master: Some(self.master),
             extended: self.extended,
@@ -196,6 +201,7 @@ impl Keyed {
             next_protocol: self.next_protocol,
             session_id: self.session_id_sent,
             renegotiated: self.previous.is_some(),
+            may_renegotiate,
         };
         let exports = self.config.policy.exports_without_extended_master_secret;
         let exporter = older.settled(is_resumed, exports);
@@ -305,7 +311,7 @@ impl WaitFinished {
             return issue(keyed, cx);
         }
         keyed.send_finished(cx)?;
-        let Some(session_id) = keyed.session_id else {
+        let Ok(session_id) = keyed.session_id_sent.as_ref().try_into() else {
             return Ok(Next::Connected(keyed.connected(cx)));
         };
         let question = KeepSession {

@@ -17,6 +17,7 @@ use super::finished::{Keyed, WaitChangeCipherSpec};
 use super::identity::{Chosen, Shown};
 use super::key_exchange::WaitClientKeyExchange;
 use super::resumption::Resumption;
+use super::tickets::renew;
 use super::user::{Greeted, look_up_user};
 use crate::config::{ServerOptions, SrpVerifier};
 use crate::crypto::HAS_RSA;
@@ -27,6 +28,7 @@ use crate::key_schedule::AddMessage;
 use crate::key_schedule::tls12::{OlderParameters, Transcript};
 use crate::question::{AnswerContent, Question, QuestionId, Sign};
 use crate::rules::{Rules, Signatures};
+use crate::session::{MAX_AUTHENTICATION, age};
 use crate::srp::SrpShare;
 use crate::srtp::Srtp;
 use crate::suite::{Agreement, CipherSuite, Exchange, Presence};
@@ -211,6 +213,7 @@ pub(super) fn send_flight_to(
         shown: identity.map(Identity::certificate_type),
         staples: staple.is_some(),
         resumes: false,
+        gives_ticket: negotiated.wants_ticket,
     };
     let mut answering = send_server_hello(negotiated, hello, cx)?;
     if let Some(identity) = identity {
@@ -249,7 +252,11 @@ pub(super) fn send_abbreviated_flight(
         authenticated_at,
         leaf,
         shown,
+        ticket_due,
     } = resumption;
+    let renews = negotiated.wants_ticket
+        && ticket_due.is_some_and(|due| due <= cx.now)
+        && age(authenticated_at, cx.now) < MAX_AUTHENTICATION;
     let hello = Hello {
         suite,
         exchange,
@@ -259,6 +266,7 @@ pub(super) fn send_abbreviated_flight(
         shown,
         staples: false,
         resumes: true,
+        gives_ticket: renews,
     };
     let mut answering = send_server_hello(negotiated, hello, cx)?;
     answering.transcript.forget_messages();
@@ -269,6 +277,9 @@ pub(super) fn send_abbreviated_flight(
     keyed.psk = psk;
     keyed.peer = peer;
     keyed.resumed = Some(authenticated_at);
+    if renews {
+        renew(&mut keyed, cx)?;
+    }
     keyed.send_finished(cx)?;
     Ok(WaitChangeCipherSpec(keyed).into())
 }
@@ -284,6 +295,8 @@ struct Hello {
     /// Whether CertificateStatus follows.
     staples: bool,
     resumes: bool,
+    /// Whether NewSessionTicket follows.
+    gives_ticket: bool,
 }
 
 /// Sets how records are protected; gives whether they are encrypted before they are authenticated, which a renegotiation
@@ -349,7 +362,7 @@ impl HelloExtensions<'_> {
         if !say.resumes && say.exchange.has_points() && self.knows_formats {
             EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
         }
-        if !say.resumes && negotiated.wants_ticket {
+        if say.gives_ticket {
             SessionTicket::put(out, &[]);
         }
         if let Some(protocol) = self.alpn {
@@ -397,12 +410,19 @@ fn send_server_hello(
     let awaits_next_protocol = next_protocols.is_some();
     let mut transcript = Transcript::new(keys.hash);
     transcript.add(negotiated.hello.hashed());
+    let new_id = match negotiated.wants_id && !say.resumes {
+        true => {
+            let [new_id] = cx.random_bytes()?;
+            Some(new_id)
+        }
+        false => None,
+    };
     let server_random = random(config, negotiated.version, cx)?;
-    let session_id = match (say.resumes, &negotiated.session_id) {
+    let session_id = match &new_id {
+        Some(new) => new,
         // RFC 5077 §3.4: the client sees by its id that a session is resumed, also that of a ticket.
-        (true, _) => hello.legacy_session_id,
-        (false, Some(new)) => new,
-        (false, None) => &[],
+        None if say.resumes => hello.legacy_session_id,
+        None => &[],
     };
     let extensions = HelloExtensions {
         negotiated: &negotiated,

@@ -41,8 +41,8 @@ pub(super) struct Negotiated {
     pub(super) previous: Option<Arc<Previous>>,
     /// Whether the client gets a ticket, if this handshake is a full one.
     pub(super) wants_ticket: bool,
-    /// What the session will be called, likewise.
-    pub(super) session_id: Option<[u8; 32]>,
+    /// Whether the session gets an id, likewise.
+    pub(super) wants_id: bool,
 }
 
 states! {

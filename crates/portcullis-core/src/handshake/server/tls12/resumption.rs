@@ -17,8 +17,10 @@ use super::Negotiated;
 use super::flight::send_abbreviated_flight;
 use super::identity::{ask_again, choose_identity};
 use super::psk::resume_with_psk;
+use super::tickets::due;
 use super::user::resume_with_user;
 use crate::client_hello_view::ClientHelloView;
+use crate::config::ServerOptions;
 use crate::error::Abort;
 use crate::key_schedule::tls12::MasterSecret;
 use crate::psk::{Shared, SharedSecretName};
@@ -49,6 +51,8 @@ pub(super) struct Resumption {
     pub(super) leaf: Option<Arc<LeafDigests>>,
     /// By what this side had shown itself, if it had.
     pub(super) shown: Option<CertificateType>,
+    /// From when on there is a new ticket for it; never for an id.
+    pub(super) ticket_due: Option<UnixTime>,
 }
 
 /// Goes on from the hello: resumes a session, or asks which, or chooses an identity.
@@ -78,7 +82,7 @@ pub(super) fn resume_or_authenticate(
         return Ok(Next::ask(Question::OpenTickets(Box::new(question)), paused));
     }
     let session = open_configured(&negotiated, ticket, cx);
-    resume_or_choose(negotiated, session, cx)
+    resume_or_choose(negotiated, session, due, cx)
 }
 
 /// What the configured keys open.
@@ -110,7 +114,7 @@ impl OpeningTickets {
             AnswerContent::Session(Some(_)) => return Err(unknown_ticket()),
             _ => return Err(wrong_answer()),
         };
-        resume_or_choose(negotiated, session, cx)
+        resume_or_choose(negotiated, session, due, cx)
     }
 }
 
@@ -137,13 +141,15 @@ impl FindingSession {
         let AnswerContent::Session(session) = answer else {
             return Err(wrong_answer());
         };
-        resume_or_choose(*self.0, session.map(|(_, session)| session), cx)
+        let session = session.map(|(_, session)| session);
+        resume_or_choose(*self.0, session, |_, _| None, cx)
     }
 }
 
 fn resume_or_choose(
     negotiated: Negotiated,
     session: Option<Box<ServerSession>>,
+    due: impl FnOnce(&ServerOptions, &ServerSession) -> Option<UnixTime>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let Some(session) = session else {
@@ -154,6 +160,7 @@ fn resume_or_choose(
     if !fits(&negotiated, &hello, server_name.as_deref(), &session, cx)? {
         return choose_identity(negotiated, cx);
     }
+    let ticket_due = due(&negotiated.config, &session);
     let established = session.established;
     let (Secret::Master { secret, group, .. }, Some(exchange)) =
         (established.secret, established.suite.exchange())
@@ -174,6 +181,7 @@ fn resume_or_choose(
             .as_ref()
             .map(|leaf| of_session(&negotiated.config, &leaf.names)),
         leaf: session.leaf,
+        ticket_due,
     });
     let peer = established.peer;
     match established.shared_key {

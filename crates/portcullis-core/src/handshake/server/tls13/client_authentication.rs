@@ -12,13 +12,13 @@ use super::finished::WaitFinished;
 use super::flight::FlightSent;
 use super::post_handshake_auth::check_filters;
 use crate::Violation;
-use crate::config::ClientAuthentication;
+use crate::config::{ClientAuthentication, ServerOptions};
 use crate::error::Abort;
 use crate::key_schedule::AddMessage;
 use crate::question::AnswerContent;
 use crate::record::HandshakeBytes;
 use crate::role::Role;
-use crate::wire::CertificateVerify;
+use crate::wire::{CertificateVerify, ExtensionType};
 use crate::x509::{PeerProof, Presented};
 
 pub(crate) struct WaitCertificate {
@@ -38,8 +38,10 @@ impl WaitCertificate {
         if !certificate.certificate_request_context.is_empty() {
             return Err(Violation::CertificateContextMismatch.into());
         }
-        // Our CertificateRequest asks for no certificate extensions.
-        let shown = presented(&certificate, answering.of_client, |_| false)?;
+        let config = &answering.config;
+        let shown = presented(&certificate, answering.of_client, |typ| {
+            was_requested(config, typ)
+        })?;
         answering.transcript.add(message.hashed());
         let authentication = &answering.config.client_authentication;
         let Some(shown) = shown else {
@@ -57,6 +59,11 @@ impl WaitCertificate {
         };
         Ok(WaitCertificateVerify { sent, peer }.into())
     }
+}
+
+/// Whether our CertificateRequest has asked for such an extension of a certificate (§4.4.2).
+pub(super) fn was_requested(config: &ServerOptions, typ: ExtensionType) -> bool {
+    typ == ExtensionType::STATUS_REQUEST && config.request_ocsp_response
 }
 
 /// Paused: takes a verdict, and has no way to take a message.

@@ -49,7 +49,8 @@ impl WaitFinished {
         }
         let resumption =
             resumption.map(|master| master.into_secret(&answering.transcript.current()));
-        let (peer, peer_scheme) = self.peer.unzip();
+        let (mut peer, peer_scheme) = self.peer.unzip();
+        let ocsp = peer.as_mut().and_then(PeerProof::take_ocsp_verdict);
         let (local, local_scheme, resumed, leaf, psk) = match answering.authentication {
             ProvedBy::Certificate(identity, scheme) => {
                 let leaf = Arc::clone(identity.leaf_digests());
@@ -91,7 +92,7 @@ impl WaitFinished {
             peer: peer.map(PeerProof::into_presented),
             peer_scheme,
             rare: Rare {
-                ocsp: None,
+                ocsp,
                 preferred_share: None,
                 configured: answering
                     .config

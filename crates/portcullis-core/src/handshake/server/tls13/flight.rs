@@ -45,7 +45,7 @@ use crate::wire::extension::{
     AlpnSelected, CertificateAuthorities, CertificateType, CompressCertificate, EarlyData,
     EchRetryConfigs, ExpectedTickets, KeyShareClientHello, KeyShareServerHello, OidFilter,
     OidFilters, SelectedIdentity, SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms,
-    SignatureAlgorithmsCert, SupportedGroups, TicketRequest,
+    SignatureAlgorithmsCert, StatusRequestEmpty, SupportedGroups, TicketRequest,
 };
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, ExtensionType,
@@ -430,6 +430,9 @@ pub(super) fn put_certificate_request(out: &mut Vec<u8>, context: &[u8], config:
                 .iter()
                 .map(CertificateCompression::algorithm);
             CompressCertificate::put(out, algorithms);
+        }
+        if config.request_ocsp_response {
+            StatusRequestEmpty::put(out);
         }
         if !config.oid_filters.is_empty() {
             let filters = config.oid_filters.iter().map(|filter| OidFilter {

@@ -15,6 +15,7 @@ use super::super::super::post_handshake_auth::{
 };
 use super::super::super::signed_content::signed_content;
 use super::super::super::{expect, wrong_answer};
+use super::client_authentication::was_requested;
 use super::flight::put_certificate_request;
 use super::tickets::{Recipe, check_tickets, put_ticket};
 use crate::config::{ClientAuthentication, ServerOptions};
@@ -311,7 +312,9 @@ impl PostHandshakeServer {
             let at = at.ok_or(Violation::CertificateContextUnknown)?;
             state.requests.remove(at)
         };
-        let shown = presented(&certificate, CertificateType::X509, |_| false)?;
+        let shown = presented(&certificate, CertificateType::X509, |typ| {
+            was_requested(&self.config, typ)
+        })?;
         if let Some(shown) = &shown {
             check_filters(&self.config, shown)?;
         }

@@ -274,6 +274,9 @@ fn reverify(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let judge = Judge::of_client(&negotiated.config).of_session();
+    if !judge.has_judged_staples(&shown, cx.now) {
+        return choose_key(negotiated, cx);
+    }
     match judge.verify_again(&shown, cx.now) {
         Ok(None) => {
             let question = judge.ask(&shown, cx.now);

@@ -6,7 +6,7 @@ mod connection_ids;
 mod hostile;
 mod loss;
 pub(super) mod moved_secrets;
-mod network;
+pub(super) mod network;
 mod older;
 mod pair;
 mod srtp;

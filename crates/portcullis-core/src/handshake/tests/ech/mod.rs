@@ -15,7 +15,11 @@ use crate::testing::{Pair, now};
 use crate::x509::{Identity, Roots};
 use crate::{AlertDescription, Direction, NamedGroup, ProtocolVersion, Violation};
 
+#[cfg(feature = "dtls")]
+mod datagrams;
 mod front;
+#[cfg(feature = "dtls")]
+mod gate;
 mod hidden;
 mod rejected;
 mod violations;

@@ -49,6 +49,60 @@ fn never_over_http_2() {
     ends.exchange();
 }
 
+/// The same where NPN has chosen it.
+#[test]
+fn never_over_http_2_by_npn() {
+    let mut ends = Ends::new(
+        client().alpn([""; 0]).next_protocols(["h2"]),
+        server().alpn([""; 0]).next_protocols(["h2"]),
+    );
+    let information = &ends.client.information;
+    assert_eq!(information.next_protocol(), Some(&b"h2"[..]));
+    refused(&mut ends.client);
+    refused(&mut ends.server);
+    ends.exchange();
+}
+
+/// RFC 9266 §4.2: `tls-exporter` is not defined where there may be another handshake, at the end that agrees to one.
+#[test]
+fn a_channel_binding_is_of_one_handshake() {
+    let apart = Renegotiation::APART;
+    for agrees in [Renegotiation::Once, Renegotiation::Accept { apart }] {
+        let ends = Ends::new(
+            client().renegotiation(agrees),
+            server().renegotiation(Renegotiation::Decline),
+        );
+        let [ours, theirs] = [&ends.client, &ends.server].map(|end| &end.information);
+        let error = ours.tls_exporter().unwrap_err();
+        assert!(error.to_string().contains("RFC 9266"), "{error}");
+        assert!(theirs.tls_exporter().is_ok());
+        // Keys are no matter of this.
+        let [mut our_keys, mut their_keys] = [[0; 32]; 2];
+        ours.export_keying_material(b"SRTP", None, &mut our_keys)
+            .unwrap();
+        theirs
+            .export_keying_material(b"SRTP", None, &mut their_keys)
+            .unwrap();
+        assert_eq!(our_keys, their_keys);
+    }
+    // Before it and after it.
+    let mut ends = Ends::new(client(), server());
+    for _ in 0..2 {
+        assert!(ends.client.information.tls_exporter().is_err());
+        assert!(ends.server.information.tls_exporter().is_err());
+        ends = ends.renegotiate(From::Client);
+    }
+    let versions = [ProtocolVersion::TLS_1_3];
+    for (client, server) in [
+        (client().versions(versions), server().versions(versions)),
+        (client().alpn(["h2"]), server().alpn(["h2"])),
+    ] {
+        let Ends { client, server } = Ends::new(client, server);
+        let [ours, theirs] = [client, server].map(|end| end.information.tls_exporter());
+        assert_eq!(ours.unwrap(), theirs.unwrap());
+    }
+}
+
 /// RFC 5746 §4.1, §4.3: whoever does not know it cannot be told from an attacker (CVE-2009-3555).
 #[test]
 fn never_with_a_peer_without_rfc_5746() {

@@ -2,7 +2,7 @@
 //! what a server chooses.
 
 use super::super::attack::{alert_seen_by, ticket_keys};
-use super::super::older::talking_in;
+use super::super::older::{V1_2, talking_in};
 use super::super::scripts::kind;
 use super::session_of;
 use crate::config::{
@@ -349,8 +349,8 @@ fn another_configuration_has_its_own_rules() {
     let verifies = ClientConfig::builder(pki().roots.clone()).build().unwrap();
     let asks = ClientConfig::dangerous_builder_without_verification();
     let asks = asks.ask_verification(true).build().unwrap();
-    let lax = ClientConfig::dangerous_builder_without_verification();
-    let lax = lax.build().unwrap();
+    let lax = ClientConfig::dangerous_builder_without_verification().versions(V1_2);
+    let lax = lax.cipher_suites([ANONYMOUS]).build().unwrap();
     for (other, refused) in [(verifies, true), (asks, true), (lax, false)] {
         let (client, server) = ends(ANONYMOUS);
         let client = client.pause_at_hello(true).build().unwrap();

@@ -13,6 +13,7 @@ use crate::config::{
     ClientAuthentication, ClientConfig, ClientConfigBuilder, ServerConfig, ServerConfigBuilder,
 };
 use crate::crypto::finite_field::Group;
+use crate::question::Question;
 use crate::suite::{Authentication, CipherSuite, KeyExchange};
 use crate::testing::{Pair, resuming, sessions};
 use crate::wire::HandshakeType as T;
@@ -150,6 +151,26 @@ fn whose_group_it_is() {
     // Nor is it smaller than the server's minimum.
     let (client, _) = connect(client().groups(NONE), server().dh_minimum(3072));
     assert_eq!(client.information.group(), Some(G::FFDHE3072));
+}
+
+/// A client that goes on with another configuration has that one's minimum.
+#[test]
+fn the_minimum_of_another_configuration() {
+    for (least, refused) in [(2048, None), (3072, Some(V::WeakGroup))] {
+        let paused = client()
+            .groups([NamedGroup::FFDHE2048])
+            .pause_at_hello(true);
+        let other = client().dh_minimum(least).build().unwrap();
+        let pair = Pair::new(paused.build().unwrap(), server().build().unwrap());
+        let (client, _) = pair.run_answering(|_, question| {
+            Some(match question {
+                Question::ReviewServerHello(question) => question.proceed_with(other.clone()),
+                other => other.default_answer(),
+            })
+        });
+        let violation = client.err().and_then(|error| error.violation());
+        assert_eq!(violation, refused, "{least}");
+    }
 }
 
 #[test]

@@ -18,11 +18,11 @@ use crate::config::{
     ClientAuthentication, ClientConfigBuilder, ExtendedMasterSecret as Ems, ServerConfigBuilder,
 };
 use crate::crypto::random::Random;
-use crate::session::ClientSession;
+use crate::session::{ClientSession, ServerSession, TicketKeys};
 use crate::suite::CipherSuite;
 use crate::testing::{Pair, name, now, pki, resuming, sessions};
 use crate::wire::{ExtensionType as E, HandshakeMessage, HandshakeType as T};
-use crate::{Handshake, ProtocolVersion, Stage, Violation};
+use crate::{Connection, Handshake, ProtocolVersion, Stage, Violation};
 
 const BOTH: [ProtocolVersion; 2] = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
 
@@ -341,6 +341,94 @@ fn renewed(
     ticket.into_session(at)
 }
 
+/// Both ends of a connection that resumes the session, if they do, at another time.
+fn coming_back(
+    client: &ClientConfigBuilder,
+    server: &ServerConfigBuilder,
+    session: ClientSession,
+    at: UnixTime,
+) -> (Connection, Connection) {
+    let (client, server) = (client.clone().build(), server.clone().build());
+    let (client, mut server) = (client.unwrap(), Handshake::server(server.unwrap()));
+    let mut client = Handshake::client_resuming(client, name(), vec![session], at).unwrap();
+    loop {
+        let said = transmitted(&mut client);
+        if said.is_empty() {
+            break;
+        }
+        server.receive(&said, at);
+        client.receive(&transmitted(&mut server), at);
+    }
+    let ends = (client.into_connection(), server.into_connection());
+    (ends.0.unwrap(), ends.1.unwrap())
+}
+
+/// RFC 5077 §3.3: a client that comes back by a ticket of which half is over gets another, so that it needs no full
+/// handshake before it has to prove again who it is, after seven days. Go does so each time, and OpenSSL when it is told to.
+#[test]
+fn a_ticket_is_renewed_in_the_middle_of_its_life() {
+    let (client, server) = both_authenticate();
+    let client = client.session_tickets(true);
+    let server = server.ticket_keys(ticket_keys());
+    let mut session = session_of(&client, &server);
+    let (mut early, _) = coming_back(&client, &server, session.clone(), later(3_599));
+    assert!(early.information.is_resumed());
+    assert!(early.reader.take_ticket().is_none());
+    let mut at = 0;
+    loop {
+        at += 3_600;
+        let (mut ours, theirs) = coming_back(&client, &server, session, later(at));
+        let ends = [&ours.information, &theirs.information];
+        let [resumed, same] = ends.map(|information| information.is_resumed());
+        assert_eq!(resumed, same);
+        session = ours.reader.take_ticket().unwrap().into_session(later(at));
+        if !resumed {
+            break;
+        }
+        assert!(
+            ends.iter().all(|one| one.0.authenticated_at == now()),
+            "{at}"
+        );
+        assert_eq!(ends[1].peer_certificates(), pki().client.chain());
+        let left = Duration::from_secs(604_800 - at);
+        assert_eq!(session.lifetime(), left.min(Duration::from_secs(7_200)));
+    }
+    assert_eq!(at, 604_800);
+
+    // Nor does it when keys change.
+    let keys = TicketKeys::rotating(Duration::from_secs(3_600)).unwrap();
+    let server = server.ticket_keys(keys);
+    let mut session = session_of(&client, &server);
+    for round in 1..20 {
+        let at = later(round * 2_000);
+        let (mut ours, _) = coming_back(&client, &server, session, at);
+        assert!(ours.information.is_resumed(), "{round}");
+        session = ours.reader.take_ticket().unwrap().into_session(at);
+    }
+}
+
+/// Somebody who is asked for tickets may keep what they stand for: not for whoever repeats a hello that he has seen.
+#[test]
+fn nobody_is_asked_for_a_ticket_before_the_client_has_answered() {
+    let keys = ticket_keys();
+    let client = older_client().session_tickets(true);
+    let server = older_server().ticket_keys(keys.clone());
+    let mut session = session_of(&client, &server);
+    let bytes = keys.open(&session.ticket, now()).unwrap();
+    let mut opened = ServerSession::from_bytes(&bytes).unwrap();
+    opened.issued_at = UnixTime::since_unix_epoch(Duration::from_secs(now().as_secs() - 4_000));
+    let sealed = keys.seal(&opened.to_bytes(), now(), &mut Random::system());
+    session.ticket = sealed.unwrap().unwrap().into();
+    for asks in [false, true] {
+        let (client, server) = (client.clone(), server.clone().ask_tickets(asks));
+        let (client, server) = (client.build().unwrap(), server.build().unwrap());
+        let (ours, theirs) = resuming(client, server, vec![session.clone()]).run();
+        let (mut ours, theirs) = (ours.unwrap(), theirs.unwrap());
+        assert!(theirs.information.is_resumed());
+        assert_eq!(ours.reader.take_ticket().is_some(), !asks);
+    }
+}
+
 /// What resumes, has proved who it is in the first handshake; a server that demands that takes no
 /// session without it (Go CVE-2025-68121), and one that does not ask does not take it either.
 #[test]
@@ -485,14 +573,14 @@ fn a_store_gets_its_bytes_back() {
     let session = sessions(&mut first_client.unwrap()).remove(0);
     assert_eq!(*session.ticket, *b"a name");
     for cut in 0..bytes.len() {
-        assert!(crate::session::ServerSession::from_bytes(&bytes[..cut]).is_err());
+        assert!(ServerSession::from_bytes(&bytes[..cut]).is_err());
     }
     let pair = resuming(client, server, vec![session]);
     let (client, server) = pair.run_answering(|_, question| {
         Some(match question {
             crate::question::Question::OpenTickets(question) => {
                 assert!(question.tickets().eq([b"a name"]));
-                let session = crate::session::ServerSession::from_bytes(&bytes).unwrap();
+                let session = ServerSession::from_bytes(&bytes).unwrap();
                 question.resume(0, session)
             }
             other => other.default_answer(),

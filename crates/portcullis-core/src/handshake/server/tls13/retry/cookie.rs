@@ -7,13 +7,14 @@ use std::sync::Arc;
 use super::super::super::super::negotiate::Group;
 use super::super::super::super::{Cx, expect, versions};
 use super::super::super::Next;
+use super::super::super::ech::Ech;
 use super::super::super::hello::check_syntax;
+use super::super::super::returned_cookie::ReturnedCookie;
+use super::super::super::returned_ech::ReturnedEch;
 use super::super::super::shortfall::{no_group, no_suite};
 use super::super::client_hello::{check_hello, choose_any_group, choose_suite};
 use super::super::psk::FirstPsks;
-use super::{
-    FirstHello, RetryRequested, UNCHANGING, WaitSecondClientHello, hello_retry_request, unchanging,
-};
+use super::{Asked, FirstHello, RetryRequested, UNCHANGING, unchanging};
 use crate::NamedGroup;
 use crate::config::ServerOptions;
 use crate::crypto::hash::{Digest, hash};
@@ -35,13 +36,16 @@ pub(in super::super::super::super) struct Requested {
     pub(in super::super::super::super) unchanging: [u8; UNCHANGING],
     /// The hash of the first hello.
     pub(in super::super::super::super) hello: Digest,
+    /// If that was in another one, or could have been.
+    pub(in super::super::super::super) ech: Option<ReturnedEch>,
 }
 
 /// Asks for a cookie, and for a share where one is missing, without a state. Gives the HelloRetryRequest,
-/// whose cookie `seal` makes.
+/// whose cookie `seal` makes. The hello is the one that counts.
 pub(in super::super::super::super) fn ask_for_cookie(
     config: &ServerOptions,
     message: &HandshakeBytes,
+    (ech, returned): (Option<&Ech>, Option<ReturnedEch>),
     seal: impl FnOnce(&Requested) -> Vec<u8>,
 ) -> Result<Vec<u8>, Abort> {
     let dialect = Dialect::Dtls;
@@ -60,25 +64,24 @@ pub(in super::super::super::super) fn ask_for_cookie(
         had_psk: hello.extensions.contains(ExtensionType::PRE_SHARED_KEY),
         unchanging: unchanging(&hello, true),
         hello: hash(suite.handshake_hash()?, message.raw()),
+        ech: returned,
     };
-    let cookie = seal(&requested);
-    let id = hello.legacy_session_id;
-    Ok(hello_retry_request(
+    let asked = Asked {
         dialect,
-        id,
         suite,
         group,
-        Some(&cookie),
-        None,
-    ))
+        cookie: Some(&seal(&requested)),
+    };
+    let transcript = Transcript::after_hello(suite.handshake_hash()?, &requested.hello);
+    asked.of(&hello, ech, &transcript)
 }
 
 /// Goes on where the cookie has come back.
 pub(in super::super::super) fn on_returned_cookie(
     config: Arc<ServerOptions>,
-    requested: Requested,
-    cookie: Box<[u8]>,
+    ReturnedCookie { requested, cookie }: ReturnedCookie,
     message: HandshakeBytes,
+    ech: Option<Box<Ech>>,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let hello: ClientHello<'_> = expect(&message)?;
@@ -94,8 +97,13 @@ pub(in super::super::super) fn on_returned_cookie(
     cx.outgoing
         .set_max_fragment(config.policy.max_fragment_sent);
     let mut transcript = Transcript::after_hello(suite.handshake_hash()?, &requested.hello);
-    let id = hello.legacy_session_id;
-    let request = hello_retry_request(cx.dialect, id, suite, group, Some(&cookie), None);
+    let asked = Asked {
+        dialect: cx.dialect,
+        suite,
+        group,
+        cookie: Some(&cookie),
+    };
+    let request = asked.of(&hello, ech.as_deref(), &transcript)?;
     transcript.add_bytes(&request);
     let psks = match requested.had_psk {
         // Tickets are not opened for strangers, so nobody knows what it was.
@@ -103,19 +111,19 @@ pub(in super::super::super) fn on_returned_cookie(
         false => FirstPsks::None,
     };
     let unchanging = requested.unchanging;
-    WaitSecondClientHello(Box::new(RetryRequested {
+    Box::new(RetryRequested {
         config,
         first: FirstHello {
             unchanging,
             may_change: true,
             psks,
         },
-        ech: None,
+        ech,
         suite,
         group,
         cookie: Some(cookie),
         transcript,
         early_data: EarlyDataStatus::NotOffered,
-    }))
-    .on_message(message, cx)
+    })
+    .go_on(message, cx)
 }

@@ -61,31 +61,13 @@ pub(super) fn ask_for_another(
         None
     };
     let cookie: Option<Box<[u8]>> = cookie.map(|cookie| cookie.as_slice().into());
-    let (dialect, id) = (cx.dialect, hello.legacy_session_id);
-    let request = |confirmation: Option<&[u8; 8]>| {
-        hello_retry_request(
-            dialect,
-            id,
-            suite,
-            Some(group),
-            cookie.as_deref(),
-            confirmation,
-        )
+    let asked = Asked {
+        dialect: cx.dialect,
+        suite,
+        group: Some(group),
+        cookie: cookie.as_deref(),
     };
-    let confirmation = match &ech {
-        None => None,
-        Some(ech) => {
-            let put = |zeros: &[u8; 8]| request(Some(zeros));
-            ech.confirm_retry(
-                suite.handshake_hash()?,
-                dialect,
-                hello.random,
-                &transcript,
-                put,
-            )?
-        }
-    };
-    let request = request(confirmation.as_ref());
+    let request = asked.of(&hello, ech.as_deref(), &transcript)?;
     cx.send(&mut transcript, |out| out.extend_from_slice(&request));
     if looks_like_tls12(&config, &hello) {
         cx.outgoing.change_cipher_spec()?;
@@ -103,36 +85,60 @@ pub(super) fn ask_for_another(
     .into())
 }
 
-/// §4.1.4.
-fn hello_retry_request(
+/// What a HelloRetryRequest says.
+struct Asked<'a> {
     dialect: Dialect,
-    session_id: &[u8],
     suite: CipherSuite,
     group: Option<NamedGroup>,
-    cookie: Option<&[u8]>,
-    confirmation: Option<&[u8; 8]>,
-) -> Vec<u8> {
-    let mut message = Vec::with_capacity(128);
-    ServerHello::put(
-        &mut message,
-        dialect.legacy_version(),
-        &HELLO_RETRY_REQUEST_RANDOM,
-        dialect.session_id_echo(session_id),
-        suite,
-        |out| {
-            SelectedVersion::put(out, dialect.code(Version::V1_3));
-            if let Some(group) = group {
-                KeyShareHelloRetryRequest::put(out, group);
-            }
-            if let Some(cookie) = cookie {
-                Cookie::put(out, cookie);
-            }
-            if let Some(confirmation) = confirmation {
-                EchConfirmation::put(out, confirmation);
-            }
-        },
-    );
-    message
+    cookie: Option<&'a [u8]>,
+}
+
+impl Asked<'_> {
+    /// The message, of the hello that `transcript` has as its hash.
+    fn of(
+        &self,
+        hello: &ClientHello<'_>,
+        ech: Option<&Ech>,
+        transcript: &Transcript,
+    ) -> Result<Vec<u8>, Abort> {
+        let id = hello.legacy_session_id;
+        let Some(ech) = ech else {
+            return Ok(self.put(id, None));
+        };
+        let confirmation = ech.confirm_retry(
+            self.suite.handshake_hash()?,
+            self.dialect,
+            hello.random,
+            transcript,
+            |zeros| self.put(id, Some(zeros)),
+        )?;
+        Ok(self.put(id, confirmation.as_ref()))
+    }
+
+    /// §4.1.4.
+    fn put(&self, session_id: &[u8], confirmation: Option<&[u8; 8]>) -> Vec<u8> {
+        let mut message = Vec::with_capacity(128);
+        ServerHello::put(
+            &mut message,
+            self.dialect.legacy_version(),
+            &HELLO_RETRY_REQUEST_RANDOM,
+            self.dialect.session_id_echo(session_id),
+            self.suite,
+            |out| {
+                SelectedVersion::put(out, self.dialect.code(Version::V1_3));
+                if let Some(group) = self.group {
+                    KeyShareHelloRetryRequest::put(out, group);
+                }
+                if let Some(cookie) = self.cookie {
+                    Cookie::put(out, cookie);
+                }
+                if let Some(confirmation) = confirmation {
+                    EchConfirmation::put(out, confirmation);
+                }
+            },
+        );
+        message
+    }
 }
 
 pub(crate) struct WaitSecondClientHello(Box<RetryRequested>);
@@ -157,22 +163,29 @@ impl WaitSecondClientHello {
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
-        let mut requested = *self.0;
+        let mut requested = self.0;
         let hello: ClientHello<'_> = expect(&message)?;
         check_syntax(&hello)?;
         let message = match &mut requested.ech {
             None => message,
-            Some(ech) => ech.peel_second(message, cx)?,
+            Some(ech) => ech.peel_second(message, cx.dialect)?,
         };
+        requested.go_on(message, cx)
+    }
+}
+
+impl RetryRequested {
+    /// The second hello that counts.
+    fn go_on(mut self: Box<Self>, message: HandshakeBytes, cx: &mut Cx<'_>) -> Result<Next, Abort> {
         let hello: ClientHello<'_> = expect(&message)?;
         check_hello(&hello)?;
         // Early data offered again (§4.1.2 forbids it) is not accepted either: its records fail
         // to decrypt.
-        requested.check_cookie(&hello)?;
-        let group = requested.group(&hello, cx)?;
-        requested.first.check(&hello)?;
-        requested.check_key(&hello, cx)?;
-        let binder_hash = add_hello(&mut requested.transcript, &message)?;
+        self.check_cookie(&hello)?;
+        let group = self.group(&hello, cx)?;
+        self.first.check(&hello)?;
+        self.check_key(&hello, cx)?;
+        let binder_hash = add_hello(&mut self.transcript, &message)?;
         let RetryRequested {
             config,
             ech,
@@ -180,7 +193,7 @@ impl WaitSecondClientHello {
             transcript,
             early_data,
             ..
-        } = requested;
+        } = *self;
         resume_or_authenticate(
             Negotiated {
                 config,
@@ -196,9 +209,7 @@ impl WaitSecondClientHello {
             cx,
         )
     }
-}
 
-impl RetryRequested {
     /// §4.1.2: the share that was asked for, and no other. Where the request was for the cookie alone, what
     /// is chosen is what was chosen before.
     fn group(&self, hello: &ClientHello<'_>, cx: &Cx<'_>) -> Result<Option<NamedGroup>, Abort> {
@@ -269,7 +280,7 @@ impl FirstHello {
 /// RFC 9849 §7.1.1: what could not be decrypted is not looked at, nor is it by whoever knows nothing of it. A client that was
 /// not understood may encrypt its second hello anew. What was decrypted says that it was, in both hellos.
 fn may_change(ech: Option<&Ech>) -> bool {
-    ech.is_none_or(|ech| matches!(ech, Ech::Declined(_)))
+    ech.is_none_or(|ech| matches!(ech, Ech::Declined { .. }))
 }
 
 /// Bytes of the digest of what a second hello has to repeat.
