@@ -58,7 +58,7 @@ impl TicketKey {
             }
             Self::Rotate(Rotate { file, keep }) => {
                 let secrets = rotated(&read(&file)?, keep.into(), &*fresh()?);
-                let written = files::replace(&file, &secrets, files::Readers::Owner);
+                let written = files::replace(&file, &secrets, files::Readers::Same);
                 written.map_err(|error| about(&file, &error))?;
                 println!("{}", seals(&secrets));
                 Ok(())

@@ -384,3 +384,119 @@ fn a_reload_that_hangs_keeps_nobody_from_ending_it() {
     }
     panic!("it has not ended after 5 seconds");
 }
+
+/// A user that is in no group but its own, on every system.
+#[cfg(target_os = "linux")]
+const NOBODY: &str = "nobody";
+
+#[cfg(target_os = "linux")]
+fn succeeds(program: &str, arguments: &[&str]) -> String {
+    printed(Command::new(program).args(arguments).output().unwrap())
+}
+
+/// What each of its threads is.
+#[cfg(target_os = "linux")]
+fn of_threads(proxy: &Proxy, key: &str) -> std::collections::BTreeSet<String> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", proxy.child.id())).unwrap();
+    let of_task = |task: std::io::Result<fs::DirEntry>| {
+        let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+        let mut lines = status.lines();
+        let found = lines.find_map(|line| line.strip_prefix(key));
+        let words = found.unwrap().split_whitespace();
+        words.collect::<Vec<_>>().join(" ")
+    };
+    tasks.map(of_task).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn it_becomes_another_user_who_can_read_all_of_it_again() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let made = Certificates::make();
+    let [_, cert, _, key] = made.server();
+    let [file, log, take_over] = ["proxy.toml", "log", "take.sock"].map(|it| made.path(it));
+    let text = |more: &str, address: &str| {
+        format!(
+            "version = 1\nprocess = {{ user = \"{NOBODY}\", take_over = \"{take_over}\" }}\n\
+             log = {{ access = \"{log}\" }}\n{more}\n[[listen]]\nname = \"in\"\naddress = \"{address}\"\n\
+             [[identity]]\nname = \"own\"\ncertificate = \"{cert}\"\nkey = \"{key}\"\n[[route]]\nidentity = \"own\"\n\
+             backend = {{ servers = [\"{}\"] }}\n",
+            echo("one:")
+        )
+    };
+    fs::write(&file, text("", "127.0.0.1:0")).unwrap();
+    if succeeds("id", &["-u"]).trim() != "0" {
+        let output = run(&["proxy", &file]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains("whether that user can read the files"),
+            "{said}"
+        );
+        assert!(
+            said.contains("becoming \"nobody\" (process.user): "),
+            "{said}"
+        );
+        return;
+    }
+    let [user, group] = ["-u", "-g"].map(|it| succeeds("id", &[it, NOBODY]).trim().to_owned());
+    let lets = |mode: &str, path: &str| succeeds("chmod", &[mode, path]);
+    let folder = made.folder.path().to_str().unwrap();
+
+    // Nobody comes into the folder, so a reload would find nothing of it.
+    lets("700", folder);
+    let output = run(&["proxy", "--check", &file]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    for path in [&file, cert, key] {
+        let expected = format!("\"nobody\", whom the proxy is to become, cannot read {path}, and");
+        assert!(said.contains(&expected), "{said}");
+    }
+    lets("755", folder);
+    lets("644", &file);
+    lets("644", cert);
+    lets("600", key);
+    let said = sentence(run(&["proxy", &file]), 2);
+    assert!(said.contains(&format!("cannot read {key}, and")), "{said}");
+    assert!(said.contains("proxy.toml:11:7: "), "{said}");
+    succeeds("chgrp", &[&group, key]);
+    lets("640", key);
+    printed(run(&["proxy", "--check", &file]));
+
+    // The log is opened anew some day.
+    let said = sentence(run(&["proxy", &file]), 1);
+    assert!(
+        said.contains("log.access as \"nobody\", who opens it anew: "),
+        "{said}"
+    );
+    fs::write(&log, "").unwrap();
+    succeeds("chown", &[NOBODY, &log]);
+    let mut proxy = Proxy::start(&[&file]);
+    let one = |words: &str| std::collections::BTreeSet::from([words.to_owned()]);
+    assert_eq!(of_threads(&proxy, "Uid:"), one(&[&*user; 4].join(" ")));
+    assert_eq!(of_threads(&proxy, "Gid:"), one(&[&*group; 4].join(" ")));
+    assert_eq!(of_threads(&proxy, "Groups:"), one(&group));
+    assert_eq!(of_threads(&proxy, "CapPrm:"), one(&"0".repeat(16)));
+    assert_eq!(fs::metadata(&take_over).unwrap().uid().to_string(), user);
+    let ask = |proxy: &Proxy| printed(client(&[&proxy.address, "--cafile", &made.ca], b""));
+    assert_eq!(ask(&proxy), "one:");
+    proxy.signal("-HUP");
+    assert!(proxy.says().contains("reloaded: 1 listener"));
+    // As it is now, it is who reads the key.
+    lets("600", key);
+    proxy.signal("-HUP");
+    let said = proxy.says();
+    assert!(
+        said.contains("not reloaded") && said.contains("proxy.toml:11:7: "),
+        "{said}"
+    );
+    lets("640", key);
+
+    // One that root has started takes its place, and becomes that user, too.
+    fs::write(&file, text("", &proxy.address)).unwrap();
+    let after = Proxy::start(&[&file, "--take-over", &take_over]);
+    assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
+    assert_eq!(of_threads(&after, "Uid:"), one(&[&*user; 4].join(" ")));
+    assert_eq!(ask(&after), "one:");
+}

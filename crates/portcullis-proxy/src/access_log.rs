@@ -50,6 +50,14 @@ impl AccessLog {
         Ok(log)
     }
 
+    /// Whether it can be opened.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(crate) fn check(access: &Access) -> io::Result<()> {
+        writer(access).map(drop)
+    }
+
     fn none() -> Self {
         Self {
             lines: None,

@@ -24,18 +24,22 @@
 #![forbid(unsafe_code)]
 
 mod access_log;
+mod account;
 mod address;
 mod admin;
 mod arrival;
 mod backend;
 mod config;
+mod early;
 mod hello;
+mod kept;
 mod limits;
 mod listener;
 mod meter;
 mod proxied;
 mod proxy;
 mod proxy_header;
+mod record;
 mod route;
 mod rules;
 mod stream;

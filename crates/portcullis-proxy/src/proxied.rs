@@ -8,174 +8,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use portcullis::pki_types::CertificateDer;
 use portcullis::question::{Answer, ChooseConfiguration, VerifyChain};
-use portcullis::x509::{CertificateError, SubjectAltName, general_names, subject};
+use portcullis::x509::CertificateError;
 use portcullis::{
-    AlertDescription, Answers, ConnectionInformation, Direction, EofPolicy, Error, HowEnded,
-    Questions, Refusal, RelayEnd as _, RelayOptions, RelayOutcome, TlsAcceptor, relay,
+    AlertDescription, Answers, ConnectionInformation, EarlyHandshake, EofPolicy, HowEnded,
+    Questions, Refusal, RelayEnd as _, RelayOptions, RelayOutcome, relay,
 };
-use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::access_log::cut;
 use crate::arrival::{Arrived, left};
 use crate::backend::Connected;
 use crate::config::{Listener, Plan};
+use crate::early::{self, Failed, Passed};
 use crate::meter::Outcome;
 use crate::proxy::{Phase, Shared};
 use crate::proxy_header::{self, Client};
+use crate::record::{Record, version};
 use crate::route::{Mode, NoRoute, Route};
 use crate::stream::{End, Plain};
 
 /// How long a client that is refused may take to hear why.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
-
-/// So many URIs of a client's certificate are in the log; rules look at all of them.
-const MOST_URIS: usize = 16;
-
-/// What is known of a connection, for its line in the log.
-struct Record {
-    began: SystemTime,
-    /// What was known when bytes began to be passed on, as it will be written but for its end: it waits for as long as
-    /// the connection lasts.
-    head: Box<str>,
-    entry: Map<String, Value>,
-    is_on: bool,
-}
-
-impl Record {
-    fn new(shared: &Shared, arrived: &Arrived) -> Self {
-        let mut record = Self {
-            began: SystemTime::now(),
-            head: Box::default(),
-            entry: Map::new(),
-            is_on: shared.log.is_on(),
-        };
-        let time = OffsetDateTime::from(record.began).format(&Rfc3339);
-        record.note("time", time.unwrap_or_default());
-        record.note("id", shared.meter.next_id());
-        record.note("listener", arrived.listener.name.as_str());
-        let address = |it: SocketAddr| it.ip().to_string();
-        record.note("client", arrived.client.map(address));
-        record.note("client_port", arrived.client.map(|it| it.port()));
-        if let Some(via) = arrived.via {
-            record.note("via", via.to_string());
-        }
-        record
-    }
-
-    fn note(&mut self, key: &str, value: impl Into<Value>) {
-        if self.is_on {
-            self.entry.insert(key.to_owned(), value.into());
-        }
-    }
-
-    fn note_time(&mut self, key: &str, time: Duration) {
-        self.note(key, u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-    }
-
-    /// What was agreed on with the client.
-    fn note_tls(&mut self, information: &ConnectionInformation) {
-        if !self.is_on {
-            return;
-        }
-        self.note("version", version(information));
-        self.note("suite", information.cipher_suite().to_string());
-        self.note("group", information.group().map(|it| it.to_string()));
-        self.note("resumed", information.is_resumed());
-        if let Some(certificate) = information.peer_certificates().first() {
-            self.note_certificate(certificate);
-        }
-    }
-
-    fn note_certificate(&mut self, certificate: &CertificateDer<'_>) {
-        self.note("client_subject", subject(certificate).map(|it| cut(&it)));
-        let uris = general_names(certificate)
-            .into_iter()
-            .filter_map(|name| match name {
-                SubjectAltName::Uri(uri) => Some(cut(&uri)),
-                _ => None,
-            });
-        self.note("client_uris", uris.take(MOST_URIS).collect::<Vec<_>>());
-    }
-
-    fn note_error(&mut self, error: &Error) {
-        if !self.is_on {
-            return;
-        }
-        if let Some((direction, alert)) = error.alert() {
-            let who = match direction {
-                Direction::Sent => "sent",
-                Direction::Received => "received",
-            };
-            self.note(
-                "alert",
-                json!({ "name": alert.to_string(), "direction": who }),
-            );
-        }
-        self.note("reason", cut(&error.to_string()));
-    }
-
-    /// What was said to a side that had gone, if something was.
-    fn note_discarded(&mut self, outcome: &RelayOutcome) {
-        for (key, way) in [
-            ("discarded_in", &outcome.a_to_b),
-            ("discarded_out", &outcome.b_to_a),
-        ] {
-            if way.discarded > 0 {
-                self.note(key, way.discarded);
-            }
-        }
-    }
-
-    /// Sides that were cut, and cannot know that: there is no reset, so it looks to them as if all had ended.
-    fn note_unseen(&mut self, outcome: &RelayOutcome, has_reset: [bool; 2]) {
-        let sides = [("client", &outcome.b_to_a), ("backend", &outcome.a_to_b)];
-        let unseen = sides.into_iter().zip(has_reset);
-        let unseen = unseen.filter(|((_, way), has_reset)| !way.is_told && !has_reset);
-        let unseen: Vec<_> = unseen.map(|((side, _), _)| side).collect();
-        if !unseen.is_empty() {
-            self.note("cut_unseen", unseen);
-        }
-    }
-
-    /// Makes what is known so far small.
-    fn rest(&mut self) {
-        if self.is_on {
-            let mut head = Value::Object(std::mem::take(&mut self.entry)).to_string();
-            head.pop();
-            self.head = head.into();
-        }
-    }
-
-    fn end(mut self, shared: &Shared, route: Option<&Route>, outcome: Outcome) {
-        shared.meter.ended(route.map(|it| &*it.counts), outcome);
-        if !self.is_on {
-            return;
-        }
-        if self.head.is_empty() {
-            self.note("route", route.map(|it| it.label.as_str()));
-        }
-        self.note("outcome", outcome.name());
-        let total = self.began.elapsed().unwrap_or_default();
-        self.note_time("ms_total", total);
-        let line = Value::Object(self.entry).to_string();
-        shared
-            .log
-            .line(match (&*self.head, line.strip_prefix('{')) {
-                ("", _) | (_, None) => line,
-                (head, Some(rest)) => format!("{head},{rest}"),
-            });
-    }
-}
-
-/// `TLSv1.3`, as OpenSSL has it.
-fn version(information: &ConnectionInformation) -> String {
-    format!("{:?}", information.version())
-}
 
 /// It is closed before it has begun.
 pub(crate) fn refuse(shared: &Shared, arrived: &Arrived, outcome: Outcome, why: Option<&str>) {
@@ -186,9 +40,25 @@ pub(crate) fn refuse(shared: &Shared, arrived: &Arrived, outcome: Outcome, why: 
     record.end(shared, None, outcome);
 }
 
+/// How far it is.
+enum Greeting {
+    Over(End),
+    /// It has early data, which does not wait for the end of its handshake.
+    Early(Box<EarlyHandshake<Plain>>),
+}
+
+/// What bytes are passed on between.
+struct Begun {
+    client: End,
+    route: Arc<Route>,
+    connected: Connected,
+    /// What was passed on before.
+    early: early::Bytes,
+}
+
 /// What a client is connected to next.
 struct Greeted {
-    client: End,
+    client: Greeting,
     route: Arc<Route>,
     /// What was read of it, and is not answered here.
     hello: Vec<u8>,
@@ -217,7 +87,12 @@ pub(crate) async fn serve(
         () = phase.over(Phase::Draining) => Err(Refused { route: None, outcome: Outcome::Drained }),
     };
     drop(handshake);
-    let (client, route, connected) = match begun {
+    let Begun {
+        client,
+        route,
+        connected,
+        early,
+    } = match begun {
         Ok(begun) => begun,
         Err(Refused { route, outcome }) => return record.end(shared, route.as_deref(), outcome),
     };
@@ -239,7 +114,8 @@ pub(crate) async fn serve(
         () = phase.over(Phase::Draining) => (relaying.cut(), true),
     };
     drop((open, place));
-    let (bytes_in, bytes_out) = (outcome.a_to_b.bytes, outcome.b_to_a.bytes);
+    let bytes_in = outcome.a_to_b.bytes + early.said;
+    let bytes_out = outcome.b_to_a.bytes + early.answered;
     shared.meter.moved(&route.counts, bytes_in, bytes_out);
     record.note("bytes_in", bytes_in);
     record.note("bytes_out", bytes_out);
@@ -260,11 +136,7 @@ pub(crate) async fn serve(
 }
 
 /// Up to where bytes can be passed on.
-async fn begin(
-    plan: &Plan,
-    arrived: Arrived,
-    record: &mut Record,
-) -> Result<(End, Arc<Route>, Connected), Refused> {
+async fn begin(plan: &Plan, arrived: Arrived, record: &mut Record) -> Result<Begun, Refused> {
     let began = SystemTime::now();
     let Arrived {
         listener,
@@ -275,18 +147,30 @@ async fn begin(
     } = arrived;
     let greeted = greet(plan, &listener, io, record).await?;
     let Greeted {
-        mut client,
+        client,
         route,
         hello,
         name,
         protocol,
     } = greeted;
+    let addresses = from.zip(destination);
+    let mut client = match client {
+        Greeting::Over(client) => client,
+        Greeting::Early(early) => {
+            // Gone before bytes are passed on, and not there at all for others.
+            return Box::pin(begin_early(plan, *early, route, addresses, record)).await;
+        }
+    };
     record.note_time("ms_handshake", began.elapsed().unwrap_or_default());
     record.note("server_name", name.as_deref().map(cut));
     let shown = protocol.as_deref().map(String::from_utf8_lossy);
     record.note("alpn", shown.map(|it| cut(&it)));
     let began = SystemTime::now();
-    let header = header(&route, &client, from.zip(destination), name, protocol);
+    let information = match &client {
+        End::Tls(stream) => Some(stream.shared_information()),
+        End::Plain(_) => None,
+    };
+    let header = header(&route, information.as_deref(), addresses, name, protocol);
     let connecting = route.backend.connect(plan.timeouts.connect, &header);
     let connected = tokio::select! {
         biased;
@@ -329,7 +213,7 @@ async fn begin(
             () = left(client.socket()) => None,
         };
         let (outcome, reason) = match written {
-            Some(Ok(Ok(()))) => return Ok((client, route, connected)),
+            Some(Ok(Ok(()))) => return Ok(Begun::new(client, route, connected)),
             Some(Ok(Err(error))) => (Outcome::BackendReset, error.to_string()),
             Some(Err(_)) => (
                 Outcome::Stalled,
@@ -346,13 +230,79 @@ async fn begin(
         let route = Some(route);
         return Err(Refused { route, outcome });
     }
-    Ok((client, route, connected))
+    Ok(Begun::new(client, route, connected))
+}
+
+impl Begun {
+    fn new(client: End, route: Arc<Route>, connected: Connected) -> Self {
+        let early = early::Bytes::default();
+        Self {
+            client,
+            route,
+            connected,
+            early,
+        }
+    }
+}
+
+/// The same for a client whose early data is passed on while it finishes its handshake.
+async fn begin_early(
+    plan: &Plan,
+    early: EarlyHandshake<Plain>,
+    route: Arc<Route>,
+    addresses: Option<(SocketAddr, SocketAddr)>,
+    record: &mut Record,
+) -> Result<Begun, Refused> {
+    let began = SystemTime::now();
+    let header = header(&route, None, addresses, None, None);
+    let connected = route.backend.connect(plan.timeouts.connect, &header).await;
+    let (outcome, reason) = match connected {
+        Err(why) => (Outcome::NoBackend, why.to_string()),
+        Ok(mut connected) => {
+            record.note_time("ms_connect", began.elapsed().unwrap_or_default());
+            let within = plan.timeouts.handshake;
+            let failed = match early::pass(early, &mut connected.io, within).await {
+                Ok(Passed { mut stream, bytes }) => {
+                    record.note_time("ms_handshake", began.elapsed().unwrap_or_default());
+                    record.note("server_name", stream.server_name().map(cut));
+                    let protocol = stream.alpn_protocol().map(String::from_utf8_lossy);
+                    record.note("alpn", protocol.map(|it| cut(&it)));
+                    record.note("early_data", bytes.said);
+                    record.note_tls(stream.information());
+                    if route.is_lenient {
+                        stream.set_eof_policy(EofPolicy::Lenient);
+                    }
+                    let begun = Begun::new(End::Tls(stream), route, connected);
+                    return Ok(Begun {
+                        early: bytes,
+                        ..begun
+                    });
+                }
+                Err(Failed::Client(error)) => {
+                    record.note_error(&error);
+                    (Outcome::Handshake, error.to_string())
+                }
+                Err(Failed::Server(error)) => (Outcome::BackendReset, error.to_string()),
+                Err(Failed::Late) => {
+                    let why = format!("early data was not over within {within:?}");
+                    (Outcome::Handshake, why)
+                }
+            };
+            // It has a part, which is not the whole.
+            connected.io.reset();
+            failed
+        }
+    };
+    record.note("backend", route.backend.name.as_str());
+    record.note("reason", cut(&reason));
+    let route = Some(route);
+    Err(Refused { route, outcome })
 }
 
 /// What a server is told of the client before anything else.
 fn header(
     route: &Route,
-    client: &End,
+    information: Option<&ConnectionInformation>,
     addresses: Option<(SocketAddr, SocketAddr)>,
     name: Option<String>,
     protocol: Option<Vec<u8>>,
@@ -360,11 +310,7 @@ fn header(
     let Some(wanted) = route.backend.send_proxy else {
         return Vec::new();
     };
-    let information = match client {
-        End::Tls(stream) => Some(stream.shared_information()),
-        End::Plain(_) => None,
-    };
-    let words = information.as_deref().map(|information| {
+    let words = information.map(|information| {
         let has_certificate = !information.peer_certificates().is_empty();
         let suite = information.cipher_suite().to_string();
         (version(information), suite, has_certificate)
@@ -394,7 +340,7 @@ async fn greet(
 ) -> Result<Greeted, Refused> {
     if let Some(route) = listener.routes.plain() {
         return Ok(Greeted {
-            client: End::Plain(io),
+            client: Greeting::Over(End::Plain(io)),
             route: Arc::clone(route),
             hello: Vec::new(),
             name: None,
@@ -425,7 +371,7 @@ async fn greet(
         match chosen {
             Ok(route) if matches!(route.mode, Mode::Pass) => {
                 return Ok(Greeted {
-                    client: End::Plain(io),
+                    client: Greeting::Over(End::Plain(io)),
                     route: Arc::clone(route),
                     name: hello.view.server_name().map(str::to_owned),
                     protocol: hello.view.alpn_protocols().next().map(<[u8]>::to_vec),
@@ -454,14 +400,17 @@ async fn terminate(
     read: Vec<u8>,
     record: &mut Record,
 ) -> Result<Greeted, Refused> {
-    let first = listener
-        .routes
-        .0
-        .iter()
-        .find_map(|route| match &route.mode {
-            Mode::Terminate(config, _) => Some(config.clone()),
+    let configs = || {
+        let routes = listener.routes.0.iter();
+        routes.filter_map(|route| match &route.mode {
+            Mode::Terminate(config, _) => Some(config),
             _ => None,
-        });
+        })
+    };
+    // Of early data the first one is asked whether somebody remembers it; which of them it is, the hello says.
+    let asks = || configs().find(|config| config.asks_early_data());
+    let first = listener.takes_early_data.then(asks).flatten();
+    let first = first.or_else(|| configs().next()).cloned();
     let Some(first) = first else {
         // Every route passes: none was found, which was said.
         return Err(Refused {
@@ -470,7 +419,7 @@ async fn terminate(
         });
     };
     let decided = Arc::new(Decided::default());
-    let acceptor = TlsAcceptor::new(first)
+    let acceptor = (plan.kept.acceptor(first))
         .handshake_timeout(plan.timeouts.handshake)
         .first_byte_timeout(plan.timeouts.first_byte)
         .alert_timeout(TOLD_WITHIN)
@@ -478,7 +427,29 @@ async fn terminate(
             listener: Arc::clone(listener),
             decided: Arc::clone(&decided),
         });
-    let stream = acceptor.upgrade_with_prefix(io, read.into()).await;
+    let read = read.into();
+    let stream = match listener.takes_early_data {
+        false => acceptor.upgrade_with_prefix(io, read).await,
+        true => match acceptor.upgrade_with_early_data(io, read).await {
+            Ok(early) if early.is_accepted() => {
+                let Some(route) = decided.route.get().cloned() else {
+                    return Err(Refused {
+                        route: None,
+                        outcome: Outcome::Internal,
+                    });
+                };
+                return Ok(Greeted {
+                    client: Greeting::Early(Box::new(early)),
+                    route,
+                    hello: Vec::new(),
+                    name: None,
+                    protocol: None,
+                });
+            }
+            Ok(early) => early.handshake().await,
+            Err(error) => Err(error),
+        },
+    };
     let route = decided.route.get().cloned();
     match (stream, route) {
         (Ok(mut stream), Some(route)) => {
@@ -490,7 +461,7 @@ async fn terminate(
                 route,
                 name: stream.server_name().map(str::to_owned),
                 protocol: stream.alpn_protocol().map(<[u8]>::to_vec),
-                client: End::Tls(stream),
+                client: Greeting::Over(End::Tls(stream)),
                 hello: Vec::new(),
             })
         }
@@ -632,30 +603,5 @@ fn said(outcome: &RelayOutcome) -> Outcome {
             }
         }
         _ => Outcome::Internal,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_certificate_has_so_many_names_in_the_log() {
-        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        for at in 0..100 {
-            let uri = format!("spiffe://example.com/{at}").try_into().unwrap();
-            params.subject_alt_names.push(rcgen::SanType::URI(uri));
-        }
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut record = Record {
-            began: SystemTime::now(),
-            head: Box::default(),
-            entry: Map::new(),
-            is_on: true,
-        };
-        record.note_certificate(params.self_signed(&key).unwrap().der());
-        let uris = record.entry["client_uris"].as_array().unwrap();
-        assert_eq!(uris.len(), MOST_URIS);
-        assert_eq!(uris[15], "spiffe://example.com/15");
     }
 }

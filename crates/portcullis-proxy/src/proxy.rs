@@ -116,10 +116,11 @@ impl std::error::Error for ReloadError {}
 
 impl Proxy {
     /// Listens on all addresses of the configuration, and accepts. In the runtime that it is called in, whose timer and I/O
-    /// it needs.
+    /// it needs. Where the configuration has a `process.user`, the whole process becomes that user, with all of its threads.
     ///
     /// # Errors
-    /// When an address cannot be listened on, or the access log cannot be opened; nothing is left behind.
+    /// When an address cannot be listened on, the access log cannot be opened, or the process may not become that user; nothing
+    /// is left behind.
     pub fn start(config: Config) -> io::Result<Self> {
         Self::start_with(config, Inherited::none())
     }
@@ -132,6 +133,19 @@ impl Proxy {
     pub fn start_with(config: Config, mut inherited: Inherited) -> io::Result<Self> {
         let Config { plan, seen, .. } = config;
         let limits = plan.limits.clone();
+        if let Some(account) = &plan.account {
+            let is_refused = |error: io::Error| {
+                let text = format!(
+                    "becoming {account} (process.user): {error}; start it as root, or as that user"
+                );
+                io::Error::new(error.kind(), text)
+            };
+            let opened = account.tried(|| AccessLog::check(&plan.access));
+            opened.map_err(is_refused)?.map_err(|error| {
+                let text = format!("log.access as {account}, who opens it anew: {error}");
+                io::Error::new(error.kind(), text)
+            })?;
+        }
         let mut sockets = Vec::new();
         for listener in &plan.listeners {
             let name: Arc<str> = listener.name.as_str().into();
@@ -176,11 +190,18 @@ impl Proxy {
                 let own = sockets.iter().map(|(_, _, socket)| socket.duplicate());
                 let own = own.chain(admin.iter().map(|(_, it)| it.as_fd().try_clone_to_owned()));
                 let own = own.collect::<io::Result<Vec<_>>>()?;
-                let asked = take_over::Asked::bind(path).map_err(about)?;
+                let asked = take_over::Asked::bind(path, plan.account.as_ref()).map_err(about)?;
                 // The last that can fail: the one before is not found there any more.
                 Some((asked.put(&inherited).map_err(about)?, own))
             }
         };
+        if let Some(account) = &plan.account {
+            // Nothing was accepted yet, and nothing is opened any more that this user may not open.
+            account.take().map_err(|error| {
+                let text = format!("becoming {account} (process.user): {error}");
+                io::Error::new(error.kind(), text)
+            })?;
+        }
         let shared = Arc::new(Shared {
             log,
             meter: Meter::default(),
@@ -374,5 +395,7 @@ fn checks(plan: &Plan) -> JoinSet<()> {
         let backend = Arc::clone(backend);
         checks.spawn(async move { backend.check_health(within).await });
     }
+    let kept = plan.kept.clone();
+    checks.spawn(async move { kept.greet().await });
     checks
 }

@@ -19,6 +19,7 @@ pub(crate) struct Route {
     pub(crate) backend: Arc<Backend>,
     /// Whether a client that ends without close_notify counts as one that has ended.
     pub(crate) is_lenient: bool,
+    pub(crate) takes_early_data: bool,
     pub(crate) counts: Arc<Counts>,
 }
 
@@ -125,6 +126,7 @@ mod tests {
             mode: Mode::Pass,
             backend: Arc::new(Backend::for_tests()),
             is_lenient: false,
+            takes_early_data: false,
             counts: Arc::default(),
         })
     }

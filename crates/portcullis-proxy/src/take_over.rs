@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use listenfd::ListenFd;
@@ -21,15 +22,18 @@ use rustix::net::{
 };
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::AsyncReadExt as _;
-use tokio::net::UnixListener;
-use tokio::time::timeout;
+use tokio::net::{UnixListener, UnixStream as UnixConnection};
+use tokio::time::{Instant, sleep_until};
 
+use crate::account::Account;
 use crate::address::ListenAddress;
 
 /// So many sockets fit into one message (`SCM_MAX_FD` of Linux).
 pub(crate) const MOST: usize = 253;
 /// How long the one before waits for the other to be ready, and goes on without it.
 const READY_WITHIN: Duration = Duration::from_secs(30);
+/// How much longer when somebody else asks, who does not wait for longer than [`GIVEN_WITHIN`].
+const OTHERS_WAIT: Duration = Duration::from_secs(5);
 /// How long the one before may take for its sockets.
 const GIVEN_WITHIN: Duration = Duration::from_secs(10);
 const READY: &[u8] = b"ready\n";
@@ -265,7 +269,7 @@ fn answers(path: &Path) -> bool {
     path.exists() && !crate::listener::is_dead(path)
 }
 
-/// Where another proxy may ask for the sockets of this one. Only its own user may connect. It has another name until it is
+/// Where another proxy may ask for the sockets of this one. Only its own user may connect, who is the account that it becomes. It has another name until it is
 /// [put in its place](Self::put): a start that fails takes nothing away.
 pub(crate) struct Asked<'a> {
     listener: UnixListener,
@@ -285,7 +289,7 @@ impl Drop for Temporary {
 impl<'a> Asked<'a> {
     /// # Errors
     /// When the address cannot be had.
-    pub(crate) fn bind(path: &'a Path) -> io::Result<Self> {
+    pub(crate) fn bind(path: &'a Path, account: Option<&Account>) -> io::Result<Self> {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{}", std::process::id()));
         let temporary = PathBuf::from(name);
@@ -299,6 +303,9 @@ impl<'a> Asked<'a> {
         let temporary = Temporary(temporary);
         // Before anybody can connect.
         std::fs::set_permissions(&temporary.0, std::fs::Permissions::from_mode(0o600))?;
+        if let Some((user, group)) = account.map(Account::owner) {
+            std::os::unix::fs::chown(&temporary.0, Some(user), Some(group))?;
+        }
         socket.listen(1)?;
         let socket = std::os::unix::net::UnixListener::from(OwnedFd::from(socket));
         Ok(Self {
@@ -327,10 +334,29 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Gives the sockets to whoever asks, until one of them is ready.
+/// Gives the sockets to whoever asks, until one of them is ready: to one at a time, or two would be.
 pub(crate) async fn give(listener: UnixListener, sockets: Vec<OwnedFd>) {
+    let mut next = None;
     loop {
-        let Ok((mut other, _)) = listener.accept().await else {
+        let other = match next.take() {
+            Some(other) => other,
+            None => asked(&listener).await,
+        };
+        if let Err(error) = send(&other, &sockets) {
+            tracing::warn!(%error, "the sockets could not be given");
+            continue;
+        }
+        if is_ready(&listener, other, &mut next).await {
+            return;
+        }
+        tracing::warn!("who has asked for the sockets was not ready, this proxy goes on");
+    }
+}
+
+/// One that may have them.
+async fn asked(listener: &UnixListener) -> UnixConnection {
+    loop {
+        let Ok((other, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_secs(1)).await;
             continue;
         };
@@ -338,20 +364,33 @@ pub(crate) async fn give(listener: UnixListener, sockets: Vec<OwnedFd>) {
         let is_own = other
             .peer_cred()
             .is_ok_and(|it| [own, 0].contains(&it.uid()));
-        if !is_own {
-            tracing::warn!("another user has asked for the sockets, and is refused");
-            continue;
+        if is_own {
+            return other;
         }
-        if let Err(error) = send(&other, &sockets) {
-            tracing::warn!(%error, "the sockets could not be given");
-            continue;
-        }
-        let mut said = [0; READY.len()];
-        match timeout(READY_WITHIN, other.read_exact(&mut said)).await {
-            Ok(Ok(_)) if said == READY => return,
-            _ => tracing::warn!("who has asked for the sockets was not ready, this proxy goes on"),
-        }
+        tracing::warn!("another user has asked for the sockets, and is refused");
     }
+}
+
+/// Whether it says that it accepts; it has less time as soon as there is a next one.
+async fn is_ready(
+    listener: &UnixListener,
+    mut other: UnixConnection,
+    next: &mut Option<UnixConnection>,
+) -> bool {
+    let mut said = [0; READY.len()];
+    let mut until = Instant::now() + READY_WITHIN;
+    let mut reading = pin!(other.read_exact(&mut said));
+    let read = loop {
+        tokio::select! {
+            read = &mut reading => break read.is_ok(),
+            () = sleep_until(until) => break false,
+            asked = asked(listener), if next.is_none() => {
+                *next = Some(asked);
+                until = until.min(Instant::now() + OTHERS_WAIT);
+            }
+        }
+    };
+    read && said == READY
 }
 
 fn send(other: &tokio::net::UnixStream, sockets: &[OwnedFd]) -> io::Result<()> {

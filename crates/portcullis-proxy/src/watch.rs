@@ -16,25 +16,43 @@ const LONGEST: u64 = 16 << 20;
 /// What was in a configuration's file, and in those that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
+    /// Those that the configuration names that runs.
     files: Vec<PathBuf>,
+    /// And those that one names that was refused: it may be for what is in them.
+    of_refused: Vec<PathBuf>,
+    text: [u8; 32],
     digest: [u8; 32],
 }
 
 impl Seen {
     /// This is the text of the file, and these are named there.
     pub(crate) fn now(text: &[u8], files: Vec<PathBuf>) -> Self {
+        Self::of(Sha256::digest(text).into(), files, Vec::new())
+    }
+
+    fn of(text: [u8; 32], files: Vec<PathBuf>, of_refused: Vec<PathBuf>) -> Self {
         let mut all = Sha256::new();
-        all.update(Sha256::digest(text));
-        for file in &files {
+        all.update(text);
+        for file in files.iter().chain(&of_refused) {
             all.update(contents(file).map_or([0; 32], |it| Sha256::digest(it).into()));
         }
         let digest = all.finalize().into();
-        Self { files, digest }
+        Self {
+            files,
+            of_refused,
+            text,
+            digest,
+        }
     }
 
     fn again(&self, file: &Path) -> Self {
         let text = contents(file).unwrap_or_default();
-        Self::now(&text, self.files.clone())
+        let digest = Sha256::digest(&text).into();
+        let of_refused = match digest == self.text {
+            true => self.of_refused.clone(),
+            false => crate::config::named(&text),
+        };
+        Self::of(digest, self.files.clone(), of_refused)
     }
 }
 

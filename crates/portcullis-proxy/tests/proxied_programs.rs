@@ -11,7 +11,7 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use support::{Files, echo};
+use support::{Files, echo, terminating};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -276,4 +276,127 @@ async fn openssl_is_the_client_and_the_server() {
     let mut page = String::new();
     io.read_to_string(&mut page).await.unwrap();
     assert!(page.contains("TLSv1.3"), "{page}");
+}
+
+const EARLY: &str = "early_data = { backend_is_idempotent = true }";
+
+/// What comes back of early data, and whether it was accepted, by a client that has been there before.
+#[cfg(feature = "redis")]
+async fn again(
+    connector: &portcullis::TlsConnector,
+    [first, second]: [SocketAddr; 2],
+) -> (portcullis::EarlyDataOutcome, bool, String) {
+    let mut stream = support::connect(connector, first, "one.test")
+        .await
+        .unwrap();
+    support::talk(&mut stream, "x").await.unwrap();
+    let io = TcpStream::connect(second).await.unwrap();
+    let early = connector.upgrade_with_early_data(io, "one.test", "early");
+    let (mut stream, outcome) = early.await.unwrap();
+    let is_resumed = stream.is_resumed();
+    (
+        outcome,
+        is_resumed,
+        support::talk(&mut stream, "x").await.unwrap(),
+    )
+}
+
+/// Proxies that share one resume each other's sessions, and none takes early data that another one may have taken. Without it
+/// they go on. `apt-get install redis-server`
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_and_early_data_are_remembered_in_redis() {
+    use portcullis::EarlyDataOutcome::{Accepted, Rejected};
+
+    const MARKER: &str = "portcullis:{r}:since";
+
+    let files = Files::new();
+    files.server("one", &["one.test"]);
+    std::fs::write(files.path("key"), [7; 32]).unwrap();
+    std::fs::write(files.path("tickets"), [7; 48]).unwrap();
+    let socket = files.path("redis.sock").to_str().unwrap().to_owned();
+    let arguments = ["--port", "0", "--save", "", "--unixsocket", &socket];
+    let redis = Program::start("redis-server", &arguments);
+    let cli = async |words: &[&str]| {
+        let arguments = [&["-s", &socket], words].concat();
+        said("redis-cli", &arguments).await.trim().to_owned()
+    };
+    for _ in 0..500 {
+        if tokio::net::UnixStream::connect(&socket).await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let back = echo("a").await;
+    let in_store = "tickets = { store = \"unix://@/redis.sock\", store_key = \"@/key\" }";
+    let in_file = "tickets = { file = \"@/tickets\", replay_guard = \"unix://@/redis.sock\" }";
+    let both = |tickets: &str| [(); 2].map(|()| files.start(&terminating(tickets, back, EARLY)));
+    let at = |proxies: &[support::Running; 2]| [0, 1].map(|it| proxies[it].address());
+    let connector = files.connector(&[]);
+
+    // A Redis that has just begun to remember may have forgotten something. A proxy that starts has it begin.
+    let proxies = both(in_store);
+    for _ in 0..500 {
+        if cli(&["EXISTS", MARKER]).await == "1" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (outcome, is_resumed, answer) = again(&connector, at(&proxies)).await;
+    assert_eq!(outcome, Rejected("early".into()));
+    assert!(is_resumed);
+    assert_eq!(answer, "a:x");
+    drop(proxies);
+
+    // Two minutes later.
+    let left: u64 = cli(&["PTTL", MARKER]).await.parse().unwrap();
+    let later = (left - 120_000).to_string();
+    assert_eq!(cli(&["PEXPIRE", MARKER, &later]).await, "1");
+    let proxies = both(in_store);
+    let (outcome, is_resumed, answer) = again(&connector, at(&proxies)).await;
+    assert_eq!((outcome, is_resumed), (Accepted, true));
+    assert_eq!(answer, "a:earlyx");
+    let of_files = both(in_file);
+    let (outcome, is_resumed, answer) = again(&connector, at(&of_files)).await;
+    assert_eq!((outcome, is_resumed), (Accepted, true));
+    assert_eq!(answer, "a:earlyx");
+
+    drop(redis);
+    let (outcome, is_resumed, answer) = again(&connector, at(&of_files)).await;
+    assert_eq!(outcome, Rejected("early".into()));
+    assert!(is_resumed, "tickets are the sessions");
+    assert_eq!(answer, "a:x");
+    let (outcome, is_resumed, answer) = again(&files.connector(&[]), at(&proxies)).await;
+    assert_ne!(outcome, Accepted);
+    assert!(!is_resumed, "sessions are nowhere");
+    assert_eq!(answer, "a:x");
+}
+
+/// OpenSSL is the client, whose early data is accepted.
+#[tokio::test(flavor = "multi_thread")]
+async fn openssl_sends_early_data() {
+    let files = Files::new();
+    files.server("one", &["one.test"]);
+    files.write("early", "early");
+    let more = "log = { access = \"@/access.log\" }";
+    let proxy = files.start(&terminating(more, echo("a").await, EARLY));
+    let path = |name: &str| files.path(name).to_str().unwrap().to_owned();
+    let client = format!(
+        "openssl s_client -connect {} -servername one.test -verify_return_error -CAfile {}",
+        proxy.address(),
+        path("ca.pem")
+    );
+    let session = path("session");
+    // Tickets come behind the handshake.
+    let first = format!("sleep 1 | {client} -sess_out {session}");
+    said("sh", &["-c", &first]).await;
+    let second = format!(
+        "sleep 1 | {client} -sess_in {session} -early_data {}",
+        path("early")
+    );
+    let told = said("sh", &["-c", &second]).await;
+    assert!(told.contains("Early data was accepted"), "{told}");
+    assert!(told.contains("a:early"), "{told}");
+    let line = files.lines(2).await.remove(1);
+    assert_eq!(line["early_data"], 5, "{line}");
 }

@@ -272,6 +272,24 @@ impl TlsAcceptor {
         self.accept_with_early_data_from(io, Instant::now(), None)
     }
 
+    /// The same on a transport from which `prefix` was read already.
+    ///
+    /// # Errors
+    /// When the handshake fails before; [`Handshaking::or_transport`] gives the transport back.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is closed.
+    pub fn upgrade_with_early_data<IO>(
+        &self,
+        io: IO,
+        prefix: Bytes,
+    ) -> Handshaking<IO, EarlyHandshake<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.start(io, &prefix, Instant::now(), None)
+    }
+
     pub(crate) fn accept_with_early_data_from<IO>(
         &self,
         io: IO,

@@ -1,6 +1,8 @@
 //! From what a file says to what the proxy runs with.
 
+mod account;
 mod allow;
+mod tickets;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,12 +13,11 @@ use std::sync::atomic::AtomicUsize;
 
 use ipnet::IpNet;
 use portcullis::pki_types::ServerName;
-use portcullis::session::TicketKeys;
 use portcullis::{
-    ClientAuthentication, ClientConfig, Identity, Misuse, Roots, ServerConfig, TicketKeyFile,
-    ToServerName as _,
+    ClientAuthentication, ClientConfig, Identity, Misuse, Roots, ServerConfig, ToServerName as _,
 };
 
+use self::tickets::Tickets;
 use super::model::{self, File, RouteBackend, Text, Tls};
 use super::plan::{Access, Admin, Listener, Plan, days_left};
 use super::report::Report;
@@ -32,13 +33,15 @@ const SOON: usize = 14;
 const LONGEST_PROTOCOL: usize = 255;
 
 /// `None` where something is wrong, which stands in the report.
-pub(super) fn build(report: &Report<'_>, file: &File) -> Option<Plan> {
+pub(super) fn build(report: &Report<'_>, path: Option<&Path>, file: &File) -> Option<Plan> {
     let mut maker = Maker {
         report,
+        path,
         file,
-        tickets: None,
+        tickets: Tickets::default(),
     };
     maker.tickets = maker.tickets();
+    let account = maker.account();
     let identities = maker.identities();
     let backends = maker.backends(&identities);
     let listeners = maker.listeners();
@@ -47,13 +50,16 @@ pub(super) fn build(report: &Report<'_>, file: &File) -> Option<Plan> {
     let mut all: Vec<_> = backends.into_iter().map(|(_, backend)| backend).collect();
     all.extend(own);
     let listeners = maker.join(listeners, routes);
+    let kept = maker.tickets.kept(&listeners);
     report.is_clean().then(|| Plan {
+        account,
         admin,
         access: (file.access.as_ref()).map_or(Access::Stdout, |text| super::access(text.get_ref())),
         take_over: (file.take_over.as_ref()).map(|text| text.get_ref().into()),
         watch: file.watch,
         timeouts: file.timeouts.clone(),
         limits: file.limits.clone(),
+        kept,
         listeners: listeners.into_iter().map(Arc::new).collect(),
         identities,
         backends: all,
@@ -62,9 +68,11 @@ pub(super) fn build(report: &Report<'_>, file: &File) -> Option<Plan> {
 
 struct Maker<'f> {
     report: &'f Report<'f>,
+    /// Where it was read, if it was.
+    path: Option<&'f Path>,
     file: &'f File,
-    /// What seals the tickets of all routes.
-    tickets: Option<TicketKeys>,
+    /// What the tickets of all routes are.
+    tickets: Tickets,
 }
 
 type Identities = Vec<(String, Identity)>;
@@ -90,16 +98,6 @@ impl Maker<'_> {
                 self.wrong(&name.span(), text);
             }
         }
-    }
-
-    fn tickets(&self) -> Option<TicketKeys> {
-        let file = self.file.tickets.as_ref()?;
-        if is_readable_by_others(Path::new(file.get_ref())) {
-            let text = format!("others can read {}; chmod 600 it", file.get_ref());
-            self.report.warn(&file.span(), text);
-        }
-        let told = |misuse: Misuse| self.wrong(&file.span(), misuse.to_string());
-        TicketKeyFile::load(file.get_ref()).map_err(told).ok()
     }
 
     fn identities(&self) -> Identities {
@@ -303,6 +301,7 @@ impl Maker<'_> {
                 proxies: proxies.into(),
                 routes: Routes(Vec::new()),
                 has_rules: false,
+                takes_early_data: false,
             });
         }
         listeners
@@ -353,6 +352,7 @@ impl Maker<'_> {
                 mode,
                 backend,
                 is_lenient: entry.lenient.unwrap_or(false),
+                takes_early_data: entry.early_data.is_some(),
                 counts: Arc::default(),
             };
             routes.push((listener, route));
@@ -444,6 +444,9 @@ impl Maker<'_> {
                     "this side shows no certificate",
                 );
             }
+            if let Some(early) = &entry.early_data {
+                unused(&early.span, "early_data", sees_nothing);
+            }
             if entry.lenient.is_some() {
                 unused(
                     &entry.truncation_span,
@@ -503,8 +506,9 @@ impl Maker<'_> {
             );
         }
         let mut builder = ServerConfig::builder().alpn(self.protocols(&entry.alpn));
-        if let Some(keys) = &self.tickets {
-            builder = builder.ticket_keys(keys.clone());
+        builder = self.tickets.configure(builder);
+        if let Some(early) = &entry.early_data {
+            builder = self.early_data(title, early, entry, builder)?;
         }
         for (_, identity) in &named {
             builder = builder.identity((*identity).clone());
@@ -620,6 +624,7 @@ impl Maker<'_> {
         for (at, route) in routes {
             if let Some(listener) = listeners.get_mut(at) {
                 listener.has_rules |= matches!(route.mode, Mode::Terminate(_, Some(_)));
+                listener.takes_early_data |= route.takes_early_data;
                 listener.routes.0.push(Arc::new(route));
             }
         }

@@ -47,7 +47,7 @@ impl Config {
             _ => Err(std::io::Error::other("it is longer than 4 MiB")),
         });
         match read {
-            Ok(text) => Self::parse(&shown, &text),
+            Ok(text) => Self::of(&shown, Some(path), &text),
             Err(error) => Err(Problems(vec![Problem {
                 file: shown,
                 line: 1,
@@ -62,13 +62,17 @@ impl Config {
     /// # Errors
     /// All that is wrong with it, in the order of the file.
     pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
+        Self::of(name, None, text)
+    }
+
+    fn of(name: &str, path: Option<&Path>, text: &str) -> Result<Self, Problems> {
         let report = Report::new(name, text);
         let Some(file) = read(&report, text) else {
             return Err(report.conclude().err().unwrap_or(Problems(Vec::new())));
         };
         // Before they are read: what changes meanwhile has changed since.
         let seen = Seen::now(text.as_bytes(), file.files());
-        let plan = build::build(&report, &file);
+        let plan = build::build(&report, path, &file);
         match (report.conclude(), plan) {
             (Ok(warnings), Some(plan)) => Ok(Self {
                 plan,
@@ -99,6 +103,15 @@ impl Config {
     pub fn summary(&self) -> String {
         self.plan.summary()
     }
+}
+
+/// The files that a text names, whatever else is wrong with it.
+pub(crate) fn named(text: &[u8]) -> Vec<PathBuf> {
+    let Ok(text) = std::str::from_utf8(text) else {
+        return Vec::new();
+    };
+    let file = read(&Report::new("", text), text);
+    file.map_or_else(Vec::new, |file| file.files())
 }
 
 /// `None` if it is no TOML, which stands in the report.

@@ -16,10 +16,12 @@ pub(super) type Text = Spanned<String>;
 pub(super) struct File {
     pub(super) admin: Option<Admin>,
     pub(super) access: Option<Text>,
+    /// Who the proxy is once it has its sockets.
+    pub(super) user: Option<Text>,
+    pub(super) group: Option<Text>,
     /// Where another proxy may ask for the sockets.
     pub(super) take_over: Option<Text>,
-    /// The file of the keys that seal tickets.
-    pub(super) tickets: Option<Text>,
+    pub(super) tickets: Option<Tickets>,
     /// How often files are looked at.
     pub(super) watch: Option<Duration>,
     pub(super) timeouts: Timeouts,
@@ -28,6 +30,21 @@ pub(super) struct File {
     pub(super) identities: Vec<Identity>,
     pub(super) backends: Vec<Backend>,
     pub(super) routes: Vec<Route>,
+}
+
+/// What clients come back with.
+pub(super) struct Tickets {
+    /// The file of the keys that seal tickets.
+    pub(super) file: Option<Text>,
+    /// Where sessions are kept.
+    pub(super) store: Option<Text>,
+    /// What they are sealed with there.
+    pub(super) store_key: Option<Text>,
+    /// Who remembers early data, where others have the keys, too.
+    pub(super) replay_guard: Option<Text>,
+    /// The authorities of a Redis that speaks TLS.
+    pub(super) redis_roots: Option<Text>,
+    pub(super) span: Range<usize>,
 }
 
 pub(super) struct Admin {
@@ -142,9 +159,17 @@ pub(super) struct Route {
     pub(super) identities: Vec<Text>,
     pub(super) alpn: Vec<Text>,
     pub(super) clients: Option<Clients>,
+    pub(super) early_data: Option<EarlyData>,
     pub(super) backend: RouteBackend,
     pub(super) lenient: Option<bool>,
     pub(super) truncation_span: Range<usize>,
+    pub(super) span: Range<usize>,
+}
+
+/// What clients may say before their handshake is over.
+pub(super) struct EarlyData {
+    /// In bytes.
+    pub(super) limit: u32,
     pub(super) span: Range<usize>,
 }
 
@@ -208,6 +233,8 @@ impl File {
             ],
         );
         let limits = top.table("limits", &["connections", "handshakes", "per_address"]);
+        let process = top.table("process", &["user", "group", "take_over"]);
+        let of_process = |key| process.as_ref().and_then(|process| process.text(key));
         let listeners = top.tables(
             "listen",
             "[[listen]]",
@@ -225,6 +252,7 @@ impl File {
                 "identity",
                 "alpn",
                 "clients",
+                "early_data",
                 "backend",
                 "truncation",
             ],
@@ -241,16 +269,10 @@ impl File {
                     })
                 }),
             access: log.and_then(|log| log.text("access")),
-            take_over: top
-                .table("process", &["take_over"])
-                .and_then(|process| process.text("take_over")),
-            tickets: (top.table("tickets", &["file"])).and_then(|tickets| {
-                required(
-                    &tickets,
-                    "file",
-                    "name the file that `portcullis ticket-key new` has made",
-                )
-            }),
+            user: of_process("user"),
+            group: of_process("group"),
+            take_over: of_process("take_over"),
+            tickets: top.table("tickets", &TICKETS).map(|it| Tickets::read(&it)),
             watch: top
                 .table("reload", &["watch"])
                 .and_then(|reload| reload.duration("watch")),
@@ -271,8 +293,8 @@ impl File {
 }
 
 impl File {
-    /// The files that it names.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+    /// The files that it names, with their places.
+    pub(super) fn named(&self) -> impl Iterator<Item = &Text> {
         let of_identities = self.identities.iter();
         let of_identities = of_identities.flat_map(|it| [Some(&it.certificate), it.key.as_ref()]);
         let own = self.routes.iter().filter_map(|route| match &route.backend {
@@ -284,8 +306,14 @@ impl File {
         let clients = self.routes.iter().map(|route| route.clients.as_ref());
         let of_clients = clients.map(|it| it.and_then(|it| it.roots.as_ref()));
         let all = of_identities.chain(of_backends).chain(of_clients);
-        let all = all.chain([self.tickets.as_ref()]).flatten();
-        let mut files: Vec<PathBuf> = all.map(|text| text.get_ref().into()).collect();
+        let tickets = self.tickets.iter();
+        let of_tickets = tickets.flat_map(|it| [&it.file, &it.store_key, &it.redis_roots]);
+        all.chain(of_tickets.map(Option::as_ref)).flatten()
+    }
+
+    /// The files that it names, each once.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.named().map(|text| text.get_ref().into()).collect();
         files.sort();
         files.dedup();
         files
@@ -295,11 +323,32 @@ impl File {
 /// What a backend may say; one of a route alone has no name.
 const BACKEND: [&str; 5] = ["name", "servers", "tls", "send_proxy", "health"];
 
+const TICKETS: [&str; 5] = ["file", "store", "store_key", "replay_guard", "redis_roots"];
+
 fn required(table: &Section<'_>, key: &str, expected: &str) -> Option<Text> {
     if !table.has(key) {
         table.missing(key, expected);
     }
     table.text(key)
+}
+
+impl Tickets {
+    fn read(table: &Section<'_>) -> Self {
+        if !table.has("file") && !table.has("store") {
+            table.missing(
+                "file",
+                "name the file that `portcullis ticket-key new` has made, or a `store`",
+            );
+        }
+        Self {
+            file: table.text("file"),
+            store: table.text("store"),
+            store_key: table.text("store_key"),
+            replay_guard: table.text("replay_guard"),
+            redis_roots: table.text("redis_roots"),
+            span: table.span(),
+        }
+    }
 }
 
 impl Timeouts {
@@ -439,9 +488,34 @@ impl Route {
                     allow: Allow::read_all(&clients),
                     span: clients.span(),
                 }),
+            early_data: table
+                .table("early_data", &["backend_is_idempotent", "limit"])
+                .map(|early| EarlyData::read(&early)),
             backend,
             lenient: table.word("truncation", &TRUNCATION),
             truncation_span: table.span_of("truncation"),
+            span: table.span(),
+        }
+    }
+}
+
+impl EarlyData {
+    /// What servers of OpenSSL and GnuTLS allow, and one record holds.
+    const USUAL: usize = 16_384;
+    /// What sockets have room for, so that nobody waits for a server that waits for its answer to be read.
+    const MOST: usize = 1 << 16;
+
+    fn read(table: &Section<'_>) -> Self {
+        if table.flag("backend_is_idempotent") != Some(true) {
+            table.missing(
+                "backend_is_idempotent = true",
+                "early data may be replayed by whoever has seen it, so say that the backend does no harm when it gets what a \
+                 client has said a second time (RFC 8470), or leave `early_data` out",
+            );
+        }
+        let limit = table.count("limit", 1..Self::MOST + 1);
+        Self {
+            limit: u32::try_from(limit.unwrap_or(Self::USUAL)).unwrap_or(u32::MAX),
             span: table.span(),
         }
     }

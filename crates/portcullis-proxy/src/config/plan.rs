@@ -10,13 +10,17 @@ use ipnet::IpNet;
 use portcullis::Identity;
 
 use super::model::{Limits, Timeouts};
+use crate::account::Account;
 use crate::address::ListenAddress;
 use crate::backend::Backend;
+use crate::kept::Kept;
 use crate::route::{Mode, Routes};
 
 /// All of a configuration, built.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Who the proxy becomes.
+    pub(crate) account: Option<Account>,
     pub(crate) admin: Option<Admin>,
     pub(crate) access: Access,
     pub(crate) take_over: Option<PathBuf>,
@@ -24,6 +28,7 @@ pub(crate) struct Plan {
     pub(crate) watch: Option<Duration>,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
+    pub(crate) kept: Kept,
     pub(crate) listeners: Vec<Arc<Listener>>,
     pub(crate) identities: Vec<(String, Identity)>,
     pub(crate) backends: Vec<Arc<Backend>>,
@@ -52,6 +57,8 @@ pub(crate) struct Listener {
     pub(crate) routes: Routes,
     /// Whether clients are asked for certificates by some route.
     pub(crate) has_rules: bool,
+    /// Whether some route takes early data.
+    pub(crate) takes_early_data: bool,
 }
 
 impl Plan {
@@ -98,6 +105,8 @@ impl Plan {
             "log.access"
         } else if self.take_over != next.take_over {
             "process.take_over"
+        } else if self.account != next.account {
+            "process.user and process.group"
         } else if self.admin != next.admin {
             "admin"
         } else if sockets(self) != sockets(next) {

@@ -11,22 +11,6 @@ use super::report::Report;
 /// The longest time that may be configured: what is longer is a slip.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// What others have, and this proxy does not.
-const NOT_THERE: [(&str, &str); 4] = [
-    ("user", USER),
-    ("group", USER),
-    (
-        "early_data",
-        "early data may be replayed, and is taken on no route, whatever its servers can do",
-    ),
-    (
-        "max_early_data",
-        "early data may be replayed, and is taken on no route, whatever its servers can do",
-    ),
-];
-const USER: &str = "it goes on as who it was started as. Start it as another: with User= of systemd, and a socket unit or \
-                    AmbientCapabilities=CAP_NET_BIND_SERVICE for ports below 1024";
-
 /// A table whose keys are known.
 pub(super) struct Section<'t> {
     report: &'t Report<'t>,
@@ -60,11 +44,6 @@ impl<'t> Section<'t> {
         for key in table.keys() {
             let name: &str = key.get_ref();
             if !keys.contains(&name) {
-                if let Some((_, why)) = NOT_THERE.iter().find(|(it, _)| *it == name) {
-                    let text = format!("{title} has no `{name}`: {why}");
-                    report.wrong(&key.span(), text);
-                    continue;
-                }
                 let meant = did_you_mean(name, keys.iter().copied()).replace('"', "`");
                 let end = if meant.is_empty() { "." } else { "" };
                 report.wrong(

@@ -51,6 +51,7 @@ fn files() -> Files {
     let files = Files::new();
     files.server("api", &["api.example.com"]);
     files.server("other", &["api.example.net"]);
+    std::fs::write(files.path("tickets"), [7; 48]).unwrap();
     files
 }
 
@@ -68,7 +69,7 @@ fn ten_mistakes_are_told_with_place_and_remedy() {
             "tls = \"off\"\n",
             "tls = \"off\"\ntimeout = \"5s\"\n",
             "proxy.toml:30:1: unknown key `timeout` in [[route]]. Keys here: listen, names, tls, identity, alpn, clients, \
-             backend, truncation",
+             early_data, backend, truncation",
         ),
         (
             "timeouts =",
@@ -130,9 +131,9 @@ fn ten_mistakes_are_told_with_place_and_remedy() {
         ),
         (
             "tls = \"off\"\n",
-            "tls = \"off\"\nearly_data = { limit = \"16KiB\" }\n",
-            "proxy.toml:30:1: [[route]] has no `early_data`: early data may be replayed, and is taken on no route, whatever its \
-             servers can do",
+            "tls = \"off\"\nearly_data = { backend_is_idempotent = true }\n",
+            "proxy.toml:30:14: tls = \"off\" does not use `early_data`: there is no TLS on this side. Remove `early_data`, or \
+             terminate",
         ),
     ] {
         assert!(RIGHT.contains(right), "{right}");
@@ -264,13 +265,63 @@ fn what_else_is_refused() {
         ),
         (
             "version = 1\n",
-            "version = 1\nprocess = { user = \"www-data\" }\n",
-            "process has no `user`: it goes on as who it was started as",
+            "version = 1\nprocess = { group = \"daemon\" }\n",
+            "a `group` without a `user` would leave the proxy who it was started as",
         ),
         (
             "identity = [\"api\"]",
-            "identity = [\"api\"]\nearly_data = true",
-            "[[route]] has no `early_data`: early data may be replayed",
+            "identity = [\"api\"]\nearly_data = { limit = 1 }",
+            "early_data has no `backend_is_idempotent = true`: early data may be replayed",
+        ),
+        (
+            "identity = [\"api\"]",
+            "identity = [\"api\"]\nearly_data = { backend_is_idempotent = false }",
+            "say that the backend does no harm when it gets what a client has said a second time",
+        ),
+        (
+            "identity = [\"api\"]",
+            "identity = [\"api\"]\nearly_data = { backend_is_idempotent = true, limit = 65_537 }",
+            "limit = 65537: this is a number from 1 to 65536",
+        ),
+        (
+            "servers = [\"127.0.0.1:25\"]\n[[route]]",
+            "servers = [\"127.0.0.1:25\"]\nsend_proxy = \"v2\"\n[[route]]\nearly_data = { backend_is_idempotent = true }",
+            "early data does not go with send_proxy = \"v2\"",
+        ),
+        (
+            "[[route]]",
+            "[tickets]\nfile = \"@/tickets\"\n[[route]]\nearly_data = { backend_is_idempotent = true }",
+            "early_data with ticket keys from a file and no replay guard: the same early data could be accepted by several",
+        ),
+        (
+            "version = 1\n",
+            "version = 1\ntickets = { replay_guard = \"redis://h\" }\n",
+            "tickets has no `file`: name the file that `portcullis ticket-key new` has made, or a `store`",
+        ),
+        (
+            "version = 1\n",
+            "version = 1\ntickets = { file = \"@/tickets\", store = \"redis://h\", store_key = \"@/tickets\" }\n",
+            "leave `file` or `store` out",
+        ),
+        (
+            "version = 1\n",
+            "version = 1\ntickets = { store = \"redis://h\" }\n",
+            "sessions outside of the process are sealed; name a `store_key`",
+        ),
+        (
+            "version = 1\n",
+            "version = 1\ntickets = { file = \"@/tickets\", store_key = \"@/tickets\" }\n",
+            "without a `store` there is nothing to seal",
+        ),
+        (
+            "version = 1\n",
+            "version = 1\ntickets = { file = \"@/tickets\", replay_guard = \"redis://h\" }\n",
+            "no route has `early_data`, so there is nothing to remember",
+        ),
+        (
+            "version = 1\n",
+            "version = 1\ntickets = { file = \"@/tickets\", redis_roots = \"@/ca.pem\" }\n",
+            "only a Redis at rediss:// shows a certificate",
         ),
         (
             "version = 1\n",
@@ -363,4 +414,48 @@ fn no_text_is_too_much() {
             }
         }
     }
+}
+
+/// What is said of Redis has nothing of its address, where a password may be.
+#[cfg(feature = "redis")]
+#[test]
+fn the_address_of_a_redis_is_not_told() {
+    let files = files();
+    std::fs::write(files.path("key"), [7; 32]).unwrap();
+    for (tickets, expected) in [
+        (
+            "store = \"redis://:hidden@\", store_key = \"@/key\"",
+            "the URL of Redis cannot be used",
+        ),
+        (
+            "store = \"hidden\", store_key = \"@/key\"",
+            "this is redis://HOST:PORT/DATABASE",
+        ),
+        (
+            "store = \"redis://:hidden@h\", store_key = \"@/api.pem\"",
+            "no file of store keys",
+        ),
+        (
+            "store = \"redis://:hidden@h\", store_key = \"@/none\"",
+            "@/none: ",
+        ),
+    ] {
+        let text = RIGHT.replacen('\n', &format!("\ntickets = {{ {tickets} }}\n"), 1);
+        let said = said(&files, &text).unwrap_err();
+        assert!(
+            said.contains(expected) && !said.contains("hidden"),
+            "{said}"
+        );
+    }
+    let right = "\ntickets = { store = \"rediss://:hidden@h:1/2\", store_key = \"@/key\", redis_roots = \"@/ca.pem\" }\n";
+    said(&files, &RIGHT.replacen('\n', right, 1)).unwrap();
+}
+
+#[cfg(not(feature = "redis"))]
+#[test]
+fn what_is_not_built_in_is_refused() {
+    let files = files();
+    let text = "\ntickets = { store = \"redis://h\", store_key = \"@/tickets\" }\n";
+    let said = said(&files, &RIGHT.replacen('\n', text, 1)).unwrap_err();
+    assert!(said.contains("built without Redis"), "{said}");
 }

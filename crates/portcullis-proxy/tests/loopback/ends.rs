@@ -8,31 +8,14 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use crate::hostile::{hello, long_hello, stuck};
 use crate::keys::silent;
-use crate::support::{Files, Running, connect, echo};
+use crate::support::{self, Files, Running, connect, echo};
 
 const LOG: &str = "log = { access = \"@/access.log\" }";
 
-/// A listener that terminates, with this server and these keys.
-fn terminating(files: &Files, more: &str, server: &str, route: &str) -> Running {
+/// A listener that terminates, with this server and a log.
+fn terminating(files: &Files, server: &str) -> Running {
     files.server("one", &["one.test"]);
-    files.start(&format!(
-        r#"
-        {LOG}
-        {more}
-        [[listen]]
-        name = "in"
-        address = "127.0.0.1:0"
-        [[identity]]
-        name = "one"
-        certificate = "@/one.pem"
-        key = "@/one.key"
-        [[route]]
-        names = "one.test"
-        identity = "one"
-        {route}
-        backend = {{ servers = "{server}" }}
-        "#
-    ))
+    files.start(&support::terminating(LOG, server, ""))
 }
 
 /// Closes it as a program that has gone.
@@ -57,7 +40,7 @@ async fn endless() -> SocketAddr {
 async fn what_a_server_says_to_nobody_has_a_bound_and_is_counted() {
     let files = Files::new();
     let server = endless().await;
-    let proxy = terminating(&files, "", &server.to_string(), "");
+    let proxy = terminating(&files, &server.to_string());
     let connector = files.connector(&[]);
     let mut stream = connect(&connector, proxy.address(), "one.test")
         .await
@@ -150,7 +133,7 @@ async fn who_leaves_while_its_hello_is_passed_on_is_not_waited_for() {
 async fn a_cut_that_looks_like_an_end_is_in_the_log() {
     let files = Files::new();
     let listener = tokio::net::UnixListener::bind(files.path("back.sock")).unwrap();
-    let proxy = terminating(&files, "", "unix:@/back.sock", "");
+    let proxy = terminating(&files, "unix:@/back.sock");
     let connector = files.connector(&[]);
     for is_cut in [true, false] {
         let mut stream = connect(&connector, proxy.address(), "one.test")

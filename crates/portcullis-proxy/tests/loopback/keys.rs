@@ -7,7 +7,7 @@ use portcullis::{ClientAuthentication, Identity, ServerConfig, TlsAcceptor};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Files, Running, connect, echo, talk};
+use crate::support::{self, Files, Running, connect, echo, talk};
 
 /// Plain on this side, with this backend.
 fn plain(files: &Files, more: &str, backend: &str) -> Running {
@@ -27,22 +27,7 @@ fn plain(files: &Files, more: &str, backend: &str) -> Running {
 /// TLS that ends here, on a route with these keys.
 fn terminating(files: &Files, more: &str, backend: SocketAddr, route: &str) -> Running {
     files.server("one", &["one.test"]);
-    files.start(&format!(
-        r#"
-        {more}
-        [[listen]]
-        name = "in"
-        address = "127.0.0.1:0"
-        [[identity]]
-        name = "one"
-        certificate = "@/one.pem"
-        key = "@/one.key"
-        [[route]]
-        identity = "one"
-        {route}
-        backend = {{ servers = ["{backend}"] }}
-        "#
-    ))
+    files.start(&support::terminating(more, backend, route))
 }
 
 async fn listening() -> (TcpListener, SocketAddr) {
@@ -239,7 +224,7 @@ async fn a_server_that_is_no_answer_is_passed_over_in_time() {
         .identity(identity.unwrap())
         .build()
         .unwrap();
-    let good = crate::support::tls_echo("good", config).await;
+    let good = support::tls_echo("good", config).await;
     let [first, second] = [silent().await, silent().await];
     let tls = "tls = { name = \"back.test\", roots = \"@/ca.pem\" }";
     let times = "timeouts = { connect = \"900ms\" }";

@@ -6,37 +6,14 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{Files, connect, echo, get, nobody, talk};
-
-/// One listener that terminates, with this backend.
-fn terminating(more: &str, backend: std::net::SocketAddr) -> String {
-    format!(
-        r#"
-        {more}
-        [[listen]]
-        name = "in"
-        address = "127.0.0.1:0"
-        [[identity]]
-        name = "one"
-        certificate = "@/one.pem"
-        key = "@/one.key"
-        [[backend]]
-        name = "back"
-        servers = ["{backend}"]
-        [[route]]
-        names = ["one.test"]
-        identity = "one"
-        backend = "back"
-        "#
-    )
-}
+use crate::support::{Files, connect, echo, get, nobody, talk, terminating};
 
 #[tokio::test]
 async fn a_reload_is_whole_or_nothing_and_moves_no_connection() {
     let files = Files::new();
     files.server("one", &["one.test"]);
     let [a, b] = [echo("a").await, echo("b").await];
-    let proxy = files.start(&terminating("", a));
+    let proxy = files.start(&terminating("", a, ""));
     let connector = files.connector(&[]);
     let mut before = connect(&connector, proxy.address(), "one.test")
         .await
@@ -50,7 +27,7 @@ async fn a_reload_is_whole_or_nothing_and_moves_no_connection() {
     files.server("one", &["one.test"]);
     proxy
         .0
-        .reload(files.config(&terminating("", b)))
+        .reload(files.config(&terminating("", b, "")))
         .await
         .unwrap();
     let mut stream = connect(&connector, proxy.address(), "one.test")
@@ -64,7 +41,10 @@ async fn a_reload_is_whole_or_nothing_and_moves_no_connection() {
 
     // What needs a restart changes nothing, the rest of it included.
     let more = "limits = { handshakes = 7 }";
-    let refused = proxy.0.reload(files.config(&terminating(more, a))).await;
+    let refused = proxy
+        .0
+        .reload(files.config(&terminating(more, a, "")))
+        .await;
     let said = refused.unwrap_err().to_string();
     assert!(said.starts_with("needs a restart: "), "{said}");
     let mut stream = connect(&connector, proxy.address(), "one.test")
@@ -80,7 +60,7 @@ async fn draining_waits_and_then_cuts() {
     let files = Files::new();
     files.server("one", &["one.test"]);
     let back = echo("a").await;
-    let text = terminating("timeouts = { drain = \"300ms\" }", back);
+    let text = terminating("timeouts = { drain = \"300ms\" }", back, "");
     let connector = files.connector(&[]);
 
     // One that ends by itself is waited for.
@@ -112,7 +92,7 @@ async fn draining_ends_in_time_also_when_there_is_no_place() {
     let files = Files::new();
     files.server("one", &["one.test"]);
     let more = "timeouts = { drain = \"300ms\" }\nlimits = { connections = 2 }";
-    let proxy = files.start(&terminating(more, echo("a").await));
+    let proxy = files.start(&terminating(more, echo("a").await, ""));
     let mut held = Vec::new();
     for _ in 0..3 {
         held.push(TcpStream::connect(proxy.address()).await.unwrap());
@@ -170,7 +150,11 @@ async fn each_connection_has_a_line() {
     let files = Files::new();
     files.server("one", &["one.test"]);
     let back = echo("a").await;
-    let proxy = files.start(&terminating("log = { access = \"@/access.log\" }", back));
+    let proxy = files.start(&terminating(
+        "log = { access = \"@/access.log\" }",
+        back,
+        "",
+    ));
     let connector = files.connector(&[]);
     let mut stream = connect(&connector, proxy.address(), "one.test")
         .await
@@ -234,7 +218,7 @@ async fn the_administration_is_asked_by_http() {
     files.server("one", &["one.test"]);
     let back = echo("a").await;
     let more = "admin = { listen = \"127.0.0.1:0\" }\ntimeouts = { drain = \"2s\" }";
-    let proxy = files.start(&terminating(more, back));
+    let proxy = files.start(&terminating(more, back, ""));
     let admin = proxy.0.admin().unwrap();
     let connector = files.connector(&[]);
     let mut stream = connect(&connector, proxy.address(), "one.test")
@@ -265,7 +249,7 @@ async fn the_administration_is_asked_by_http() {
         assert!(metrics.lines().any(|it| it == line), "{line}\n{metrics}");
     }
     // Counts of a route go on.
-    let text = terminating(more, back);
+    let text = terminating(more, back, "");
     proxy.0.reload(files.config(&text)).await.unwrap();
     let (_, metrics) = get(admin, "/metrics").await;
     let line = format!("portcullis_proxy_route_connections_open{{{ROUTE}}} 1");
@@ -292,7 +276,7 @@ async fn what_cannot_be_had_is_said_with_its_name() {
     files.server("one", &["one.test"]);
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
-    let text = terminating("", nobody().await).replace("127.0.0.1:0", &address.to_string());
+    let text = terminating("", nobody().await, "").replace("127.0.0.1:0", &address.to_string());
     let error = portcullis_proxy::Proxy::start(files.config(&text)).unwrap_err();
     let expected = format!("listening on {address} (listener \"in\"): ");
     assert!(error.to_string().starts_with(&expected), "{error}");

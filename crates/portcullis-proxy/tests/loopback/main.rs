@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod configuration;
+mod early;
 mod ends;
 mod hostile;
 mod keys;

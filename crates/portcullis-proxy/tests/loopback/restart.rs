@@ -154,6 +154,19 @@ async fn what_changes_in_a_file_is_found_and_what_is_touched_is_not() {
     assert!(!found(300).await, "that was said");
     files.write("proxy.toml", &format!("{text}\n"));
     assert!(found(10_000).await, "another text");
+    // What one names that is refused is watched too: it may be refused for that, and be right as soon as it is there.
+    let other = text
+        .replace("one.pem", "two.pem")
+        .replace("one.key", "two.key");
+    files.write("proxy.toml", &other);
+    assert!(found(10_000).await, "a text that is refused");
+    Config::load(&path).unwrap_err();
+    assert!(!found(300).await, "that was said");
+    files.server("two", &["one.test"]);
+    assert!(found(10_000).await, "what it was refused for");
+    Config::load(&path).unwrap();
+    files.server("one", &["one.test"]);
+    assert!(found(10_000).await, "what runs has another certificate");
     // Without the key nothing is watched.
     let text = text.replace("reload = { watch = \"20ms\" }", "");
     files.write("proxy.toml", &text);

@@ -1,5 +1,6 @@
 //! Certificates, servers behind the proxy, and clients before it.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -123,6 +124,30 @@ impl Files {
     pub(crate) fn start(&self, text: &str) -> Running {
         Running(Proxy::start(self.config(text)).unwrap())
     }
+}
+
+/// A listener that terminates for `one.test`, with this server; what `more` has stands before, and `route` in the route.
+pub(crate) fn terminating(more: &str, server: impl Display, route: &str) -> String {
+    format!(
+        r#"
+        {more}
+        [[listen]]
+        name = "in"
+        address = "127.0.0.1:0"
+        [[identity]]
+        name = "one"
+        certificate = "@/one.pem"
+        key = "@/one.key"
+        [[backend]]
+        name = "back"
+        servers = ["{server}"]
+        [[route]]
+        names = ["one.test"]
+        identity = "one"
+        {route}
+        backend = "back"
+        "#
+    )
 }
 
 /// A proxy that runs.

@@ -153,3 +153,21 @@ async fn who_finds_another_one_there_is_told() {
     let error = Inherited::take_over(&path).unwrap_err().to_string();
     assert!(error.starts_with("another one is taking over"), "{error}");
 }
+
+/// One that asks and is silent keeps the next one out for 5 seconds, and not for 30.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_and_says_nothing_makes_room() {
+    let files = Files::new();
+    let back = echo("a").await;
+    let before = files.start(&alone(ANY, "", back));
+    let path = files.path("take.sock");
+    let mut silent = UnixStream::connect(&path).unwrap();
+    let mut greeting = [0; 19];
+    io::Read::read_exact(&mut silent, &mut greeting).unwrap();
+    let config = files.config(&alone(&before.address().to_string(), "", back));
+    let next = start(config, path).await.unwrap();
+    timeout(Duration::from_secs(10), before.0.taken_over())
+        .await
+        .expect("it has heard that");
+    assert_eq!(before.0.drain().await + next.drain().await, 0);
+}

@@ -9,8 +9,8 @@
 //!    hidden(flags u8, instead[8], unchanging[8], hash[32 | 48]), tag[16]   with an encrypted hello (RFC 9849)
 //! ```
 //!
-//! The time is in milliseconds since the gate began, or since 1970 where several servers share the secret. The tag is over the address, too, and before DTLS 1.3 over
-//! what of the hello stays in front of its cookie.
+//! The time is in milliseconds since the gate began, or since 1970 where several servers share the secret. The tag is over
+//! the address, too, and before DTLS 1.3 over what of the hello stays in front of its cookie.
 //!
 //! Whoever looks on could tell by the hash which hello counts, so where there are two it is hidden, as in RFC 5297 §2.6: by
 //! what the tag, which is over what is hidden, makes with the same key. `instead` is what a HelloRetryRequest says that
@@ -118,8 +118,8 @@ impl Secrets {
         }
     }
 
-    /// The key with this id that has sealed it: `is_of` says so.
-    fn check(&self, id: u8, is_of: impl Fn(&HmacKey) -> bool) -> Result<&HmacKey, Discarded> {
+    /// Whether one of the keys with this id has sealed it: `is_of` says so.
+    fn check(&self, id: u8, mut is_of: impl FnMut(&HmacKey) -> bool) -> Result<(), Discarded> {
         let newest = (self.id == id).then_some(&self.newest);
         let others = self.others.iter().filter(|(other, _)| *other == id);
         let mut is_known = false;
@@ -229,13 +229,13 @@ impl Secrets {
             .split_last_chunk::<TAG>()
             .ok_or(Discarded::BadCookie)?;
         let id = sealed.get(1).ok_or(Discarded::BadCookie)?;
-        let reveal = |key: &HmacKey| {
-            let mut sealed = sealed.to_vec();
-            hide(key, received, &mut sealed);
-            sealed
-        };
-        let key = self.check(*id, |key| tag(key, peer, &reveal(key)).ct_eq(received))?;
-        let (time, requested) = decode(&reveal(key)).map_err(|DecodeError| Discarded::BadCookie)?;
+        let mut opened = Vec::new();
+        self.check(*id, |key| {
+            opened = sealed.to_vec();
+            hide(key, received, &mut opened);
+            tag(key, peer, &opened).ct_eq(received)
+        })?;
+        let (time, requested) = decode(&opened).map_err(|DecodeError| Discarded::BadCookie)?;
         Self::check_age(now, time).map(|()| requested)
     }
 }
