@@ -125,7 +125,7 @@ impl Secrets {
         let mut is_known = false;
         for key in newest.into_iter().chain(others.map(|(_, key)| key)) {
             if is_of(key) {
-                return Ok(key);
+                return Ok(());
             }
             is_known = true;
         }
