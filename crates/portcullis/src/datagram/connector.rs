@@ -154,7 +154,8 @@ impl DtlsConnector {
     ///
     /// # Errors
     /// When the name has no address of the socket's family, there is a connection with it at the socket, or the handshake
-    /// fails; when there are [`udp_options`](Self::udp_options), which are those of a socket of its own.
+    /// fails; when there are [`udp_options`](Self::udp_options), which are those of a socket of its own; when the listener is
+    /// one of several at its address ([`bind_many`](DtlsListener::bind_many)), of which any would get the answers.
     ///
     /// # Cancel safety
     /// Dropped, the server is told `user_canceled`, if that can be done at once.

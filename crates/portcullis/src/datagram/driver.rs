@@ -211,7 +211,7 @@ impl Driver {
     /// Handshakes with peers whom this side calls from a socket at which others listen.
     fn take_in(&mut self, newcomers: Vec<(Arc<Association>, ConnectionId)>) {
         for (association, connection_id) in newcomers {
-            if self.peers.at(&association.path()).is_some() {
+            if self.peers.are_with(association.path().peer) {
                 association.end(Error::limit(
                     "there is a connection with this address at this socket already",
                 ));
