@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use rustls_pki_types::UnixTime;
 use tokio::task::coop::poll_proceed;
 
 use super::endpoint::{Endpoint, Id};
+use super::hello;
 use super::link::Path;
 use super::lock;
 use super::moves::{Migration, Moves};
@@ -41,8 +42,12 @@ pub(super) struct Association {
     /// Where the peer is.
     path: Mutex<Path>,
     pub(super) moves: Mutex<Moves>,
-    /// The random of the hello with which it was let in; `None` of one that began here.
-    pub(super) hello: Option<[u8; 32]>,
+    /// The random of the hello that it began with, the peer's or this side's.
+    hello: OnceLock<[u8; 32]>,
+    /// It began here.
+    is_called: bool,
+    /// The peer was not asked for a cookie, and nothing has shown since that he reads where he says.
+    is_unproved: AtomicBool,
     /// Messages and bytes that wait to be read.
     inbox: (usize, usize),
     reading: Mutex<Reading>,
@@ -58,6 +63,8 @@ struct Reading {
     bytes: usize,
     /// Nothing comes any more: the peer has closed, or something has failed.
     end: Option<Result<(), Error>>,
+    /// A handshake that has ended since another one is at its address: it says nothing there.
+    has_given_way: bool,
     sessions: Sessions,
     waker: Option<Waker>,
     received: Flow,
@@ -118,6 +125,27 @@ pub(super) struct Came {
     pub(super) ids_wanted: Option<u8>,
 }
 
+/// How an association began.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin {
+    /// This side says hello.
+    Called,
+    /// The peer has: with this random, and with a cookie or without.
+    Admitted {
+        hello: Option<[u8; 32]>,
+        is_unproved: bool,
+    },
+}
+
+/// Whose a datagram may be that comes from where an association is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Its,
+    /// Or of somebody who begins anew.
+    Either,
+    Strangers,
+}
+
 /// How an association stands, as the driver sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -132,16 +160,22 @@ impl Association {
         endpoint: Arc<Endpoint>,
         id: Id,
         path: Path,
-        hello: Option<[u8; 32]>,
+        origin: Origin,
         (inbox, migration): ((usize, usize), Migration),
         heard: Monotonic,
     ) -> Self {
+        let (hello, is_unproved) = match origin {
+            Origin::Called => (None, false),
+            Origin::Admitted { hello, is_unproved } => (hello, is_unproved),
+        };
         Self {
             endpoint,
             id,
             path: Mutex::new(path),
             moves: Mutex::new(Moves::new(migration)),
-            hello,
+            hello: hello.map_or_else(OnceLock::new, OnceLock::from),
+            is_called: matches!(origin, Origin::Called),
+            is_unproved: AtomicBool::new(is_unproved),
             inbox,
             reading: Mutex::new(Reading {
                 phase: Phase::Handshake {
@@ -151,6 +185,7 @@ impl Association {
                 messages: VecDeque::new(),
                 bytes: 0,
                 end: None,
+                has_given_way: false,
                 sessions: Sessions::default(),
                 waker: None,
                 received: Flow::default(),
@@ -255,6 +290,75 @@ impl Association {
         }
     }
 
+    /// Whose a datagram is that has come from its peer's address, as far as that can be seen.
+    pub(super) fn whose(&self, datagram: &[u8]) -> Whose {
+        if self.standing() != Standing::Handshake {
+            return match hello::is_in_the_clear(datagram) {
+                true => Whose::Either,
+                false => Whose::Its,
+            };
+        }
+        match hello::client_hello(datagram) {
+            // No server says that.
+            Some(_) if self.is_called => Whose::Strangers,
+            // Who was let in without a cookie need not be at his address: whoever is there has another random.
+            Some(Some(random)) if self.is_unproved() => match self.is_of(Some(random)) {
+                true => Whose::Its,
+                false => Whose::Strangers,
+            },
+            Some(None) if self.is_unproved() => Whose::Either,
+            _ => Whose::Its,
+        }
+    }
+
+    /// Whether it began with this hello.
+    pub(super) fn is_of(&self, hello: Option<[u8; 32]>) -> bool {
+        hello.is_some_and(|hello| self.hello.get() == Some(&hello))
+    }
+
+    fn is_unproved(&self) -> bool {
+        self.is_unproved.load(Ordering::Acquire)
+    }
+
+    /// The peer reads where he says. Whether that was not known before.
+    pub(super) fn is_proved(&self) -> bool {
+        self.is_unproved.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether a handshake that begins with this hello, whose sender reads at this address, may begin beside this, or
+    /// in its place.
+    pub(super) fn leaves_room_for(&self, hello: Option<[u8; 32]>) -> bool {
+        !self.is_of(hello) && (self.standing() != Standing::Handshake || self.is_weaker_than(hello))
+    }
+
+    /// Of two calls that cross, both sides go on with the one whose hello has the greater random: each knows both.
+    fn is_weaker_than(&self, hello: Option<[u8; 32]>) -> bool {
+        match self.is_called {
+            true => hello.as_ref() > self.hello.get(),
+            false => self.is_unproved(),
+        }
+    }
+
+    /// Ends without a word, if it is a handshake that is weaker than one that begins with this hello. Whether it did.
+    pub(super) fn give_way(&self, hello: Option<[u8; 32]>) -> bool {
+        let mut reading = lock(&self.reading);
+        let is_shaking = matches!(reading.phase, Phase::Handshake { .. });
+        if !is_shaking || !self.is_weaker_than(hello) {
+            return false;
+        }
+        reading.has_given_way = true;
+        reading.end.get_or_insert(Err(Error::limit(match self.is_called {
+            true => "the peer has called at the same time: the connection is the one that the listener accepts",
+            false => "another client has shown that it reads at this address, which was not known of this one",
+        })));
+        let waker = reading.waker.take();
+        drop(reading);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
     /// How long nothing of the peer has come that opened.
     pub(super) fn silent_for(&self, now: Monotonic) -> Duration {
         now.0.saturating_sub(lock(&self.reading).heard.0)
@@ -296,6 +400,26 @@ impl Association {
             return Poll::Ready(Ok(datagram));
         }
         reading.poll_end(cx)
+    }
+
+    /// Whether it may send this.
+    ///
+    /// # Errors
+    /// When it has given way to another one at its address.
+    pub(super) fn about_to_send(&self, datagram: &[u8]) -> Result<(), Error> {
+        // Held: it is decided with the random that the peer gets to know, or nothing is sent.
+        let reading = lock(&self.reading);
+        if reading.has_given_way
+            && let Some(Err(error)) = &reading.end
+        {
+            return Err(error.clone());
+        }
+        if self.is_called
+            && let Some(Some(random)) = hello::client_hello(datagram)
+        {
+            let _the_same = self.hello.set(random);
+        }
+        Ok(())
     }
 
     pub(super) fn count_sent(&self, bytes: usize) {

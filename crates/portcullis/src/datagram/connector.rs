@@ -134,7 +134,9 @@ impl DtlsConnector {
     /// bytes of [`connection_ids`](DtlsOptions::connection_ids) that are not none.
     ///
     /// Between two addresses there is one connection: where the peer is connected with this listener already, this fails,
-    /// and when the peer connects with it later, that connection takes the place of this one.
+    /// and when the peer connects with it later, that connection takes the place of this one. Of two that call each other at
+    /// the same time one goes on, the one whose hello has the greater random: the other's call fails, and its listener
+    /// accepts.
     ///
     /// ```
     /// # use portcullis::{DtlsConnector, DtlsListener};

@@ -8,7 +8,7 @@ use portcullis_core::{ConnectionId, Monotonic, Now};
 use rustls_pki_types::UnixTime;
 use tokio::time::Instant;
 
-use super::association::{Association, Owner};
+use super::association::{Association, Origin, Owner};
 use super::foreign::Taker;
 use super::group::{Group, Handed};
 use super::link::{Link, Path};
@@ -102,7 +102,7 @@ impl Endpoint {
     ) -> Owner {
         let bounds = (options.inbox, options.migration);
         let (id, now) = (self.next_id(), self.monotonic());
-        let association = Association::new(Arc::clone(self), id, path, None, bounds, now);
+        let association = Association::new(Arc::clone(self), id, path, Origin::Called, bounds, now);
         let association = Arc::new(association);
         let newcomer = (Arc::clone(&association), connection_id);
         let is_over = self.with_bell(|bell| {

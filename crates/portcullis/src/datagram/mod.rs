@@ -21,6 +21,7 @@ mod endpoint;
 mod foreign;
 mod group;
 mod handshake;
+mod hello;
 mod link;
 mod listener;
 #[cfg(all(test, portcullis_loom))]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use portcullis::{
-    Discarded, DtlsAcceptor, DtlsConnector, DtlsListener, DtlsOptions, Foreign, UdpOptions,
+    Discarded, DtlsAcceptor, DtlsConnector, DtlsListener, DtlsOptions, Foreign, TlsAcceptor,
+    TlsConnector, UdpOptions,
 };
 use tokio::net::UdpSocket;
 
@@ -98,6 +99,56 @@ async fn who_is_connected_is_not_called() {
     let back = back.unwrap_err().to_string();
     assert!(back.contains("already"), "{back}");
     ask(&mut client, b"as it was").await;
+}
+
+/// Of two calls one goes on, and both sides agree which.
+#[tokio::test]
+async fn calls_that_cross_are_one_connection() {
+    let older = [portcullis::ProtocolVersion::TLS_1_2];
+    for round in 0..8 {
+        let mut client = client_config().to_builder();
+        if round % 2 == 1 {
+            client = client.versions(older);
+        }
+        let tls = TlsConnector::new(client.build().unwrap());
+        let dtls = DtlsConnector::new(tls.handshake_timeout(Duration::from_secs(20)));
+        let both = TlsAcceptor::new(crate::gates::server());
+        let (one, other) = (listen(both.clone()).await, listen(both).await);
+        let calls = async {
+            tokio::join!(
+                dtls.connect_from(&one.0, other.1, name()),
+                dtls.connect_from(&other.0, one.1, name()),
+            )
+        };
+        let (called, served) = {
+            let served = async {
+                tokio::select! {
+                    served = accept(&one.0) => (served, false),
+                    served = accept(&other.0) => (served, true),
+                }
+            };
+            let both = async { tokio::join!(calls, served) };
+            let within = tokio::time::timeout(Duration::from_secs(30), both);
+            within.await.expect("one of both goes on")
+        };
+        let (served, by_other) = served;
+        let (gone_on, failed) = match by_other {
+            true => called,
+            false => (called.1, called.0),
+        };
+        let mut client = gone_on.unwrap();
+        let failed = failed.unwrap_err().to_string();
+        assert!(failed.contains("has called at the same time"), "{failed}");
+        tokio::spawn(echo(served.unwrap()));
+        ask(&mut client, b"one way or the other").await;
+        let statistics = [&one.0, &other.0].map(|side| side.statistics());
+        let admitted = statistics.each_ref().map(|side| side.admitted);
+        assert_eq!(admitted, if by_other { [0, 1] } else { [1, 0] });
+        eventually("there is one at each", || {
+            [&one.0, &other.0].map(|side| side.statistics().connections) == [1, 1]
+        })
+        .await;
+    }
 }
 
 /// Who was called has begun anew, and calls.
