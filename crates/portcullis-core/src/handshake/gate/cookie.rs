@@ -25,6 +25,7 @@ use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::crypto::hmac::HmacKey;
 use crate::crypto::random::Random;
 use crate::crypto::secret::ConstantTimeEq as _;
+use crate::ech::confirmation;
 use crate::named_group::NamedGroup;
 use crate::record::Discarded;
 use crate::suite::CipherSuite;
@@ -44,6 +45,8 @@ const IS_INNER: u8 = 2;
 /// None of the keys opened what it had encrypted.
 const IS_DECLINED: u8 = 4;
 const TAG: usize = 16;
+/// No cookie that was sealed here is longer. Anybody sends anything, and a key is tried on it before it is believed.
+const LONGEST: usize = 256;
 /// How long a cookie is good.
 const LIFETIME: Duration = Duration::from_secs(60);
 /// How long new cookies are sealed with one secret. The one before still opens those that are under way.
@@ -173,6 +176,21 @@ impl Secrets {
         cookie
     }
 
+    /// What a HelloRetryRequest says in the place of a confirmation. For the same hello at the same time it is the same, as
+    /// a confirmation is: else whoever sends a hello twice would see by it that nobody has read it.
+    pub(super) fn in_place_of_confirmation(
+        &self,
+        peer: &[u8],
+        now: Duration,
+        hello: &[u8],
+    ) -> [u8; confirmation::LENGTH] {
+        let time = milliseconds(now).to_be_bytes();
+        // No address has so many bytes, so that no tag is made of the same, and no mask.
+        let parts = [[0xfe; 8].as_slice(), peer, &time, hello];
+        let mac = self.newest.mac(parts.into_iter());
+        mac.as_slice().first_chunk().copied().unwrap_or_default()
+    }
+
     /// The cookie of a HelloVerifyRequest for this address and this hello.
     pub(super) fn seal_older(&self, peer: &[u8], now: Duration, hello: &OlderHello<'_>) -> Vec<u8> {
         let mut cookie = vec![OLDER, self.id];
@@ -225,6 +243,9 @@ impl Secrets {
         now: Duration,
         cookie: &[u8],
     ) -> Result<Requested, Discarded> {
+        if cookie.len() > LONGEST {
+            return Err(Discarded::BadCookie);
+        }
         let (sealed, received) = cookie
             .split_last_chunk::<TAG>()
             .ok_or(Discarded::BadCookie)?;

@@ -285,7 +285,8 @@ impl Gate {
         let is_first_hello = first.header.message_seq == 0;
         let answer = self.longest_chain + BESIDES_CHAIN;
         let is_enough = datagram.len().saturating_mul(UNPROVED_AMPLIFICATION) >= answer;
-        if self.handshakes >= handshakes || !is_first_hello || !is_enough {
+        let is_short = datagram.len() <= MAX_HELLO;
+        if self.handshakes >= handshakes || !is_first_hello || !is_enough || !is_short {
             return None;
         }
         // A piece of one has no end.
@@ -368,7 +369,7 @@ impl Gate {
     /// Answers a first hello: with a HelloRetryRequest or a HelloVerifyRequest, or by saying why there is
     /// neither.
     fn ask(
-        &mut self,
+        &self,
         peer: &[u8],
         message: HandshakeBytes,
         piece: &HelloPiece<'_>,
@@ -381,11 +382,11 @@ impl Gate {
             }
             _ => Err(Discarded::NoHello),
         };
-        let ((message, ech), returned) =
-            match peel_forgetting(&self.config.0, message, &mut self.random) {
-                Ok(peeled) => peeled,
-                Err(abort) => return bounded(told(abort)?, received),
-            };
+        let instead = |hello: &[u8]| self.secrets.in_place_of_confirmation(peer, since, hello);
+        let ((message, ech), returned) = match peel_forgetting(&self.config.0, message, instead) {
+            Ok(peeled) => peeled,
+            Err(abort) => return bounded(told(abort)?, received),
+        };
         if let Ok(hello) = ClientHello::decode_as(Syntax::Dtls, message.body())
             && versions::choose(Dialect::Dtls, &self.config.0.policy.versions, &hello)
                 .is_ok_and(|version| version < Version::V1_3)

@@ -23,6 +23,10 @@ const MOST_SEEDS: usize = 4;
 /// cookie is good for a minute by the clock of whoever reads it, or a minute ahead of it: clocks have to be closer together
 /// than that.
 ///
+/// One fleet, one secret: servers with the same seed take each other's cookies, whatever else they are configured for. With
+/// Encrypted ClientHello they need the same keys of that as well, or a second hello that comes to another server ends the
+/// handshake.
+///
 /// Who has the seed can begin handshakes in the name of any address, and no more: it says nothing of any connection.
 #[derive(Clone)]
 pub struct CookieSecret(Arc<RwLock<Seeds>>);

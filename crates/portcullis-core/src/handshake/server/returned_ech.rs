@@ -9,8 +9,6 @@ use super::hello::check_syntax;
 use crate::Violation;
 use crate::config::ServerOptions;
 use crate::config::ech::ServerEch;
-use crate::crypto::CryptoFailure;
-use crate::crypto::random::Random;
 use crate::dialect::Dialect;
 use crate::ech::{Opened, confirmation};
 use crate::error::Abort;
@@ -39,10 +37,11 @@ pub(in super::super) struct ReturnedOuter {
 const MOST_ENC: usize = 133;
 
 /// A first hello of which nothing is kept: gives the one that counts, what it was found in, and what has to come back.
+/// `instead_of` makes what is said where nothing is confirmed, of the hello.
 pub(in super::super) fn peel_forgetting(
     config: &ServerOptions,
     message: HandshakeBytes,
-    random: &mut Random,
+    instead_of: impl FnOnce(&[u8]) -> [u8; confirmation::LENGTH],
 ) -> Result<(Peeled, Option<ReturnedEch>), Abort> {
     if config.ech.is_none() {
         return Ok(((message, None), None));
@@ -67,8 +66,7 @@ pub(in super::super) fn peel_forgetting(
         (Some(ech), Some(mut outer)) => {
             // Whoever looks on is not to see what became of it: who only pretends is answered so, too (§10.10.4).
             if let Ech::Declined { instead, .. } = ech {
-                let mut bytes = [0; confirmation::LENGTH];
-                random.fill(&mut bytes).map_err(CryptoFailure::from)?;
+                let bytes = instead_of(message.raw());
                 *instead = Some(bytes);
                 outer.declined = Some(bytes);
             }

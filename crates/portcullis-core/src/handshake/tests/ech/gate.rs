@@ -404,9 +404,9 @@ fn who_was_not_understood_is_answered_as_who_was() {
         let message = [&hello[13..17], &hello[HEADERS..]].concat();
         let digest = hash(HashAlgorithm::Sha256, &message);
         let digest = digest.as_slice();
-        for reply in [one, two] {
-            assert!(!reply.windows(8).any(|bytes| bytes == &digest[..8]));
-        }
+        assert!(!one.windows(8).any(|bytes| bytes == &digest[..8]));
+        // Nor by saying it twice: what nobody has confirmed does not change either.
+        assert!(one == two);
     }
     assert!(lengths.iter().all(|one| *one == lengths[0]), "{lengths:?}");
     // Of a server that does not look there is no such answer.
@@ -447,6 +447,31 @@ fn no_bit_of_a_cookie_that_hides_something_can_be_changed() {
             }
         }
     }
+}
+
+/// Anybody can send one, and what it costs to find it wrong must not grow with it.
+#[test]
+fn a_cookie_that_is_too_long_is_none() {
+    let server = server(&key(1))
+        .groups([NamedGroup::X25519])
+        .build()
+        .unwrap();
+    let mut gate = gate(&server);
+    let client = client(key(1).config_list()).build().unwrap();
+    let mut client = begin(client, DatagramOptions::default());
+    let first = sent(&mut client).remove(0);
+    client.receive(&answer(&mut gate, &first), at(0));
+    let second = sent(&mut client).remove(0);
+    // More blocks of what hides than a byte counts.
+    let other = changed(&second, |hello| {
+        let body = hello.extensions.body(E::COOKIE);
+        // Behind the length of the cookie, and in it behind what says how long `enc` is.
+        body[2 + 15] = 0;
+        body.resize(2 + 9_000, 7);
+        body[..2].copy_from_slice(&9_000_u16.to_be_bytes());
+    });
+    let verdict = gate.on_datagram(PEER, &other, at(0));
+    assert!(matches!(verdict, Verdict::Reply(_)), "{verdict:?}");
 }
 
 /// A rule that the inner hello breaks is told by the gate already, with the alert of the rule.
