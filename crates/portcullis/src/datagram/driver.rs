@@ -16,7 +16,7 @@ use rustls_pki_types::UnixTime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::association::{Association, Origin, Owner, Standing, Whose};
+use super::association::{Association, Owner, Standing};
 use super::endpoint::{Endpoint, Id, Rung};
 use super::hello;
 use super::link::{Path, Room};
@@ -24,6 +24,7 @@ use super::listener::DtlsIncoming;
 use super::lock;
 use super::options::DtlsOptions;
 use super::peers::Peers;
+use super::rivals::{Origin, Whose};
 use crate::accept::{Addresses, Place};
 use crate::acceptor::TlsAcceptor;
 use crate::answers::Questions;

@@ -8,12 +8,13 @@ use portcullis_core::{ConnectionId, Monotonic, Now};
 use rustls_pki_types::UnixTime;
 use tokio::time::Instant;
 
-use super::association::{Association, Origin, Owner};
+use super::association::{Association, Owner};
 use super::foreign::Taker;
 use super::group::{Group, Handed};
 use super::link::{Link, Path};
 use super::lock;
 use super::options::DtlsOptions;
+use super::rivals::Origin;
 use super::statistics::DtlsListenerStatistics;
 use crate::error::Error;
 use crate::sync::Mutex;

@@ -30,6 +30,7 @@ mod moves;
 mod options;
 mod paused;
 mod peers;
+mod rivals;
 mod socket;
 mod source;
 mod split;
