@@ -129,6 +129,16 @@ impl Usage {
         Ok(())
     }
 
+    /// Whether it could enter.
+    #[cfg(feature = "dtls")]
+    fn has_room(&mut self, limits: &AddressLimits, now: Instant) -> bool {
+        let Some(rate) = limits.rate else {
+            return self.handshakes < limits.handshakes;
+        };
+        self.refill(rate, now);
+        self.handshakes < limits.handshakes && self.tokens >= 1.0
+    }
+
     fn refill(&mut self, rate: Rate, now: Instant) {
         let passed = now.saturating_duration_since(self.since).as_secs_f64();
         self.tokens = (self.tokens + passed * rate.per_second).min(rate.burst);
@@ -185,6 +195,26 @@ impl Addresses {
             addresses: this.clone(),
             address: has_room.then_some(key),
         })
+    }
+}
+
+#[cfg(feature = "dtls")]
+impl Addresses {
+    /// Whether an address that is not yet known to be the client's may have one more; nothing is counted.
+    pub(crate) fn have_room_for(this: &Mutex<Self>, address: IpAddr) -> bool {
+        let mut addresses = lock(this);
+        let Self {
+            limits,
+            known,
+            crowd,
+        } = &mut *addresses;
+        let is_full = known.len() >= ADDRESSES;
+        let usage = match known.get_mut(&Address::from(address)) {
+            Some(usage) => usage,
+            None if is_full => crowd,
+            None => return true,
+        };
+        usage.has_room(limits, Instant::now())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -16,9 +16,11 @@ use rustls_pki_types::UnixTime;
 use tokio::task::coop::poll_proceed;
 
 use super::endpoint::{Endpoint, Id};
+use super::hello;
 use super::link::Path;
 use super::lock;
 use super::moves::{Migration, Moves};
+use super::rivals::Origin;
 use super::statistics::DtlsStatistics;
 use super::transport::is_too_long;
 use crate::error::Error;
@@ -41,8 +43,12 @@ pub(super) struct Association {
     /// Where the peer is.
     path: Mutex<Path>,
     pub(super) moves: Mutex<Moves>,
-    /// The random of the hello with which it was let in; `None` of one that began here.
-    pub(super) hello: Option<[u8; 32]>,
+    /// The random of the hello that it began with, the peer's or this side's.
+    pub(super) hello: OnceLock<[u8; 32]>,
+    /// It began here.
+    pub(super) is_called: bool,
+    /// The peer was not asked for a cookie, and nothing has shown since that he reads where he says.
+    pub(super) is_unproved: AtomicBool,
     /// Messages and bytes that wait to be read.
     inbox: (usize, usize),
     reading: Mutex<Reading>,
@@ -58,6 +64,8 @@ struct Reading {
     bytes: usize,
     /// Nothing comes any more: the peer has closed, or something has failed.
     end: Option<Result<(), Error>>,
+    /// A handshake that has ended since another one is at its address: it says nothing there.
+    has_given_way: bool,
     sessions: Sessions,
     waker: Option<Waker>,
     received: Flow,
@@ -132,16 +140,22 @@ impl Association {
         endpoint: Arc<Endpoint>,
         id: Id,
         path: Path,
-        hello: Option<[u8; 32]>,
+        origin: Origin,
         (inbox, migration): ((usize, usize), Migration),
         heard: Monotonic,
     ) -> Self {
+        let (hello, is_unproved) = match origin {
+            Origin::Called => (None, false),
+            Origin::Admitted { hello, is_unproved } => (hello, is_unproved),
+        };
         Self {
             endpoint,
             id,
             path: Mutex::new(path),
             moves: Mutex::new(Moves::new(migration)),
-            hello,
+            hello: hello.map_or_else(OnceLock::new, OnceLock::from),
+            is_called: matches!(origin, Origin::Called),
+            is_unproved: AtomicBool::new(is_unproved),
             inbox,
             reading: Mutex::new(Reading {
                 phase: Phase::Handshake {
@@ -151,6 +165,7 @@ impl Association {
                 messages: VecDeque::new(),
                 bytes: 0,
                 end: None,
+                has_given_way: false,
                 sessions: Sessions::default(),
                 waker: None,
                 received: Flow::default(),
@@ -255,6 +270,26 @@ impl Association {
         }
     }
 
+    /// Ends without a word, if it is a handshake that is weaker than one that begins with this hello. Whether it did.
+    pub(super) fn give_way(&self, hello: Option<[u8; 32]>) -> bool {
+        let mut reading = lock(&self.reading);
+        let is_shaking = matches!(reading.phase, Phase::Handshake { .. });
+        if !is_shaking || !self.is_weaker_than(hello) {
+            return false;
+        }
+        reading.has_given_way = true;
+        reading.end.get_or_insert(Err(Error::limit(match self.is_called {
+            true => "the peer has called at the same time: the connection is the one that the listener accepts",
+            false => "another client has shown that it reads at this address, which was not known of this one",
+        })));
+        let waker = reading.waker.take();
+        drop(reading);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
     /// How long nothing of the peer has come that opened.
     pub(super) fn silent_for(&self, now: Monotonic) -> Duration {
         now.0.saturating_sub(lock(&self.reading).heard.0)
@@ -296,6 +331,26 @@ impl Association {
             return Poll::Ready(Ok(datagram));
         }
         reading.poll_end(cx)
+    }
+
+    /// Whether it may send this.
+    ///
+    /// # Errors
+    /// When it has given way to another one at its address.
+    pub(super) fn about_to_send(&self, datagram: &[u8]) -> Result<(), Error> {
+        // Held: it is decided with the random that the peer gets to know, or nothing is sent.
+        let reading = lock(&self.reading);
+        if reading.has_given_way
+            && let Some(Err(error)) = &reading.end
+        {
+            return Err(error.clone());
+        }
+        if self.is_called
+            && let Some(Some(random)) = hello::client_hello(datagram)
+        {
+            let _the_same = self.hello.set(random);
+        }
+        Ok(())
     }
 
     pub(super) fn count_sent(&self, bytes: usize) {

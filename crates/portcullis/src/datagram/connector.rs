@@ -134,7 +134,9 @@ impl DtlsConnector {
     /// bytes of [`connection_ids`](DtlsOptions::connection_ids) that are not none.
     ///
     /// Between two addresses there is one connection: where the peer is connected with this listener already, this fails,
-    /// and when the peer connects with it later, that connection takes the place of this one.
+    /// and when the peer connects with it later, that connection takes the place of this one. Of two that call each other at
+    /// the same time one goes on, the one whose hello has the greater random: the other's call fails, and its listener
+    /// accepts.
     ///
     /// ```
     /// # use portcullis::{DtlsConnector, DtlsListener};
@@ -154,7 +156,8 @@ impl DtlsConnector {
     ///
     /// # Errors
     /// When the name has no address of the socket's family, there is a connection with it at the socket, or the handshake
-    /// fails; when there are [`udp_options`](Self::udp_options), which are those of a socket of its own.
+    /// fails; when there are [`udp_options`](Self::udp_options), which are those of a socket of its own; when the listener is
+    /// one of several at its address ([`bind_many`](DtlsListener::bind_many)), of which any would get the answers.
     ///
     /// # Cancel safety
     /// Dropped, the server is told `user_canceled`, if that can be done at once.

@@ -18,11 +18,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::association::{Association, Owner, Standing};
 use super::endpoint::{Endpoint, Id, Rung};
+use super::hello;
 use super::link::{Path, Room};
 use super::listener::DtlsIncoming;
 use super::lock;
 use super::options::DtlsOptions;
 use super::peers::Peers;
+use super::rivals::{Origin, Whose};
 use crate::accept::{Addresses, Place};
 use crate::acceptor::TlsAcceptor;
 use crate::answers::Questions;
@@ -148,7 +150,7 @@ impl Driver {
         hibernate: Option<Duration>,
     ) -> (Self, Owner) {
         let mut this = Self::new(endpoint, None, options.others_idle(), hibernate);
-        let owner = this.associate(path, None, options, None);
+        let owner = this.associate(path, Origin::Called, options, None);
         this.peers.identify(owner.id, connection_id);
         this.endpoint.close();
         (this, owner)
@@ -194,14 +196,14 @@ impl Driver {
     fn associate(
         &mut self,
         path: Path,
-        hello: Option<[u8; 32]>,
+        origin: Origin,
         options: &DtlsOptions,
         place: Option<Place>,
     ) -> Owner {
         let (id, now) = (self.endpoint.next_id(), self.endpoint.monotonic());
         let bounds = (options.inbox, options.migration);
         let endpoint = Arc::clone(&self.endpoint);
-        let association = Association::new(endpoint, id, path, hello, bounds, now);
+        let association = Association::new(endpoint, id, path, origin, bounds, now);
         let association = Arc::new(association);
         self.peers.add(Arc::clone(&association), place);
         self.publish();
@@ -211,7 +213,7 @@ impl Driver {
     /// Handshakes with peers whom this side calls from a socket at which others listen.
     fn take_in(&mut self, newcomers: Vec<(Arc<Association>, ConnectionId)>) {
         for (association, connection_id) in newcomers {
-            if self.peers.at(&association.path()).is_some() {
+            if self.peers.are_with(association.path().peer) {
                 association.end(Error::limit(
                     "there is a connection with this address at this socket already",
                 ));
@@ -359,10 +361,11 @@ impl Driver {
             Some(candidate) => {
                 candidate.receive(&mut datagram.to_vec(), path, now.monotonic);
             }
-            None if is_hello(datagram) && current.standing() != Standing::Handshake => {
-                self.on_stranger(path, datagram, now);
-            }
-            None => {}
+            None => match current.whose(datagram) {
+                Whose::Its => {}
+                Whose::Either => self.on_stranger(path, datagram, now),
+                Whose::Strangers => return self.on_stranger(path, datagram, now),
+            },
         }
         if current.receive(datagram, path, now.monotonic).has_work {
             self.look_after(current.id);
@@ -413,8 +416,10 @@ impl Driver {
     fn on_stranger(&mut self, path: Path, datagram: &[u8], now: Now) {
         let link = &self.endpoint.link;
         let under_way = match self.peers.at(&path) {
-            None => self.peers.handshakes(),
-            // Who wants the place of a connection is asked in any case: a forged hello would keep others from it.
+            // Whose address has all it may have is turned away when he has shown that it is his.
+            None if self.has_room_for(path) => self.peers.handshakes(),
+            None => usize::MAX,
+            // Who wants the place of another is asked in any case: a forged hello would take it, or keep others from it.
             Some(_) => usize::MAX,
         };
         let verdict = match &mut self.door {
@@ -440,21 +445,35 @@ impl Driver {
             }
             Verdict::Admit(admission) => {
                 drop(statistics);
-                // The hello of who is here already, once more.
-                let here = self.peers.at(&path).map(|(current, _)| current.hello);
-                if here
-                    .flatten()
-                    .is_some_and(|hello| admission.hello_random() == Some(hello))
-                {
-                    return;
-                }
-                self.admit(path, admission);
+                // Without a policy the gate has not looked.
+                let hello = admission.hello_random();
+                let hello = hello.or_else(|| hello::client_hello(datagram).flatten());
+                self.admit(path, admission, hello);
             }
         }
     }
 
+    /// Whether a client's address may have another handshake.
+    fn has_room_for(&self, path: Path) -> bool {
+        match &self.door {
+            Some(door) if matches!(door.options.cookies, Some(CookiePolicy::UnderLoad { .. })) => {
+                Addresses::have_room_for(&door.addresses, path.peer.ip())
+            }
+            // Everybody is asked, or nobody.
+            _ => true,
+        }
+    }
+
     /// A handshake may begin, if there is room for one.
-    fn admit(&mut self, path: Path, admission: Admission) {
+    fn admit(&mut self, path: Path, admission: Admission, hello: Option<[u8; 32]>) {
+        let here = self.peers.at(&path).map(|(current, _)| current);
+        // The hello of who is here already, once more, or of a call that has crossed one of this side's.
+        if here
+            .as_ref()
+            .is_some_and(|here| !here.leaves_room_for(hello))
+        {
+            return;
+        }
         let Some(door) = &self.door else {
             return;
         };
@@ -474,6 +493,8 @@ impl Driver {
         let place = match self.endpoint.link.ends_with_errors() {
             // One peer, and it has no address.
             true => None,
+            // Forged, it would count against somebody else. There are fewer of these than handshakes.
+            false if admission.is_unproved() => None,
             false => match Addresses::enter(&door.addresses, path.peer.ip()) {
                 Ok(place) => Some(place),
                 Err(_) => {
@@ -488,7 +509,14 @@ impl Driver {
         let Ok((datagrams, connection_id)) = options.identified(&self.endpoint) else {
             return;
         };
-        let owner = self.associate(path, admission.hello_random(), &options, place);
+        let origin = Origin::Admitted {
+            hello: admission.hello_random(),
+            is_unproved: admission.is_unproved(),
+        };
+        let owner = self.associate(path, origin, &options, place);
+        if here.is_some_and(|here| here.give_way(hello)) {
+            let _silent = self.peers.replace(owner.id);
+        }
         self.peers.identify(owner.id, connection_id);
         let incoming = DtlsIncoming::new(owner, admission, config, conduct, datagrams);
         // It has as many places as there may be handshakes. Dropped, it is over.
@@ -504,6 +532,13 @@ impl Driver {
         let standing = association.standing();
         if standing == Standing::Handshake {
             return;
+        }
+        if standing == Standing::Connected
+            && association.is_proved()
+            && let Some(door) = &self.door
+        {
+            // One more of this address, which it may have had before it was known to be its.
+            let _over = Addresses::enter(&door.addresses, association.path().peer.ip());
         }
         if standing == Standing::Connected
             && let Some(before) = self.peers.connected(id)
@@ -585,11 +620,6 @@ impl Drop for Driver {
             }
         }
     }
-}
-
-/// Whether it begins with a handshake message in the clear (RFC 9147 §4.1).
-fn is_hello(datagram: &[u8]) -> bool {
-    matches!(datagram, [22, _, _, 0, 0, ..])
 }
 
 /// An address as the gate knows it.

@@ -14,6 +14,7 @@ use super::group::{Group, Handed};
 use super::link::{Link, Path};
 use super::lock;
 use super::options::DtlsOptions;
+use super::rivals::Origin;
 use super::statistics::DtlsListenerStatistics;
 use crate::error::Error;
 use crate::sync::Mutex;
@@ -39,7 +40,7 @@ pub(super) struct Endpoint {
 pub(super) struct Bell {
     /// Each at most once: an association says so in `is_rung`.
     waiting: Vec<Id>,
-    pub(super) handed: Handed,
+    handed: Handed,
     /// Of peers whom this side calls, with what their records have.
     newcomers: Vec<(Arc<Association>, ConnectionId)>,
     /// Nobody accepts any more.
@@ -47,6 +48,13 @@ pub(super) struct Bell {
     /// The driver has gone, with its runtime or its last connection.
     is_over: bool,
     driver: Option<Waker>,
+}
+
+impl Bell {
+    /// Something that has come to another socket. Whether there was room for it, and anybody.
+    pub(super) fn hand(&mut self, path: Path, datagram: &[u8]) -> bool {
+        !self.is_over && self.handed.put(path, datagram)
+    }
 }
 
 /// What a driver is woken for.
@@ -95,7 +103,7 @@ impl Endpoint {
     ) -> Owner {
         let bounds = (options.inbox, options.migration);
         let (id, now) = (self.next_id(), self.monotonic());
-        let association = Association::new(Arc::clone(self), id, path, None, bounds, now);
+        let association = Association::new(Arc::clone(self), id, path, Origin::Called, bounds, now);
         let association = Arc::new(association);
         let newcomer = (Arc::clone(&association), connection_id);
         let is_over = self.with_bell(|bell| {
@@ -112,9 +120,18 @@ impl Endpoint {
 
     /// The driver goes; gives who was called since it has looked.
     pub(super) fn leave(&self) -> Vec<(Arc<Association>, ConnectionId)> {
+        self.with_bell(|bell| {
+            bell.is_over = true;
+            bell.handed = Handed::default();
+        });
+        // Behind that: whoever asks for it later looks whether it is over when he has.
         *lock(&self.foreign) = None;
-        self.with_bell(|bell| bell.is_over = true);
         self.take_newcomers()
+    }
+
+    /// Whether the driver has gone.
+    pub(super) fn is_over(&self) -> bool {
+        lock(&self.bell).is_over
     }
 
     /// Who was called since the driver has looked.

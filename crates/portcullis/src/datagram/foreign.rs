@@ -110,6 +110,9 @@ impl Foreign {
             datagrams: sender,
             bytes: Arc::clone(&bytes),
         });
+        if endpoint.is_over() {
+            *lock(&endpoint.foreign) = None;
+        }
         Self {
             endpoint,
             datagrams,

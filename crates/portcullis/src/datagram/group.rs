@@ -30,7 +30,7 @@ pub(super) struct Handed {
 
 impl Handed {
     /// Whether there was room for it.
-    fn put(&mut self, path: Path, datagram: &[u8]) -> bool {
+    pub(super) fn put(&mut self, path: Path, datagram: &[u8]) -> bool {
         let (most, most_bytes) = MOST_HANDED;
         let has_room = self.datagrams.len() < most && self.bytes + datagram.len() <= most_bytes;
         if has_room {
@@ -50,6 +50,11 @@ pub(super) fn join(endpoints: &[Arc<Endpoint>]) {
 }
 
 impl Endpoint {
+    /// Whether there are others at its address.
+    pub(super) fn is_one_of_many(&self) -> bool {
+        self.group.0.get().is_some_and(|(_, all)| all.len() > 1)
+    }
+
     /// A connection id for one of its connections, that nobody can guess.
     pub(super) fn connection_id(&self, length: usize) -> Result<ConnectionId, Error> {
         let random = ConnectionId::random(length)?;
@@ -78,7 +83,7 @@ impl Endpoint {
         // Without anybody there, it is lost as if that were a socket alone that was closed.
         let is_taken = other
             .upgrade()
-            .is_some_and(|other| other.with_bell(|bell| bell.handed.put(path, datagram)));
+            .is_some_and(|other| other.with_bell(|bell| bell.hand(path, datagram)));
         let mut statistics = lock(&self.statistics);
         match is_taken {
             true => statistics.handed_over += 1,

@@ -116,6 +116,7 @@ impl Running {
         loop {
             let due = match handshake.poll().map_err(Error::from)? {
                 Step::Transmit(datagram) => {
+                    owner.about_to_send(&datagram)?;
                     owner.count_sent(datagram.len());
                     // What the system does not take is lost, and sent again in its time.
                     let path = owner.path();
@@ -208,6 +209,9 @@ impl Running {
         loop {
             match handshake.poll() {
                 Ok(Step::Transmit(datagram)) => {
+                    if owner.about_to_send(&datagram).is_err() {
+                        return;
+                    }
                     owner.count_sent(datagram.len());
                     let _full = owner.endpoint.link.try_send(&owner.path(), &datagram, None);
                 }

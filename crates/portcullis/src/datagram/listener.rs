@@ -253,6 +253,11 @@ impl DtlsListener {
 
     /// Its socket, for a client that is to have `bytes` in its connection ids.
     pub(super) fn shared_with(&self, bytes: usize) -> Result<&Arc<Endpoint>, Misuse> {
+        if self.endpoint.is_one_of_many() {
+            return Err(Misuse::new(
+                "connect_from: the listener has its address together with others (`bind_many`), and the server's answers                  would come to any of them; call from a socket that is alone at its address",
+            ));
+        }
         match self.acceptor.options.id_length() {
             own if bytes == 0 || bytes == own => Ok(&self.endpoint),
             own => Err(Misuse::new(format!(

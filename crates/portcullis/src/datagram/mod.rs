@@ -21,6 +21,7 @@ mod endpoint;
 mod foreign;
 mod group;
 mod handshake;
+mod hello;
 mod link;
 mod listener;
 #[cfg(all(test, portcullis_loom))]
@@ -29,6 +30,7 @@ mod moves;
 mod options;
 mod paused;
 mod peers;
+mod rivals;
 mod socket;
 mod source;
 mod split;

@@ -22,6 +22,7 @@ use super::endpoint::{Endpoint, Rung};
 use super::group;
 use super::link::{Link, NOWHERE};
 use super::moves::Migration;
+use super::rivals::Origin;
 use super::transport::DatagramTransport;
 use crate::error::Error;
 use crate::sessions::Received as Sessions;
@@ -125,7 +126,7 @@ fn association(endpoint: &Arc<Endpoint>) -> Arc<Association> {
         Arc::clone(endpoint),
         id,
         NOWHERE,
-        None,
+        Origin::Called,
         bounds,
         Monotonic::default(),
     ))

@@ -1,6 +1,7 @@
 //! Whom a driver knows: by address, and by what is due when.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use portcullis_core::ConnectionId;
@@ -48,6 +49,14 @@ struct Here {
     candidate: Option<Id>,
 }
 
+/// The same with whichever address of this host: who began here left that to the system.
+const fn anywhere(path: &Path) -> Path {
+    Path {
+        peer: path.peer,
+        local: None,
+    }
+}
+
 impl Peers {
     pub(super) fn len(&self) -> usize {
         self.known.len()
@@ -67,20 +76,31 @@ impl Peers {
 
     /// Who is at an address, and who wants to be. One peer may be known at two addresses of this host (RFC 9147 §5.11).
     pub(super) fn at(&self, path: &Path) -> Option<(Arc<Association>, Option<Id>)> {
-        // Who began here left it to the system at which address.
-        let any = Path {
-            local: None,
-            ..*path
-        };
-        let here = self.by_path.get(path).or_else(|| self.by_path.get(&any))?;
+        let here = self.by_path.get(path);
+        let here = here.or_else(|| self.by_path.get(&anywhere(path)))?;
         let current = self.known.get(&here.current)?;
         Some((Arc::clone(&current.association), here.candidate))
+    }
+
+    /// Where whoever is there is found, and whoever comes there: with a peer whom this side has called it is the one that
+    /// was called.
+    fn place_of(&self, path: &Path) -> Path {
+        let any = anywhere(path);
+        match !self.by_path.contains_key(path) && self.by_path.contains_key(&any) {
+            true => any,
+            false => *path,
+        }
+    }
+
+    /// Whether the peer at an address is known, at any address of this host. It looks at all.
+    pub(super) fn are_with(&self, peer: SocketAddr) -> bool {
+        self.by_path.keys().any(|path| path.peer == peer)
     }
 
     /// A handshake begins.
     pub(super) fn add(&mut self, association: Arc<Association>, place: Option<Place>) {
         let id = association.id;
-        let path = association.path();
+        let path = self.place_of(&association.path());
         let here = self.by_path.entry(path);
         here.and_modify(|here| here.candidate = Some(id))
             .or_insert(Here {
@@ -158,7 +178,7 @@ impl Peers {
         let Some(known) = self.known.get(&id) else {
             return;
         };
-        let to = known.association.path();
+        let to = self.place_of(&known.association.path());
         self.leave(id, from);
         // Whoever is there already is known by a connection id, too, or is another one, whose place that is.
         self.by_path.entry(to).or_insert(Here {
@@ -173,7 +193,13 @@ impl Peers {
         if known.handshake.take().is_some() {
             self.handshakes -= 1;
         }
-        let here = self.by_path.get_mut(&known.association.path())?;
+        self.replace(id)
+    }
+
+    /// Makes the candidate of an address the one that is there. Gives who was.
+    pub(super) fn replace(&mut self, id: Id) -> Option<Arc<Association>> {
+        let path = self.place_of(&self.known.get(&id)?.association.path());
+        let here = self.by_path.get_mut(&path)?;
         if here.candidate != Some(id) {
             return None;
         }
@@ -204,6 +230,7 @@ impl Peers {
     }
 
     fn leave(&mut self, id: Id, path: Path) {
+        let path = self.place_of(&path);
         let Some(here) = self.by_path.get_mut(&path) else {
             return;
         };

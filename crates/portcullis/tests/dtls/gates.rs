@@ -10,22 +10,22 @@ use crate::ends::*;
 use crate::{accept, ask, echo, eventually, listen};
 
 /// Whose hello is long enough for the server's answer.
-fn talkative() -> DtlsConnector {
+pub(crate) fn talkative() -> DtlsConnector {
     let names = (0..40).map(|number| format!("protocol {number}"));
     let builder = ClientConfig::builder(pki().roots.clone()).alpn(names);
     DtlsConnector::new(builder.build().unwrap())
 }
 
 /// Of any version, and without names of protocols.
-fn server() -> DtlsAcceptor {
+pub(crate) fn server() -> ServerConfig {
     let builder = ServerConfig::builder().identity(pki().server.clone());
-    DtlsAcceptor::new(builder.build().unwrap())
+    builder.build().unwrap()
 }
 
 #[tokio::test]
 async fn cookies_are_asked_for_when_so_many_shake_hands() {
     let options = DtlsOptions::new().cookies(CookiePolicy::UnderLoad { handshakes: 2 });
-    let acceptor = server().options(options);
+    let acceptor = DtlsAcceptor::new(server()).options(options);
     let (listener, address) = listen(acceptor).await;
     let mut clients = Vec::new();
     // Nobody shakes hands with them: they are under way. The third and the fourth are asked.
@@ -64,7 +64,7 @@ async fn a_cookie_of_one_server_is_good_at_another() {
     for (is_shared, is_older) in [(true, false), (true, true), (false, false)] {
         let mut listeners = Vec::new();
         for _ in 0..2 {
-            let mut acceptor = server();
+            let mut acceptor = DtlsAcceptor::new(server());
             if is_shared {
                 acceptor = acceptor.cookie_secret(CookieSecret::new([&seed[..]]).unwrap());
             }

@@ -7,6 +7,7 @@ mod link;
 mod bounds;
 mod cancel;
 mod ech;
+mod forged;
 mod gates;
 mod many;
 mod memory;
