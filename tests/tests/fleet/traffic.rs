@@ -72,7 +72,7 @@ pub(crate) struct Traffic {
 
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
-    name: &'static str,
+    pub(crate) name: &'static str,
     pub(crate) failures: Vec<String>,
     /// With Redis, and without.
     pub(crate) phases: [Counted; 2],
