@@ -4,6 +4,7 @@
 
 mod redis_server;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use portcullis_session_cache::{
 };
 
 use redis_server::RedisServer;
+use tokio::task::JoinSet;
 
 const LIMIT: Duration = Duration::from_millis(100);
 /// What a busy machine may add to any wait.
@@ -256,6 +258,29 @@ async fn one_that_evicts_later_is_refused() {
     let since = Instant::now();
     set("maxmemory", "0".to_owned()).await;
     begins_anew(&guard, 1, since).await;
+}
+
+/// Claims that were asked before the marker was made make no other one: else it would never grow old where there is always one
+/// under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_marker_grows_old_while_claims_are_under_way() {
+    let server = RedisServer::start("replay-busy");
+    let guard = Arc::new(guard(&server));
+    let until = Instant::now() + 4 * LIFETIME + SLACK;
+    let mut claimers = JoinSet::new();
+    for _ in 0..16 {
+        let guard = Arc::clone(&guard);
+        claimers.spawn(async move {
+            while Instant::now() < until {
+                if claim_new(&guard).await == Claim::First {
+                    return true;
+                }
+            }
+            false
+        });
+    }
+    let first = claimers.join_all().await;
+    assert!(first.contains(&true), "{:?}", guard.last_error());
 }
 
 /// Redis's clock is set forward: claims end before their time, and the marker looks old.

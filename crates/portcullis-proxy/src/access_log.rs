@@ -29,10 +29,12 @@ pub(crate) struct AccessLog {
 }
 
 impl AccessLog {
+    /// Begins with what [`writer`] has opened.
+    ///
     /// # Errors
-    /// When the file cannot be opened.
-    pub(crate) fn open(access: &Access) -> io::Result<Self> {
-        let Some(writer) = writer(access)? else {
+    /// When there is no thread for it.
+    pub(crate) fn begin(access: &Access, writer: Option<Writer>) -> io::Result<Self> {
+        let Some(writer) = writer else {
             return Ok(Self::none());
         };
         let (lines, queue) = sync_channel(QUEUE);
@@ -48,14 +50,6 @@ impl AccessLog {
                 move || write(&queue, &access, writer, &dropped)
             })?;
         Ok(log)
-    }
-
-    /// Whether it can be opened.
-    ///
-    /// # Errors
-    /// When it cannot.
-    pub(crate) fn check(access: &Access) -> io::Result<()> {
-        writer(access).map(drop)
     }
 
     fn none() -> Self {
@@ -132,10 +126,14 @@ enum Entry {
     Reopen(oneshot::Sender<io::Result<()>>),
 }
 
-type Writer = Box<dyn Write + Send>;
+/// Where lines go.
+pub(crate) type Writer = Box<dyn Write + Send>;
 
-/// `None` where nothing is written.
-fn writer(access: &Access) -> io::Result<Option<Writer>> {
+/// Opens it; `None` where nothing is written.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(crate) fn writer(access: &Access) -> io::Result<Option<Writer>> {
     Ok(Some(match access {
         Access::Off => return Ok(None),
         Access::Stdout => Box::new(io::stdout()),
@@ -219,11 +217,15 @@ mod tests {
 
     use super::*;
 
+    fn opened(access: &Access) -> io::Result<AccessLog> {
+        AccessLog::begin(access, writer(access)?)
+    }
+
     #[test]
     fn lines_are_whole_and_text_of_peers_is_cut() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
-        let log = AccessLog::open(&Access::File(path.clone())).unwrap();
+        let log = opened(&Access::File(path.clone())).unwrap();
         for at in 0..100 {
             let mut entry = Map::new();
             entry.insert("at".to_owned(), at.into());
@@ -260,7 +262,7 @@ mod tests {
         assert!(mkfifo.unwrap().success());
         let (told, hears) = std::sync::mpsc::channel();
         let access = Access::File(path.clone());
-        std::thread::spawn(move || told.send(AccessLog::open(&access).map(drop)));
+        std::thread::spawn(move || told.send(opened(&access).map(drop)));
         let opened = hears.recv_timeout(Duration::from_secs(10));
         let error = opened.expect("it does not hang").unwrap_err().to_string();
         assert!(error.ends_with("it is a pipe that nobody reads"), "{error}");

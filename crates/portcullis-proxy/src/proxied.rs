@@ -245,6 +245,34 @@ impl Begun {
     }
 }
 
+/// A server that has a part, which is not the whole: it is reset, also where nobody waits for the rest any more.
+struct Part<'a>(Option<&'a mut End>);
+
+impl Part<'_> {
+    async fn pass(
+        &mut self,
+        early: EarlyHandshake<Plain>,
+        within: Duration,
+    ) -> Result<Passed, Failed> {
+        match &mut self.0 {
+            Some(io) => early::pass(early, io, within).await,
+            None => Err(Failed::Late),
+        }
+    }
+
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        if let Some(io) = &mut self.0 {
+            io.reset();
+        }
+    }
+}
+
 /// The same for a client whose early data is passed on while it finishes its handshake.
 async fn begin_early(
     plan: &Plan,
@@ -261,8 +289,10 @@ async fn begin_early(
         Ok(mut connected) => {
             record.note_time("ms_connect", began.elapsed().unwrap_or_default());
             let within = plan.timeouts.handshake;
-            let failed = match early::pass(early, &mut connected.io, within).await {
+            let mut part = Part(Some(&mut connected.io));
+            let failed = match part.pass(early, within).await {
                 Ok(Passed { mut stream, bytes }) => {
+                    part.disarm();
                     record.note_time("ms_handshake", began.elapsed().unwrap_or_default());
                     record.note("server_name", stream.server_name().map(cut));
                     let protocol = stream.alpn_protocol().map(String::from_utf8_lossy);
@@ -288,8 +318,7 @@ async fn begin_early(
                     (Outcome::Handshake, why)
                 }
             };
-            // It has a part, which is not the whole.
-            connected.io.reset();
+            drop(part);
             failed
         }
     };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::access_log::AccessLog;
+use crate::access_log::{self, AccessLog};
 use crate::address::ListenAddress;
 use crate::admin;
 use crate::config::{Config, Limits, Plan};
@@ -133,6 +133,7 @@ impl Proxy {
     pub fn start_with(config: Config, mut inherited: Inherited) -> io::Result<Self> {
         let Config { plan, seen, .. } = config;
         let limits = plan.limits.clone();
+        let mut log_of_account = None;
         if let Some(account) = &plan.account {
             let is_refused = |error: io::Error| {
                 let text = format!(
@@ -140,11 +141,12 @@ impl Proxy {
                 );
                 io::Error::new(error.kind(), text)
             };
-            let opened = account.tried(|| AccessLog::check(&plan.access));
-            opened.map_err(is_refused)?.map_err(|error| {
+            // By the account, and not by root a second time: the folder may be its own, and what is in it as well.
+            let opened = account.tried(|| access_log::writer(&plan.access));
+            log_of_account = Some(opened.map_err(is_refused)?.map_err(|error| {
                 let text = format!("log.access as {account}, who opens it anew: {error}");
                 io::Error::new(error.kind(), text)
-            })?;
+            })?);
         }
         let mut sockets = Vec::new();
         for listener in &plan.listeners {
@@ -173,8 +175,10 @@ impl Proxy {
             }
         };
         inherited.check_used()?;
-        let log = AccessLog::open(&plan.access)
-            .map_err(|error| io::Error::new(error.kind(), format!("log.access: {error}")))?;
+        let opened = log_of_account.map_or_else(|| access_log::writer(&plan.access), Ok);
+        let log = opened.and_then(|writer| AccessLog::begin(&plan.access, writer));
+        let log =
+            log.map_err(|error| io::Error::new(error.kind(), format!("log.access: {error}")))?;
         inherited.check_waits()?;
         let giving = match &plan.take_over {
             None => None,

@@ -8,7 +8,9 @@ use std::fs::Metadata;
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+#[cfg(not(target_os = "linux"))]
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -299,12 +301,16 @@ impl<'a> Asked<'a> {
         }
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
+        // Before it has a name, by which somebody could put something else there: Linux makes its file with this mode.
+        #[cfg(target_os = "linux")]
+        rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(0o600))?;
         socket.bind(&SockAddr::unix(&temporary)?)?;
         let temporary = Temporary(temporary);
-        // Before anybody can connect.
+        // Before anybody can connect. Elsewhere nobody becomes another user.
+        #[cfg(not(target_os = "linux"))]
         std::fs::set_permissions(&temporary.0, std::fs::Permissions::from_mode(0o600))?;
         if let Some((user, group)) = account.map(Account::owner) {
-            std::os::unix::fs::chown(&temporary.0, Some(user), Some(group))?;
+            std::os::unix::fs::lchown(&temporary.0, Some(user), Some(group))?;
         }
         socket.listen(1)?;
         let socket = std::os::unix::net::UnixListener::from(OwnedFd::from(socket));

@@ -198,7 +198,13 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether a session of this peer may be offered, or taken, by a configuration that looks at OCSP responses. A session has none, and
+    /// Whether a response has to come with this chain each time.
+    pub(super) fn asks_for_staples(&self, shown: &Presented) -> bool {
+        let is_chain = matches!(shown.kind(), PresentedKind::Chain(_));
+        is_chain && self.policy.is_some_and(ChainPolicy::checks_staples)
+    }
+
+    /// Whether a session of this peer may be offered by a configuration that looks at OCSP responses. A session has none, and
     /// what one said then is not asked again: so it has to have been this configuration that has judged the chain, with
     /// the response that came with it.
     pub(super) fn has_judged_staples(&self, shown: &Presented, now: UnixTime) -> bool {

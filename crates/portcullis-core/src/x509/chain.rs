@@ -59,6 +59,14 @@ struct Beside {
     scts: Option<Box<[u8]>>,
 }
 
+impl Beside {
+    fn size(&self) -> usize {
+        let responses = self.ocsp_responses.iter().flatten();
+        let all = responses.chain(&self.scts);
+        all.map(|one| one.len()).sum()
+    }
+}
+
 static EMPTY: Entries = Entries {
     certificates: Vec::new(),
     beside: None,
@@ -69,6 +77,12 @@ static EMPTY: Entries = Entries {
 impl Entries {
     pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates
+    }
+
+    /// About how many bytes it has, with what came beside its certificates: sessions keep all of it.
+    pub(super) fn size(&self) -> usize {
+        let certificates = self.certificates.iter().map(|one| 3 + one.len());
+        certificates.sum::<usize>() + self.beside.as_ref().map_or(0, |beside| beside.size())
     }
 
     pub(super) fn ocsp_response(&self, index: usize) -> Option<&[u8]> {

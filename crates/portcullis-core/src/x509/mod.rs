@@ -69,6 +69,7 @@ pub use ocsp::{
 pub use oid_filters::CertificateFilter;
 #[doc(hidden)]
 pub use pem::certificates as pem_certificates;
+#[doc(hidden)]
 pub use pem::shown as shown_path;
 pub use pem_identity::PemIdentity;
 pub use policy::ChainPolicy;

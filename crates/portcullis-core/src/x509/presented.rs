@@ -98,10 +98,10 @@ impl Presented {
         }
     }
 
-    /// About how many bytes it has, written down.
+    /// About how many bytes it has, with what came beside its certificates.
     pub(crate) fn size(&self) -> usize {
         match &*self.0 {
-            Shown::Chain(entries) => entries.certificates().iter().map(|one| 3 + one.len()).sum(),
+            Shown::Chain(entries) => entries.size(),
             Shown::RawKey(spki) => 6 + spki.len(),
         }
     }

@@ -75,11 +75,15 @@ impl Watch {
             state.age() > age + passed + passed / 1_000 + CLOCK_TOLERANCE
         });
         self.is_doubtful |= jumped;
-        if self.is_doubtful || self.made.is_some_and(|made| state.asked < made) {
+        if self.is_doubtful || self.is_of_before(state) {
             return false;
         }
         self.seen = Some((state.asked, state.age()));
         true
+    }
+
+    fn is_of_before(&self, state: &State) -> bool {
+        self.made.is_some_and(|made| state.asked < made)
     }
 
     /// It was made anew, by a command that was sent then.
@@ -270,6 +274,11 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisReplayGuard<C> {
         let Some(state) = self.state(Some(token), lifetime).await else {
             return Claim::Unavailable;
         };
+        // What was asked before the marker was made anew knows nothing of it: who made it younger again for that, with claims all
+        // the time, would never be old enough.
+        if self.watch().is_of_before(&state) {
+            return Claim::Unavailable;
+        }
         if !self.is_sound(&state) {
             match self.evicts().await {
                 Some(None) => drop(self.mark(&state.who).await),

@@ -468,6 +468,21 @@ fn a_client_that_was_asked_shows_its_response_each_time() {
     }
 }
 
+/// A store that keeps a session as it is keeps with it what was judged when it began. That is no response of now.
+#[test]
+fn a_session_that_was_kept_is_no_response() {
+    use super::early_data::{by_store, session_in_store};
+    let clients = issued(true).stapled(Said::good(7));
+    let (client, server) = asking(&clients, ProtocolVersion::TLS_1_3, OcspPolicy::Require);
+    let client = client.session_tickets(true);
+    let server = server.ask_tickets(true).build().unwrap();
+    let session = session_in_store(client.clone(), server.clone());
+    let pair = resuming(client.build().unwrap(), server, vec![session]);
+    let (client, server) = pair.run_answering(|_, question| Some(by_store(question)));
+    assert!(!client.unwrap().information.is_resumed());
+    assert!(server.unwrap().information.ocsp_response().is_some());
+}
+
 /// After the handshake as in it.
 #[test]
 fn a_client_that_is_asked_later_shows_its_response_then() {

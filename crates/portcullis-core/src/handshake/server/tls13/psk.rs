@@ -274,7 +274,8 @@ fn reverify(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let judge = Judge::of_client(&negotiated.config).of_session();
-    if !judge.has_judged_staples(&shown, cx.now) {
+    // A session has no response, and what one said when it began may have changed since.
+    if judge.asks_for_staples(&shown) {
         return choose_key(negotiated, cx);
     }
     match judge.verify_again(&shown, cx.now) {
