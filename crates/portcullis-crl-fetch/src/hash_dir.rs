@@ -181,6 +181,11 @@ impl Directory {
             let path = self.path.join(format!("{hash:08x}.r{number}"));
             let state = match FileState::of(&path) {
                 Ok(state) => state,
+                // It is there, and leads to nothing that could be read: it hides none of those behind it.
+                Err(error) if path.symlink_metadata().is_ok() => {
+                    faults.push(fault(&path, &error));
+                    continue;
+                }
                 // Behind the last of an issuer there is none, but the directory is.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     if let Err(error) = std::fs::metadata(&self.path) {
