@@ -178,7 +178,8 @@ impl MemoryCrls {
     /// # Errors
     /// When there is no room; then nothing is changed.
     pub fn exchange(&self, old: &[Arc<Crl>], new: &[Arc<Crl>]) -> Result<(), Misuse> {
-        let is_in = |list: &Arc<Crl>, lists: &[Arc<Crl>]| lists.iter().any(|one| is_same(one, list));
+        let is_in =
+            |list: &Arc<Crl>, lists: &[Arc<Crl>]| lists.iter().any(|one| is_same(one, list));
         // One that is there twice counts once.
         let distinct = |lists: &[Arc<Crl>]| {
             let mut distinct: Vec<Arc<Crl>> = Vec::with_capacity(lists.len());

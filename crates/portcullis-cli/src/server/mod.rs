@@ -277,7 +277,9 @@ impl Server {
 
     /// Whether responses are fetched.
     fn asks_responder(&self) -> bool {
-        self.ocsp.as_ref().is_some_and(|from| from.as_os_str() == "auto")
+        self.ocsp
+            .as_ref()
+            .is_some_and(|from| from.as_os_str() == "auto")
     }
 
     /// Shows an OCSP response with the certificate, if that is wanted.

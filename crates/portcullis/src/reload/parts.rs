@@ -108,10 +108,9 @@ impl fmt::Display for ReloadWarning {
                 "the certificate of {issuer} is not in the chain, and peers that do not have it refuse the chain: add \
                  it behind the first one"
             ),
-            Self::NoOcspResponse { why } => write!(
-                f,
-                "no OCSP response is shown with the certificate: {why}"
-            ),
+            Self::NoOcspResponse { why } => {
+                write!(f, "no OCSP response is shown with the certificate: {why}")
+            }
             Self::OlderList {
                 issuer,
                 number,

@@ -39,8 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// files are read every two minutes, for file systems that tell nothing. Files that do not fit together
 /// are read again for 10 seconds, since their writer may be between two of them.
 ///
-/// With features `ocsp-stapler` and `watch`, [`IdentityFiles::stapler`](IdentityFiles) shows OCSP responses with whatever identity the
-/// files have.
+/// With feature `ocsp-stapler`, [`IdentityFiles::stapler`](IdentityFiles) shows OCSP responses with whatever identity the files
+/// have.
 ///
 /// ```no_run
 /// use portcullis::{IdentityFiles, Reloader, ServerConfig, TlsListener};
@@ -145,7 +145,8 @@ impl Reloader {
         self
     }
 
-    /// Reads the files and makes a configuration of them; `build` is called again whenever they have changed.
+    /// Reads the files and makes a configuration of them; `build` is called again whenever they have changed. The first OCSP
+    /// responses are waited for, if there are to be any.
     ///
     /// # Errors
     /// When a file cannot be read, changes while it is read, or is wrong; there are none, or more than 256; or

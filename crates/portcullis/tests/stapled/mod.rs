@@ -50,7 +50,8 @@ impl Site {
     }
 
     fn good(&self, number: u8) {
-        self.responder.say(number, Answer::Is(self.pki.good(number)));
+        self.responder
+            .say(number, Answer::Is(self.pki.good(number)));
     }
 
     /// The next attempt comes after a second.
@@ -76,7 +77,8 @@ impl Site {
         let connector = TlsConnector::new(config.build().unwrap()).without_resumption();
         let (near, far) = duplex(64 * 1024);
         let name = format!("number{number}");
-        let (client, _server) = tokio::join!(connector.upgrade(near, &*name), acceptor.upgrade(far));
+        let (client, _server) =
+            tokio::join!(connector.upgrade(near, &*name), acceptor.upgrade(far));
         let Ok(client) = client else {
             return Seen::Refused;
         };
@@ -118,7 +120,9 @@ async fn start(reloader: Reloader) -> (TlsAcceptor, Watching) {
 
 async fn published(watching: &mut Watching, generation: u64) {
     match event(watching).await {
-        ReloadEvent::Published { generation: seen, .. } => assert_eq!(seen, generation),
+        ReloadEvent::Published {
+            generation: seen, ..
+        } => assert_eq!(seen, generation),
         other => panic!("{other:?}"),
     }
 }
@@ -149,7 +153,9 @@ async fn rejected(watching: &mut Watching) -> String {
 
 /// Of this runtime.
 fn tasks() -> usize {
-    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+    tokio::runtime::Handle::current()
+        .metrics()
+        .num_alive_tasks()
 }
 
 async fn tasks_become(expected: usize) {
@@ -260,7 +266,10 @@ async fn a_certificate_that_demands_a_response_waits_for_it() {
     site.put(2, true);
     let error = rejected(&mut watching).await;
     assert!(error.contains("demands an OCSP response"), "{error}");
-    assert!(error.contains("tls.crt: ") && error.contains("503"), "{error}");
+    assert!(
+        error.contains("tls.crt: ") && error.contains("503"),
+        "{error}"
+    );
     nothing_happens(&mut watching).await;
     assert_eq!(site.seen(&acceptor, 1).await, Seen::Good);
     assert_eq!(site.seen(&acceptor, 2).await, Seen::Refused);
