@@ -199,6 +199,8 @@ async fn a_folder_that_is_deleted_and_made_again() {
             let portcullis::ReloadEvent::NotWatched { .. } = event(&mut watching).await else {
                 panic!("the folder is watched");
             };
+            // Nothing that has been told is looked at any more.
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
         put(name);
         published(&mut watching).await;

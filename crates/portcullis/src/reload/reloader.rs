@@ -113,8 +113,8 @@ impl Reloader {
     }
 
     /// Adds a file of revocation lists, in PEM or one in DER, which are kept in `crls`: give that to the acceptor
-    /// or connector. A list that is not in the file any more is removed, unless the file has an older one of the same
-    /// kind: that is not taken, and a [warning](ReloadWarning::OlderList) says so.
+    /// or connector. A list that is not in the file any more is removed, unless somebody else has put it there as well, or
+    /// the file has an older one of the same kind: that is not taken, and a [warning](ReloadWarning::OlderList) says so.
     #[must_use]
     pub fn crls(mut self, path: impl AsRef<Path>, crls: &MemoryCrls) -> Self {
         self.crls.push((path.as_ref().to_owned(), crls.clone()));
@@ -335,7 +335,7 @@ fn in_file(read: &Contents, error: &dyn fmt::Display) -> Misuse {
 
 type Build<C> = Arc<dyn Fn(&Parts) -> Result<C, Misuse> + Send + Sync>;
 
-/// Files that were read, and the configuration that was made of them.
+/// Files that were read, and the configuration that was made of them. What fetches OCSP responses goes with it.
 pub struct Loaded<C> {
     files: Reloader,
     paths: Vec<PathBuf>,
