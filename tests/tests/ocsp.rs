@@ -492,11 +492,9 @@ async fn a_certificate_is_replaced_with_its_response_under_connections() {
     for (generation, leaf) in [(1, "next"), (2, "staple")] {
         put(leaf);
         let published = async {
-            loop {
-                match watching.next_event().await.unwrap() {
-                    ReloadEvent::Published { generation, .. } => return generation,
-                    other => panic!("{other:?}"),
-                }
+            match watching.next_event().await.unwrap() {
+                ReloadEvent::Published { generation, .. } => generation,
+                other => panic!("{other:?}"),
             }
         };
         let mut published =

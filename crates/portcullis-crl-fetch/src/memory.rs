@@ -113,10 +113,14 @@ impl Kept {
         }
     }
 
-    fn bytes(&self) -> usize {
+    /// What was inserted and waits behind the list.
+    fn older(&self) -> Option<&Arc<Crl>> {
         let inserted = self.inserted.as_ref();
-        let older = inserted.filter(|inserted| !is_same(inserted, &self.list));
-        self.list.bytes() + older.map_or(0, |older| older.bytes())
+        inserted.filter(|inserted| !is_same(inserted, &self.list))
+    }
+
+    fn bytes(&self) -> usize {
+        self.list.bytes() + self.older().map_or(0, |older| older.bytes())
     }
 }
 
@@ -212,9 +216,8 @@ impl MemoryCrls {
     /// When there is none in the input, or one is damaged; then nothing is removed.
     pub fn remove(&self, input: &CrlInput) -> Result<usize, Misuse> {
         let lists = input.read()?;
-        Ok(self
-            .write()
-            .remove(|kept| lists.iter().any(|list| list.as_der() == kept.list.as_der())))
+        let is_meant = |list: &Arc<Crl>| lists.iter().any(|one| is_same(one, list));
+        Ok(self.write().remove_lists(is_meant))
     }
 
     /// Removes what was added for this distribution point, and answers how many lists that were.
@@ -382,6 +385,25 @@ impl Lists {
                 true
             }
         }
+    }
+
+    /// Of two at one place the other stays.
+    fn remove_lists(&mut self, is_meant: impl Fn(&Arc<Crl>) -> bool) -> usize {
+        let mut gone = 0;
+        for kept in self.of_issuers.values_mut().flatten() {
+            let before = kept.bytes();
+            match kept.older().cloned() {
+                Some(older) if is_meant(&older) => kept.inserted = None,
+                Some(older) if is_meant(&kept.list) => {
+                    kept.list = older;
+                    kept.exchanged = 0;
+                }
+                _ => continue,
+            }
+            gone += 1;
+            self.bytes = self.bytes - before + kept.bytes();
+        }
+        gone + self.remove(|kept| is_meant(&kept.list))
     }
 
     fn remove(&mut self, is_meant: impl Fn(&Kept) -> bool) -> usize {

@@ -163,11 +163,8 @@ fn an_exchange_takes_away_what_an_exchange_has_put_there() {
         assert_eq!((crls.len(), crls.bytes()), (1, bytes));
         // A newer one stands before it as long as it is there.
         crls.exchange(&[], &read(&second)).unwrap();
-        assert_eq!(
-            (crls.len(), crls.remove(&der(first.clone())).unwrap()),
-            (1, 0)
-        );
-        assert!(crls.bytes() > bytes);
+        assert_eq!(crls.len(), 1);
+        assert_eq!(crls.bytes(), bytes + read(&second)[0].bytes());
         crls.exchange(&read(&second), &read(&other)).unwrap();
         assert_eq!(
             (crls.len(), crls.bytes()),
@@ -177,6 +174,17 @@ fn an_exchange_takes_away_what_an_exchange_has_put_there() {
         assert_eq!((crls.len(), crls.bytes()), (1, bytes));
         assert_eq!(crls.remove(&der(first.clone())).unwrap(), 1);
         assert_eq!((crls.len(), crls.bytes()), (0, 0));
+    }
+    // Whoever takes one of the two away leaves the other.
+    for (gone, stays) in [(&first, &second), (&second, &first)] {
+        let crls = MemoryCrls::new();
+        crls.insert(der(first.clone()), None).unwrap();
+        crls.exchange(&[], &read(&second)).unwrap();
+        assert_eq!(crls.remove(&der(gone.clone())).unwrap(), 1);
+        assert_eq!((crls.len(), crls.bytes()), (1, read(stays)[0].bytes()));
+        assert_eq!(crls.remove(&der(gone.clone())).unwrap(), 0);
+        crls.exchange(&read(&second), &[]).unwrap();
+        assert_eq!(crls.len(), usize::from(stays == &first));
     }
     // By two of them, each of which has it in two files.
     let crls = MemoryCrls::new();
