@@ -353,7 +353,7 @@ async fn an_older_list_takes_no_newer_one_away() {
     );
     let newer = CrlInput::Pem(newer.into_bytes());
     assert_eq!((crls.remove(&newer).unwrap(), crls.len()), (1, 0));
-    crls.insert(newer, None).unwrap();
+    crls.exchange(&[], &newer.read().unwrap()).unwrap();
     // What is of no kind that the file has goes.
     folder.rename_into_place("ca.crl", &list(&Ca::new("others"), 1));
     published(&mut watching).await;
