@@ -299,8 +299,7 @@ impl Sessions {
         let (most, room) = (bounds.capacity.min(MOST), bounds.bytes - size);
         let gone = iter::from_fn(|| {
             let (slot, oldest) = self.kept.oldest()?;
-            let has_to_go =
-                self.kept.len() >= most || self.bytes > room || is_old(&oldest.session);
+            let has_to_go = self.kept.len() >= most || self.bytes > room || is_old(&oldest.session);
             has_to_go.then(|| self.remove(slot))?
         });
         gone.for_each(pass);

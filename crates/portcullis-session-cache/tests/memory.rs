@@ -506,7 +506,10 @@ fn a_clients_memory_before_another() {
     assert_eq!(tickets(&other, "d"), [7]);
     far.clear();
     for _ in 0..2 {
-        assert_eq!((tickets(&one, "d"), tickets(&other, "d")), (vec![7], vec![7]));
+        assert_eq!(
+            (tickets(&one, "d"), tickets(&other, "d")),
+            (vec![7], vec![7])
+        );
     }
     // Forgotten here and behind.
     done(SessionStore::put(&one, &key("d"), many(8)));
@@ -599,7 +602,11 @@ fn what_a_client_forgets_while_it_is_fetched_stays_so() {
         let near = MemorySessionStore::default();
         let store = LayeredSessionStore::new(near, Arc::new(FarAway(far.clone())));
         let a = key("a");
-        done(SessionStore::put(&*far, &a, client_session(V12, 1, at(1_000), 600)));
+        done(SessionStore::put(
+            &*far,
+            &a,
+            client_session(V12, 1, at(1_000), 600),
+        ));
         let mut fetched = store.take(&a, at(1_000));
         assert!(fetched.as_mut().poll(&mut cx).is_pending());
         if is_forgotten {

@@ -14,7 +14,7 @@ use portcullis::packet::{Packet, Piece};
 use portcullis::pki_types::UnixTime;
 use portcullis::session::{AntiReplay, BloomFilters, TicketKeys};
 use portcullis::{
-    Active, EarlyDataOutcome, EarlyDataStatus, Message, MemorySessionStore, NamedGroup,
+    Active, EarlyDataOutcome, EarlyDataStatus, MemorySessionStore, Message, NamedGroup,
     SignatureScheme, TlsConnector, TlsListener,
 };
 use portcullis_tests::peers::{self, Peer, Settings, erlang, gnutls, nss, openssl, rustls};

@@ -92,8 +92,14 @@ async fn wherever_the_border_is() {
     let connector = acquainted(&acceptor).await;
     let modes: [(Packet, &[&[u8]]); 5] = [
         (Packet::Length1, &[b"\x03one", b"\x00", b"\x05three"]),
-        (Packet::Length2, &[b"\x00\x03one", b"\x00\x00", b"\x00\x01x"]),
-        (Packet::Length4, &[b"\x00\x00\x00\x02ab", b"\x00\x00\x00\x01c"]),
+        (
+            Packet::Length2,
+            &[b"\x00\x03one", b"\x00\x00", b"\x00\x01x"],
+        ),
+        (
+            Packet::Length4,
+            &[b"\x00\x00\x00\x02ab", b"\x00\x00\x00\x01c"],
+        ),
         (Packet::Line, &[b"one\n", b"\n", b"three\n"]),
         (Packet::Http, &[b"GET / HTTP/1.1\r\n", b"A: b\r\n", b"\r\n"]),
     ];
@@ -187,7 +193,10 @@ async fn what_came_early_stays_early() {
         assert_eq!(lines.early_rest(), 2);
         // Apart in the stream, and back.
         let mut lines = lines.into_inner().into_packets(Packet::Line);
-        assert_eq!(lines.recv_early().await.unwrap(), Some(Piece::Data("two\n".into())));
+        assert_eq!(
+            lines.recv_early().await.unwrap(),
+            Some(Piece::Data("two\n".into()))
+        );
         assert_eq!(lines.recv_early().await.unwrap(), None);
         assert_eq!(lines.recv().await.unwrap(), Piece::Data("three\n".into()));
         drop(lines);
@@ -197,7 +206,14 @@ async fn what_came_early_stays_early() {
     // Out of packets before the handshake is over, and behind it.
     let (client, server) = says(&connector, &acceptor, words, 65_536).await;
     let mut lines = server.into_packets(Packet::Line);
-    assert!(lines.recv().await.unwrap_err().to_string().contains("recv_early"));
+    assert!(
+        lines
+            .recv()
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("recv_early")
+    );
     let mut stream = lines.into_inner().handshake().await.unwrap();
     assert_eq!(stream.take_early_data().as_deref(), Some(&b"one\ntw"[..]));
     assert_eq!(&stream.recv(8).await.unwrap()[..], b"o\nthree\n");
@@ -209,7 +225,10 @@ async fn what_came_early_stays_early() {
     lines.set_packet(Packet::Length2);
     // It has read on beyond the border.
     let no_length = lines.recv_early().await.unwrap_err();
-    assert!(matches!(no_length.packet(), Some(PacketError::Unfinished { .. })), "{no_length}");
+    assert!(
+        matches!(no_length.packet(), Some(PacketError::Unfinished { .. })),
+        "{no_length}"
+    );
     let mut stream = lines.into_inner().handshake().await.unwrap();
     assert_eq!(stream.take_early_data().as_deref(), Some(&b"tw"[..]));
     assert_eq!(&stream.recv(8).await.unwrap()[..], b"o\nthree\n");
@@ -273,7 +292,11 @@ async fn what_is_not_accepted() {
 async fn a_handshake_that_fails_afterwards() {
     let acceptor = TlsAcceptor::new(accepting(local()));
     let connector = acquainted(&acceptor).await;
-    for (is_silent, packet) in [(false, Packet::Raw), (true, Packet::Raw), (true, Packet::Line)] {
+    for (is_silent, packet) in [
+        (false, Packet::Raw),
+        (true, Packet::Raw),
+        (true, Packet::Line),
+    ] {
         let flight = recorded(&connector).await;
         let (mut near, far) = duplex(64 * 1024);
         near.write_all(&flight).await.unwrap();
@@ -282,7 +305,9 @@ async fn a_handshake_that_fails_afterwards() {
         let mut messages = early.into_packets(packet).into_active(Active::True);
         if packet == Packet::Raw {
             let message = messages.next().await;
-            assert!(matches!(message, Some(Message::EarlyData(Piece::Data(data))) if data == "pay"));
+            assert!(
+                matches!(message, Some(Message::EarlyData(Piece::Data(data))) if data == "pay")
+            );
         }
         let Some(Message::Error(error)) = messages.next().await else {
             panic!("no error");
