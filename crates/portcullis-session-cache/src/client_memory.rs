@@ -411,12 +411,12 @@ mod tests {
             let taken = sessions.take(of(key), at(1_000), Duration::MAX);
             taken.is_some()
         };
-        sessions.put(of(b"one"), session(), 100);
+        sessions.put(of(b"one"), session(), 100, drop);
         assert!(!take(&mut sessions, b"another"));
         sessions.forget(of(b"another"));
         assert_eq!(sessions.kept.len(), 1);
         // The one that comes last has the list.
-        sessions.put(of(b"another"), session(), 100);
+        sessions.put(of(b"another"), session(), 100, drop);
         assert_eq!((sessions.kept.len(), sessions.bytes), (1, 100));
         assert!(!take(&mut sessions, b"one"));
         assert!(take(&mut sessions, b"another"));
