@@ -453,6 +453,12 @@ fn only_who_has_ids_speaks_of_them() {
         let writer = &mut network.sides[0].connection().writer;
         let given = writer.new_connection_ids(&[id(&[4; 8]).unwrap()], false);
         assert_eq!(given.is_ok(), gives, "{client:?} and {server:?}");
+        // Nor is an empty one given, also where all are.
+        assert!(
+            writer
+                .new_connection_ids(&[id(&[]).unwrap()], false)
+                .is_err()
+        );
         let asked = writer.request_connection_ids(1);
         assert_eq!(asked.is_ok(), asks, "{client:?} and {server:?}");
     }
