@@ -272,3 +272,26 @@ impl CrlSource for HashDirCrls {
         self.find(query)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a process had no descriptor for is there the next time, and nothing tells that by the file.
+    #[test]
+    fn a_fault_is_not_remembered() {
+        const HASH: u32 = 0x0123_4567;
+        let name = format!("portcullis-hash-dir-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("01234567.r0"), "no list").unwrap();
+        let crls = HashDirCrls::with_recheck(&folder, Duration::ZERO);
+        let first = crls.0.read(HASH).files[0].lists.clone().unwrap_err();
+        for known in crls.0.known().values_mut() {
+            known.files[0].lists = Err("too many open files".to_owned());
+        }
+        let second = crls.0.read(HASH).files[0].lists.clone().unwrap_err();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(second, first);
+    }
+}

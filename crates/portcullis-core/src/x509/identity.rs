@@ -10,7 +10,8 @@ use std::sync::Arc;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use self::fit::{
-    all_fields, check_any, check_schemes, dns_names, is_fit_to_show, key_bits, signed_by, unix_time,
+    all_fields, check_any, check_schemes, dns_names, fits_key, is_fit_to_show, key_bits, nth,
+    signed_by, unix_time,
 };
 use super::certificate::Certificate;
 use super::digests::{LeafDigests, Sha256Digest, key_digest, leaf_digests, raw_key_digests};

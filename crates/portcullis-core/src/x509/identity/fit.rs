@@ -44,7 +44,7 @@ pub(super) fn check_schemes(spki: &[u8], schemes: &[SignatureScheme]) -> Result<
 }
 
 /// In some version that has the scheme.
-fn fits_key(scheme: SignatureScheme, spki: &[u8]) -> bool {
+pub(super) fn fits_key(scheme: SignatureScheme, spki: &[u8]) -> bool {
     scheme_fits_key(scheme, spki) || scheme_fits_key_before_tls13(scheme, spki)
 }
 
@@ -82,7 +82,7 @@ pub(super) fn signed_by(fields: &Certificate<'_>) -> Option<Authentication> {
 }
 
 /// A certificate of a chain for a sentence: people count from 1.
-fn nth(at: usize) -> String {
+pub(super) fn nth(at: usize) -> String {
     match at {
         0 => "the leaf, the first certificate of the chain,".to_owned(),
         _ => format!("certificate {} of the chain", at + 1),
