@@ -18,7 +18,6 @@ pub(crate) use command_line::AllOptions;
 use values::{named_suites, number, supported_group};
 
 use crate::Stop;
-use crate::configuration::OLDER_SUITES;
 use crate::ech::EchOptions;
 use crate::text::{from_base64, from_hex};
 

@@ -1,6 +1,7 @@
 //! What the values of flags say.
 
-use portcullis_core::{CipherSuite, NamedGroup};
+use portcullis_core::NamedGroup;
+use portcullis_core::suite::CipherSuite;
 
 use crate::Stop;
 use crate::configuration::OLDER_SUITES;
