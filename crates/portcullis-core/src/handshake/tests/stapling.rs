@@ -13,7 +13,7 @@ use crate::config::{ClientAuthentication, ClientConfig, ClientConfigBuilder, Ser
 use crate::connection::Connection;
 use crate::question::Question;
 use crate::session::ServerSession;
-use crate::testing::{Pair, answer, now, resuming, sessions_of};
+use crate::testing::{Pair, answer, now, resuming, sessions, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::x509::tests::Ca;
 use crate::x509::tests::ocsp_responses::{Answer, Said, failed, features};
@@ -513,6 +513,29 @@ fn a_session_that_was_kept_has_its_response_until_that_is_over() {
     }
 }
 
+/// Stores are bounded in bytes, and keep with a session what came with its chain, which is not written down.
+#[test]
+fn a_session_is_as_long_as_what_came_with_its_chain() {
+    const LIST: &[u8] = &{
+        let mut list = [7; 304];
+        (list[0], list[1], list[2], list[3]) = (1, 46, 1, 44);
+        list
+    };
+    for version in VERSIONS {
+        let issued = issued(false).stapled(Said::good(7));
+        let response = issued.identity.ocsp_response(now()).unwrap();
+        let client = issued.client(version).ocsp(OcspPolicy::Require);
+        let client = client.session_tickets(true).request_scts(true);
+        let server = issued.server(version).resumption(true);
+        let mut pair = Pair::new(client.build().unwrap(), server.build().unwrap());
+        add_timestamps(&mut pair, version, LIST);
+        let mut client = pair.run().0.unwrap();
+        let session = sessions(&mut client).remove(0);
+        let least = session.to_bytes().len() + response.len() + LIST.len();
+        assert!(session.size() >= least, "{}, {least}", session.size());
+    }
+}
+
 /// After the handshake as in it.
 #[test]
 fn a_client_that_is_asked_later_shows_its_response_then() {
@@ -604,6 +627,11 @@ fn logged(version: ProtocolVersion, asks: bool, list: &'static [u8]) -> Pair {
     let client = client().versions([version]).request_scts(asks);
     let server = server().versions([version]);
     let mut pair = Pair::new(client.build().unwrap(), server.build().unwrap());
+    add_timestamps(&mut pair, version, list);
+    pair
+}
+
+fn add_timestamps(pair: &mut Pair, version: ProtocolVersion, list: &'static [u8]) {
     let typ = match version {
         ProtocolVersion::TLS_1_3 => T::CERTIFICATE,
         _ => T::SERVER_HELLO,
@@ -621,7 +649,6 @@ fn logged(version: ProtocolVersion, asks: bool, list: &'static [u8]) -> Pair {
         };
         vec![Put::Message(raw)]
     }));
-    pair
 }
 
 #[test]
