@@ -36,9 +36,10 @@ pub(super) struct Again {
 
 /// How it has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
     /// With new keys, or not yet.
     New,
+    /// By the peer, or by this side, as the peer has not answered.
     Declined,
     /// The peer has said close_notify instead.
     Closed,
@@ -131,9 +132,7 @@ impl Handshake {
     /// Whether the peer did not want this renegotiation, or has closed instead: the connection goes
     /// on as it was.
     pub fn was_declined(&self) -> bool {
-        self.again
-            .as_ref()
-            .is_some_and(|again| again.end != Ending::New)
+        self.ending() != Ending::New
     }
 
     /// In a renegotiation: whether this message says nothing, because it crossed the hello (RFC 5246
@@ -183,6 +182,26 @@ impl Handshake {
         }
     }
 
+    /// Gives a renegotiation up that this side has begun and the peer has not answered: as if it had been declined, the
+    /// connection goes on with the old keys. A HelloRequest may be ignored (RFC 5246 §7.4.1.1), and there are
+    /// servers that ignore a ClientHello. An answer that comes all the same later on, a server's, ends the
+    /// connection.
+    ///
+    /// Whether that was possible: not once something of an answer is here, nor in any other handshake.
+    pub fn give_up_renegotiation(&mut self) -> bool {
+        let is_quiet = self.error.is_none() && self.incoming.end_of_flight().is_ok();
+        let again = self.again.as_mut();
+        let Some(again) = again.filter(|again| is_quiet && !again.has_begun) else {
+            return false;
+        };
+        if again.end == Ending::New {
+            again.end = Ending::Declined;
+            let outcome = Outcome::unchanged(&again.kept, again.not_before);
+            self.connected(outcome);
+        }
+        true
+    }
+
     /// Whether this alert says that the peer does not want to renegotiate; then that is the end.
     pub(super) fn is_declined_by(
         &mut self,
@@ -202,11 +221,10 @@ impl Handshake {
         true
     }
 
-    /// Whether the peer has closed instead.
-    pub(super) fn has_closed(&self) -> bool {
-        self.again
-            .as_ref()
-            .is_some_and(|again| again.end == Ending::Closed)
+    /// How this handshake has ended; one that is the first has brought its keys.
+    pub(super) fn ending(&self) -> Ending {
+        let again = self.again.as_ref();
+        again.map_or(Ending::New, |again| again.end)
     }
 }
 
