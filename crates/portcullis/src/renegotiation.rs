@@ -322,8 +322,7 @@ pub(crate) trait Ends {
                     return Poll::Pending;
                 }
                 // Nothing has been said, so nothing is lost.
-                Poll::Ready(error)
-                    if !renegotiating.has_begun() && self.waits_for_another() => {
+                Poll::Ready(error) if !renegotiating.has_begun() && self.waits_for_another() => {
                     // The writer is woken for it when it is given up.
                     self.read().hand_over().0.decline_request();
                     self.give_up();

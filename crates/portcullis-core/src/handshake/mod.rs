@@ -52,7 +52,7 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 
 use self::again::Ending;
-use self::machine::End;
+use self::machine::{End, Machine};
 use self::post_handshake_auth::PostHandshakeEnd;
 use self::renegotiation::{Kept, Settled};
 use crate::config::Policy;
@@ -112,8 +112,14 @@ impl Outcome {
     }
 
     /// The connection as it was: the peer does not want another handshake, or has closed instead.
-    pub(crate) fn unchanged(kept: &Kept, not_before: UnixTime) -> Self {
-        let on_request = OnRequest::Accept(Another::new(kept.clone(), not_before));
+    pub(crate) fn unchanged(
+        kept: &Kept,
+        not_before: UnixTime,
+        unanswered: Option<Box<dyn Machine>>,
+    ) -> Self {
+        let mut another = Another::new(kept.clone(), not_before);
+        another.unanswered = unanswered.map(|one| Box::new(one) as _);
+        let on_request = OnRequest::Accept(another);
         let older = Box::new(Older {
             session: None,
             on_request,

@@ -96,7 +96,10 @@ fn only_where_there_may_be_another_handshake() {
     }
     // TLS 1.3 has KeyUpdates.
     let versions = [ProtocolVersion::TLS_1_3];
-    neither(ends(client().versions(versions), server().versions(versions)));
+    neither(ends(
+        client().versions(versions),
+        server().versions(versions),
+    ));
 }
 
 /// A peer that declines is not asked again under the same key, and neither is one whose answer was not waited for.
@@ -132,6 +135,50 @@ fn who_declines_is_not_asked_again() {
             *first = begun.into_connection().unwrap();
             assert!(!wishes(first));
         }
+    }
+}
+
+/// An answer that is late is one all the same: what was sent meanwhile was sent under the old keys.
+#[test]
+fn a_late_answer_is_one() {
+    for from in [From::Client, From::Server] {
+        let mut ends = ends(client(), server());
+        let (first, second) = match from {
+            From::Client => (&mut ends.client, &mut ends.server),
+            From::Server => (&mut ends.server, &mut ends.client),
+        };
+        let mut begun =
+            Handshake::renegotiate(&mut first.reader, &mut first.writer, now()).unwrap();
+        let request = transmitted(&mut begun);
+        assert!(begun.give_up_renegotiation());
+        assert!(matches!(begun.poll(), Ok(Step::Connected)));
+        *first = begun.into_connection().unwrap();
+        let meanwhile = sealed(first, b"meanwhile");
+        // Now the peer reads.
+        assert!(super::asks(second, request));
+        let mut answering =
+            Handshake::renegotiate(&mut second.reader, &mut second.writer, now()).unwrap();
+        answering.receive(&meanwhile, now());
+        let data = answering.poll().unwrap();
+        assert!(matches!(data, Step::Data(data) if data == b"meanwhile"));
+        let answer = transmitted(&mut answering);
+        let record = 5 + usize::from(u16::from_be_bytes([answer[3], answer[4]]));
+        let (record, rest) = answer.split_at(record);
+        assert!(super::asks(first, record.to_vec()));
+        let mut begun =
+            Handshake::renegotiate(&mut first.reader, &mut first.writer, now()).unwrap();
+        begun.receive(rest, now());
+        let (client, server) = match from {
+            From::Client => (begun, answering),
+            From::Server => (answering, begun),
+        };
+        let (client, server) = super::pair(client, server).run();
+        let mut ends = Ends {
+            client: client.unwrap(),
+            server: server.unwrap(),
+        };
+        assert!(ends.client.information.is_renegotiated());
+        ends.exchange();
     }
 }
 

@@ -503,7 +503,11 @@ fn a_key_is_to_be_replaced_before_it_is_worn_out() {
     // An alert need not wait for it, and a handshake has all that is left.
     let mut writer = wishing(None);
     writer.keys.left = 0;
-    assert!(writer.alert(AlertDescription::INTERNAL_ERROR, &mut out).is_ok());
+    assert!(
+        writer
+            .alert(AlertDescription::INTERNAL_ERROR, &mut out)
+            .is_ok()
+    );
     let mut writer = wishing(None);
     assert_eq!(writer.hand_over().unwrap().keys.left, records);
 
