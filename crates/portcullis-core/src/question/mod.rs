@@ -315,22 +315,23 @@ impl ReviewServerHello {
         self.id.answer(AnswerContent::Proceed)
     }
 
-    /// Goes on with other trust anchors, identities and questions.
+    /// Goes on with other trust anchors, identities and questions. What the ClientHello has offered stays as it was,
+    /// and the server may choose of that alone.
     ///
-    /// What the ClientHello has offered stays as it was, and the server may choose of that alone. The handshake fails,
-    /// with [`Reason::Misuse`](crate::Reason::Misuse) and the alert `internal_error`, where it has chosen what this
-    /// configuration does not have: at once a version, a cipher suite, in TLS 1.3 a group, or a pre-shared key without a
-    /// key exchange; that the server lacks a protection that is demanded; that it uses a pre-shared key, or
-    /// resumes a session, which this configuration could not have offered; before TLS 1.3 a suite without certificates, if
-    /// this configuration verifies servers. And when it is seen: an application protocol (`alpn`, and before TLS 1.3
-    /// `next_protocols`), a type of certificate of either side but [`X509`](crate::CertificateType::X509) of this one, a
-    /// scheme with which the server signs in this handshake, a compression of its certificate, a profile of
-    /// SRTP, and before TLS 1.3 a curve for the key exchange or of the certificate's key, a prime of Diffie and Hellman
-    /// that is too short, and a key that is too short.
+    /// Nothing that the server chooses is taken that this configuration does not have. The handshake fails, with
+    /// [`Reason::Misuse`](crate::Reason::Misuse), which names the option, and the alert `internal_error`:
+    /// * At once over `versions` and `cipher_suites`; in TLS 1.3 over `groups` and `psk_ke`; before it over
+    ///   `extended_master_secret` and `secure_renegotiation`, where one is demanded that the server lacks, and over a suite
+    ///   without certificates, where servers are verified; and over a pre-shared key or a session that this configuration
+    ///   could not have offered.
+    /// * When it is here, over `alpn` and `next_protocols`, where a configuration without protocols takes none;
+    ///   `server_certificate_types`, and `client_certificate_types` if it is a raw public key; `signature_schemes`,
+    ///   with one of which the server signs in this handshake; `certificate_compression`; `srtp`; and before TLS 1.3
+    ///   over `groups`, for the key exchange and for an ECDSA key of the server's certificate.
     ///
-    /// Of this configuration are further the padding that is checked, what goes in front of records of TLS
-    /// 1.0, and all that is asked from here on. Of the first one remain the sizes of records and messages, the
-    /// keys of Encrypted ClientHello, and a user of SRP.
+    /// Of this configuration are also the least lengths of keys and primes, `padding_check`, `beast_mitigation`, and all
+    /// that is verified, asked and kept from here on. Of the first one are the sizes of records and
+    /// messages, the keys of Encrypted ClientHello, and a user of SRP.
     pub fn proceed_with(self, config: ClientConfig) -> Answer {
         self.id.answer(AnswerContent::ProceedWith(config))
     }

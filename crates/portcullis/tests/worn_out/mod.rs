@@ -55,6 +55,32 @@ async fn a_stream_has_another_key() {
     }
 }
 
+/// Who reads messages and is written to meanwhile.
+#[tokio::test]
+async fn an_active_stream_has_another_key() {
+    for of_client in [true, false] {
+        let (one, mut other) = pair(of_client, ALWAYS, ALWAYS).await;
+        let mut one = one.into_active(Active::True);
+        let data = pattern(LONG);
+        let answer = async {
+            let mut received = vec![0; LONG];
+            other.read_exact(&mut received).await.unwrap();
+            other.write_all(b"enough").await.unwrap();
+            other.flush().await.unwrap();
+            received
+        };
+        let write = async {
+            one.write_all(&data).await.unwrap();
+            one.flush().await.unwrap();
+            one.next().await.unwrap()
+        };
+        let (received, message) = soon(async { tokio::join!(answer, write) }).await;
+        assert!(received == data);
+        assert!(matches!(&message, Message::Data(data) if data[..] == b"enough"[..]));
+        assert!(other.information().is_renegotiated());
+    }
+}
+
 /// Both write at once, more than either end's transport holds.
 #[tokio::test]
 async fn both_ends_have_another_key() {
@@ -121,10 +147,11 @@ async fn nobody_is_asked_by_default() {
     }
 }
 
-/// The peer takes nothing for longer than a handshake may take. That ends no connection which only has a key to
-/// replace.
+/// The peer reads nothing for longer than it is waited for. What it answers then is an answer all the same.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_its_time() {
+    /// What fits into whole records under one key.
+    const BEFORE: usize = 6 * 16_384;
     for of_client in [true, false] {
         let (mut one, mut other) = pair(of_client, ALWAYS, ALWAYS).await;
         let data = pattern(LONG);
@@ -134,14 +161,17 @@ async fn a_peer_that_takes_its_time() {
         };
         let mut received = vec![0; LONG];
         let read = async {
-            for part in received.chunks_mut(10_000) {
-                tokio::time::sleep(Duration::from_secs(100)).await;
-                other.read_exact(part).await.unwrap();
-            }
+            let (before, behind) = received.split_at_mut(BEFORE);
+            other.read_exact(before).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            other.read_exact(behind).await.unwrap();
         };
         tokio::join!(write, read);
         assert!(received == data);
+        passes(&mut other, &mut one).await;
         assert!(one.information().is_renegotiated());
+        same(&one, &other);
+        passes(&mut one, &mut other).await;
     }
 }
 

@@ -103,7 +103,11 @@ fn another_configuration_takes_no_profile_that_it_does_not_have() {
     fn going_on_with(profile: SrtpProfile, question: Question) -> Answer {
         match question {
             Question::ReviewServerHello(question) => {
-                let other = question.config().to_builder().srtp([profile]);
+                let old = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA;
+                let other = ClientConfig::builder(pki().roots.clone())
+                    .versions(VERSIONS)
+                    .cipher_suites([CipherSuite::DEFAULT, &[old]].concat())
+                    .srtp([profile]);
                 question.proceed_with(other.build().unwrap())
             }
             other => other.default_answer(),

@@ -177,7 +177,7 @@ fn curves_before_tls13() {
     let [v1_3, v1_2] = VERSIONS;
     let (x25519, p256) = (NamedGroup::X25519, NamedGroup::SECP256R1);
     goes_on(usual(v1_2, client()), taking().groups([p256, x25519])).unwrap();
-    let says = "groups: the server chose X25519, which is not in the list";
+    let says = "groups: the server chose x25519, which is not in the list";
     for version in [v1_3, v1_2] {
         refused(usual(version, client()), taking().groups([p256]), says);
     }
@@ -266,7 +266,9 @@ fn types_of_certificates() {
         };
         let trusting = || raw_client(keys_of(&of_server)).identity(of_client.clone());
         let offering = || {
-            let client = trusting().server_certificate_types([RAW, X509]);
+            let client = client().identity(of_client.clone());
+            let client = client.server_certificate_types([RAW, X509]);
+            let client = client.raw_keys(keys_of(&of_server));
             let (client, server) = in_version(version, client.pause_at_hello(true), server());
             Pair::new(client, server)
         };
@@ -295,7 +297,8 @@ fn types_of_certificates() {
             extensions.set(E::SERVER_CERTIFICATE_TYPE, [0]);
         }))]
     });
-    let client = raw_client(keys_of(&of_server)).pause_at_hello(true);
+    let client = raw_client(keys_of(&of_server)).groups([NamedGroup::X25519]);
+    let client = client.pause_at_hello(true);
     let server = raw_server(&of_server);
     let (client, server) = in_version(ProtocolVersion::TLS_1_3, client, server);
     let pair = pair(client, server, By::Server, tamper);

@@ -192,7 +192,8 @@ fn going_on_with_another_configuration() {
         // Other trust anchors: those the server's certificate does not lead to.
         let mut roots = crate::x509::Roots::empty();
         roots.add_der(pki().client.chain()[0].clone()).unwrap();
-        let other = crate::config::ClientConfig::builder(roots).build().unwrap();
+        let other = crate::config::ClientConfig::builder(roots).alpn(["h2"]);
+        let other = other.build().unwrap();
         let error = ended_by(question.proceed_with(other), pair, false);
         assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
         assert_eq!(
