@@ -17,7 +17,7 @@ use super::revocation::CheckedPath;
 use super::roots::Roots;
 use super::signed_path::{Known, SignedPath};
 use super::time::Validity;
-use super::walk::Proof;
+use super::walk::{Gate, Proof};
 
 /// Most certificates a peer may send in one chain.
 ///
@@ -373,6 +373,10 @@ struct Verified {
     top: Top,
     /// What was wrong and was accepted.
     overrides: Box<[CertificateError]>,
+    /// What webpki has said of the path.
+    gate: Option<Gate>,
+    /// Another path that webpki alone has refused.
+    disagreement: Option<CertificateError>,
 }
 
 impl Verified {
@@ -406,6 +410,8 @@ impl VerifiedChain {
             path: proof.path,
             top: proof.top,
             overrides: proof.overrides.into(),
+            gate: proof.gate,
+            disagreement: proof.disagreement,
         };
         let by = match proof.valid {
             Some(valid) => proof.chain.note_judged(verified, valid),
@@ -449,6 +455,22 @@ impl VerifiedChain {
     /// What was wrong with the chain and was [accepted](crate::x509::Pending::accept) all the same.
     pub fn overrides(&self) -> &[CertificateError] {
         self.verified().map_or(&[], |verified| &verified.overrides)
+    }
+
+    /// What webpki, which is asked about a path that is good by the rules of this library, has said of this one. `None` if nobody
+    /// verified the chain.
+    pub fn gate(&self) -> Option<Gate> {
+        self.verified()?.gate
+    }
+
+    /// A path that is good by the rules of this library, and that webpki refuses
+    /// ([`Disagreement`](super::CertificateErrorKind::Disagreement)): another one was accepted instead, or somebody has
+    /// accepted it all the same. That is a mistake of one of the two.
+    pub fn disagreement(&self) -> Option<&CertificateError> {
+        let verified = self.verified()?;
+        let is_it = |error: &&CertificateError| matches!(error.kind(), Kind::Disagreement { .. });
+        let overridden = verified.overrides.iter().find(is_it);
+        overridden.or(verified.disagreement.as_ref())
     }
 
     /// Adds what was wrong and was accepted when the walk was over.
