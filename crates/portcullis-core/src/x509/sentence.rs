@@ -94,7 +94,7 @@ impl CertificateError {
             ),
             Kind::PathLength { ca, allowed } => write!(
                 f,
-                "{which} is one intermediate certificate too many: {ca} allows {allowed} below it \
+                "{which} is one intermediate certificate too many: {ca} allows {allowed} below itself \
                  (pathLenConstraint); the peer needs a certificate by a CA that is nearer to {ca}"
             ),
             Kind::TooExpensive { what, limit } => write!(

@@ -253,7 +253,7 @@ fn paths_are_no_longer_than_their_cas_allow() {
                     error.to_string(),
                     format!(
                         "certificate {} of the peer's chain (CN={name}) is one intermediate certificate too many: {ca} \
-                         allows {length} below it (pathLenConstraint); the peer needs a certificate by a CA that is nearer \
+                         allows {length} below itself (pathLenConstraint); the peer needs a certificate by a CA that is nearer \
                          to {ca}",
                         place + 1,
                     )
