@@ -215,13 +215,16 @@ impl Token {
         if let Err(error) = session.sign_init(mechanism, *key) {
             return Ok(Err(error));
         }
-        let token = session.get_session_info();
-        let token = token.and_then(|info| self.module.get_token_info(info.slot_id()));
-        let token = token.map_err(|error| self.failed(&error))?;
+        let token = || {
+            let info = session.get_session_info()?;
+            self.module.get_token_info(info.slot_id())
+        };
         let context = UserType::ContextSpecific;
         let logged_in = match &*pin {
             Pin::Known(known) => session.login_with_raw(context, known),
-            Pin::None | Pin::Wrong(_) if token.protected_authentication_path() => {
+            Pin::None | Pin::Wrong(_)
+                if token().is_ok_and(|token| token.protected_authentication_path()) =>
+            {
                 session.login(context, None)
             }
             Pin::None | Pin::Wrong(_) => {
@@ -235,7 +238,11 @@ impl Token {
         if let Err(error) = logged_in {
             return match consequence(&error) {
                 Consequence::Reopen => Ok(Err(error)),
-                Consequence::Nothing => Err(self.not_logged_in(&mut pin, token.label(), &error)),
+                Consequence::Nothing => {
+                    let token = token();
+                    let label = token.as_ref().map_or("", |token| token.label());
+                    Err(self.not_logged_in(&mut pin, label, &error))
+                }
             };
         }
         let update = session.sign_update(content);
