@@ -24,6 +24,7 @@ fn main() {
         None => {
             let (client, server) = tell(client(), server(), &plan, &settings);
             println!("{:?}\n{:?}", client.error(), server.error());
+            println!("asked: {:?}\n{:?}", client.questions(), server.questions());
         }
         Some(Ok("client")) => {
             let client = Theirs::client(&settings, &plan);

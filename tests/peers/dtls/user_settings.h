@@ -1,4 +1,5 @@
-// wolfSSL as it is built for peers over datagrams (`user_settings.h`): DTLS 1.2 and 1.3, connection ids, ML-KEM.
+// wolfSSL as it is built for peers (`user_settings.h`): DTLS 1.2 and 1.3, connection ids, ML-KEM; over TCP sessions by
+// ids and tickets, ALPN, renegotiation, and every key that certificates have here.
 #pragma once
 #define WOLFSSL_DTLS
 #define WOLFSSL_DTLS13
@@ -10,9 +11,15 @@
 #define HAVE_SUPPORTED_CURVES
 #define HAVE_EXTENDED_MASTER
 #define HAVE_SNI
+#define HAVE_ALPN
+#define HAVE_SESSION_TICKET
+#define HAVE_SECURE_RENEGOTIATION
+#define HAVE_ENCRYPT_THEN_MAC
 #define HAVE_HKDF
 #define HAVE_ECC
-#define TFM_ECC256
+#define HAVE_ECC384
+#define HAVE_ECC521
+#define HAVE_ED25519
 #define ECC_SHAMIR
 #define HAVE_CURVE25519
 #define HAVE_AESGCM

@@ -24,6 +24,9 @@ def main() -> None:
         context.load_verify_locations(config["root"])
         context.verify_mode = ssl.CERT_REQUIRED
 
+    if not config["tickets"]:
+        context.options |= ssl.OP_NO_TICKET
+
     listener = socket.create_server(("127.0.0.1", 0))
     print("READY", listener.getsockname()[1], flush=True)
     while True:

@@ -40,6 +40,24 @@ pub fn mbedtls() -> &'static str {
     PROGRAM.get_or_init(|| fetch("mbedtls"))
 }
 
+/// `tests/peers/tls/wolfssl.c`, with the same wolfSSL.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn wolfssl_tls() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| fetch("wolfssl-tls"))
+}
+
+/// `tests/peers/tls/mbedtls.c`, with the same Mbed TLS.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn mbedtls_tls() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| fetch("mbedtls-tls"))
+}
+
 fn fetch(peer: &str) -> String {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers/fetch.sh");
     let output = Command::new(&script)

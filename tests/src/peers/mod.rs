@@ -1,5 +1,5 @@
-//! Real TLS stacks as peers, on loopback: OpenSSL, GnuTLS, curl, Erlang, Python, wolfSSL, Go, Java and NSS as
-//! child processes, rustls in this process.
+//! Real TLS stacks as peers, on loopback: OpenSSL, GnuTLS, curl, Erlang, Python, wolfSSL, Mbed TLS, Go, Java and NSS
+//! as child processes, rustls in this process.
 //!
 //! All echo servers and clients are driven through [`Peer`]: [`Peer::server`] starts one and returns
 //! when it listens, [`Peer::exchange`] makes one connection, sends a line and waits for the answer.
@@ -285,12 +285,16 @@ async fn ready_port(program: &mut Program) -> SocketAddr {
     ))
 }
 
-/// Reads the one JSON object that our client scripts print: `reply` or `error`, and the report.
-fn scripted_exchange(output: &Output) -> Exchange {
+/// The one JSON object that our client scripts print.
+fn scripted_object(output: &Output) -> serde_json::Value {
     let line = output.stdout.lines().find(|line| line.starts_with('{'));
-    let object: serde_json::Value = line
-        .and_then(|line| serde_json::from_str(line).ok())
-        .unwrap_or_default();
+    line.and_then(|line| serde_json::from_str(line).ok())
+        .unwrap_or_default()
+}
+
+/// What it says: `reply` or `error`, and the report.
+fn scripted_exchange(output: &Output) -> Exchange {
+    let object = scripted_object(output);
     let text = |name: &str| {
         object
             .get(name)

@@ -17,7 +17,7 @@ const PACKAGE: &str = "python3";
 /// If `python3` is missing, does not listen in time, or the settings limit groups or the suites of
 /// TLS 1.3, which Python cannot.
 pub async fn server(settings: &Settings) -> Server {
-    let mut program = start("server.py", None, settings, None);
+    let mut program = start("server.py", settings, None);
     let address = ready_port(&mut program).await;
     Server::of_program(Peer::Python, program, address)
 }
@@ -31,18 +31,22 @@ pub(super) async fn exchange(
     settings: &Settings,
     message: Message<'_>,
 ) -> Exchange {
-    let (_, output) = start("client.py", Some(address), settings, Some(message))
-        .finish()
-        .await;
+    let program = start("client.py", settings, Some((address, message, 1)));
+    let (_, output) = program.finish().await;
     scripted_exchange(&output)
 }
 
-fn start(
+/// Starts a server, or a client that sends the message over so many connections, each but the first offering to resume.
+/// `tickets=no`, the only further word, is for TLS 1.2: OpenSSL has none in TLS 1.3 then.
+pub(super) fn start(
     name: &str,
-    address: Option<SocketAddr>,
     settings: &Settings,
-    message: Option<Message<'_>>,
+    transfer: Option<(SocketAddr, Message<'_>, usize)>,
 ) -> Program {
+    let (address, message) = (
+        transfer.map(|(address, ..)| address),
+        transfer.map(|(_, message, _)| message),
+    );
     assert!(
         settings.groups.is_empty()
             && (settings.suites.is_empty() || settings.version != Version::Tls13),
@@ -54,6 +58,8 @@ fn start(
         "port": address.map(|address| address.port()),
         "line": message.map(|message| message.line),
         "count": message.map(|message| message.count),
+        "connections": transfer.map(|(.., connections)| connections),
+        "tickets": !settings.extra.iter().any(|word| word == "tickets=no"),
         "version": match settings.version {
             Version::Tls10 => "TLSv1",
             Version::Tls11 => "TLSv1_1",

@@ -1,15 +1,17 @@
-//! Go's `crypto/tls` and Java's JSSE (Debian packages `golang-go` and `default-jdk-headless`), driven
-//! by the programs in `tests/peers/go` and `tests/peers/java`, which are compiled when they are first
-//! wanted.
+//! Stacks that are no [`super::Peer`]s, driven by programs of ours that have words in common: Go's `crypto/tls` and
+//! Java's JSSE (Debian packages `golang-go` and `default-jdk-headless`; `tests/peers/go` and `tests/peers/java`, which are
+//! compiled when they are first wanted), wolfSSL and Mbed TLS (`tests/peers/tls`, made by `tests/peers/fetch.sh`), and
+//! Python's `ssl` once more, whose program here makes several connections.
 //!
-//! They are no [`super::Peer`]s, because starting Java takes a second: what has many cases is not for them.
+//! Starting Java takes a second: what has many cases is not for them.
 //!
-//! Arguments of both: `server` or `client`, then `NAME=VALUE`: `version` (`1.2`), `suites` and `groups`
+//! Arguments: `server` or `client`, then `NAME=VALUE`: `version` (`1.2`), `suites` and `groups`
 //! (registered names), `alpn`, each with commas; `chain`, `key`, `root` (files), `server_name`; of a
 //! client also `host`, `port`, `line`, `count` and `connections`. `renegotiate=yes` (TLS 1.2): Go's client does as
-//! its server asks, and its server never does; Java's client renegotiates behind its first answer and sends the
-//! message again, and its server asks behind its first answer. `renegotiate=eagerly`: Java's client sends it right behind
-//! its hello.
+//! its server asks, and its server never does; the clients of the others renegotiate behind their first answer and send the
+//! message again, and their servers ask behind their first answer, wolfSSL's before it. `renegotiate=eagerly`: Java's client sends it right behind
+//! its hello. `tickets=no` (TLS 1.2; Python, wolfSSL, Mbed TLS): sessions have ids. Python has its words in a JSON object
+//! (`super::python`), and does not renegotiate.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,18 +19,24 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use super::{
-    Exchange, Message, Output, Program, Report, Settings, Version, ready_port, reports, script,
-    scripted_exchange,
+    Exchange, Message, Output, Program, Report, Settings, Version, fetched, python, ready_port,
+    reports, script, scripted_exchange, scripted_object,
 };
 use crate::scratch;
 
-/// One of the two.
+/// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scripted {
     /// Go's standard library.
     Go,
     /// Java's standard library. It cannot be limited to groups.
     Java,
+    /// Python's standard library, which is OpenSSL. It cannot be limited to groups.
+    Python,
+    /// wolfSSL, of TLS 1.2 and 1.3. Its program takes neither suites nor groups.
+    Wolfssl,
+    /// Mbed TLS, of TLS 1.2 and 1.3. It has no Ed25519; its program takes neither suites nor groups.
+    Mbedtls,
 }
 
 /// A running echo server; dropping it ends it.
@@ -67,8 +75,14 @@ impl Server {
 }
 
 impl Scripted {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Go, Self::Java];
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Go,
+        Self::Java,
+        Self::Python,
+        Self::Wolfssl,
+        Self::Mbedtls,
+    ];
 
     /// Starts an echo server on 127.0.0.1 and returns when it accepts connections. With a root it
     /// demands a client certificate.
@@ -76,7 +90,10 @@ impl Scripted {
     /// # Panics
     /// If the program cannot be compiled, or does not listen in time.
     pub async fn server(self, settings: &Settings) -> Server {
-        let mut program = self.start("server", settings, Vec::new());
+        let mut program = match self {
+            Self::Python => python::start("server.py", settings, None),
+            _ => self.start("server", settings, Vec::new()),
+        };
         let address = ready_port(&mut program).await;
         Server { address, program }
     }
@@ -93,23 +110,33 @@ impl Scripted {
         message: Message<'_>,
         connections: usize,
     ) -> (Exchange, bool) {
-        let words = vec![
-            format!("host={}", address.ip()),
-            format!("port={}", address.port()),
-            format!("line={}", message.line),
-            format!("count={}", message.count),
-            format!("connections={connections}"),
-        ];
-        let (_, output) = self.start("client", settings, words).finish().await;
-        let resumed = ["\"resumed\":true", "\"resumed\": \"true\""];
-        let resumed = resumed.iter().any(|text| output.stdout.contains(text));
+        let program = match self {
+            Self::Python => {
+                let transfer = Some((address, message, connections));
+                python::start("client.py", settings, transfer)
+            }
+            _ => {
+                let words = vec![
+                    format!("host={}", address.ip()),
+                    format!("port={}", address.port()),
+                    format!("line={}", message.line),
+                    format!("count={}", message.count),
+                    format!("connections={connections}"),
+                ];
+                self.start("client", settings, words)
+            }
+        };
+        let (_, output) = program.finish().await;
+        // Java's program has but texts.
+        let resumed = scripted_object(&output)["resumed"].clone();
+        let resumed = resumed == true || resumed == "true";
         (scripted_exchange(&output), resumed)
     }
 
     fn start(self, role: &str, settings: &Settings, more: Vec<String>) -> Program {
         assert!(
             self == Self::Go || settings.groups.is_empty(),
-            "Java cannot be limited to groups"
+            "{self:?} cannot be limited to groups"
         );
         let version = match settings.version {
             Version::Tls10 => "1.0",
@@ -118,7 +145,7 @@ impl Scripted {
             Version::Tls13 => "1.3",
         };
         let mut words = match self {
-            Self::Go => vec![],
+            Self::Go | Self::Python | Self::Wolfssl | Self::Mbedtls => vec![],
             Self::Java => vec![
                 "-XX:TieredStopAtLevel=1".to_owned(),
                 "-cp".to_owned(),
@@ -148,8 +175,8 @@ impl Scripted {
         words.extend(settings.extra.iter().cloned());
         words.extend(more);
         match self {
-            Self::Go => Program::start(self.program(), self.package(), words),
             Self::Java => Program::start("java", self.package(), words),
+            _ => Program::start(self.program(), self.package(), words),
         }
     }
 
@@ -157,10 +184,12 @@ impl Scripted {
         match self {
             Self::Go => "golang-go",
             Self::Java => "default-jdk-headless",
+            Self::Python => "python3",
+            Self::Wolfssl | Self::Mbedtls => "gcc",
         }
     }
 
-    /// Go: the program. Java: the folder with its classes.
+    /// The program; of Java the folder with its classes.
     fn program(self) -> &'static str {
         static GO: OnceLock<String> = OnceLock::new();
         static JAVA: OnceLock<String> = OnceLock::new();
@@ -188,6 +217,9 @@ impl Scripted {
                     .arg(script("java").join("Peer.java"));
                 self.compile(command, &path)
             }),
+            Self::Python => "python3",
+            Self::Wolfssl => fetched::wolfssl_tls(),
+            Self::Mbedtls => fetched::mbedtls_tls(),
         }
     }
 

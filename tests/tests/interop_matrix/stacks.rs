@@ -1,14 +1,16 @@
-//! The stacks of two languages, Go's and Java's, in both roles and in both versions: every kind of key,
-//! client certificates, sessions, renegotiation, and a megabyte each way.
+//! The stacks of two languages, Go's and Java's, and two of small devices, wolfSSL and Mbed TLS, in both roles and in both
+//! versions: every kind of key, client certificates, sessions, renegotiation, and a megabyte each way. Of Python only
+//! the sessions, by which its program is known here; the rest is in the files beside this one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::config::{ClientConfigBuilder, Renegotiation, ServerConfigBuilder};
 use portcullis::{
-    AlertDescription, ClientAuthentication, Direction, MemorySessionStore, ProtocolVersion,
+    AlertDescription, ClientAuthentication, Direction, MemoryServerSessionStore,
+    MemorySessionStore, ProtocolVersion,
 };
-use portcullis_tests::peers::scripted::Scripted;
+use portcullis_tests::peers::scripted::Scripted as Peer;
 use portcullis_tests::peers::{Message, Settings, Version};
 use portcullis_tests::pki::{self, pki};
 
@@ -33,9 +35,15 @@ fn server(identity: &pki::Identity) -> ServerConfigBuilder {
     ours::server(identity).versions(VERSIONS.map(|(_, version)| version))
 }
 
+/// What the peer has keys for: Mbed TLS has no Ed25519.
+fn servers(peer: Peer) -> impl Iterator<Item = &'static pki::Identity> {
+    let servers = pki().servers().into_iter();
+    servers.filter(move |identity| peer != Peer::Mbedtls || identity.name != "ed25519")
+}
+
 /// Every key once, and whatever the two agree on.
-async fn our_client(peer: Scripted) {
-    for identity in pki().servers() {
+async fn our_client(peer: Peer) {
+    for identity in servers(peer) {
         for (theirs, version) in VERSIONS {
             let context = format!("our client to {peer:?} with {}, {version}", identity.name);
             let settings = Settings::server(identity).version(theirs);
@@ -53,8 +61,8 @@ async fn our_client(peer: Scripted) {
     }
 }
 
-async fn our_server(peer: Scripted) {
-    for identity in pki().servers() {
+async fn our_server(peer: Peer) {
+    for identity in servers(peer) {
         let mut server = ours::Server::echo(server(identity).alpn(["echo"])).await;
         for (theirs, version) in VERSIONS {
             let context = format!("{peer:?} to our server with {}, {version}", identity.name);
@@ -73,55 +81,92 @@ async fn our_server(peer: Scripted) {
 }
 
 /// A certificate of the client's is demanded, and the session is resumed with it.
-async fn our_client_resumes(peer: Scripted) {
-    for (theirs, version) in VERSIONS {
-        let settings = Settings::server(&pki().ecdsa_p256)
-            .version(theirs)
-            .root(&pki().root);
-        let server = peer.server(&settings).await;
-        let config = client().identity(ours::identity(&pki().client));
-        let store = Arc::<MemorySessionStore>::default();
-        let connector = ours::connector(config).session_store(store);
-        for number in 0..2 {
-            let context = format!("our client to {peer:?}, {version}, number {number}");
-            let connected = connector
-                .connect(server.address, ours::name("localhost"))
-                .await;
-            let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
-            ours::exchange(&mut stream, HELLO, &HELLO.data(), &context).await;
-            let information = stream.shared_information();
-            assert_eq!(information.version(), version, "{context}");
-            assert_eq!(information.is_resumed(), number > 0, "{context}");
-            ours::compare(&information, &server.report(number).await, &context);
-            let _ = ours::close(stream, &context).await;
-        }
+async fn our_client_resumes(peer: Peer) {
+    for version in VERSIONS {
+        resuming_client(peer, version, &[]).await;
     }
 }
 
-async fn our_server_resumes(peer: Scripted) {
+async fn our_client_resumes_by_an_id(peer: Peer) {
+    resuming_client(peer, VERSIONS[1], &["tickets=no"]).await;
+}
+
+async fn resuming_client(
+    peer: Peer,
+    (theirs, version): (Version, ProtocolVersion),
+    words: &[&str],
+) {
+    let settings = Settings::server(&pki().ecdsa_p256)
+        .version(theirs)
+        .root(&pki().root)
+        .extra(words);
+    let server = peer.server(&settings).await;
+    let config = client().identity(ours::identity(&pki().client));
+    let store = Arc::<MemorySessionStore>::default();
+    let connector = ours::connector(config).session_store(store);
+    for number in 0..2 {
+        let context = format!("our client to {peer:?}, {version} {words:?}, number {number}");
+        let connected = connector
+            .connect(server.address, ours::name("localhost"))
+            .await;
+        let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
+        ours::exchange(&mut stream, HELLO, &HELLO.data(), &context).await;
+        let information = stream.shared_information();
+        assert_eq!(information.version(), version, "{context}");
+        assert_eq!(information.is_resumed(), number > 0, "{context}");
+        ours::compare(&information, &server.report(number).await, &context);
+        let _ = ours::close(stream, &context).await;
+    }
+}
+
+fn demanding() -> ServerConfigBuilder {
     let authentication = ClientAuthentication::Required(ours::roots(&pki().root));
-    let config = server(&pki().ecdsa_p256).client_authentication(authentication);
-    let mut server = ours::Server::echo(config).await;
-    for (theirs, version) in VERSIONS {
-        let context = format!("{peer:?} to our server, {version}");
-        let settings = Settings::client().version(theirs).identity(&pki().client);
-        let (exchange, resumed) = peer.exchange(server.address, &settings, HELLO, 2).await;
-        assert_eq!(exchange.reply.as_deref(), Ok(HELLO.line), "{context}");
-        for number in 0..2 {
-            let served = server.served().await;
-            let information = served.information(&context);
-            assert_eq!(information.is_resumed(), number > 0, "{context}");
-            assert_eq!(
-                information.peer_certificates(),
-                pki().client.chain,
-                "{context}"
-            );
-        }
-        assert!(resumed, "{context}: {exchange:?}");
+    server(&pki().ecdsa_p256).client_authentication(authentication)
+}
+
+async fn our_server_resumes(peer: Peer) {
+    let mut server = ours::Server::echo(demanding()).await;
+    for version in VERSIONS {
+        resuming_peer(peer, &mut server, version, &[]).await;
     }
 }
 
-async fn a_megabyte(peer: Scripted) {
+/// Our server keeps the sessions; the peer offers tickets and is given none, or offers none.
+async fn our_server_resumes_by_an_id(peer: Peer) {
+    for words in [&[][..], &["tickets=no"]] {
+        let store = Arc::<MemoryServerSessionStore>::default();
+        let acceptor = ours::acceptor(demanding()).session_store(store.clone());
+        let mut server = ours::Server::run(acceptor, |stream| ours::echo(stream, 0)).await;
+        resuming_peer(peer, &mut server, VERSIONS[1], words).await;
+        assert_eq!(store.len(), 1, "{peer:?} {words:?}");
+    }
+}
+
+async fn resuming_peer(
+    peer: Peer,
+    server: &mut ours::Server,
+    (theirs, version): (Version, ProtocolVersion),
+    words: &[&str],
+) {
+    let context = format!("{peer:?} to our server, {version} {words:?}");
+    let settings = Settings::client().version(theirs).identity(&pki().client);
+    let settings = settings.extra(words);
+    let (exchange, resumed) = peer.exchange(server.address, &settings, HELLO, 2).await;
+    assert_eq!(exchange.reply.as_deref(), Ok(HELLO.line), "{context}");
+    for number in 0..2 {
+        let served = server.served().await;
+        let information = served.information(&context);
+        assert_eq!(information.is_resumed(), number > 0, "{context}");
+        assert_eq!(
+            information.peer_certificates(),
+            pki().client.chain,
+            "{context}"
+        );
+    }
+    assert!(resumed, "{context}: {exchange:?}");
+}
+
+async fn a_megabyte(peer: Peer) {
     let (line, count) = transfer::message();
     let message = Message { line: &line, count };
     let data = message.data();
@@ -145,7 +190,7 @@ async fn a_megabyte(peer: Scripted) {
 }
 
 /// What is wrong is refused by either side, and the other is told why.
-async fn nobody_takes_a_stranger(peer: Scripted) {
+async fn nobody_takes_a_stranger(peer: Peer) {
     for (theirs, version) in VERSIONS {
         let context = format!("our client to {peer:?} with an unknown root, {version}");
         let server = peer
@@ -202,7 +247,7 @@ async fn renegotiating_server(asks: bool) -> ours::Server {
     .await
 }
 
-async fn renegotiated(peer: Scripted, asks: bool, words: &[&str]) {
+async fn renegotiated(peer: Peer, asks: bool, words: &[&str]) {
     let context = format!("{peer:?} to our server, which asks: {asks}, {words:?}");
     let mut server = renegotiating_server(asks).await;
     let settings = Settings::client().version(Version::Tls12).extra(words);
@@ -217,11 +262,11 @@ async fn renegotiated(peer: Scripted, asks: bool, words: &[&str]) {
 
 #[tokio::test]
 async fn go_renegotiates_where_it_does() {
-    renegotiated(Scripted::Go, true, &["renegotiate=yes"]).await;
+    renegotiated(Peer::Go, true, &["renegotiate=yes"]).await;
 
     // Its server does not, and says so in a way of its own.
     let settings = Settings::server(&pki().ecdsa_p256).version(Version::Tls12);
-    let server = Scripted::Go.server(&settings).await;
+    let server = Peer::Go.server(&settings).await;
     let config = ours::client_of(Version::Tls12).renegotiation(ALWAYS);
     let connected = ours::connect(server.address, config).await;
     let mut stream = connected.unwrap_or_else(|error| panic!("{error}"));
@@ -234,14 +279,31 @@ async fn go_renegotiates_where_it_does() {
 #[tokio::test]
 async fn java_renegotiates() {
     // Its client does as it is asked whatever it was told.
-    renegotiated(Scripted::Java, true, &[]).await;
-    renegotiated(Scripted::Java, false, &["renegotiate=yes"]).await;
+    renegotiated(Peer::Java, true, &[]).await;
+    renegotiated(Peer::Java, false, &["renegotiate=yes"]).await;
     // Its data comes behind its hello, before it has an answer.
-    renegotiated(Scripted::Java, false, &["renegotiate=eagerly"]).await;
+    renegotiated(Peer::Java, false, &["renegotiate=eagerly"]).await;
+    our_client_renegotiates(Peer::Java).await;
+}
+
+async fn renegotiates(peer: Peer) {
+    renegotiated(peer, true, &[]).await;
+    renegotiated(peer, false, &["renegotiate=yes"]).await;
+    our_client_renegotiates(peer).await;
+}
+
+/// By its own wish, and by its peer's.
+async fn our_client_renegotiates(peer: Peer) {
     for words in [&[][..], &["renegotiate=yes"]] {
-        let context = format!("our client to Java, {words:?}");
+        let context = format!("our client to {peer:?}, {words:?}");
         let settings = Settings::server(&pki().ecdsa_p256).version(Version::Tls12);
-        let server = Scripted::Java.server(&settings.extra(words)).await;
+        // wolfSSL 5.9.4 that has answered session_ticket in the first handshake does so in the second, whose hello has
+        // none: RFC 5246 §7.4.1.4 has us refuse that.
+        let settings = match peer {
+            Peer::Wolfssl => settings.extra(&["tickets=no"]),
+            _ => settings,
+        };
+        let server = peer.server(&settings.extra(words)).await;
         let config = ours::client_of(Version::Tls12).renegotiation(ALWAYS);
         let connected = ours::connect(server.address, config).await;
         let mut stream = connected.unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -258,27 +320,39 @@ async fn java_renegotiates() {
     }
 }
 
-macro_rules! of_both {
-    ($($run:ident: $go:ident $java:ident;)+) => {
-        $(
-            #[tokio::test]
-            async fn $go() {
-                $run(Scripted::Go).await;
-            }
-
-            #[tokio::test]
-            async fn $java() {
-                $run(Scripted::Java).await;
-            }
-        )+
-    };
-}
-
-of_both! {
-    our_client: our_client_and_go our_client_and_java;
-    our_server: go_and_our_server java_and_our_server;
-    our_client_resumes: our_client_resumes_with_go our_client_resumes_with_java;
-    our_server_resumes: go_resumes_with_our_server java_resumes_with_our_server;
-    a_megabyte: a_megabyte_with_go a_megabyte_with_java;
-    nobody_takes_a_stranger: neither_go_nor_we_take_a_stranger neither_java_nor_we_take_a_stranger;
+of_each_peer! {
+    our_client_and_go: our_client(Go);
+    our_client_and_java: our_client(Java);
+    our_client_and_wolfssl: our_client(Wolfssl);
+    our_client_and_mbedtls: our_client(Mbedtls);
+    go_and_our_server: our_server(Go);
+    java_and_our_server: our_server(Java);
+    wolfssl_and_our_server: our_server(Wolfssl);
+    mbedtls_and_our_server: our_server(Mbedtls);
+    our_client_resumes_with_go: our_client_resumes(Go);
+    our_client_resumes_with_java: our_client_resumes(Java);
+    our_client_resumes_with_python: our_client_resumes(Python);
+    our_client_resumes_with_wolfssl: our_client_resumes(Wolfssl);
+    our_client_resumes_with_mbedtls: our_client_resumes(Mbedtls);
+    our_client_resumes_by_an_id_of_python: our_client_resumes_by_an_id(Python);
+    our_client_resumes_by_an_id_of_wolfssl: our_client_resumes_by_an_id(Wolfssl);
+    our_client_resumes_by_an_id_of_mbedtls: our_client_resumes_by_an_id(Mbedtls);
+    go_resumes_with_our_server: our_server_resumes(Go);
+    java_resumes_with_our_server: our_server_resumes(Java);
+    python_resumes_with_our_server: our_server_resumes(Python);
+    wolfssl_resumes_with_our_server: our_server_resumes(Wolfssl);
+    mbedtls_resumes_with_our_server: our_server_resumes(Mbedtls);
+    python_resumes_by_an_id_of_our_server: our_server_resumes_by_an_id(Python);
+    wolfssl_resumes_by_an_id_of_our_server: our_server_resumes_by_an_id(Wolfssl);
+    mbedtls_resumes_by_an_id_of_our_server: our_server_resumes_by_an_id(Mbedtls);
+    wolfssl_renegotiates: renegotiates(Wolfssl);
+    mbedtls_renegotiates: renegotiates(Mbedtls);
+    a_megabyte_with_go: a_megabyte(Go);
+    a_megabyte_with_java: a_megabyte(Java);
+    a_megabyte_with_wolfssl: a_megabyte(Wolfssl);
+    a_megabyte_with_mbedtls: a_megabyte(Mbedtls);
+    neither_go_nor_we_take_a_stranger: nobody_takes_a_stranger(Go);
+    neither_java_nor_we_take_a_stranger: nobody_takes_a_stranger(Java);
+    neither_wolfssl_nor_we_take_a_stranger: nobody_takes_a_stranger(Wolfssl);
+    neither_mbedtls_nor_we_take_a_stranger: nobody_takes_a_stranger(Mbedtls);
 }

@@ -41,10 +41,13 @@ tK4e8qCaUZhXt53LfjuUTfBABLWiOd9rmg==
 -----END PRIVATE KEY-----
 ";
 
+pub(super) fn identity() -> Identity {
+    Identity::from_pem(LEAF, None).unwrap()
+}
+
 #[test]
 fn both_ends_prove_who_they_are_with_ed448() {
     let roots = || Roots::from_pem(AUTHORITY).unwrap();
-    let identity = || Identity::from_pem(LEAF, None).unwrap();
     for version in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
         let client = ClientConfig::builder(roots())
             .versions([version])

@@ -30,7 +30,7 @@ fn roots(name: &str) -> Roots {
     Roots::from_pem(pem(&format!("root {name}"))).unwrap()
 }
 
-fn identity(name: &str) -> Identity {
+pub(super) fn identity(name: &str) -> Identity {
     Identity::from_pem(pem(name), None).unwrap()
 }
 

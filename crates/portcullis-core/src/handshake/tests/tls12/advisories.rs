@@ -1,29 +1,21 @@
 //! What went wrong in other implementations of TLS 1.2, by the name of the lesson. What has a case
 //! in `violations/` for its own sake stands here once more, as what somebody else got wrong.
 
-use std::sync::OnceLock;
-
-use rcgen::{CertificateParams, KeyPair};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-
 use super::super::attack::{
-    By, Case, alert_seen_by, client, ed25519_identity, pair, pair_resuming, refused,
-    resuming_client, retrying_server, server, talk, ticket_keys, transmitted, unknown_session,
+    By, Case, alert_seen_by, client, pair, pair_resuming, refused, resuming_client,
+    retrying_server, server, talk, ticket_keys, transmitted, unknown_session,
 };
 use super::super::older::{V1_2, older_client, older_server};
 use super::super::parts::{client_hello, message, server_hello};
 use super::super::tamper::{Put, Tamper, first, nth};
 use super::{both_authenticate, resumable, session_of};
-use crate::config::ClientConfig;
 use crate::crypto::aead::{AeadAlgorithm, AeadKey};
 use crate::question::Question;
-use crate::suite::{CipherSuite, KeyUse};
+use crate::suite::CipherSuite;
 use crate::testing::{Pair, now, pki, resuming};
-use crate::version::{DOWNGRADE_TO_TLS_1_2, Version};
+use crate::version::DOWNGRADE_TO_TLS_1_2;
 use crate::wire::{ContentType, ExtensionType as E, HandshakeType as T};
-use crate::x509::{Form, Identity};
-use crate::{AlertDescription, Handshake, ProtocolVersion, SignatureScheme, Stage, Violation as V};
+use crate::{AlertDescription, Handshake, ProtocolVersion, Stage, Violation as V};
 
 const BOTH: [ProtocolVersion; 2] = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
 const CHANGE_CIPHER_SPEC: [u8; 6] = [20, 3, 3, 0, 1, 1];
@@ -235,88 +227,6 @@ fn a_curve_that_was_not_offered() {
         });
         let stage = Stage::WaitServerKeyExchange;
         case(V::CurveNotOffered, By::Server, stage, tamper).check();
-    }
-}
-
-/// Of each kind of key, one that is no authority's.
-fn leaves() -> &'static [Identity] {
-    static LEAVES: OnceLock<Vec<Identity>> = OnceLock::new();
-    LEAVES.get_or_init(|| {
-        let of = |algorithm| {
-            let key = KeyPair::generate_for(algorithm).unwrap();
-            let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-            let der = params.self_signed(&key).unwrap().der().clone();
-            let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-            Identity::from_der(vec![der], &key).unwrap()
-        };
-        let rsa = include_bytes!("../../../x509/tests/reports/rsa2047_leaf.chain.pem");
-        let rsa = CertificateDer::pem_slice_iter(rsa).map(Result::unwrap);
-        let schemes = vec![SignatureScheme::RSA_PSS_RSAE_SHA256];
-        vec![
-            of(&rcgen::PKCS_ECDSA_P256_SHA256),
-            of(&rcgen::PKCS_ECDSA_P384_SHA384),
-            of(&rcgen::PKCS_ECDSA_P521_SHA512),
-            ed25519_identity().clone(),
-            Identity::with_external_key(rsa.collect(), schemes).unwrap(),
-        ]
-    })
-}
-
-/// CVE-2021-34558: a certificate whose key does not go with the suite made a client panic.
-#[test]
-fn every_suite_with_every_kind_of_key() {
-    // What the server sends is of ECDHE, or nothing.
-    let of_tls12 = |suite: &&CipherSuite| {
-        let exchange = suite.exchange();
-        exchange.is_some_and(|exchange| {
-            exchange.is_signed() && exchange.has_curve() || exchange.is_unsigned() && !exchange.psk
-        })
-    };
-    let suites = CipherSuite::SUPPORTED.iter().filter(of_tls12);
-    let suites: Vec<_> = suites.copied().collect();
-    for &suite in &suites {
-        let exchange = suite.exchange().unwrap();
-        let is_unsigned = exchange.is_unsigned();
-        for leaf in leaves() {
-            // All that a client asks of a key that it agrees with. That of RSA is too short.
-            if exchange.certificate == Some(KeyUse::Agree) && leaf.curve().is_some() {
-                continue;
-            }
-            let mut schemes = leaf.schemes_for(Version::V1_2);
-            let scheme = schemes.find(|one| SignatureScheme::DEFAULT.contains(one));
-            let scheme = scheme.unwrap();
-            // The server signs with the key of its own, which is another one, and says that it is that of the leaf.
-            let tamper: Tamper = Box::new(move |raw| {
-                vec![Put::Message(match T(raw[0]) {
-                    T::SERVER_KEY_EXCHANGE if is_unsigned => return Vec::new(),
-                    T::SERVER_HELLO => server_hello(raw, |hello| hello.suite = suite.0),
-                    T::CERTIFICATE => leaf.certificate_message(Form::Before13).to_vec(),
-                    T::SERVER_KEY_EXCHANGE => {
-                        let mut raw = raw.to_vec();
-                        let at = 8 + usize::from(raw[7]);
-                        raw[at..at + 2].copy_from_slice(&scheme.0.to_be_bytes());
-                        raw
-                    }
-                    _ => raw.to_vec(),
-                })]
-            });
-            let client = ClientConfig::dangerous_builder_without_verification()
-                .versions(V1_2)
-                .cipher_suites(suites.clone());
-            let (client, server) = (client.build().unwrap(), older_server().build().unwrap());
-            let error = refused(pair(client, server, By::Server, tamper), By::Server);
-            // That of RSA is looked at where nothing else is wrong.
-            let is_too_short = matches!(error.reason(), crate::Reason::Certificate(_));
-            let fits = match exchange.certificate {
-                Some(KeyUse::Decrypt) => scheme.is_rsa(),
-                _ => suite.goes_with(scheme),
-            };
-            match error.violation() {
-                Some(V::KeyDoesNotFitSuite) => assert!(!fits, "{suite}, {scheme}"),
-                Some(V::BadSignature) => assert!(fits, "{suite}, {scheme}"),
-                _ => assert!(is_too_short && fits && scheme.is_rsa(), "{suite}: {error}"),
-            }
-        }
     }
 }
 

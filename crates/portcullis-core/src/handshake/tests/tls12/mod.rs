@@ -4,6 +4,7 @@ mod advisories;
 mod curves;
 #[cfg(feature = "ffi")]
 pub(super) mod decryption;
+mod every_leaf;
 mod exchanges;
 #[cfg(feature = "finite-field")]
 mod finite_field;

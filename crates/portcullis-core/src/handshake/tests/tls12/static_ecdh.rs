@@ -110,7 +110,7 @@ fn run(client: ClientConfigBuilder, server: ServerConfigBuilder) -> Pair {
 }
 
 /// Those that go with a suite.
-fn identities(suite: CipherSuite) -> &'static [Identity] {
+pub(super) fn identities(suite: CipherSuite) -> &'static [Identity] {
     match suite.info().unwrap().authentication {
         Authentication::Rsa => core::slice::from_ref(&keys().by_rsa),
         _ => &keys().by_ecdsa,
