@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use portcullis::{
-    ClientConfig, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsListener, DtlsOptions, Identity,
-    NamedGroup, ProtocolVersion, Roots, ServerConfig, TlsAcceptor, TlsConnector,
+    ClientAuthentication, ClientCertificate, ClientConfig, DtlsAcceptor, DtlsConnection,
+    DtlsConnector, DtlsListener, DtlsOptions, Identity, NamedGroup, ProtocolVersion, Roots,
+    ServerConfig, TlsAcceptor, TlsConnector,
 };
 use portcullis_tests::peers::{Program, fetched, free_port};
 use portcullis_tests::pki::pki;
@@ -269,6 +270,75 @@ async fn all(of: impl Fn(Case) -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn wolfssl_with_dtls_1_3() {
     all(|case| case.peer == Peer::Wolfssl && case.version == ProtocolVersion::DTLS_1_3).await;
+}
+
+/// RFC 8446 §4.6.2: our server asks wolfSSL's client, and its server ours.
+async fn wolfssl_authenticates_after_the_handshake(lost: Lost) {
+    let case = Case {
+        peer: Peer::Wolfssl,
+        version: ProtocolVersion::DTLS_1_3,
+        has_ids: false,
+        is_hybrid: false,
+        lost,
+    };
+    let (chain, root) = (&pki().client, &pki().root.file);
+    let files: [&std::path::Path; 3] = [root, &chain.chain_file, &chain.key_file];
+    let mut roots = Roots::empty();
+    roots.add_der(pki().root.certificate.clone()).unwrap();
+    let identity = |of: &portcullis_tests::pki::Identity| {
+        Identity::from_der(of.chain.clone(), &of.key).unwrap()
+    };
+
+    let clients = ClientAuthentication::Required(roots.clone());
+    let config = ServerConfig::builder()
+        .identity(identity(&pki().ecdsa_p256))
+        .client_authentication(clients)
+        .post_handshake_authentication(true)
+        .build()
+        .unwrap();
+    let acceptor = DtlsAcceptor::new(TlsAcceptor::new(config).handshake_timeout(LIMIT));
+    let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+    let address = relay(listener.local_addr().unwrap(), lost).await;
+    let mut peer = case.start("client", address.port(), &files);
+    let accepting = async { listener.accept().await?.handshake().await };
+    let accepted = tokio::time::timeout(LIMIT, accepting).await.unwrap();
+    let mut server = accepted.unwrap_or_else(|error| panic!("{error}\n{}", peer.output()));
+    let question = server.recv_timeout(LIMIT).await.unwrap();
+    let shown = server.authenticate_client(LIMIT).await;
+    let shown = shown.unwrap_or_else(|error| panic!("{error}\n{}", peer.output()));
+    let ClientCertificate::Presented(shown) = shown else {
+        panic!("{shown:?}\n{}", peer.output());
+    };
+    assert_eq!(shown.chain().certificates(), &chain.chain[..]);
+    server.send(&[&question]).await.unwrap();
+    peer.wait_for_line("HEARD from wolfSSL").await;
+
+    let port = free_port();
+    let own = &pki().ecdsa_p256;
+    let files: [&std::path::Path; 3] = [&own.chain_file, &own.key_file, root];
+    let mut peer = case.start("server", port, &files);
+    peer.wait_for_line("READY").await;
+    let address = relay(SocketAddr::from(([127, 0, 0, 1], port)), lost).await;
+    let config = ClientConfig::builder(roots)
+        .identity(identity(chain))
+        .post_handshake_authentication(true)
+        .build()
+        .unwrap();
+    let connector = TlsConnector::new(config).handshake_timeout(LIMIT);
+    let connecting = DtlsConnector::new(connector);
+    let client = connecting.connect(address, "localhost").await;
+    let mut client = client.unwrap_or_else(|error| panic!("{error}\n{}", peer.output()));
+    // It asks when it has heard the first, and answers when it was answered.
+    case.check(&mut client, true, &peer).await;
+    peer.wait_for_line("SHOWN 1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wolfssl_asks_and_is_asked_after_the_handshake() {
+    tokio::join!(
+        wolfssl_authenticates_after_the_handshake(Lost::Nothing),
+        wolfssl_authenticates_after_the_handshake(Lost::Flight),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
 // One connection of wolfSSL over datagrams, built by ../fetch.sh.
 //
-//   client PORT 1.3|1.2 CID GROUP ROOT     says "from wolfSSL", and what it is answered
-//   server PORT 1.3|1.2 CID GROUP CHAIN KEY  gives back what it hears
+//   client PORT 1.3|1.2 CID GROUP ROOT [CHAIN KEY]  says "from wolfSSL", and what it is answered
+//   server PORT 1.3|1.2 CID GROUP CHAIN KEY [ROOT]  gives back what it hears
 //
+// With a chain the client may be asked for it after the handshake; with a root the server asks, after the first message,
+// and gives back the next one that comes behind the answer.
 // CID is the connection id that it wants, "-" for none; GROUP is "any" or "hybrid".
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -13,6 +15,16 @@
 #include <wolfssl/ssl.h>
 
 static WOLFSSL *ssl;
+static int shown;
+
+static int judge(int is_good, WOLFSSL_X509_STORE_CTX *chain)
+{
+    if (chain->error_depth == 0) {
+        printf("SHOWN %d\n", is_good);
+        shown = 1;
+    }
+    return is_good;
+}
 
 static void must(int result, const char *what)
 {
@@ -42,6 +54,17 @@ int main(int count, char **words)
     } else {
         must(wolfSSL_CTX_load_verify_locations(ctx, words[6], NULL), "the root");
         wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER, NULL);
+    }
+    int asks = is_server && count > 8;
+    if (!is_server && count > 8) {
+        must(wolfSSL_CTX_use_certificate_chain_file(ctx, words[7]), "the chain");
+        must(wolfSSL_CTX_use_PrivateKey_file(ctx, words[8], WOLFSSL_FILETYPE_PEM), "the key");
+        if (wolfSSL_CTX_allow_post_handshake_auth(ctx))
+            must(0, "authentication");
+    }
+    if (asks) {
+        must(wolfSSL_CTX_load_verify_locations(ctx, words[8], NULL), "the root");
+        wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_NONE, NULL);
     }
     ssl = wolfSSL_new(ctx);
 
@@ -89,12 +112,20 @@ int main(int count, char **words)
     if (!is_server && wolfSSL_write(ssl, first, strlen(first)) <= 0)
         must(0, "a message");
     int length;
+again:
     while ((length = wolfSSL_read(ssl, message, sizeof message)) <= 0) {
         int error = wolfSSL_get_error(ssl, length);
         if (error != WOLFSSL_ERROR_WANT_READ && error != WOLFSSL_ERROR_WANT_WRITE)
             must(length, "a message");
     }
     printf("HEARD %.*s\n", length, message);
+    if (asks == 1) {
+        asks = 2;
+        wolfSSL_set_verify(ssl, WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT, judge);
+        must(wolfSSL_request_certificate(ssl), "a request");
+    }
+    if (asks && !shown)
+        goto again;
     if (is_server && wolfSSL_write(ssl, message, length) <= 0)
         must(0, "the answer");
     wolfSSL_shutdown(ssl);

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
 
-use super::Outcome;
 use super::drive::Handshake;
 use super::gate::Admission;
+use super::{Outcome, PostHandshakeAuthentication};
 use crate::clock::{Monotonic, Now};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::DatagramConnection;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Stage};
-use crate::record::{DatagramOptions, Discards, Incoming, Later, Mail, Outgoing};
+use crate::record::{DatagramOptions, Discards, Incoming, Later, Mail, Outgoing, ToWriter};
 use crate::role::Role;
 use crate::session::ClientSession;
 
@@ -181,7 +181,11 @@ impl Outcome {
         incoming: &mut Incoming,
         outgoing: &mut Outgoing,
     ) -> Option<DatagramConnection> {
-        let mail = Arc::new(Mail::default());
+        let of_records = self.authentication.as_ref().map(|end| end.of_records());
+        let mail = Arc::new(Mail::new(of_records));
+        let authentication = self.authentication.map(|end| {
+            PostHandshakeAuthentication::new(end, ToWriter::Datagram(Arc::clone(&mail)))
+        });
         let (mut reader, unread) = incoming.take_datagram_reader(Arc::clone(&mail))?;
         match self.later.map(|later| *later) {
             Some(Later::Tls13(tickets)) => reader.keep(Some(tickets)),
@@ -195,6 +199,7 @@ impl Outcome {
             writer,
             information: self.information,
             unread,
+            authentication,
         })
     }
 }

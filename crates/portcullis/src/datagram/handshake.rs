@@ -17,6 +17,7 @@ use super::connection::DtlsConnection;
 use super::link::NOWHERE;
 use super::transport::is_too_long;
 use crate::answers::AnswerFuture;
+use crate::authentication::Authentication;
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::handshake::{Until, ask, observe, span};
@@ -183,6 +184,9 @@ impl Running {
         let information: Arc<ConnectionInformation> = connection.information;
         let open = self.meter.connected(&information);
         span::record(span, &information, self.conduct.log);
+        let authentication = connection
+            .authentication
+            .map(|core| Authentication::new(core, &self.conduct));
         let sessions = match self.sessions.take() {
             Some((place, _)) => Received::stored(place),
             None => Received::default(),
@@ -191,7 +195,7 @@ impl Running {
             connection.reader,
             connection.writer,
             connection.unread,
-            sessions,
+            (sessions, authentication),
         );
         Ok(DtlsConnection::new(owner, information, open))
     }

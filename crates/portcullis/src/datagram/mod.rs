@@ -12,6 +12,7 @@
 
 mod acceptor;
 mod association;
+mod authentication;
 mod connection;
 mod connections;
 mod connector;

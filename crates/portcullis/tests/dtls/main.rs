@@ -4,6 +4,7 @@
 mod ends;
 mod link;
 
+mod authentication;
 mod bounds;
 mod cancel;
 mod ech;

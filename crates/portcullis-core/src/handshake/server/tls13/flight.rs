@@ -371,7 +371,6 @@ fn send_server_hello(
         client_finished: keys.client_finished,
         tickets: 0,
         asks_later: config.policy.post_handshake
-            && dialect == Dialect::Tls
             && hello
                 .extensions
                 .contains(ExtensionType::POST_HANDSHAKE_AUTH),

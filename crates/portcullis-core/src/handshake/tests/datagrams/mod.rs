@@ -1,6 +1,7 @@
 //! Handshakes and connections over datagrams that are lost, come twice, or in another order.
 
 mod after;
+mod authentication;
 mod connection_id_messages;
 mod connection_ids;
 mod hostile;
