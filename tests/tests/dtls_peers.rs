@@ -7,11 +7,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use portcullis::pki_types::UnixTime;
+use portcullis::session::{AntiReplay, BloomFilters};
 use portcullis::{
-    ClientAuthentication, ClientCertificate, ClientConfig, DtlsAcceptor, DtlsConnection,
-    DtlsConnector, DtlsListener, DtlsOptions, Identity, NamedGroup, ProtocolVersion, Roots,
-    ServerConfig, TlsAcceptor, TlsConnector,
+    ClientAuthentication, ClientCertificate, ClientConfig, CookiePolicy, DtlsAcceptor,
+    DtlsConnection, DtlsConnector, DtlsListener, DtlsOptions, EarlyDataOutcome, Identity,
+    NamedGroup, ProtocolVersion, Roots, ServerConfig, TlsAcceptor, TlsConnector,
 };
+use portcullis_tests::peers::program::Output;
 use portcullis_tests::peers::{Program, fetched, free_port};
 use portcullis_tests::pki::pki;
 use tokio::net::UdpSocket;
@@ -339,6 +342,92 @@ async fn wolfssl_asks_and_is_asked_after_the_handshake() {
         wolfssl_authenticates_after_the_handshake(Lost::Nothing),
         wolfssl_authenticates_after_the_handshake(Lost::Flight),
     );
+}
+
+/// wolfSSL with two connections, of which the second resumes the first.
+fn wolfssl_twice(role: &str, port: u16, files: &[&std::path::Path]) -> Program {
+    let words = [role, &port.to_string(), "1.3", "-", "early"].map(str::to_owned);
+    let files = files.iter().map(|file| file.display().to_string());
+    Program::start(fetched::wolfssl(), "gcc", words.into_iter().chain(files))
+}
+
+/// RFC 9147 §5.6. No cookie is asked for where it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_server_takes_early_data_of_wolfssl() {
+    let identity = &pki().ecdsa_p256;
+    let identity = Identity::from_der(identity.chain.clone(), &identity.key).unwrap();
+    let long_ago = UnixTime::since_unix_epoch(Duration::ZERO);
+    let config = ServerConfig::builder()
+        .identity(identity)
+        .early_data(AntiReplay::local(BloomFilters::SMALL, long_ago).unwrap())
+        .groups([NamedGroup::SECP256R1, NamedGroup::X25519])
+        .build()
+        .unwrap();
+    let options = DtlsOptions::new().cookies(CookiePolicy::UnderLoad { handshakes: 100 });
+    let acceptor = TlsAcceptor::new(config).handshake_timeout(LIMIT);
+    let acceptor = DtlsAcceptor::new(acceptor).options(options);
+    let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut peer = wolfssl_twice("client", port, &[&pki().root.file]);
+    for expected in [None, Some("early from wolfSSL")] {
+        let accepted = tokio::time::timeout(LIMIT, listener.accept()).await;
+        let Ok(Ok(incoming)) = accepted else {
+            panic!("{accepted:?}\n{}", peer.output());
+        };
+        let mut early = incoming.handshake_with_early_data().unwrap();
+        let mut messages = Vec::new();
+        while let Some(message) = early.recv().await.unwrap() {
+            messages.push(message);
+        }
+        let heard = messages
+            .iter()
+            .map(|message| str::from_utf8(message).unwrap());
+        assert!(heard.eq(expected), "{messages:?}\n{}", peer.output());
+        let mut server = early.handshake().await.unwrap();
+        let question = server.recv_timeout(LIMIT).await.unwrap();
+        server.send(&[&question]).await.unwrap();
+        peer.wait_for_line("HEARD from wolfSSL").await;
+    }
+    peer.wait_for_line("EARLY accepted=1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wolfssl_takes_early_data_of_our_client() {
+    let identity = &pki().ecdsa_p256;
+    let port = free_port();
+    let files: [&std::path::Path; 2] = [&identity.chain_file, &identity.key_file];
+    let mut peer = wolfssl_twice("server", port, &files);
+    let mut roots = Roots::empty();
+    roots.add_der(pki().root.certificate.clone()).unwrap();
+    let config = ClientConfig::builder(roots)
+        .groups([NamedGroup::X25519, NamedGroup::SECP256R1])
+        .build()
+        .unwrap();
+    let connector = TlsConnector::new(config).handshake_timeout(LIMIT);
+    let connector = DtlsConnector::new(connector);
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    // It takes whoever says anything for the next client, so the one before says no more.
+    let mut silent = Vec::new();
+    for round in 1..=2 {
+        let is_ready = |output: &Output| output.stdout.matches("READY").count() == round;
+        peer.wait_until(is_ready).await.unwrap();
+        let early = "early from our client";
+        let connecting = connector.connect_with_early_data(address, "localhost", early);
+        let (mut client, outcome) = match connecting.await {
+            Ok(connected) => connected,
+            Err(error) => panic!("{error}\n{}", peer.output()),
+        };
+        let expected = match round {
+            1 => EarlyDataOutcome::NotOffered(early.into()),
+            _ => EarlyDataOutcome::Accepted,
+        };
+        assert_eq!(outcome, expected, "{}", peer.output());
+        client.send(&[b"from our client"]).await.unwrap();
+        let answer = client.recv_timeout(LIMIT).await.unwrap();
+        assert_eq!(&answer[..], b"from our client");
+        silent.push(client);
+    }
+    peer.wait_for_line("EARLY early from our client").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -190,7 +190,7 @@ async fn who_may_not_ask_is_told_why() {
     sender.close_notify();
     assert!(sender.request_client_certificate().unwrap_err().is_closed());
 
-    let plain = TlsConnector::new(client_config().clone());
+    let plain = TlsConnector::new(client_config());
     let (_client, server) = connected(plain, optional(), 0).await;
     let why = misuse(server.request_client_certificate().unwrap_err());
     assert!(why.contains("not offered"), "{why}");

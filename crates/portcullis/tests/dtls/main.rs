@@ -7,6 +7,7 @@ mod link;
 mod authentication;
 mod bounds;
 mod cancel;
+mod early_data;
 mod ech;
 mod forged;
 mod gates;

@@ -16,6 +16,7 @@
 mod authentication;
 mod connection_id;
 mod discarded;
+mod early_data;
 mod epochs;
 mod flight;
 mod header;

@@ -93,6 +93,9 @@ pub(crate) struct Network {
     answers: Vec<(Duration, usize, Answer)>,
     /// What becomes of the server's messages.
     pub(crate) tamper: Option<Tamper>,
+    /// The early data that the server was given.
+    pub(crate) early_data: Vec<Vec<u8>>,
+    pub(crate) declines_early_data: bool,
     /// What authentications after the handshake have come to, on each side.
     pub(crate) authenticated: [Vec<(AuthenticationId, AuthenticationStep)>; 2],
 }
@@ -129,8 +132,24 @@ impl Network {
             answer: crate::testing::answer,
             answers: Vec::new(),
             tamper: None,
+            early_data: Vec::new(),
+            declines_early_data: false,
             authenticated: Default::default(),
         }
+    }
+
+    /// The client offers early data, of which there is none yet.
+    pub(crate) fn with_early_data(
+        client: ClientConfig,
+        server: ServerConfig,
+        sessions: Vec<ClientSession>,
+    ) -> Self {
+        let mut this = Self::new(client.clone(), server);
+        let (options, now) = (this.options, this.now());
+        let client =
+            Handshake::datagram_client_with_early_data(client, name(), sessions, options, now);
+        this.sides[0] = Side::Handshake(Box::new(client.unwrap()));
+        this
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -198,6 +217,10 @@ impl Network {
                         None
                     }
                     Ok(Step::Event(_)) => None,
+                    Ok(Step::EarlyData(data)) => {
+                        self.early_data.push(data);
+                        None
+                    }
                     Ok(Step::Ask(question)) => {
                         self.ask(side, question);
                         None
@@ -261,6 +284,9 @@ impl Network {
                 let config = self.server_config.clone();
                 let server = Handshake::datagram_server(config, admission, self.options, now);
                 let mut server = server.unwrap();
+                if self.declines_early_data {
+                    server.decline_early_data();
+                }
                 if let Some(tamper) = self.tamper.take() {
                     server.tamper(tamper);
                 }

@@ -23,6 +23,8 @@ use crate::wire::{ContentType, RecordNumber};
 
 pub(super) use write::WriteEpoch;
 
+/// The epoch of early data (§6.1).
+pub(super) const EARLY_DATA: u16 = 1;
 /// The epoch of the rest of the handshake (§6.1).
 pub(super) const HANDSHAKE: u16 = 2;
 /// The first epoch of data.
