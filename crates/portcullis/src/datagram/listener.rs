@@ -374,46 +374,6 @@ impl DtlsIncoming {
     /// Shakes hands, and gives the messages that the client has sent with its hello, if the configuration
     /// [accepts them](portcullis_core::config::ServerConfigBuilder::early_data): see [`DtlsEarlyHandshake`].
     ///
-    /// ```
-    /// # use std::time::Duration;
-    /// use portcullis::pki_types::UnixTime;
-    /// use portcullis::session::{AntiReplay, BloomFilters};
-    /// use portcullis::{CookiePolicy, DtlsAcceptor, DtlsListener, DtlsOptions, NamedGroup, ServerConfig};
-    ///
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (identity, roots) = dev_identity();
-    /// let long_ago = UnixTime::since_unix_epoch(Duration::ZERO);
-    /// let anti_replay = AntiReplay::local(BloomFilters::LARGE, long_ago)?;
-    /// // Who has to say hello again, for a cookie or another share, has no early data any more.
-    /// let config = ServerConfig::builder().identity(identity).groups([NamedGroup::X25519]).early_data(anti_replay).build()?;
-    /// let options = DtlsOptions::new().cookies(CookiePolicy::UnderLoad { handshakes: 100 });
-    /// let acceptor = DtlsAcceptor::new(config).options(options);
-    /// let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await?;
-    /// # let address = listener.local_addr()?;
-    /// # let connector = portcullis::DtlsConnector::new(portcullis::ClientConfig::builder(roots).build()?);
-    /// # let client = tokio::spawn(async move {
-    /// #     for _ in 0..2 {
-    /// #         let connecting = connector.connect_with_early_data(address, "localhost", "time?");
-    /// #         let (mut client, _) = connecting.await?;
-    /// #         client.recv().await?;
-    /// #     }
-    /// #     Ok::<_, portcullis::Error>(())
-    /// # });
-    /// # let server = listener.accept().await?.handshake().await?;
-    /// # server.send(&[b"and a ticket"]).await?;
-    /// let mut early = listener.accept().await?.handshake_with_early_data()?;
-    /// while let Some(message) = early.recv().await? {
-    ///     println!("{message:?}");
-    /// }
-    /// let connection = early.handshake().await?;
-    /// # connection.send(&[b"noon"]).await?;
-    /// # client.await??;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
     /// # Errors
     /// When the handshake cannot begin, as [`handshake`](Self::handshake) says.
     pub fn handshake_with_early_data(self) -> Result<DtlsEarlyHandshake, Error> {
