@@ -7,10 +7,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use portcullis::pki_types::UnixTime;
+use portcullis::session::{AntiReplay, BloomFilters};
 use portcullis::{
-    ClientConfig, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsListener, DtlsOptions, Identity,
+    ClientAuthentication, ClientCertificate, ClientConfig, CookiePolicy, DtlsAcceptor,
+    DtlsConnection, DtlsConnector, DtlsListener, DtlsOptions, EarlyDataOutcome, Identity,
     NamedGroup, ProtocolVersion, Roots, ServerConfig, TlsAcceptor, TlsConnector,
 };
+use portcullis_tests::peers::program::Output;
 use portcullis_tests::peers::{Program, fetched, free_port};
 use portcullis_tests::pki::pki;
 use tokio::net::UdpSocket;
@@ -174,18 +178,26 @@ impl Case {
 
 /// Between a client and the server at this address; the first datagram of the server that is to be lost is.
 async fn relay(server: SocketAddr, lost: Lost) -> SocketAddr {
+    relay_up_to(server, lost, usize::MAX).await
+}
+
+/// Behind a datagram of the client of this length it lets nothing more of his through.
+async fn relay_up_to(server: SocketAddr, lost: Lost, last: usize) -> SocketAddr {
     let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     far.connect(server).await.unwrap();
     let address = near.local_addr().unwrap();
     tokio::spawn(async move {
         let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
-        let (mut client, mut is_lost) = (None, false);
+        let (mut client, mut is_lost, mut is_over) = (None, false, false);
         loop {
             tokio::select! {
                 Ok((length, from)) = near.recv_from(&mut up) => {
                     client = Some(from);
-                    let _ = far.send(&up[..length]).await;
+                    if !is_over {
+                        let _ = far.send(&up[..length]).await;
+                    }
+                    is_over |= length == last;
                 }
                 received = far.recv(&mut down), if client.is_some() => {
                     // A server that has ended is an error, behind which what it said before stands yet.
@@ -269,6 +281,164 @@ async fn all(of: impl Fn(Case) -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn wolfssl_with_dtls_1_3() {
     all(|case| case.peer == Peer::Wolfssl && case.version == ProtocolVersion::DTLS_1_3).await;
+}
+
+/// RFC 8446 §4.6.2: our server asks wolfSSL's client, and its server ours.
+async fn wolfssl_authenticates_after_the_handshake(lost: Lost) {
+    let case = Case {
+        peer: Peer::Wolfssl,
+        version: ProtocolVersion::DTLS_1_3,
+        has_ids: false,
+        is_hybrid: false,
+        lost,
+    };
+    let (chain, root) = (&pki().client, &pki().root.file);
+    let files: [&std::path::Path; 3] = [root, &chain.chain_file, &chain.key_file];
+    let mut roots = Roots::empty();
+    roots.add_der(pki().root.certificate.clone()).unwrap();
+    let identity = |of: &portcullis_tests::pki::Identity| {
+        Identity::from_der(of.chain.clone(), &of.key).unwrap()
+    };
+
+    let clients = ClientAuthentication::Required(roots.clone());
+    let config = ServerConfig::builder()
+        .identity(identity(&pki().ecdsa_p256))
+        .client_authentication(clients)
+        .post_handshake_authentication(true)
+        .build()
+        .unwrap();
+    let acceptor = DtlsAcceptor::new(TlsAcceptor::new(config).handshake_timeout(LIMIT));
+    let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+    let address = relay(listener.local_addr().unwrap(), lost).await;
+    let mut peer = case.start("client", address.port(), &files);
+    let accepting = async { listener.accept().await?.handshake().await };
+    let accepted = tokio::time::timeout(LIMIT, accepting).await.unwrap();
+    let mut server = accepted.unwrap_or_else(|error| panic!("{error}\n{}", peer.output()));
+    let question = server.recv_timeout(LIMIT).await.unwrap();
+    let shown = server.authenticate_client(LIMIT).await;
+    let shown = shown.unwrap_or_else(|error| panic!("{error}\n{}", peer.output()));
+    let ClientCertificate::Presented(shown) = shown else {
+        panic!("{shown:?}\n{}", peer.output());
+    };
+    assert_eq!(shown.chain().certificates(), &chain.chain[..]);
+    server.send(&[&question]).await.unwrap();
+    peer.wait_for_line("HEARD from wolfSSL").await;
+
+    let port = free_port();
+    let own = &pki().ecdsa_p256;
+    let files: [&std::path::Path; 3] = [&own.chain_file, &own.key_file, root];
+    let mut peer = case.start("server", port, &files);
+    peer.wait_for_line("READY").await;
+    let address = relay(SocketAddr::from(([127, 0, 0, 1], port)), lost).await;
+    let config = ClientConfig::builder(roots)
+        .identity(identity(chain))
+        .post_handshake_authentication(true)
+        .build()
+        .unwrap();
+    let connector = TlsConnector::new(config).handshake_timeout(LIMIT);
+    let connecting = DtlsConnector::new(connector);
+    let client = connecting.connect(address, "localhost").await;
+    let mut client = client.unwrap_or_else(|error| panic!("{error}\n{}", peer.output()));
+    // It asks when it has heard the first, and answers when it was answered.
+    case.check(&mut client, true, &peer).await;
+    peer.wait_for_line("SHOWN 1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wolfssl_asks_and_is_asked_after_the_handshake() {
+    tokio::join!(
+        wolfssl_authenticates_after_the_handshake(Lost::Nothing),
+        wolfssl_authenticates_after_the_handshake(Lost::Flight),
+    );
+}
+
+/// wolfSSL with two connections, of which the second resumes the first.
+fn wolfssl_twice(role: &str, port: u16, files: &[&std::path::Path]) -> Program {
+    let words = [role, &port.to_string(), "1.3", "-", "early"].map(str::to_owned);
+    let files = files.iter().map(|file| file.display().to_string());
+    Program::start(fetched::wolfssl(), "gcc", words.into_iter().chain(files))
+}
+
+/// RFC 9147 §5.6. No cookie is asked for where it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_server_takes_early_data_of_wolfssl() {
+    let identity = &pki().ecdsa_p256;
+    let identity = Identity::from_der(identity.chain.clone(), &identity.key).unwrap();
+    let long_ago = UnixTime::since_unix_epoch(Duration::ZERO);
+    let config = ServerConfig::builder()
+        .identity(identity)
+        .early_data(AntiReplay::local(BloomFilters::SMALL, long_ago).unwrap())
+        .groups([NamedGroup::SECP256R1, NamedGroup::X25519])
+        .build()
+        .unwrap();
+    let options = DtlsOptions::new().cookies(CookiePolicy::UnderLoad { handshakes: 100 });
+    let acceptor = TlsAcceptor::new(config).handshake_timeout(LIMIT);
+    let acceptor = DtlsAcceptor::new(acceptor).options(options);
+    let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut peer = wolfssl_twice("client", port, &[&pki().root.file]);
+    for expected in [None, Some("early from wolfSSL")] {
+        let accepted = tokio::time::timeout(LIMIT, listener.accept()).await;
+        let Ok(Ok(incoming)) = accepted else {
+            panic!("{accepted:?}\n{}", peer.output());
+        };
+        let mut early = incoming.handshake_with_early_data().unwrap();
+        let mut messages = Vec::new();
+        while let Some(message) = early.recv().await.unwrap() {
+            messages.push(message);
+        }
+        let heard = messages
+            .iter()
+            .map(|message| str::from_utf8(message).unwrap());
+        assert!(heard.eq(expected), "{messages:?}\n{}", peer.output());
+        let mut server = early.handshake().await.unwrap();
+        let question = server.recv_timeout(LIMIT).await.unwrap();
+        server.send(&[&question]).await.unwrap();
+        peer.wait_for_line("HEARD from wolfSSL").await;
+    }
+    peer.wait_for_line("EARLY accepted=1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wolfssl_takes_early_data_of_our_client() {
+    let identity = &pki().ecdsa_p256;
+    let port = free_port();
+    let files: [&std::path::Path; 2] = [&identity.chain_file, &identity.key_file];
+    let mut peer = wolfssl_twice("server", port, &files);
+    let mut roots = Roots::empty();
+    roots.add_der(pki().root.certificate.clone()).unwrap();
+    let config = ClientConfig::builder(roots)
+        .groups([NamedGroup::X25519, NamedGroup::SECP256R1])
+        .build()
+        .unwrap();
+    let connector = TlsConnector::new(config).handshake_timeout(LIMIT);
+    // Its port is another one each time.
+    let connector = connector.service_name("wolfssl");
+    let connector = DtlsConnector::new(connector);
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    // It takes whoever says anything for the next client, so the one before says nothing behind its message.
+    let message = b"from our client";
+    let last = 5 + message.len() + 1 + 16;
+    for round in 1..=2 {
+        let is_ready = |output: &Output| output.stdout.matches("READY").count() == round;
+        peer.wait_until(is_ready).await.unwrap();
+        let early = "early from our client";
+        let through = relay_up_to(address, Lost::Nothing, last).await;
+        let connecting = connector.connect_with_early_data(through, "localhost", early);
+        let (mut client, outcome) = match connecting.await {
+            Ok(connected) => connected,
+            Err(error) => panic!("{error}\n{}", peer.output()),
+        };
+        let expected = match round {
+            1 => EarlyDataOutcome::NotOffered(early.into()),
+            _ => EarlyDataOutcome::Accepted,
+        };
+        assert_eq!(outcome, expected, "{}", peer.output());
+        client.send(&[message]).await.unwrap();
+        let answer = client.recv_timeout(LIMIT).await.unwrap();
+        assert_eq!(&answer[..], message);
+    }
+    peer.wait_for_line("EARLY early from our client").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,4 +38,6 @@ pub struct DatagramConnection {
     pub information: Arc<ConnectionInformation>,
     /// Datagrams that came before the handshake was over: to be given to the reader before any other.
     pub unread: Vec<Vec<u8>>,
+    /// There if the client may be asked for a certificate from here on (RFC 8446 §4.6.2).
+    pub authentication: Option<PostHandshakeAuthentication>,
 }

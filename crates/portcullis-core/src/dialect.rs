@@ -72,6 +72,12 @@ impl Dialect {
         }
     }
 
+    /// Whether a message says where early data ends (RFC 8446 §4.5); over datagrams the epoch of what follows does (RFC
+    /// 9147 §5.6).
+    pub(crate) const fn has_end_of_early_data(self) -> bool {
+        matches!(self, Self::Tls)
+    }
+
     /// RFC 8446 §7.1, RFC 9147 §5.9.
     pub(crate) const fn label_prefix(self) -> LabelPrefix {
         match self {

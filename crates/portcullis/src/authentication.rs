@@ -294,9 +294,13 @@ impl Drop for Reading {
 /// Why a connection has none.
 pub(crate) fn impossible(version: ProtocolVersion) -> Error {
     Misuse::new(match version {
-        ProtocolVersion::TLS_1_3 => {
+        ProtocolVersion::TLS_1_3 | ProtocolVersion::DTLS_1_3 => {
             "request_client_certificate: the client has not offered it, or this side's configuration has no \
              post_handshake_authentication; ask in the handshake, with client_authentication"
+        }
+        ProtocolVersion::DTLS_1_2 | ProtocolVersion::DTLS_1_0 => {
+            "request_client_certificate: before DTLSv1.3 nobody is asked after the handshake; ask in it, with \
+             client_authentication"
         }
         _ => {
             "request_client_certificate: before TLSv1.3 it takes another handshake: see `renegotiate`"

@@ -181,9 +181,10 @@ pub use connector::TlsConnector;
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use datagram::{
-    DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnections, DtlsConnector, DtlsIncoming,
-    DtlsListener, DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics,
-    Foreign, ForeignDatagram, Migration, PausedDtlsClient, PausedDtlsServer, UdpOptions,
+    DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnections, DtlsConnector,
+    DtlsEarlyHandshake, DtlsIncoming, DtlsListener, DtlsListenerStatistics, DtlsOptions,
+    DtlsReceiver, DtlsSender, DtlsStatistics, Foreign, ForeignDatagram, Migration,
+    PausedDtlsClient, PausedDtlsServer, UdpOptions,
 };
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,

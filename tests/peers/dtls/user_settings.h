@@ -1,11 +1,16 @@
-// wolfSSL as it is built for peers (`user_settings.h`): DTLS 1.2 and 1.3, connection ids, ML-KEM; over TCP sessions by
-// ids and tickets, ALPN, renegotiation, and every key that certificates have here.
+// wolfSSL as it is built for peers (`user_settings.h`): DTLS 1.2 and 1.3, connection ids, ML-KEM, authentication after the
+// handshake, early data; over TCP sessions by ids and tickets, ALPN, renegotiation, and every key that certificates have
+// here.
 #pragma once
 #define WOLFSSL_DTLS
 #define WOLFSSL_DTLS13
 #define WOLFSSL_DTLS_CID
 #define WOLFSSL_DTLS_CH_FRAG
 #define WOLFSSL_TLS13
+#define WOLFSSL_EARLY_DATA
+#define WOLFSSL_DTLS13_NO_HRR_ON_RESUME
+#define WOLFSSL_POST_HANDSHAKE_AUTH
+#define WOLFSSL_ALWAYS_VERIFY_CB
 #define WOLFSSL_SEND_HRR_COOKIE
 #define HAVE_TLS_EXTENSIONS
 #define HAVE_SUPPORTED_CURVES

@@ -1,9 +1,12 @@
 // One connection of wolfSSL over datagrams, built by ../fetch.sh.
 //
-//   client PORT 1.3|1.2 CID GROUP ROOT     says "from wolfSSL", and what it is answered
-//   server PORT 1.3|1.2 CID GROUP CHAIN KEY  gives back what it hears
+//   client PORT 1.3|1.2 CID GROUP ROOT [CHAIN KEY]  says "from wolfSSL", and what it is answered
+//   server PORT 1.3|1.2 CID GROUP CHAIN KEY [ROOT]  gives back what it hears
 //
-// CID is the connection id that it wants, "-" for none; GROUP is "any" or "hybrid".
+// With a chain the client may be asked for it after the handshake; with a root the server asks, after the first message,
+// and gives back the next one that comes behind the answer.
+// CID is the connection id that it wants, "-" for none; GROUP is "any" or "hybrid", or "early": two connections, the second of
+// which resumes the first, with "early from wolfSSL" before the handshake, or what the client has said then.
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +16,16 @@
 #include <wolfssl/ssl.h>
 
 static WOLFSSL *ssl;
+static int shown;
+
+static int judge(int is_good, WOLFSSL_X509_STORE_CTX *chain)
+{
+    if (chain->error_depth == 0) {
+        printf("SHOWN %d\n", is_good);
+        shown = 1;
+    }
+    return is_good;
+}
 
 static void must(int result, const char *what)
 {
@@ -43,11 +56,28 @@ int main(int count, char **words)
         must(wolfSSL_CTX_load_verify_locations(ctx, words[6], NULL), "the root");
         wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER, NULL);
     }
+    int asks = is_server && count > 8;
+    if (!is_server && count > 8) {
+        must(wolfSSL_CTX_use_certificate_chain_file(ctx, words[7]), "the chain");
+        must(wolfSSL_CTX_use_PrivateKey_file(ctx, words[8], WOLFSSL_FILETYPE_PEM), "the key");
+        if (wolfSSL_CTX_allow_post_handshake_auth(ctx))
+            must(0, "authentication");
+    }
+    if (asks) {
+        must(wolfSSL_CTX_load_verify_locations(ctx, words[8], NULL), "the root");
+        wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_NONE, NULL);
+    }
+    int is_early = !strcmp(words[5], "early");
+    WOLFSSL_SESSION *session = NULL;
+    if (is_early && is_server)
+        wolfSSL_CTX_set_max_early_data(ctx, 4096);
+next:
     ssl = wolfSSL_new(ctx);
 
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(words[2]))};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int socket_ = socket(AF_INET, SOCK_DGRAM, 0);
+    int socket_ = socket(AF_INET, SOCK_DGRAM, 0), reuse = 1;
+    setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
     if (is_server) {
         if (bind(socket_, (struct sockaddr *)&address, sizeof address))
             return 3;
@@ -74,29 +104,59 @@ int main(int count, char **words)
     if (is_server && is_13) {
         must(wolfSSL_send_hrr_cookie(ssl, NULL, 0), "cookies");
         must(wolfSSL_dtls13_allow_ch_frag(ssl, 1), "hellos in pieces");
+        if (is_early)
+            must(wolfSSL_dtls13_no_hrr_on_resume(ssl, 1), "no cookies");
     }
     if (!is_server)
         must(wolfSSL_check_domain_name(ssl, "localhost"), "the name");
+    char message[2048];
+    int early = 0;
+    if (session && is_server) {
+        while (wolfSSL_read_early_data(ssl, message, sizeof message, &early) > 0 && early > 0)
+            printf("EARLY %.*s\n", early, message);
+    } else if (session) {
+        const char *said = "early from wolfSSL";
+        must(wolfSSL_set_session(ssl, session), "the session");
+        if (wolfSSL_write_early_data(ssl, said, strlen(said), &early) <= 0)
+            must(0, "early data");
+    }
     must(is_server ? wolfSSL_accept(ssl) : wolfSSL_connect(ssl), "the handshake");
+    if (session && !is_server)
+        printf("EARLY accepted=%d\n", wolfSSL_get_early_data_status(ssl) == WOLFSSL_EARLY_DATA_ACCEPTED);
 
     unsigned int theirs = 0;
     if (wolfSSL_dtls_cid_is_enabled(ssl))
         wolfSSL_dtls_cid_get_tx_size(ssl, &theirs);
     printf("CONNECTED %s %s cid=%d:%u\n", wolfSSL_get_version(ssl), wolfSSL_get_cipher(ssl),
         wolfSSL_dtls_cid_is_enabled(ssl), theirs);
-    char message[2048];
     const char *first = "from wolfSSL";
     if (!is_server && wolfSSL_write(ssl, first, strlen(first)) <= 0)
         must(0, "a message");
     int length;
+again:
     while ((length = wolfSSL_read(ssl, message, sizeof message)) <= 0) {
         int error = wolfSSL_get_error(ssl, length);
         if (error != WOLFSSL_ERROR_WANT_READ && error != WOLFSSL_ERROR_WANT_WRITE)
             must(length, "a message");
     }
     printf("HEARD %.*s\n", length, message);
+    if (asks == 1) {
+        asks = 2;
+        wolfSSL_set_verify(ssl, WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT, judge);
+        must(wolfSSL_request_certificate(ssl), "a request");
+    }
+    if (asks && !shown)
+        goto again;
     if (is_server && wolfSSL_write(ssl, message, length) <= 0)
         must(0, "the answer");
     wolfSSL_shutdown(ssl);
+    if (is_early && !session) {
+        session = wolfSSL_get1_session(ssl);
+        if (!session)
+            must(0, "a session");
+        wolfSSL_free(ssl);
+        close(socket_);
+        goto next;
+    }
     return 0;
 }

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use super::early_data::EarlyDataOptions;
 use super::policy::Policy;
 use super::{ClientConfig, Instructions, KeyShares, ServerConfig};
 use crate::error::{Misuse, list};
@@ -33,7 +32,7 @@ impl ClientConfig {
 
 impl ServerConfig {
     /// This configuration over datagrams: of its versions DTLS has 1.3, 1.2 and, where TLS 1.1 is named, 1.0; of
-    /// its lists what goes with them; nobody is granted early data. Listeners make it once;
+    /// its lists what goes with them. Listeners make it once;
     /// [`Handshake::datagram_server`](crate::Handshake::datagram_server) makes it of a configuration that is
     /// none.
     ///
@@ -45,7 +44,6 @@ impl ServerConfig {
         }
         let mut options = (*self.0).clone();
         options.policy.leave_datagrams()?;
-        options.early_data = EarlyDataOptions::default();
         Ok(Self(Arc::new(options)))
     }
 

@@ -27,7 +27,7 @@ impl ServerOptions {
 
 impl ClientConfigBuilder {
     /// Whether the server may ask for a certificate after the handshake (RFC 8446 §4.6.2). Default: no, and a server
-    /// that asks all the same is refused. It takes TLS 1.3 over a stream; over HTTP/2 nobody may be asked (RFC 9113
+    /// that asks all the same is refused. It takes TLS 1.3 or DTLS 1.3; over HTTP/2 nobody may be asked (RFC 9113
     /// §9.2.3).
     ///
     /// The certificate is chosen as in the handshake, by [`identity`](Self::identity) or who answers

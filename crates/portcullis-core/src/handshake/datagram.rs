@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
 
-use super::Outcome;
 use super::drive::Handshake;
 use super::gate::Admission;
+use super::{Outcome, PostHandshakeAuthentication};
 use crate::clock::{Monotonic, Now};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::connection::DatagramConnection;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Stage};
-use crate::record::{DatagramOptions, Discards, Incoming, Later, Mail, Outgoing};
+use crate::record::{DatagramOptions, Discards, Incoming, Later, Mail, Outgoing, ToWriter};
 use crate::role::Role;
 use crate::session::ClientSession;
 
@@ -49,6 +49,32 @@ impl Handshake {
         options: DatagramOptions,
         now: Now,
     ) -> Result<Self, Error> {
+        Self::start_datagram_client(config, name, sessions, (options, now), false)
+    }
+
+    /// The same, and offers early data as [`client_with_early_data`](Self::client_with_early_data): while there is
+    /// [room](Self::room) each [`send`](Self::send) is a message, in a datagram of its own, which is lost where any other
+    /// would be, and where it comes before the hello. A server that asks for a cookie takes none (RFC 8446 §4.2.10).
+    ///
+    /// # Errors
+    /// As [`datagram_client`](Self::datagram_client).
+    pub fn datagram_client_with_early_data(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        options: DatagramOptions,
+        now: Now,
+    ) -> Result<Self, Error> {
+        Self::start_datagram_client(config, name, sessions, (options, now), true)
+    }
+
+    fn start_datagram_client(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        (options, now): (DatagramOptions, Now),
+        early_data: bool,
+    ) -> Result<Self, Error> {
         let config = config.for_datagrams().map_err(misuse)?;
         options.check().map_err(misuse)?;
         let policy = &config.0.policy;
@@ -61,7 +87,7 @@ impl Handshake {
         let outgoing = Outgoing::first_datagrams(options);
         let mut this = Self::over(incoming, outgoing, policy, Random::system());
         this.now = now;
-        this.start_client(config, name, sessions, false)?;
+        this.start_client(config, name, sessions, early_data)?;
         Ok(this)
     }
 
@@ -181,7 +207,11 @@ impl Outcome {
         incoming: &mut Incoming,
         outgoing: &mut Outgoing,
     ) -> Option<DatagramConnection> {
-        let mail = Arc::new(Mail::default());
+        let of_records = self.authentication.as_ref().map(|end| end.of_records());
+        let mail = Arc::new(Mail::new(of_records));
+        let authentication = self.authentication.map(|end| {
+            PostHandshakeAuthentication::new(end, ToWriter::Datagram(Arc::clone(&mail)))
+        });
         let (mut reader, unread) = incoming.take_datagram_reader(Arc::clone(&mail))?;
         match self.later.map(|later| *later) {
             Some(Later::Tls13(tickets)) => reader.keep(Some(tickets)),
@@ -195,6 +225,7 @@ impl Outcome {
             writer,
             information: self.information,
             unread,
+            authentication,
         })
     }
 }

@@ -63,7 +63,8 @@ impl Handshake {
 
     /// Sends data before the handshake is over, as much as there is [room](Self::room) for: a client's
     /// early data (0-RTT), or a server's data to a client whose early data it has accepted (0.5-RTT).
-    /// Gives how many bytes were taken; the next polls transmit them.
+    /// Gives how many bytes were taken; the next polls transmit them. Over datagrams this is a message, which is taken whole or
+    /// not at all, and lost as others are; a server has none there.
     pub fn send(&mut self, data: &[u8]) -> usize {
         if self.room() == 0 {
             return 0;
@@ -79,6 +80,6 @@ impl Handshake {
 
     /// Whether early data was accepted, of which more may come: as [`Step::EarlyData`](crate::Step::EarlyData).
     pub fn is_receiving_early_data(&self) -> bool {
-        self.stage() == Stage::WaitEndOfEarlyData
+        self.stage() == Stage::WaitEndOfEarlyData || self.incoming.takes_early_data()
     }
 }

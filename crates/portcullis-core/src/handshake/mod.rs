@@ -68,7 +68,7 @@ use crate::psk::Shared;
 use crate::question::Question;
 use crate::record::{
     Another, ConnectionId, HandshakeBytes, Incoming, Later, Mailbox, Older, OnRequest, Outgoing,
-    Tickets,
+    Tickets, ToWriter,
 };
 use crate::session::{ReceivedTicket, Resumable};
 use crate::step::Event;
@@ -193,9 +193,9 @@ impl Outcome {
         let mailbox = Arc::new(Mailbox::new(of_records));
         let taken = incoming.take_reader(Arc::clone(&mailbox));
         let (mut reader, unread) = taken.map_err(failed)?;
-        let authentication = self
-            .authentication
-            .map(|end| PostHandshakeAuthentication::new(end, Arc::clone(&mailbox)));
+        let authentication = self.authentication.map(|end| {
+            PostHandshakeAuthentication::new(end, ToWriter::Stream(Arc::clone(&mailbox)))
+        });
         reader.keep(self.later);
         if ending == Ending::Closed {
             reader.close();

@@ -15,7 +15,7 @@ use crate::apart::Apart;
 use crate::error::{Abort, Error, Stage};
 use crate::misuse::Misuse;
 use crate::question::{Answer, AnswerContent, Question, QuestionId};
-use crate::record::{Authentication, Mailbox};
+use crate::record::{Authentication, ToWriter};
 use crate::x509::VerifiedChain;
 
 /// How many requests of one connection may be unanswered at a time.
@@ -48,16 +48,18 @@ impl PostHandshakeEnd {
 /// task.
 ///
 /// What has come is found by reading: after each [`Opened::Nothing`](crate::Opened::Nothing) call [`take`](Self::take). What is to be sent
-/// is told in the [mailbox](crate::Mailbox), as the answer to a KeyUpdate is.
+/// is told in the [mailbox](crate::Mailbox), as the answer to a KeyUpdate is. Over datagrams the same comes after
+/// [`Received::Nothing`](crate::Received::Nothing), and
+/// [`DatagramWriter::poll_control`](crate::DatagramWriter::poll_control) sends it until it is acknowledged.
 #[derive(Clone, Debug)]
 pub struct PostHandshakeAuthentication {
     end: PostHandshakeEnd,
-    mailbox: Arc<Mailbox>,
+    to_writer: ToWriter,
 }
 
 impl PostHandshakeAuthentication {
-    pub(super) const fn new(end: PostHandshakeEnd, mailbox: Arc<Mailbox>) -> Self {
-        Self { end, mailbox }
+    pub(super) const fn new(end: PostHandshakeEnd, to_writer: ToWriter) -> Self {
+        Self { end, to_writer }
     }
 
     /// Whether this side is the one that asks.
@@ -79,7 +81,7 @@ impl PostHandshakeAuthentication {
             ));
         };
         let id = server.request()?;
-        self.mailbox.authenticate();
+        self.to_writer.authenticate();
         Ok(id)
     }
 
@@ -201,12 +203,12 @@ impl Authenticating {
             Ok(Progress::VerifyChain(question, state)) => (question, State::VerifyingChain(state)),
             Ok(Progress::IssueTicket(question, state)) => (question, State::IssuingTicket(state)),
             Ok(Progress::Done(step)) => {
-                self.authentication.mailbox.authenticate();
+                self.authentication.to_writer.authenticate();
                 return Ok(step);
             }
             Err(abort) => {
                 let error = abort.into_error(Stage::Connected);
-                self.authentication.mailbox.fail(error.clone());
+                self.authentication.to_writer.fail(error.clone());
                 return Err(error);
             }
         };
@@ -262,7 +264,7 @@ impl Authenticating {
             _ => return,
         };
         let _ = client.show_none(asked);
-        self.authentication.mailbox.authenticate();
+        self.authentication.to_writer.authenticate();
     }
 }
 

@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 
+use super::Mailbox;
 use super::assembler::HandshakeBytes;
-use crate::error::Abort;
+#[cfg(feature = "dtls")]
+use super::datagram::Mail;
+use crate::error::{Abort, Error};
 use crate::key_schedule::TrafficSecret;
 use crate::violation::Violation;
 use crate::wire::HandshakeType;
@@ -33,8 +36,40 @@ pub(crate) trait Authentication: Send + Sync + core::fmt::Debug {
     /// Takes it, to be sent under `secret`.
     fn take(&self, secret: &TrafficSecret) -> Vec<u8>;
 
+    /// Over datagrams: whether the run that was taken last is answered, which acknowledges it (RFC 9147 §7.1).
+    #[cfg_attr(not(feature = "dtls"), allow(dead_code))]
+    fn is_answered(&self) -> bool;
+
     /// Client: the key of the certificate that it has shown last.
     fn shown(&self) -> Option<Arc<Sha256Digest>>;
+}
+
+/// How the writer hears of an authentication, over either transport.
+#[derive(Clone, Debug)]
+pub(crate) enum ToWriter {
+    Stream(Arc<Mailbox>),
+    #[cfg(feature = "dtls")]
+    Datagram(Arc<Mail>),
+}
+
+impl ToWriter {
+    /// What waits is to be sent.
+    pub(crate) fn authenticate(&self) {
+        match self {
+            Self::Stream(mailbox) => mailbox.authenticate(),
+            #[cfg(feature = "dtls")]
+            Self::Datagram(mail) => mail.authenticate(),
+        }
+    }
+
+    /// The connection is over.
+    pub(crate) fn fail(&self, error: Error) {
+        match self {
+            Self::Stream(mailbox) => mailbox.fail(error),
+            #[cfg(feature = "dtls")]
+            Self::Datagram(mail) => mail.fail(error),
+        }
+    }
 }
 
 /// What records of the peer are read with, where it may authenticate.

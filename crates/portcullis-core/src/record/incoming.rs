@@ -188,22 +188,31 @@ impl Incoming {
 
     /// Says that nobody here takes early data.
     pub(crate) fn decline_early_data(&mut self) {
-        if let Self::Stream(stream) = self {
-            stream.decline_early_data();
+        match self {
+            Self::Stream(stream) => stream.decline_early_data(),
+            Self::Datagram(datagram) => datagram.decline_early_data(),
         }
     }
 
-    pub(crate) const fn declines_early_data(&self) -> bool {
+    pub(crate) fn declines_early_data(&self) -> bool {
         match self {
             Self::Stream(stream) => stream.declines_early_data(),
-            Self::Datagram(_) => true,
+            Self::Datagram(datagram) => datagram.declines_early_data(),
+        }
+    }
+
+    /// Whether early data may come, over datagrams: over a stream it has an end, which is waited for.
+    pub(crate) fn takes_early_data(&self) -> bool {
+        match self {
+            Self::Stream(_) => false,
+            Self::Datagram(datagram) => datagram.takes_early_data(),
         }
     }
 
     /// See [`stream::Incoming::take_early_data`].
     ///
     /// # Errors
-    /// As [`install_read`](Self::install_read); always over datagrams, where no configuration grants any.
+    /// As [`install_read`](Self::install_read).
     pub(crate) fn take_early_data(
         &mut self,
         keys: impl Into<Keys>,
@@ -211,7 +220,10 @@ impl Incoming {
     ) -> Result<(), Abort> {
         match self {
             Self::Stream(stream) => stream.take_early_data(keys, max_bytes),
-            Self::Datagram(_) => Err(Violation::EarlyDataBeyondLimit.into()),
+            Self::Datagram(datagram) => {
+                datagram.take_early_data(keys.into(), max_bytes);
+                Ok(())
+            }
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) mod stream;
 mod tests;
 mod writer;
 
-pub(crate) use authentication::{Authentication, MAX_RUN};
+pub(crate) use authentication::{Authentication, MAX_RUN, ToWriter};
 #[cfg(not(feature = "dtls"))]
 pub(crate) use datagram::ConnectionId;
 #[cfg(feature = "dtls")]

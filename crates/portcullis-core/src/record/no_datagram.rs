@@ -79,6 +79,22 @@ impl Incoming {
         match *self {}
     }
 
+    pub(crate) fn decline_early_data(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn declines_early_data(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn takes_early_data(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn take_early_data(&mut self, _: Keys, _: u32) {
+        match *self {}
+    }
+
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         match *self {}
@@ -110,6 +126,22 @@ impl Outgoing {
     }
 
     pub(crate) fn install_write(&mut self, _: Keys) {
+        match *self {}
+    }
+
+    pub(crate) fn begin_early_data(&mut self, _: Keys, _: u64) {
+        match *self {}
+    }
+
+    pub(crate) fn end_early_data(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn room(&self) -> u64 {
+        match *self {}
+    }
+
+    pub(crate) fn early_data(&mut self, _: &[u8]) -> Result<usize, Abort> {
         match *self {}
     }
 

@@ -123,18 +123,47 @@ impl Outgoing {
         }
     }
 
-    /// Gives up the keys of early data, which datagrams do not have.
+    /// Until the peer has answered data goes out under these keys, at most so many bytes of it (RFC 8446 §4.2.10).
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub(crate) fn begin_early_data(
+        &mut self,
+        keys: impl Into<Keys>,
+        bytes: u64,
+    ) -> Result<(), Abort> {
+        match self {
+            Self::Stream(stream) => {
+                stream.install_write(keys)?;
+                stream.allow_data(bytes);
+            }
+            Self::Datagram(datagram) => datagram.begin_early_data(keys.into(), bytes),
+        }
+        Ok(())
+    }
+
+    /// No more early data goes out. Over a stream other keys have taken the place of its own.
+    pub(crate) fn end_early_data(&mut self) {
+        if let Self::Datagram(datagram) = self {
+            datagram.end_early_data();
+        }
+    }
+
+    /// Gives up the keys of early data.
     ///
     /// # Errors
     /// When the crypto library fails.
     pub(crate) fn drop_keys(&mut self) -> Result<(), Abort> {
         match self {
             Self::Stream(stream) => stream.drop_keys(),
-            Self::Datagram(_) => Ok(()),
+            Self::Datagram(datagram) => {
+                datagram.end_early_data();
+                Ok(())
+            }
         }
     }
 
-    /// Lets data go out before the handshake is over; never over datagrams.
+    /// Lets a server's data go out before the handshake is over; never over datagrams.
     pub(crate) fn allow_data(&mut self, bytes: u64) {
         if let Self::Stream(stream) = self {
             stream.allow_data(bytes);
@@ -145,18 +174,19 @@ impl Outgoing {
     pub(crate) fn room(&self) -> u64 {
         match self {
             Self::Stream(stream) => stream.room(),
-            Self::Datagram(_) => 0,
+            Self::Datagram(datagram) => datagram.room(),
         }
     }
 
-    /// Queues data, as much as may go out before the handshake is over; gives how much that is.
+    /// Queues data, as much as may go out before the handshake is over; gives how much that is. Over datagrams it is a message,
+    /// whole or not at all.
     ///
     /// # Errors
     /// When the crypto library fails, or the key has done what it may.
     pub(crate) fn data(&mut self, data: &[u8]) -> Result<usize, Abort> {
         match self {
             Self::Stream(stream) => stream.data(data),
-            Self::Datagram(_) => Ok(0),
+            Self::Datagram(datagram) => datagram.early_data(data),
         }
     }
 
@@ -292,5 +322,16 @@ impl Outgoing {
 
     pub(crate) fn update_keys(&mut self) {
         self.stream().update_keys();
+    }
+}
+
+/// What only a test sends, over datagrams.
+#[cfg(all(test, feature = "dtls"))]
+impl Outgoing {
+    pub(crate) fn forge_early_data(&mut self, typ: crate::wire::ContentType, content: &[u8]) {
+        match self {
+            Self::Datagram(datagram) => datagram.forge_early_data(typ, content),
+            Self::Stream(_) => panic!("this test is of datagrams"),
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 use core::cmp::Ordering;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::assembler::{Assembler, HandshakeBytes, MESSAGE_HEADER};
 use super::authentication::Authenticating;
@@ -15,6 +16,7 @@ use crate::session::{MAX_TICKET_LIFETIME, ReceivedTicket, Resumable};
 use crate::violation::Violation;
 use crate::wire::extension::{Request, check_request};
 use crate::wire::{HandshakeMessage, HandshakeType, KeyUpdate, KeyUpdateRequest, NewSessionTicket};
+use crate::x509::Sha256Digest;
 
 /// The longest KeyUpdate that is read to the end before it is refused, in bytes of body; a right
 /// one has 1 (§4.6.3).
@@ -197,7 +199,7 @@ impl PostHandshake {
                         && let (Some(tickets), Some(shown)) =
                             (tickets.as_deref_mut(), authentication.shown())
                     {
-                        tickets.resumable.shown = Some(shown);
+                        tickets.belong_to(shown);
                     }
                     on_ticket(&message, tickets.as_deref_mut())?;
                 }
@@ -394,6 +396,11 @@ impl Tickets {
             resumable,
             received: VecDeque::new(),
         }
+    }
+
+    /// Those to come are of a client that has shown the certificate with this key.
+    pub(super) fn belong_to(&mut self, shown: Arc<Sha256Digest>) {
+        self.resumable.shown = Some(shown);
     }
 
     /// The oldest one. A connection lives longer than tickets come, so it keeps no room for them.

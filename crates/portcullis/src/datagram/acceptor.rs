@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connection::DtlsConnection;
 use super::driver::prepared;
+use super::early_data::DtlsEarlyHandshake;
 use super::endpoint::Endpoint;
 use super::handshake::deadline_from;
 use super::link::Link;
@@ -117,6 +118,24 @@ impl DtlsAcceptor {
     ) -> impl Future<Output = Result<PausedDtlsServer, Error>> + Send + 'static {
         let this = self.clone();
         Box::pin(this.wait(transport, DtlsIncoming::pause_at_hello))
+    }
+
+    /// Waits for a client on a transport that is there, and gives its handshake, and the messages that came with its hello:
+    /// see [`DtlsIncoming::handshake_with_early_data`].
+    ///
+    /// # Errors
+    /// When no client says hello within the [`handshake_timeout`](TlsAcceptor::handshake_timeout).
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is dropped.
+    pub fn accept_with_early_data(
+        &self,
+        transport: impl DatagramTransport,
+    ) -> impl Future<Output = Result<DtlsEarlyHandshake, Error>> + Send + 'static {
+        let this = self.clone();
+        Box::pin(this.wait(transport, |incoming| async move {
+            incoming.handshake_with_early_data()
+        }))
     }
 
     /// What `go_on` makes of the only client of a transport.

@@ -15,6 +15,7 @@ use portcullis_core::{
 use rustls_pki_types::UnixTime;
 use tokio::task::coop::poll_proceed;
 
+use super::authentication::Authenticated;
 use super::endpoint::{Endpoint, Id};
 use super::hello;
 use super::link::Path;
@@ -23,6 +24,7 @@ use super::moves::{Migration, Moves};
 use super::rivals::Origin;
 use super::statistics::DtlsStatistics;
 use super::transport::is_too_long;
+use crate::authentication::Authentication;
 use crate::error::Error;
 use crate::metrics::{self, Full, Open};
 use crate::scratch::Scratch;
@@ -43,6 +45,8 @@ pub(super) struct Association {
     /// Where the peer is.
     path: Mutex<Path>,
     pub(super) moves: Mutex<Moves>,
+    /// Where the client may be asked for a certificate after the handshake.
+    pub(super) authenticated: OnceLock<Box<Authenticated>>,
     /// The random of the hello that it began with, the peer's or this side's.
     pub(super) hello: OnceLock<[u8; 32]>,
     /// It began here.
@@ -153,6 +157,7 @@ impl Association {
             id,
             path: Mutex::new(path),
             moves: Mutex::new(Moves::new(migration)),
+            authenticated: OnceLock::new(),
             hello: hello.map_or_else(OnceLock::new, OnceLock::from),
             is_called: matches!(origin, Origin::Called),
             is_unproved: AtomicBool::new(is_unproved),
@@ -212,8 +217,9 @@ impl Association {
             waker.wake();
         }
         let has_moved = self.heard_from(from, length, &seen, now);
+        let has_answers = self.authenticate();
         Came {
-            has_work: has_work || has_moved,
+            has_work: has_work || has_moved || has_answers,
             has_moved,
             ids_wanted,
         }
@@ -261,6 +267,9 @@ impl Association {
 
     /// Ends it, for whoever has it; what was received is still read.
     pub(super) fn end(&self, error: Error) {
+        if let Some(authenticated) = self.authenticated.get() {
+            authenticated.end(Some(&error));
+        }
         let mut reading = lock(&self.reading);
         reading.end.get_or_insert(Err(error));
         let waker = reading.waker.take();
@@ -363,8 +372,12 @@ impl Association {
         reader: DatagramReader,
         writer: DatagramWriter,
         unread: Vec<Vec<u8>>,
-        sessions: Sessions,
+        (sessions, authentication): (Sessions, Option<Authentication>),
     ) {
+        if let Some(authentication) = authentication {
+            let authenticated = Authenticated::new(self, authentication);
+            let _the_first = self.authenticated.set(Box::new(authenticated));
+        }
         lock(&self.writing).writer = Some(Box::new(writer));
         let now = self.endpoint.monotonic();
         let mut reading = lock(&self.reading);
@@ -378,6 +391,7 @@ impl Association {
             reading.open(&mut datagram, self.inbox, now);
         }
         drop(reading);
+        self.authenticate();
         self.ring();
     }
 
@@ -491,6 +505,20 @@ impl Association {
         Ok(done)
     }
 
+    /// Whether there is something to be sent besides messages.
+    pub(super) fn writer_has_work(&self) -> bool {
+        let writing = lock(&self.writing);
+        writing
+            .writer
+            .as_ref()
+            .is_some_and(|writer| writer.has_work())
+    }
+
+    /// How it has ended, if it has.
+    pub(super) fn ended(&self) -> Option<Result<(), Error>> {
+        lock(&self.reading).end.clone()
+    }
+
     /// Says that no more comes.
     pub(super) fn close_notify(&self) {
         let said = self.with_writer(DatagramWriter::close_notify);
@@ -519,6 +547,9 @@ impl Association {
                 Phase::Connected(reader) => Phase::Abandoned(Some(reader)),
                 Phase::Handshake { .. } | Phase::Abandoned(_) => Phase::Abandoned(None),
             };
+        }
+        if let Some(authenticated) = self.authenticated.get() {
+            authenticated.end(None);
         }
         self.close_notify();
         self.ring();

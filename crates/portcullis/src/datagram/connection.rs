@@ -242,6 +242,7 @@ impl DtlsConnection {
     pub fn into_split(self) -> (DtlsReceiver, DtlsSender) {
         let sender = DtlsSender {
             owner: Arc::clone(&self.owner),
+            information: Arc::clone(&self.information),
         };
         (DtlsReceiver { connection: self }, sender)
     }

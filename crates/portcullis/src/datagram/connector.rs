@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use portcullis_core::{Handshake, Misuse, Stage};
 use rustls_pki_types::ServerName;
 use tokio::net::{ToSocketAddrs, lookup_host};
@@ -102,6 +103,15 @@ impl DtlsConnector {
         address: A,
         name: N,
     ) -> impl Future<Output = Result<DtlsConnection, Error>> + use<A, N> {
+        self.connect_early(address, name, None)
+    }
+
+    pub(super) fn connect_early<A: ToSocketAddrs, N: ToServerName>(
+        &self,
+        address: A,
+        name: N,
+        early: Option<Bytes>,
+    ) -> impl Future<Output = Result<DtlsConnection, Error>> + use<A, N> {
         let (this, name) = (self.clone(), name.to_server_name());
         // Boxed: the caller's task outlives the handshake, and this is given back after it.
         Box::pin(async move {
@@ -121,7 +131,8 @@ impl DtlsConnector {
                 Ok((link, peer)) => {
                     let path = Path { peer, local: None };
                     tried = vec![peer];
-                    this.shake(Way::Own(link, path), name, deadline).await
+                    let way = Way::Own(link, path);
+                    this.shake(way, name, deadline, early).await
                 }
                 Err(error) => Err(error),
             };
@@ -192,7 +203,7 @@ impl DtlsConnector {
                 Ok(peer) => {
                     tried.push(peer);
                     let way = Way::Shared(endpoint, Path { peer, local: None });
-                    this.shake(way, name, deadline).await
+                    this.shake(way, name, deadline, None).await
                 }
                 Err(error) => Err(error),
             };
@@ -221,7 +232,7 @@ impl DtlsConnector {
             let limit = this.tls.conduct.handshake_timeout;
             let deadline = deadline_from(Instant::now(), limit);
             let way = Way::Own(link, NOWHERE);
-            this.shake(way, name, deadline).await
+            this.shake(way, name, deadline, None).await
         })
     }
 
@@ -247,7 +258,7 @@ impl DtlsConnector {
             let deadline = deadline_from(Instant::now(), limit);
             let more = Until::ServerHello.questions();
             let way = Way::Own(link, NOWHERE);
-            let (running, span) = this.begin(way, name, deadline, more).await?;
+            let (running, span) = this.begin(way, name, deadline, (more, None)).await?;
             PausedDtlsClient::reach(running, span).await
         })
     }
@@ -260,7 +271,7 @@ impl DtlsConnector {
         }
     }
 
-    fn check(&self) -> Result<(), Misuse> {
+    pub(super) fn check(&self) -> Result<(), Misuse> {
         self.options.check()?;
         if self.tls.socket.is_some() {
             return Err(Misuse::new(
@@ -275,20 +286,21 @@ impl DtlsConnector {
         way: Way,
         name: ServerName<'static>,
         deadline: Instant,
+        early: Option<Bytes>,
     ) -> Result<DtlsConnection, Error> {
-        let more = Questions::none();
+        let more = (Questions::none(), early);
         let (running, span) = self.begin(way, name, deadline, more).await?;
         let within = span.clone();
         running.run(&within).instrument(span).await
     }
 
-    /// A handshake that has said nothing yet, and asks `more` as well.
-    async fn begin(
+    /// A handshake that has said nothing yet, and asks `more` as well. Early data goes with it as a whole or not at all.
+    pub(super) async fn begin(
         &self,
         way: Way,
         name: ServerName<'static>,
         deadline: Instant,
-        more: Questions,
+        (more, early): (Questions, Option<Bytes>),
     ) -> Result<(Running, tracing::Span), Error> {
         let (Way::Own(_, path) | Way::Shared(_, path)) = way;
         let peer = (path != NOWHERE).then_some(path.peer);
@@ -317,7 +329,19 @@ impl DtlsConnector {
         let now = endpoint.now();
         let options = &self.options;
         let (datagrams, id) = options.identified(&endpoint)?;
-        let handshake = Handshake::datagram_client(config, name, sessions, datagrams, now)?;
+        let limit = sessions.first().map_or(0, |first| first.max_early_data());
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let early = early.filter(|early| (1..=limit.min(MOST_EARLY)).contains(&early.len()));
+        let handshake = match early {
+            None => Handshake::datagram_client(config, name, sessions, datagrams, now)?,
+            Some(early) => {
+                let mut handshake = Handshake::datagram_client_with_early_data(
+                    config, name, sessions, datagrams, now,
+                )?;
+                handshake.send(&early);
+                handshake
+            }
+        };
         let owner = match is_shared {
             true => endpoint.call(path, options, id),
             false => {
@@ -333,8 +357,11 @@ impl DtlsConnector {
     }
 }
 
+/// The longest message of early data: what a record has.
+const MOST_EARLY: usize = 16_384;
+
 /// What a client says hello from, and where to.
-enum Way {
+pub(super) enum Way {
     Own(Link, Path),
     /// The socket of a listener, whose driver runs.
     Shared(Arc<Endpoint>, Path),

@@ -548,6 +548,8 @@ impl Driver {
             ));
             before.close_notify();
         }
+        // Before it looks for what is to be sent: what is asked for afterwards wakes it.
+        let failure = association.attend();
         let due = match association.control(self.endpoint.monotonic()) {
             Ok(due) => due.map(|due| self.endpoint.instant(due)),
             Err(error) => {
@@ -558,6 +560,9 @@ impl Driver {
                 None
             }
         };
+        if let Some(error) = failure {
+            association.end(error);
+        }
         match standing {
             Standing::Abandoned(true) => return self.forget(id),
             Standing::Abandoned(false) => self.peers.over_at(id, Instant::now() + LINGER),

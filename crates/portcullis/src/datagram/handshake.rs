@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use portcullis_core::question::{Answer, Question};
 use portcullis_core::{ConnectionInformation, Handshake, Stage, Step};
 use tokio::task::coop::{poll_proceed, unconstrained};
@@ -17,6 +18,7 @@ use super::connection::DtlsConnection;
 use super::link::NOWHERE;
 use super::transport::is_too_long;
 use crate::answers::AnswerFuture;
+use crate::authentication::Authentication;
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::handshake::{Until, ask, observe, span};
@@ -35,6 +37,11 @@ pub(super) struct Running {
     /// Client: where sessions go, and whether some from there are in the hello.
     sessions: Option<(Place, bool)>,
     meter: Meter,
+    /// Who has been asked, and has not answered yet.
+    answering: Option<AnswerFuture>,
+    /// Whether somebody receives early data, and one message of it.
+    takes_early_data: bool,
+    early_message: Option<Bytes>,
 }
 
 /// What it waits for.
@@ -63,7 +70,20 @@ impl Running {
             deadline,
             sessions,
             meter: Meter::begin(is_server),
+            answering: None,
+            takes_early_data: false,
+            early_message: None,
         }
+    }
+
+    /// Somebody receives early data: it stands still at each message.
+    pub(super) fn take_early_data(&mut self) {
+        self.takes_early_data = true;
+    }
+
+    /// The message that it stands at.
+    pub(super) fn early_message(&mut self) -> Option<Bytes> {
+        self.early_message.take()
     }
 
     /// Runs it to its end, within its time.
@@ -111,7 +131,7 @@ impl Running {
             return Err(Error::closed());
         };
         let endpoint = &owner.endpoint;
-        let mut answering: Option<AnswerFuture> = None;
+        let answering = &mut self.answering;
         let mut sleep = pin!(sleep_until(self.deadline));
         loop {
             let due = match handshake.poll().map_err(Error::from)? {
@@ -136,17 +156,21 @@ impl Running {
                 Step::Ask(question) => {
                     match ask(&self.conduct, question) {
                         Ok(answer) => give(handshake, &self.conduct, answer, owner)?,
-                        Err(future) => answering = Some(future),
+                        Err(future) => *answering = Some(future),
                     }
                     continue;
                 }
                 Step::Connected => return Ok(None),
                 Step::Wait { deadline } => deadline.map(|due| endpoint.instant(due)),
-                // There is neither early data nor a renegotiation over datagrams.
+                Step::EarlyData(message) if self.takes_early_data => {
+                    self.early_message = Some(message.into());
+                    return Ok(None);
+                }
+                // There is no renegotiation over datagrams.
                 _ => continue,
             };
             let due = due.filter(|due| *due < self.deadline);
-            let (deadline, waiting) = (self.deadline, &mut answering);
+            let (deadline, waiting) = (self.deadline, &mut *answering);
             let woken = poll_fn(|cx| {
                 wait(
                     cx,
@@ -161,7 +185,7 @@ impl Running {
                 Woken::Datagram(datagram) => handshake.receive(&datagram, endpoint.now()),
                 Woken::Due => handshake.handle_timeout(endpoint.now()),
                 Woken::Answer(answer) => {
-                    answering = None;
+                    *answering = None;
                     // An answer takes time, and a flight that it ends begins now.
                     handshake.handle_timeout(endpoint.now());
                     give(handshake, &self.conduct, answer, owner)?;
@@ -174,7 +198,7 @@ impl Running {
         }
     }
 
-    fn finish(mut self, span: &tracing::Span) -> Result<DtlsConnection, Error> {
+    pub(super) fn finish(mut self, span: &tracing::Span) -> Result<DtlsConnection, Error> {
         let (Some(mut handshake), Some(owner)) = (self.handshake.take(), self.owner.take()) else {
             return Err(Error::closed());
         };
@@ -183,6 +207,9 @@ impl Running {
         let information: Arc<ConnectionInformation> = connection.information;
         let open = self.meter.connected(&information);
         span::record(span, &information, self.conduct.log);
+        let authentication = connection
+            .authentication
+            .map(|core| Authentication::new(core, &self.conduct));
         let sessions = match self.sessions.take() {
             Some((place, _)) => Received::stored(place),
             None => Received::default(),
@@ -191,7 +218,7 @@ impl Running {
             connection.reader,
             connection.writer,
             connection.unread,
-            sessions,
+            (sessions, authentication),
         );
         Ok(DtlsConnection::new(owner, information, open))
     }

@@ -18,6 +18,7 @@ use super::association::Owner;
 use super::connection::DtlsConnection;
 use super::connections::DtlsConnections;
 use super::driver::{Door, Driver};
+use super::early_data::DtlsEarlyHandshake;
 use super::endpoint::Endpoint;
 use super::foreign::Foreign;
 use super::group::{self, MOST_SOCKETS};
@@ -370,6 +371,17 @@ impl DtlsIncoming {
         running.instrument(span)
     }
 
+    /// Shakes hands, and gives the messages that the client has sent with its hello, if the configuration
+    /// [accepts them](portcullis_core::config::ServerConfigBuilder::early_data): see [`DtlsEarlyHandshake`].
+    ///
+    /// # Errors
+    /// When the handshake cannot begin, as [`handshake`](Self::handshake) says.
+    pub fn handshake_with_early_data(self) -> Result<DtlsEarlyHandshake, Error> {
+        let span = self.span();
+        let running = self.start(false, true)?;
+        Ok(DtlsEarlyHandshake::new(running, span))
+    }
+
     /// Reads the ClientHello and then stands still.
     ///
     /// ```
@@ -410,6 +422,10 @@ impl DtlsIncoming {
     }
 
     fn begin(self, pauses: bool) -> Result<Running, Error> {
+        self.start(pauses, false)
+    }
+
+    fn start(self, pauses: bool, takes_early_data: bool) -> Result<Running, Error> {
         let Self {
             owner,
             admission,
@@ -424,7 +440,10 @@ impl DtlsIncoming {
         instructions.pause_at_hello = pauses;
         let config = config.instructed(instructions)?;
         let now = owner.endpoint.now();
-        let begun = Handshake::datagram_server(config, admission, options, now)?;
+        let mut begun = Handshake::datagram_server(config, admission, options, now)?;
+        if !takes_early_data {
+            begun.decline_early_data();
+        }
         let deadline = deadline_from(since, conduct.handshake_timeout);
         Ok(Running::new(begun, owner, conduct, deadline, None, true))
     }

@@ -12,10 +12,12 @@
 
 mod acceptor;
 mod association;
+mod authentication;
 mod connection;
 mod connections;
 mod connector;
 mod driver;
+mod early_data;
 mod ech_retry;
 mod endpoint;
 mod foreign;
@@ -42,6 +44,7 @@ pub use acceptor::DtlsAcceptor;
 pub use connection::DtlsConnection;
 pub use connections::DtlsConnections;
 pub use connector::DtlsConnector;
+pub use early_data::DtlsEarlyHandshake;
 pub use foreign::{Foreign, ForeignDatagram};
 pub use listener::{DtlsIncoming, DtlsListener};
 pub use moves::Migration;

@@ -144,7 +144,7 @@ fn with_a_message(message: &[u8]) -> (Arc<Association>, Vec<u8>) {
         server.reader,
         server.writer,
         Vec::new(),
-        Sessions::default(),
+        (Sessions::default(), None),
     );
     (association, datagram)
 }

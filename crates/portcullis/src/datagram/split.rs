@@ -66,6 +66,7 @@ impl DtlsReceiver {
 #[derive(Clone)]
 pub struct DtlsSender {
     pub(super) owner: Arc<Owner>,
+    pub(super) information: Arc<ConnectionInformation>,
 }
 
 impl fmt::Debug for DtlsSender {

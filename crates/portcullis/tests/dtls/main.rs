@@ -4,8 +4,10 @@
 mod ends;
 mod link;
 
+mod authentication;
 mod bounds;
 mod cancel;
+mod early_data;
 mod ech;
 mod forged;
 mod gates;

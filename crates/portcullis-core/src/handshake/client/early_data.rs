@@ -59,9 +59,9 @@ pub(super) fn begin(
     if !client.legacy_session_id().is_empty() {
         cx.outgoing.change_cipher_spec()?;
     }
-    cx.outgoing.install_write(secret)?;
+    cx.outgoing
+        .begin_early_data(secret, offered.terms.limit().into())?;
     cx.outgoing.set_padding(policy.padding);
-    cx.outgoing.allow_data(offered.terms.limit().into());
     Ok(())
 }
 

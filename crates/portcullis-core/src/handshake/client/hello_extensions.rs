@@ -147,7 +147,7 @@ impl Said<'_> {
             CompressCertificate::put(out, algorithms.map(CertificateCompression::algorithm));
         }
         KeyShareClientHello::put(out, self.shares.entries(config).by_ref());
-        if policy.post_handshake && self.client.dialect == Dialect::Tls {
+        if policy.post_handshake {
             PostHandshakeAuth::put(out);
         }
         if self.client.sends_early_data() {

@@ -5,7 +5,8 @@
 use std::collections::VecDeque;
 
 use super::connection_id::{ConnectionId, OwnIds};
-use super::epochs::{APPLICATION, HANDSHAKE, OLDER, OlderRecord, Opened, ReadEpochs};
+use super::early_data::Receiving;
+use super::epochs::{APPLICATION, EARLY_DATA, HANDSHAKE, OLDER, OlderRecord, Opened, ReadEpochs};
 use super::header::{self, Header, PLAIN, Unified};
 use super::notes::Notes;
 use super::reader::{HandedOver, Reader};
@@ -55,6 +56,10 @@ pub(crate) struct Incoming {
     ids: OwnIds,
     /// Nothing has shown yet that somebody reads where these datagrams say that they come from.
     is_unproved: bool,
+    /// There while early data may come that is accepted.
+    early_data: Option<Box<Receiving>>,
+    /// Nobody here takes any.
+    declines_early_data: bool,
 }
 
 impl Incoming {
@@ -86,6 +91,8 @@ impl Incoming {
             offered: connection_id,
             ids: OwnIds::offer(connection_id.map(|(id, _)| id)),
             is_unproved: false,
+            early_data: None,
+            declines_early_data: false,
         }
     }
 
@@ -181,6 +188,11 @@ impl Incoming {
         if let Some(alert) = self.alerts.pop_front() {
             return Ok(Some(alert));
         }
+        if let Some(receiving) = &mut self.early_data
+            && let Some(data) = receiving.message()
+        {
+            return Ok(Some(Message::EarlyData(data)));
+        }
         // With the keys of data nothing of the handshake is due any more.
         let due = self.epochs.newest();
         if due >= APPLICATION {
@@ -210,8 +222,32 @@ impl Incoming {
         }
         self.reassembly.forget_before(epoch);
         self.epochs.install(epoch, keys);
+        if epoch >= APPLICATION {
+            // RFC 9147 §5.6: what comes later is no early data any more.
+            self.early_data = None;
+        }
         self.retry_early = true;
         Ok(())
+    }
+
+    /// Says that nobody here takes early data.
+    pub(crate) fn decline_early_data(&mut self) {
+        self.declines_early_data = true;
+    }
+
+    pub(crate) const fn declines_early_data(&self) -> bool {
+        self.declines_early_data
+    }
+
+    /// Early data is accepted, up to so many bytes, until the handshake is over.
+    pub(crate) fn take_early_data(&mut self, keys: Keys, max_bytes: u32) {
+        self.early_data = Some(Receiving::new(keys, max_bytes));
+        self.retry_early = true;
+    }
+
+    /// Whether early data may come that is accepted.
+    pub(crate) const fn takes_early_data(&self) -> bool {
+        self.early_data.is_some()
     }
 
     /// Says that the peer has to wait for this side's answer now.
@@ -393,6 +429,9 @@ impl Incoming {
         record: &mut [u8],
         now: Monotonic,
     ) -> Result<(), Fault> {
+        if unified.epoch == (EARLY_DATA & 3) as u8 && self.role == Role::Server {
+            return self.on_early_data(unified, record, now);
+        }
         // Data and acknowledgements under the keys of data are for the reader, even if these are there.
         if unified.epoch == (APPLICATION & 3) as u8 || !self.epochs.has(unified.epoch) {
             return self.hold(unified, record);
@@ -410,6 +449,34 @@ impl Incoming {
             ContentType::ALERT => self.on_alert(content),
             ContentType::APPLICATION_DATA => Err(Violation::ApplicationDataTooEarly.into()),
             _ => Err(Violation::UnknownRecordType.into()),
+        }
+    }
+
+    /// It may have come before the hello, or while somebody is asked about that. It proves nothing of where it has come
+    /// from: who has recorded it can send it from anywhere.
+    fn on_early_data(
+        &mut self,
+        unified: Unified,
+        record: &mut [u8],
+        now: Monotonic,
+    ) -> Result<(), Fault> {
+        if unified.id > 0 {
+            return Err(Discarded::UnknownConnectionId.into());
+        }
+        let Some(receiving) = &mut self.early_data else {
+            let may_be_accepted = self.epochs.newest() == 0 && !self.declines_early_data;
+            return match may_be_accepted {
+                true => self.hold_record(record),
+                false => Err(Discarded::UnknownEpoch.into()),
+            };
+        };
+        let opened = receiving
+            .epochs
+            .open(unified, record, MAX_INNER_PLAINTEXT, now)?;
+        let content = record.get(opened.content.clone()).unwrap_or_default();
+        match opened.typ {
+            ContentType::ALERT => self.on_alert(content),
+            _ => receiving.take(&opened, content),
         }
     }
 
@@ -529,6 +596,10 @@ impl Incoming {
     /// The memory held for what came, in bytes.
     pub(crate) fn held(&self) -> usize {
         let early: usize = self.early.iter().map(Vec::len).sum();
-        early + self.reassembly.held()
+        let data = self
+            .early_data
+            .as_ref()
+            .map_or(0, |receiving| receiving.held());
+        early + data + self.reassembly.held()
     }
 }

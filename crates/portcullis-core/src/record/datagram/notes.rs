@@ -2,10 +2,11 @@
 //!
 //! RFC 9147 §5.8.1, §7.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::connection_id::{ConnectionId, MOST_OWN, MOST_SPARE};
 use crate::error::Error;
+use crate::record::Authentication;
 use crate::sync::{AtomicU32, OnceLock, Ordering};
 use crate::wire::RecordNumber;
 
@@ -105,6 +106,8 @@ const OWN: u32 = 1 << 4;
 const DECLINE: u32 = 1 << 6;
 /// The peer goes on although this side has said close_notify.
 const PEER_GOES_ON: u32 = 1 << 5;
+/// Something of an authentication after the handshake waits to be sent, or was answered.
+const AUTHENTICATE: u32 = 1 << 7;
 
 /// Between a reader and its writer. Looking into it is one relaxed load; only records that are not data
 /// take the lock.
@@ -117,6 +120,8 @@ pub(crate) struct Mail {
     failure: OnceLock<Error>,
     /// Ids that the writer has given to the peer after the handshake, for the reader.
     issued: Mutex<Vec<ConnectionId>>,
+    /// There if the client may be asked for a certificate after the handshake. Boxed: most connections have none.
+    authentication: Option<Box<Arc<dyn Authentication>>>,
 }
 
 /// What was in it.
@@ -142,6 +147,22 @@ impl Work {
 }
 
 impl Mail {
+    pub(crate) fn new(authentication: Option<Arc<dyn Authentication>>) -> Self {
+        Self {
+            authentication: authentication.map(Box::new),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn authentication(&self) -> Option<&dyn Authentication> {
+        Some(&***self.authentication.as_ref()?)
+    }
+
+    /// The writer is to look at it.
+    pub(crate) fn authenticate(&self) {
+        self.flags.fetch_or(AUTHENTICATE, Ordering::Release);
+    }
+
     #[inline]
     pub(super) fn has_work(&self) -> bool {
         self.flags.load(Ordering::Relaxed) != 0
@@ -205,7 +226,7 @@ impl Mail {
         self.flags.fetch_or(OWN, Ordering::Release);
     }
 
-    pub(super) fn fail(&self, error: Error) {
+    pub(crate) fn fail(&self, error: Error) {
         // The first failure is the one that counts.
         let _ = self.failure.set(error);
         self.flags.fetch_or(FAILED, Ordering::Release);

@@ -6,6 +6,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::connection_id::ConnectionId;
+use super::early_data::Sending;
 use super::epochs::{HANDSHAKE, OLDER, WriteEpoch};
 use super::header::PLAIN;
 use super::notes::{Mail, Notes};
@@ -31,6 +32,8 @@ pub(crate) struct Outgoing {
     unsent: Vec<u8>,
     /// Until when the rest of the peer's messages is waited for, while none of this side's are sent again.
     rest_due: Option<Monotonic>,
+    /// There while a client may send early data.
+    early_data: Option<Box<Sending>>,
 }
 
 /// How long a peer that has begun to answer may be silent, before it is given up: its own timer sends again what is
@@ -44,6 +47,7 @@ impl Outgoing {
             failure: None,
             unsent: Vec::new(),
             rest_due: None,
+            early_data: None,
         }
     }
 
@@ -87,6 +91,7 @@ impl Outgoing {
 
     /// Says an alert in a datagram of its own; what else was under way is given up.
     pub(crate) fn alert(&mut self, description: AlertDescription) {
+        self.early_data = None;
         self.transmitter.alert(alert::encode(description));
     }
 
@@ -113,6 +118,37 @@ impl Outgoing {
     pub(crate) fn switch_keys(&mut self, keys: Keys) {
         self.transmitter.change_cipher_spec();
         self.transmitter.install(WriteEpoch::new(OLDER, keys));
+    }
+
+    /// Until the server has answered, data goes out under these keys, at most so many bytes of it.
+    pub(crate) fn begin_early_data(&mut self, keys: Keys, bytes: u64) {
+        self.early_data = Some(Sending::new(keys, bytes));
+    }
+
+    /// No more goes out, nor what waits.
+    pub(crate) fn end_early_data(&mut self) {
+        self.early_data = None;
+    }
+
+    /// How many bytes of early data may still go out.
+    pub(crate) fn room(&self) -> u64 {
+        self.early_data.as_ref().map_or(0, |sending| sending.room)
+    }
+
+    /// Queues early data, a message, whole or not at all; gives how much of it.
+    ///
+    /// # Errors
+    /// When the crypto library fails, or the key has done what it may.
+    pub(crate) fn early_data(&mut self, data: &[u8]) -> Result<usize, Abort> {
+        match &mut self.early_data {
+            Some(sending) => sending.message(data, &self.transmitter.size),
+            None => Ok(0),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn forge_early_data(&mut self, typ: crate::wire::ContentType, content: &[u8]) {
+        self.early_data.as_mut().unwrap().forge(typ, content);
     }
 
     /// The peer wants this on protected records.
@@ -201,6 +237,12 @@ impl Outgoing {
         }
         let mut out = Vec::new();
         self.transmitter.datagram(now, &mut out)?;
+        // Behind the hello.
+        if let Some(sending) = &mut self.early_data
+            && out.is_empty()
+        {
+            out = sending.datagram().unwrap_or_default();
+        }
         Ok(out)
     }
 

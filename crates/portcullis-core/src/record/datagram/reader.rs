@@ -5,6 +5,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::authentication::is_of_authentication;
 use super::connection_id::{ConnectionId, MOST_SPARE, OwnIds};
 use super::epochs::{APPLICATION, OLDER, OlderRecord, Opened, ReadEpochs};
 use super::header::{self, Header, Unified};
@@ -56,8 +57,8 @@ pub enum Received<'a> {
 /// connection: the same comes from then on, and the alert is with the [`Writer`](super::Writer).
 #[derive(Debug)]
 pub struct Reader {
-    role: Role,
-    epochs: ReadEpochs,
+    pub(super) role: Role,
+    pub(super) epochs: ReadEpochs,
     inner_limit: usize,
     reassembly: Reassembly,
     /// The record of a KeyUpdate that waits for a message before it, and the message_seq of it.
@@ -79,11 +80,15 @@ pub struct Reader {
     ids: OwnIds,
     /// Messages about connection ids since the last data.
     id_messages: u8,
+    /// Requests for a certificate since the last data.
+    pub(super) requests_seen: u8,
+    /// What a client authenticates with has come in part, and nothing else is between (RFC 8446 §4.4).
+    pub(super) is_authenticating: bool,
     /// How many ids the peer has asked for, which nobody has looked at yet.
     ids_wanted: Option<u8>,
     state: State,
     discards: Option<Box<Discards>>,
-    mail: Arc<Mail>,
+    pub(super) mail: Arc<Mail>,
 }
 
 #[derive(Debug)]
@@ -125,7 +130,10 @@ pub struct Records<'r, 'd> {
 
 impl Reader {
     pub(super) fn new(handed_over: HandedOver, mail: Arc<Mail>) -> Self {
-        let longest = MAX_NEW_SESSION_TICKET.min(handed_over.max_handshake_size);
+        let longest = match mail.authentication() {
+            Some(_) => handed_over.max_handshake_size,
+            None => MAX_NEW_SESSION_TICKET.min(handed_over.max_handshake_size),
+        };
         Self {
             role: handed_over.role,
             epochs: handed_over.epochs,
@@ -143,6 +151,8 @@ impl Reader {
             tickets: None,
             ids: handed_over.ids,
             id_messages: 0,
+            requests_seen: 0,
+            is_authenticating: false,
             ids_wanted: None,
             state: State::Open,
             discards: handed_over.discards,
@@ -395,7 +405,8 @@ impl Reader {
         {
             return Err(Discarded::AfterClose.into());
         }
-        (self.warnings, self.tickets_seen, self.id_messages) = (0, 0, 0);
+        (self.warnings, self.tickets_seen) = (0, 0);
+        (self.id_messages, self.requests_seen) = (0, 0);
         if self.mail.is_closed() {
             self.mail.peer_goes_on();
         }
@@ -459,6 +470,11 @@ impl Reader {
             return Err(Violation::MessageInOldEpoch);
         }
         match header.msg_type {
+            typ if is_of_authentication(typ) => self.check_authentication(typ),
+            // Only these are longer than any ticket.
+            _ if header.length as usize > MAX_NEW_SESSION_TICKET => {
+                Err(Violation::HandshakeMessageTooLong)
+            }
             // A right one has one byte (RFC 8446 §4.6.3).
             HandshakeType::KEY_UPDATE if header.length != 1 => Err(Violation::MalformedMessage),
             HandshakeType::KEY_UPDATE => Ok(()),
@@ -479,6 +495,12 @@ impl Reader {
     }
 
     fn on_message(&mut self, epoch: u16, message: &HandshakeBytes) -> Result<(), Fault> {
+        if is_of_authentication(message.typ()) {
+            return self.on_authentication(epoch, message);
+        }
+        if self.is_authenticating {
+            return Err(Violation::AuthenticationInterleaved.into());
+        }
         if message.typ() == HandshakeType::KEY_UPDATE {
             if epoch < self.epochs.newest() {
                 return Err(Violation::MessageInOldEpoch.into());
@@ -502,6 +524,11 @@ impl Reader {
             MAX_TICKETS,
             Violation::TooManyTickets,
         )?;
+        // It is whose that has authenticated by now.
+        let shown = self.mail.authentication().and_then(|one| one.shown());
+        if let (Some(tickets), Some(shown)) = (self.tickets.as_deref_mut(), shown) {
+            tickets.belong_to(shown);
+        }
         on_ticket(message, self.tickets.as_deref_mut()).map_err(Fault::Abort)
     }
 

@@ -44,17 +44,19 @@ pub enum Control {
 /// The writing half of an established connection over datagrams.
 #[derive(Debug)]
 pub struct Writer {
-    transmitter: Transmitter,
+    pub(super) transmitter: Transmitter,
     /// A KeyUpdate that is to be sent: `Some(true)` asks the peer for one.
     update: Option<bool>,
     /// A KeyUpdate is under way: the next key is used when it is acknowledged.
     is_updating: bool,
+    /// What is under way is of an authentication after the handshake.
+    pub(super) is_authenticating: bool,
     key_update_at: u64,
     /// Of data, sealed under this key.
     bytes: u64,
     ids: Ids,
     state: State,
-    mail: Arc<Mail>,
+    pub(super) mail: Arc<Mail>,
 }
 
 /// What is to be said about connection ids.
@@ -93,6 +95,7 @@ impl Writer {
             transmitter,
             update: None,
             is_updating: false,
+            is_authenticating: false,
             key_update_at,
             bytes: 0,
             ids: Ids {
@@ -236,6 +239,7 @@ impl Writer {
         self.read_mail(now);
         self.send_update(now);
         self.send_ids(now);
+        self.send_authentication(now);
         if let Err(abort) = self.transmitter.on_time(now) {
             self.fail(abort);
         }
@@ -467,6 +471,10 @@ impl Writer {
         self.transmitter.hibernate();
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
     fn check_open(&self) -> Result<(), Error> {
         match &self.state {
             State::Open if self.mail.has_work() => match self.mail.failure() {
@@ -483,7 +491,8 @@ impl Writer {
         if !self.mail.has_work() {
             return;
         }
-        let (work, notes) = self.mail.take();
+        let (work, mut notes) = self.mail.take();
+        notes.answered |= self.is_request_answered();
         if notes.peer_ids.is_some() {
             self.ids.is_requested = false;
         }
@@ -538,7 +547,7 @@ impl Writer {
 
     /// One flight at a time: what is asked for meanwhile waits.
     fn send_update(&mut self, now: Monotonic) {
-        if self.transmitter.is_in_flight() || !matches!(self.state, State::Open) {
+        if self.transmitter.is_in_flight() || !self.is_open() {
             return;
         }
         let Some(request_peer) = self.update.take() else {
@@ -556,7 +565,7 @@ impl Writer {
         KeyUpdate::put(&mut message, request);
         match self.transmitter.message(message) {
             Ok(_) => {
-                self.is_updating = true;
+                (self.is_updating, self.is_authenticating) = (true, false);
                 self.transmitter.end_of_flight(false, now);
             }
             Err(abort) => {
@@ -567,7 +576,7 @@ impl Writer {
 
     /// One of each at a time (§9), as one flight is under way at a time.
     fn send_ids(&mut self, now: Monotonic) {
-        if self.transmitter.is_in_flight() || !matches!(self.state, State::Open) {
+        if self.transmitter.is_in_flight() || !self.is_open() {
             return;
         }
         let mut message = Vec::new();
@@ -584,7 +593,10 @@ impl Writer {
             return;
         }
         match self.transmitter.message(message) {
-            Ok(_) => self.transmitter.end_of_flight(false, now),
+            Ok(_) => {
+                self.is_authenticating = false;
+                self.transmitter.end_of_flight(false, now);
+            }
             Err(abort) => {
                 self.fail(abort);
             }
@@ -593,7 +605,7 @@ impl Writer {
 
     /// Tells the peer what it has done, if it has, and that is the end.
     #[cold]
-    fn fail(&mut self, abort: Abort) -> Error {
+    pub(super) fn fail(&mut self, abort: Abort) -> Error {
         let error = abort.into_error(Stage::Connected);
         match error.alert() {
             Some((Direction::Sent, description)) => {

@@ -31,6 +31,7 @@ impl Keyed {
             (Some(_), false) => {
                 self.client
                     .early_data_rejected(EarlyDataRejection::Declined);
+                cx.outgoing.end_early_data();
                 if let Some(mut keys) = self.write_keys.take() {
                     cx.outgoing.install_write(keys.take())?;
                 }
@@ -46,6 +47,7 @@ pub(super) fn end(
     transcript: &mut Transcript,
     cx: &mut Cx<'_>,
 ) -> Result<(), Abort> {
+    cx.outgoing.end_early_data();
     if let Some(mut keys) = keys {
         cx.send(transcript, EndOfEarlyData::put);
         cx.outgoing.install_write(keys.take())?;

@@ -346,6 +346,11 @@ impl Authentication for PostHandshakeClient {
         messages
     }
 
+    /// Nothing follows an answer but an ACK.
+    fn is_answered(&self) -> bool {
+        false
+    }
+
     fn shown(&self) -> Option<Arc<Sha256Digest>> {
         locked(&self.state).shown.clone()
     }

@@ -90,6 +90,9 @@ fn on_server_hello(
     }
     let (early_secret, by_key) = early_secret(selected, sessions, parameters.hash, cx.dialect)?;
     if selected != Some(SelectedIdentity(0)) {
+        if client.sends_early_data() {
+            cx.outgoing.end_early_data();
+        }
         client.early_data_rejected(EarlyDataRejection::NotResumed);
     }
     let mut transcript = match transcript {
@@ -106,7 +109,8 @@ fn on_server_hello(
     let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
     take_answer(&hello.extensions, cx)?;
     cx.incoming.install_read(keys.server)?;
-    let write_keys = match client.sends_early_data() {
+    // Over datagrams each has an epoch of its own.
+    let write_keys = match client.sends_early_data() && cx.dialect.has_end_of_early_data() {
         true => Some(Box::new(keys.client)),
         false => {
             cx.outgoing.install_write(keys.client)?;

@@ -348,7 +348,12 @@ fn send_server_hello(
             cx.secret_log(&config.policy, hello.random)
                 .of_early_data(&secret);
             cx.incoming.take_early_data(secret, limit)?;
-            Some(Box::new(keys.client))
+            if dialect.has_end_of_early_data() {
+                Some(Box::new(keys.client))
+            } else {
+                cx.incoming.install_read(keys.client)?;
+                None
+            }
         }
     };
     let secrets = FlightSecrets {
@@ -371,7 +376,6 @@ fn send_server_hello(
         client_finished: keys.client_finished,
         tickets: 0,
         asks_later: config.policy.post_handshake
-            && dialect == Dialect::Tls
             && hello
                 .extensions
                 .contains(ExtensionType::POST_HANDSHAKE_AUTH),

@@ -62,7 +62,10 @@ struct State {
     flight: Option<Flight>,
     /// What nobody has taken.
     answered: VecDeque<Box<AnsweredLater>>,
-    out: VecDeque<Vec<u8>>,
+    /// What waits to be sent, and if it is a request, which.
+    out: VecDeque<(Option<AuthenticationId>, Vec<u8>)>,
+    /// The request that was sent last, if nothing else was since.
+    sent: Option<AuthenticationId>,
     /// Tickets that were made after the handshake.
     issued: u8,
 }
@@ -154,7 +157,7 @@ impl PostHandshakeServer {
             context,
             transcript,
         });
-        state.out.push_back(message);
+        state.out.push_back((Some(id), message));
         Ok(id)
     }
 
@@ -296,7 +299,7 @@ impl PostHandshakeServer {
         put_ticket(&mut message, nonce, session, ticket);
         // A longer one has a chain that no ticket should have.
         if message.len() <= MAX_RUN {
-            locked(&self.state).out.push_back(message);
+            locked(&self.state).out.push_back((None, message));
         }
     }
 
@@ -419,11 +422,21 @@ impl Authentication for PostHandshakeServer {
     }
 
     fn waiting(&self) -> usize {
-        locked(&self.state).out.front().map_or(0, Vec::len)
+        let state = locked(&self.state);
+        state.out.front().map_or(0, |(_, message)| message.len())
     }
 
     fn take(&self, _: &TrafficSecret) -> Vec<u8> {
-        locked(&self.state).out.pop_front().unwrap_or_default()
+        let mut state = locked(&self.state);
+        let (request, message) = state.out.pop_front().unwrap_or_default();
+        state.sent = request;
+        message
+    }
+
+    fn is_answered(&self) -> bool {
+        let state = locked(&self.state);
+        let is_open = |sent| state.requests.iter().any(|request| request.id == sent);
+        state.sent.is_some_and(|sent| !is_open(sent))
     }
 
     fn shown(&self) -> Option<Arc<Sha256Digest>> {

@@ -13,16 +13,16 @@ use crate::testing::{client_config, client_config_in_pieces, pki, server_config}
 
 /// What can happen to a datagram.
 #[derive(Clone, Copy, Debug)]
-enum Damage {
+pub(super) enum Damage {
     Lost,
     Twice,
     /// Behind the next one.
     Late,
 }
 
-const ALL: [Damage; 3] = [Damage::Lost, Damage::Twice, Damage::Late];
+pub(super) const ALL: [Damage; 3] = [Damage::Lost, Damage::Twice, Damage::Late];
 
-fn damaged(damage: Damage, datagram: &[u8]) -> Vec<(Duration, Vec<u8>)> {
+pub(super) fn damaged(damage: Damage, datagram: &[u8]) -> Vec<(Duration, Vec<u8>)> {
     match damage {
         Damage::Lost => Vec::new(),
         Damage::Twice => [usual(datagram), usual(datagram)].concat(),
@@ -198,14 +198,14 @@ fn a_lost_head_of_server_hello_holds_nobody_up_who_drops_what_is_in_the_clear() 
 }
 
 /// Numbers that follow from a seed (xorshift).
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn of(&mut self, percent: u64) -> bool {
+    pub(super) fn of(&mut self, percent: u64) -> bool {
         self.next() % 100 < percent
     }
 
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -1,8 +1,10 @@
 //! Handshakes and connections over datagrams that are lost, come twice, or in another order.
 
 mod after;
+mod authentication;
 mod connection_id_messages;
 mod connection_ids;
+mod early_data;
 mod hostile;
 mod loss;
 pub(super) mod moved_secrets;

@@ -4,6 +4,8 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 use std::io::IoSlice;
 
+use rustls_pki_types::UnixTime;
+
 use super::super::Tamper;
 use crate::clock::{Monotonic, Now};
 use crate::config::{ClientConfig, ServerConfig};
@@ -14,7 +16,22 @@ use crate::record::{Control, DatagramOptions, Received};
 use crate::session::ClientSession;
 use crate::step::Step;
 use crate::testing::{name, now};
-use crate::{Admission, Handshake};
+use crate::{Admission, Authenticating, AuthenticationId, AuthenticationStep, Handshake};
+
+/// Deals with a request or an answer; what it came to, unless it has ended the connection.
+fn settle(
+    mut one: Authenticating,
+    now: UnixTime,
+    answer: fn(Question) -> Answer,
+) -> Option<(AuthenticationId, AuthenticationStep)> {
+    loop {
+        match one.poll(now) {
+            Ok(AuthenticationStep::Ask(question)) => one.answer(answer(question), now).unwrap(),
+            Ok(step) => return Some((one.id(), step)),
+            Err(_) => return None,
+        }
+    }
+}
 
 /// How long a datagram is under way if nothing else is said.
 pub(crate) const LATENCY: Duration = Duration::from_millis(10);
@@ -76,6 +93,11 @@ pub(crate) struct Network {
     answers: Vec<(Duration, usize, Answer)>,
     /// What becomes of the server's messages.
     pub(crate) tamper: Option<Tamper>,
+    /// The early data that the server was given.
+    pub(crate) early_data: Vec<Vec<u8>>,
+    pub(crate) declines_early_data: bool,
+    /// What authentications after the handshake have come to, on each side.
+    pub(crate) authenticated: [Vec<(AuthenticationId, AuthenticationStep)>; 2],
 }
 
 impl Network {
@@ -110,7 +132,24 @@ impl Network {
             answer: crate::testing::answer,
             answers: Vec::new(),
             tamper: None,
+            early_data: Vec::new(),
+            declines_early_data: false,
+            authenticated: Default::default(),
         }
+    }
+
+    /// The client offers early data, of which there is none yet.
+    pub(crate) fn with_early_data(
+        client: ClientConfig,
+        server: ServerConfig,
+        sessions: Vec<ClientSession>,
+    ) -> Self {
+        let mut this = Self::new(client.clone(), server);
+        let (options, now) = (this.options, this.now());
+        let client =
+            Handshake::datagram_client_with_early_data(client, name(), sessions, options, now);
+        this.sides[0] = Side::Handshake(Box::new(client.unwrap()));
+        this
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -178,6 +217,10 @@ impl Network {
                         None
                     }
                     Ok(Step::Event(_)) => None,
+                    Ok(Step::EarlyData(data)) => {
+                        self.early_data.push(data);
+                        None
+                    }
                     Ok(Step::Ask(question)) => {
                         self.ask(side, question);
                         None
@@ -241,6 +284,9 @@ impl Network {
                 let config = self.server_config.clone();
                 let server = Handshake::datagram_server(config, admission, self.options, now);
                 let mut server = server.unwrap();
+                if self.declines_early_data {
+                    server.decline_early_data();
+                }
                 if let Some(tamper) = self.tamper.take() {
                     server.tamper(tamper);
                 }
@@ -256,6 +302,12 @@ impl Network {
                         Ok(Some(Received::Data(data))) => self.received[side].push(data.to_vec()),
                         Ok(Some(Received::Closed)) => self.closed[side] += 1,
                         Ok(Some(_)) => {}
+                    }
+                }
+                if let Some(authentication) = &connection.authentication {
+                    let settled = &mut self.authenticated[side];
+                    while let Some(one) = authentication.take() {
+                        settled.extend(settle(one, now.wall, self.answer));
                     }
                 }
                 // Before DTLS 1.3 the session is there without a message, and stays for who asks.

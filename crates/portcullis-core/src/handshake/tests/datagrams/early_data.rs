@@ -1,0 +1,338 @@
+//! Early data over datagrams: before the hello and behind it, lost, repeated, refused.
+//!
+//! RFC 8446 §4.2.10, §8; RFC 9147 §5.6, §6.1.
+
+use core::time::Duration;
+use std::sync::OnceLock;
+
+use super::super::attack::{resuming_client, ticket_keys};
+use super::super::early_data::local;
+use super::loss::{ALL, Damage, damaged};
+use super::network::{LATENCY, Network, Side, usual};
+use crate::config::{ClientConfig, KeyShares, ServerConfig, ServerConfigBuilder};
+use crate::error::Reason;
+use crate::session::{AntiReplay, ClientSession, TicketKeys};
+use crate::testing::pki;
+use crate::wire::ContentType;
+use crate::{
+    AlertDescription, Direction, EarlyDataRejection as Why, EarlyDataStatus, Handshake, NamedGroup,
+    Violation,
+};
+
+fn client() -> ClientConfig {
+    resuming_client().alpn(Vec::<&str>::new()).build().unwrap()
+}
+
+/// All know each other's tickets.
+fn server() -> ServerConfigBuilder {
+    static KEYS: OnceLock<TicketKeys> = OnceLock::new();
+    let keys = KEYS.get_or_init(ticket_keys);
+    ServerConfig::builder()
+        .identity(pki().server.clone())
+        .groups([NamedGroup::X25519])
+        .ticket_keys(keys.clone())
+        .ticket_count(1)
+}
+
+fn accepting() -> ServerConfig {
+    server().early_data(local()).build().unwrap()
+}
+
+fn sessions(server: &ServerConfig) -> Vec<ClientSession> {
+    let mut network = Network::new(client(), server.clone());
+    network.run(&mut |_, datagram| usual(datagram));
+    network.check();
+    assert!(network.early_data.is_empty());
+    network.sessions
+}
+
+fn handshake(network: &mut Network, side: usize) -> &mut Handshake {
+    match &mut network.sides[side] {
+        Side::Handshake(handshake) => handshake,
+        _ => panic!("it is over"),
+    }
+}
+
+/// A client that resumes, and has said these with its hello.
+fn saying(server: &ServerConfig, sessions: Vec<ClientSession>, messages: &[&[u8]]) -> Network {
+    let mut network = Network::with_early_data(client(), server.clone(), sessions);
+    for message in messages {
+        assert!(handshake(&mut network, 0).room() >= message.len());
+        assert_eq!(handshake(&mut network, 0).send(message), message.len());
+    }
+    network
+}
+
+/// Both are connected, know what became of it, and talk.
+fn settled(network: &mut Network, expected: EarlyDataStatus, what: &dyn core::fmt::Debug) {
+    for side in &network.sides {
+        if let Side::Failed(error) = side {
+            panic!("{what:?}: {error}");
+        }
+    }
+    network.check();
+    let server = network.sides[1].connection().information.early_data();
+    assert_eq!(server, expected, "{what:?}");
+    let client = network.sides[0].connection().information.early_data();
+    let is_accepted = |status| status == EarlyDataStatus::Accepted;
+    assert_eq!(is_accepted(client), is_accepted(expected), "{what:?}");
+    for side in [0, 1] {
+        network.say(side, b"and on", &mut |_, datagram| usual(datagram));
+        network.run(&mut |_, datagram| usual(datagram));
+        assert_eq!(network.received[1 - side], [b"and on"], "{what:?}");
+    }
+}
+
+#[test]
+fn it_is_there_before_the_handshake_is_over() {
+    let server = accepting();
+    let mut network = saying(&server, sessions(&server), &[b"one", b"two"]);
+    // The server's flight is not there yet.
+    network.run_until(LATENCY * 3 / 2, &mut |_, datagram| usual(datagram));
+    assert_eq!(network.early_data, [b"one", b"two"]);
+    assert!(handshake(&mut network, 1).is_receiving_early_data());
+    // Over datagrams a server does not answer it before.
+    assert_eq!(handshake(&mut network, 1).room(), 0);
+    // As long as the handshake is not over more can be said; whole, or not at all.
+    let room = handshake(&mut network, 0).room();
+    assert_eq!(room, sessions(&server)[0].max_early_data() as usize - 6);
+    assert_eq!(handshake(&mut network, 0).send(&vec![0; room + 1]), 0);
+    assert_eq!(handshake(&mut network, 0).send(b"three"), 5);
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.early_data, [&b"one"[..], b"two", b"three"]);
+    settled(&mut network, EarlyDataStatus::Accepted, &"all is there");
+    let resumed = &network.sides[1].connection().information;
+    assert!(resumed.is_resumed());
+}
+
+/// Each message comes once at most, and the handshake goes on whatever is lost.
+#[test]
+fn any_datagram_is_damaged() {
+    let messages: [&[u8]; 3] = [b"one", b"two", b"three"];
+    let run = |damage: &[(usize, Damage)]| {
+        let server = accepting();
+        let mut network = saying(&server, sessions(&server), &messages);
+        network.run(
+            &mut |index, datagram| match damage.iter().find(|(at, _)| *at == index) {
+                Some((_, damage)) => damaged(*damage, datagram),
+                None => usual(datagram),
+            },
+        );
+        settled(&mut network, EarlyDataStatus::Accepted, &damage);
+        let mut heard = network.early_data.clone();
+        heard.sort();
+        heard.dedup();
+        assert_eq!(heard.len(), network.early_data.len(), "{damage:?}: twice");
+        assert!(heard.iter().all(|one| messages.contains(&one.as_slice())));
+        (network.early_data.len(), network.sent)
+    };
+    let (all, sent) = run(&[]);
+    assert_eq!(all, 3);
+    for at in 0..sent - 2 {
+        for damage in ALL {
+            let (heard, _) = run(&[(at, damage)]);
+            // The hello is the first, and they are behind it: what comes before it is held.
+            let expected = match (at, damage) {
+                (1..=3, Damage::Lost) => 2,
+                _ => 3,
+            };
+            assert!(heard >= expected, "{at} {damage:?}: {heard}");
+        }
+    }
+    for first in 0..4 {
+        for second in first + 1..sent - 2 {
+            run(&[(first, Damage::Lost), (second, Damage::Lost)]);
+            run(&[(first, Damage::Late), (second, Damage::Lost)]);
+        }
+    }
+}
+
+/// What comes before the hello waits for it, as long as there is room.
+#[test]
+fn what_comes_before_the_hello_is_held_and_bounded() {
+    let server = accepting();
+    let many: Vec<Vec<u8>> = (0..100_u8).map(|number| vec![number; 100]).collect();
+    let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
+    let mut network = saying(&server, sessions(&server), &many);
+    let mut is_first = true;
+    network.run_until(LATENCY * 2, &mut |_, datagram| {
+        let delay = if core::mem::take(&mut is_first) { 3 } else { 1 };
+        vec![(LATENCY * delay, datagram.to_vec())]
+    });
+    let held = handshake(&mut network, 1).held();
+    assert!((5_000..=33 * 1_024).contains(&held), "{held}");
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.early_data.len(), 64);
+    settled(&mut network, EarlyDataStatus::Accepted, &"early");
+}
+
+/// Nor is more held while somebody is asked.
+#[test]
+fn what_comes_while_somebody_is_asked_is_held_and_bounded() {
+    // Keys of its own: those of the others go with another kind.
+    let server = server().ticket_keys(ticket_keys());
+    let server = server.early_data(AntiReplay::asked()).build().unwrap();
+    let many: Vec<Vec<u8>> = (0..100_u8).map(|number| vec![number; 100]).collect();
+    let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
+    let sessions = {
+        let mut network = Network::new(client(), server.clone());
+        network.run(&mut |_, datagram| usual(datagram));
+        network.sessions
+    };
+    let mut network = saying(&server, sessions, &many);
+    network.thinking = Some(LATENCY * 10);
+    network.answer = |question| match question {
+        crate::question::Question::ClaimEarlyData(question) => question.accept(),
+        other => other.default_answer(),
+    };
+    network.run_until(LATENCY * 5, &mut |_, datagram| usual(datagram));
+    assert!(network.early_data.is_empty());
+    let held = handshake(&mut network, 1).held();
+    assert!((5_000..=33 * 1_024).contains(&held), "{held}");
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.early_data.len(), 64);
+    settled(&mut network, EarlyDataStatus::Accepted, &"asked");
+}
+
+#[test]
+fn what_comes_when_the_handshake_is_over_is_dropped() {
+    let server = accepting();
+    let mut network = saying(&server, sessions(&server), &[b"late", b"in time"]);
+    network.run(&mut |index, datagram| match index {
+        1 => vec![(Duration::from_secs(1), datagram.to_vec())],
+        _ => usual(datagram),
+    });
+    assert_eq!(network.early_data, [b"in time"]);
+    assert!(network.received[1].is_empty());
+    settled(&mut network, EarlyDataStatus::Accepted, &"late");
+}
+
+/// A server that takes none, or not of this client, goes on without.
+#[test]
+fn who_takes_none_goes_on() {
+    let granting = accepting();
+    // Another configuration than that of the ticket.
+    let plain = server().build().unwrap();
+    let mut network = saying(&plain, sessions(&granting), &[b"one", b"two"]);
+    network.run(&mut |_, datagram| usual(datagram));
+    assert!(network.early_data.is_empty());
+    let why = EarlyDataStatus::Rejected(Why::Disabled);
+    settled(&mut network, why, &"another configuration");
+    assert!(network.sides[1].connection().information.is_resumed());
+    // Whoever drives it may have no use for any.
+    let mut network = saying(&granting, sessions(&granting), &[b"one"]);
+    network.declines_early_data = true;
+    network.run(&mut |_, datagram| usual(datagram));
+    assert!(network.early_data.is_empty());
+    let why = EarlyDataStatus::Rejected(Why::Disabled);
+    settled(&mut network, why, &"declined");
+    // A session of a server that allows none.
+    let plain = server().build().unwrap();
+    let mut network = saying(&granting, sessions(&plain), &[]);
+    assert_eq!(handshake(&mut network, 0).room(), 0);
+    assert_eq!(handshake(&mut network, 0).send(b"one"), 0);
+    network.run(&mut |_, datagram| usual(datagram));
+    settled(
+        &mut network,
+        EarlyDataStatus::NotOffered,
+        &"none is allowed",
+    );
+}
+
+/// §8: what somebody has recorded is taken once, wherever it seems to come from.
+#[test]
+fn a_replay_is_rejected() {
+    let server = accepting();
+    let mut network = saying(&server, sessions(&server), &[b"once"]);
+    let mut recorded = Vec::new();
+    network.run_until(LATENCY / 2, &mut |_, datagram| {
+        recorded.push(datagram.to_vec());
+        usual(datagram)
+    });
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.early_data, [b"once"]);
+    // To the same server, which has forgotten the connection.
+    let mut again = Network::new(client(), server);
+    for datagram in recorded {
+        again.inject(1, datagram);
+    }
+    again.run_until(LATENCY / 2, &mut |_, _| Vec::new());
+    assert!(again.early_data.is_empty());
+    assert!(!handshake(&mut again, 1).is_receiving_early_data());
+}
+
+/// The server refuses what the client has sealed under the keys of early data.
+#[test]
+fn what_no_client_seals_ends_the_handshake() {
+    let server = server()
+        .early_data(local())
+        .max_early_data(10)
+        .build()
+        .unwrap();
+    let data = ContentType::APPLICATION_DATA;
+    let handshake_message = [24, 0, 0, 1, 0, 2, 0, 0, 0, 0, 0, 1, 0];
+    for (typ, content, violation) in [
+        (data, &[7; 11][..], Violation::EarlyDataBeyondLimit),
+        (
+            ContentType::HANDSHAKE,
+            &handshake_message,
+            Violation::MessageInOldEpoch,
+        ),
+        (ContentType::ACK, &[0, 0], Violation::UnknownRecordType),
+        (ContentType(99), &[0], Violation::UnknownRecordType),
+    ] {
+        let mut network = saying(&server, sessions(&server), &[]);
+        let outgoing = &mut handshake(&mut network, 0).outgoing;
+        outgoing.forge_early_data(typ, content);
+        network.run(&mut |_, datagram| usual(datagram));
+        let error = network.sides[1].error();
+        assert_eq!(error.violation(), Some(violation), "{error}");
+        assert_eq!(error.alert(), Some((Direction::Sent, violation.alert())));
+        let told = network.sides[0].error();
+        let alert = violation.alert();
+        assert!(matches!(told.reason(), Reason::AlertReceived(seen) if *seen == alert));
+    }
+    // As much as it may; and an alert is heard.
+    let mut network = saying(&server, sessions(&server), &[&[7; 10]]);
+    network.run(&mut |_, datagram| usual(datagram));
+    settled(&mut network, EarlyDataStatus::Accepted, &"the limit");
+    let mut network = saying(&server, sessions(&server), &[]);
+    let outgoing = &mut handshake(&mut network, 0).outgoing;
+    outgoing.forge_early_data(ContentType::ALERT, &[2, 80]);
+    network.run_until(LATENCY * 3 / 2, &mut |_, datagram| usual(datagram));
+    let told = network.sides[1].error();
+    let alert = AlertDescription::INTERNAL_ERROR;
+    assert!(matches!(told.reason(), Reason::AlertReceived(seen) if *seen == alert));
+}
+
+/// What does not open is anybody's, and ends nothing.
+#[test]
+fn garbage_under_its_epoch_is_dropped() {
+    let server = accepting();
+    let mut network = saying(&server, sessions(&server), &[b"one"]);
+    for _ in 0..3 {
+        network.inject(0, [&[0x2d, 0, 0, 0, 40][..], &[7; 40]].concat());
+        network.inject(1, [&[0x2d, 0, 0, 0, 40][..], &[7; 40]].concat());
+    }
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.early_data, [b"one"]);
+    settled(&mut network, EarlyDataStatus::Accepted, &"garbage");
+}
+
+/// A client whose hello has no share that the server takes says a second one, without early data.
+#[test]
+fn a_second_hello_has_none() {
+    let server = accepting();
+    let config = resuming_client()
+        .alpn(Vec::<&str>::new())
+        .key_shares(KeyShares::Groups(Vec::new()));
+    let sessions = sessions(&server);
+    let mut network = Network::with_early_data(config.build().unwrap(), server, sessions);
+    assert_eq!(handshake(&mut network, 0).send(b"one"), 3);
+    network.run_until(LATENCY * 5 / 2, &mut |_, datagram| usual(datagram));
+    assert_eq!(handshake(&mut network, 0).send(b"two"), 0);
+    network.run(&mut |_, datagram| usual(datagram));
+    assert!(network.early_data.is_empty());
+    let why = EarlyDataStatus::Rejected(Why::Retried);
+    settled(&mut network, why, &"a second hello");
+}

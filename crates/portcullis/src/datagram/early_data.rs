@@ -1,0 +1,164 @@
+//! Early data over datagrams: messages with the first hello of a client that resumes a session.
+//!
+//! RFC 8446 §2.3, RFC 9147 §5.6.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use tokio::net::ToSocketAddrs;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use super::connection::DtlsConnection;
+use super::connector::{DtlsConnector, Way};
+use super::handshake::{Running, deadline_from};
+use super::link::{Link, NOWHERE};
+use super::transport::DatagramTransport;
+use crate::answers::Questions;
+use crate::early_data::EarlyDataOutcome;
+use crate::error::Error;
+use crate::handshake::Until;
+use crate::name::ToServerName;
+
+/// A server's handshake whose client may have sent messages with its hello.
+///
+/// They may be what somebody has recorded and sends again; what keeps that from being accepted is the configuration's
+/// [`AntiReplay`](crate::session::AntiReplay), and a client that is told nothing may send its request again by itself (RFC
+/// 8446 §8). So act on them only if no harm comes from acting twice. They are lost and come in another order as all messages
+/// do, and one that comes after the handshake is over is lost as well. Nothing can be answered before that.
+///
+/// A client without early data, or whose early data was not accepted, gives one of these, too, which has no message. A second
+/// hello has none (RFC 8446 §4.2.10), so none is accepted of a client that was asked for a cookie
+/// ([`CookiePolicy`](crate::CookiePolicy)), or for another share: of a group with ML-KEM, whose share does not fit into the
+/// first datagram, if both have one. With [`groups`](crate::config::ServerConfigBuilder::groups) a server does without.
+///
+/// The handshake's timeout goes on. Dropped, it tells the client `user_canceled` if that can be done at once.
+#[must_use = "the client waits"]
+pub struct DtlsEarlyHandshake {
+    running: Running,
+    span: tracing::Span,
+    is_over: bool,
+}
+
+impl DtlsEarlyHandshake {
+    pub(super) fn new(mut running: Running, span: tracing::Span) -> Self {
+        running.take_early_data();
+        Self {
+            running,
+            span,
+            is_over: false,
+        }
+    }
+
+    /// The client's address; `None` over a transport that has none.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.running.peer_addr()
+    }
+
+    /// Shakes hands up to the next message of early data; `None` when the handshake is over. Of those that nobody receives 64
+    /// wait, and the others are lost.
+    ///
+    /// # Errors
+    /// When the handshake fails or its time is over.
+    ///
+    /// # Cancel safety
+    /// Dropped, no message is lost, and the handshake stands still until this is called again.
+    pub async fn recv(&mut self) -> Result<Option<Bytes>, Error> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let span = self.span.clone();
+        let reaching = self.running.reach(Until::End, &span);
+        reaching.instrument(span.clone()).await?;
+        let message = self.running.early_message();
+        self.is_over = message.is_none();
+        Ok(message)
+    }
+
+    /// Goes on to the end of the handshake. Early data that nobody has received is forgotten.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    /// Dropped, the client is told `user_canceled`, if that can be done at once.
+    pub async fn handshake(mut self) -> Result<DtlsConnection, Error> {
+        while self.recv().await?.is_some() {}
+        self.running.finish(&self.span)
+    }
+}
+
+impl fmt::Debug for DtlsEarlyHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DtlsEarlyHandshake")
+            .field("is_over", &self.is_over)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DtlsConnector {
+    /// [`connect`](Self::connect), with a message that goes out behind the hello (RFC 8446 §2.3), if a session is there whose
+    /// server allows as much. The server has it a round trip earlier than it would have otherwise.
+    ///
+    /// [`Accepted`](EarlyDataOutcome::Accepted) says that the server takes early data. The message may be lost as any other may
+    /// be, and nothing sends it again. For the rest [the same](crate::TlsConnector::connect_with_early_data) is true as over TCP:
+    /// somebody who has recorded it can send it again, and it has no forward secrecy. A server that asks for a cookie takes
+    /// none, which listeners do unless they are told otherwise; nor does one that asks for another share, as of a group with
+    /// ML-KEM, for which the first datagram has no room: [`groups`](crate::config::ClientConfigBuilder::groups) without one
+    /// avoid that.
+    ///
+    /// # Errors
+    /// As `connect`. The server may have got the message or not.
+    ///
+    /// # Cancel safety
+    /// As `connect`; the server may have got the message.
+    pub fn connect_with_early_data<A: ToSocketAddrs, N: ToServerName, D: Into<Bytes>>(
+        &self,
+        address: A,
+        name: N,
+        message: D,
+    ) -> impl Future<Output = Result<(DtlsConnection, EarlyDataOutcome), Error>> + use<A, N, D>
+    {
+        let message = message.into();
+        let connecting = self.connect_early(address, name, Some(message.clone()));
+        Box::pin(async move {
+            let connection = connecting.await?;
+            let outcome = EarlyDataOutcome::of(connection.information(), message);
+            Ok((connection, outcome))
+        })
+    }
+
+    /// [`upgrade`](Self::upgrade), with a message that goes out behind the hello: see
+    /// [`connect_with_early_data`](Self::connect_with_early_data).
+    ///
+    /// # Errors
+    /// As `upgrade`. The server may have got the message or not.
+    ///
+    /// # Cancel safety
+    /// Dropped, the transport is dropped.
+    pub fn upgrade_with_early_data<N: ToServerName, D: Into<Bytes>>(
+        &self,
+        transport: impl DatagramTransport,
+        name: N,
+        message: D,
+    ) -> impl Future<Output = Result<(DtlsConnection, EarlyDataOutcome), Error>> + Send + 'static
+    {
+        let (this, name, message) = (self.clone(), name.to_server_name(), message.into());
+        let link = Link::over(transport);
+        // As in `connect`.
+        Box::pin(async move {
+            let name = name?;
+            this.check()?;
+            let limit = this.tls.conduct.handshake_timeout;
+            let deadline = deadline_from(Instant::now(), limit);
+            let (way, more) = (Way::Own(link, NOWHERE), Questions::none());
+            let early = Some(message.clone());
+            let (running, span) = this.begin(way, name, deadline, (more, early)).await?;
+            let within = span.clone();
+            let connection = running.run(&within).instrument(span).await?;
+            let outcome = EarlyDataOutcome::of(connection.information(), message);
+            Ok((connection, outcome))
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! Authentication after the handshake (RFC 8446 §4.6.2) while messages flow, or are lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis::question::{Answer, Sign, VerifyChain};
+use portcullis::{
+    Answers, ClientAuthentication, ClientCertificate, DtlsAcceptor, DtlsConnection, DtlsConnector,
+    Error, ProtocolVersion, Questions, TlsAcceptor, TlsConnector, Violation,
+};
+use tokio::sync::Notify;
+
+use crate::ends::*;
+use crate::link::{at_random, link};
+use crate::{ask, echo};
+
+/// Longer than any of it takes.
+const LIMIT: Duration = Duration::from_secs(600);
+
+fn connector(has_identity: bool) -> TlsConnector {
+    let mut client = client_config().to_builder();
+    if has_identity {
+        client = client.identity(pki().client.clone());
+    }
+    let client = client.post_handshake_authentication(true).build().unwrap();
+    TlsConnector::new(client)
+        .handshake_timeout(LIMIT)
+        .without_resumption()
+}
+
+fn acceptor(clients: ClientAuthentication) -> TlsAcceptor {
+    let versions = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+    let server = server_config().to_builder().versions(versions);
+    let server = server.client_authentication(clients);
+    let server = server.post_handshake_authentication(true).build().unwrap();
+    TlsAcceptor::new(server).handshake_timeout(LIMIT)
+}
+
+fn optional() -> TlsAcceptor {
+    acceptor(ClientAuthentication::Optional(pki().roots.clone()))
+}
+
+/// Of a thousand datagrams in each direction so many are lost.
+async fn connected(
+    connector: TlsConnector,
+    acceptor: TlsAcceptor,
+    lost: u64,
+) -> (DtlsConnection, DtlsConnection) {
+    let (near, far) = link(64);
+    let (near, far) = (
+        near.losing(at_random(7, lost)),
+        far.losing(at_random(11, lost)),
+    );
+    let (dtls, acceptor) = (DtlsConnector::new(connector), DtlsAcceptor::new(acceptor));
+    let (client, server) = tokio::join!(dtls.upgrade(near, name()), acceptor.accept(far));
+    (client.unwrap(), server.unwrap())
+}
+
+fn is_ours(shown: &ClientCertificate) -> bool {
+    match shown {
+        ClientCertificate::Presented(chain) => chain.chain().certificates() == pki().client.chain(),
+        _ => false,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_asks_while_messages_are_lost() {
+    let (client, mut server) = connected(connector(true), optional(), 200).await;
+    let client = tokio::spawn(echo(client));
+    let first = server.request_client_certificate().unwrap();
+    let second = server.request_client_certificate().unwrap();
+    ask(&mut server, b"hello").await;
+    assert!(is_ours(&first.await.unwrap()));
+    assert!(is_ours(&second.await.unwrap()));
+    server.update_keys(true).unwrap();
+    // Nobody has to receive anything.
+    assert!(is_ours(&server.authenticate_client(LIMIT).await.unwrap()));
+    let (mut receiver, sender) = server.into_split();
+    let pending = sender.request_client_certificate().unwrap();
+    assert!(is_ours(&pending.await.unwrap()));
+    sender.send(&[b"again"]).await.unwrap();
+    let _maybe_lost = receiver.recv_timeout(Duration::from_secs(1)).await;
+    drop((receiver, sender));
+    let _ = client.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_none_declines_or_is_refused() {
+    let (_client, server) = connected(connector(false), optional(), 0).await;
+    let shown = server.authenticate_client(LIMIT).await;
+    assert!(
+        matches!(shown, Ok(ClientCertificate::Declined)),
+        "{shown:?}"
+    );
+
+    let required = ClientAuthentication::Required(pki().roots.clone());
+    let (mut client, mut server) = connected(connector(false), acceptor(required), 0).await;
+    let error = server.authenticate_client(LIMIT).await.unwrap_err();
+    assert_eq!(error.violation(), Some(Violation::NoClientCertificate));
+    let error = server.recv().await.unwrap_err();
+    assert_eq!(error.violation(), Some(Violation::NoClientCertificate));
+    let (_, alert) = client.recv().await.unwrap_err().alert().unwrap();
+    assert_eq!(alert, portcullis::AlertDescription::CERTIFICATE_REQUIRED);
+}
+
+/// Signs when it is told to.
+struct Token(Arc<Notify>);
+
+impl Answers for Token {
+    fn questions(&self) -> Questions {
+        Questions::none().and_signature()
+    }
+
+    async fn sign(&self, question: Sign) -> Answer {
+        self.0.notified().await;
+        question.sign_with_local_key()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_takes_its_time_stops_nothing() {
+    let touched = Arc::new(Notify::new());
+    let connector = connector(true).answers(Token(touched.clone()));
+    let (client, mut server) = connected(connector, optional(), 0).await;
+    let client = tokio::spawn(echo(client));
+    let late = server.authenticate_client(Duration::from_millis(50)).await;
+    assert!(late.unwrap_err().is_timeout());
+    let pending = server.request_client_certificate().unwrap();
+    for _ in 0..3 {
+        ask(&mut server, b"hello").await;
+    }
+    // Longer than anything is sent again for.
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    touched.notify_waiters();
+    assert!(is_ours(&pending.await.unwrap()));
+    drop(server);
+    let _ = client.await.unwrap();
+}
+
+/// Panics when it is asked, but not at once.
+struct Broken;
+
+impl Answers for Broken {
+    fn questions(&self) -> Questions {
+        Questions::none().and_chain()
+    }
+
+    async fn verify_chain(&self, _: VerifyChain) -> Answer {
+        tokio::task::yield_now().await;
+        panic!("the judge is gone");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_told_when_there_is_no_answer() {
+    let (client, mut server) = connected(connector(true), optional().answers(Broken), 0).await;
+    let client = tokio::spawn(echo(client));
+    let error = server.authenticate_client(LIMIT).await.unwrap_err();
+    assert!(error.to_string().contains("panicked"), "{error}");
+    ask(&mut server, b"hello").await;
+    drop(server);
+    client.await.unwrap().unwrap();
+
+    // The client goes.
+    let touched = Arc::new(Notify::new());
+    let token = connector(true).answers(Token(touched));
+    let (client, server) = connected(token, optional(), 0).await;
+    let pending = server.request_client_certificate().unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(client);
+    assert!(pending.await.unwrap_err().is_closed());
+    // So does the server.
+    let (_client, server) = connected(connector(true), optional(), 0).await;
+    let (receiver, sender) = server.into_split();
+    let pending = sender.request_client_certificate().unwrap();
+    drop((receiver, sender));
+    assert!(pending.await.unwrap_err().is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_ask_is_told_why() {
+    let misuse = |error: Error| {
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        error.to_string()
+    };
+    let (client, server) = connected(connector(true), optional(), 0).await;
+    let why = misuse(client.request_client_certificate().unwrap_err());
+    assert!(why.contains("the server asks"), "{why}");
+    let (_receiver, sender) = server.into_split();
+    sender.close_notify();
+    assert!(sender.request_client_certificate().unwrap_err().is_closed());
+
+    let plain = TlsConnector::new(client_config());
+    let (_client, server) = connected(plain, optional(), 0).await;
+    let why = misuse(server.request_client_certificate().unwrap_err());
+    assert!(why.contains("not offered"), "{why}");
+
+    let older = client_config()
+        .to_builder()
+        .versions([ProtocolVersion::TLS_1_2]);
+    let older = TlsConnector::new(older.build().unwrap()).without_resumption();
+    let (_client, server) = connected(older, optional(), 0).await;
+    assert_eq!(server.information().version(), ProtocolVersion::DTLS_1_2);
+    let why = misuse(server.request_client_certificate().unwrap_err());
+    assert!(why.contains("before DTLSv1.3"), "{why}");
+}
