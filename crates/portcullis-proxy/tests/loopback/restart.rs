@@ -32,7 +32,8 @@ pub(crate) async fn start(config: Config, path: PathBuf) -> std::io::Result<Prox
     let runtime = Handle::current();
     let starting = spawn_blocking(move || {
         let _inside = runtime.enter();
-        Proxy::start_with(config, Inherited::take_over(&path)?)
+        let inherited = Inherited::take_over(&path, &config)?;
+        Proxy::start_with(config, inherited)
     });
     starting.await.unwrap()
 }
@@ -114,7 +115,8 @@ async fn sockets_are_taken_over_and_nobody_is_refused() {
     last.drain().await;
     let refused = TcpStream::connect(address).await.unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    assert!(Inherited::take_over(&path).is_err());
+    let config = files.config(&text(&same, &admin.to_string(), a));
+    assert!(Inherited::take_over(&path, &config).is_err());
 }
 
 #[tokio::test]
