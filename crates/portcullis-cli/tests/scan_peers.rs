@@ -154,7 +154,7 @@ impl Running {
         let options: Vec<String> = options.collect();
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let certificate = match program {
-            "gnutls" | "gnutls over datagrams" => ["--x509certfile", &made.cert, "--x509keyfile", &made.key],
+            "gnutls" => ["--x509certfile", &made.cert, "--x509keyfile", &made.key],
             _ => ["-cert", &made.cert, "-key", &made.key],
         };
         let certificate: Vec<String> = match options
@@ -170,7 +170,7 @@ impl Running {
                 let fixed = owned(&["s_server", "-quiet", "-accept", &accept]);
                 [fixed, certificate.clone(), options.clone()].concat()
             }),
-            "gnutls" | "gnutls over datagrams" => ("gnutls-serv", &|port| {
+            "gnutls" => ("gnutls-serv", &|port| {
                 [
                     owned(&["--echo", "-p", port]),
                     certificate.clone(),
@@ -427,11 +427,6 @@ fn our_own_server_is_seen_as_it_is_set() {
 #[test]
 fn openssl_over_datagrams_is_seen_as_it_is_set() {
     are_seen_as_they_are_set("openssl over datagrams");
-}
-
-#[test]
-fn gnutls_over_datagrams_is_seen_as_it_is_set() {
-    are_seen_as_they_are_set("gnutls over datagrams");
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Prober {
     ) -> Self {
         let name = destination.name.to_str().into_owned();
         // An address is no server name (RFC 6066 §3).
-        let server_name = name.parse::<std::net::IpAddr>().is_err().then_some(name);
+        let server_name = name.parse::<IpAddr>().is_err().then_some(name);
         let now = Instant::now();
         Self {
             destination,
@@ -351,8 +351,11 @@ impl Prober {
                 Err(why) => break Err(why.to_owned()),
             }
         };
-        // Politely, as over a stream, except to whom has ended it himself.
-        if !matches!(answer, Ok(Answer::Alert(_))) {
+        // Politely, as over a stream, but only to a server that has begun something: one that has not may take it badly, as
+        // gnutls-serv, which reads the same datagram again and again.
+        if let Ok(Answer::Hello(hello)) = &answer
+            && !(hello.is_retry && hello.has_cookie)
+        {
             let _ = socket.send(&datagrams::bye(sent)).await;
         }
         let mut answer = answer?;

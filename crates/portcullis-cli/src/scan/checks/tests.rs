@@ -316,7 +316,7 @@ async fn prober_of_datagrams(
             }
         }
     });
-    let total = Duration::from_secs(60);
+    let total = Duration::from_secs(60.max(seconds));
     Prober::new(destination.unwrap(), 300, 1_000, total).over_datagrams()
 }
 
@@ -398,14 +398,14 @@ async fn over_datagrams_what_is_lost_is_said_again_and_silence_is_not_known() {
 async fn over_datagrams_no_question_has_many_of_them() {
     let count = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
     let counted = count.clone();
-    // As many cookies as it may want, each after a hello that was said again.
-    let mut prober = prober_of_datagrams(60, move |_, _| {
+    let mut prober = prober_of_datagrams(100_000, move |_, _| {
         counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Vec::new()
     })
     .await;
-    // Time does not pass by itself: 1 + 2 + 4 … seconds are over at once.
+    // Time passes by itself: 1 + 2 + 4 … seconds are over at once. Who has not answered hears no farewell.
     tokio::time::pause();
     assert!(prober.version(TLS_1_2).await.why().is_some());
-    assert!(count.load(std::sync::atomic::Ordering::Relaxed) <= 9);
+    let count = count.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((1..=8).contains(&count), "{count}");
 }
