@@ -511,6 +511,14 @@ fn is_root() -> bool {
     is_root
 }
 
+/// Runs it to its end, which has to come soon: it is not to be started.
+#[cfg(target_os = "linux")]
+fn refused(arguments: &[&str]) -> std::process::Output {
+    let mut command = Command::new("timeout");
+    command.args(["20", env!("CARGO_BIN_EXE_portcullis")]);
+    command.args(arguments).output().unwrap()
+}
+
 /// A folder of that user's has a link in the place of the log: it leads to nothing that the user may not write to.
 #[cfg(target_os = "linux")]
 #[test]
@@ -527,15 +535,19 @@ fn root_opens_no_file_by_a_link_of_somebody_else() {
     fs::create_dir(&theirs).unwrap();
     std::os::unix::fs::symlink(&secret, format!("{theirs}/log")).unwrap();
     succeeds("chown", &["-h", NOBODY, &theirs, &format!("{theirs}/log")]);
-    let more = format!("process = {{ user = \"{NOBODY}\" }}\nlog = {{ access = \"{theirs}/log\" }}");
+    let more =
+        format!("process = {{ user = \"{NOBODY}\" }}\nlog = {{ access = \"{theirs}/log\" }}");
     fs::write(&file, plain(&more, "127.0.0.1:0", &echo("one:"))).unwrap();
     succeeds("chmod", &["644", &file]);
-    let said = sentence(run(&["proxy", &file]), 1);
-    assert!(said.contains("log.access as \"nobody\", who opens it anew: "), "{said}");
+    let said = sentence(refused(&["proxy", &file]), 1);
+    assert!(
+        said.contains("log.access as \"nobody\", who opens it anew: "),
+        "{said}"
+    );
     assert_eq!(fs::read(&secret).unwrap(), b"");
     // Where there is nothing yet, nothing is made for root.
     fs::remove_file(&secret).unwrap();
-    let said = sentence(run(&["proxy", &file]), 1);
+    let said = sentence(refused(&["proxy", &file]), 1);
     assert!(said.contains("log.access as \"nobody\""), "{said}");
     assert!(!fs::exists(&secret).unwrap());
 }
@@ -559,7 +571,8 @@ fn root_takes_sockets_from_root_and_from_whom_it_becomes_alone() {
     let backend = echo("one:");
     fs::write(&before, plain(&more, "127.0.0.1:0", &backend)).unwrap();
     succeeds("chmod", &["644", &before]);
-    let [user, group] = ["-u", "-g"].map(|it| succeeds("id", &[it, NOBODY]).trim().parse().unwrap());
+    let [user, group] =
+        ["-u", "-g"].map(|it| succeeds("id", &[it, NOBODY]).trim().parse().unwrap());
     let program = made.path("portcullis");
     fs::copy(env!("CARGO_BIN_EXE_portcullis"), &program).unwrap();
     // It is nobody from the beginning, and so is its socket.
@@ -568,12 +581,15 @@ fn root_takes_sockets_from_root_and_from_whom_it_becomes_alone() {
     let (stdout, stderr) = (Stdio::piped(), Stdio::piped());
     let mut proxy = Proxy::of(command.stdout(stdout).stderr(stderr).spawn().unwrap());
     fs::write(&after, plain(&more, &proxy.address, &backend)).unwrap();
-    let said = sentence(run(&["proxy", &after, "--take-over", &path]), 1);
+    let said = sentence(refused(&["proxy", &after, "--take-over", &path]), 1);
     let whose = format!("who listens there runs as user {user}, whose sockets are not taken");
     assert!(said.contains(&whose), "{said}");
     assert_eq!(hears(&proxy.address).1, "one:");
     // It becomes that user itself.
-    let more = more.replace("take_over = ", &format!("user = \"{NOBODY}\", take_over = "));
+    let more = more.replace(
+        "take_over = ",
+        &format!("user = \"{NOBODY}\", take_over = "),
+    );
     fs::write(&after, plain(&more, &proxy.address, &backend)).unwrap();
     succeeds("chmod", &["644", &after]);
     let next = Proxy::start(&[&after, "--take-over", &path]);
@@ -596,22 +612,37 @@ fn groups_that_are_left_of_root_are_not_kept() {
     fs::write(&file, plain(&more, "127.0.0.1:0", &echo("one:"))).unwrap();
     succeeds("chmod", &["644", &file]);
     let [user, group] = ["-u", "-g"].map(|it| succeeds("id", &[it, NOBODY]).trim().to_owned());
-    let started = |groups: &str, more: &[&str]| {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", &user, "--regid", &group, "--groups", groups]);
-        command.args(more).args([&program, "proxy", &file]);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
+    let words = |groups: &str, more: &[&str]| {
+        let words = [
+            "setpriv", "--reuid", &user, "--regid", &group, "--groups", groups,
+        ];
+        let all = [&words[..], more, &[&program, "proxy", &file]].concat();
+        all.into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
-    let output = started("0,12345", &[]).wait_with_output().unwrap();
+    let started = |groups: &str, more: &[&str]| {
+        let words = words(groups, more);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Proxy::of(command.spawn().unwrap())
+    };
+    let mut command = Command::new("timeout");
+    let output = command
+        .arg("20")
+        .args(words("0,12345", &[]))
+        .output()
+        .unwrap();
     let said = sentence(output, 1);
-    assert!(said.contains("has groups of root all the same ([0])"), "{said}");
-    let other = Proxy::of(started("12345", &[]));
+    assert!(
+        said.contains("has groups of root all the same ([0])"),
+        "{said}"
+    );
+    let other = started("12345", &[]);
     assert_eq!(hears(&other.address).1, "one:");
     assert!(of_threads(&other, "Groups:").contains("12345"));
     // Where it may leave them, it does.
     let capability = ["--inh-caps", "+setgid", "--ambient-caps", "+setgid"];
-    let left = Proxy::of(started("0,12345", &capability));
+    let left = started("0,12345", &capability);
     let groups = of_threads(&left, "Groups:");
     assert_eq!(groups, std::collections::BTreeSet::from([group.clone()]));
 }

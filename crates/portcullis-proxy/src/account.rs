@@ -123,7 +123,9 @@ impl Account {
     /// # Errors
     /// When it may not, or there were one.
     pub(crate) fn take(&self) -> io::Result<()> {
-        use nix::unistd::{Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresuid, setuid};
+        use nix::unistd::{
+            Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresuid, setuid,
+        };
 
         let groups: Vec<_> = self.groups.iter().copied().map(Gid::from_raw).collect();
         let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));

@@ -50,7 +50,9 @@ impl Watched {
                 Err(error) if was_up => {
                     tracing::warn!(%error, "sessions are not resumed, or early data not accepted, until it is there");
                 }
-                Ok(()) if !was_up => tracing::info!("what keeps sessions, or remembers early data, is there again"),
+                Ok(()) if !was_up => {
+                    tracing::info!("what keeps sessions, or remembers early data, is there again")
+                }
                 _ => {}
             }
             was_up = self.is_up();

@@ -30,7 +30,9 @@ impl There {
     /// Also when it is a symbolic link, or no file.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what);
-        let name = path.file_name().ok_or_else(|| wrong("this names no file"))?;
+        let name = path
+            .file_name()
+            .ok_or_else(|| wrong("this names no file"))?;
         let folder = Dir::open_ambient_dir(folder_of(path), ambient_authority())?;
         let mut options = OpenOptions::new();
         options.read(true).follow(FollowSymlinks::No);
@@ -42,7 +44,9 @@ impl There {
             options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
         }
         let file = folder.open_with(name, &options).map_err(|error| {
-            let is_link = folder.symlink_metadata(name).is_ok_and(|it| it.is_symlink());
+            let is_link = folder
+                .symlink_metadata(name)
+                .is_ok_and(|it| it.is_symlink());
             match is_link {
                 true => wrong("it is a symbolic link; name the file that it leads to"),
                 false => error,
@@ -198,7 +202,8 @@ mod tests {
         let [file, link, pipe, moved] =
             ["file", "link", "pipe", "moved"].map(|it| folder.path().join(it));
         fs::write(&file, b"one").unwrap();
-        symlink(&file, &link).unwrap();
+        // It leads to where it could be followed.
+        symlink("file", &link).unwrap();
         let error = replaced(&link, b"two").unwrap_err().to_string();
         assert!(error.starts_with("it is a symbolic link; name "), "{error}");
         let mkfifo = std::process::Command::new("mkfifo").arg(&pipe).status();
@@ -231,7 +236,11 @@ mod tests {
         use rustix::fs::{XattrFlags, getxattr, setxattr};
 
         let entry = |tag: u16, may: u16, id: u32| {
-            let parts = [&tag.to_le_bytes()[..], &may.to_le_bytes(), &id.to_le_bytes()];
+            let parts = [
+                &tag.to_le_bytes()[..],
+                &may.to_le_bytes(),
+                &id.to_le_bytes(),
+            ];
             parts.concat()
         };
         // Owner rw, user 7 r, group nothing, mask r, others nothing.

@@ -119,7 +119,8 @@ impl Reader {
     /// Reads what has come to be whole, from the ServerHello on.
     fn deliver(&mut self) -> Result<Option<Answer>, &'static str> {
         if self.next.is_none() {
-            let is_hello = |(_, message): &(&u16, &Message)| message.kind == 2 && message.is_whole();
+            let is_hello =
+                |(_, message): &(&u16, &Message)| message.kind == 2 && message.is_whole();
             let hello = self.messages.iter().find(is_hello);
             self.next = hello.map(|(number, _)| *number);
         }
@@ -342,7 +343,10 @@ mod tests {
             &long[..100],
             &[21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2],
             // A fragment that is not inside its message.
-            &[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13, 2, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0],
+            &[
+                22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13, 2, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1,
+                0,
+            ],
             // What is encrypted.
             &[21, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40],
         ] {
@@ -353,7 +357,10 @@ mod tests {
         let mut alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 112];
         assert_eq!(reader.take(&alert), Ok(None));
         alert[13..].copy_from_slice(&[2, 40]);
-        assert_eq!(reader.take(&alert), Ok(Some(Heard::Answer(Answer::Alert(40)))));
+        assert_eq!(
+            reader.take(&alert),
+            Ok(Some(Heard::Answer(Answer::Alert(40))))
+        );
         // A server that never comes to an end, with nothing and with much.
         for endless in [&[][..], &long] {
             let mut reader = Reader::new(Needs::Flight);
@@ -364,7 +371,10 @@ mod tests {
         // A message that does not come here.
         let mut reader = Reader::new(Needs::Flight);
         let (kind, number, hello) = &flight(0)[0];
-        assert_eq!(reader.take(&fragment(*kind, *number, hello, 0, hello.len())), Ok(None));
+        assert_eq!(
+            reader.take(&fragment(*kind, *number, hello, 0, hello.len())),
+            Ok(None)
+        );
         assert!(reader.take(&fragment(20, 1, &[0; 12], 0, 12)).is_err());
     }
 
@@ -388,7 +398,10 @@ mod tests {
         let Some(Heard::Answer(Answer::Hello(hello))) = heard else {
             panic!("{heard:?}")
         };
-        assert_eq!((hello.version, hello.suite, hello.group), (0x0304, 0x1301, Some(29)));
+        assert_eq!(
+            (hello.version, hello.suite, hello.group),
+            (0x0304, 0x1301, Some(29))
+        );
         assert!(hello.has_cookie && hello.is_retry);
     }
 

@@ -30,7 +30,9 @@ impl Hello {
     /// (§4.2.8), so that no key is needed. SSL 3 has no extensions.
     pub(super) fn record(&self, random: &[u8; 32]) -> Vec<u8> {
         let mut message = vec![1];
-        with_length(&mut message, 3, |message| message.extend(self.body(random, None)));
+        with_length(&mut message, 3, |message| {
+            message.extend(self.body(random, None))
+        });
         // Some servers of old take no other version in the first record (§5.1).
         let mut record = vec![22];
         record.extend(self.version.min(TLS_1_0).to_be_bytes());

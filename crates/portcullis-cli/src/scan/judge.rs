@@ -358,9 +358,8 @@ impl Rule {
                     Over::Datagrams => TLS_1_2.max(*least),
                 };
                 let mut versions = seen.versions.iter();
-                versions.any(|(version, offered)| {
-                    *version < least && *offered == Some(Offered::Yes)
-                })
+                versions
+                    .any(|(version, offered)| *version < least && *offered == Some(Offered::Yes))
             }
             Self::Suite(weakness) => suites.any(|code| weakness.is_of(*code)),
             Self::NoPostQuantum => {
@@ -488,7 +487,10 @@ mod tests {
 
     #[test]
     fn what_is_older_over_datagrams_is_older_than_what_does_not_exist() {
-        for (version, hit) in [(0x0302, [true, true, true]), (TLS_1_2, [false, false, true])] {
+        for (version, hit) in [
+            (0x0302, [true, true, true]),
+            (TLS_1_2, [false, false, true]),
+        ] {
             let seen = Seen {
                 over: Over::Datagrams,
                 versions: vec![(TLS_1_3, Some(Offered::No)), (version, Some(Offered::Yes))],
@@ -500,7 +502,10 @@ mod tests {
                 rule.is_hit(&seen, &found, &[], &[])
             });
             assert_eq!(hits, hit, "{version:#06x}");
-            let ids: Vec<_> = findings(&seen, &found, &[]).into_iter().map(|finding| finding.id).collect();
+            let ids: Vec<_> = findings(&seen, &found, &[])
+                .into_iter()
+                .map(|finding| finding.id)
+                .collect();
             assert_eq!(ids.contains(&"version.dtls1.0".to_owned()), hit[0]);
             assert!(!ids.contains(&"version.no-tls1.3".to_owned()));
         }

@@ -308,10 +308,7 @@ impl Connection {
     }
 }
 
-async fn connect(
-    prober: &mut Prober,
-    connecting: &mut Connecting,
-) -> Result<Connection, Refused> {
+async fn connect(prober: &mut Prober, connecting: &mut Connecting) -> Result<Connection, Refused> {
     prober.turn().await.map_err(|why| Refused(why, false))?;
     let until = prober.until();
     let connected = match prober.over {

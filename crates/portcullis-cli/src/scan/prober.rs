@@ -304,9 +304,7 @@ impl Prober {
         let resolved = self.destination.resolved(deadline).await;
         let addresses = resolved.map_err(|failure| failure.to_string())?;
         let address = addresses.first().ok_or("the host has no address")?;
-        let socket = port_to(address)
-            .await
-            .map_err(|error| error.to_string())?;
+        let socket = port_to(address).await.map_err(|error| error.to_string())?;
         let mut reader = datagrams::Reader::new(needs);
         let (mut cookie, mut cookies) = (Vec::new(), 0);
         let (mut again, mut wait) = (Instant::now(), AGAIN_AFTER);
@@ -315,7 +313,10 @@ impl Prober {
         let answer = loop {
             if sent < MOST_DATAGRAMS && Instant::now() >= again {
                 let datagram = hello.datagram(random, &cookie, cookies, sent);
-                socket.send(&datagram).await.map_err(|error| unsent(&error))?;
+                socket
+                    .send(&datagram)
+                    .await
+                    .map_err(|error| unsent(&error))?;
                 sent = sent.saturating_add(1);
                 again = Instant::now() + wait;
                 wait = wait.saturating_mul(2);

@@ -352,7 +352,9 @@ async fn over_datagrams_a_cookie_is_given_back_and_remembered() {
         let mut prober = prober_of_datagrams(5, move |_, datagram| match cookie_of(datagram) {
             Some([]) if wants_cookie => vec![request.clone()],
             // The second hello has a number of its own (RFC 6347 §4.2.2), and that of the first is answered late once more.
-            Some([5, 6]) if datagram[17..19] == [0, 1] => vec![request.clone(), hello_in_datagram(1)],
+            Some([5, 6]) if datagram[17..19] == [0, 1] => {
+                vec![request.clone(), hello_in_datagram(1)]
+            }
             Some([]) => vec![hello_in_datagram(0)],
             _ => Vec::new(),
         })
@@ -362,7 +364,11 @@ async fn over_datagrams_a_cookie_is_given_back_and_remembered() {
             ..Seen::default()
         };
         prober.versions(&mut seen).await;
-        let offered: Vec<_> = seen.versions.iter().map(|(_, offered)| offered.as_ref().unwrap().word()).collect();
+        let offered: Vec<_> = seen
+            .versions
+            .iter()
+            .map(|(_, offered)| offered.as_ref().unwrap().word())
+            .collect();
         assert_eq!(offered, ["no", "yes", "no"], "{seen:?}");
         assert_eq!(prober.cookies, [(TLS_1_2, wants_cookie)]);
     }
@@ -385,9 +391,21 @@ async fn over_datagrams_what_is_lost_is_said_again_and_silence_is_not_known() {
     };
     let mut prober = prober_of_datagrams(10, cookies).await;
     let offered = prober.version(TLS_1_2).await;
-    assert!(offered.why().unwrap().contains("one cookie after the other"), "{offered:?}");
-    for (says, why) in [(None, "within 1 s"), (Some(&b"HTTP/1.1 400"[..]), "is not DTLS")] {
-        let mut prober = prober_of_datagrams(1, move |_, _| says.map(<[u8]>::to_vec).into_iter().collect()).await;
+    assert!(
+        offered
+            .why()
+            .unwrap()
+            .contains("one cookie after the other"),
+        "{offered:?}"
+    );
+    for (says, why) in [
+        (None, "within 1 s"),
+        (Some(&b"HTTP/1.1 400"[..]), "is not DTLS"),
+    ] {
+        let mut prober = prober_of_datagrams(1, move |_, _| {
+            says.map(<[u8]>::to_vec).into_iter().collect()
+        })
+        .await;
         let offered = prober.version(TLS_1_2).await;
         assert!(offered.why().unwrap().ends_with(why), "{offered:?}");
         assert_eq!(prober.used(), 1);
