@@ -41,7 +41,7 @@ impl Watched {
     }
 
     /// Says when it is gone, and when it is back.
-    async fn watch(&self) {
+    async fn watch(&self, every: Duration) {
         let mut was_up = true;
         loop {
             let answer = (self.ping)().await;
@@ -56,7 +56,7 @@ impl Watched {
                 _ => {}
             }
             was_up = self.is_up();
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(every).await;
         }
     }
 }
@@ -113,9 +113,13 @@ impl Kept {
     /// Says which of them are not there, and looks for them from then on. They are told of this proxy, too: the time until
     /// early data is accepted begins. A proxy can start without them, and finds them later.
     pub(crate) async fn watch(&self) {
+        self.watch_every(LOOK_EVERY).await;
+    }
+
+    async fn watch_every(&self, every: Duration) {
         let mut watching = JoinSet::new();
         for watched in self.watched.iter().cloned() {
-            watching.spawn(async move { watched.watch().await });
+            watching.spawn(async move { watched.watch(every).await });
         }
         // Dropped, it ends them.
         while watching.join_next().await.is_some() {}
@@ -126,7 +130,7 @@ impl Kept {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_store_that_is_gone_is_found_again() {
         let there = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&there);
@@ -136,11 +140,18 @@ mod tests {
         });
         let watched = Watched::new("sessions", ping);
         let kept = Kept::new(None, None, None, vec![watched.clone()]);
-        let _watching = JoinSet::from_iter([async move { kept.watch().await }]);
-        for is_there in [false, true, false] {
+        let every = Duration::from_millis(5);
+        let mut watching = JoinSet::new();
+        watching.spawn(async move { kept.watch_every(every).await });
+        for is_there in [true, false, true] {
             there.store(is_there, Ordering::Relaxed);
-            tokio::time::sleep(LOOK_EVERY * 2).await;
-            assert_eq!(watched.is_up(), is_there);
+            let seen = async {
+                while watched.is_up() != is_there {
+                    tokio::time::sleep(every).await;
+                }
+            };
+            let seen = tokio::time::timeout(Duration::from_secs(20), seen);
+            seen.await.expect("it is noticed");
         }
     }
 }

@@ -27,7 +27,7 @@ const MOST_UNANSWERED: u32 = 6;
 /// How long a server may take to close after we have.
 const CLOSE_WITHIN: Duration = Duration::from_millis(200);
 
-/// When a hello in a datagram is said again, first (RFC 6347 §4.2.4.1); each time after twice as long.
+/// As RFC 6347 §4.2.4.1 has it.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The most datagrams of one question, besides the farewell.
 const MOST_DATAGRAMS: u32 = 8;
@@ -64,6 +64,8 @@ pub(super) struct Prober {
     apart: Duration,
     /// How long is waited before something is asked again.
     pub(super) pause: Duration,
+    /// When a hello in a datagram is said again, first; each time after twice as long.
+    pub(super) again_after: Duration,
     until: Instant,
     used: u32,
     next: Instant,
@@ -91,6 +93,7 @@ impl Prober {
             most,
             apart: Duration::from_secs(1) / per_second.max(1),
             pause: PAUSE,
+            again_after: AGAIN_AFTER,
             until: now + total,
             used: 0,
             next: now,
@@ -307,7 +310,7 @@ impl Prober {
         let socket = port_to(address).await.map_err(|error| error.to_string())?;
         let mut reader = datagrams::Reader::new(needs);
         let (mut cookie, mut cookies) = (Vec::new(), 0);
-        let (mut again, mut wait) = (Instant::now(), AGAIN_AFTER);
+        let (mut again, mut wait) = (Instant::now(), self.again_after);
         let mut sent = 0;
         let mut part = vec![0; datagrams::LONGEST];
         let answer = loop {
@@ -347,7 +350,7 @@ impl Prober {
                 Ok(Some(Heard::Cookie(new))) => {
                     cookie = new;
                     cookies = cookies.saturating_add(1);
-                    (again, wait) = (Instant::now(), AGAIN_AFTER);
+                    (again, wait) = (Instant::now(), self.again_after);
                 }
                 Err(why) => break Err(why.to_owned()),
             }

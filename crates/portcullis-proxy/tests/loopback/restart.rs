@@ -124,8 +124,7 @@ async fn what_changes_in_a_file_is_found_and_what_is_touched_is_not() {
     let files = Files::new();
     files.server("one", &["one.test"]);
     let folder = format!("{}/", files.path("").display());
-    let before =
-        "version = 1\nlog = { access = \"off\" }\nreload = { watch = \"20ms\" }";
+    let before = "version = 1\nlog = { access = \"off\" }\nreload = { watch = \"20ms\" }";
     let text = terminating(before, "127.0.0.1:1", "").replace("@/", &folder);
     files.write("proxy.toml", &text);
     let path = files.path("proxy.toml");

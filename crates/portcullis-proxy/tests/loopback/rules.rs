@@ -13,8 +13,7 @@ async fn proxy(files: &Files, allow: &str) -> Running {
 
 fn text(back: std::net::SocketAddr, allow: &str) -> String {
     let clients = format!("clients = {{ roots = \"@/ca.pem\"{allow} }}");
-    let open =
-        "[[route]]\nnames = [\"open.test\"]\nidentity = \"one\"\nbackend = \"back\"\n";
+    let open = "[[route]]\nnames = [\"open.test\"]\nidentity = \"one\"\nbackend = \"back\"\n";
     terminating("", back, &clients) + open
 }
 

@@ -316,7 +316,7 @@ async fn prober_of_datagrams(
             }
         }
     });
-    let total = Duration::from_secs(60.max(seconds));
+    let total = Duration::from_secs(60);
     Prober::new(destination.unwrap(), 300, 1_000, total).over_datagrams()
 }
 
@@ -416,13 +416,13 @@ async fn over_datagrams_what_is_lost_is_said_again_and_silence_is_not_known() {
 async fn over_datagrams_no_question_has_many_of_them() {
     let count = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
     let counted = count.clone();
-    let mut prober = prober_of_datagrams(100_000, move |_, _| {
+    let mut prober = prober_of_datagrams(1, move |_, _| {
         counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Vec::new()
     })
     .await;
-    // Time passes by itself: 1 + 2 + 4 … seconds are over at once. Who has not answered hears no farewell.
-    tokio::time::pause();
+    // There would be time for ten. Who has not answered hears no farewell.
+    prober.again_after = Duration::from_millis(1);
     assert!(prober.version(TLS_1_2).await.why().is_some());
     let count = count.load(std::sync::atomic::Ordering::Relaxed);
     assert!((1..=8).contains(&count), "{count}");
