@@ -118,7 +118,8 @@ impl Kept {
 
     async fn watch_every(&self, every: Duration) {
         let mut watching = JoinSet::new();
-        for watched in self.watched.iter().cloned() {
+        for watched in &self.watched {
+            let watched = watched.clone();
             watching.spawn(async move { watched.watch(every).await });
         }
         // Dropped, it ends them.

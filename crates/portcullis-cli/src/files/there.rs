@@ -263,7 +263,7 @@ mod tests {
             return;
         }
         replaced(&path, b"two").unwrap();
-        let mut after = vec![0; 200];
+        let mut after = [0; 200];
         let length = getxattr(&path, of_file, &mut after[..]).unwrap();
         assert_eq!(after[..length], list);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);

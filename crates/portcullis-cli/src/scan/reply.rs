@@ -92,10 +92,11 @@ impl Reader {
                         return Ok(Some(answer));
                     }
                 }
-                21 => match alert(body)? {
-                    Some(alert) => return Ok(Some(alert)),
-                    None => {}
-                },
+                21 => {
+                    if let Some(alert) = alert(body)? {
+                        return Ok(Some(alert));
+                    }
+                }
                 _ => return Err("a record that is neither handshake nor alert"),
             }
         }
