@@ -9,8 +9,9 @@ use std::time::Duration;
 use portcullis::pki_types::UnixTime;
 use portcullis::x509::{OcspStatus, ocsp_request};
 use portcullis::{
-    ClientAuthentication, ClientConfig, Error, Identity, OcspPolicy, ProtocolVersion, Roots,
-    ServerConfig, Stapler, TlsAcceptor, TlsConnector, TlsListener,
+    ClientAuthentication, ClientConfig, Error, Identity, IdentityFiles, OcspPolicy,
+    ProtocolVersion, ReloadEvent, Reloader, Roots, ServerConfig, Stapler, TlsAcceptor,
+    TlsConnector, TlsListener, TlsStream,
 };
 use portcullis_tests::peers::Program;
 use portcullis_tests::scratch;
@@ -73,6 +74,7 @@ impl Authority {
             ("good", "leaf"),
             ("bad", "leaf"),
             ("staple", "staple"),
+            ("next", "staple"),
             ("responder", "responder"),
         ] {
             this.openssl(&format!(
@@ -425,6 +427,106 @@ async fn openssl_reads_what_the_stapler_has_fetched() {
     client.send(b"Q\n").await;
     let (_, output) = client.finish().await;
     assert!(!output.to_string().contains("OCSP"), "{output}");
+}
+
+/// While connections live and others begin, none of which takes a certificate without its response.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_replaced_with_its_response_under_connections() {
+    const LIVE: usize = 20;
+    let ca = Authority::new("replaced");
+    let (_responder, url) = ca.responder().await;
+    let put = |leaf: &str| {
+        for (from, to) in [(".key", "live.key"), ("-chain.pem", "live.pem")] {
+            let fresh = ca.path("fresh");
+            std::fs::copy(ca.path(&format!("{leaf}{from}")), &fresh).unwrap();
+            std::fs::rename(fresh, ca.path(to)).unwrap();
+        }
+    };
+    put("staple");
+    let files = IdentityFiles::new(ca.path("live.pem")).key(ca.path("live.key"));
+    let files = files.stapler(move |identity| Stapler::new(identity).responder(&url));
+    let reloader = Reloader::new()
+        .identity(files)
+        .settle(Duration::from_millis(30));
+    let loaded = reloader.load(|parts| {
+        ServerConfig::builder()
+            .versions(VERSIONS)
+            .identity(parts.identity()?)
+            .build()
+    });
+    let loaded = loaded.await.unwrap();
+    let listener = TlsListener::bind("127.0.0.1:0", loaded.config())
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut watching = loaded.watch(listener.reloadable());
+    let serving = tokio::spawn(async move {
+        while let Ok(incoming) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut stream = incoming.handshake().await.unwrap();
+                while let Ok(word) = stream.recv(4).await {
+                    if word.is_empty() || stream.send(&[&word]).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let connect = async |version| {
+        let connector = ca
+            .connector(version, OcspPolicy::Require)
+            .without_resumption();
+        let stream = connector.connect(&*address, "localhost").await.unwrap();
+        let verdict = stream.information().ocsp_verdict().unwrap();
+        assert_eq!(verdict.as_ref().unwrap().status(), OcspStatus::Good);
+        stream
+    };
+    let subject = |stream: &TlsStream<_>| {
+        let chain = stream.information().peer_certificates();
+        portcullis::x509::subject(&chain[0]).unwrap()
+    };
+    let mut live = Vec::new();
+    for at in 0..LIVE {
+        live.push(connect(VERSIONS[at % 2]).await);
+    }
+    for (generation, leaf) in [(1, "next"), (2, "staple")] {
+        put(leaf);
+        let published = async {
+            match watching.next_event().await.unwrap() {
+                ReloadEvent::Published { generation, .. } => generation,
+                other => panic!("{other:?}"),
+            }
+        };
+        let mut published =
+            std::pin::pin!(tokio::time::timeout(Duration::from_secs(20), published));
+        // Whoever comes meanwhile has one of the two, with its own response.
+        let seen = loop {
+            tokio::select! {
+                seen = &mut published => break seen.unwrap(),
+                stream = connect(VERSIONS[0]) => drop(stream),
+            }
+        };
+        assert_eq!(seen, generation);
+        for version in VERSIONS {
+            assert_eq!(subject(&connect(version).await), format!("CN={leaf}"));
+        }
+        for stream in &mut live {
+            stream.send(&[b"ping"]).await.unwrap();
+            assert_eq!(&stream.recv(4).await.unwrap()[..], b"ping");
+            assert_eq!(subject(stream), "CN=staple");
+        }
+        let arguments = format!(
+            "s_client -connect {address} -servername localhost -CAfile {} -status",
+            ca.text("ca.pem")
+        );
+        let mut client = Program::start("openssl", "openssl", words(&arguments));
+        client.send(b"Q\n").await;
+        let (_, output) = client.finish().await;
+        let output = output.to_string();
+        assert!(output.contains("Cert Status: good"), "{output}");
+        assert!(output.contains(&format!("CN = {leaf}")), "{output}");
+    }
+    serving.abort();
 }
 
 /// curl and gnutls-cli refuse a server without a staple, and verify the one that there is; it comes and goes while the

@@ -3,7 +3,9 @@
 mod support;
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use support::{Server, client, printed, sentence};
@@ -27,6 +29,12 @@ basicConstraints = CA:FALSE
 keyUsage = digitalSignature
 subjectAltName = DNS:localhost
 authorityInfoAccess = OCSP;URI:http://127.0.0.1:@PORT@/
+[staple]
+basicConstraints = CA:FALSE
+keyUsage = digitalSignature
+subjectAltName = DNS:localhost
+authorityInfoAccess = OCSP;URI:http://127.0.0.1:@PORT@/
+tlsfeature = status_request
 ";
 
 /// An authority of OpenSSL with a certificate, and what its responder says of that.
@@ -51,20 +59,28 @@ impl Authority {
         this.openssl(&format!(
             "req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=Statuses -days 30"
         ));
-        this.openssl(&format!(
-            "req -new {key} -keyout leaf.key -out leaf.csr -subj /CN=leaf"
-        ));
-        this.openssl(
-            "ca -batch -config ca.cnf -in leaf.csr -out leaf.pem -extensions leaf -notext",
-        );
+        this.issue("leaf", "leaf");
         this.openssl("ocsp -issuer ca.pem -cert leaf.pem -no_nonce -reqout leaf.req");
         this.respond("good.ocsp");
         this.openssl("ca -config ca.cnf -revoke leaf.pem -crl_reason superseded");
         this.respond("revoked.ocsp");
-        let chain = fs::read(this.path("leaf.pem")).unwrap();
-        let ca = fs::read(this.path("ca.pem")).unwrap();
-        fs::write(this.path("chain.pem"), [chain, ca].concat()).unwrap();
+        fs::copy(this.path("leaf-chain.pem"), this.path("chain.pem")).unwrap();
         this
+    }
+
+    /// With the certificate of the authority behind it in a file of its own.
+    fn issue(&self, leaf: &str, section: &str) {
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+        self.openssl(&format!(
+            "req -new {key} -keyout {leaf}.key -out {leaf}.csr -subj /CN={leaf}"
+        ));
+        self.openssl(&format!(
+            "ca -batch -config ca.cnf -in {leaf}.csr -out {leaf}.pem -extensions {section} -notext"
+        ));
+        let chain = fs::read(self.path(&format!("{leaf}.pem"))).unwrap();
+        let ca = fs::read(self.path("ca.pem")).unwrap();
+        let out = self.path(&format!("{leaf}-chain.pem"));
+        fs::write(out, [chain, ca].concat()).unwrap();
     }
 
     fn respond(&self, out: &str) {
@@ -173,33 +189,51 @@ fn a_responder_that_is_gone_keeps_no_server() {
     assert_eq!(said["ok"], true);
 }
 
+/// OpenSSL's responder at a port, which knows what was issued before it began.
+struct Responder(Child);
+
+impl Responder {
+    fn start(ca: &Authority, port: u16) -> Self {
+        let mut responder = Command::new("openssl")
+            .current_dir(ca.0.path())
+            .args(["ocsp", "-index", "index.txt", "-port", &port.to_string()])
+            .args("-CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 2".split(' '))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut reader = BufReader::new(responder.stdout.as_mut().unwrap());
+        while !line.contains("ACCEPT") {
+            line.clear();
+            assert_ne!(reader.read_line(&mut line).unwrap(), 0);
+        }
+        Self(responder)
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Free a moment ago.
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
 /// By OpenSSL's responder, of a certificate that names it.
 #[test]
 fn a_server_asks_the_responder_of_its_certificate() {
-    use std::io::{BufRead as _, BufReader};
-    // Free a moment ago.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = free_port();
     let ca = Authority::naming(port);
-    let mut responder = Command::new("openssl")
-        .current_dir(ca.0.path())
-        .args(["ocsp", "-index", "index.txt", "-port", &port.to_string()])
-        .args("-CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 2".split(' '))
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let mut reader = BufReader::new(responder.stdout.as_mut().unwrap());
-    while !line.contains("ACCEPT") {
-        line.clear();
-        assert_ne!(reader.read_line(&mut line).unwrap(), 0);
-    }
+    let responder = Responder::start(&ca, port);
     let server = ca.server(Some("auto"));
     let output = ca.client(&server, &["--status", "--json"]);
-    responder.kill().unwrap();
-    responder.wait().unwrap();
+    drop(responder);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let said = json(output);
     let reason = said["verdict"]["reason"].as_str().unwrap();
@@ -207,4 +241,82 @@ fn a_server_asks_the_responder_of_its_certificate() {
         reason.contains("(superseded), says an OCSP response"),
         "{reason}"
     );
+}
+
+/// A certificate that demands a response waits for it, and what was there is served meanwhile; SIGHUP has the responder
+/// asked.
+#[test]
+fn a_certificate_that_is_taken_over_has_its_own_response() {
+    let port = free_port();
+    let ca = Authority::naming(port);
+    let issue = |leaf: &str, section: &str| {
+        ca.issue(leaf, section);
+        for (from, to) in [(".key", "live.key"), ("-chain.pem", "live.pem")] {
+            let fresh = ca.path("fresh");
+            fs::copy(ca.path(&format!("{leaf}{from}")), &fresh).unwrap();
+            fs::rename(fresh, ca.path(to)).unwrap();
+        }
+    };
+    issue("first", "staple");
+    let responder = Responder::start(&ca, port);
+    let (chain, key) = (ca.path("live.pem"), ca.path("live.key"));
+    let arguments = ["--cert", &chain, "--key", &key, "--reload", "--ocsp"];
+    let mut server = Server::start(&[&arguments[..], &["auto"]].concat());
+    let mut stderr = BufReader::new(server.child.stderr.take().unwrap());
+    // What is logged besides is for others.
+    let mut next = || {
+        let mut line = String::new();
+        while !line.starts_with("portcullis: ") {
+            line.clear();
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0);
+        }
+        line
+    };
+    let shows = |server: &Server, name: &str| {
+        let said = json(ca.client(server, &["--status=require", "--json"]));
+        assert_eq!(said["ocsp"]["status"], "good", "{said}");
+        let subject = said["peer_certificates"][0]["subject"].as_str().unwrap();
+        assert_eq!(subject, format!("CN={name}"));
+    };
+    shows(&server, "first");
+    drop(responder);
+    issue("second", "staple");
+    let line = next();
+    assert!(
+        line.contains("not taken over, what was there stays: "),
+        "{line}"
+    );
+    assert!(
+        line.contains("live.pem: the certificate demands an OCSP response"),
+        "{line}"
+    );
+    shows(&server, "first");
+    let responder = Responder::start(&ca, port);
+    let pid = server.child.id().to_string();
+    let told = Command::new("kill").args(["-HUP", &pid]).status();
+    assert!(told.unwrap().success());
+    let line = next();
+    assert!(
+        line.contains("taken over: ") && line.contains("live.pem"),
+        "{line}"
+    );
+    shows(&server, "second");
+    // One that demands none is taken over without, which is said.
+    drop(responder);
+    issue("third", "leaf");
+    let line = next();
+    assert!(line.contains("taken over: "), "{line}");
+    let line = next();
+    assert!(
+        line.contains("live.pem: no OCSP response is shown"),
+        "{line}"
+    );
+    let said = json(ca.client(&server, &["--status", "--json"]));
+    assert_eq!(said["ocsp"]["response"], Value::Null);
+    // A file is about one of them.
+    let said = sentence(
+        support::run(&[&["server"], &arguments[..], &["file"]].concat()),
+        2,
+    );
+    assert!(said.contains("--ocsp auto"), "{said}");
 }

@@ -181,6 +181,11 @@ impl Directory {
             let path = self.path.join(format!("{hash:08x}.r{number}"));
             let state = match FileState::of(&path) {
                 Ok(state) => state,
+                // It is there, and leads to nothing that could be read: it hides none of those behind it.
+                Err(error) if path.symlink_metadata().is_ok() => {
+                    faults.push(fault(&path, &error));
+                    continue;
+                }
                 // Behind the last of an issuer there is none, but the directory is.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     if let Err(error) = std::fs::metadata(&self.path) {
@@ -270,5 +275,52 @@ impl CrlSource for HashDirCrls {
 
     fn select<'a>(&'a self, query: &'a CrlQuery) -> CrlFuture<'a, Lookup> {
         self.find(query)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair,
+        SerialNumber, date_time_ymd,
+    };
+
+    use super::*;
+
+    /// Nothing that is looked at tells that a file can be read now, e.g. since there are descriptors again.
+    #[test]
+    fn what_could_not_be_read_is_read_again_though_it_looks_the_same() {
+        let issuer = Issuer::new(CertificateParams::default(), KeyPair::generate().unwrap());
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(2049, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&issuer).unwrap().der().to_vec();
+        let hash = crl_issuer_hash(Crl::from_der(&*list).unwrap().issuer()).unwrap();
+        let folder =
+            std::env::temp_dir().join(format!("portcullis-hash-dir-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join(format!("{hash:08x}.r0"));
+        std::fs::write(&path, list).unwrap();
+        let crls = HashDirCrls::with_recheck(&folder, Duration::ZERO);
+        let read_after = |lists| {
+            let state = FileState::of(&path).unwrap();
+            let known = Known {
+                checked: Instant::now(),
+                files: vec![File { state, lists }],
+                faults: Vec::new(),
+            };
+            crls.0.known().insert(hash, known);
+            let known = crls.0.read(hash);
+            (known.lists().count(), known.faults().count())
+        };
+        // What was read is not read again.
+        assert_eq!(read_after(Ok(Vec::new())), (0, 0));
+        assert_eq!(read_after(Err("too many open files".to_owned())), (1, 0));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

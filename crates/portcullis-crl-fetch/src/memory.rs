@@ -69,6 +69,59 @@ struct Kept {
     list: Arc<Crl>,
     /// For this distribution point alone.
     uri: Option<Box<str>>,
+    /// What was inserted here, if not only exchanges have put something here: the list, or an older one that comes
+    /// back when the list is taken away by an exchange.
+    inserted: Option<Arc<Crl>>,
+    /// How many exchanges have put the list here and have not taken it away.
+    exchanged: usize,
+}
+
+/// By what a list comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Insertion,
+    Exchange,
+}
+
+fn is_same(one: &Arc<Crl>, other: &Arc<Crl>) -> bool {
+    Arc::ptr_eq(one, other) || one.as_der() == other.as_der()
+}
+
+impl Kept {
+    fn new(list: &Arc<Crl>, uri: Option<&str>, by: By) -> Self {
+        Self {
+            list: Arc::clone(list),
+            uri: uri.map(Box::from),
+            inserted: (by == By::Insertion).then(|| Arc::clone(list)),
+            exchanged: usize::from(by == By::Exchange),
+        }
+    }
+
+    fn put(&mut self, list: &Arc<Crl>, by: By) {
+        let others = if is_same(&self.list, list) {
+            self.exchanged
+        } else {
+            0
+        };
+        self.list = Arc::clone(list);
+        match by {
+            By::Insertion => {
+                self.inserted = Some(Arc::clone(list));
+                self.exchanged = others;
+            }
+            By::Exchange => self.exchanged = others + 1,
+        }
+    }
+
+    /// What was inserted and waits behind the list.
+    fn older(&self) -> Option<&Arc<Crl>> {
+        let inserted = self.inserted.as_ref();
+        inserted.filter(|inserted| !is_same(inserted, &self.list))
+    }
+
+    fn bytes(&self) -> usize {
+        self.list.bytes() + self.older().map_or(0, |older| older.bytes())
+    }
 }
 
 impl Default for MemoryCrls {
@@ -113,28 +166,41 @@ impl MemoryCrls {
     /// When there is no room; then nothing is added.
     pub fn insert_lists(&self, lists: Vec<Arc<Crl>>, uri: Option<&str>) -> Result<usize, Misuse> {
         self.write().change(&lists, |all| {
-            lists.iter().filter(|list| all.add(list, uri)).count()
+            lists
+                .iter()
+                .filter(|list| all.add(list, uri, By::Insertion))
+                .count()
         })
     }
 
-    /// Puts lists in the place of others, byte for byte, that were put there without a URI, at once for whoever looks.
+    /// Puts lists in the place of others, byte for byte, that an exchange has put there before, at once for whoever looks.
     /// What is among both stays as it is, and whatever else is there: where that has a list which is newer than one of
-    /// the same kind among these, this is not added.
+    /// the same kind among these, this is not added. A list that was inserted without a URI, or that another exchange has
+    /// put there as well, stays when it is among the old ones; and where one of these is newer than one that was inserted,
+    /// that comes back when this goes.
     ///
     /// # Errors
     /// When there is no room; then nothing is changed.
     pub fn exchange(&self, old: &[Arc<Crl>], new: &[Arc<Crl>]) -> Result<(), Misuse> {
-        let is_in = |list: &Arc<Crl>, lists: &[Arc<Crl>]| {
-            lists.iter().any(|other| other.as_der() == list.as_der())
-        };
-        self.write().change(&[old, new].concat(), |all| {
-            all.remove(|kept| {
-                kept.uri.is_none() && is_in(&kept.list, old) && !is_in(&kept.list, new)
-            });
-            for list in new {
-                if !all.has(list) {
-                    all.add(list, None);
+        let is_in =
+            |list: &Arc<Crl>, lists: &[Arc<Crl>]| lists.iter().any(|one| is_same(one, list));
+        // One that is there twice counts once.
+        let distinct = |lists: &[Arc<Crl>]| {
+            let mut distinct: Vec<Arc<Crl>> = Vec::with_capacity(lists.len());
+            for list in lists {
+                if !is_in(list, &distinct) {
+                    distinct.push(Arc::clone(list));
                 }
+            }
+            distinct
+        };
+        let (gone, come) = (distinct(old), distinct(new));
+        self.write().change(&[old, new].concat(), |all| {
+            for list in gone.iter().filter(|list| !is_in(list, new)) {
+                all.release(list);
+            }
+            for list in &come {
+                all.claim(list, is_in(list, old));
             }
         })
     }
@@ -150,9 +216,8 @@ impl MemoryCrls {
     /// When there is none in the input, or one is damaged; then nothing is removed.
     pub fn remove(&self, input: &CrlInput) -> Result<usize, Misuse> {
         let lists = input.read()?;
-        Ok(self
-            .write()
-            .remove(|kept| lists.iter().any(|list| list.as_der() == kept.list.as_der())))
+        let is_meant = |list: &Arc<Crl>| lists.iter().any(|one| is_same(one, list));
+        Ok(self.write().remove_lists(is_meant))
     }
 
     /// Removes what was added for this distribution point, and answers how many lists that were.
@@ -242,17 +307,59 @@ impl Lists {
         Err(error)
     }
 
-    /// Whether it is there for every point.
-    fn has(&self, list: &Arc<Crl>) -> bool {
-        let hash = crl_issuer_hash(list.issuer());
-        let kept = hash.and_then(|hash| self.of_issuers.get(&hash));
-        kept.into_iter()
-            .flatten()
-            .any(|kept| kept.uri.is_none() && kept.list.as_der() == list.as_der())
+    /// What is there of the issuer of this list.
+    fn of_issuer(&mut self, list: &Crl) -> Option<&mut Vec<Kept>> {
+        let hash = crl_issuer_hash(list.issuer())?;
+        self.of_issuers.get_mut(&hash)
+    }
+
+    /// An exchange wants it, maybe as it did before.
+    fn claim(&mut self, list: &Arc<Crl>, as_before: bool) {
+        let mut of_issuer = self.of_issuer(list).into_iter().flatten();
+        match of_issuer.find(|kept| kept.uri.is_none() && is_same(&kept.list, list)) {
+            Some(kept) if as_before => kept.exchanged = kept.exchanged.max(1),
+            Some(kept) => kept.exchanged += 1,
+            None => {
+                self.add(list, None, By::Exchange);
+            }
+        }
+    }
+
+    /// An exchange wants it no more.
+    fn release(&mut self, list: &Arc<Crl>) {
+        let Some(of_issuer) = self.of_issuer(list) else {
+            return;
+        };
+        let is_it =
+            |kept: &Kept| kept.uri.is_none() && kept.exchanged > 0 && is_same(&kept.list, list);
+        let Some(at) = of_issuer.iter().position(is_it) else {
+            return;
+        };
+        let Some(kept) = of_issuer.get_mut(at) else {
+            return;
+        };
+        let bytes = kept.bytes();
+        kept.exchanged -= 1;
+        if kept.exchanged > 0 {
+            return;
+        }
+        match kept.inserted.clone() {
+            Some(inserted) => {
+                kept.list = inserted;
+                let now = kept.bytes();
+                self.bytes = self.bytes - bytes + now;
+            }
+            None => {
+                of_issuer.remove(at);
+                self.len -= 1;
+                self.bytes -= bytes;
+                self.of_issuers.retain(|_, lists| !lists.is_empty());
+            }
+        }
     }
 
     /// Whether it was added.
-    fn add(&mut self, list: &Arc<Crl>, uri: Option<&str>) -> bool {
+    fn add(&mut self, list: &Arc<Crl>, uri: Option<&str>, by: By) -> bool {
         // An issuer that is no name has no certificates.
         let Some(hash) = crl_issuer_hash(list.issuer()) else {
             return false;
@@ -265,21 +372,38 @@ impl Lists {
         });
         match same {
             Some(kept) if list.replaces(&kept.list) => {
-                self.bytes = self.bytes - kept.list.bytes() + list.bytes();
-                kept.list = Arc::clone(list);
+                let before = kept.bytes();
+                kept.put(list, by);
+                self.bytes = self.bytes - before + kept.bytes();
                 true
             }
             Some(_) => false,
             None => {
-                of_issuer.push(Kept {
-                    list: Arc::clone(list),
-                    uri: uri.map(Box::from),
-                });
+                of_issuer.push(Kept::new(list, uri, by));
                 self.len += 1;
                 self.bytes += list.bytes();
                 true
             }
         }
+    }
+
+    /// Of two at one place the other stays.
+    fn remove_lists(&mut self, is_meant: impl Fn(&Arc<Crl>) -> bool) -> usize {
+        let mut gone = 0;
+        for kept in self.of_issuers.values_mut().flatten() {
+            let before = kept.bytes();
+            match kept.older().cloned() {
+                Some(older) if is_meant(&older) => kept.inserted = None,
+                Some(older) if is_meant(&kept.list) => {
+                    kept.list = older;
+                    kept.exchanged = 0;
+                }
+                _ => continue,
+            }
+            gone += 1;
+            self.bytes = self.bytes - before + kept.bytes();
+        }
+        gone + self.remove(|kept| is_meant(&kept.list))
     }
 
     fn remove(&mut self, is_meant: impl Fn(&Kept) -> bool) -> usize {
@@ -289,7 +413,7 @@ impl Lists {
                 let goes = is_meant(kept);
                 if goes {
                     self.len -= 1;
-                    self.bytes -= kept.list.bytes();
+                    self.bytes -= kept.bytes();
                 }
                 !goes
             });

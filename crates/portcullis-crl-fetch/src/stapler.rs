@@ -13,9 +13,9 @@ use portcullis_core::x509::{
     ocsp_responders, verify_ocsp_response,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use crate::http::Resolve;
 use crate::http::client::{Bounds, SystemResolver, post_ocsp};
@@ -35,7 +35,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 /// * A response is verified as a client would before it is shown; what the responder says is shown, also that the
 ///   certificate was revoked. That it does not know the certificate is a failure.
 /// * It is fetched anew when half of its time is over, a tenth more or less. If that fails, it is tried again after a
-///   minute, and then after twice as long each time, up to an hour. The last good one is shown until it is over, and
+///   minute ([`retry_after`](Self::retry_after)), and then after twice as long each time, up to an hour. The last good one is shown until it is over, and
 ///   then none.
 /// * No handshake waits for any of this: it shows what there is. All clones of the identity show it, also those in
 ///   configurations that are in use.
@@ -61,6 +61,7 @@ pub struct Stapler {
     policy: ChainPolicy,
     resolver: Arc<dyn Resolve>,
     bounds: Bounds,
+    first_pause: Duration,
 }
 
 impl Stapler {
@@ -77,6 +78,7 @@ impl Stapler {
                 whole: Duration::from_secs(10),
                 body: MAX_OCSP_RESPONSE,
             },
+            first_pause: FIRST_PAUSE,
         }
     }
 
@@ -104,6 +106,13 @@ impl Stapler {
     pub fn request_timeout(mut self, at_most: Duration) -> Self {
         self.bounds.whole = at_most;
         self.bounds.connect = self.bounds.connect.min(at_most);
+        self
+    }
+
+    /// How long after a failure it is tried again, if that was the first: one minute unless something else is said, at least
+    /// a second and at most an hour. After further ones it is twice as long each time.
+    pub fn retry_after(mut self, pause: Duration) -> Self {
+        self.first_pause = pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         self
     }
 
@@ -152,6 +161,7 @@ impl Stapler {
             targets.push((url, target));
         }
         let (state, watched) = watch::channel(StaplerState::default());
+        let asked = Arc::new(Notify::new());
         let worker = Worker {
             identity: self.identity,
             leaf,
@@ -162,11 +172,14 @@ impl Stapler {
             policy: self.policy,
             resolver: self.resolver,
             bounds: self.bounds,
+            first_pause: self.first_pause,
             state,
+            asked: Arc::clone(&asked),
         };
         Ok(Stapling {
             task: runtime.spawn(worker.run()),
             state: watched,
+            asked,
         })
     }
 }
@@ -198,6 +211,7 @@ pub struct StaplerState {
 pub struct Stapling {
     task: JoinHandle<()>,
     state: watch::Receiver<StaplerState>,
+    asked: Arc<Notify>,
 }
 
 impl Stapling {
@@ -217,11 +231,29 @@ impl Stapling {
         let mut state = self.state.clone();
         // The sender lives as long as the task.
         let state = state.wait_for(|state| state.attempts > 0).await;
-        let state = state.map_err(|_| Misuse::new("the Stapler's runtime has ended"))?;
+        let state = state.map_err(|_| runtime_has_ended())?;
         match (&state.verdict, &state.failure) {
             (Some(_), _) => Ok(()),
             (None, failure) => Err(Misuse::new(failure.clone().unwrap_or_default())),
         }
+    }
+
+    /// Waits until a response is shown.
+    ///
+    /// # Errors
+    /// When the runtime has ended that [`start`](Stapler::start) was called in.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn shown(&self) -> Result<(), Misuse> {
+        let mut state = self.state.clone();
+        let state = state.wait_for(|state| state.verdict.is_some()).await;
+        state.map(drop).map_err(|_| runtime_has_ended())
+    }
+
+    /// Asks the responder now, whenever it was asked before: for who knows that it is there again.
+    pub fn fetch_now(&self) {
+        self.asked.notify_one();
     }
 
     /// Waits until the next attempt is over, and gives how far it has come by then. If several are since this was last
@@ -233,6 +265,10 @@ impl Stapling {
         self.state.changed().await.ok()?;
         Some(self.state.borrow_and_update().clone())
     }
+}
+
+fn runtime_has_ended() -> Misuse {
+    Misuse::new("the Stapler's runtime has ended")
 }
 
 impl Drop for Stapling {
@@ -251,16 +287,19 @@ struct Worker {
     policy: ChainPolicy,
     resolver: Arc<dyn Resolve>,
     bounds: Bounds,
+    first_pause: Duration,
     state: watch::Sender<StaplerState>,
+    /// Somebody wants to know now.
+    asked: Arc<Notify>,
 }
 
 impl Worker {
     async fn run(self) {
-        let mut pause = FIRST_PAUSE;
+        let mut pause = self.first_pause;
         loop {
             let due = match self.attempt().await {
                 Ok(verdict) => {
-                    pause = FIRST_PAUSE;
+                    pause = self.first_pause;
                     let due = self.due(&verdict);
                     self.succeeded(verdict);
                     due
@@ -272,7 +311,7 @@ impl Worker {
                     due
                 }
             };
-            sleep_until(due).await;
+            sleep_until(due, &self.asked).await;
         }
     }
 
@@ -374,12 +413,16 @@ fn now() -> u64 {
     since.unwrap_or_default().as_secs()
 }
 
-async fn sleep_until(due: u64) {
+/// Unless somebody asks before.
+async fn sleep_until(due: u64, asked: &Notify) {
     loop {
         let left = Duration::from_secs(due.saturating_sub(now()));
         if left.is_zero() {
             return;
         }
-        sleep(left.min(LONGEST_SLEEP)).await;
+        let slept = timeout(left.min(LONGEST_SLEEP), asked.notified()).await;
+        if slept.is_ok() {
+            return;
+        }
     }
 }

@@ -124,6 +124,31 @@ async fn what_cannot_be_read_is_said() {
     assert!(error.to_string().contains(&called(&list, 0)), "{error}");
 }
 
+/// A link whose file has gone hides nothing behind it, and is the reason where nothing is.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_to_nowhere_is_passed_over() {
+    use std::os::unix::fs::symlink;
+    let ca = Authority::new();
+    let scratch = Scratch::new();
+    let list = ca.list(1, &[9]);
+    symlink("gone.crl", scratch.path().join(called(&list, 0))).unwrap();
+    let crls = HashDirCrls::with_recheck(scratch.path(), Duration::ZERO);
+    let error = verdict(&ca, &ca.leaf(8, &[]), &crls).await.unwrap_err();
+    assert!(error.to_string().contains(&called(&list, 0)), "{error}");
+    scratch.write(&called(&list, 1), &list);
+    assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok());
+    let error = verdict(&ca, &ca.leaf(9, &[]), &crls).await.unwrap_err();
+    assert!(error.to_string().contains("was revoked"), "{error}");
+    // Its file may come back, with a newer list.
+    scratch.write("gone.crl", &ca.list(2, &[8]));
+    assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_err());
+    // A link to itself neither.
+    std::fs::remove_file(scratch.path().join(called(&list, 0))).unwrap();
+    symlink(called(&list, 0), scratch.path().join(called(&list, 0))).unwrap();
+    assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok());
+}
+
 /// Neither what may be read since nor what was made of it changes when a file was written.
 #[cfg(unix)]
 #[tokio::test]
@@ -145,12 +170,15 @@ async fn a_file_that_could_not_be_read_is_read_again() {
     assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok());
     // A pipe is not waited for.
     let next = scratch.path().join(called(&list, 1));
-    let made = std::process::Command::new("mkfifo")
-        .arg(scratch.path().join("pipe"))
-        .status();
+    let pipe = scratch.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     if made.is_ok_and(|status| status.success()) {
-        symlink(scratch.path().join("pipe"), next).unwrap();
-        assert!(verdict(&ca, &ca.leaf(8, &[]), &crls).await.is_ok());
+        symlink(&pipe, next).unwrap();
+        let leaf = ca.leaf(8, &[]);
+        let seen = tokio::time::timeout(Duration::from_secs(20), verdict(&ca, &leaf, &crls)).await;
+        // Whoever waits for a writer is let go: a test that hangs says nothing.
+        drop(std::fs::File::options().read(true).write(true).open(&pipe));
+        assert!(seen.unwrap().is_ok());
     }
 }
 

@@ -138,3 +138,91 @@ async fn a_list_of_no_use_hides_no_other() {
         assert!(error.to_string().contains("says the CRL 1"), "{error}");
     }
 }
+
+/// One list after the other may be in a file; what others have put there does not go with it.
+#[test]
+fn an_exchange_takes_away_what_an_exchange_has_put_there() {
+    let ca = Authority::new();
+    let read = |der: &[u8]| CrlInput::Der(der.to_vec()).read().unwrap();
+    let (first, second) = (ca.list(1, &[]), ca.list(2, &[]));
+    let other = Authority::named("Other").list(1, &[]);
+    // By hand, before and after.
+    for insert_first in [true, false] {
+        let crls = MemoryCrls::new();
+        let by_hand = || assert_eq!(crls.insert(der(first.clone()), None).unwrap(), 1);
+        if insert_first {
+            by_hand();
+        }
+        crls.exchange(&[], &read(&first)).unwrap();
+        if !insert_first {
+            by_hand();
+        }
+        let bytes = crls.bytes();
+        crls.exchange(&read(&first), &[]).unwrap();
+        crls.exchange(&read(&first), &[]).unwrap();
+        assert_eq!((crls.len(), crls.bytes()), (1, bytes));
+        // A newer one stands before it as long as it is there.
+        crls.exchange(&[], &read(&second)).unwrap();
+        assert_eq!(crls.len(), 1);
+        assert_eq!(crls.bytes(), bytes + read(&second)[0].bytes());
+        crls.exchange(&read(&second), &read(&other)).unwrap();
+        assert_eq!(
+            (crls.len(), crls.bytes()),
+            (2, bytes + read(&other)[0].bytes())
+        );
+        crls.exchange(&read(&other), &[]).unwrap();
+        assert_eq!((crls.len(), crls.bytes()), (1, bytes));
+        assert_eq!(crls.remove(&der(first.clone())).unwrap(), 1);
+        assert_eq!((crls.len(), crls.bytes()), (0, 0));
+    }
+    // Whoever takes one of the two away leaves the other.
+    for (gone, stays) in [(&first, &second), (&second, &first)] {
+        let crls = MemoryCrls::new();
+        crls.insert(der(first.clone()), None).unwrap();
+        crls.exchange(&[], &read(&second)).unwrap();
+        assert_eq!(crls.remove(&der(gone.clone())).unwrap(), 1);
+        assert_eq!((crls.len(), crls.bytes()), (1, read(stays)[0].bytes()));
+        assert_eq!(crls.remove(&der(gone.clone())).unwrap(), 0);
+        crls.exchange(&read(&second), &[]).unwrap();
+        assert_eq!(crls.len(), usize::from(stays == &first));
+    }
+    // By two of them, each of which has it in two files.
+    let crls = MemoryCrls::new();
+    let twice = [read(&first), read(&first)].concat();
+    for _ in 0..2 {
+        crls.exchange(&[], &twice).unwrap();
+    }
+    crls.exchange(&twice, &twice).unwrap();
+    assert_eq!(crls.len(), 1);
+    crls.exchange(&twice, &read(&other)).unwrap();
+    assert_eq!(crls.len(), 2);
+    crls.exchange(&twice, &[]).unwrap();
+    assert_eq!(crls.len(), 1);
+    crls.exchange(&read(&other), &[]).unwrap();
+    assert_eq!((crls.len(), crls.bytes()), (0, 0));
+    // Who inserts a newer one has it to himself.
+    crls.exchange(&[], &read(&first)).unwrap();
+    crls.insert(der(second.clone()), None).unwrap();
+    crls.exchange(&read(&first), &[]).unwrap();
+    assert_eq!(crls.remove(&der(second)).unwrap(), 1);
+    assert_eq!((crls.len(), crls.bytes()), (0, 0));
+}
+
+/// What there is no room for changes nothing, whoever has put there what is there.
+#[test]
+fn an_exchange_without_room_leaves_all_as_it_was() {
+    let ca = Authority::new();
+    let read = |der: &[u8]| CrlInput::Der(der.to_vec()).read().unwrap();
+    let many: Vec<u8> = (1..100).collect();
+    let (small, large) = (ca.list(1, &[]), ca.list(2, &many));
+    let crls = MemoryCrls::with_room(read(&small)[0].bytes() * 2);
+    crls.insert(der(small.clone()), None).unwrap();
+    crls.exchange(&[], &read(&small)).unwrap();
+    let before = crls.bytes();
+    let error = crls.exchange(&read(&small), &read(&large)).unwrap_err();
+    assert!(error.to_string().contains("there is room for"), "{error}");
+    assert_eq!((crls.len(), crls.bytes()), (1, before));
+    crls.exchange(&read(&small), &[]).unwrap();
+    assert_eq!(crls.remove(&der(small)).unwrap(), 1);
+    assert_eq!(crls.bytes(), 0);
+}

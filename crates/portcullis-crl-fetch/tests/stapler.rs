@@ -164,6 +164,44 @@ async fn a_responder_that_fails_takes_nothing_away_before_its_time() {
     assert_eq!(responder.requests().len(), 2);
 }
 
+/// After a failure it is tried again as soon as is said, and sooner for whoever knows more.
+#[tokio::test]
+async fn what_has_failed_is_tried_again() {
+    let pki = Pki::new();
+    let responder = Responder::new(pki.response(Says::Good, 0, 3_600)).await;
+    responder.fail();
+    let identity = pki.identity();
+    let stapler = Stapler::new(&identity).responder(responder.url());
+    // At least a second.
+    let mut stapling = stapler.retry_after(Duration::ZERO).start().unwrap();
+    for attempts in 1..=2 {
+        let state = timeout(SOON, stapling.changed()).await.unwrap().unwrap();
+        assert_eq!((state.attempts, state.verdict.is_none()), (attempts, true));
+    }
+    let shown = stapling.shown();
+    tokio::pin!(shown);
+    let hour = Duration::from_secs(3_600);
+    assert!(
+        timeout(Duration::from_millis(100), &mut shown)
+            .await
+            .is_err()
+    );
+    responder.answer(pki.response(Says::Good, 0, 3_600));
+    timeout(SOON, shown).await.unwrap().unwrap();
+    assert!(identity.ocsp_response(now()).is_some());
+    assert_eq!(responder.requests().len(), 3);
+    // Without a word it would be an hour.
+    responder.fail();
+    let stapler = Stapler::new(&identity).responder(responder.url());
+    let mut stapling = stapler.retry_after(hour).start().unwrap();
+    assert!(timeout(SOON, stapling.ready()).await.unwrap().is_err());
+    assert_eq!(stapling.changed().await.unwrap().attempts, 1);
+    responder.answer(pki.response(Says::Good, 0, 3_600));
+    stapling.fetch_now();
+    timeout(SOON, stapling.shown()).await.unwrap().unwrap();
+    assert_eq!(responder.requests().len(), 5);
+}
+
 #[tokio::test]
 async fn an_older_response_does_not_take_the_place_of_a_newer_one() {
     let pki = Pki::new();

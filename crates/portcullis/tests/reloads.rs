@@ -1,6 +1,8 @@
 //! What reloads mean for connections, sessions, and who has to be told.
 
 mod folder;
+#[cfg(feature = "ocsp-stapler")]
+mod stapled;
 
 use std::fs;
 use std::sync::Arc;

@@ -62,13 +62,8 @@ pub(crate) struct Server {
     #[arg(long, requires = "cert", conflicts_with = "once")]
     reload: bool,
     /// Show this OCSP response (DER) to clients that ask for one, or by `auto` the one of the responder that the
-    /// certificate names, fetched anew before it is over.
-    #[arg(
-        long,
-        value_name = "FILE|auto",
-        requires = "cert",
-        conflicts_with = "reload"
-    )]
+    /// certificate names, fetched anew before it is over. With --reload `auto`: a certificate that is taken over has its own.
+    #[arg(long, value_name = "FILE|auto", requires = "cert")]
     ocsp: Option<PathBuf>,
     /// Answer HTTP with a page that shows what was negotiated, instead of echoing.
     #[arg(long)]
@@ -219,6 +214,12 @@ impl Server {
                 "--cafile has no effect without --client-auth optional or required",
             ));
         }
+        if self.reload && self.ocsp.is_some() && !self.asks_responder() {
+            return Err(Failure::usage(
+                "--ocsp FILE is about one certificate, and --reload takes others over: give --ocsp auto, which fetches a \
+                 response for each, or leave one of them out",
+            ));
+        }
         if let Some(path) = &self.ask_later {
             if self.client_auth == ClientAuth::None {
                 return Err(Failure::usage(
@@ -274,13 +275,20 @@ impl Server {
         Ok((identity, self.roots()?))
     }
 
+    /// Whether responses are fetched.
+    fn asks_responder(&self) -> bool {
+        self.ocsp
+            .as_ref()
+            .is_some_and(|from| from.as_os_str() == "auto")
+    }
+
     /// Shows an OCSP response with the certificate, if that is wanted.
     async fn staple(&self, identity: Option<&Identity>) -> Result<Option<Stapling>, Failure> {
         let usage = |error: portcullis::Misuse| Failure::usage(format!("--ocsp: {error}"));
         let (Some(from), Some(identity)) = (&self.ocsp, identity) else {
             return Ok(None);
         };
-        if from.as_os_str() != "auto" {
+        if !self.asks_responder() {
             let about = |error: &dyn std::fmt::Display| {
                 Failure::usage(format!("--ocsp {}: {error}", from.display()))
             };
@@ -411,6 +419,7 @@ impl Own {
             password: &server.password,
             roots: server.cafile.as_deref(),
             crls,
+            asks_responder: server.asks_responder(),
         };
         let own = Arc::clone(self);
         let loaded = files.load(move |parts| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use portcullis::{
     IdentityFiles, LoadedFiles, MemoryCrls, Misuse, Parts, ReloadEvent, Reloader, ServerConfig,
-    Watching,
+    Stapler, Watching,
 };
 use portcullis_pkcs11::{Pkcs11Key, Pkcs11Uri};
 
@@ -23,6 +23,8 @@ pub(super) struct Files<'a> {
     pub(super) password: &'a KeyPassword,
     pub(super) roots: Option<&'a Path>,
     pub(super) crls: &'a [(PathBuf, MemoryCrls)],
+    /// Whether OCSP responses are fetched for what is in `cert`.
+    pub(super) asks_responder: bool,
 }
 
 impl Files<'_> {
@@ -43,6 +45,9 @@ impl Files<'_> {
                     password.ok_or_else(|| "it was taken away".to_owned())
                 }
             });
+        }
+        if self.asks_responder {
+            identity = identity.stapler(Stapler::new);
         }
         let mut reloader = Reloader::new().identity(identity).patience(PATIENCE);
         if let Some(roots) = self.roots {

@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use super::certificate;
+use super::extension::demands_staple;
 use super::identity::Identity;
 use super::ocsp::staple_ends;
 use super::present::CertificateMessages;
@@ -153,6 +155,13 @@ impl Identity {
     /// The OCSP response that is shown at this time.
     pub fn ocsp_response(&self, now: UnixTime) -> Option<Vec<u8>> {
         self.staple(now).map(|staple| staple.response.to_vec())
+    }
+
+    /// Whether a certificate of the chain says that it comes with an OCSP response where one is asked for (RFC 7633
+    /// §4.2.2: what an authority says of itself counts for what it has issued). Without one, clients that ask refuse it.
+    pub fn demands_ocsp_response(&self) -> bool {
+        let mut chain = self.chain().iter();
+        chain.any(|own| certificate::Certificate::read(own).is_some_and(|own| demands_staple(&own)))
     }
 
     pub(crate) fn staple(&self, now: UnixTime) -> Option<Arc<Staple>> {

@@ -1,8 +1,10 @@
 //! An authority with a server's certificate, and its responder.
+#![allow(dead_code, reason = "each test program uses a part")]
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use portcullis_core::x509::Identity;
 use rcgen::{
@@ -11,7 +13,8 @@ use rcgen::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 pub(crate) fn now() -> UnixTime {
     UnixTime::since_unix_epoch(
@@ -32,7 +35,7 @@ fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What the responder says of certificate 7.
+/// What the responder says of a certificate.
 #[derive(Clone, Copy)]
 pub(crate) enum Says {
     Good,
@@ -43,6 +46,7 @@ pub(crate) enum Says {
 pub(crate) struct Pki {
     ca: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
+    issuer_pem: String,
     key: Vec<u8>,
 }
 
@@ -52,9 +56,10 @@ impl Pki {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let raw = key.serialize_der();
-        let ca = params.self_signed(&key).unwrap().der().clone();
+        let own = params.self_signed(&key).unwrap();
         Self {
-            ca,
+            ca: own.der().clone(),
+            issuer_pem: own.pem(),
             issuer: Issuer::new(params, key),
             key: raw,
         }
@@ -62,6 +67,26 @@ impl Pki {
 
     pub(crate) fn ca(&self) -> CertificateDer<'static> {
         self.ca.clone()
+    }
+
+    /// In PEM.
+    pub(crate) fn ca_pem(&self) -> String {
+        self.issuer_pem.clone()
+    }
+
+    /// A chain and its key, in PEM, of the certificate with this number, which may demand a response (RFC 7633). The name
+    /// says which one it is, too.
+    pub(crate) fn pem(&self, number: u8, demands: bool, name: &str) -> (String, String) {
+        let mut params = CertificateParams::new([name.to_owned(), "localhost".to_owned()]).unwrap();
+        params.serial_number = Some(SerialNumber::from(vec![number]));
+        if demands {
+            let oid = [1, 3, 6, 1, 5, 5, 7, 1, 24];
+            let features = element(0x30, &[2, 1, 5]);
+            params.custom_extensions = vec![CustomExtension::from_oid_content(&oid, features)];
+        }
+        let key = KeyPair::generate().unwrap();
+        let chain = params.signed_by(&key, &self.issuer).unwrap().pem() + &self.issuer_pem;
+        (chain, key.serialize_pem())
     }
 
     fn made(&self, url: Option<&str>, with_ca: bool) -> Identity {
@@ -95,17 +120,23 @@ impl Pki {
         self.made(None, false)
     }
 
-    /// From and until when it counts, in seconds from now.
+    /// Of certificate 7. From and until when it counts, in seconds from now.
     pub(crate) fn response(&self, says: Says, from: i64, until: i64) -> Vec<u8> {
         let key = KeyPair::try_from(self.key.clone()).unwrap();
-        self.signed(says, from, until, &key)
+        self.signed(7, says, from, until, &key)
+    }
+
+    /// Of the certificate with this number, for an hour.
+    pub(crate) fn good(&self, number: u8) -> Vec<u8> {
+        let key = KeyPair::try_from(self.key.clone()).unwrap();
+        self.signed(number, Says::Good, -60, 3_600, &key)
     }
 
     pub(crate) fn forged(&self) -> Vec<u8> {
-        self.signed(Says::Good, -60, 3_600, &KeyPair::generate().unwrap())
+        self.signed(7, Says::Good, -60, 3_600, &KeyPair::generate().unwrap())
     }
 
-    fn signed(&self, says: Says, from: i64, until: i64, key: &KeyPair) -> Vec<u8> {
+    fn signed(&self, number: u8, says: Says, from: i64, until: i64, key: &KeyPair) -> Vec<u8> {
         let ca = fields(&self.ca);
         let sha1 = |bytes: &[u8]| {
             use sha1::Digest as _;
@@ -115,7 +146,7 @@ impl Pki {
             element(0x30, b"\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00"),
             sha1(&ca.name),
             sha1(&ca.key),
-            vec![2, 1, 7],
+            vec![2, 1, number],
         ];
         let mut single = element(0x30, &id.concat());
         single.extend(match says {
@@ -180,57 +211,58 @@ fn fields(der: &[u8]) -> Fields {
     }
 }
 
-/// Answers every request with the same.
+/// What becomes of a request.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    Is(Vec<u8>),
+    /// 503
+    Fails,
+    /// It waits until something else is said.
+    Hangs,
+}
+
+/// By the numbers of certificates, and of others.
+struct Answers {
+    of: HashMap<u8, Answer>,
+    others: Answer,
+}
+
+impl Answers {
+    fn of(&self, number: u8) -> &Answer {
+        self.of.get(&number).unwrap_or(&self.others)
+    }
+}
+
 pub(crate) struct Responder {
     address: SocketAddr,
-    requests: Arc<Mutex<Vec<String>>>,
-    /// `None`: 503.
-    answer: Arc<Mutex<Option<Vec<u8>>>>,
+    /// The heads, and which certificates they were about.
+    requests: Arc<Mutex<Vec<(String, u8)>>>,
+    answers: watch::Sender<Answers>,
 }
 
 impl Responder {
+    /// Answers every request with the same.
     pub(crate) async fn new(response: Vec<u8>) -> Self {
-        Self::after(response, Duration::ZERO).await
+        Self::start(Answer::Is(response)).await
     }
 
     pub(crate) async fn hanging() -> Self {
-        Self::after(Vec::new(), Duration::from_secs(3_600)).await
+        Self::start(Answer::Hangs).await
     }
 
-    async fn after(response: Vec<u8>, delay: Duration) -> Self {
+    pub(crate) async fn start(others: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let of = HashMap::new();
         let this = Self {
             address: listener.local_addr().unwrap(),
             requests: Arc::default(),
-            answer: Arc::new(Mutex::new(Some(response))),
+            answers: watch::Sender::new(Answers { of, others }),
         };
-        let (requests, answer) = (Arc::clone(&this.requests), Arc::clone(&this.answer));
+        let requests = Arc::clone(&this.requests);
+        let answers = this.answers.subscribe();
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    match stream.read_u8().await {
-                        Ok(byte) => head.push(byte),
-                        Err(_) => break,
-                    }
-                }
-                let head = String::from_utf8(head).unwrap();
-                let length = head.to_ascii_lowercase();
-                let length = length.split("content-length: ").nth(1).unwrap();
-                let length = length.split("\r\n").next().unwrap().parse().unwrap();
-                stream.read_exact(&mut vec![0; length]).await.unwrap();
-                requests.lock().unwrap().push(head);
-                tokio::time::sleep(delay).await;
-                let answer = answer.lock().unwrap().clone();
-                let (status, body) = match answer {
-                    Some(body) => ("200 OK", body),
-                    None => ("503 Service Unavailable", Vec::new()),
-                };
-                let head = format!(
-                    "HTTP/1.1 {status}\r\nContent-Type: application/ocsp-response\r\nContent-Length: {}\r\n\r\n",
-                    body.len()
-                );
-                let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(stream, Arc::clone(&requests), answers.clone()));
             }
         });
         this
@@ -241,18 +273,73 @@ impl Responder {
     }
 
     pub(crate) fn response(&self) -> Vec<u8> {
-        self.answer.lock().unwrap().clone().unwrap()
+        match &self.answers.borrow().others {
+            Answer::Is(response) => response.clone(),
+            _ => panic!("there is none"),
+        }
     }
 
     pub(crate) fn answer(&self, response: Vec<u8>) {
-        *self.answer.lock().unwrap() = Some(response);
+        let others = Answer::Is(response);
+        self.answers.send_modify(|answers| answers.others = others);
+    }
+
+    /// Of this certificate.
+    pub(crate) fn say(&self, number: u8, answer: Answer) {
+        self.answers
+            .send_modify(|answers| drop(answers.of.insert(number, answer)));
     }
 
     pub(crate) fn fail(&self) {
-        *self.answer.lock().unwrap() = None;
+        self.answers
+            .send_modify(|answers| answers.others = Answer::Fails);
     }
 
     pub(crate) fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
+        let requests = self.requests.lock().unwrap();
+        requests.iter().map(|(head, _)| head.clone()).collect()
     }
+
+    /// How often it was asked about this certificate.
+    pub(crate) fn asked(&self, number: u8) -> usize {
+        let requests = self.requests.lock().unwrap();
+        requests.iter().filter(|(_, of)| *of == number).count()
+    }
+}
+
+async fn answer(
+    mut stream: TcpStream,
+    requests: Arc<Mutex<Vec<(String, u8)>>>,
+    mut answers: watch::Receiver<Answers>,
+) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
+        }
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head.to_ascii_lowercase();
+    let length = length.split("content-length: ").nth(1).unwrap();
+    let length = length.split("\r\n").next().unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.unwrap();
+    // A serialNumber is the last of a request, and has one byte here.
+    let number = *body.last().unwrap();
+    requests.lock().unwrap().push((head, number));
+    let is_known = |answers: &Answers| !matches!(answers.of(number), Answer::Hangs);
+    let answer = match answers.wait_for(is_known).await {
+        Ok(answers) => answers.of(number).clone(),
+        Err(_) => return,
+    };
+    let (status, body) = match answer {
+        Answer::Is(body) => ("200 OK", body),
+        _ => ("503 Service Unavailable", Vec::new()),
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/ocsp-response\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
 }

@@ -8,9 +8,14 @@ use std::time::Duration;
 
 use portcullis_core::Misuse;
 use portcullis_core::x509::{Identity, PemIdentity, shown_path};
+#[cfg(all(feature = "ocsp-stapler", feature = "watch"))]
+use portcullis_crl_fetch::Stapler;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
+
+#[cfg(feature = "watch")]
+use super::staples::{STAPLE_WITHIN, Start};
 
 /// How long whoever has the password may take.
 const ASK_WITHIN: Duration = Duration::from_secs(60);
@@ -39,6 +44,10 @@ pub struct IdentityFiles {
     key: Option<PathBuf>,
     password: Password,
     ask_within: Duration,
+    #[cfg(feature = "watch")]
+    stapler: Option<Start>,
+    #[cfg(feature = "watch")]
+    staple_within: Duration,
 }
 
 #[derive(Clone)]
@@ -56,6 +65,10 @@ impl IdentityFiles {
             key: None,
             password: Password::Unknown,
             ask_within: ASK_WITHIN,
+            #[cfg(feature = "watch")]
+            stapler: None,
+            #[cfg(feature = "watch")]
+            staple_within: STAPLE_WITHIN,
         }
     }
 
@@ -104,15 +117,59 @@ impl IdentityFiles {
         self
     }
 
+    /// Has a [`Reloader`](super::Reloader) fetch the identity's OCSP responses: `stapler(Stapler::new)` from where the
+    /// certificate says, and a closure may [say otherwise](Stapler::responder). With features `watch` and `ocsp-stapler`.
+    ///
+    /// Each identity that the files come to have gets one, which ends when another identity takes its place. Before it is
+    /// served its first response is [waited for](Self::staple_within). If there is none, one whose certificate demands
+    /// a response ([`Identity::demands_ocsp_response`]) is not taken over until there is, and what was good last stays;
+    /// another is served without, and has one as soon as it comes.
+    ///
+    /// ```no_run
+    /// use portcullis::{IdentityFiles, Reloader, ServerConfig, Stapler};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let files = IdentityFiles::new("/etc/tls/tls.crt").key("/etc/tls/tls.key");
+    /// let loaded = Reloader::new()
+    ///     .identity(files.stapler(Stapler::new))
+    ///     .load(|parts| ServerConfig::builder().identity(parts.identity()?).build())
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(all(feature = "ocsp-stapler", feature = "watch"))]
+    #[cfg_attr(docsrs, doc(cfg(all(feature = "ocsp-stapler", feature = "watch"))))]
+    #[must_use]
+    pub fn stapler<F>(mut self, start: F) -> Self
+    where
+        F: Fn(&Identity) -> Stapler + Send + Sync + 'static,
+    {
+        self.stapler = Some(Arc::new(move |identity| {
+            Ok(Arc::new(start(identity).start()?))
+        }));
+        self
+    }
+
+    /// How long the first OCSP response of a [`stapler`](Self::stapler) is waited for; 10 seconds unless something else is
+    /// said. What is served goes on being served meanwhile.
+    #[cfg(all(feature = "ocsp-stapler", feature = "watch"))]
+    #[cfg_attr(docsrs, doc(cfg(all(feature = "ocsp-stapler", feature = "watch"))))]
+    #[must_use]
+    pub const fn staple_within(mut self, time: Duration) -> Self {
+        self.staple_within = time;
+        self
+    }
+
     /// Reads the files. Reading and decrypting, which may take seconds, are done on threads for what blocks.
     ///
     /// # Errors
     /// As [`PemIdentity::identity`]; when a file cannot be read, or who was asked for the password has none, or
-    /// took too long.
+    /// took too long; when there is a `stapler`, which only a `Reloader` keeps.
     ///
     /// # Cancel safety
     /// It can be dropped at any time.
     pub async fn load(&self) -> Result<Identity, Misuse> {
+        self.check_alone()?;
         let (chain, key) = (self.chain.clone(), self.key.clone());
         let reading = move || match key {
             Some(key) => PemIdentity::read_files(chain, key),
@@ -140,6 +197,28 @@ impl IdentityFiles {
             }
         };
         blocking(move || read.identity(password.as_ref().map(|password| password.as_slice()))).await
+    }
+
+    /// Refuses what nobody would keep.
+    pub(super) fn check_alone(&self) -> Result<(), Misuse> {
+        #[cfg(feature = "watch")]
+        if self.stapler.is_some() {
+            return Err(Misuse::new(
+                "IdentityFiles::stapler is for a Reloader, which keeps it as long as the identity is served: start one with \
+                 `Stapler::new` for the identity that was read, and keep it",
+            ));
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "watch")]
+    pub(super) const fn fetches(&self) -> Option<&Start> {
+        self.stapler.as_ref()
+    }
+
+    #[cfg(feature = "watch")]
+    pub(super) const fn fetches_within(&self) -> Duration {
+        self.staple_within
     }
 
     pub(super) fn paths(&self) -> (&Path, Option<&Path>) {

@@ -12,6 +12,8 @@ mod pem_files;
 #[cfg(feature = "watch")]
 mod reloader;
 #[cfg(feature = "watch")]
+mod staples;
+#[cfg(feature = "watch")]
 mod watching;
 
 use std::fmt;

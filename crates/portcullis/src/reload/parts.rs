@@ -71,6 +71,12 @@ pub enum ReloadWarning {
         /// Who has issued it.
         issuer: String,
     },
+    /// No OCSP response is shown with the certificate, although [`IdentityFiles::stapler`](super::IdentityFiles) is to fetch
+    /// one. If there is somebody to ask, it is asked for again, and shown as soon as it comes.
+    NoOcspResponse {
+        /// Why there is none.
+        why: String,
+    },
     /// A file has a revocation list that is older than the one that was served before, which stays: maybe an old file
     /// was put back.
     OlderList {
@@ -102,6 +108,9 @@ impl fmt::Display for ReloadWarning {
                 "the certificate of {issuer} is not in the chain, and peers that do not have it refuse the chain: add \
                  it behind the first one"
             ),
+            Self::NoOcspResponse { why } => {
+                write!(f, "no OCSP response is shown with the certificate: {why}")
+            }
             Self::OlderList {
                 issuer,
                 number,

@@ -189,6 +189,7 @@ impl PemFiles {
         if self.bypass {
             return files.load().await;
         }
+        files.check_alone()?;
         let (chain, key) = files.paths();
         let paths = [Some(chain), key].into_iter().flatten().map(Path::to_owned);
         let make = |read: Vec<Contents>| async move {

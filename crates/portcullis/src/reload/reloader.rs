@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use portcullis_core::Misuse;
 use portcullis_core::session::TicketKeys;
-use portcullis_core::x509::{Crl, PemIdentity, Roots, shown_path};
+use portcullis_core::x509::{Crl, Identity, PemIdentity, Roots, shown_path};
 use portcullis_crl_fetch::MemoryCrls;
 use rustls_pki_types::UnixTime;
 
@@ -16,6 +16,7 @@ use super::files::{self, Contents, Stamp};
 use super::identity_files::{IdentityFiles, blocking};
 use super::lists;
 use super::parts::{Parts, ReloadWarning, Warning, check_time};
+use super::staples::{Lack, Staples};
 use super::watching::Watching;
 use super::{Configuration, Reloadable};
 use crate::ticket_key_file;
@@ -37,6 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The system tells of changes, also where a link on the way to a file is replaced, as Kubernetes does; besides, the
 /// files are read every two minutes, for file systems that tell nothing. Files that do not fit together
 /// are read again for 10 seconds, since their writer may be between two of them.
+///
+/// With feature `ocsp-stapler`, [`IdentityFiles::stapler`](IdentityFiles) shows OCSP responses with whatever identity the files
+/// have.
 ///
 /// ```no_run
 /// use portcullis::{IdentityFiles, Reloader, ServerConfig, TlsListener};
@@ -109,8 +113,8 @@ impl Reloader {
     }
 
     /// Adds a file of revocation lists, in PEM or one in DER, which are kept in `crls`: give that to the acceptor
-    /// or connector. A list that is not in the file any more is removed, unless the file has an older one of the same
-    /// kind: that is not taken, and a [warning](ReloadWarning::OlderList) says so.
+    /// or connector. A list that is not in the file any more is removed, unless somebody else has put it there as well, or
+    /// the file has an older one of the same kind: that is not taken, and a [warning](ReloadWarning::OlderList) says so.
     #[must_use]
     pub fn crls(mut self, path: impl AsRef<Path>, crls: &MemoryCrls) -> Self {
         self.crls.push((path.as_ref().to_owned(), crls.clone()));
@@ -141,11 +145,13 @@ impl Reloader {
         self
     }
 
-    /// Reads the files and makes a configuration of them; `build` is called again whenever they have changed.
+    /// Reads the files and makes a configuration of them; `build` is called again whenever they have changed. The first OCSP
+    /// responses are waited for, if there are to be any.
     ///
     /// # Errors
     /// When a file cannot be read, changes while it is read, or is wrong; there are none, or more than 256; or
-    /// what `build` says. A certificate that has expired is no error here, since nothing better is served.
+    /// what `build` says; when the `stapler` of an identity cannot be started. A certificate that has expired is no error
+    /// here, nor is one without the OCSP response that it demands, since nothing better is served.
     ///
     /// # Cancel safety
     /// It can be dropped at any time.
@@ -170,13 +176,21 @@ impl Reloader {
             digests: read.iter().map(|one| one.digest(&hash)).collect(),
             stamps: read.iter().map(Contents::stamp).collect(),
             parts: Parts::default(),
+            staples: Staples::default(),
         };
         let is_new = vec![true; paths.len()];
         let before = Parts::default();
         let mut parts = self.parts(read, &is_new, &before).await?;
         let config = build(&parts)?;
+        let nobody = Staples::default();
+        let (staples, lacks) =
+            Staples::start(&self.identities, &parts.identities, &[], &nobody).await;
+        if let Some(lack) = lacks.iter().find(|lack| !lack.is_fetched()) {
+            return Err(lack.error());
+        }
         lists::publish(&self.crls, &mut parts, &before)?;
-        let warnings = warnings_of(&self, &parts, &before);
+        let mut warnings = warnings_of(&self, &parts, &before);
+        warnings.extend(lacks.iter().map(no_response));
         Ok(Loaded {
             files: self,
             paths,
@@ -185,7 +199,12 @@ impl Reloader {
             hash,
             warnings,
             expiring: Vec::new(),
-            served: Served { parts, ..served },
+            served: Served {
+                parts,
+                staples,
+                ..served
+            },
+            waiting: None,
             wrong: None,
             rejected: None,
         })
@@ -237,10 +256,11 @@ impl Reloader {
                     let key = key.as_ref().map(|(key, _)| key.bytes.as_slice());
                     let pem = PemIdentity::read(&*chain.bytes, key).map_err(about)?;
                     let identity = files.open(pem).await.map_err(about)?;
-                    if before.is_some() {
-                        check_time(&identity).map_err(about)?;
+                    match before.filter(|before| is_same(before, &identity)) {
+                        // It has its response, and whatever else was made for it.
+                        Some(before) => before.clone(),
+                        None => identity,
                     }
-                    identity
                 }
             };
             parts.identities.push(identity);
@@ -281,6 +301,16 @@ impl Reloader {
     }
 }
 
+/// Whether files say the same of who one is, maybe in other words.
+fn is_same(one: &Identity, other: &Identity) -> bool {
+    one.chain() == other.chain() && one.key().schemes() == other.key().schemes()
+}
+
+fn no_response(lack: &Lack) -> Warning {
+    let why = lack.why();
+    (lack.path.clone(), ReloadWarning::NoOcspResponse { why })
+}
+
 /// What is to be told of identities, each with the file of its chain.
 fn warnings_of(files: &Reloader, parts: &Parts, before: &Parts) -> Vec<Warning> {
     let mut all = Vec::new();
@@ -305,7 +335,7 @@ fn in_file(read: &Contents, error: &dyn fmt::Display) -> Misuse {
 
 type Build<C> = Arc<dyn Fn(&Parts) -> Result<C, Misuse> + Send + Sync>;
 
-/// Files that were read, and the configuration that was made of them.
+/// Files that were read, and the configuration that was made of them. What fetches OCSP responses goes with it.
 pub struct Loaded<C> {
     files: Reloader,
     paths: Vec<PathBuf>,
@@ -313,6 +343,8 @@ pub struct Loaded<C> {
     config: C,
     hash: RandomState,
     served: Served,
+    /// What was read last and is right, but for an OCSP response that has not come yet.
+    waiting: Option<Made<C>>,
     /// What was read last and is wrong, and why.
     wrong: Option<(Vec<u64>, Misuse)>,
     /// What was said to be wrong.
@@ -328,6 +360,28 @@ struct Served {
     digests: Vec<u64>,
     stamps: Vec<Option<Stamp>>,
     parts: Parts,
+    staples: Staples,
+}
+
+/// All that is made of files before anything is put anywhere.
+struct Made<C> {
+    parts: Parts,
+    config: C,
+    /// Of ticket keys, if they are new.
+    secrets: Option<ticket_key_file::Secrets>,
+    staples: Staples,
+    lacks: Vec<Lack>,
+}
+
+impl<C> Made<C> {
+    fn grave(&self) -> impl Iterator<Item = &Lack> {
+        self.lacks.iter().filter(|lack| lack.is_grave())
+    }
+
+    /// Whether all has come that has to.
+    fn is_right(&self) -> bool {
+        !self.grave().any(Lack::stays)
+    }
 }
 
 pub(super) enum Looked {
@@ -399,23 +453,39 @@ impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
         let read = match reading.await {
             Ok(Some(read)) => read,
             Ok(None) => return Looked::Nothing,
-            Err(error) => return Looked::Wrong(error),
+            Err(error) => {
+                // What was there is not there any more.
+                if self.waiting.take().is_some() {
+                    self.wrong = None;
+                }
+                return Looked::Wrong(error);
+            }
         };
         let digests: Vec<u64> = read.iter().map(|one| one.digest(&self.hash)).collect();
         let stamps = read.iter().map(Contents::stamp).collect();
         if digests == self.served.digests {
             self.served.stamps = stamps;
+            self.waiting = None;
             (self.wrong, self.rejected) = (None, None);
             return Looked::Nothing;
         }
         // One content is judged once: a password is not asked for again.
-        if let Some((wrong, error)) = &self.wrong
-            && *wrong == digests
-        {
-            return Looked::Wrong(error.clone());
-        }
-        match self.publish(read, &digests, place).await {
-            Ok((parts, warnings, generation)) => {
+        let made = match &self.wrong {
+            Some((wrong, error)) if *wrong == digests => {
+                match self.waiting.take_if(|made| made.is_right()) {
+                    Some(made) => Ok(made),
+                    None => return Looked::Wrong(error.clone()),
+                }
+            }
+            _ => {
+                // What it waits for is not wanted any more.
+                self.waiting = None;
+                self.make(read, &digests).await
+            }
+        };
+        let published = made.and_then(|made| self.publish(made, place));
+        match published {
+            Ok((served, warnings, generation)) => {
                 let changed = self.changed(&digests);
                 self.warnings = warnings;
                 let chain = |parts: &Parts, at: usize| {
@@ -423,11 +493,11 @@ impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
                     identity.map(|identity| identity.chain().to_vec())
                 };
                 self.expiring
-                    .retain(|at| chain(&parts, *at) == chain(&self.served.parts, *at));
+                    .retain(|at| chain(&served.parts, *at) == chain(&self.served.parts, *at));
                 self.served = Served {
                     digests,
                     stamps,
-                    parts,
+                    ..served
                 };
                 (self.wrong, self.rejected) = (None, None);
                 Looked::Published {
@@ -439,6 +509,31 @@ impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
                 self.wrong = Some((digests, error.clone()));
                 Looked::Wrong(error)
             }
+        }
+    }
+
+    /// Whether nothing is wrong with what was read last, but that a response has not come.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Waits until it has come.
+    pub(super) async fn response(&self) {
+        match &self.waiting {
+            Some(made) => {
+                for lack in made.grave() {
+                    lack.end().await;
+                }
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Has responders asked now that had nothing to say.
+    pub(super) fn fetch_now(&self) {
+        self.served.staples.fetch_now();
+        if let Some(made) = &self.waiting {
+            made.staples.fetch_now();
         }
     }
 
@@ -466,30 +561,83 @@ impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
         changed.map(|(path, _)| path.clone()).collect()
     }
 
-    async fn publish(
-        &self,
-        read: Vec<Contents>,
-        digests: &[u64],
-        place: &Reloadable<C>,
-    ) -> Result<(Parts, Vec<Warning>, u64), Misuse> {
+    async fn make(&mut self, read: Vec<Contents>, digests: &[u64]) -> Result<Made<C>, Misuse> {
         let before = &self.served.parts;
         let both = digests.iter().zip(&self.served.digests);
         let is_new: Vec<bool> = both.map(|(now, before)| now != before).collect();
         let secrets = self.ticket_secrets(&read, &is_new);
         let mut parts = self.files.parts(read, &is_new, before).await?;
+        self.check_times(&parts)?;
         // The keys that configurations have are those of the beginning, which change.
         if before.ticket_keys.is_some() {
             parts.ticket_keys.clone_from(&before.ticket_keys);
         }
         let config = (self.build)(&parts)?;
+        let (staples, lacks) = Staples::start(
+            &self.files.identities,
+            &parts.identities,
+            &before.identities,
+            &self.served.staples,
+        )
+        .await;
+        let made = Made {
+            parts,
+            config,
+            secrets,
+            staples,
+            lacks,
+        };
+        // Of several the one for which there is no hope.
+        match made.grave().min_by_key(|lack| lack.is_fetched()) {
+            None => Ok(made),
+            Some(lack) => {
+                let error = lack.refusal();
+                self.waiting = lack.is_fetched().then_some(made);
+                Err(error)
+            }
+        }
+    }
+
+    fn check_times(&self, parts: &Parts) -> Result<(), Misuse> {
+        let before = &self.served.parts.identities;
+        for (at, identity) in parts.identities.iter().enumerate() {
+            let is_served = before.get(at).is_some_and(|before| before.same(identity));
+            if let (false, Some(files)) = (is_served, self.files.identities.get(at)) {
+                let path = shown_path(files.paths().0);
+                let about = |error| Misuse::new(format!("{path}: {error}"));
+                check_time(identity).map_err(about)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts all where it is looked for, or nothing.
+    fn publish(
+        &self,
+        made: Made<C>,
+        place: &Reloadable<C>,
+    ) -> Result<(Served, Vec<Warning>, u64), Misuse> {
+        let before = &self.served.parts;
+        let mut parts = made.parts;
+        // It may have waited long.
+        self.check_times(&parts)?;
         // From here on nothing fails but for want of room, which changes nothing.
         let of_lists = lists::publish(&self.files.crls, &mut parts, before)?;
-        if let (Some(keys), Some(secrets)) = (&parts.ticket_keys, secrets) {
+        if let (Some(keys), Some(secrets)) = (&parts.ticket_keys, made.secrets) {
             keys.replace(ticket_key_file::split(&secrets))?;
         }
         let mut warnings = warnings_of(&self.files, &parts, before);
+        let lacks = made.lacks.iter().filter(|lack| lack.stays());
+        warnings.extend(lacks.map(no_response));
         warnings.extend(of_lists);
-        Ok((parts, warnings, place.replace(config)))
+        let generation = place.replace(made.config);
+        let served = Served {
+            digests: Vec::new(),
+            stamps: Vec::new(),
+            parts,
+            staples: made.staples,
+        };
+        Ok((served, warnings, generation))
     }
 
     /// Those of the file of ticket keys, if they are new.

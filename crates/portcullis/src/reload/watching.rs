@@ -38,7 +38,8 @@ pub enum ReloadEvent {
         /// Which files had changed.
         changed: Vec<PathBuf>,
     },
-    /// What is in the files is wrong, and nothing of it was taken over. Said once for each content.
+    /// What is in the files is wrong, and nothing of it was taken over. Said once for each content. Also of a certificate
+    /// without the OCSP response that it demands: that is taken over once it has come.
     Rejected {
         /// Why.
         error: Misuse,
@@ -59,7 +60,8 @@ pub enum ReloadEvent {
     },
 }
 
-/// The task that looks at the files: dropping this ends it, and what is served stays.
+/// The task that looks at the files: dropping this ends it, and what is served stays. OCSP responses are fetched no more,
+/// and the last ones are shown until they are over.
 pub struct Watching {
     task: AbortHandle,
     look: Arc<Notify>,
@@ -89,7 +91,8 @@ impl Watching {
     }
 
     /// Looks at the files now, e.g. on SIGHUP; an event tells what came of it, if they have changed. Who asks while files are
-    /// there that do not fit together says that their writer is done: they are not waited for any longer.
+    /// there that do not fit together says that their writer is done: they are not waited for any longer. Of an identity
+    /// without the OCSP response that it should have, the responder is asked now, too.
     pub fn look_now(&self) {
         self.look.notify_one();
     }
@@ -152,8 +155,12 @@ impl<C: Configuration + Send + Sync + 'static> Task<C> {
                 self.changed.notify_one();
             }
             is_thorough = tokio::select! {
-                () = self.look.notified() => true,
+                () = self.look.notified() => {
+                    self.loaded.fetch_now();
+                    true
+                }
                 () = sleep_until(poll) => true,
+                () = self.loaded.response() => true,
                 () = sleep(LOST), if !self.unwatched.is_empty() => false,
                 () = self.changed.notified() => {
                     self.settled().await;
@@ -192,7 +199,8 @@ impl<C: Configuration + Send + Sync + 'static> Task<C> {
                 }
                 Looked::Wrong(error) => error,
             };
-            if Instant::now() >= end {
+            // No writer is waited for where only a responder is.
+            if Instant::now() >= end || self.loaded.is_waiting() {
                 if let Some(error) = self.loaded.reject(wrong) {
                     let serving = self.reloadable.generation();
                     tracing::warn!(%error, serving, "files were not taken over");

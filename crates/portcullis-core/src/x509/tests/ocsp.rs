@@ -11,14 +11,14 @@ use super::ocsp_responses::{
     successful,
 };
 use super::{Ca, NOW, ca_params, leaf_params, name, roots, trusting};
-use crate::AlertDescription;
 use crate::der;
 use crate::x509::error::CertificateErrorKind as Kind;
 use crate::x509::{
-    CertificateError, ChainPolicy, CrlCheck, OcspError, OcspPolicy, OcspStatus, OcspVerdict,
-    PresentedChain, RevocationReason, VerifiedChain, ocsp_request, ocsp_responders, verify_client,
-    verify_ocsp_response, verify_server,
+    CertificateError, ChainPolicy, CrlCheck, Identity, OcspError, OcspPolicy, OcspStatus,
+    OcspVerdict, PresentedChain, RevocationReason, VerifiedChain, ocsp_request, ocsp_responders,
+    verify_client, verify_ocsp_response, verify_server,
 };
+use crate::{AlertDescription, SignatureScheme};
 
 type Verdict = Result<VerifiedChain, CertificateError>;
 
@@ -369,8 +369,16 @@ fn what_is_over_and_what_failed_is_as_none() {
 fn a_certificate_may_demand_a_response() {
     let ca = Ca::root("CA");
     let good = || Answer::new(Said::good(7)).by(&ca);
+    // What a server knows of its own.
+    let demands = |chain: &[CertificateDer<'static>]| {
+        let schemes = vec![SignatureScheme::ECDSA_SECP256R1_SHA256];
+        let identity = Identity::with_external_key(chain.to_vec(), schemes);
+        identity.unwrap().demands_ocsp_response()
+    };
+    assert!(!demands(&[leaf(&ca, 7), ca.der()]));
     for critical in [false, true] {
         let demanding = leaf_with(&ca, 7, vec![features(&[17, 5], critical)]);
+        assert!(demands(from_ref(&demanding)));
         assert!(accept(&demanding, good(), &ca).is_ok());
         let error = judge(from_ref(&demanding), None, &ca, OcspPolicy::Accept).unwrap_err();
         assert_eq!(
@@ -387,17 +395,20 @@ fn a_certificate_may_demand_a_response() {
     }
     // Other features, and none.
     let other = leaf_with(&ca, 7, vec![features(&[17], false)]);
+    assert!(!demands(from_ref(&other)));
     assert!(judge(from_ref(&other), None, &ca, OcspPolicy::Accept).is_ok());
     // What cannot be read was meant to say something.
     let oid = [1, 3, 6, 1, 5, 5, 7, 1, 24];
     let damaged = rcgen::CustomExtension::from_oid_content(&oid, vec![2, 1, 5]);
     let damaged = leaf_with(&ca, 7, vec![damaged]);
+    assert!(demands(from_ref(&damaged)));
     assert!(judge(from_ref(&damaged), None, &ca, OcspPolicy::Accept).is_err());
     // RFC 7633 §4.2.2: a CA says it for those below it.
     let mut params = ca_params("Inter");
     params.custom_extensions = vec![features(&[5], false)];
     let inter = ca.intermediate_from(params);
     let chain = [leaf(&inter, 7), inter.der()];
+    assert!(demands(&chain));
     let error = judge(&chain, None, &ca, OcspPolicy::Accept).unwrap_err();
     assert!(matches!(
         error.kind(),
