@@ -9,7 +9,7 @@ use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::Question;
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::{
-    Admission, ConnectionId, Control, CookiePolicy, CookieSecret, DatagramConnection, DatagramOptions, Error,
+    Admission, ConnectionId, Control, CookiePolicy, DatagramConnection, DatagramOptions, Error,
     Gate, Handshake, Monotonic, NamedGroup, Now, ProtocolVersion, Received, Step, Verdict,
 };
 
@@ -332,13 +332,8 @@ impl Balance {
 }
 
 /// Datagrams from anywhere, of eight addresses, of which every second encrypts its hellos: no panic; no address is sent more than twice what came from there; what is held is
-/// bounded, and an honest client comes through behind them. Then the same at two gates that are one, and sometimes under load.
+/// bounded, and an honest client comes through behind them.
 pub fn gate(data: &[u8]) {
-    gate_of_one(data);
-    gates_with_a_secret(data);
-}
-
-fn gate_of_one(data: &[u8]) {
     let mut script = Script(data);
     let config = server(ENCRYPTED);
     let mut gate = Gate::new(&config, CookiePolicy::Always).expect("it is sound");
@@ -383,82 +378,6 @@ fn gate_of_one(data: &[u8]) {
     let second = client.turn(at(clock)).0.concat();
     let verdict = gate.on_datagram(b"honest", &second, at(clock));
     assert!(matches!(verdict, Verdict::Admit(_)));
-}
-
-/// So many handshakes are load.
-const LOAD: usize = 2;
-
-/// Two gates with one secret. While there is load nobody comes in without a cookie, and that of one is good at the other.
-fn gates_with_a_secret(data: &[u8]) {
-    let mut script = Script(data);
-    let config = server(ENCRYPTED);
-    let secret = CookieSecret::new([&[7; 32][..]]).expect("it is long enough");
-    let policy = CookiePolicy::UnderLoad { handshakes: LOAD };
-    let mut gates = [0, 1].map(|_| {
-        let gate = Gate::new(&config, policy).expect("it is sound");
-        gate.cookie_secret(secret.clone(), later(0))
-    });
-    let options = DatagramOptions::default();
-    let mut balances = [Balance::default(); 4];
-    let mut clock = 0;
-    let before = memory::held();
-    while let Some(what) = script.byte() {
-        let which = usize::from(what & 3);
-        let peer = [what & 3];
-        let balance = &mut balances[which];
-        let under_way = usize::from(what >> 2 & 3);
-        let [first, second] = [what >> 4 & 1, what >> 5 & 1].map(usize::from);
-        // Cookies live for a minute.
-        clock += u64::from(what >> 6) * 25_000;
-        for gate in &mut gates {
-            gate.set_handshakes(under_way);
-        }
-        let client = client([0, ENCRYPTED, OLDER, OLDER | WITH_CBC][which]);
-        let begun = Handshake::datagram_client(client, name(), Vec::new(), options, later(clock));
-        let mut client = Side::Handshake(Box::new(begun.expect("it begins")));
-        let hello = client.turn(later(clock)).0.concat();
-        for datagram in script.damage(&hello) {
-            let verdict = gates[first].on_datagram(&peer, &datagram, later(clock));
-            balance.count(&datagram, &verdict);
-            let Verdict::Reply(reply) = verdict else {
-                assert!(under_way < LOAD || matches!(verdict, Verdict::Discard(_)));
-                begin(verdict, &config, later(clock));
-                continue;
-            };
-            client.receive(&reply, later(clock), &mut Vec::new());
-            for hello in client.turn(later(clock)).0 {
-                for datagram in script.damage(&hello) {
-                    let verdict = gates[second].on_datagram(&peer, &datagram, later(clock));
-                    balance.count(&datagram, &verdict);
-                    begin(verdict, &config, later(clock));
-                }
-            }
-        }
-        assert!(memory::held().saturating_sub(before) < MOST_HELD);
-    }
-    for gate in &mut gates {
-        gate.set_handshakes(LOAD);
-    }
-    let begun = Handshake::datagram_client(client(0), name(), Vec::new(), options, later(clock));
-    let mut client = Side::Handshake(Box::new(begun.expect("it begins")));
-    let [asks, answers] = &mut gates;
-    let hello = client.turn(later(clock)).0.concat();
-    let Verdict::Reply(reply) = asks.on_datagram(b"honest", &hello, later(clock)) else {
-        panic!("an honest client is not answered");
-    };
-    client.receive(&reply, later(clock), &mut Vec::new());
-    let second = client.turn(later(clock)).0.concat();
-    let verdict = answers.on_datagram(b"honest", &second, later(clock));
-    assert!(matches!(verdict, Verdict::Admit(_)));
-}
-
-/// The same on both clocks: cookies that are shared go by the one on the wall.
-fn later(milliseconds: u64) -> Now {
-    let since = Duration::from_secs(NOW.as_secs()) + Duration::from_millis(milliseconds);
-    Now {
-        wall: rustls_pki_types::UnixTime::since_unix_epoch(since),
-        ..at(milliseconds)
-    }
 }
 
 /// Who is admitted begins a handshake, whatever he has said.
