@@ -161,6 +161,158 @@ fn the_lists_of_the_defaults_are_those_of_the_library() {
     assert_eq!(row(&page, "signatures"), names(SignatureScheme::DEFAULT));
 }
 
+/// The text between two marks, of which the first is there once.
+fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+    assert_eq!(text.matches(start).count(), 1, "{start}");
+    let (_, rest) = text.split_once(start).unwrap();
+    rest.split_once(end)
+        .unwrap_or_else(|| panic!("{start} has no {end}"))
+        .0
+}
+
+/// What a list in the sources has in it, behind its name, type and length.
+fn list_of<'s>(source: &'s str, name: &str) -> &'s str {
+    let list = between(source, &format!("const {name}: "), "];");
+    list.split_once(" = ").unwrap().1
+}
+
+/// The words of a list of words, in its order.
+fn words_of(file: &str, name: &str) -> Vec<String> {
+    let source = read(file);
+    let words = list_of(&source, name).split('"').skip(1).step_by(2);
+    let words: Vec<_> = words.map(str::to_owned).collect();
+    assert!(words.len() > 5, "{file}: {name}");
+    words
+}
+
+/// What stands in a cell as code.
+fn code_in(cell: &str) -> impl Iterator<Item = String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned)
+}
+
+/// The rows below a head of a table, each with its cells.
+fn table<'p>(page: &'p str, head: &str) -> Vec<Vec<&'p str>> {
+    let rows = between(page, &format!("\n{head}\n|---|"), "\n\n")
+        .lines()
+        .skip(1);
+    let cells = |row: &'p str| row.trim_matches('|').split(" | ").map(str::trim).collect();
+    rows.map(cells).collect()
+}
+
+/// `docs/command.md` has the exit codes that there are.
+#[test]
+fn exit_codes_are_those_of_the_command() {
+    let source = read("crates/portcullis-cli/src/failure.rs");
+    let classes = between(&source, "\nenum Class {\n", "}").lines();
+    let codes = classes.map(|class| {
+        class
+            .trim()
+            .trim_end_matches(',')
+            .split_once(" = ")
+            .unwrap()
+            .1
+    });
+    let expected: Vec<&str> = ["0"].into_iter().chain(codes).collect();
+    let page = read("docs/command.md");
+    let rows = table(&page, "| exit code | meaning |");
+    let seen: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+    assert_eq!(seen, expected);
+    assert!(rows.iter().all(|row| row.len() == 2 && !row[1].is_empty()));
+}
+
+/// `docs/command.md` has the findings of a scan, and how bad each is; and of the rules those of suites.
+#[test]
+fn findings_are_those_of_a_scan() {
+    let judge = "crates/portcullis-cli/src/scan/judge.rs";
+    let source = read(judge);
+    let page = read("docs/command.md");
+    let rows = table(&page, "| finding | severity | what it is |");
+    let seen: Vec<String> = rows.iter().flat_map(|row| code_in(row[0])).collect();
+    let expected = words_of(judge, "FINDINGS");
+    assert_eq!(seen, expected);
+    let codes = read("crates/portcullis-cli/src/scan/codes.rs");
+    let weaknesses = list_of(&codes, "ALL");
+    let weaknesses: Vec<(&str, &str)> = weaknesses
+        .split("(Self::")
+        .skip(1)
+        .map(|one| {
+            (
+                one.split(',').next().unwrap(),
+                one.split('"').nth(1).unwrap(),
+            )
+        })
+        .collect();
+    for row in &rows {
+        let id = row[0].trim_matches('`');
+        let severity = match row[1] {
+            "bad" => "Bad",
+            "warn" => "Warn",
+            other => panic!("{id}: {other}"),
+        };
+        // Of versions and of suites the names are put together.
+        let said = if let Some(name) = id.strip_prefix("suite.") {
+            let weakness = weaknesses.iter().find(|(_, known)| *known == name).unwrap();
+            between(&source, &format!("Weakness::{} => (", weakness.0), "\"")
+        } else if id.starts_with("version.") && id != "version.no-tls1.3" {
+            between(&source, "say(&id, ", ",")
+        } else {
+            let start = format!("\"{id}\",");
+            let (_, rest) = source.split_once(&start).unwrap();
+            rest.split(',').next().unwrap()
+        };
+        assert_eq!(said.trim().trim_end_matches(','), severity, "{id}");
+    }
+    let rule = between(&page, "`suite=` with ", ", of every suite");
+    let named: Vec<_> = code_in(rule).collect();
+    let known: Vec<_> = weaknesses.iter().map(|(_, name)| *name).collect();
+    assert_eq!(named, known);
+}
+
+/// `docs/proxy.md` has what becomes of connections.
+#[test]
+fn outcomes_are_those_of_the_proxy() {
+    let page = read("docs/proxy.md");
+    let rows = table(&page, "| `outcome` | what became of the connection |");
+    let seen: Vec<String> = rows.iter().flat_map(|row| code_in(row[0])).collect();
+    let expected = words_of("crates/portcullis-proxy/src/meter.rs", "OUTCOMES");
+    assert_eq!(seen, expected);
+}
+
+/// `docs/metrics.md` has the reasons that there are, and no other.
+#[test]
+fn reasons_are_those_that_are_counted() {
+    let page = read("docs/metrics.md");
+    let rows = table(&page, "| name | kind | labels | what it is |");
+    let metrics: Vec<String> = rows.iter().flat_map(|row| code_in(row[0])).collect();
+    let of = |name: &str| -> Vec<String> {
+        let row = rows.iter().find(|row| row[0].trim_matches('`') == name);
+        let cell = row.unwrap_or_else(|| panic!("there is no {name}"))[3];
+        let is_word = |word: &String| word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let mut words: Vec<_> = code_in(cell)
+            .filter(is_word)
+            .filter(|word| !metrics.contains(word))
+            .collect();
+        words.sort();
+        words.dedup();
+        words
+    };
+    let mut failures = words_of("crates/portcullis/src/metrics/failure.rs", "REASONS");
+    failures.sort();
+    assert_eq!(of("tls_handshake_failures_total"), failures);
+    let source = read("crates/portcullis/src/metrics/discarded.rs");
+    let named = between(&source, "\nreasons! {\n", "}")
+        .split('"')
+        .skip(1)
+        .step_by(2);
+    let others = between(&source, "$($label,)+\n            \"", "];")
+        .split('"')
+        .step_by(2);
+    let mut discarded: Vec<_> = named.chain(others).map(str::to_owned).collect();
+    discarded.retain(|word| !word.trim().is_empty());
+    discarded.sort();
+    assert_eq!(of("dtls_discarded_total"), discarded);
+}
+
 /// What `benches/counts.tsv` has of an operation, less what the pipe between both ends copies: for the client, who sends,
 /// and the server, allocations and copies of a byte.
 fn counted(operation: &str, bytes: f64) -> [(f64, f64); 2] {

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
-const FOLDERS: [(&str, &str); 11] = [
+const FOLDERS: [(&str, &str); 12] = [
     ("core/", "crates/portcullis-core/src/"),
     ("tokio/", "crates/portcullis/tests/"),
     ("tokio-src/", "crates/portcullis/src/"),
     ("cache/", "crates/portcullis-session-cache/tests/"),
     ("crls/", "crates/portcullis-crl-fetch/tests/"),
+    ("crls-src/", "crates/portcullis-crl-fetch/src/"),
     ("pkcs11/", "crates/portcullis-pkcs11/tests/"),
     ("cli/", "crates/portcullis-cli/tests/"),
     ("cli-src/", "crates/portcullis-cli/src/"),

@@ -6,13 +6,15 @@ mod redis_server;
 #[path = "../../crates/portcullis-session-cache/tests/support/mod.rs"]
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::FutureExt as _;
 use portcullis_core::ProtocolVersion;
 use portcullis_core::session::{ClientSession, ServerSession, SessionKey};
 use portcullis_session_cache::{
-    RedisStore, ServerSessionStore, SessionStore, StoreErrorKind, StoreKeys,
+    LayeredSessionStore, MemorySessionStore, RedisStore, ServerSessionStore, SessionStore,
+    StoreErrorKind, StoreKeys,
 };
 use rustls_pki_types::UnixTime;
 
@@ -376,4 +378,35 @@ fn a_store_outlives_its_runtime() {
     assert_eq!(found, Some(false));
     let error = store.last_error().unwrap();
     assert!(error.to_string().contains("Tokio runtime"), "{error}");
+}
+
+/// Two clients with memories of their own before one Redis: no ticket twice, and what is in memory is there without it.
+#[tokio::test]
+async fn memory_before_one_that_is_killed() {
+    let mut server = RedisServer::start("layered");
+    let layered = || {
+        let near = MemorySessionStore::default();
+        LayeredSessionStore::new(near, Arc::new(store(&server)))
+    };
+    let (one, other) = (layered(), layered());
+    let take = async |store: &LayeredSessionStore| -> Vec<u32> {
+        let taken = store.take(&key("x"), now()).await;
+        taken.iter().map(ticket).collect()
+    };
+    let put = async |store: &LayeredSessionStore, number| {
+        let session = client_session(V13, number, now(), 600);
+        SessionStore::put(store, &key("x"), session).await;
+    };
+    for number in 1..=3 {
+        put(&one, number).await;
+    }
+    assert_eq!(take(&other).await, [3]);
+    assert_eq!(take(&one).await, [1]);
+    assert_eq!(take(&one).await, [2]);
+    assert!(take(&other).await.is_empty());
+    put(&one, 4).await;
+    put(&one, 5).await;
+    server.kill();
+    assert_eq!(take(&one).await, [4]);
+    assert!(take(&one).await.is_empty());
 }

@@ -14,7 +14,7 @@ use crate::slots::{MOST, NONE, Slot, Slots};
 use crate::{SessionStore, StoreFuture};
 
 /// How many sessions of one key are kept: twice what a server of this library sends.
-const PER_KEY: usize = 6;
+pub(crate) const PER_KEY: usize = 6;
 
 /// What a session takes beside its own bytes: its place and its number.
 const ENTRY: usize = 256;
@@ -46,6 +46,13 @@ struct Kept {
     older: Slot,
     session: ClientSession,
     size: usize,
+}
+
+impl Kept {
+    fn named(self) -> Option<(SessionKey, ClientSession)> {
+        let key = SessionKey::from_bytes(self.key.as_slice()).ok()?;
+        Some((key, self.session))
+    }
 }
 
 /// A key in bytes. Those of most stand beside the session, as whoever looks at it looks at them first: with a million
@@ -121,6 +128,39 @@ impl MemorySessionStore {
         self.sessions.each().map(|part| part.bytes).sum()
     }
 
+    /// Puts a session in, unless it is to be used once and there are `most` such of this key. Gives what is not kept, be it
+    /// this one or those that have made room for it.
+    pub(crate) fn put_or_pass(
+        &self,
+        key: &SessionKey,
+        session: ClientSession,
+        most: usize,
+    ) -> Vec<(SessionKey, ClientSession)> {
+        let bytes = key.to_bytes();
+        let size = ENTRY + bytes.len() + session.size();
+        if self.sessions.capacity == 0 || size > self.sessions.bytes {
+            return vec![(key.clone(), session)];
+        }
+        let of = Of::key(&bytes, &self.sessions);
+        let mut part = self.sessions.of(of.hash);
+        if session.is_single_use() && part.count_single(of) >= most {
+            return vec![(key.clone(), session)];
+        }
+        let mut passed = Vec::new();
+        let mut pass = |kept: Kept| passed.extend(kept.named());
+        part.make_room(session.received_at(), size, &self.sessions, &mut pass);
+        part.put(of, session, size, &mut pass);
+        passed
+    }
+
+    /// Takes the oldest one of a part, whatever its key.
+    pub(crate) fn take_oldest(&self) -> Option<(SessionKey, ClientSession)> {
+        self.sessions.each().find_map(|mut part| {
+            let (oldest, _) = part.kept.oldest()?;
+            part.remove(oldest)?.named()
+        })
+    }
+
     /// Forgets all of them.
     pub fn clear(&self) {
         for mut part in self.sessions.each() {
@@ -156,8 +196,8 @@ impl SessionStore for MemorySessionStore {
         if self.sessions.capacity > 0 && size <= self.sessions.bytes {
             let of = Of::key(&bytes, &self.sessions);
             let mut part = self.sessions.of(of.hash);
-            part.make_room(session.received_at(), size, &self.sessions);
-            part.put(of, session, size);
+            part.make_room(session.received_at(), size, &self.sessions, drop);
+            part.put(of, session, size, drop);
         }
         Box::pin(ready(()))
     }
@@ -231,27 +271,41 @@ impl Sessions {
             if !is_expired && !session.is_single_use() {
                 return Some(session.clone());
             }
-            let session = self.remove(newest)?;
+            let kept = self.remove(newest)?;
             if !is_expired {
-                return Some(session);
+                return Some(kept.session);
             }
         }
     }
 
-    /// Room for one of so many bytes, of which the bounds have enough.
-    fn make_room(&mut self, received_at: UnixTime, size: usize, bounds: &Shards<Self>) {
+    /// How many of this key are to be used once.
+    fn count_single(&self, of: Of<'_>) -> usize {
+        let all = self.newest(of).into_iter().flat_map(|one| self.from(one));
+        let kept = all.filter_map(|slot| self.kept.get(slot));
+        kept.filter(|kept| kept.session.is_single_use()).count()
+    }
+
+    /// Room for one of so many bytes, of which the bounds have enough. Gives away those that have to go.
+    fn make_room(
+        &mut self,
+        received_at: UnixTime,
+        size: usize,
+        bounds: &Shards<Self>,
+        pass: impl FnMut(Kept),
+    ) {
         // There is no clock here: it is at least as late as this session came.
         let now = received_at;
         let is_old = |oldest: &ClientSession| oldest.received_at() <= now && oldest.is_expired(now);
         let (most, room) = (bounds.capacity.min(MOST), bounds.bytes - size);
-        while let Some((slot, oldest)) = self.kept.oldest()
-            && (self.kept.len() >= most || self.bytes > room || is_old(&oldest.session))
-        {
-            self.remove(slot);
-        }
+        let gone = iter::from_fn(|| {
+            let (slot, oldest) = self.kept.oldest()?;
+            let has_to_go = self.kept.len() >= most || self.bytes > room || is_old(&oldest.session);
+            has_to_go.then(|| self.remove(slot))?
+        });
+        gone.for_each(pass);
     }
 
-    fn put(&mut self, of: Of<'_>, session: ClientSession, size: usize) {
+    fn put(&mut self, of: Of<'_>, session: ClientSession, size: usize, pass: impl FnMut(Kept)) {
         let known = self.newest(of);
         let key = match known.and_then(|newest| self.kept.get(newest)) {
             Some(kept) => kept.key.clone(),
@@ -260,9 +314,9 @@ impl Sessions {
                 Key::new(of.key)
             }
         };
-        if let Some(oldest) = known.and_then(|newest| self.from(newest).nth(PER_KEY - 1)) {
-            self.remove(oldest);
-        }
+        let oldest = known.and_then(|newest| self.from(newest).nth(PER_KEY - 1));
+        let gone = oldest.and_then(|oldest| self.remove(oldest));
+        gone.into_iter().for_each(pass);
         self.bytes += size;
         let slot = self.kept.insert(Kept {
             hash: of.hash,
@@ -274,7 +328,7 @@ impl Sessions {
         self.by_key.insert(of.hash, slot);
     }
 
-    fn remove(&mut self, slot: Slot) -> Option<ClientSession> {
+    fn remove(&mut self, slot: Slot) -> Option<Kept> {
         let kept = self.kept.remove(slot)?;
         self.bytes -= kept.size;
         let newest = self.by_key.get(&kept.hash).copied().unwrap_or(NONE);
@@ -291,7 +345,7 @@ impl Sessions {
         } else {
             self.by_key.remove(&kept.hash);
         }
-        Some(kept.session)
+        Some(kept)
     }
 
     fn forget(&mut self, of: Of<'_>) {
@@ -357,12 +411,12 @@ mod tests {
             let taken = sessions.take(of(key), at(1_000), Duration::MAX);
             taken.is_some()
         };
-        sessions.put(of(b"one"), session(), 100);
+        sessions.put(of(b"one"), session(), 100, drop);
         assert!(!take(&mut sessions, b"another"));
         sessions.forget(of(b"another"));
         assert_eq!(sessions.kept.len(), 1);
         // The one that comes last has the list.
-        sessions.put(of(b"another"), session(), 100);
+        sessions.put(of(b"another"), session(), 100, drop);
         assert_eq!((sessions.kept.len(), sessions.bytes), (1, 100));
         assert!(!take(&mut sessions, b"one"));
         assert!(take(&mut sessions, b"another"));

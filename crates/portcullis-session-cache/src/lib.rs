@@ -9,18 +9,19 @@
 //! | in memory, for a single process | [`MemorySessionStore`] | [`MemoryServerSessionStore`] | |
 //! | in a file, which survives the process | `DiskStore` | `DiskStore` | `disk` |
 //! | in Redis, which servers share | `RedisStore` | `RedisStore` | `redis` |
-//! | memory before a slower one | | [`LayeredServerSessionStore`] | |
+//! | memory before a slower one | [`LayeredSessionStore`] | [`LayeredServerSessionStore`] | |
 //!
 //! [`ReplayGuard`] is what an acceptor asks whether early data was accepted before, by any of those that open the
 //! same tickets: [`MemoryReplayGuard`] in one process, `RedisReplayGuard` in several.
 //!
-//! The traits, the stores in memory and the layered one do no I/O and need no runtime; the one on disk
+//! The traits, the stores in memory and the layered ones do no I/O and need no runtime; the one on disk
 //! has a thread of its own, and the one in Redis needs Tokio.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
+mod client_layered;
 mod client_memory;
 #[cfg(feature = "disk")]
 mod disk;
@@ -38,6 +39,7 @@ mod shards;
 mod slots;
 
 pub use client::SessionStore;
+pub use client_layered::LayeredSessionStore;
 pub use client_memory::MemorySessionStore;
 #[cfg(feature = "disk")]
 #[cfg_attr(docsrs, doc(cfg(feature = "disk")))]

@@ -10,12 +10,14 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis_core::ProtocolVersion;
 use portcullis_core::session::{ClientSession, ServerSession, SessionKey};
 use portcullis_session_cache::{
-    DiskStore, ServerSessionStore, SessionStore, StoreErrorKind, StoreKeys,
+    DiskStore, LayeredSessionStore, MemorySessionStore, ServerSessionStore, SessionStore,
+    StoreErrorKind, StoreKeys,
 };
 use rustls_pki_types::UnixTime;
 
@@ -452,4 +454,51 @@ async fn a_killed_writer_loses_nothing_and_gives_nothing_twice() {
         close(&store).await;
     }
     assert!(claimed.len() >= usize::try_from(kills).unwrap());
+}
+
+/// Two clients with memories of their own before one file, of which one ends in order and one does not.
+#[tokio::test]
+async fn memory_before_the_disk() {
+    let folder = Folder::new("layered");
+    let layered = |store: &DiskStore| {
+        LayeredSessionStore::new(MemorySessionStore::default(), Arc::new(store.clone()))
+    };
+    let store = DiskStore::open(folder.file(), keys()).await.unwrap();
+    let (one, other) = (layered(&store), layered(&store));
+    for number in 1..=6 {
+        let by = if number % 2 == 1 { &one } else { &other };
+        let session = client_session(V13, number, now(), 600);
+        SessionStore::put(by, &key("x"), session).await;
+    }
+    let session = client_session(V12, 7, now(), 600);
+    SessionStore::put(&one, &key("y"), session).await;
+    // 1 and 2 are in memory, and nobody else can take them.
+    assert_eq!(SessionStore::len(&store).await, Some(5));
+    let take = async |store: &LayeredSessionStore, service: &str| -> Vec<u32> {
+        let taken = store.take(&key(service), now()).await;
+        taken.iter().map(ticket).collect()
+    };
+    assert_eq!(take(&one, "x").await, [1]);
+    assert_eq!(take(&one, "x").await, [6]);
+    assert_eq!(take(&other, "y").await, [7]);
+    let session = client_session(V13, 8, now(), 600);
+    SessionStore::put(&one, &key("x"), session).await;
+    // The other one ends as a process does that is killed: 2 is lost.
+    drop(other);
+    SessionStore::close(&one).await;
+    let store = DiskStore::open(folder.file(), keys()).await.unwrap();
+    let again = layered(&store);
+    let mut given = Vec::new();
+    for _ in 0..5 {
+        given.extend(take(&again, "x").await);
+    }
+    assert_eq!(given, [8, 5, 4, 3]);
+    // A disk that is gone takes nothing from memory.
+    let session = client_session(V13, 9, now(), 600);
+    SessionStore::put(&again, &key("x"), session).await;
+    assert_eq!(take(&again, "y").await, [7]);
+    SessionStore::close(&store).await;
+    assert_eq!(take(&again, "y").await, [7]);
+    assert_eq!(take(&again, "x").await, [9]);
+    assert!(take(&again, "x").await.is_empty());
 }

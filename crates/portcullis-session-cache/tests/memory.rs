@@ -11,8 +11,8 @@ use futures_util::FutureExt as _;
 use portcullis_core::ProtocolVersion;
 use portcullis_core::session::{ClientSession, ServerSession, SessionKey};
 use portcullis_session_cache::{
-    LayeredServerSessionStore, MemoryServerSessionStore, MemorySessionStore, ServerSessionStore,
-    SessionStore, StoreFuture,
+    LayeredServerSessionStore, LayeredSessionStore, MemoryServerSessionStore, MemorySessionStore,
+    ServerSessionStore, SessionStore, StoreFuture,
 };
 use proptest::prelude::*;
 use rustls_pki_types::UnixTime;
@@ -189,7 +189,7 @@ proptest! {
 fn act(
     deeds: &[Deed],
     store: &dyn ServerSessionStore,
-    clients: &MemorySessionStore,
+    clients: &dyn SessionStore,
     next: &AtomicUsize,
 ) -> (Vec<u32>, Vec<u32>) {
     let (mut claimed, mut taken) = (Vec::new(), Vec::new());
@@ -457,4 +457,199 @@ fn memory_before_another() {
     done(store.close());
     put(&store, 5, V12);
     assert!(store.near().is_empty());
+}
+
+/// A client's memory before a store that others share, and one for many tickets of a key.
+fn client_layered(far: &Arc<MemorySessionStore>, near: usize) -> LayeredSessionStore {
+    LayeredSessionStore::new(MemorySessionStore::new(near), far.clone())
+}
+
+fn put_ticket(store: &dyn SessionStore, service: &str, number: u32) {
+    let session = client_session(V13, number, at(1_000), 600);
+    done(store.put(&key(service), session));
+}
+
+fn tickets(store: &dyn SessionStore, service: &str) -> Vec<u32> {
+    let taken = done(store.take(&key(service), at(1_000)));
+    taken.iter().map(ticket).collect()
+}
+
+#[test]
+fn a_clients_memory_before_another() {
+    let far = Arc::new(MemorySessionStore::default());
+    let (one, other) = (client_layered(&far, 2), client_layered(&far, 2));
+    // A ticket is here or there: the first one near, until it is taken.
+    for number in 1..=3 {
+        put_ticket(&one, "a", number);
+    }
+    assert_eq!((one.near().len(), far.len()), (1, 2));
+    assert_eq!(done(SessionStore::len(&one)), Some(3));
+    assert_eq!(tickets(&one, "a"), [1]);
+    assert_eq!(tickets(&other, "a"), [3]);
+    assert_eq!(tickets(&one, "a"), [2]);
+    assert!(tickets(&one, "a").is_empty() && tickets(&other, "a").is_empty());
+    put_ticket(&one, "a", 4);
+    assert_eq!((one.near().len(), far.len()), (1, 0));
+    // What memory has no room for goes behind.
+    put_ticket(&one, "b", 5);
+    put_ticket(&one, "c", 6);
+    assert_eq!((one.near().len(), far.len()), (2, 1));
+    assert_eq!(tickets(&other, "a"), [4]);
+    let mut shown = Vec::new();
+    let mut visit = |_: &SessionKey, session: &ClientSession| shown.push(ticket(session));
+    assert!(done(SessionStore::for_each(&one, &mut visit)));
+    shown.sort_unstable();
+    assert_eq!(shown, [5, 6]);
+    // One that is good for many connections is in both, and what another has put is fetched once.
+    let many = |number| client_session(V12, number, at(1_000), 600);
+    done(SessionStore::put(&one, &key("d"), many(7)));
+    assert_eq!(tickets(&other, "d"), [7]);
+    far.clear();
+    for _ in 0..2 {
+        assert_eq!(
+            (tickets(&one, "d"), tickets(&other, "d")),
+            (vec![7], vec![7])
+        );
+    }
+    // Forgotten here and behind.
+    done(SessionStore::put(&one, &key("d"), many(8)));
+    done(SessionStore::forget(&one, &key("d")));
+    assert!(tickets(&one, "d").is_empty() && tickets(&*far, "d").is_empty());
+    far.clear();
+    // More of a key, if that was said.
+    let three = client_layered(&far, 10).in_memory_per_key(3);
+    for number in 10..15 {
+        put_ticket(&three, "e", number);
+    }
+    assert_eq!((three.near().len(), far.len()), (3, 2));
+    // Closed, what was here alone is behind, in its order; then nothing is kept or given.
+    done(SessionStore::close(&three));
+    put_ticket(&three, "e", 15);
+    assert!(three.near().is_empty() && tickets(&three, "e").is_empty());
+    let behind: Vec<_> = (0..6).flat_map(|_| tickets(&*far, "e")).collect();
+    assert_eq!(behind, [12, 11, 10, 14, 13]);
+    // Memory that keeps none, and what has expired.
+    let none = client_layered(&far, 0);
+    put_ticket(&none, "f", 20);
+    assert_eq!((none.near().len(), tickets(&*far, "f")), (0, vec![20]));
+    let small = client_layered(&far, 1);
+    put_ticket(&small, "g", 21);
+    let session = client_session(V13, 22, at(2_000), 600);
+    done(SessionStore::put(&small, &key("h"), session));
+    assert_eq!((small.near().len(), far.len()), (1, 0));
+}
+
+/// A store that keeps nothing, and never says so.
+struct Gone;
+
+impl SessionStore for Gone {
+    fn take<'a>(&'a self, _: &'a SessionKey, _: UnixTime) -> StoreFuture<'a, Vec<ClientSession>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn put<'a>(&'a self, _: &'a SessionKey, _: ClientSession) -> StoreFuture<'a, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    fn forget<'a>(&'a self, _: &'a SessionKey) -> StoreFuture<'a, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Whatever becomes of the store behind, memory gives what it has.
+#[test]
+fn memory_before_one_that_is_gone() {
+    let store = LayeredSessionStore::new(MemorySessionStore::default(), Arc::new(Gone));
+    put_ticket(&store, "a", 1);
+    let session = client_session(V12, 2, at(1_000), 600);
+    // It is in memory before anybody waits.
+    drop(SessionStore::put(&store, &key("b"), session));
+    assert_eq!(tickets(&store, "a"), [1]);
+    assert_eq!(tickets(&store, "b"), [2]);
+    let (a, b) = (key("a"), key("b"));
+    assert!(store.take(&a, at(1_000)).now_or_never().is_none());
+    drop(SessionStore::forget(&store, &b));
+    assert!(store.near().is_empty());
+}
+
+/// An authority of clients whose answers are under way for a while.
+struct FarAway(Arc<MemorySessionStore>);
+
+impl SessionStore for FarAway {
+    fn take<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: UnixTime,
+    ) -> StoreFuture<'a, Vec<ClientSession>> {
+        Box::pin(async move { Far::late(self.0.take(key, now).await).await })
+    }
+
+    fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
+        SessionStore::put(&*self.0, key, session)
+    }
+
+    fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
+        SessionStore::forget(&*self.0, key)
+    }
+}
+
+/// What is forgotten while somebody fetches it does not come back by him.
+#[test]
+fn what_a_client_forgets_while_it_is_fetched_stays_so() {
+    let mut cx = Context::from_waker(Waker::noop());
+    for is_forgotten in [false, true] {
+        let far = Arc::new(MemorySessionStore::default());
+        let near = MemorySessionStore::default();
+        let store = LayeredSessionStore::new(near, Arc::new(FarAway(far.clone())));
+        let a = key("a");
+        done(SessionStore::put(
+            &*far,
+            &a,
+            client_session(V12, 1, at(1_000), 600),
+        ));
+        let mut fetched = store.take(&a, at(1_000));
+        assert!(fetched.as_mut().poll(&mut cx).is_pending());
+        if is_forgotten {
+            done(SessionStore::forget(&store, &a));
+        }
+        assert_eq!(done(fetched).len(), 1);
+        assert_eq!(store.near().is_empty(), is_forgotten);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Two processes, with threads each, that share a store behind their memories: no ticket is given twice, nor is there
+    /// still what was given.
+    #[test]
+    fn no_interleaving_of_two_memories_gives_a_ticket_twice(
+        of_threads in proptest::collection::vec(deeds(), 4),
+        near in 1..4_usize,
+    ) {
+        let far = Arc::new(MemorySessionStore::default());
+        let stores = [client_layered(&far, near), client_layered(&far, near)];
+        let next = AtomicUsize::new(0);
+        let (servers, next) = (&MemoryServerSessionStore::default(), &next);
+        let given: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = of_threads
+                .iter()
+                .zip(stores.iter().cycle())
+                .map(|(deeds, store)| scope.spawn(move || act(deeds, servers, store, next).1))
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        let mut taken = HashSet::new();
+        for number in given {
+            prop_assert!(taken.insert(number), "taken twice: {number}");
+        }
+        for store in &stores {
+            done(SessionStore::close(store));
+            prop_assert!(store.near().is_empty());
+        }
+        let mut visit = |_: &SessionKey, session: &ClientSession| {
+            assert!(taken.insert(ticket(session)), "taken, and still there");
+        };
+        done(SessionStore::for_each(&*far, &mut visit));
+    }
 }

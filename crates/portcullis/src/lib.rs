@@ -194,8 +194,8 @@ pub use ech_front::{EchFront, Fronted, Routed};
 pub use environment::{Environment, EnvironmentBuilder, EnvironmentStatistics, ShutdownReport};
 pub use error::{Error, HandshakeError};
 pub use handshake::{
-    EarlyHandshake, EarlyReader, EarlyStream, EarlyWriter, Handshaking, OrTransport, PausedClient,
-    PausedServer,
+    EarlyConnection, EarlyHandshake, EarlyReader, EarlyStream, EarlyWriter, Handshaking,
+    OrTransport, PausedClient, PausedServer,
 };
 #[cfg(any(feature = "axum", feature = "tonic"))]
 pub use integrations::TlsConnectInfo;
@@ -259,8 +259,9 @@ pub use portcullis_crl_fetch::{
 #[cfg_attr(docsrs, doc(cfg(feature = "ocsp-stapler")))]
 pub use portcullis_crl_fetch::{Stapler, StaplerState, Stapling};
 pub use portcullis_session_cache::{
-    Claim, LayeredServerSessionStore, MemoryReplayGuard, MemoryServerSessionStore,
-    MemorySessionStore, ReplayGuard, ServerSessionStore, SessionStore, StoreFuture,
+    Claim, LayeredServerSessionStore, LayeredSessionStore, MemoryReplayGuard,
+    MemoryServerSessionStore, MemorySessionStore, ReplayGuard, ServerSessionStore, SessionStore,
+    StoreFuture,
 };
 #[cfg(feature = "disk")]
 #[cfg_attr(docsrs, doc(cfg(feature = "disk")))]

@@ -11,8 +11,9 @@ use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, ChooseIdentity, IssueTickets, OpenTickets};
 use portcullis::session::{ClientSession, SessionKey, TicketKeys};
 use portcullis::{
-    AlertDescription, ClientAuthentication, ClientConfig, Identity, MemorySessionStore, Refusal,
-    ServerConfig, SessionStore, StoreFuture, TlsAcceptor, TlsConnector, TlsStream,
+    AlertDescription, ClientAuthentication, ClientConfig, Identity, LayeredSessionStore,
+    MemorySessionStore, Refusal, ServerConfig, SessionStore, StoreFuture, TlsAcceptor,
+    TlsConnector, TlsStream,
 };
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::Instant;
@@ -232,6 +233,20 @@ async fn a_store_that_never_answers_costs_little() {
             took >= limit && took < limit + Duration::from_millis(10),
             "{took:?}"
         );
+    }
+}
+
+/// Memory before it: who comes back is resumed, and waits for nobody.
+#[tokio::test(start_paused = true)]
+async fn memory_before_a_store_that_never_answers() {
+    let acceptor = TlsAcceptor::new(server());
+    let store = LayeredSessionStore::new(MemorySessionStore::default(), Arc::new(Stuck));
+    let connector = connector().session_store(Arc::new(store));
+    connect(&connector, &acceptor).await;
+    for _ in 0..3 {
+        let start = Instant::now();
+        assert!(connect(&connector, &acceptor).await.0);
+        assert!(start.elapsed() < Duration::from_millis(10));
     }
 }
 

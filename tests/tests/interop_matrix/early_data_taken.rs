@@ -8,14 +8,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use portcullis::config::ServerConfigBuilder;
+use portcullis::packet::{Packet, Piece};
 use portcullis::pki_types::UnixTime;
 use portcullis::session::{AntiReplay, BloomFilters, TicketKeys};
 use portcullis::{
-    EarlyDataOutcome, EarlyDataStatus, MemorySessionStore, NamedGroup, SignatureScheme,
-    TlsConnector, TlsListener,
+    Active, EarlyDataOutcome, EarlyDataStatus, MemorySessionStore, Message, NamedGroup,
+    SignatureScheme, TlsConnector, TlsListener,
 };
-use portcullis_tests::peers::{Message, Peer, Settings, erlang, gnutls, nss, openssl, rustls};
+use portcullis_tests::peers::{self, Peer, Settings, erlang, gnutls, nss, openssl, rustls};
 use portcullis_tests::pki::pki;
 use portcullis_tests::scratch;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -26,7 +28,7 @@ use crate::ours;
 
 const EARLY: &str = "what I said before you answered\n";
 
-const HELLO: Message<'static> = Message {
+const HELLO: peers::Message<'static> = peers::Message {
     line: "and what I say now",
     count: 1,
 };
@@ -105,6 +107,47 @@ async fn openssl_sends_early_data_to_our_server() {
             "{status:?}"
         );
     }
+}
+
+/// A line that came early, one that began early, and one of later: each is answered with what it is.
+#[tokio::test]
+async fn openssl_sends_lines_across_the_border() {
+    let listener = TlsListener::bind("127.0.0.1:0", ours::acceptor(accepting())).await;
+    let listener = listener.expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok(incoming) = listener.accept().await {
+            let early = incoming.handshake_with_early_data().await?;
+            let mut lines = early.into_packets(Packet::Line).into_active(Active::True);
+            while let Some(message) = lines.next().await {
+                let (kind, line) = match message {
+                    Message::EarlyData(Piece::Data(line)) => ("early", line),
+                    Message::Data(line) => ("later", line),
+                    _ => continue,
+                };
+                let is_over = lines.get_ref().get_ref().stream().is_some();
+                let when = if is_over { "after" } else { "before" };
+                let head = format!("{kind}, {when}: ");
+                lines.get_mut().send(&[head.as_bytes(), &line]).await?;
+            }
+        }
+        Ok::<(), portcullis::Error>(())
+    });
+    let session = scratch::file("session.pem", "").display().to_string();
+    let early = scratch::file("early-lines", "look\nand p");
+    let early = early.display().to_string();
+    let mut client = openssl::client(address, &Settings::client().extra(&["-sess_out", &session]));
+    client.send(b"hello\n").await;
+    client.wait_for_line("later, after: hello").await;
+    client.finish().await;
+    let words = ["-sess_in", &session, "-early_data", &early];
+    let mut client = openssl::client(address, &Settings::client().extra(&words));
+    client.wait_for_line("early, before: look").await;
+    client.send(b"ay\nfor it\n").await;
+    client.wait_for_line("early, after: and pay").await;
+    client.wait_for_line("later, after: for it").await;
+    let (_, output) = client.finish().await;
+    assert!(output.line("Early data was accepted").is_some(), "{output}");
 }
 
 /// It resumes by itself at once, and prints what comes back.

@@ -198,6 +198,17 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// A client's session that was kept as it is has the OCSP response that came with its first connection. The client may
+    /// show that until it is over (RFC 6066 §8), so it is judged anew as if it came now: a proof, if it calls the
+    /// certificate good. `None` if there is none, as in all that was written down, or if somebody wants to be asked.
+    pub(super) fn verify_with_staple(&self, shown: &Presented, now: UnixTime) -> Option<PeerProof> {
+        if self.is_asked || self.checks_crls(shown) {
+            return None;
+        }
+        let proof = self.conclude(shown, now).ok()?;
+        proof.is_called_good().then_some(proof)
+    }
+
     /// Whether a response has to come with this chain each time.
     pub(super) fn asks_for_staples(&self, shown: &Presented) -> bool {
         let is_chain = matches!(shown.kind(), PresentedKind::Chain(_));

@@ -162,6 +162,14 @@ pub(crate) enum PeerProof {
 }
 
 impl PeerProof {
+    /// Whether an OCSP response that came with the peer's own certificate calls it good.
+    pub(crate) fn is_called_good(&self) -> bool {
+        match self {
+            Self::Chain(chain) => chain.good_status(0).is_some(),
+            Self::RawKey(_) => false,
+        }
+    }
+
     /// What the OCSP response says that came with the peer's own certificate.
     pub(crate) fn take_ocsp_verdict(&mut self) -> Option<Box<Result<OcspVerdict, OcspError>>> {
         match self {

@@ -8,7 +8,6 @@ use super::connection::DtlsConnection;
 use super::split::DtlsReceiver;
 use crate::delivery::{Message, Source, sealed};
 use crate::error::Error;
-use crate::packet::Piece;
 use crate::read::Turn;
 
 impl sealed::Sealed for DtlsConnection {}
@@ -21,10 +20,10 @@ impl Source for DtlsConnection {
         cx: &mut Context<'_>,
         _records: usize,
         _turn: &mut Turn,
-    ) -> Poll<Result<Option<Piece>, Error>> {
+    ) -> Poll<Result<Option<Message>, Error>> {
         match self.poll_recv(cx) {
             Poll::Ready(Err(error)) if error.is_closed() => Poll::Ready(Ok(None)),
-            other => other.map_ok(|message| Some(Piece::Data(message))),
+            other => other.map_ok(|message| Some(Message::Data(message))),
         }
     }
 
@@ -32,7 +31,7 @@ impl Source for DtlsConnection {
         Self::take_session(self)
     }
 
-    fn take_early_data(&mut self) -> Option<Message> {
+    fn take_early_data_status(&mut self) -> Option<Message> {
         None
     }
 
@@ -45,7 +44,7 @@ impl Source for DtlsReceiver {
         cx: &mut Context<'_>,
         records: usize,
         turn: &mut Turn,
-    ) -> Poll<Result<Option<Piece>, Error>> {
+    ) -> Poll<Result<Option<Message>, Error>> {
         self.connection.poll_message(cx, records, turn)
     }
 
@@ -53,7 +52,7 @@ impl Source for DtlsReceiver {
         self.connection.take_session()
     }
 
-    fn take_early_data(&mut self) -> Option<Message> {
+    fn take_early_data_status(&mut self) -> Option<Message> {
         None
     }
 

@@ -55,9 +55,10 @@ pub enum Message {
     /// Client that has offered early data: the server has thrown it away. Comes once, before all data, and
     /// costs no credit.
     EarlyDataRejected,
-    /// Server: early data that nobody had read when the [handshake](crate::EarlyHandshake::handshake) was
-    /// over. It may be a replay (RFC 8446 §8). Comes before all other data, and costs no credit.
-    EarlyData(Bytes),
+    /// Server: a message of which any byte came as [early data](crate::EarlyHandshake::into_active), also where
+    /// the rest came after the handshake. It may be a replay (RFC 8446 §8). Comes before all other data, and costs a
+    /// credit as that does. Where there are no packets, it is as much as had come.
+    EarlyData(Piece),
     /// The credits are used up: nothing comes before [`ActiveStream::set_active`].
     Passive,
     /// The peer has sent close_notify, after all of its data. Nothing follows.
@@ -247,7 +248,7 @@ impl<S: Source> ActiveStream<S> {
         self.source
     }
 
-    fn deliver(&mut self, piece: Piece) -> Message {
+    fn pay(&mut self) {
         match self.mode {
             Active::Once => self.mode = Active::False,
             Active::N(credits) => {
@@ -255,11 +256,6 @@ impl<S: Source> ActiveStream<S> {
                 self.switch(Active::N(credits - 1));
             }
             Active::True | Active::False => {}
-        }
-        match piece {
-            Piece::Data(data) => Message::Data(data),
-            Piece::Split(split) => Message::Split(split),
-            Piece::Http(line) => Message::Http(line),
         }
     }
 
@@ -285,7 +281,7 @@ impl<S: Source + Unpin> Stream for ActiveStream<S> {
         if let Some(session) = this.source.take_session() {
             return Poll::Ready(Some(Message::Session(Box::new(session))));
         }
-        if let Some(early) = this.source.take_early_data() {
+        if let Some(early) = this.source.take_early_data_status() {
             return Poll::Ready(Some(early));
         }
         let records = match this.mode {
@@ -306,7 +302,10 @@ impl<S: Source + Unpin> Stream for ActiveStream<S> {
             return Poll::Ready(Some(Message::Session(Box::new(session))));
         }
         let message = match polled {
-            Poll::Ready(Ok(Some(piece))) => this.deliver(piece),
+            Poll::Ready(Ok(Some(message))) => {
+                this.pay();
+                message
+            }
             Poll::Ready(Ok(None)) => this.end(Message::Closed),
             Poll::Ready(Err(error)) => this.end(Message::Error(error)),
             Poll::Pending => return Poll::Pending,

@@ -3,6 +3,7 @@
 //! the connection, which any task commands ([`mailbox`]).
 
 mod active;
+mod early;
 mod mailbox;
 mod packets;
 mod passive;

@@ -68,6 +68,10 @@ pub struct Packets<S> {
     memory: usize,
     /// The start of a packet that lies in several records, from its first byte on. Then `ahead` is empty.
     whole: BytesMut,
+    /// How many of the first bytes of what is left came early.
+    early: usize,
+    /// Whether the source may have early data yet.
+    may_be_early: bool,
     /// Why there are no more packets.
     fault: Option<PacketError>,
     /// Bytes that are missing of a packet that was not sent to its end.
@@ -75,16 +79,36 @@ pub struct Packets<S> {
 }
 
 impl<S> Packets<S> {
-    fn new(source: S, options: PacketOptions) -> Self {
+    pub(crate) fn new(source: S, options: PacketOptions) -> Self {
         Self {
             source,
             framing: Framing::new(options),
             ahead: Bytes::new(),
             memory: 0,
             whole: BytesMut::new(),
+            early: 0,
+            may_be_early: true,
             fault: None,
             missing: 0,
         }
+    }
+
+    /// The same packets, where their source has become another.
+    pub(super) fn of_source<T>(
+        self,
+        change: impl FnOnce(S) -> Result<T, Error>,
+    ) -> Result<Packets<T>, Error> {
+        Ok(Packets {
+            source: change(self.source)?,
+            framing: self.framing,
+            ahead: self.ahead,
+            memory: self.memory,
+            whole: self.whole,
+            early: self.early,
+            may_be_early: self.may_be_early,
+            fault: self.fault,
+            missing: self.missing,
+        })
     }
 
     /// The mode.
@@ -121,12 +145,20 @@ impl<S> Packets<S> {
 
     /// What has come and was not delivered, in order, with lengths and all; after an invalid packet it
     /// begins there. The error stays until [`set_packet`](Self::set_packet).
+    /// The first [`early_rest`](Self::early_rest) bytes of it came early.
     pub fn take_rest(&mut self) -> Bytes {
         self.memory = 0;
+        self.early = 0;
         match self.whole.is_empty() {
             true => std::mem::take(&mut self.ahead),
             false => std::mem::take(&mut self.whole).freeze(),
         }
+    }
+
+    /// Server: how many bytes of what has come and was not delivered came as
+    /// [early data](crate::EarlyHandshake::into_packets). They are the first.
+    pub fn early_rest(&self) -> usize {
+        self.early
     }
 
     /// The stream or half.
@@ -162,6 +194,7 @@ impl<S> Packets<S> {
             self.memory = self.whole.capacity();
             self.ahead = std::mem::take(&mut self.whole).freeze();
         }
+        self.early = self.early.saturating_sub(len);
         let mut packet = self.ahead.split_to(len);
         if len < self.memory / SMALL_PART {
             packet = Bytes::copy_from_slice(&packet);
@@ -201,14 +234,65 @@ impl<S: Records> Packets<S> {
     /// [`Error::is_closed`] after the peer's close_notify, [`Error::is_truncated`] when the transport ended
     /// without, and whatever else ends a connection. [`Error::packet`] when what came is no packet, or
     /// the peer has closed within one; then this comes again until
-    /// [`set_packet`](Self::set_packet), and the connection goes on.
+    /// [`set_packet`](Self::set_packet), and the connection goes on. While there is early data,
+    /// which [`recv_early`](Self::recv_early) gives; it stays.
     ///
     /// # Cancel safety
     /// Dropped, nothing is lost: what came is there for the next call.
     pub async fn recv(&mut self) -> Result<Piece, Error> {
-        poll_fn(|cx| self.poll_piece(cx, 1, &mut Turn::default()))
-            .await?
-            .ok_or_else(Error::closed)
+        poll_fn(|cx| {
+            ready!(self.poll_not_early(cx))?;
+            self.poll_piece(cx, 1, &mut Turn::default())
+        })
+        .await?
+        .ok_or_else(Error::closed)
+    }
+
+    /// Server: the next packet of which any byte came as [early data](crate::EarlyHandshake::into_packets), before the
+    /// handshake is over if all of it did; `None` when there are no more, which is known when the client has said so, a
+    /// round trip after it was sent. It may be a replay (RFC 8446 §8). One that began early and ends in what came
+    /// later is the last, and comes when all of it is there.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and when the handshake fails or times out.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is lost: what came is there for the next call.
+    pub async fn recv_early(&mut self) -> Result<Option<Piece>, Error> {
+        poll_fn(|cx| {
+            let more = match self.early {
+                0 => ready!(self.poll_early(cx, 1))?,
+                _ => true,
+            };
+            match more {
+                true => self.poll_piece(cx, 1, &mut Turn::default()),
+                false => Poll::Ready(Ok(None)),
+            }
+        })
+        .await
+    }
+
+    /// Has more early data behind what is left; whether there was any.
+    fn poll_early(&mut self, cx: &mut Context<'_>, at_least: usize) -> Poll<Result<bool, Error>> {
+        if self.may_be_early {
+            if let Some(more) = ready!(self.source.poll_early_data(cx))? {
+                self.early += more.len();
+                self.append(more, at_least);
+                return Poll::Ready(Ok(true));
+            }
+            self.may_be_early = false;
+        }
+        Poll::Ready(Ok(false))
+    }
+
+    /// What came early is given to nobody who does not ask for it.
+    fn poll_not_early(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.early > 0 || ready!(self.poll_early(cx, 1))? {
+            return Poll::Ready(Err(Error::option(
+                "recv: what comes next came as early data, and may be a replay: recv_early gives it",
+            )));
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// [`recv`](Self::recv), for at most `within`.
@@ -239,6 +323,7 @@ impl<S: Records> Packets<S> {
     }
 
     fn poll_exact(&mut self, cx: &mut Context<'_>, count: usize) -> Poll<Result<Bytes, Error>> {
+        ready!(self.poll_not_early(cx))?;
         let mut turn = Turn::default();
         while self.rest().len() < count.max(1) {
             let records = self.records_for(count);
@@ -290,6 +375,9 @@ impl<S: Records> Packets<S> {
                     continue;
                 }
             };
+            if self.may_be_early && ready!(self.poll_early(cx, at_least))? {
+                continue;
+            }
             let records = match credits {
                 usize::MAX => usize::MAX,
                 _ => self.records_for(at_least),
@@ -309,8 +397,14 @@ impl<S: Records> Packets<S> {
     }
 
     /// The stream or half. What was not delivered is read from it first.
+    ///
+    /// Of that, early data stays apart, as it was: see [`TlsStream::take_early_data`].
     pub fn into_inner(mut self) -> S {
-        let rest = self.take_rest();
+        let early = self.early;
+        let mut rest = self.take_rest();
+        if early > 0 {
+            self.source.unread_early_data(&rest.split_to(early));
+        }
         if !rest.is_empty() {
             self.source.unread(&rest);
         }
@@ -494,16 +588,29 @@ impl<S: Records> Source for Packets<S> {
         cx: &mut Context<'_>,
         credits: usize,
         turn: &mut Turn,
-    ) -> Poll<Result<Option<Piece>, Error>> {
-        self.poll_piece(cx, credits, turn)
+    ) -> Poll<Result<Option<Message>, Error>> {
+        if self.early == 0 && self.may_be_early {
+            ready!(self.poll_early(cx, 1))?;
+        }
+        // What comes early comes first: none is put behind what did not.
+        let is_early = self.early > 0;
+        let piece = self.poll_piece(cx, credits, turn);
+        piece.map_ok(|piece| {
+            piece.map(|piece| match piece {
+                piece if is_early => Message::EarlyData(piece),
+                Piece::Data(data) => Message::Data(data),
+                Piece::Split(split) => Message::Split(split),
+                Piece::Http(line) => Message::Http(line),
+            })
+        })
     }
 
     fn take_session(&mut self) -> Option<ClientSession> {
         self.source.take_session()
     }
 
-    fn take_early_data(&mut self) -> Option<Message> {
-        self.source.take_early_data()
+    fn take_early_data_status(&mut self) -> Option<Message> {
+        self.source.take_early_data_status()
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) {

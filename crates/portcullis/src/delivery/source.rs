@@ -25,23 +25,29 @@ pub trait Source: sealed::Sealed {
         cx: &mut Context<'_>,
         records: usize,
         turn: &mut Turn,
-    ) -> Poll<Result<Option<Piece>, Error>>;
+    ) -> Poll<Result<Option<Message>, Error>>;
 
     /// The next session that has come.
     #[doc(hidden)]
     fn take_session(&mut self) -> Option<ClientSession>;
 
-    /// What is to be said of early data.
+    /// Client: what became of its early data, told once.
     #[doc(hidden)]
-    fn take_early_data(&mut self) -> Option<Message>;
+    fn take_early_data_status(&mut self) -> Option<Message>;
 
     /// What is due although nothing may be read.
     #[doc(hidden)]
     fn poll_idle(&mut self, cx: &mut Context<'_>);
 }
 
-/// What packets come from: [`TlsStream`] or [`ReadHalf`](crate::ReadHalf).
+/// What packets come from: [`TlsStream`], [`ReadHalf`](crate::ReadHalf), or
+/// [`EarlyConnection`](crate::EarlyConnection).
 pub trait Records: Source {
+    /// Server: the next early data that nobody has read, `None` when there is no more, and then for ever. It is
+    /// before all records.
+    #[doc(hidden)]
+    fn poll_early_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>>;
+
     /// The next record's content, `None` after close_notify. At most what `records` records may
     /// take is read from the transport.
     #[doc(hidden)]
@@ -55,9 +61,14 @@ pub trait Records: Source {
     /// What was taken and is to be read again.
     #[doc(hidden)]
     fn unread(&mut self, data: &[u8]);
+
+    /// The same of what came early.
+    #[doc(hidden)]
+    fn unread_early_data(&mut self, data: &[u8]);
 }
 
-/// What packets are sent to: [`TlsStream`] or [`WriteHalf`](crate::WriteHalf).
+/// What packets are sent to: [`TlsStream`], [`WriteHalf`](crate::WriteHalf), or
+/// [`EarlyConnection`](crate::EarlyConnection).
 pub trait Sends: AsyncWrite + Unpin + sealed::Sealed {
     /// How long sending may take, if that was said.
     #[doc(hidden)]
@@ -109,13 +120,28 @@ pub(crate) mod sealed {
     impl<IO: super::SplitIo> Sealed for super::ReadHalf<IO> {}
 }
 
-/// What is to be said of the early data of a connection.
-fn early_data(read: &mut Receiving) -> Option<Message> {
-    match read.take_early_data_status() {
-        Some(true) => Some(Message::EarlyDataAccepted),
-        Some(false) => Some(Message::EarlyDataRejected),
-        None => read.take_early_data().map(Message::EarlyData),
+/// What is to be said of the early data of a client.
+fn early_data_status(read: &mut Receiving) -> Option<Message> {
+    read.take_early_data_status()
+        .map(|is_accepted| match is_accepted {
+            true => Message::EarlyDataAccepted,
+            false => Message::EarlyDataRejected,
+        })
+}
+
+/// The next message where there are no packets: early data, then a record.
+pub(super) fn poll_content<S: Records>(
+    source: &mut S,
+    cx: &mut Context<'_>,
+    records: usize,
+    turn: &mut Turn,
+) -> Poll<Result<Option<Message>, Error>> {
+    if let Some(early) = ready!(source.poll_early_data(cx))? {
+        return Poll::Ready(Ok(Some(Message::EarlyData(Piece::Data(early)))));
     }
+    source
+        .poll_record(cx, records, turn)
+        .map_ok(|content| content.map(Message::Data))
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Records for TlsStream<IO> {
@@ -146,8 +172,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Records for TlsStream<IO> {
         parts.read.poll_message(&mut parts.io, cx, records, turn)
     }
 
+    fn poll_early_data(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        Poll::Ready(Ok(self.parts_mut().read.take_early_data()))
+    }
+
     fn unread(&mut self, data: &[u8]) {
         self.parts_mut().read.unread(data);
+    }
+
+    fn unread_early_data(&mut self, data: &[u8]) {
+        self.parts_mut().read.unread_early_data(data);
     }
 }
 
@@ -157,17 +191,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Source for TlsStream<IO> {
         cx: &mut Context<'_>,
         records: usize,
         turn: &mut Turn,
-    ) -> Poll<Result<Option<Piece>, Error>> {
-        self.poll_record(cx, records, turn)
-            .map_ok(|content| content.map(Piece::Data))
+    ) -> Poll<Result<Option<Message>, Error>> {
+        poll_content(self, cx, records, turn)
     }
 
     fn take_session(&mut self) -> Option<ClientSession> {
         Self::take_session(self)
     }
 
-    fn take_early_data(&mut self) -> Option<Message> {
-        early_data(&mut self.parts_mut().read)
+    fn take_early_data_status(&mut self) -> Option<Message> {
+        early_data_status(&mut self.parts_mut().read)
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) {
@@ -190,8 +223,16 @@ impl<IO: SplitIo> Records for ReadHalf<IO> {
         }
     }
 
+    fn poll_early_data(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        Poll::Ready(Ok(self.reading().take_early_data()))
+    }
+
     fn unread(&mut self, data: &[u8]) {
         self.reading().unread(data);
+    }
+
+    fn unread_early_data(&mut self, data: &[u8]) {
+        self.reading().unread_early_data(data);
     }
 }
 
@@ -201,17 +242,16 @@ impl<IO: SplitIo> Source for ReadHalf<IO> {
         cx: &mut Context<'_>,
         records: usize,
         turn: &mut Turn,
-    ) -> Poll<Result<Option<Piece>, Error>> {
-        self.poll_record(cx, records, turn)
-            .map_ok(|content| content.map(Piece::Data))
+    ) -> Poll<Result<Option<Message>, Error>> {
+        poll_content(self, cx, records, turn)
     }
 
     fn take_session(&mut self) -> Option<ClientSession> {
         Self::take_session(self)
     }
 
-    fn take_early_data(&mut self) -> Option<Message> {
-        early_data(self.reading())
+    fn take_early_data_status(&mut self) -> Option<Message> {
+        early_data_status(self.reading())
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) {

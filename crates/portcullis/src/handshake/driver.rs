@@ -135,7 +135,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     ) -> Poll<Result<Reached, Error>> {
         if !matches!(self.phase, Phase::Failing(_)) {
             let limit = self.conduct.handshake_timeout;
-            let deadline = *self.deadline.get_or_insert_with(|| super::deadline(limit));
+            self.deadline.get_or_insert_with(|| super::deadline(limit));
             let error = match self.poll_run(cx, until) {
                 // The client has not said its last word.
                 Poll::Ready(Ok(Reached::EarlyData)) => return Poll::Ready(Ok(Reached::EarlyData)),
@@ -146,15 +146,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     return Poll::Ready(Ok(reached));
                 }
                 Poll::Ready(Err(error)) => error,
-                Poll::Pending => {
-                    let error = ready!(self.poll_late(cx, deadline));
-                    self.time_out(&error);
-                    return Poll::Ready(Err(error));
-                }
+                Poll::Pending => return self.poll_timed_out(cx).map(Err),
             };
             self.fail(error);
         }
         self.poll_farewell(cx).map(Err)
+    }
+
+    /// Waits for the end of its time, and gives up.
+    pub(super) fn poll_timed_out(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let limit = self.conduct.handshake_timeout;
+        let deadline = *self.deadline.get_or_insert_with(|| super::deadline(limit));
+        let error = ready!(self.poll_late(cx, deadline));
+        self.time_out(&error);
+        Poll::Ready(error)
     }
 
     /// Runs that far. Questions on the way are answered; answers that come from a store have as

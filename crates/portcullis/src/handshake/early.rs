@@ -6,14 +6,19 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use bytes::Bytes;
 use portcullis_core::Stage;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::driver::Driver;
+use super::early_connection::EarlyConnection;
 use super::handshaking::Goal;
 use super::{Reached, Until};
+use crate::delivery::{Active, ActiveStream, Packets};
 use crate::error::{Error, HandshakeError};
+use crate::packet::PacketOptions;
 use crate::stream::TlsStream;
 
 /// A server's handshake whose flight is out, and whose client may have sent data with its hello.
@@ -23,6 +28,9 @@ use crate::stream::TlsStream;
 /// accepted is the configuration's [`AntiReplay`](crate::session::AntiReplay), and a client that is told
 /// nothing may send its request again by itself (RFC 8446 §8). So act on it only if no harm comes from
 /// acting twice: HTTP has the status 425 for the rest (RFC 8470).
+///
+/// Messages and packets of it come from [`into_active`](Self::into_active) and
+/// [`into_packets`](Self::into_packets), marked, and those of the rest of the connection behind them.
 ///
 /// A client without early data, or whose early data was not accepted, gives one of these, too: its reader
 /// is at its end, and [`handshake`](Self::handshake) is ready at once or waits for the client.
@@ -110,13 +118,69 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> EarlyHandshake<IO> {
     /// # Cancel safety
     /// Dropped, the connection is closed.
     pub async fn handshake(mut self) -> Result<TlsStream<IO>, Error> {
+        poll_fn(|cx| self.poll_handshake(cx)).await
+    }
+
+    /// Delivers what the client sends, before and after the handshake is over, as a stream of messages: what came
+    /// early as [`Message::EarlyData`](crate::Message::EarlyData), and all else after it.
+    ///
+    /// Each costs a credit. Without credit nothing is read and the handshake does not go on, while its timeout does.
+    /// There is an example at [`EarlyConnection`].
+    pub fn into_active(self, mode: Active) -> ActiveStream<EarlyConnection<IO>> {
+        ActiveStream::new(EarlyConnection::new(self), mode)
+    }
+
+    /// Sends and receives packets, before and after the handshake is over:
+    /// [`recv_early`](Packets::recv_early) gives those of which a byte came early.
+    pub fn into_packets(self, options: impl Into<PacketOptions>) -> Packets<EarlyConnection<IO>> {
+        Packets::new(EarlyConnection::new(self), options.into())
+    }
+
+    /// The stream, at the end of the handshake. It has the early data that nobody has read.
+    pub(super) fn poll_handshake(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<TlsStream<IO>, Error>> {
         if !self.is_over {
-            poll_fn(|cx| self.poll_driver(cx, Until::End)).await?;
+            ready!(self.poll_driver(cx, Until::End))?;
         }
         let early_data = self.driver.take_early_data();
         let mut stream = self.driver.finish().map_err(Error::from)?;
         stream.keep_early_data(early_data);
-        Ok(stream)
+        Poll::Ready(Ok(stream))
+    }
+
+    /// The next early data, `None` when there is no more.
+    pub(super) fn poll_early_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, Error>> {
+        ready!(self.poll_more(cx))?;
+        let data = self.driver.take_early_data();
+        Poll::Ready(Ok((!data.is_empty()).then_some(data)))
+    }
+
+    /// Early data that was taken and is to be read again, before all other.
+    pub(super) fn unread_early_data(&mut self, data: &[u8]) {
+        self.driver.running.unread_early_data(data);
+    }
+
+    /// Whether it can be written before the handshake is over, which it is not yet.
+    pub(super) fn writes_early(&self) -> bool {
+        self.is_accepted && !self.is_over
+    }
+
+    /// How long sending may take, if that was said.
+    pub(super) fn send_limit(&self) -> Option<Duration> {
+        self.driver.conduct.send_limits.send_timeout()
+    }
+
+    /// Ready when there is early data, or no more.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.driver.early_data().is_empty() && self.is_accepted && !self.is_over {
+            ready!(self.poll_driver(cx, Until::MoreEarlyData))?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_driver(&mut self, cx: &mut Context<'_>, until: Until) -> Poll<Result<(), Error>> {
@@ -165,9 +229,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for EarlyReader<'_, IO> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let early = &mut *self.get_mut().0;
-        if early.driver.early_data().is_empty() && early.is_accepted && !early.is_over {
-            ready!(early.poll_driver(cx, Until::MoreEarlyData))?;
-        }
+        ready!(early.poll_more(cx))?;
         early.driver.read_early_data(buf);
         Poll::Ready(Ok(()))
     }
@@ -178,7 +240,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for EarlyReader<'_, IO> {
 /// # Cancel safety
 /// Dropped, what it has taken is sent by the next poll of any kind.
 #[derive(Debug)]
-pub struct EarlyWriter<'a, IO: AsyncRead + AsyncWrite + Unpin>(&'a mut EarlyHandshake<IO>);
+pub struct EarlyWriter<'a, IO: AsyncRead + AsyncWrite + Unpin>(
+    pub(super) &'a mut EarlyHandshake<IO>,
+);
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EarlyWriter<'_, IO> {
     fn poll_write(
@@ -199,7 +263,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EarlyWriter<'_, IO> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let early = &mut *self.get_mut().0;
-        early.driver.poll_flush_early(cx).map_err(Into::into)
+        if let Some(error) = &early.failed {
+            return Poll::Ready(Err(error.clone().into()));
+        }
+        let flushed = early.driver.poll_flush_early(cx);
+        flushed.map_err(|error| {
+            early.failed = Some(error.clone());
+            error.into()
+        })
     }
 
     /// Flushes: the direction is closed by the stream.
@@ -224,18 +295,30 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         let running = &mut self.running;
         let polled =
             running.poll_write_early(io, cx, data.get(..CHUNK).unwrap_or(data), &self.conduct);
-        if let Poll::Ready(Err(error)) = &polled {
-            self.fail(error.clone());
+        match polled {
+            Poll::Ready(Err(error)) => {
+                self.fail(error.clone());
+                Poll::Ready(Err(error))
+            }
+            // A peer that takes nothing has no more time than the handshake.
+            Poll::Pending => self.poll_timed_out(cx).map(Err),
+            taken => taken,
         }
-        polled
     }
 
     pub(super) fn poll_flush_early(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let Some(io) = &mut self.io else {
             return Poll::Ready(Err(Error::closed()));
         };
-        ready!(self.running.poll_send(io, cx))?;
-        self.running.poll_flush(io, cx)
+        let running = &mut self.running;
+        let flushed = match running.poll_send(io, cx) {
+            Poll::Ready(Ok(())) => running.poll_flush(io, cx),
+            other => other,
+        };
+        match flushed {
+            Poll::Pending => self.poll_timed_out(cx).map(Err),
+            flushed => flushed,
+        }
     }
 
     /// Client: sends this with the first flight, and maybe more.
@@ -251,7 +334,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         self.running.read_early_data(buf);
     }
 
-    fn take_early_data(&mut self) -> bytes::Bytes {
+    fn take_early_data(&mut self) -> Bytes {
         self.running.take_early_data()
     }
 }

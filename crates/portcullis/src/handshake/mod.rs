@@ -2,6 +2,7 @@
 
 mod driver;
 mod early;
+mod early_connection;
 mod early_stream;
 mod handshaking;
 mod paused;
@@ -18,6 +19,7 @@ use crate::answers::Questions;
 
 pub(crate) use driver::{Driver, ask};
 pub use early::{EarlyHandshake, EarlyReader, EarlyWriter};
+pub use early_connection::EarlyConnection;
 pub use early_stream::EarlyStream;
 pub(crate) use handshaking::Goal;
 pub use handshaking::{Handshaking, OrTransport};

@@ -182,6 +182,14 @@ impl Running {
         }
     }
 
+    /// It was taken, and is to be read again before all other.
+    pub(super) fn unread_early_data(&mut self, data: &[u8]) {
+        let kept = self.early_data.get_or_insert_default();
+        let later = kept.split();
+        kept.extend_from_slice(data);
+        kept.extend_from_slice(&later);
+    }
+
     pub(super) fn take_early_data(&mut self) -> Bytes {
         self.early_data
             .take()

@@ -83,6 +83,12 @@ impl Receiving {
         (!unread.is_empty()).then_some(unread)
     }
 
+    /// Early data that was taken and is to be read again, before all other.
+    pub(crate) fn unread_early_data(&mut self, data: &[u8]) {
+        let later = self.take_early_data().unwrap_or_default();
+        self.keep_early_data([data, &later].concat().into());
+    }
+
     /// Whether early data was accepted, told once.
     pub(crate) fn take_early_data_status(&mut self) -> Option<bool> {
         self.besides.as_mut()?.early_data.as_mut()?.accepted.take()

@@ -1,5 +1,7 @@
 //! OCSP responses that come with a certificate (RFC 6066 §8, RFC 8446 §4.4.2.1), in both versions.
 
+use std::time::Duration;
+
 use rcgen::KeyPair;
 use rustls_pki_types::{PrivateKeyDer, UnixTime};
 
@@ -10,13 +12,14 @@ use super::tamper::{Put, first};
 use crate::config::{ClientAuthentication, ClientConfig, ClientConfigBuilder, ServerConfigBuilder};
 use crate::connection::Connection;
 use crate::question::Question;
-use crate::testing::{Pair, answer, now, resuming, sessions_of};
+use crate::session::ServerSession;
+use crate::testing::{Pair, answer, now, resuming, sessions, sessions_of};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::x509::tests::Ca;
 use crate::x509::tests::ocsp_responses::{Answer, Said, failed, features};
 use crate::x509::{Identity, OcspPolicy, OcspStatus, Roots, SctSource, verify_ocsp_response};
 use crate::{
-    AlertDescription as A, AuthenticationStep, Direction, ProtocolVersion, Violation as V,
+    AlertDescription as A, AuthenticationStep, Direction, ProtocolVersion, Step, Violation as V,
 };
 
 /// A CA, and a server with a certificate of it: number 7.
@@ -213,7 +216,7 @@ fn a_response_is_replaced_while_its_configuration_is_in_use() {
         assert!(
             issued
                 .identity
-                .ocsp_response(UnixTime::since_unix_epoch(core::time::Duration::ZERO))
+                .ocsp_response(UnixTime::since_unix_epoch(Duration::ZERO))
                 .is_some()
         );
     }
@@ -468,19 +471,69 @@ fn a_client_that_was_asked_shows_its_response_each_time() {
     }
 }
 
-/// A store that keeps a session as it is keeps with it what was judged when it began. That is no response of now.
+/// A store that keeps a session as it is keeps the response with it, which is judged anew: until it is over the client is
+/// resumed, and then shows another one. What was written down has none.
 #[test]
-fn a_session_that_was_kept_is_no_response() {
-    use super::early_data::{by_store, session_in_store};
-    let clients = issued(true).stapled(Said::good(7));
-    let (client, server) = asking(&clients, ProtocolVersion::TLS_1_3, OcspPolicy::Require);
-    let client = client.session_tickets(true);
-    let server = server.ask_tickets(true).build().unwrap();
-    let session = session_in_store(client.clone(), server.clone());
-    let pair = resuming(client.build().unwrap(), server, vec![session]);
-    let (client, server) = pair.run_answering(|_, question| Some(by_store(question)));
-    assert!(!client.unwrap().information.is_resumed());
-    assert!(server.unwrap().information.ocsp_response().is_some());
+fn a_session_that_was_kept_has_its_response_until_that_is_over() {
+    use super::attack::transmitted;
+    use super::early_data::{by_store, kept, session_in_store};
+    let version = ProtocolVersion::TLS_1_3;
+    for (policy, minutes, is_written, is_resumed) in [
+        (OcspPolicy::Require, 20, false, true),
+        (OcspPolicy::Accept, 20, false, true),
+        (OcspPolicy::Require, 60, false, false),
+        (OcspPolicy::Accept, 60, false, false),
+        (OcspPolicy::Require, 20, true, false),
+    ] {
+        let clients = issued(false);
+        let mut said = current(Said::good(7));
+        said.said[0].next_update = Some("20260701003000Z");
+        let response = said.by(&clients.ca);
+        clients.identity.set_ocsp_response(Some(response)).unwrap();
+        let (client, server) = asking(&clients, version, policy);
+        let client = client.session_tickets(true);
+        let server = server.ask_tickets(true).build().unwrap();
+        let session = session_in_store(client.clone(), server.clone());
+        let mut pair = resuming(client.build().unwrap(), server, vec![session]);
+        let hello = transmitted(&mut pair.client);
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(now().as_secs() + minutes * 60));
+        pair.server.receive(&hello, at);
+        let Ok(Step::Ask(Question::OpenTickets(question))) = pair.server.poll() else {
+            panic!("the ticket is a name");
+        };
+        let session = kept(question.tickets().next().unwrap()).unwrap();
+        let session = match is_written {
+            true => ServerSession::from_bytes(&session.to_bytes()).unwrap(),
+            false => session,
+        };
+        pair.server.answer(question.resume(0, session), at).unwrap();
+        let (client, _) = pair.run_answering(|_, question| Some(by_store(question)));
+        let resumed = client.unwrap().information.is_resumed();
+        assert_eq!(resumed, is_resumed, "{policy:?} {minutes} {is_written}");
+    }
+}
+
+/// Stores are bounded in bytes, and keep with a session what came with its chain, which is not written down.
+#[test]
+fn a_session_is_as_long_as_what_came_with_its_chain() {
+    const LIST: &[u8] = &{
+        let mut list = [7; 304];
+        (list[0], list[1], list[2], list[3]) = (1, 46, 1, 44);
+        list
+    };
+    for version in VERSIONS {
+        let issued = issued(false).stapled(Said::good(7));
+        let response = issued.identity.ocsp_response(now()).unwrap();
+        let client = issued.client(version).ocsp(OcspPolicy::Require);
+        let client = client.session_tickets(true).request_scts(true);
+        let server = issued.server(version).resumption(true);
+        let mut pair = Pair::new(client.build().unwrap(), server.build().unwrap());
+        add_timestamps(&mut pair, version, LIST);
+        let mut client = pair.run().0.unwrap();
+        let session = sessions(&mut client).remove(0);
+        let least = session.to_bytes().len() + response.len() + LIST.len();
+        assert!(session.size() >= least, "{}, {least}", session.size());
+    }
 }
 
 /// After the handshake as in it.
@@ -574,6 +627,11 @@ fn logged(version: ProtocolVersion, asks: bool, list: &'static [u8]) -> Pair {
     let client = client().versions([version]).request_scts(asks);
     let server = server().versions([version]);
     let mut pair = Pair::new(client.build().unwrap(), server.build().unwrap());
+    add_timestamps(&mut pair, version, list);
+    pair
+}
+
+fn add_timestamps(pair: &mut Pair, version: ProtocolVersion, list: &'static [u8]) {
     let typ = match version {
         ProtocolVersion::TLS_1_3 => T::CERTIFICATE,
         _ => T::SERVER_HELLO,
@@ -591,7 +649,6 @@ fn logged(version: ProtocolVersion, asks: bool, list: &'static [u8]) -> Pair {
         };
         vec![Put::Message(raw)]
     }));
-    pair
 }
 
 #[test]

@@ -216,15 +216,19 @@ fn costs_have_bounds() {
             .windows(4)
             .position(|four| four == [2, 2, 0x40, 0])
             .unwrap();
-        for (n, expected) in [
+        // Behind it is r, of one byte, and then p.
+        let passes = at + 4 + 3;
+        for (at, value, expected) in [
             (
+                at,
                 &[0x40, 0, 0][..],
                 "4096 MiB of scrypt, of which at most 256",
             ),
-            (&[0x40, 1], "costs are not those of scrypt"),
-            (&[0], "costs are not those of scrypt"),
+            (at, &[0x40, 1], "costs are not those of scrypt"),
+            (at, &[0], "costs are not those of scrypt"),
+            (passes, &[17], "17 passes of scrypt, of which at most 16"),
         ] {
-            let der = with_integer(&der, at, n);
+            let der = with_integer(&der, at, value);
             let error = PrivateKey::from_encrypted_der(&der, PASSWORD).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
         }

@@ -101,6 +101,22 @@ fn who_says_too_little_for_the_answer_is_asked_all_the_same() {
     assert!(matches!(verdict, Verdict::Admit(_)), "{verdict:?}");
 }
 
+/// The gate hands nothing on that is longer than what it would put together itself: copies behind a hello make it so.
+#[test]
+fn who_says_far_too_much_is_asked_without_load_too() {
+    let mut gate = Gate::new(&builder().build().unwrap(), UNDER_LOAD).unwrap();
+    gate.set_handshakes(0);
+    let hello = sent(&mut begin(talkative(), DatagramOptions::default())).remove(0);
+    for (copies, is_let_in) in [
+        (MAX_HELLO / hello.len(), true),
+        (MAX_HELLO / hello.len() + 1, false),
+    ] {
+        let verdict = gate.on_datagram(PEER, &hello.repeat(copies), at(0));
+        let seen = matches!(verdict, Verdict::Admit(_));
+        assert_eq!(seen, is_let_in, "{verdict:?}");
+    }
+}
+
 /// Whether a record is under keys: only who has read the ServerHello has some.
 fn is_protected(mut datagram: &[u8]) -> bool {
     while let [typ, _, _, epoch @ ..] = datagram {

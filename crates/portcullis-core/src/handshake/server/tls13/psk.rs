@@ -273,11 +273,14 @@ fn reverify(
     shown: Presented,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let judge = Judge::of_client(&negotiated.config).of_session();
-    // A session has no response, and what one said when it began may have changed since.
+    let judge = Judge::of_client(&negotiated.config);
     if judge.asks_for_staples(&shown) {
-        return choose_key(negotiated, cx);
+        return match judge.verify_with_staple(&shown, cx.now) {
+            Some(proof) => resume(negotiated, proved, Some(proof), cx),
+            None => choose_key(negotiated, cx),
+        };
     }
+    let judge = judge.of_session();
     match judge.verify_again(&shown, cx.now) {
         Ok(None) => {
             let question = judge.ask(&shown, cx.now);

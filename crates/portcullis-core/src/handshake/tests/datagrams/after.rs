@@ -7,7 +7,9 @@ use super::network::{Network, Side, usual};
 use crate::clock::Monotonic;
 use crate::config::{ClientConfig, PaddingPolicy};
 use crate::error::Reason;
+use crate::record::Discarded;
 use crate::testing::{client_config, pki, server_config};
+use crate::wire::ContentType;
 use crate::{AlertDescription, Direction};
 
 fn connected() -> Network {
@@ -241,6 +243,22 @@ fn what_close_notify_has_overtaken_still_comes() {
     network.run(&mut |_, datagram| usual(datagram));
     assert_eq!(network.closed, [0, 1]);
     assert_eq!(network.received[1], [b"before"]);
+}
+
+/// RFC 9147 §5.10: by its number, and not by when it comes.
+#[test]
+fn what_comes_behind_close_notify_is_ignored() {
+    let mut network = connected();
+    network.sides[0].connection().writer.close_notify();
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.closed, [0, 1]);
+    let writer = &mut network.sides[0].connection().writer;
+    let behind = writer.forge(ContentType::APPLICATION_DATA, b"behind");
+    network.inject(1, behind);
+    network.run(&mut |_, datagram| usual(datagram));
+    assert!(network.received[1].is_empty());
+    let discards = network.sides[1].connection().reader.discards();
+    assert_eq!(discards.count(Discarded::AfterClose), 1);
 }
 
 #[test]

@@ -438,6 +438,32 @@ fn ids_are_asked_for() {
     }
 }
 
+/// RFC 9147 §9: who has none on the records that come to it gives none, and who writes none asks for none.
+#[test]
+fn only_who_has_ids_speaks_of_them() {
+    let (some, none) = (id(&[3; 8]), id(&[]));
+    for (client, server, gives, asks) in [
+        (None, some, false, false),
+        (none, some, false, true),
+        (some, none, true, false),
+        (some, some, true, true),
+    ] {
+        let mut network = between(newest(), client, server);
+        run(&mut network);
+        let writer = &mut network.sides[0].connection().writer;
+        let given = writer.new_connection_ids(&[id(&[4; 8]).unwrap()], false);
+        assert_eq!(given.is_ok(), gives, "{client:?} and {server:?}");
+        // Nor is an empty one given, also where all are.
+        assert!(
+            writer
+                .new_connection_ids(&[id(&[]).unwrap()], false)
+                .is_err()
+        );
+        let asked = writer.request_connection_ids(1);
+        assert_eq!(asked.is_ok(), asks, "{client:?} and {server:?}");
+    }
+}
+
 #[test]
 fn before_dtls_1_3_ids_stay() {
     let mut network = between(older(GCM, false), id(&[1; 8]), id(&[2; 8]));

@@ -9,6 +9,7 @@ use crate::record::{DatagramOptions, Discarded, plain_message};
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::testing::pki;
+use crate::version::DOWNGRADE_TO_TLS_1_2;
 use crate::wire::{ContentType, HandshakeType};
 use crate::{AlertDescription, ProtocolVersion, Violation};
 
@@ -152,6 +153,43 @@ fn the_newest_common_version_is_spoken() {
         check(&mut network, version);
         talk(&mut network);
     }
+}
+
+/// RFC 9147 §5.3: a server that has the newer version says so in its random, and a client that has it, too, takes that for an
+/// attack.
+#[test]
+fn a_client_sees_that_it_was_talked_down() {
+    let both_client = ClientConfig::builder(pki().roots.clone()).build().unwrap();
+    let both_server = ServerConfig::builder().identity(pki().server.clone());
+    let both_server = both_server.build().unwrap();
+    let (client, server) = configs(ProtocolVersion::TLS_1_2, GCM);
+    let is_server_hello = |datagram: &[u8]| datagram[0] == 22 && datagram[13] == 2;
+    // Behind the headers of record and fragment, and the version, the last of 32 bytes.
+    let end = 51..59;
+    let mut seen = None;
+    let mut network = Network::new(client, both_server);
+    network.run(&mut |_, datagram| {
+        if is_server_hello(datagram) {
+            seen = Some(datagram[end.clone()].to_vec());
+        }
+        usual(datagram)
+    });
+    check(&mut network, ProtocolVersion::DTLS_1_2);
+    assert_eq!(seen.as_deref(), Some(&DOWNGRADE_TO_TLS_1_2[..]));
+    let mut network = Network::new(both_client, server);
+    network.run(&mut |_, datagram| {
+        let mut changed = datagram.to_vec();
+        if is_server_hello(datagram) {
+            changed[end.clone()].copy_from_slice(&DOWNGRADE_TO_TLS_1_2);
+        }
+        usual(&changed)
+    });
+    let error = network.sides[0].error();
+    assert_eq!(
+        error.violation(),
+        Some(Violation::DowngradeDetected),
+        "{error}"
+    );
 }
 
 /// A message without a body (ServerHelloDone) is no exception.

@@ -1,12 +1,13 @@
 //! When something is sent again, and when it is not.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use super::network::{LATENCY, Network, Side, usual};
 use crate::ProtocolVersion;
 use crate::config::{ClientConfig, ServerConfig};
 use crate::error::Reason;
-use crate::record::{DatagramOptions, Retransmission};
+use crate::record::{DatagramOptions, Retransmission, hello_pieces};
 use crate::testing::{client_config, client_config_in_pieces, pki, server_config};
 
 #[test]
@@ -139,6 +140,68 @@ fn a_handshake_without_loss_sends_nothing_twice() {
     // A hello, a retry, a hello of two datagrams, a flight of one or two, Finished, its acknowledgement.
     assert!(network.sent <= 8, "{:?}", network.lengths);
     assert!(network.clock <= LATENCY * 8, "{:?}", network.clock);
+}
+
+/// RFC 9147 §5.5: however often a message is said, and however it is cut, it has the same bytes; its pieces lie side by side,
+/// each in a datagram of its own.
+#[test]
+fn what_is_said_again_is_the_same() {
+    let mut network = Network::new(client_config_in_pieces(), server_config());
+    let (mut message, mut end, mut sendings) = (Vec::new(), 0, 0);
+    let mut lengths = BTreeSet::new();
+    for _ in 0..40 {
+        let until = network.clock + Duration::from_secs(20);
+        network.run_until(until, &mut |_, datagram| {
+            assert!(datagram.len() <= 1_200);
+            for piece in hello_pieces(datagram).unwrap() {
+                let start = piece.header.fragment_offset as usize;
+                if start == 0 {
+                    (end, sendings) = (0, sendings + 1);
+                }
+                assert_eq!(start, end);
+                end += piece.fragment.len();
+                if end > message.len() {
+                    message.extend_from_slice(piece.fragment);
+                }
+                assert_eq!(&message[start..end], piece.fragment);
+                lengths.insert(piece.fragment.len());
+            }
+            Vec::new()
+        });
+    }
+    assert_eq!(sendings, 13);
+    // Two, and when it is cut for 548 bytes three others.
+    assert!(lengths.len() >= 4, "{lengths:?}");
+}
+
+/// RFC 9147 §7.2: what was acknowledged of a flight is left out when the rest of it is sent again.
+#[test]
+fn of_a_flight_only_what_was_lost_is_sent_again() {
+    let sent_by_server = |lost: usize| {
+        let options = DatagramOptions::default().mtu(228);
+        let mut network = Network::resuming(client_config(), server_config(), Vec::new(), options);
+        let mut protected = 0;
+        network.run(&mut |_, datagram| {
+            // Under the keys of the handshake the server is the first who speaks.
+            protected += usize::from(datagram[0] & 0xe3 == 0x22);
+            match protected == lost && datagram[0] & 0xe3 == 0x22 {
+                true => Vec::new(),
+                false => usual(datagram),
+            }
+        });
+        network.check();
+        network
+            .lengths
+            .iter()
+            .filter(|(from, _)| *from == 1)
+            .count()
+    };
+    let whole = sent_by_server(0);
+    let with_loss = sent_by_server(2);
+    assert!(
+        (whole + 1..=whole + 2).contains(&with_loss),
+        "{whole}, {with_loss}"
+    );
 }
 
 /// Nothing of the client's is under way then: it is the server's timer that sends again what is lost.

@@ -176,6 +176,22 @@ fn a_key_update_is_acknowledged_when_its_key_is_there() {
     assert_eq!(acknowledgements, [56]);
 }
 
+/// §7: what is neither taken nor kept is not acknowledged, so that its sender says it again.
+#[test]
+fn what_is_dropped_is_not_acknowledged() {
+    // Seven messages are looked at ahead, the next one included.
+    for (ahead, is_kept) in [(6, true), (7, false)] {
+        let mut network = connected();
+        let content = fragment(HandshakeType::NEW_SESSION_TICKET, NEXT + ahead, 9, &[7; 9]);
+        let typ = ContentType::HANDSHAKE;
+        let record = network.sides[1].connection().writer.forge(typ, &content);
+        network.inject(0, record);
+        let before = network.sent;
+        network.run(&mut |_, datagram| usual(datagram));
+        assert_eq!(network.sent > before, is_kept, "{ahead}");
+    }
+}
+
 #[test]
 fn a_cookie_of_an_older_version() {
     let client = ClientConfig::builder(pki().roots.clone())

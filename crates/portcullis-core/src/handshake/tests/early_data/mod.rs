@@ -142,6 +142,11 @@ pub(super) fn by_store(question: Question) -> Answer {
     })
 }
 
+/// What the store has under this ticket, once.
+pub(super) fn kept(ticket: &[u8]) -> Option<ServerSession> {
+    KEPT.with_borrow_mut(|kept| kept.remove(ticket))
+}
+
 /// A session that this store knows.
 pub(super) fn session_in_store(client: ClientConfigBuilder, server: ServerConfig) -> ClientSession {
     let pair = Pair::new(client.build().unwrap(), server);

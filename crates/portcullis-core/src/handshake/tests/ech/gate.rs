@@ -289,46 +289,6 @@ fn a_second_hello_behind_a_cookie_belongs_to_the_first() {
     check(Violation::SecondEchNotOpened, |hello| hello.random[0] ^= 1);
 }
 
-/// Of the first hello nothing is kept, so it cannot come again as the second.
-#[test]
-fn a_first_hello_does_not_open_as_the_second() {
-    let key = key(1);
-    let server = server(&key).groups([NamedGroup::X25519]).build().unwrap();
-    let client = client(key.config_list()).build().unwrap();
-    let mut first = Vec::new();
-    let options = DatagramOptions::default();
-    let (_, ended) = run(
-        &mut gate(&server),
-        &server,
-        client,
-        options,
-        |at, datagram| {
-            if at == 0 {
-                first.clone_from(&datagram);
-            }
-            if at != 1 {
-                return datagram;
-            }
-            let mut cookie = Vec::new();
-            let _ = changed(&datagram, |hello| {
-                cookie.clone_from(hello.extensions.body(E::COOKIE));
-            });
-            let mut second = changed(&first, |hello| {
-                let body = hello.extensions.body(E::ENCRYPTED_CLIENT_HELLO);
-                let payload = body.split_off(8 + 32);
-                body.truncate(6);
-                body.extend([0, 0]);
-                body.extend(payload);
-                hello.extensions.add(E::COOKIE, cookie);
-            });
-            second[18] = 1;
-            second
-        },
-    );
-    let violation = ended.unwrap().unwrap_err().violation();
-    assert_eq!(violation, Some(Violation::SecondEchNotOpened));
-}
-
 /// Keys are replaced between the two hellos: who was asked is let in as long as the key is there.
 #[test]
 fn keys_may_be_replaced_while_a_cookie_is_under_way() {

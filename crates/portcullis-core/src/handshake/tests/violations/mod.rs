@@ -107,43 +107,43 @@ fn an_unprotected_record_where_a_protected_one_is_due_is_unexpected() {
 const APART: &[(Violation, &str)] = &[
     (
         Violation::TooManyAuthenticationRequests,
-        "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
+        "handshake::tests::post_handshake_auth::violations::a_server_that_breaks_the_rules_is_refused",
     ),
     (
         Violation::TooManySignaturesAsked,
-        "handshake::tests::post_handshake_auth::signatures_have_a_bound",
+        "handshake::tests::post_handshake_auth::violations::signatures_have_a_bound",
     ),
     (
         Violation::RequestContextReused,
-        "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
+        "handshake::tests::post_handshake_auth::violations::a_server_that_breaks_the_rules_is_refused",
     ),
     (
         Violation::DuplicateOidFilter,
-        "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
+        "handshake::tests::post_handshake_auth::violations::a_server_that_breaks_the_rules_is_refused",
     ),
     (
         Violation::BadOidFilter,
-        "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
+        "handshake::tests::post_handshake_auth::violations::a_server_that_breaks_the_rules_is_refused",
     ),
     (
         Violation::TooManyOidFilters,
-        "handshake::tests::post_handshake_auth::a_server_that_breaks_the_rules_is_refused",
+        "handshake::tests::post_handshake_auth::violations::a_server_that_breaks_the_rules_is_refused",
     ),
     (
         Violation::OidFiltersNotMet,
-        "handshake::tests::post_handshake_auth::a_certificate_has_what_the_filters_say",
+        "handshake::tests::post_handshake_auth::violations::a_certificate_has_what_the_filters_say",
     ),
     (
         Violation::UnaskedCertificate,
-        "handshake::tests::post_handshake_auth::a_client_that_breaks_the_rules_is_refused",
+        "handshake::tests::post_handshake_auth::violations::a_client_that_breaks_the_rules_is_refused",
     ),
     (
         Violation::CertificateContextUnknown,
-        "handshake::tests::post_handshake_auth::a_client_that_breaks_the_rules_is_refused",
+        "handshake::tests::post_handshake_auth::violations::a_client_that_breaks_the_rules_is_refused",
     ),
     (
         Violation::AuthenticationInterleaved,
-        "handshake::tests::post_handshake_auth::a_client_that_breaks_the_rules_is_refused",
+        "handshake::tests::post_handshake_auth::violations::a_client_that_breaks_the_rules_is_refused",
     ),
     (
         Violation::EchTypeUnknown,

@@ -1,29 +1,25 @@
 //! Sessions are resumed: from a store, by hand, by sealed tickets and by asked ones.
 
+#[path = "../ends/mod.rs"]
 mod ends;
 
-use std::collections::HashMap;
-use std::io;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+mod stores;
+mod transports;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use ends::*;
 use futures_util::StreamExt as _;
 use portcullis::answers::{Answers, Questions};
 use portcullis::pki_types::UnixTime;
-use portcullis::question::{Answer, IssueTickets, OpenTickets};
-use portcullis::session::{ClientSession, ServerSession, SessionKey, TicketKeys};
+use portcullis::session::{ClientSession, SessionKey, TicketKeys};
 use portcullis::{
     Active, ClientAuthentication, ClientConfig, MemorySessionStore, Message, OcspPolicy,
-    ProtocolVersion, Reloadable, ServerConfig, ServerName, SessionStore, StoreFuture, TlsAcceptor,
+    ProtocolVersion, Reloadable, ServerConfig, ServerName, SessionStore as _, TlsAcceptor,
     TlsConnector, TlsListener, TlsStream,
 };
-use tokio::io::{
-    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
 fn resuming_server() -> ServerConfig {
     server_config()
@@ -283,61 +279,6 @@ async fn sessions_need_no_credit() {
     assert!(now(client.next()).await.is_none());
 }
 
-/// A server's store of sessions, as one that several servers share.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<HashMap<Vec<u8>, Vec<u8>>>>, Arc<AtomicUsize>);
-
-impl Answers for Shared {
-    fn questions(&self) -> Questions {
-        Questions::none().and_tickets()
-    }
-
-    async fn open_tickets(&self, question: OpenTickets) -> Answer {
-        tokio::task::yield_now().await;
-        let mut found = None;
-        for (index, ticket) in question.tickets().enumerate() {
-            if let Some(bytes) = self.0.lock().unwrap().remove(ticket) {
-                found = Some((index, ServerSession::from_bytes(&bytes).unwrap()));
-                break;
-            }
-        }
-        match found {
-            Some((index, session)) => question.resume(index, session),
-            None => question.none(),
-        }
-    }
-
-    async fn issue_tickets(&self, question: IssueTickets) -> Answer {
-        tokio::task::yield_now().await;
-        let mut tickets = Vec::new();
-        for session in question.sessions() {
-            // A real one is random: whoever guesses it makes the store forget the session.
-            let number = self.1.fetch_add(1, Ordering::Relaxed);
-            let ticket = format!("ticket {number}").into_bytes();
-            let bytes = session.to_bytes().to_vec();
-            self.0.lock().unwrap().insert(ticket.clone(), bytes);
-            tickets.push(ticket);
-        }
-        question.send(tickets)
-    }
-}
-
-#[tokio::test]
-async fn a_server_asks_a_store_which_forgets_what_was_resumed() {
-    let shared = Shared::default();
-    let acceptor = acceptor().answers(shared.clone());
-    let (mut client, _server) = connect(&by_hand(), &acceptor).await;
-    let session = client.take_session();
-    assert_eq!(shared.0.lock().unwrap().len(), 3);
-    for resumed in [true, false] {
-        // Another server with the same store.
-        let acceptor = ends::acceptor().answers(shared.clone());
-        let connector = by_hand().offering(session.clone());
-        let (client, _server) = connect(&connector, &acceptor).await;
-        assert_eq!(client.is_resumed(), resumed, "a ticket opens once");
-    }
-}
-
 #[tokio::test]
 async fn other_keys_or_another_name_or_time_mean_a_full_handshake() {
     let (connector, _) = with_store();
@@ -367,118 +308,6 @@ async fn other_keys_or_another_name_or_time_mean_a_full_handshake() {
     let connector = by_hand().offering(sessions);
     let (client, _server) = connect_as(&connector, &acceptor, other).await;
     assert!(!client.is_resumed(), "it is of another server");
-}
-
-#[tokio::test]
-async fn the_store_in_memory_has_bounds() {
-    let acceptor = TlsAcceptor::new(resuming_server());
-    let (mut client, _server) = connect(&by_hand(), &acceptor).await;
-    let session = client.take_session().unwrap();
-    let now = session.received_at();
-    let later = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs() + 7_200));
-
-    let store = MemorySessionStore::new(2);
-    for _ in 0..3 {
-        store.put(&key(), session.clone()).await;
-    }
-    assert_eq!(store.len(), 2);
-    let unknown = ServerName::try_from("other.example").unwrap();
-    let unknown = SessionKey::new(&client_config(), unknown, None);
-    assert!(store.take(&unknown, now).await.is_empty());
-    assert_eq!(store.take(&key(), now).await.len(), 1);
-    assert!(store.take(&key(), later).await.is_empty());
-    assert!(store.is_empty(), "what is expired is dropped");
-
-    // One that has come before, as when sessions are read from a disk, pushes nobody out.
-    let mut bytes = session.to_bytes();
-    let received_at = bytes.last_chunk_mut().unwrap();
-    *received_at = (now.as_secs() - 10).to_be_bytes();
-    let older = ClientSession::from_bytes(&bytes).unwrap();
-    assert_eq!(older.received_at().as_secs(), now.as_secs() - 10);
-    let store = MemorySessionStore::default();
-    store.put(&key(), session.clone()).await;
-    store.put(&key(), older).await;
-    assert_eq!(store.len(), 2);
-    store.clear();
-    for _ in 0..20 {
-        store.put(&key(), session.clone()).await;
-    }
-    assert_eq!(store.len(), 6, "of one server");
-    store.clear();
-    assert!(store.take(&key(), now).await.is_empty());
-    let none = MemorySessionStore::new(0);
-    none.put(&key(), session).await;
-    assert!(none.is_empty());
-}
-
-/// A store that takes its time, and says when it has kept something.
-struct Slow(MemorySessionStore, tokio::sync::Semaphore);
-
-impl SessionStore for Slow {
-    fn take<'a>(
-        &'a self,
-        key: &'a SessionKey,
-        now: UnixTime,
-    ) -> StoreFuture<'a, Vec<ClientSession>> {
-        Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            self.0.take(key, now).await
-        })
-    }
-
-    fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            self.0.put(key, session).await;
-            self.1.add_permits(1);
-        })
-    }
-
-    fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
-        self.0.forget(key)
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_slow_store_gets_sessions_also_of_a_connection_that_is_gone() {
-    let acceptor = TlsAcceptor::new(resuming_server());
-    let store = Arc::new(Slow(
-        MemorySessionStore::default(),
-        tokio::sync::Semaphore::new(0),
-    ));
-    let connector = connector().session_store(store.clone());
-    drop(connect(&connector, &acceptor).await);
-    let _ = store.1.acquire_many(3).await.unwrap();
-    assert_eq!(store.0.len(), 3);
-    assert!(connect(&connector, &acceptor).await.0.is_resumed());
-}
-
-/// Has no session, and never keeps one.
-struct Lossy;
-
-impl SessionStore for Lossy {
-    fn take<'a>(&'a self, _: &'a SessionKey, _: UnixTime) -> StoreFuture<'a, Vec<ClientSession>> {
-        Box::pin(std::future::ready(Vec::new()))
-    }
-
-    fn put<'a>(&'a self, _: &'a SessionKey, _: ClientSession) -> StoreFuture<'a, ()> {
-        Box::pin(std::future::pending())
-    }
-
-    fn forget<'a>(&'a self, _: &'a SessionKey) -> StoreFuture<'a, ()> {
-        Box::pin(std::future::pending())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_store_that_never_keeps_holds_no_task_for_ever() {
-    let acceptor = TlsAcceptor::new(resuming_server());
-    let store = Arc::new(Lossy);
-    let connector = connector().session_store(store.clone());
-    drop(connect(&connector, &acceptor).await);
-    assert!(Arc::strong_count(&store) > 2, "somebody waits");
-    tokio::time::sleep(Duration::from_secs(31)).await;
-    assert_eq!(Arc::strong_count(&store), 2, "the test and the connector");
 }
 
 #[tokio::test]
@@ -517,137 +346,6 @@ async fn a_handshake_paused_at_the_hello_resumes() {
     };
     let (client, server) = tokio::join!(client, server);
     assert!(client.is_resumed() && server.is_resumed());
-}
-
-/// What a transport does with what is written after the server's flight.
-#[derive(Clone, Copy, PartialEq)]
-enum Then {
-    Refuses,
-    TakesNothing,
-}
-
-/// A transport that is well until it has been read from twice: the hello, and what follows.
-struct Failing {
-    io: DuplexStream,
-    reads: usize,
-    then: Then,
-}
-
-impl AsyncRead for Failing {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
-        if polled.is_ready() {
-            self.reads += 1;
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Failing {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.then {
-            _ if self.reads < 2 => Pin::new(&mut self.io).poll_write(cx, data),
-            Then::Refuses => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            Then::TakesNothing => Poll::Pending,
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
-/// A client that sends and does not read: its data is there although its tickets are not.
-#[tokio::test]
-async fn tickets_that_cannot_be_sent_cost_no_data() {
-    for then in [Then::Refuses, Then::TakesNothing] {
-        for active in [false, true] {
-            let acceptor = TlsAcceptor::new(resuming_server());
-            let connector = by_hand();
-            let (client, server) = duplex(64 * 1024);
-            let server = Failing {
-                io: server,
-                reads: 0,
-                then,
-            };
-            let client = async {
-                let mut client = connector.upgrade(client, name()).await.unwrap();
-                client.send(&[b"and away"]).await.unwrap();
-                client.shutdown().await.unwrap();
-                client
-            };
-            let (_client, server) = tokio::join!(client, acceptor.accept(server));
-            let mut server = server.unwrap();
-            assert!(server.statistics().send_pending > 0, "the tickets");
-            if active {
-                let mut server = server.into_active(Active::True);
-                let data = server.next().await;
-                assert!(matches!(data, Some(Message::Data(data)) if &data[..] == b"and away"));
-                assert!(matches!(server.next().await, Some(Message::Closed)));
-            } else {
-                let mut received = Vec::new();
-                server.read_to_end(&mut received).await.unwrap();
-                assert_eq!(received, b"and away");
-            }
-        }
-    }
-}
-
-/// The same over TCP, where a peer that closes over unread tickets resets the connection.
-#[tokio::test]
-async fn a_client_that_sends_and_goes_is_heard() {
-    let acceptor = TlsAcceptor::new(resuming_server());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    for _ in 0..10 {
-        let client = async {
-            let mut client = by_hand().connect(address, name()).await.unwrap();
-            client.send(&[b"and away"]).await.unwrap();
-            client.shutdown().await.unwrap();
-        };
-        let server = async {
-            let (io, _) = listener.accept().await.unwrap();
-            let mut server = acceptor.accept(io).await.unwrap();
-            assert_eq!(&server.recv(8).await.unwrap()[..], b"and away");
-        };
-        tokio::join!(client, server);
-    }
-}
-
-/// Neither waits for the other: the pipe holds less than a ticket.
-#[tokio::test]
-async fn tickets_larger_than_the_pipe_come_with_the_data() {
-    let acceptor = TlsAcceptor::new(resuming_server());
-    let (connector, store) = with_store();
-    for resumed in [false, true] {
-        let (client, server) = duplex(100);
-        let (client, server) =
-            tokio::join!(connector.upgrade(client, name()), acceptor.upgrade(server));
-        let (mut client, mut server) = (client.unwrap(), server.unwrap());
-        assert_eq!(client.is_resumed(), resumed);
-        let data = pattern(50_000);
-        let send = async {
-            server.send(&[&data]).await.unwrap();
-            server.shutdown().await.unwrap();
-        };
-        let mut received = Vec::new();
-        let (_, read) = tokio::join!(send, client.read_to_end(&mut received));
-        read.unwrap();
-        assert!(received == data);
-    }
-    assert_eq!(store.len(), 3);
 }
 
 /// RFC 5077: before TLS 1.3 the ticket comes within the handshake, and serves more than once.

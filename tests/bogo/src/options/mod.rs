@@ -3,6 +3,9 @@
 //! A flag that is accepted is either acted on or checked. Those that are accepted and have no
 //! effect are listed in [`NO_EFFECT`] with the reason.
 
+mod command_line;
+mod values;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,8 +14,10 @@ use portcullis_core::{
     wire::HandshakeType,
 };
 
+pub(crate) use command_line::AllOptions;
+use values::{named_suites, number, supported_group};
+
 use crate::Stop;
-use crate::configuration::OLDER_SUITES;
 use crate::ech::EchOptions;
 use crate::text::{from_base64, from_hex};
 
@@ -232,70 +237,6 @@ pub(crate) struct Expectations {
     pub(crate) ticket_age_skew: Option<i64>,
     pub(crate) next_proto: Vec<u8>,
     pub(crate) no_next_proto: bool,
-}
-
-/// The options of the first connection, of the later ones, and after early data was rejected.
-#[derive(Debug, Default)]
-pub(crate) struct AllOptions {
-    pub(crate) initial: Options,
-    pub(crate) resume: Options,
-    pub(crate) retry: Options,
-}
-
-impl AllOptions {
-    /// Reads the command line.
-    ///
-    /// # Errors
-    /// [`Stop::Unimplemented`] at the first flag or value that is not implemented.
-    pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, Stop> {
-        let mut all = Self::default();
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let flag = argument
-                .strip_prefix('-')
-                .ok_or_else(|| Stop::unimplemented(format!("argument {argument}")))?;
-            let flag = flag.strip_prefix("on-shim-").unwrap_or(flag);
-            let (ignored, flag) = match flag.strip_prefix("on-handshaker-") {
-                Some(rest) => (true, rest),
-                None => (false, flag),
-            };
-            let (targets, name): (Vec<&mut Options>, &str) =
-                if let Some(rest) = flag.strip_prefix("on-initial-") {
-                    (vec![&mut all.initial], rest)
-                } else if let Some(rest) = flag.strip_prefix("on-resume-") {
-                    (vec![&mut all.resume], rest)
-                } else if let Some(rest) = flag.strip_prefix("on-retry-") {
-                    (vec![&mut all.retry], rest)
-                } else {
-                    (
-                        vec![&mut all.initial, &mut all.resume, &mut all.retry],
-                        flag,
-                    )
-                };
-            let value = if Options::is_switch(name) {
-                String::new()
-            } else if Options::takes_value(name) {
-                arguments
-                    .next()
-                    .ok_or_else(|| Stop::failed(format!("-{name} needs a value")))?
-            } else {
-                return Err(Stop::unimplemented(format!("flag -{name}")));
-            };
-            if ignored {
-                continue;
-            }
-            for options in targets {
-                options.set(name, &value)?;
-            }
-        }
-        Ok(all)
-    }
-}
-
-fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Stop> {
-    value
-        .parse()
-        .map_err(|_| Stop::failed(format!("-{name}: {value} is not a number in range")))
 }
 
 impl Options {
@@ -674,48 +615,5 @@ pub(crate) fn of_tls(version: ProtocolVersion) -> ProtocolVersion {
         ProtocolVersion::DTLS_1_2 => ProtocolVersion::TLS_1_2,
         ProtocolVersion::DTLS_1_3 => ProtocolVersion::TLS_1_3,
         other => other,
-    }
-}
-
-/// What is understood of BoringSSL's language: names of the registry, the words for all there are, for
-/// what it has by default and for 3DES, which it has one suite of, and `!AES`.
-fn named_suites(list: &str) -> Result<Vec<CipherSuite>, Stop> {
-    let mut suites = Vec::new();
-    for name in list.split(':') {
-        if name == "!AES" {
-            suites.retain(|suite: &CipherSuite| {
-                suite.name().is_some_and(|name| !name.contains("AES"))
-            });
-            continue;
-        }
-        let before = suites.len();
-        let is_meant = |suite: &CipherSuite| match name {
-            "ALL" | "DEFAULT" => OLDER_SUITES.contains(suite),
-            "3DES" => *suite == CipherSuite::TLS_RSA_WITH_3DES_EDE_CBC_SHA,
-            name => suite.name() == Some(name),
-        };
-        let supported = CipherSuite::SUPPORTED.iter().copied();
-        for suite in supported.filter(is_meant) {
-            if !suites.contains(&suite) {
-                suites.push(suite);
-            }
-        }
-        // The word may add nothing to what is there.
-        if suites.len() == before && name != "3DES" {
-            return Err(Stop::unimplemented(format!("-cipher {name}")));
-        }
-    }
-    if suites.is_empty() {
-        return Err(Stop::unimplemented(format!("-cipher {list}")));
-    }
-    Ok(suites)
-}
-
-fn supported_group(name: &str, value: &str) -> Result<NamedGroup, Stop> {
-    let group = NamedGroup(number(name, value)?);
-    if NamedGroup::SUPPORTED.contains(&group) {
-        Ok(group)
-    } else {
-        Err(Stop::unimplemented(format!("-{name} {group}")))
     }
 }

@@ -1,0 +1,185 @@
+//! Memory before a slower store, of clients.
+
+use std::fmt;
+use std::future::ready;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use portcullis_core::session::{ClientSession, SessionKey};
+use rustls_pki_types::UnixTime;
+
+use crate::client_memory::PER_KEY;
+use crate::{MemorySessionStore, SessionStore, StoreFuture};
+
+/// Memory before a store on disk or in Redis, for a client's sessions: what is in memory is taken at once, and
+/// whatever becomes of the store behind.
+///
+/// A session that is [to be used once](ClientSession::is_single_use), as all of TLS 1.3 are, is in one of the two, so
+/// that nobody can take it twice, whoever shares the store behind and whenever a process is killed. The first one of a
+/// key stays in memory, those that come while it is there go behind, and so does what memory has no room for. Servers
+/// mostly send two or three: then one of them outlives the process. What is in memory goes behind when the
+/// store is [closed](SessionStore::close), and is lost with a process that ends without that.
+///
+/// A session of before TLS 1.3 is good for many connections, and is in both. What [`forget`](SessionStore::forget)
+/// takes out of the store behind other processes may still have in their memories.
+pub struct LayeredSessionStore {
+    near: MemorySessionStore,
+    far: Arc<dyn SessionStore>,
+    per_key: usize,
+    /// How often something was forgotten. Whoever fetches a session looks whether it has happened meanwhile: what was
+    /// forgotten does not come back.
+    forgotten: Mutex<u64>,
+    closed: AtomicBool,
+}
+
+impl LayeredSessionStore {
+    /// `near` before `far`.
+    pub fn new(near: MemorySessionStore, far: Arc<dyn SessionStore>) -> Self {
+        Self {
+            near,
+            far,
+            per_key: 1,
+            forgotten: Mutex::new(0),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// How many sessions of one key that are to be used once stay in memory, from 1 to 6, before others go behind: as
+    /// many as there are connections at a time. They are lost when the process is killed. Default: 1.
+    #[must_use]
+    pub fn in_memory_per_key(mut self, sessions: usize) -> Self {
+        self.per_key = sessions.clamp(1, PER_KEY);
+        self
+    }
+
+    /// The store in memory.
+    pub fn near(&self) -> &MemorySessionStore {
+        &self.near
+    }
+
+    fn forgotten(&self) -> MutexGuard<'_, u64> {
+        self.forgotten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The store behind has forgotten it, and whoever had it before puts it into memory no more.
+    fn forget_near(&self, key: &SessionKey) {
+        let mut forgotten = self.forgotten();
+        *forgotten = forgotten.wrapping_add(1);
+        drop(self.near.forget(key));
+    }
+}
+
+impl SessionStore for LayeredSessionStore {
+    fn take<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        now: UnixTime,
+    ) -> StoreFuture<'a, Vec<ClientSession>> {
+        if self.is_closed() {
+            return Box::pin(ready(Vec::new()));
+        }
+        Box::pin(async move {
+            let taken = self.near.take(key, now).await;
+            if !taken.is_empty() {
+                return taken;
+            }
+            let before = *self.forgotten();
+            let taken = self.far.take(key, now).await;
+            let forgotten = self.forgotten();
+            if *forgotten == before && !self.is_closed() {
+                for session in taken.iter().filter(|session| !session.is_single_use()) {
+                    // Memory is ready at once, and does it when it is called.
+                    drop(self.near.put(key, session.clone()));
+                }
+            }
+            drop(forgotten);
+            taken
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
+        if self.is_closed() {
+            return Box::pin(ready(()));
+        }
+        let many = (!session.is_single_use()).then(|| session.clone());
+        let (now, most) = (session.received_at(), self.per_key);
+        let mut behind = self.near.put_or_pass(key, session, most);
+        // Of one that is good for many connections a copy is behind already.
+        behind.retain(|(_, session)| session.is_single_use() && !session.is_expired(now));
+        Box::pin(async move {
+            if let Some(session) = many {
+                self.far.put(key, session).await;
+            }
+            for (key, session) in behind {
+                self.far.put(&key, session).await;
+            }
+        })
+    }
+
+    fn forget<'a>(&'a self, key: &'a SessionKey) -> StoreFuture<'a, ()> {
+        drop(self.near.forget(key));
+        Box::pin(async move {
+            self.far.forget(key).await;
+            self.forget_near(key);
+        })
+    }
+
+    /// Those behind, and what is in memory alone.
+    fn len<'a>(&'a self) -> StoreFuture<'a, Option<usize>> {
+        Box::pin(async move {
+            let behind = self.far.len().await?;
+            let mut here = 0;
+            let mut count = |_: &SessionKey, session: &ClientSession| {
+                here += usize::from(session.is_single_use());
+            };
+            self.near.for_each(&mut count).await;
+            Some(behind + here)
+        })
+    }
+
+    fn for_each<'a>(
+        &'a self,
+        visit: &'a mut (dyn FnMut(&SessionKey, &ClientSession) + Send),
+    ) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let mut here = |key: &SessionKey, session: &ClientSession| {
+                if session.is_single_use() {
+                    visit(key, session);
+                }
+            };
+            self.near.for_each(&mut here).await;
+            self.far.for_each(visit).await
+        })
+    }
+
+    /// Puts what is in memory alone behind, and closes the store there.
+    ///
+    /// # Cancel safety
+    /// Dropped, one session may be lost; call it again.
+    fn close<'a>(&'a self) -> StoreFuture<'a, ()> {
+        self.closed.store(true, Ordering::Relaxed);
+        Box::pin(async move {
+            while let Some((key, session)) = self.near.take_oldest() {
+                if session.is_single_use() {
+                    self.far.put(&key, session).await;
+                }
+            }
+            self.far.close().await;
+        })
+    }
+}
+
+impl fmt::Debug for LayeredSessionStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LayeredSessionStore")
+            .field("near", &self.near)
+            .field("per_key", &self.per_key)
+            .finish_non_exhaustive()
+    }
+}
