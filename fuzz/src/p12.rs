@@ -11,6 +11,8 @@ mod mac;
 #[path = "../../crates/portcullis-cli/src/cert/p12/oids.rs"]
 #[allow(dead_code, reason = "a part of it is taken")]
 mod oids;
+#[path = "../../crates/portcullis-cli/src/cert/p12/pbmac1.rs"]
+mod pbmac1;
 #[path = "../../crates/portcullis-cli/src/cert/p12/read.rs"]
 #[allow(dead_code, reason = "a part of it is taken")]
 mod read;

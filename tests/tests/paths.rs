@@ -347,7 +347,7 @@ fn is_stricter_than_erlang(kind: &Kind, chain: &Chain) -> bool {
         | Kind::WrongBasicConstraints => true,
         Kind::NameConstraints => chain.names.all(Names::are_allowed_by_erlang),
         // Who has no basicConstraints is not counted there.
-        Kind::PathTooDeep { .. } => chain.traits.no_basic_constraints,
+        Kind::PathTooDeep { .. } | Kind::PathLength { .. } => chain.traits.no_basic_constraints,
         _ => false,
     }
 }
@@ -387,7 +387,7 @@ fn openssl_and_erlang_differ_where_they_are_known_to() {
     for (name, (chain, sent)) in &chains {
         let ours = ours(sent, &chain.anchor);
         let traits = chain.traits;
-        if let Err(Kind::Disagreement { says }) = &ours {
+        if let Err(Kind::Disagreement { says, .. }) = &ours {
             unknown.push(format!("{name} {traits:?}: webpki says {says}"));
         }
         let theirs = openssl(&folder, name, sent);

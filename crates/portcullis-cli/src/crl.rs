@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, value_parser};
 use portcullis::crl::{IpNet, Lookup, ask};
 use portcullis::pki_types::UnixTime;
 use portcullis::x509::{
@@ -50,6 +50,15 @@ pub(crate) struct Lists {
         requires = "sources"
     )]
     allowed: Vec<IpNet>,
+    /// Also fetch lists from these ports below 1024, besides 80, separated by commas.
+    #[arg(
+        long = "crl-port",
+        value_delimiter = ',',
+        value_parser = value_parser!(u16).range(1..),
+        value_name = "PORTS",
+        requires = "sources"
+    )]
+    ports: Vec<u16>,
 }
 
 /// Addresses with the same beginning, or a single one.
@@ -90,7 +99,8 @@ impl Lists {
 
     /// The same where no handshake waits: a list has the time that a request may take.
     pub(crate) fn patient_source(&self) -> Result<Option<Arc<dyn CrlSource>>, Failure> {
-        self.made(http(&self.allowed).wait(PATIENCE), &mut Vec::new())
+        let http = http(&self.allowed, &self.ports).wait(PATIENCE);
+        self.made(http, &mut Vec::new())
     }
 
     /// As [`source`](Self::source), with the files that lists are from and where they are kept.
@@ -98,7 +108,7 @@ impl Lists {
         &self,
         files: &mut Vec<(PathBuf, MemoryCrls)>,
     ) -> Result<Option<Arc<dyn CrlSource>>, Failure> {
-        self.made(http(&self.allowed), files)
+        self.made(http(&self.allowed, &self.ports), files)
     }
 
     fn made(
@@ -108,10 +118,14 @@ impl Lists {
     ) -> Result<Option<Arc<dyn CrlSource>>, Failure> {
         let mut all: Option<Arc<dyn CrlSource>> = None;
         let has_http = self.sources.iter().any(|source| source == "http");
-        if !has_http && !self.allowed.is_empty() {
-            return Err(Failure::usage(
-                "--crl-allow has no effect without --crl http",
-            ));
+        for (option, is_given) in [
+            ("--crl-allow", !self.allowed.is_empty()),
+            ("--crl-port", !self.ports.is_empty()),
+        ] {
+            if is_given && !has_http {
+                let sentence = format!("{option} has no effect without --crl http");
+                return Err(Failure::usage(sentence));
+            }
         }
         for source in self.sources.iter().rev() {
             let path = Path::new(source);
@@ -136,10 +150,10 @@ impl Lists {
     }
 }
 
-fn http(allowed: &[IpNet]) -> HttpCrls {
-    allowed
-        .iter()
-        .fold(HttpCrls::new(), |crls, net| crls.allow(*net))
+fn http(allowed: &[IpNet], ports: &[u16]) -> HttpCrls {
+    let crls = HttpCrls::new();
+    let crls = allowed.iter().fold(crls, |crls, net| crls.allow(*net));
+    ports.iter().fold(crls, |crls, port| crls.allow_port(*port))
 }
 
 #[derive(Debug, Subcommand)]
@@ -176,12 +190,21 @@ pub(crate) struct Fetch {
         value_name = "NETS"
     )]
     allow: Vec<IpNet>,
+    /// Also fetch from these ports below 1024, besides 80, separated by commas.
+    #[arg(
+        long,
+        visible_alias = "crl-port",
+        value_delimiter = ',',
+        value_parser = value_parser!(u16).range(1..),
+        value_name = "PORTS"
+    )]
+    port: Vec<u16>,
 }
 
 impl Fetch {
     async fn run(self) -> Result<(), Failure> {
         let url = printable(&self.url);
-        let list = http(&self.allow).fetch(&self.url).await;
+        let list = http(&self.allow, &self.port).fetch(&self.url).await;
         let list = list.map_err(|why| Failure::starttls(format!("{url}: {}", printable(&why))))?;
         if let Some(out) = &self.out {
             files::create(out, list.as_der(), Readers::Everyone)

@@ -25,6 +25,8 @@ struct Facts {
     alert: Option<(Direction, AlertDescription)>,
     /// The sentence without stage and alert, if it has them.
     reason: Option<String>,
+    /// A word for what is wrong with the peer's certificate.
+    certificate: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +136,10 @@ impl Failure {
             reason: error
                 .reason()
                 .map(|reason| with_options(&reason.to_string()).into_owned()),
+            certificate: match error.reason() {
+                Some(Reason::Certificate(error)) => Some(error.kind().reason()),
+                _ => None,
+            },
         };
         failure
     }
@@ -180,7 +186,7 @@ impl Failure {
         self.class as i32
     }
 
-    /// Class, stage, alert and reason for programs.
+    /// Class, stage, alert and reason for programs, of a certificate in a word, too.
     pub(crate) fn json(&self) -> Value {
         let facts = &self.facts;
         json!({
@@ -195,6 +201,7 @@ impl Failure {
                 },
             })),
             "reason": facts.reason.as_deref().unwrap_or(&self.sentence),
+            "certificate": facts.certificate,
         })
     }
 }

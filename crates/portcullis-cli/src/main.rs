@@ -36,7 +36,6 @@ mod version;
 mod wording;
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use failure::Failure;
 
@@ -134,7 +133,7 @@ async fn main() {
         Action::Server(_) | Action::Ech(_) => said::log(),
         #[cfg(unix)]
         Action::Proxy(_) => said::log(),
-        _ => BoxMakeWriter::new(std::io::stderr),
+        _ => said::log_at_once(),
     };
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(action.filter()))

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::wording::with_options;
+use crate::wording::{line_with_options, with_options};
 
 /// How many lines wait to be written.
 const MOST: usize = 256;
@@ -32,17 +32,29 @@ pub(crate) fn flush() -> bool {
     sayer.is_none_or(|sayer| sayer.flush(FLUSH_WITHIN))
 }
 
-/// Says what is logged.
+/// Says what is logged by a command that serves.
 pub(crate) fn log() -> BoxMakeWriter {
-    BoxMakeWriter::new(|| Log)
+    BoxMakeWriter::new(|| Log { waits: false })
 }
 
-struct Log;
+/// The same of one that has nobody to serve, and waits until it is written.
+pub(crate) fn log_at_once() -> BoxMakeWriter {
+    BoxMakeWriter::new(|| Log { waits: true })
+}
+
+struct Log {
+    waits: bool,
+}
 
 impl Write for Log {
     /// An event comes as a whole.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        say(String::from_utf8_lossy(event));
+        let text = String::from_utf8_lossy(event);
+        let line = line_with_options(&text);
+        match self.waits {
+            true => io::stderr().write_all(line.as_bytes())?,
+            false => say(line),
+        }
         Ok(event.len())
     }
 

@@ -25,7 +25,7 @@ const SUBJECTS: &[Change] = &[
 /// In this order: what is a part of another comes behind it.
 const CHANGES: &[Change] = &[
     // Revocation.
-    ("; allow it with `HttpCrls::allow_port`", ""),
+    ("`HttpCrls::allow_port`", "--crl-port"),
     ("`HttpCrls::allow`", "--crl-allow"),
     (
         "provide the CRL, or accept that with `CrlCheck::best_effort`",
@@ -197,6 +197,20 @@ pub(crate) fn with_options(text: &str) -> Cow<'_, str> {
     changed(text, CHANGES)
 }
 
+/// The same of a line of a log, where texts are values of fields.
+pub(crate) fn line_with_options(line: &str) -> Cow<'_, str> {
+    let mut line = Cow::Borrowed(line);
+    for (of, option) in SUBJECTS {
+        for before in ["error=", ": "] {
+            let of = format!("{before}{of}");
+            if line.contains(&of) {
+                line = Cow::Owned(line.replace(&of, &format!("{before}{option}")));
+            }
+        }
+    }
+    changed(line, CHANGES)
+}
+
 /// The text with these changes.
 pub(crate) fn changed<'a>(mut text: Cow<'a, str>, changes: &[Change]) -> Cow<'a, str> {
     for (from, to) in changes {
@@ -277,7 +291,7 @@ mod tests {
             ),
             (
                 "it is not fetched: port 25 is that of another service; allow it with `HttpCrls::allow_port`",
-                "it is not fetched: port 25 is that of another service",
+                "it is not fetched: port 25 is that of another service; allow it with --crl-port",
             ),
             (
                 "renegotiate: TLS 1.3 has no renegotiation; `update_keys` changes keys, and a new connection \

@@ -138,6 +138,7 @@ fn a_failure_in_json_has_stage_alert_and_reason() {
     assert_eq!(error["stage"], "VerifyingChain");
     assert_eq!(error["alert"]["name"], "unknown_ca");
     assert_eq!(error["alert"]["direction"], "sent");
+    assert_eq!(error["certificate"], "unknown_ca");
     let reason = error["reason"].as_str().unwrap();
     assert!(
         reason.contains("portcullis development authority"),
@@ -159,6 +160,7 @@ fn a_failure_in_json_has_stage_alert_and_reason() {
         3,
     );
     assert_eq!(facts["server_name"], "a.test");
+    assert_eq!(facts["error"]["certificate"], "hostname_check_failed");
     let reason = facts["error"]["reason"].as_str().unwrap();
     assert!(
         reason.contains("a.test") && reason.contains("localhost"),
@@ -168,6 +170,7 @@ fn a_failure_in_json_has_stage_alert_and_reason() {
     let facts = failed(&["127.0.0.1:1", "--json", "--insecure"], 1);
     assert_eq!(facts["error"]["stage"], "Connect");
     assert_eq!(facts["error"]["alert"], Value::Null);
+    assert_eq!(facts["error"]["certificate"], Value::Null);
     let facts = failed(&["http://a.test", "--json"], 2);
     assert_eq!(facts["error"]["class"], "usage");
     assert_eq!(facts["target"], "http://a.test");

@@ -69,6 +69,7 @@ fn what_openssl_writes_is_read() {
             false,
             &["-certpbe", "NONE", "-keypbe", "NONE", "-macalg", "sha384"],
         ),
+        (false, &["-macalg", "sha224"]),
         (false, &["-nomac"]),
         (true, &[]),
         (true, &["-legacy"]),
@@ -135,6 +136,94 @@ fn what_openssl_writes_is_read() {
         .concat()));
         assert_eq!(certificates(&public), expected, "{more:?}");
         assert!(!public.contains("PRIVATE"), "{public}");
+    }
+}
+
+/// Of OpenSSL 4, which `tests/peers/fetch.sh` makes: MACs whose key PBKDF2 derives (RFC 9879), with each hash for either.
+#[test]
+fn macs_of_openssl_4_are_verified() {
+    let (made, password) = made();
+    let fetch = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/peers/fetch.sh");
+    let fetched = Command::new(fetch).arg("openssl4").output().unwrap();
+    assert!(fetched.status.success(), "{fetched:?}");
+    let program = String::from_utf8(fetched.stdout).unwrap();
+    let program = program.trim_end();
+    let wrong = made.path("wrong");
+    fs::write(&wrong, "Melone").unwrap();
+    for (case, (mac, prf)) in [
+        ("sha256", "sha256"),
+        ("sha1", "sha512"),
+        ("sha224", "sha224"),
+        ("sha384", "sha1"),
+        ("sha512", "sha384"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for is_empty in [false, true] {
+            let file = made.path(&format!("{case}-{is_empty}.p12"));
+            let from = match is_empty {
+                true => "pass:".to_owned(),
+                false => format!("file:{password}"),
+            };
+            let mut export = Command::new(program);
+            export.args(["pkcs12", "-export", "-in", &made.client_cert]);
+            export.args(["-inkey", &made.client_key, "-out", &file, "-passout", &from]);
+            export.args(["-macalg", mac, "-pbmac1_pbkdf2", "-pbmac1_pbkdf2_md", prf]);
+            let output = export.output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            let given: &[&str] = match is_empty {
+                true => &[],
+                false => &["--password-file", &password],
+            };
+            let show = ["cert", "p12", "show", &file];
+            let shown = run(&[&show[..], given].concat());
+            assert_eq!(shown.stderr, b"", "{mac} {prf}: {shown:?}");
+            let shown = printed(shown);
+            assert!(shown.contains("private key 0: of certificate 0"), "{shown}");
+            let with = ["--password-file", wrong.as_str()];
+            let said = sentence(run(&[&show[..], &with].concat()), 2);
+            assert!(said.contains("does not open it"), "{said}");
+        }
+    }
+}
+
+/// RFC 9879 §A.1, and what its invalid files are: another number of iterations, another salt, no length of the key.
+#[test]
+fn the_rfcs_vector_and_what_it_is_not() {
+    let made = Certificates::make();
+    let valid = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/rfc9879-a1.p12");
+    let password = made.path("1234");
+    fs::write(&password, "1234").unwrap();
+    let show = |file: &str| {
+        let given = ["--password-file", password.as_str()];
+        run(&[&["cert", "p12", "show", file][..], &given].concat())
+    };
+    let shown = show(valid);
+    assert_eq!(shown.stderr, b"");
+    assert!(printed(shown).contains("private key 0: of certificate 0"));
+    let bytes = fs::read(valid).unwrap();
+    // The last salt of eight bytes is that of the MAC; behind it are iterations and the length of the key.
+    let parameters = b"\x04\x08\x6f\x47\x3c\x38\xb0\x2e\x31\x73\x02\x02\x08\x00\x02\x01\x20";
+    let found = bytes
+        .windows(parameters.len())
+        .rposition(|part| part == parameters);
+    let at = found.expect("the parameters of the MAC");
+    for (name, change, why) in [
+        ("iterations", (at + 12, 7), "does not open it"),
+        ("salt", (at + 2, 0), "does not open it"),
+        // An element of another kind, as if it were a PRF.
+        ("length", (at + 14, 5), "damaged"),
+        ("short", (at + 16, 19), "20 to 64 bytes"),
+    ] {
+        let mut other = bytes.clone();
+        let (place, byte) = change;
+        assert_ne!(other[place], byte, "{name}");
+        other[place] = byte;
+        let file = made.path(name);
+        fs::write(&file, other).unwrap();
+        let said = sentence(show(&file), 2);
+        assert!(said.contains(why), "{name}: {said}");
     }
 }
 

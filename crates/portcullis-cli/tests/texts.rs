@@ -117,10 +117,64 @@ fn lists_are_fetched_from_single_addresses_too() {
             "{said}"
         );
     }
+    let low = "http://127.0.0.1:25/ca.crl";
+    let fetch = ["crl", "fetch", low, "--allow", "127.0.0.1"];
+    let said = sentence(run(&fetch), 4);
+    let what = "port 25 is that of another service; allow it with --crl-port";
+    assert!(said.contains(what), "{said}");
+    for option in ["--port", "--crl-port"] {
+        let allowed = [&fetch[..], &[option, "24,25"]].concat();
+        let said = String::from_utf8(run(&allowed).stderr).unwrap();
+        assert!(!said.contains("is not fetched"), "{said}");
+        let wrong = [&fetch[..], &[option, "0"]].concat();
+        assert_eq!(run(&wrong).status.code(), Some(2), "{option}");
+    }
+    for option in ["--crl-port", "--crl-allow"] {
+        let with = ["--crl", made.ca.as_str(), option, "10"];
+        let with = match option {
+            "--crl-port" => with,
+            _ => ["--crl", made.ca.as_str(), option, "10.0.0.1"],
+        };
+        let verify = ["cert", "verify", &made.cert, "--cafile", &made.ca];
+        let said = sentence(run(&[&verify[..], &with].concat()), 2);
+        let expected = format!("portcullis: {option} has no effect without --crl http\n");
+        assert_eq!(said, expected);
+    }
     // What the text says can be done.
     let said = sentence(run(&["crl", "fetch", &url]), 4);
     let what = "127.0.0.1 is of this machine; allow it with --crl-allow";
     assert!(said.contains(what), "{said}");
+}
+
+/// With `-vv` the library's own log is shown: it names what people here have as well, and a word for what is wrong.
+#[test]
+fn the_log_names_options() {
+    let made = Certificates::make();
+    let empty = made.path("empty.crl");
+    fs::create_dir(&empty).unwrap();
+    let server = serve(&made, &[]);
+    let arguments = [
+        &*server.address,
+        "--cafile",
+        &made.ca,
+        "--crl",
+        &empty,
+        "-vv",
+    ];
+    let output = client(&arguments, b"");
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let logged = said
+        .lines()
+        .find(|line| line.contains("the handshake failed"));
+    let logged = logged.unwrap_or_else(|| panic!("{said}"));
+    for part in [
+        "provide the CRL with --crl, or accept that with --crl-check best-effort",
+        r#"reason="revocation_status_undetermined""#,
+    ] {
+        assert!(logged.contains(part), "{logged}");
+    }
+    assert!(!said.contains("CrlCheck"), "{said}");
 }
 
 #[test]

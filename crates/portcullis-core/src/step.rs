@@ -5,6 +5,7 @@ use crate::clock::Monotonic;
 use crate::error::Direction;
 use crate::question::Question;
 use crate::wire::HandshakeType;
+use crate::x509::{CertificateError, Gate};
 
 /// What the driver has to do next.
 #[derive(Debug)]
@@ -53,6 +54,17 @@ pub enum Event {
     Warning(AlertDescription),
     /// A secret for the key log (asked for with `key_log`).
     Secret(KeyLogLine),
+    /// The peer's chain is accepted, and webpki, which has a second look at chains, could not judge all of its path.
+    SecondOpinion {
+        /// What it has judged, or why nothing.
+        gate: Gate,
+        /// How many certificates the path has below its anchor.
+        certificates: usize,
+    },
+    /// The peer's chain is accepted, and webpki has refused a path of it that is good by the rules of this library: another
+    /// path was accepted, or somebody has accepted that one. See
+    /// [`VerifiedChain::disagreement`](crate::x509::VerifiedChain::disagreement).
+    Disagreement(CertificateError),
 }
 
 /// One secret in the format of SSLKEYLOGFILE. `Debug` shows only its label.

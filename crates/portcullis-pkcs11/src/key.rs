@@ -27,6 +27,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// It is opened again when its token was lost, after a time that grows to half a minute. A wrong PIN
 /// is not tried twice.
 ///
+/// A key that wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE) gets it, also if somebody was [asked](Builder::ask_pin)
+/// for it: it is kept as long as the key. Such a key makes one signature at a time, whatever the number of
+/// [workers](Builder::workers), does not decrypt, and needs a token that hashes: Ed25519 is not among what it signs with.
+///
 /// Dropping the last clone waits for its threads for at most a second: some modules, SoftHSM2 among them, crash a process
 /// that ends while a thread closes its session.
 #[derive(Clone)]
@@ -74,7 +78,8 @@ impl Builder {
         self
     }
 
-    /// Asks for the PIN, with what the URI says of the key; once, and for at most a minute.
+    /// Asks for the PIN, with what the URI says of the key; once, and for at most a minute. A key that wants it for each
+    /// signature gets the same.
     #[must_use]
     pub fn ask_pin<F, Fut, P, E>(mut self, ask: F) -> Self
     where
@@ -123,11 +128,18 @@ impl Builder {
             let token = Arc::new(Token::load(&module, uri.clone(), pin)?);
             let opened = token.open()?;
             let facts = token.facts(&opened)?;
-            let schemes = facts.kind.schemes(&facts.mechanisms);
+            let schemes = facts.kind.schemes(&facts.mechanisms, opened.parts());
             if schemes.is_empty() && !facts.decrypts {
-                return Err(TokenError::new(format!(
-                    "the PKCS#11 token has no mechanism that TLS needs of the key for {uri}"
-                )));
+                return Err(TokenError::new(match opened.wants_pin {
+                    false => format!(
+                        "the PKCS#11 token has no mechanism that TLS needs of the key for {uri}"
+                    ),
+                    true => format!(
+                        "the private key for {uri} wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE), for which its \
+                         token has to have a mechanism that hashes, such as CKM_ECDSA_SHA256 or CKM_SHA256_RSA_PKCS_PSS, and \
+                         has none for this key: make one without that, or of another kind"
+                    ),
+                }));
             }
             let workers = Workers::start(&token, workers, opened);
             let workers = workers.map_err(|error| {

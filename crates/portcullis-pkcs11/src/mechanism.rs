@@ -41,8 +41,12 @@ impl Kind {
         }
     }
 
-    /// What it signs with these mechanisms, best first.
-    pub(crate) fn schemes(self, mechanisms: &[MechanismType]) -> Vec<SignatureScheme> {
+    /// What it signs with these mechanisms of a token, best first.
+    pub(crate) fn schemes(
+        self,
+        mechanisms: &[MechanismType],
+        parts: Parts,
+    ) -> Vec<SignatureScheme> {
         let own: &[_] = match self {
             Self::Rsa => RSA,
             Self::P256 => &[SignatureScheme::ECDSA_SECP256R1_SHA256],
@@ -51,31 +55,70 @@ impl Kind {
             Self::Ed25519 => &[SignatureScheme::ED25519],
         };
         let is_there = |scheme: &&SignatureScheme| {
-            let mechanism = mechanism(**scheme).map(|mechanism| mechanism.mechanism_type());
+            let mechanism = mechanism(**scheme, parts).map(|own| own.mechanism_type());
             mechanism.is_some_and(|mechanism| mechanisms.contains(&mechanism))
         };
         own.iter().filter(is_there).copied().collect()
     }
 }
 
-fn pss(hash: MechanismType, mgf: PkcsMgfType, salt: usize) -> Option<Mechanism<'static>> {
-    Some(Mechanism::RsaPkcsPss(PkcsPssParams {
+/// How a token is given what it signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// At once, hashed before: any token can do that.
+    One,
+    /// In parts, which it hashes: there is room for a login before the first.
+    Several,
+}
+
+fn pss(hash: MechanismType, mgf: PkcsMgfType, salt: usize) -> Option<PkcsPssParams> {
+    Some(PkcsPssParams {
         hash_alg: hash,
         mgf,
         s_len: salt.try_into().ok()?,
-    }))
+    })
 }
 
-pub(crate) fn mechanism(scheme: SignatureScheme) -> Option<Mechanism<'static>> {
+pub(crate) fn mechanism(scheme: SignatureScheme, parts: Parts) -> Option<Mechanism<'static>> {
+    match parts {
+        Parts::One => of_a_hash(scheme),
+        Parts::Several => hashing(scheme),
+    }
+}
+
+/// Those that hash. EdDSA has none (PKCS#11 3.0 §2.3.14).
+fn hashing(scheme: SignatureScheme) -> Option<Mechanism<'static>> {
+    let of_a_hash = of_a_hash(scheme)?;
+    Some(match (scheme, of_a_hash) {
+        (SignatureScheme::RSA_PSS_RSAE_SHA256, Mechanism::RsaPkcsPss(parameters)) => {
+            Mechanism::Sha256RsaPkcsPss(parameters)
+        }
+        (SignatureScheme::RSA_PSS_RSAE_SHA384, Mechanism::RsaPkcsPss(parameters)) => {
+            Mechanism::Sha384RsaPkcsPss(parameters)
+        }
+        (SignatureScheme::RSA_PSS_RSAE_SHA512, Mechanism::RsaPkcsPss(parameters)) => {
+            Mechanism::Sha512RsaPkcsPss(parameters)
+        }
+        (SignatureScheme::RSA_PKCS1_SHA256, _) => Mechanism::Sha256RsaPkcs,
+        (SignatureScheme::RSA_PKCS1_SHA384, _) => Mechanism::Sha384RsaPkcs,
+        (SignatureScheme::RSA_PKCS1_SHA512, _) => Mechanism::Sha512RsaPkcs,
+        (SignatureScheme::ECDSA_SECP256R1_SHA256, _) => Mechanism::EcdsaSha256,
+        (SignatureScheme::ECDSA_SECP384R1_SHA384, _) => Mechanism::EcdsaSha384,
+        (SignatureScheme::ECDSA_SECP521R1_SHA512, _) => Mechanism::EcdsaSha512,
+        _ => return None,
+    })
+}
+
+fn of_a_hash(scheme: SignatureScheme) -> Option<Mechanism<'static>> {
     Some(match scheme {
         SignatureScheme::RSA_PSS_RSAE_SHA256 => {
-            pss(MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, 32)?
+            Mechanism::RsaPkcsPss(pss(MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, 32)?)
         }
         SignatureScheme::RSA_PSS_RSAE_SHA384 => {
-            pss(MechanismType::SHA384, PkcsMgfType::MGF1_SHA384, 48)?
+            Mechanism::RsaPkcsPss(pss(MechanismType::SHA384, PkcsMgfType::MGF1_SHA384, 48)?)
         }
         SignatureScheme::RSA_PSS_RSAE_SHA512 => {
-            pss(MechanismType::SHA512, PkcsMgfType::MGF1_SHA512, 64)?
+            Mechanism::RsaPkcsPss(pss(MechanismType::SHA512, PkcsMgfType::MGF1_SHA512, 64)?)
         }
         SignatureScheme::RSA_PKCS1_SHA256
         | SignatureScheme::RSA_PKCS1_SHA384
@@ -90,7 +133,7 @@ pub(crate) fn mechanism(scheme: SignatureScheme) -> Option<Mechanism<'static>> {
     })
 }
 
-/// What the token gets to sign: a hash, for PKCS#1 with its name before it.
+/// What the token gets to sign at once: a hash, for PKCS#1 with its name before it.
 pub(crate) fn input(scheme: SignatureScheme, content: Vec<u8>) -> Vec<u8> {
     // RFC 8017 §9.2, note 1.
     let named = |algorithm: &'static digest::Algorithm, last: u8, length: u8| {

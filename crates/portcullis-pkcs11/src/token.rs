@@ -5,14 +5,14 @@ use std::sync::Mutex;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
-use cryptoki::mechanism::MechanismType;
+use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::RawAuthPin;
 
-use crate::error::{TokenError, is};
-use crate::mechanism::Kind;
+use crate::error::{Consequence, TokenError, consequence, is};
+use crate::mechanism::{Kind, Parts};
 use crate::uri::Pkcs11Uri;
 
 /// What is needed to open a token again and again.
@@ -36,6 +36,18 @@ enum Pin {
 pub(crate) struct Opened {
     pub(crate) session: Session,
     pub(crate) key: ObjectHandle,
+    /// Whether the key wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE).
+    pub(crate) wants_pin: bool,
+}
+
+impl Opened {
+    /// How the key is given what it signs.
+    pub(crate) const fn parts(&self) -> Parts {
+        match self.wants_pin {
+            true => Parts::Several,
+            false => Parts::One,
+        }
+    }
 }
 
 /// What the key can do.
@@ -121,7 +133,15 @@ impl Token {
         }
         let keys = session.find_objects(&template).map_err(failed)?;
         match keys[..] {
-            [key] => Ok(Opened { session, key }),
+            [key] => {
+                let always = session.get_attributes(key, &[AttributeType::AlwaysAuthenticate]);
+                let always = always.map_err(failed)?;
+                Ok(Opened {
+                    wants_pin: always.contains(&Attribute::AlwaysAuthenticate(true)),
+                    session,
+                    key,
+                })
+            }
             [] => Err(TokenError::new(format!(
                 "the PKCS#11 token has no private key for {}{}",
                 self.uri,
@@ -152,25 +172,81 @@ impl Token {
             Pin::None => return Ok(()),
         };
         match logged_in {
-            Ok(()) => Ok(()),
             Err(error) if is(&error, RvError::UserAlreadyLoggedIn) => Ok(()),
-            Err(error) if is(&error, RvError::PinIncorrect) => {
-                let error = TokenError::new(format!(
-                    "the PIN for the PKCS#11 token {:?} is wrong: not tried again, because tokens lock after a few \
-                     tries",
-                    token.label()
-                ));
-                *pin = Pin::Wrong(error.clone());
-                Err(error)
-            }
-            Err(error) => {
-                let failed = self.failed(&error);
-                if is(&error, RvError::PinLocked) {
-                    *pin = Pin::Wrong(failed.clone());
-                }
-                Err(failed)
-            }
+            Err(error) => Err(self.not_logged_in(&mut pin, token.label(), &error)),
+            Ok(()) => Ok(()),
         }
+    }
+
+    /// What a login has failed with. A PIN that was wrong is never used again.
+    fn not_logged_in(&self, pin: &mut Pin, label: &str, error: &Error) -> TokenError {
+        if is(error, RvError::PinIncorrect) {
+            let error = TokenError::new(format!(
+                "the PIN for the PKCS#11 token {label:?} is wrong: not tried again, because tokens lock after a few \
+                 tries"
+            ));
+            *pin = Pin::Wrong(error.clone());
+            return error;
+        }
+        let failed = self.failed(error);
+        if is(error, RvError::PinLocked) {
+            *pin = Pin::Wrong(failed.clone());
+        }
+        failed
+    }
+
+    /// Signs with a key that wants the PIN for each signature: the login belongs to the operation that was begun
+    /// (CKU_CONTEXT_SPECIFIC, PKCS#11 3.0 §5.6.8). One at a time: cards forget the PIN when anything comes between, and who
+    /// waits hears of a wrong one before he tries it himself. After a failure the session has an operation under way,
+    /// and is of no use.
+    ///
+    /// What the token says, or why it was not asked.
+    pub(crate) fn sign_with_pin(
+        &self,
+        opened: &Opened,
+        mechanism: &Mechanism<'_>,
+        content: &[u8],
+    ) -> Result<Result<Vec<u8>, Error>, TokenError> {
+        let Opened { session, key, .. } = opened;
+        let mut pin = lock(&self.pin);
+        if let Pin::Wrong(error) = &*pin {
+            return Err(error.clone());
+        }
+        if let Err(error) = session.sign_init(mechanism, *key) {
+            return Ok(Err(error));
+        }
+        let token = || {
+            let info = session.get_session_info()?;
+            self.module.get_token_info(info.slot_id())
+        };
+        let context = UserType::ContextSpecific;
+        let logged_in = match &*pin {
+            Pin::Known(known) => session.login_with_raw(context, known),
+            Pin::None | Pin::Wrong(_)
+                if token().is_ok_and(|token| token.protected_authentication_path()) =>
+            {
+                session.login(context, None)
+            }
+            Pin::None | Pin::Wrong(_) => {
+                return Err(TokenError::new(format!(
+                    "the private key for {} wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE), and there is no \
+                     PIN",
+                    self.uri
+                )));
+            }
+        };
+        if let Err(error) = logged_in {
+            return match consequence(&error) {
+                Consequence::Reopen => Ok(Err(error)),
+                Consequence::Nothing => {
+                    let token = token();
+                    let label = token.as_ref().map_or("", |token| token.label());
+                    Err(self.not_logged_in(&mut pin, label, &error))
+                }
+            };
+        }
+        let update = session.sign_update(content);
+        Ok(update.and_then(|()| session.sign_final()))
     }
 
     /// What the key is, and what its token can do with it.
@@ -181,27 +257,18 @@ impl Token {
             AttributeType::EcParams,
             AttributeType::Modulus,
             AttributeType::Decrypt,
-            AttributeType::AlwaysAuthenticate,
         ];
         let attributes = opened.session.get_attributes(opened.key, &wanted);
         let (mut key_type, mut curve, mut modulus) = (None, None, None);
-        let (mut may_decrypt, mut always) = (false, false);
+        let mut may_decrypt = false;
         for attribute in attributes.map_err(failed)? {
             match attribute {
                 Attribute::KeyType(found) => key_type = Some(found),
                 Attribute::EcParams(found) => curve = Some(found),
                 Attribute::Modulus(found) => modulus = Some(found),
                 Attribute::Decrypt(found) => may_decrypt = found,
-                Attribute::AlwaysAuthenticate(found) => always = found,
                 _ => {}
             }
-        }
-        if always {
-            return Err(TokenError::new(format!(
-                "the private key for {} wants the PIN for each signature (CKA_ALWAYS_AUTHENTICATE), which is not \
-                 supported: make one that does not",
-                self.uri
-            )));
         }
         let modulus = modulus.unwrap_or_default();
         let zeros = modulus.iter().take_while(|digit| **digit == 0).count();
@@ -222,7 +289,8 @@ impl Token {
         let is_raw = mechanisms.contains(&MechanismType::RSA_X_509);
         Ok(Facts {
             kind,
-            decrypts: may_decrypt && is_raw && kind == Kind::Rsa,
+            // Between the beginning and the end there would have to be a login, and this mechanism has no parts.
+            decrypts: may_decrypt && is_raw && kind == Kind::Rsa && !opened.wants_pin,
             mechanisms,
             modulus,
         })

@@ -151,20 +151,32 @@ impl Worker {
 
     /// What the token says.
     fn once(&mut self, work: &Work) -> Result<Said, TokenError> {
+        let token = Arc::clone(&self.token);
         let opened = self.open()?;
         Ok(match work {
-            Work::Sign(scheme, content) => match mechanism(*scheme) {
-                Some(mechanism) => {
-                    let input = input(*scheme, content.clone());
-                    let signed = opened.session.sign(&mechanism, opened.key, &input);
-                    signed.and_then(|signature| {
-                        output(*scheme, signature)
-                            .map(|signature| Some(Zeroizing::new(signature)))
-                            .ok_or(Error::InvalidValue)
-                    })
-                }
-                None => Err(Error::NotSupported),
-            },
+            Work::Sign(scheme, content) => {
+                let Some(mechanism) = mechanism(*scheme, opened.parts()) else {
+                    return Ok(Err(Error::NotSupported));
+                };
+                let signed = match opened.wants_pin {
+                    true => {
+                        let signed = token.sign_with_pin(opened, &mechanism, content);
+                        if !matches!(signed, Ok(Ok(_))) {
+                            self.opened = None;
+                        }
+                        signed?
+                    }
+                    false => {
+                        let input = input(*scheme, content.clone());
+                        opened.session.sign(&mechanism, opened.key, &input)
+                    }
+                };
+                signed.and_then(|signature| {
+                    output(*scheme, signature)
+                        .map(|signature| Some(Zeroizing::new(signature)))
+                        .ok_or(Error::InvalidValue)
+                })
+            }
             Work::Decrypt(ciphertext) => {
                 let block = opened
                     .session

@@ -7,6 +7,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use cryptoki::context::Pkcs11;
+use cryptoki::object::{Attribute, KeyType, ObjectClass};
+use cryptoki::types::AuthPin;
 use portcullis::pki_types::pem::PemObject as _;
 use portcullis::suite::CipherSuite;
 use portcullis::{
@@ -456,5 +458,137 @@ fn waiting_has_bounds() {
         }
         key.sign(scheme, b"text".to_vec()).await.unwrap();
         assert!(begun.elapsed() < Duration::from_secs(5));
+    });
+}
+
+/// The numbers of a key (RFC 8017 §A.1.2): version, n, e, d, p, q, and the three of the CRT.
+fn numbers(pkcs1: &[u8]) -> Vec<Vec<u8>> {
+    fn element(der: &[u8]) -> (&[u8], &[u8]) {
+        let (head, length) = match der[1] {
+            0x82 => (4, usize::from(der[2]) << 8 | usize::from(der[3])),
+            0x81 => (3, usize::from(der[2])),
+            short => (2, usize::from(short)),
+        };
+        der[head..].split_at(length)
+    }
+    let (mut rest, mut numbers) = (element(pkcs1).0, Vec::new());
+    while !rest.is_empty() {
+        let number;
+        (number, rest) = element(rest);
+        numbers.push(number.strip_prefix(&[0]).unwrap_or(number).to_vec());
+    }
+    numbers
+}
+
+/// The login belongs to one signature: without it the token says CKR_USER_NOT_LOGGED_IN.
+#[test]
+fn a_key_that_wants_its_pin_each_time() {
+    let name = "a_key_that_wants_its_pin_each_time";
+    with_token(name, &["p256"], async |hsm| {
+        let (pem, der) = (hsm.path("always.key"), hsm.path("always.der"));
+        let mut openssl = Command::new("openssl");
+        openssl.args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+        ]);
+        openssl.args([
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        ]);
+        done(
+            openssl
+                .arg("-keyout")
+                .arg(&pem)
+                .arg("-out")
+                .arg(hsm.path("always.pem")),
+        );
+        let mut openssl = Command::new("openssl");
+        openssl.args(["rsa", "-traditional", "-outform", "DER", "-in"]);
+        done(openssl.arg(&pem).arg("-out").arg(&der));
+        let numbers = numbers(&fs::read(&der).unwrap());
+        // Nobody has the key but the token.
+        fs::remove_file(&pem).unwrap();
+        fs::remove_file(&der).unwrap();
+        // Logged in until the end.
+        let key = Hsm::key("p256").await;
+        let module = Pkcs11::new(module()).unwrap();
+        let slot = module.get_slots_with_initialized_token().unwrap()[0];
+        let session = module.open_rw_session(slot).unwrap();
+        let number = |at: usize| numbers[at].clone();
+        session
+            .create_object(&[
+                Attribute::Class(ObjectClass::PRIVATE_KEY),
+                Attribute::KeyType(KeyType::RSA),
+                Attribute::Token(true),
+                Attribute::Private(true),
+                Attribute::Sensitive(true),
+                Attribute::Sign(true),
+                Attribute::Decrypt(true),
+                Attribute::AlwaysAuthenticate(true),
+                Attribute::Label(b"always".to_vec()),
+                Attribute::Id(vec![9]),
+                Attribute::Modulus(number(1)),
+                Attribute::PublicExponent(number(2)),
+                Attribute::PrivateExponent(number(3)),
+                Attribute::Prime1(number(4)),
+                Attribute::Prime2(number(5)),
+                Attribute::Exponent1(number(6)),
+                Attribute::Exponent2(number(7)),
+                Attribute::Coefficient(number(8)),
+            ])
+            .unwrap();
+        let builder = Hsm::uri("token=test;object=always").workers(4);
+        let always = builder.clone().pin(PIN).open().await.unwrap();
+        assert_eq!(always.schemes()[0], SignatureScheme::RSA_PSS_RSAE_SHA256);
+        assert!(!always.decrypts());
+        for (version, algorithm) in [
+            ("-tls1_3", "rsa_pss_rsae_sha256"),
+            ("-tls1_3", "rsa_pss_rsae_sha512"),
+            ("-tls1_2", "RSA+SHA384"),
+        ] {
+            let arguments = [version, "-sigalgs", algorithm];
+            hsm.s_client("always", &always, &[], &arguments).await;
+        }
+        // Many at once, by all workers: each has its login, and nobody has that of another.
+        let mut all = tokio::task::JoinSet::new();
+        for at in 0..60 {
+            let always = always.clone();
+            let scheme = always.schemes()[at % 6];
+            all.spawn(async move { always.sign(scheme, b"text".to_vec()).await });
+        }
+        while let Some(signed) = all.join_next().await {
+            assert_eq!(signed.unwrap().unwrap().len(), 256);
+        }
+
+        // No PIN: the token shows the key to who is logged in, and does not sign.
+        let without = builder.clone().open().await.unwrap();
+        let scheme = without.schemes()[0];
+        let error = without.sign(scheme, b"text".to_vec()).await.unwrap_err();
+        assert!(error.to_string().contains("there is no PIN"), "{error}");
+
+        // A PIN that is wrong by now is tried once: also when it would be right again.
+        let pins = [PIN, "5932"].map(|pin| AuthPin::new(pin.into()));
+        session.set_pin(&pins[0], &pins[1]).unwrap();
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let always = always.clone();
+            all.spawn(async move { always.sign(scheme, b"text".to_vec()).await });
+        }
+        while let Some(signed) = all.join_next().await {
+            let error = signed.unwrap().unwrap_err().to_string();
+            assert!(error.contains("token \"test\" is wrong"), "{error}");
+            assert!(
+                error.contains("not tried again") && !error.contains(PIN),
+                "{error}"
+            );
+        }
+        session.set_pin(&pins[1], &pins[0]).unwrap();
+        let error = always.sign(scheme, b"text".to_vec()).await.unwrap_err();
+        assert!(error.to_string().contains("not tried again"), "{error}");
+        // Nobody else is hurt by it.
+        key.sign(key.schemes()[0], b"text".to_vec()).await.unwrap();
+        let always = builder.pin(PIN).open().await.unwrap();
+        always.sign(scheme, b"text".to_vec()).await.unwrap();
     });
 }

@@ -298,7 +298,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
             Poll::Ready(Err(error)) if error.transport().is_some() => {
                 self.explain(cx, error).map(Err)
             }
-            Poll::Pending if self.read.is_renegotiating() => {
+            Poll::Pending if self.read.is_renegotiating() || self.renews_key() => {
                 self.renegotiate_on(cx, renegotiation::Task::Writing);
                 Poll::Pending
             }

@@ -237,12 +237,28 @@ impl Receiving {
 
     /// Asks for another handshake; whether there may be one.
     pub(crate) fn request(&mut self) -> bool {
+        self.begin(false)
+    }
+
+    /// The same because the writer's key is to be replaced, told once for each key.
+    #[cold]
+    pub(crate) fn request_for_key(&mut self) -> bool {
+        self.mailbox().take_wish() && !self.is_renegotiating() && self.begin(true)
+    }
+
+    fn begin(&mut self, is_for_key: bool) -> bool {
         if let End::NotYet(manners) = self.end
             && self.reader.may_renegotiate()
         {
             self.renegotiate(manners);
         }
-        self.is_renegotiating()
+        match &mut self.end {
+            End::Renegotiating(renegotiating) => {
+                renegotiating.want(is_for_key);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// There is no other handshake, and none that goes on.

@@ -34,6 +34,10 @@ pub(crate) struct Renegotiating {
     conduct: Conduct,
     /// `None` until what was written before is out.
     handshake: Option<Handshake>,
+    /// Whether nothing but this side's key wants it: then the connection goes on without.
+    is_for_key: bool,
+    /// Whether that is all there is to it so far, and what was written before does not get out: no time runs then.
+    is_held: bool,
     /// A mutex that nobody locks: with it the stream is `Sync`.
     answering: Option<Mutex<AnswerFuture>>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -73,6 +77,8 @@ impl Renegotiating {
             manners,
             conduct,
             handshake: None,
+            is_for_key: false,
+            is_held: false,
             answering: None,
             timer: None,
             waiting: [None, None],
@@ -97,7 +103,15 @@ impl Renegotiating {
         self.handshake.is_some()
     }
 
+    /// Somebody wants it because the key is to be replaced, or for another reason as well.
+    pub(crate) fn want(&mut self, is_for_key: bool) {
+        self.is_for_key = is_for_key;
+    }
+
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        if self.is_held {
+            return Poll::Pending;
+        }
         let limit = self.conduct.handshake_timeout;
         let timer = self
             .timer
@@ -105,6 +119,26 @@ impl Renegotiating {
         ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
         let stage = self.handshake.as_ref().map(Handshake::stage);
         Poll::Ready(Error::timeout(stage.unwrap_or(Stage::Start), limit))
+    }
+
+    /// Notes whether the peer takes nothing. Where only the key wants a handshake which has not been answered, that is
+    /// no reason to end the connection.
+    fn hold(&mut self, is_stalled: bool) {
+        let stage = self.handshake.as_ref().map(Handshake::stage);
+        let is_answered = !matches!(
+            stage,
+            None | Some(Stage::WaitServerHello | Stage::WaitClientHello | Stage::Connected)
+        );
+        self.is_held = is_stalled && self.is_for_key && !is_answered;
+        if self.is_held {
+            self.timer = None;
+        }
+    }
+
+    /// Goes on without, if only the key wants it and the peer has not answered.
+    fn forgo(&mut self) -> bool {
+        let handshake = self.handshake.as_mut().filter(|_| self.is_for_key);
+        handshake.is_some_and(Handshake::give_up_renegotiation)
     }
 
     /// Its last words, when it is given up.
@@ -295,6 +329,12 @@ pub(crate) trait Ends {
                     waker.wake();
                     return Poll::Ready(Ok(Reached::Impossible(error)));
                 }
+                // Not answered: it goes on as if it had been declined.
+                Poll::Ready(_) if renegotiating.forgo() => {
+                    self.read().put_renegotiating(renegotiating);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Poll::Ready(error) => {
                     self.tell_end(&mut renegotiating, both);
                     error
@@ -316,7 +356,9 @@ pub(crate) trait Ends {
         let had = self.read().plain().len();
         loop {
             // What was written before goes before, and an alert before its error.
-            if let Err(error) = ready!(self.poll_flush(cx)) {
+            let flushed = self.poll_flush(cx);
+            renegotiating.hold(flushed.is_pending());
+            if let Err(error) = ready!(flushed) {
                 let said = self.said(renegotiating, cx);
                 return Poll::Ready(Err(said.unwrap_or(error)));
             }
@@ -503,6 +545,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
 }
 
 impl<IO> Parts<IO> {
+    /// A write waits: whether that is for another handshake, as the key is to be replaced before it is worn out.
+    pub(crate) fn renews_key(&mut self) -> bool {
+        self.write.wishes_to_renegotiate() && self.read.request_for_key()
+    }
+
     /// The stream is dropped: the peer is told so as far as it takes that at once.
     #[cold]
     pub(crate) fn give_up_renegotiation(&mut self) {

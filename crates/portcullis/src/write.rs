@@ -161,6 +161,12 @@ impl Sending {
             if sealed.consumed > 0 {
                 return Poll::Ready(Ok(sealed.consumed));
             }
+            if sealed.written == 0 {
+                // The key is to be replaced: whoever has both directions begins with that now, and else the next
+                // round goes on with the key.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
     }
 
@@ -460,6 +466,11 @@ impl Sending {
     /// The task that waits to write.
     pub(crate) fn blocked(&self) -> Option<&Waker> {
         self.blocked.as_ref()
+    }
+
+    /// Whether another handshake is to replace the key.
+    pub(crate) fn wishes_to_renegotiate(&self) -> bool {
+        self.writer.mailbox().wishes_to_renegotiate() && self.closing == Closing::Open
     }
 
     pub(crate) fn is_renegotiating(&self) -> bool {

@@ -381,8 +381,8 @@ impl Answers for Late {
     }
 
     async fn review_server_hello(&self, question: ReviewServerHello) -> Answer {
-        let config = ClientConfig::builder(pki().roots.clone()).build().unwrap();
-        question.proceed_with(config)
+        let config = ClientConfig::builder(pki().roots.clone()).alpn(["echo"]);
+        question.proceed_with(config.build().unwrap())
     }
 
     async fn verify_chain(&self, question: VerifyChain) -> Answer {

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use ends::*;
 use portcullis::ech::{EchKey, EchKeys};
+use portcullis::pki_types::PrivateKeyDer;
 use portcullis::{
-    ClientAuthentication, CrlCheck, LogLevel, MemoryCrls, ServerConfig, TlsAcceptor, TlsConnector,
-    TlsListener,
+    ClientAuthentication, ClientConfig, CrlCheck, Identity, LogLevel, MemoryCrls, ProtocolVersion,
+    Roots, ServerConfig, TlsAcceptor, TlsConnector, TlsListener,
 };
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncWriteExt as _, duplex};
 use tokio::net::TcpStream;
 use tracing_subscriber::fmt::MakeWriter;
@@ -152,7 +154,7 @@ async fn level_changes_while_it_runs() {
 #[tokio::test]
 async fn a_connector_that_accepts_anybody_says_so_once() {
     let (log, _guard) = listening(tracing::Level::INFO);
-    let config = portcullis::ClientConfig::dangerous_builder_without_verification();
+    let config = ClientConfig::dangerous_builder_without_verification();
     let config = config.versions([version()]).alpn(["echo"]).build().unwrap();
     let connector = TlsConnector::new(config.clone());
     for _ in 0..2 {
@@ -353,4 +355,125 @@ async fn off_is_nothing_over_datagrams() {
         assert_eq!(text.contains(event), is_told, "{text}");
         assert!(is_told || text.is_empty(), "{text}");
     }
+}
+
+/// What webpki, the second opinion, says otherwise, and what it was not asked about: in both roles and versions, and also where
+/// the handshake goes on.
+#[tokio::test]
+async fn what_webpki_does_not_agree_with_is_told() {
+    let (log, _guard) = listening(tracing::Level::DEBUG);
+    let (key, other_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let named = |name: &str, is_ca: bool, is_odd: bool| {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        if is_ca {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
+        if is_odd {
+            // No list of distribution points, at which nobody looks but webpki.
+            let odd = CustomExtension::from_oid_content(&[2, 5, 29, 31], vec![5, 0]);
+            params.custom_extensions.push(odd);
+        }
+        params
+    };
+    let authority = |name| {
+        let (key, params) = (KeyPair::generate().unwrap(), named(name, true, false));
+        let der = params.self_signed(&key).unwrap().der().clone();
+        (Issuer::new(params, key), der)
+    };
+    let ((first, first_der), (second, second_der)) = (authority("first"), authority("second"));
+    let signed = |params: &CertificateParams, key: &KeyPair, by: &Issuer<'_, KeyPair>| {
+        params.signed_by(key, by).unwrap().der().clone()
+    };
+    let below = Issuer::new(named("below", true, false), other_key);
+    let odd_leaf = signed(&named("leaf", false, true), &key, &first);
+    let crossed = vec![
+        signed(&named("leaf", false, false), &key, &below),
+        signed(&named("below", true, true), below.key(), &first),
+        signed(&named("below", true, false), below.key(), &second),
+    ];
+    let pinned = named("pinned", false, false);
+    let pinned = pinned.self_signed(&key).unwrap().der().clone();
+    let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    for (chain, trusted, is_good, level, told) in [
+        (
+            vec![odd_leaf],
+            vec![&first_der],
+            false,
+            "ERROR",
+            r#"webpki="BadDer" portcullis="good" path=["CN=leaf", "CN=first"]"#,
+        ),
+        (
+            crossed,
+            vec![&first_der, &second_der],
+            true,
+            "ERROR",
+            r#"webpki="BadDer" portcullis="good" path=["CN=leaf", "CN=below", "CN=first"]"#,
+        ),
+        (
+            vec![pinned.clone()],
+            vec![&pinned],
+            true,
+            "DEBUG",
+            r#"certificates=1 why="it is trusted itself""#,
+        ),
+    ] {
+        let identity = Identity::from_der(chain, &private).unwrap();
+        let mut roots = Roots::empty();
+        for der in trusted {
+            roots.add_der(der.clone()).unwrap();
+        }
+        for version in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
+            for of_client in [false, true] {
+                let (client, server) = (client_config().to_builder(), server_config().to_builder());
+                let (client, server) = match of_client {
+                    true => (
+                        client.identity(identity.clone()),
+                        server.client_authentication(ClientAuthentication::Required(roots.clone())),
+                    ),
+                    false => (
+                        ClientConfig::builder(roots.clone()),
+                        ServerConfig::builder().identity(identity.clone()),
+                    ),
+                };
+                let client = client.versions([version]).build().unwrap();
+                let server = server.versions([version]).build().unwrap();
+                let connector = TlsConnector::new(client).without_resumption();
+                let acceptor = TlsAcceptor::new(server);
+                let (near, far) = duplex(64 * 1024);
+                let (client, server) = tokio::join!(
+                    async {
+                        let mut stream = connector.upgrade(near, name()).await.ok()?;
+                        stream.recv(1).await.ok()
+                    },
+                    async {
+                        let mut stream = acceptor.accept(far).await.ok()?;
+                        stream.send(&[b"x"]).await.ok()
+                    },
+                );
+                assert_eq!(client.is_some() && server.is_some(), is_good);
+                let text = log.take();
+                let role = if of_client { "server" } else { "client" };
+                let lines: Vec<_> = text
+                    .lines()
+                    .filter(|line| line.contains(" webpki=") || line.contains(": webpki was "))
+                    .collect();
+                let [line] = lines[..] else {
+                    panic!("{version} {role}: {text}");
+                };
+                for part in [level, told, &format!("role=\"{role}\"")] {
+                    assert!(line.contains(part), "{part}: {line}");
+                }
+                let reason = text.contains(r#"reason="disagreement""#);
+                assert_eq!(reason, !is_good, "{text}");
+            }
+        }
+    }
+    connect(&connector(), &acceptor()).await;
+    let text = log.take();
+    assert!(
+        text.contains("connected") && !text.contains("webpki"),
+        "{text}"
+    );
 }

@@ -341,7 +341,7 @@ async fn chains_are_no_longer_than_allowed() {
     let (server_roots, server_identity) = longer_chain("localhost", ServerAuth);
     let too_long = |error: &portcullis::Error| {
         matches!(error.reason(), Some(Reason::Certificate(error))
-            if *error.kind() == CertificateErrorKind::PathTooDeep { limit: Some(0) })
+            if *error.kind() == CertificateErrorKind::PathTooDeep { limit: 0 })
     };
     for (server_depth, client_depth) in [(1, 1), (0, 1), (1, 0)] {
         let client = ClientConfig::builder(server_roots.clone())

@@ -1,6 +1,7 @@
 //! Another handshake on a stream of before TLS 1.3: by either side, between the data.
 
 mod ends;
+mod worn_out;
 
 use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -178,6 +178,11 @@ macro_rules! common_options {
 
         /// Changes the write key after this many bytes. The limits of each cipher
         /// (RFC 8446 §5.5) are kept in any case. Default: 388,736,063,997 (389 GB), as in Erlang.
+        ///
+        /// Before TLS 1.3 only another handshake changes a key, and there is one for this where
+        /// [`renegotiation`](Self::renegotiation) allows it; see
+        /// [`Renegotiation`](crate::config::Renegotiation). Ciphers without a limit, as ChaCha20, keep their key
+        /// then unless this has another value than the default.
         pub fn key_update_at(mut self, bytes: u64) -> Self {
             self.$role.policy.key_update_at = bytes;
             self

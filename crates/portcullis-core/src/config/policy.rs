@@ -174,6 +174,10 @@ fn check_protocols(option: &str, names: &[Box<[u8]>]) -> Result<(), Misuse> {
 }
 
 impl Policy {
+    /// 2^24.5 full records, AES-GCM's limit (RFC 8446 §5.5), as Erlang's ssl; each AEAD's own limit comes
+    /// first if it is lower.
+    pub(crate) const KEY_UPDATE_AT: u64 = 388_736_063_997;
+
     /// Takes over from a configuration before this one what was not chosen for this one.
     pub(crate) fn carry_over(&mut self, before: &Self) {
         if !self.memo_is_chosen {
@@ -201,9 +205,7 @@ impl Default for Policy {
             // 256 KiB, as Erlang's ssl: room for post-quantum chains, no room for floods.
             max_handshake_size: 256 * 1024,
             compression: Vec::new(),
-            // 2^24.5 full records, AES-GCM's limit (RFC 8446 §5.5), as Erlang's ssl; each AEAD's
-            // own limit comes first if it is lower.
-            key_update_at: 388_736_063_997,
+            key_update_at: Self::KEY_UPDATE_AT,
             padding: PaddingPolicy::None,
             extended_master_secret: ExtendedMasterSecret::IfOffered,
             exports_without_extended_master_secret: false,

@@ -9,6 +9,12 @@ use core::time::Duration;
 /// §9.2.1), and none after a session was resumed without the extended master secret (RFC 7627
 /// §5.4): what asks there is declined. Version, application protocol, the server's certificate and
 /// the protection of a connection stay as they were.
+///
+/// Where this side may ask it does so by itself before its key is worn out, which else is the end of the connection: after
+/// seven eighths of what the cipher allows (with AES-GCM 280 GB, or 1.9 · 10^9 records), or after
+/// [`key_update_at`](crate::config::ClientConfigBuilder::key_update_at) bytes if that is less. A
+/// peer that declines or does not answer keeps the connection until the key is used up. Some end it when they are
+/// asked, as BoringSSL's clients do by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Renegotiation {

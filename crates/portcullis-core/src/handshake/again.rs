@@ -5,6 +5,7 @@
 
 use rustls_pki_types::UnixTime;
 
+use super::machine::Machine;
 use super::renegotiation::Kept;
 use super::{Handshake, Outcome};
 use crate::alert::{AlertDescription, AlertLevel};
@@ -36,9 +37,10 @@ pub(super) struct Again {
 
 /// How it has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
     /// With new keys, or not yet.
     New,
+    /// By the peer, or by this side, as the peer has not answered.
     Declined,
     /// The peer has said close_notify instead.
     Closed,
@@ -99,11 +101,15 @@ impl Handshake {
             return Err(refused(is_older));
         };
         let not_before = another.not_before;
+        let unanswered = &mut another.unanswered;
         let Some(kept) = another.kept.downcast_ref::<Kept>().cloned() else {
             return Err(refused(is_older));
         };
-        let is_asked = reader.is_requested();
         let outgoing = Outgoing::after(writer)?;
+        let unanswered = unanswered
+            .take()
+            .map(|one| one.downcast::<Box<dyn Machine>>());
+        let is_asked = reader.is_requested();
         let mut this = Self::new(kept.end.role(), kept.end.policy(), random);
         this.incoming = Incoming::after(reader);
         this.outgoing = outgoing;
@@ -123,6 +129,14 @@ impl Handshake {
             end: Ending::New,
         }));
         let Kept { end, previous } = kept;
+        if let Some(Ok(unanswered)) = unanswered {
+            // As it was when the hello went out.
+            this.incoming.allow_ccs(true);
+            let limit = end.policy().max_fragment_sent;
+            this.outgoing.set_max_fragment(limit);
+            this.machine = Some(*unanswered);
+            return Ok(this);
+        }
         let restarted = end.restart(previous, is_asked, &mut this.cx());
         this.machine = Some(restarted.map_err(|abort| abort.into_error(Stage::Start))?);
         Ok(this)
@@ -131,9 +145,7 @@ impl Handshake {
     /// Whether the peer did not want this renegotiation, or has closed instead: the connection goes
     /// on as it was.
     pub fn was_declined(&self) -> bool {
-        self.again
-            .as_ref()
-            .is_some_and(|again| again.end != Ending::New)
+        self.ending() != Ending::New
     }
 
     /// In a renegotiation: whether this message says nothing, because it crossed the hello (RFC 5246
@@ -183,6 +195,29 @@ impl Handshake {
         }
     }
 
+    /// Gives a renegotiation up that this side has begun and the peer has not answered: as if it had been declined, the
+    /// connection goes on with the old keys. A HelloRequest may be ignored (RFC 5246 §7.4.1.1), and there are
+    /// servers that ignore a ClientHello. An answer that comes all the same later on is one to
+    /// [`Reader::take_request`], with which that handshake goes on.
+    ///
+    /// Whether that was possible: not once something of an answer is here, nor in any other handshake.
+    pub fn give_up_renegotiation(&mut self) -> bool {
+        let is_quiet = self.error.is_none() && self.incoming.end_of_flight().is_ok();
+        let again = self.again.as_mut();
+        let Some(again) = again.filter(|again| is_quiet && !again.has_begun) else {
+            return false;
+        };
+        if again.end == Ending::New {
+            again.end = Ending::Declined;
+            // A server waits for a hello after this as before.
+            let machine = self.machine.take();
+            let unanswered = machine.filter(|machine| machine.role() == Role::Client);
+            let outcome = Outcome::unchanged(&again.kept, again.not_before, unanswered);
+            self.connected(outcome);
+        }
+        true
+    }
+
     /// Whether this alert says that the peer does not want to renegotiate; then that is the end.
     pub(super) fn is_declined_by(
         &mut self,
@@ -197,16 +232,15 @@ impl Handshake {
             AlertDescription::CLOSE_NOTIFY => Ending::Closed,
             _ => return false,
         };
-        let outcome = Outcome::unchanged(&again.kept, again.not_before);
+        let outcome = Outcome::unchanged(&again.kept, again.not_before, None);
         self.connected(outcome);
         true
     }
 
-    /// Whether the peer has closed instead.
-    pub(super) fn has_closed(&self) -> bool {
-        self.again
-            .as_ref()
-            .is_some_and(|again| again.end == Ending::Closed)
+    /// How this handshake has ended; one that is the first has brought its keys.
+    pub(super) fn ending(&self) -> Ending {
+        let again = self.again.as_ref();
+        again.map_or(Ending::New, |again| again.end)
     }
 }
 

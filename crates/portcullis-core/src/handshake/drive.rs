@@ -385,8 +385,8 @@ impl Handshake {
             let sentence = "the handshake is not over, or its connection was taken before";
             return Err(Abort::from(Misuse::new(sentence)).into_silent_error(self.stage()));
         };
-        let has_closed = self.has_closed();
-        outcome.into_connection(&mut self.incoming, &mut self.outgoing, has_closed)
+        let ending = self.ending();
+        outcome.into_connection(&mut self.incoming, &mut self.outgoing, ending)
     }
 
     /// Takes the bytes received and not used, when a handshake has failed: for a driver that falls

@@ -51,9 +51,11 @@ use std::sync::Arc;
 
 use rustls_pki_types::{ServerName, UnixTime};
 
-use self::machine::End;
+use self::again::Ending;
+use self::machine::{End, Machine};
 use self::post_handshake_auth::PostHandshakeEnd;
 use self::renegotiation::{Kept, Settled};
+use crate::config::Policy;
 use crate::connection::Connection;
 use crate::crypto::CryptoFailure;
 use crate::crypto::key_exchange::RespondError;
@@ -110,8 +112,14 @@ impl Outcome {
     }
 
     /// The connection as it was: the peer does not want another handshake, or has closed instead.
-    pub(crate) fn unchanged(kept: &Kept, not_before: UnixTime) -> Self {
-        let on_request = OnRequest::Accept(Another::new(kept.clone(), not_before));
+    pub(crate) fn unchanged(
+        kept: &Kept,
+        not_before: UnixTime,
+        unanswered: Option<Box<dyn Machine>>,
+    ) -> Self {
+        let mut another = Another::new(kept.clone(), not_before);
+        another.unanswered = unanswered.map(|one| Box::new(one) as _);
+        let on_request = OnRequest::Accept(another);
         let older = Box::new(Older {
             session: None,
             on_request,
@@ -174,11 +182,11 @@ impl Outcome {
         self
     }
 
-    pub(crate) fn into_connection(
+    fn into_connection(
         self,
         incoming: &mut Incoming,
         outgoing: &mut Outgoing,
-        peer_has_closed: bool,
+        ending: Ending,
     ) -> Result<Connection, Error> {
         let failed = |abort: Abort| abort.into_silent_error(Stage::Connected);
         let of_records = self.authentication.as_ref().map(|end| end.of_records());
@@ -189,11 +197,16 @@ impl Outcome {
             .authentication
             .map(|end| PostHandshakeAuthentication::new(end, Arc::clone(&mailbox)));
         reader.keep(self.later);
-        if peer_has_closed {
+        if ending == Ending::Closed {
             reader.close();
         }
         let taken = outgoing.take_writer(mailbox, self.key_update_at);
-        let (writer, transmit) = taken.map_err(failed)?;
+        let (mut writer, transmit) = taken.map_err(failed)?;
+        // Who has declined is not asked again under the same key.
+        if ending == Ending::New && reader.may_renegotiate() {
+            let usual = self.key_update_at == Policy::KEY_UPDATE_AT;
+            writer.renegotiate_at((!usual).then_some(self.key_update_at));
+        }
         Ok(Connection {
             reader,
             writer,

@@ -2,6 +2,7 @@
 //!
 //! RFC 8446 §4.4.2, §4.4.3; the same for either role.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
@@ -19,14 +20,15 @@ use crate::question::{
     AnswerContent, ExpectedPeer, Question, QuestionId, VerifyChain, VerifyRawKey,
 };
 use crate::record::HandshakeBytes;
+use crate::step::Event;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::extension::{CertificateStatus, CertificateType, Place, SctList};
 use crate::wire::tls12::RawPublicKeyCertificate;
 use crate::wire::{Certificate, ExtensionType, tls12};
 use crate::x509::{
-    CertificateError, ChainPolicy, PeerProof, Presented, PresentedChain, PresentedKind, RawKeys,
-    RawPublicKey, VerifiedChain, VerifiedRawKey, check_agreement, check_encipherment,
+    CertificateError, ChainPolicy, Gate, PeerProof, Presented, PresentedChain, PresentedKind,
+    RawKeys, RawPublicKey, VerifiedChain, VerifiedRawKey, check_agreement, check_encipherment,
     check_key_length, check_key_usage, check_length, kind_of_issuer,
 };
 use crate::{Misuse, SignatureScheme, Violation};
@@ -387,6 +389,25 @@ impl<'a> Judge<'a> {
             .into());
         }
         Ok(proof)
+    }
+}
+
+/// Tells what webpki could not judge of a chain that is accepted, and what it has refused. Nearly always it is nothing.
+pub(super) fn tell_second_opinion(peer: Option<&PeerProof>, events: &mut VecDeque<Event>) {
+    let Some(PeerProof::Chain(chain)) = peer else {
+        return;
+    };
+    if let Some(error) = chain.disagreement() {
+        events.push_back(Event::Disagreement(error.clone()));
+    }
+    let path = chain.path().count();
+    match chain.gate() {
+        None => {}
+        Some(Gate::Agreed { certificates }) if certificates == path => {}
+        Some(gate) => events.push_back(Event::SecondOpinion {
+            gate,
+            certificates: path,
+        }),
     }
 }
 

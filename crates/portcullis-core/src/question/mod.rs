@@ -315,9 +315,23 @@ impl ReviewServerHello {
         self.id.answer(AnswerContent::Proceed)
     }
 
-    /// Goes on with other trust anchors, identities and questions. What the ClientHello has
-    /// offered stays as it was. The handshake fails where the server has chosen what the configuration does not accept: a
-    /// version, a cipher suite, in TLS 1.3 a group, or that it lacks a protection that is demanded.
+    /// Goes on with other trust anchors, identities and questions. What the ClientHello has offered stays as it was,
+    /// and the server may choose of that alone.
+    ///
+    /// Nothing that the server chooses is taken that this configuration does not have. The handshake fails, with
+    /// [`Reason::Misuse`](crate::Reason::Misuse), which names the option, and the alert `internal_error`:
+    /// * At once over `versions` and `cipher_suites`; in TLS 1.3 over `groups` and `psk_ke`; before it over
+    ///   `extended_master_secret` and `secure_renegotiation`, where one is demanded that the server lacks, and over a suite
+    ///   without certificates, where servers are verified; and over a pre-shared key or a session that this configuration
+    ///   could not have offered.
+    /// * When it is here, over `alpn` and `next_protocols`, where a configuration without protocols takes none;
+    ///   `server_certificate_types`, and `client_certificate_types` if it is a raw public key; `signature_schemes`,
+    ///   with one of which the server signs in this handshake; `certificate_compression`; `srtp`; and before TLS 1.3
+    ///   over `groups`, for the key exchange and for an ECDSA key of the server's certificate.
+    ///
+    /// Of this configuration are also the least lengths of keys and primes, `padding_check`, `beast_mitigation`, and all
+    /// that is verified, asked and kept from here on. Of the first one are the sizes of records and
+    /// messages, the keys of Encrypted ClientHello, and a user of SRP.
     pub fn proceed_with(self, config: ClientConfig) -> Answer {
         self.id.answer(AnswerContent::ProceedWith(config))
     }

@@ -134,6 +134,15 @@ impl Keys {
         Ok(())
     }
 
+    /// How CBC protects, if it does.
+    #[cfg(test)]
+    pub(super) fn cbc_parameters(&self) -> Option<crate::key_schedule::tls12::CbcParameters> {
+        match &self.protection {
+            Protection::Tls13(_) => None,
+            Protection::Older(protection) => protection.cbc_parameters(),
+        }
+    }
+
     /// Hands the cipher out; it comes back, or is set up again.
     pub(super) fn take_cipher(&mut self) -> Option<Cipher> {
         match &mut self.protection {

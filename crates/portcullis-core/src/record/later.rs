@@ -39,6 +39,8 @@ pub(crate) struct Another {
     pub(crate) not_before: UnixTime,
     /// What the handshake has put here: records do not know it.
     pub(crate) kept: Box<dyn Any + Send + Sync>,
+    /// Client: where the handshake stands whose hello is out and was not answered in time. It may be yet.
+    pub(crate) unanswered: Option<Box<dyn Any + Send + Sync>>,
     /// Records that the read key has left, while the peer's request waits for an answer.
     pub(super) left: u64,
 }
@@ -48,6 +50,7 @@ impl Another {
         Self {
             not_before,
             kept: Box::new(kept),
+            unanswered: None,
             left: 0,
         }
     }

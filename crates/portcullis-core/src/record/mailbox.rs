@@ -1,4 +1,4 @@
-//! What the reading half asks of the writing half: the only thing they share.
+//! What the reading half asks of the writing half, and the wish for another handshake: the only thing they share.
 //!
 //! RFC 8446 §4.6.3 (KeyUpdate is answered on the other direction), §6.2 (a fatal alert ends both).
 
@@ -21,6 +21,9 @@ const DECLINE_RENEGOTIATION: u32 = 1 << 4;
 
 /// Something of an authentication after the handshake waits to be sent.
 const AUTHENTICATE: u32 = 1 << 5;
+
+/// Before TLS 1.3: the writer's key is to be replaced by another handshake. Nothing that the writer could do.
+const RENEGOTIATE: u32 = 1 << 6;
 
 const WORK: u32 =
     ANSWER_KEY_UPDATE | REQUEST_KEY_UPDATE | FAILED | DECLINE_RENEGOTIATION | AUTHENTICATE;
@@ -68,6 +71,28 @@ impl Mailbox {
     /// Whether the peer has sent close_notify: it sends no more, and may still receive (§6.1).
     pub fn peer_closed(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & PEER_CLOSED != 0
+    }
+
+    /// Before TLS 1.3: whether the writer's key should be replaced before it is worn out. The writer goes on with
+    /// it as long as it lasts.
+    #[inline]
+    pub fn wishes_to_renegotiate(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & RENEGOTIATE != 0
+    }
+
+    /// Whether that is so, told once for each key: whoever has both halves begins another handshake
+    /// ([`Handshake::renegotiate`](crate::Handshake::renegotiate)).
+    ///
+    /// It is wished for where the configuration has one of
+    /// [`Renegotiation::Once`](crate::config::Renegotiation::Once) and
+    /// [`Accept`](crate::config::Renegotiation::Accept) and the peer knows RFC 5746.
+    pub fn take_wish(&self) -> bool {
+        self.wishes_to_renegotiate()
+            && self.flags.fetch_and(!RENEGOTIATE, Ordering::Acquire) & RENEGOTIATE != 0
+    }
+
+    pub(super) fn wish_to_renegotiate(&self) {
+        self.flags.fetch_or(RENEGOTIATE, Ordering::Release);
     }
 
     pub(super) fn has_failed(&self) -> bool {

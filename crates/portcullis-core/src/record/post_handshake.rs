@@ -300,6 +300,13 @@ impl PostHandshake {
         Ok(true)
     }
 
+    /// Keeps what has come of the answer to a hello of this side.
+    pub(super) fn keep_answer(&mut self, content: &[u8]) {
+        let mut assembler = Assembler::default();
+        assembler.push(content);
+        self.begun = Some(Box::new(Begun::Message(assembler)));
+    }
+
     /// Takes what is kept of the peer's request, whole or not.
     pub(super) fn take_kept_request(&mut self) -> Assembler {
         match self.begun.take().map(|held| *held) {

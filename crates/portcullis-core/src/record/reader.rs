@@ -18,7 +18,7 @@ use crate::alert::{AlertDescription, AlertLevel};
 use crate::error::{Abort, Error, Reason, Stage};
 use crate::session::ReceivedTicket;
 use crate::violation::Violation;
-use crate::wire::{ContentType, KeyUpdateRequest};
+use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
 
 /// How many times its cipher's limit a key may open before it is refused.
 ///
@@ -259,7 +259,8 @@ impl Reader {
         if !matches!(self.state, State::Requested) {
             return None;
         }
-        if now >= self.another()?.not_before {
+        let another = self.another()?;
+        if now >= another.not_before || another.unanswered.is_some() {
             return Some(PeerRequest::Renegotiation);
         }
         self.decline_request();
@@ -540,10 +541,19 @@ impl Reader {
         };
         match on_request {
             OnRequest::Accept(another) => {
-                if request.on_kept_request(content, idle)? {
-                    another.left = self.keys.left;
-                    self.stop(State::Requested);
+                // Late, but nothing stands in its way.
+                let is_answer = another.unanswered.is_some()
+                    && request.is_quiet()
+                    && content.first() == Some(&HandshakeType::SERVER_HELLO.0);
+                if is_answer {
+                    request.keep_answer(content);
+                } else if request.on_kept_request(content, idle)? {
+                    another.unanswered = None;
+                } else {
+                    return Ok(());
                 }
+                another.left = self.keys.left;
+                self.stop(State::Requested);
             }
             _ if !request.on_older_record(content, idle)? => {}
             OnRequest::Decline => self.mailbox.decline_renegotiation(),
@@ -582,6 +592,11 @@ impl Reader {
         if is_warning && !alert::is_closure(description) {
             let beyond = Violation::TooManyWarnings;
             count(&mut self.idle.warnings, MAX_WARNINGS, beyond)?;
+            if description == AlertDescription::NO_RENEGOTIATION
+                && let Some(another) = self.another()
+            {
+                another.unanswered = None;
+            }
             return Ok(Opened::Nothing);
         }
         if !alert::is_closure(description) {
@@ -654,6 +669,11 @@ impl Reader {
 /// What only a test asks.
 #[cfg(test)]
 impl Reader {
+    /// Whether the padding of CBC is looked at.
+    pub(crate) fn checks_padding(&self) -> Option<bool> {
+        Some(self.keys.cbc_parameters()?.checks_padding)
+    }
+
     /// Whether anything is kept for later.
     pub(crate) fn keeps_anything(&self) -> bool {
         self.later.is_some()

@@ -16,6 +16,9 @@ use crate::wire::{ContentType, HandshakeType, KeyUpdateRequest};
 
 /// Bytes of a KeyUpdate message, the longest content that is not application data.
 const KEY_UPDATE: usize = 5;
+/// Before TLS 1.3: which part of what a key may protect is kept for the time until it is replaced, and for
+/// the handshake that does that.
+const KEPT_FOR_RENEGOTIATION: u64 = 8;
 
 /// How far sealing came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,7 +113,8 @@ impl Writer {
     ///
     /// What the mailbox asks for, and a KeyUpdate that is due, come first, so `consumed` may be
     /// 0 while `written` is not. Both are 0 only when `data` is empty or `out` is shorter than
-    /// [`max_sealed_len(1)`](Self::max_sealed_len). A record is cut short to fit only when it
+    /// [`max_sealed_len(1)`](Self::max_sealed_len), and once before the key is worn out, where another
+    /// handshake may replace it ([`Mailbox::take_wish`]). A record is cut short to fit only when it
     /// is the first in `out`.
     ///
     /// # Errors
@@ -156,7 +160,7 @@ impl Writer {
                 length = self.keys.protection.record_len(fragment + padding);
             }
             if self.is_update_due(fragment) {
-                // Before TLS 1.3 that is the end, which is told when all else is out.
+                // Before TLS 1.3 that is the end, or is to be soon, which is told when all else is out.
                 if sealed.written > 0 && self.keys.protection.is_older() {
                     break;
                 }
@@ -412,12 +416,48 @@ impl Writer {
             "a handshake goes on with this connection: take the new one when it is over",
         ));
         let declines = self.mailbox.take().declines_renegotiation();
+        self.use_key_up();
         Ok(HandedOver {
             keys: self.keys.take(),
             size: self.size,
             bytes: self.bytes,
             declines,
         })
+    }
+
+    /// Before TLS 1.3, where there may be another handshake: wishes for it once this many bytes are sealed, and
+    /// in any case while enough is left of the key for that handshake and for what goes out before.
+    pub(crate) fn renegotiate_at(&mut self, bytes: Option<u64>) {
+        let Some(limit) = self.keys.protection.byte_limit() else {
+            return;
+        };
+        // What has no limit needs no other key, unless that is wanted.
+        let early = match limit {
+            u64::MAX => limit,
+            limit => limit - limit / KEPT_FOR_RENEGOTIATION,
+        };
+        self.key_update_at = bytes.unwrap_or(u64::MAX).min(early);
+        if self.is_to_be_renegotiated() {
+            self.keys.left -= self.keys.left / KEPT_FOR_RENEGOTIATION;
+        }
+    }
+
+    /// Whether there is to be another handshake before the key is worn out.
+    fn is_to_be_renegotiated(&self) -> bool {
+        let limit = self.keys.protection.byte_limit();
+        limit.is_some_and(|limit| self.key_update_at < limit)
+    }
+
+    /// From here on nothing but the key's own limits counts. Whether others did until now.
+    #[cold]
+    fn use_key_up(&mut self) -> bool {
+        let is_early = self.is_to_be_renegotiated();
+        if is_early && let Some(limit) = self.keys.protection.byte_limit() {
+            self.key_update_at = limit;
+            let records = self.keys.protection.record_limit();
+            self.keys.left = records.saturating_sub(self.keys.seq);
+        }
+        is_early
     }
 
     /// Goes on where this many bytes were sealed under the key before.
@@ -574,11 +614,16 @@ impl Writer {
         Ok(written)
     }
 
-    /// RFC 5246 knows no way to go on but another handshake. That nothing more comes, though there
+    /// RFC 5246 knows no way to go on but another handshake. Where there may be one it is wished for before this, and
+    /// whoever has both halves begins it. That nothing more comes, though there
     /// was more, is said in the last record; of the protocol's alerts `internal_error` alone blames
     /// nobody's bytes (RFC 5246 §7.2.2).
     #[cold]
     fn put_end(&mut self, out: &mut [u8]) -> Result<usize, Error> {
+        if self.use_key_up() {
+            self.mailbox.wish_to_renegotiate();
+            return Ok(0);
+        }
         let worn_out = Abort(Reason::KeyWornOut);
         // Another alert had that record.
         if self.keys.left == 0 {
@@ -601,6 +646,10 @@ impl Writer {
         };
         if let Some(place) = record.get_mut(HEADER..HEADER + content.len()) {
             place.copy_from_slice(content);
+        }
+        // What is left of a key is not data's alone.
+        if self.keys.left == 0 && self.use_key_up() {
+            self.mailbox.wish_to_renegotiate();
         }
         // The last record under a key is kept for the KeyUpdate; an alert may take its place.
         match self.keys.seal_in_place(typ, content.len(), record) {

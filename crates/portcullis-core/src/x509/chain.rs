@@ -17,7 +17,7 @@ use super::revocation::CheckedPath;
 use super::roots::Roots;
 use super::signed_path::{Known, SignedPath};
 use super::time::Validity;
-use super::walk::Proof;
+use super::walk::{Gate, Proof};
 
 /// Most certificates a peer may send in one chain.
 ///
@@ -371,19 +371,51 @@ struct Verified {
     /// From the leaf up.
     path: Path,
     top: Top,
+    /// Boxed: hardly any chain has some. Without them webpki agrees, of all of the path.
+    besides: Option<Box<Besides>>,
+}
+
+/// What else there is to be said of a chain that is accepted.
+#[derive(Clone, Debug)]
+struct Besides {
     /// What was wrong and was accepted.
-    overrides: Box<[CertificateError]>,
+    overrides: Vec<CertificateError>,
+    /// What webpki has said of the path.
+    gate: Option<Gate>,
+    /// Another path that webpki alone has refused.
+    disagreement: Option<CertificateError>,
 }
 
 impl Verified {
+    /// That webpki agrees, of all of the path.
+    const fn agreed(path: &Path) -> Option<Gate> {
+        Some(Gate::Agreed {
+            certificates: path.len(),
+        })
+    }
+
+    fn gate(&self) -> Option<Gate> {
+        match &self.besides {
+            Some(besides) => besides.gate,
+            None => Self::agreed(&self.path),
+        }
+    }
+
+    fn overrides(&self) -> &[CertificateError] {
+        match &self.besides {
+            Some(besides) => &besides.overrides,
+            None => &[],
+        }
+    }
+
     /// Whether it is what a walk with nobody to listen has found, too.
     fn is_same(&self, other: &Self) -> bool {
         let path = self.path.places().eq(other.path.places());
         path && self.top == other.top
             && self.may_sign == other.may_sign
             && other.is_for(self.server_name.as_ref(), self.policy)
-            && self.overrides.is_empty()
-            && other.overrides.is_empty()
+            && self.overrides().is_empty()
+            && other.overrides().is_empty()
     }
 
     fn is_for(&self, server_name: Option<&ServerName<'_>>, policy: PolicyId) -> bool {
@@ -399,13 +431,22 @@ impl VerifiedChain {
         server_name: Option<ServerName<'static>>,
         policy: &ChainPolicy,
     ) -> Self {
+        let agreed = Verified::agreed(&proof.path);
+        let is_plain = proof.overrides.is_empty() && proof.disagreement.is_none();
+        let besides = (!is_plain || proof.gate != agreed).then(|| {
+            Box::new(Besides {
+                overrides: proof.overrides,
+                gate: proof.gate,
+                disagreement: proof.disagreement,
+            })
+        });
         let verified = Verified {
             server_name,
             policy: policy.id,
             may_sign: proof.may_sign,
             path: proof.path,
             top: proof.top,
-            overrides: proof.overrides.into(),
+            besides,
         };
         let by = match proof.valid {
             Some(valid) => proof.chain.note_judged(verified, valid),
@@ -448,7 +489,23 @@ impl VerifiedChain {
 
     /// What was wrong with the chain and was [accepted](crate::x509::Pending::accept) all the same.
     pub fn overrides(&self) -> &[CertificateError] {
-        self.verified().map_or(&[], |verified| &verified.overrides)
+        self.verified().map_or(&[], Verified::overrides)
+    }
+
+    /// What webpki, which is asked about a path that is good by the rules of this library, has said of this one. `None` if nobody
+    /// verified the chain, or somebody has accepted it although webpki alone refuses it.
+    pub fn gate(&self) -> Option<Gate> {
+        self.verified()?.gate()
+    }
+
+    /// A path that is good by the rules of this library, and that webpki refuses
+    /// ([`Disagreement`](super::CertificateErrorKind::Disagreement)): another one was accepted instead, or somebody has
+    /// accepted it all the same. That is a mistake of one of the two.
+    pub fn disagreement(&self) -> Option<&CertificateError> {
+        let besides = self.verified()?.besides.as_ref()?;
+        let is_it = |error: &&CertificateError| matches!(error.kind(), Kind::Disagreement { .. });
+        let overridden = besides.overrides.iter().find(is_it);
+        overridden.or(besides.disagreement.as_ref())
     }
 
     /// Adds what was wrong and was accepted when the walk was over.
@@ -460,7 +517,15 @@ impl VerifiedChain {
             return self;
         };
         let mut verified = verified.clone();
-        verified.overrides = verified.overrides.iter().cloned().chain(more).collect();
+        let gate = verified.gate();
+        let besides = verified.besides.get_or_insert_with(|| {
+            Box::new(Besides {
+                overrides: Vec::new(),
+                gate,
+                disagreement: None,
+            })
+        });
+        besides.overrides.extend(more);
         if let Some(proof) = &mut self.proof {
             proof.by = By::Own(Arc::new(verified));
         }
@@ -482,7 +547,7 @@ impl VerifiedChain {
                 )
         };
         self.verified().is_some_and(|verified| {
-            verified.top != Top::Unknown && verified.overrides.iter().all(is_harmless)
+            verified.top != Top::Unknown && verified.overrides().iter().all(is_harmless)
         })
     }
 

@@ -26,6 +26,8 @@ struct Inner {
     /// Whether it is about one that the configuration brought along.
     is_own: bool,
     subject: Option<Box<str>>,
+    /// How many other paths were tried.
+    others: usize,
 }
 
 /// What is wrong, with the facts.
@@ -144,10 +146,18 @@ pub enum CertificateErrorKind {
         /// The most that are accepted.
         limit: usize,
     },
-    /// More intermediate certificates on the path than allowed, by us or by a CA.
+    /// More intermediate certificates on the path than this configuration accepts.
     PathTooDeep {
-        /// The most that are accepted; `None` when a CA's pathLenConstraint says so.
-        limit: Option<usize>,
+        /// The most that are accepted.
+        limit: usize,
+    },
+    /// More intermediate certificates on the path than one of its CAs allows, whose pathLenConstraint says how many there may
+    /// be below it (RFC 5280 §4.2.1.9). The error is about the one that is one too many.
+    PathLength {
+        /// The distinguished name of that CA.
+        ca: String,
+        /// How many it allows. Those that a CA issued to itself do not count.
+        allowed: usize,
     },
     /// Signed in a way that is not accepted.
     UnsupportedSignature {
@@ -231,6 +241,8 @@ pub enum CertificateErrorKind {
     Disagreement {
         /// What webpki says.
         says: String,
+        /// The subjects of the path that is good by the rules of this library: the peer's own first, and the anchor last.
+        path: Vec<String>,
     },
 }
 
@@ -250,6 +262,7 @@ impl CertificateError {
             index: None,
             is_own: false,
             subject: None,
+            others: 0,
         }))
     }
 
@@ -259,6 +272,7 @@ impl CertificateError {
             index: Some(index),
             is_own: false,
             subject: super::subject(certificate).map(String::into_boxed_str),
+            others: 0,
         }))
     }
 
@@ -269,6 +283,7 @@ impl CertificateError {
             index: None,
             is_own: true,
             subject: super::subject(certificate).map(String::into_boxed_str),
+            others: 0,
         }))
     }
 
@@ -283,6 +298,7 @@ impl CertificateError {
             index: None,
             is_own: false,
             subject: Some(name.into()),
+            others: 0,
         }))
     }
 
@@ -292,6 +308,7 @@ impl CertificateError {
             index: Some(index),
             is_own: false,
             subject: None,
+            others: 0,
         }))
     }
 
@@ -347,6 +364,19 @@ impl CertificateError {
         self.0.subject.as_deref()
     }
 
+    /// How many other paths to a trust anchor were tried, or ways that lead to none. Of several failures the one is told that
+    /// got furthest. 0 where the work has ended the search.
+    pub fn other_paths(&self) -> usize {
+        self.0.others
+    }
+
+    pub(super) fn with_other_paths(mut self, others: usize) -> Self {
+        if self.0.others != others {
+            Arc::make_mut(&mut self.0).others = others;
+        }
+        self
+    }
+
     /// The alert the peer is sent (RFC 8446 §6.2).
     pub fn alert(&self) -> AlertDescription {
         use CertificateErrorKind as Kind;
@@ -359,7 +389,7 @@ impl CertificateError {
             | Kind::NoTrustAnchors
             | Kind::WrongIssuer { .. }
             | Kind::PinnedIssuer { .. }
-            | Kind::PathTooDeep { limit: Some(_) } => AlertDescription::UNKNOWN_CA,
+            | Kind::PathTooDeep { .. } => AlertDescription::UNKNOWN_CA,
             Kind::WrongPurpose { .. }
             | Kind::Unsupported(_)
             | Kind::UnknownCriticalExtension { .. }
@@ -396,8 +426,56 @@ impl CertificateError {
             | Kind::PolicyNotAccepted
             | Kind::MapsAnyPolicy
             | Kind::TooManyCertificates { .. }
-            | Kind::PathTooDeep { limit: None }
+            | Kind::PathLength { .. }
             | Kind::Disagreement { .. } => AlertDescription::BAD_CERTIFICATE,
+        }
+    }
+}
+
+impl CertificateErrorKind {
+    /// A word for it that never changes, for logs and for what counts failures. Where Erlang's `public_key` and `ssl` have
+    /// one for the same, it is theirs.
+    ///
+    /// Several kinds may have the same word, and new kinds bring new ones.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Expired { .. } => "cert_expired",
+            Self::NotYetValid { .. } => "cert_not_yet_valid",
+            Self::UnknownIssuer { .. } => "unknown_ca",
+            Self::SelfSigned { .. } => "selfsigned_peer",
+            Self::NoTrustAnchors => "no_trust_anchors",
+            Self::NameMismatch { .. } => "hostname_check_failed",
+            Self::BadSignature => "invalid_signature",
+            Self::WrongIssuer { .. } => "invalid_issuer",
+            Self::PinnedIssuer { .. } => "pinned_issuer",
+            Self::RsaKeyLength { .. } | Self::DsaKeyLength { .. } => "key_length",
+            Self::WrongPurpose { .. } => "invalid_ext_key_usage",
+            Self::KeyUsage
+            | Self::NoKeyEncipherment
+            | Self::NoKeyAgreement
+            | Self::IssuerKeyUsage => "invalid_key_usage",
+            Self::WrongBasicConstraints => "wrong_basic_constraints",
+            Self::NameConstraints => "name_not_permitted",
+            Self::UnsupportedConstraint { .. } => "unsupported_name_constraint",
+            Self::NoPolicy | Self::PolicyNotAccepted => "policy_requirement_not_met",
+            Self::MapsAnyPolicy => "invalid_policy_mapping",
+            Self::Malformed(_) => "malformed",
+            Self::MalformedKey => "malformed_key",
+            Self::UntrustedKey { .. } => "untrusted_key",
+            Self::TooManyCertificates { .. } => "too_many_certificates",
+            Self::PathTooDeep { .. } | Self::PathLength { .. } => "max_path_length_reached",
+            Self::UnsupportedSignature { .. } => "unsupported_signature",
+            Self::SignatureParameters { .. } => "signature_parameters",
+            Self::Unsupported(_) => "unsupported",
+            Self::UnknownCriticalExtension { .. } => "unknown_critical_extension",
+            Self::TooExpensive { .. } => "too_expensive",
+            Self::Revoked { .. } | Self::RevokedByResponder { .. } => "revoked",
+            Self::RevocationUnknown { .. } => "revocation_status_undetermined",
+            Self::UnknownToResponder { .. } => "unknown_to_responder",
+            Self::BadStaple(_) => "bad_ocsp_response",
+            Self::MissingStaple { .. } => "missing_ocsp_response",
+            Self::Rejected { .. } => "rejected",
+            Self::Disagreement { .. } => "disagreement",
         }
     }
 }
@@ -408,6 +486,7 @@ impl fmt::Debug for CertificateError {
             .field("kind", &self.0.kind)
             .field("index", &self.0.index)
             .field("subject", &self.0.subject)
+            .field("other_paths", &self.0.others)
             .finish()
     }
 }

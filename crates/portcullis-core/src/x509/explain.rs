@@ -71,7 +71,7 @@ fn too_deep(wanted: Wanted<'_>, path: &Path, signatures: &mut Signatures) -> Cer
             no_issuer(wanted, top, signatures)
         }
         _ => CertificateError::new(Kind::PathTooDeep {
-            limit: Some(policy.effective_depth()),
+            limit: policy.effective_depth(),
         }),
     }
 }

@@ -29,6 +29,18 @@ impl CertificateError {
 
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_sentence(f)?;
+        match self.other_paths() {
+            0 => Ok(()),
+            1 => f.write_str(" (1 other path was tried)"),
+            others => write!(f, " ({others} other paths were tried)"),
+        }
+    }
+}
+
+impl CertificateError {
+    /// What is wrong, and what to do.
+    fn write_sentence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let which = self.which();
         match self.kind() {
             Kind::Expired { not_after, now } => write!(
@@ -75,15 +87,15 @@ impl fmt::Display for CertificateError {
                 "{which} has more than {limit} certificates: the peer has to send only those \
                  that lead to its CA"
             ),
-            Kind::PathTooDeep { limit: Some(limit) } => write!(
+            Kind::PathTooDeep { limit } => write!(
                 f,
                 "{which} needs more than {limit} intermediate certificates to reach a trust \
                  anchor"
             ),
-            Kind::PathTooDeep { limit: None } => write!(
+            Kind::PathLength { ca, allowed } => write!(
                 f,
-                "{which} allows fewer intermediate certificates below it than there are \
-                 (pathLenConstraint)"
+                "{which} is one intermediate certificate too many: {ca} allows {allowed} below itself \
+                 (pathLenConstraint); the peer needs a certificate by a CA that is nearer to {ca}"
             ),
             Kind::TooExpensive { what, limit } => write!(
                 f,
@@ -152,7 +164,7 @@ impl fmt::Display for CertificateError {
                     ),
                 }
             }
-            Kind::Disagreement { says } => write!(
+            Kind::Disagreement { says, .. } => write!(
                 f,
                 "{which} is refused although this library's own rules accept it: webpki says \
                  `{says}`. Please report this with the chain"
@@ -160,9 +172,7 @@ impl fmt::Display for CertificateError {
             _ => self.write_issuer(f, &which),
         }
     }
-}
 
-impl CertificateError {
     /// That it does not lead to an anchor.
     fn write_issuer(&self, f: &mut fmt::Formatter<'_>, which: &str) -> fmt::Result {
         match self.kind() {
@@ -310,6 +320,7 @@ impl CertificateError {
             | Kind::Disagreement { .. }
             | Kind::TooManyCertificates { .. }
             | Kind::PathTooDeep { .. }
+            | Kind::PathLength { .. }
             | Kind::TooExpensive { .. }
             | Kind::UnknownIssuer { .. }
             | Kind::SelfSigned { .. }

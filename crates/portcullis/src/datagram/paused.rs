@@ -161,7 +161,9 @@ impl PausedDtlsClient {
     /// Goes on with other trust anchors and identities. What the ClientHello has offered stays.
     ///
     /// # Errors
-    /// As [`proceed`](Self::proceed).
+    /// As [`proceed`](Self::proceed). [`Reason::Misuse`](crate::Reason::Misuse) where the server chooses what the
+    /// configuration does not have:
+    /// [`proceed_with`](crate::question::ReviewServerHello::proceed_with) has the list.
     ///
     /// # Cancel safety
     /// Dropped, the handshake is over.

@@ -113,10 +113,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedClient<IO> {
     /// Goes on with other trust anchors and identities. What the ClientHello has offered stays.
     ///
     /// # Errors
-    /// When the handshake fails or times out. [`Reason::Misuse`](crate::Reason::Misuse) at once where the server has chosen
-    /// what the configuration does not accept: a version, a cipher suite, in TLS 1.3 a group, or that it lacks
-    /// what [`extended_master_secret`](crate::config::ClientConfigBuilder::extended_master_secret) or
-    /// [`secure_renegotiation`](crate::config::ClientConfigBuilder::secure_renegotiation) demands.
+    /// When the handshake fails or times out. [`Reason::Misuse`](crate::Reason::Misuse) where the server chooses
+    /// what the configuration does not have:
+    /// [`proceed_with`](crate::question::ReviewServerHello::proceed_with) has the list.
     ///
     /// # Cancel safety
     /// Dropped, the handshake is over.

@@ -12,7 +12,7 @@ use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::{Reached, Until};
+use super::{Reached, Until, span};
 use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::last_words::{READ_AWAY, poll_read_away, read_away_at_once};
@@ -369,6 +369,10 @@ pub(crate) fn observe(event: &Event, conduct: &Conduct) {
             log_at!(conduct.log, INFO, %alert, "the peer sent a warning alert");
         }
         Event::Secret(line) => conduct.log_secret(line),
+        Event::SecondOpinion { gate, certificates } => {
+            span::second_opinion(*gate, *certificates, conduct);
+        }
+        Event::Disagreement(error) => span::disagreement(error, conduct),
         _ => {}
     }
 }

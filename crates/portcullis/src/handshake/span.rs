@@ -3,6 +3,7 @@
 use std::fmt;
 
 use portcullis_core::ech::EchStatus;
+use portcullis_core::x509::{CertificateError, CertificateErrorKind, Gate};
 use portcullis_core::{AlertDescription, ConnectionInformation, Reason};
 use rustls_pki_types::ServerName;
 use tracing::Span;
@@ -97,6 +98,13 @@ pub(crate) fn report(span: &Span, error: &Error, conduct: &Conduct) {
         without_names: conduct.is_hidden,
     };
     let Told { error: cause, .. } = *error;
+    let reason = match cause.reason() {
+        Some(Reason::Certificate(error)) => {
+            disagreement(error, conduct);
+            Some(error.kind().reason())
+        }
+        _ => None,
+    };
     match (cause.reason(), cause.alert()) {
         _ if cause.is_silent_peer() => log_at!(log, DEBUG, %error, "the handshake failed"),
         (Some(Reason::Crypto(_)), _) => {
@@ -106,10 +114,59 @@ pub(crate) fn report(span: &Span, error: &Error, conduct: &Conduct) {
             log_at!(log, WARN, %error, "the handshake failed on this side");
         }
         (_, Some((direction, alert))) if alert != AlertDescription::USER_CANCELED => {
-            log_at!(log, INFO, %error, ?direction, %alert, "the handshake failed");
+            log_at!(log, INFO, %error, ?direction, %alert, reason, "the handshake failed");
         }
-        _ => log_at!(log, INFO, %error, "the handshake failed"),
+        _ => log_at!(log, INFO, %error, reason, "the handshake failed"),
     }
+}
+
+/// webpki could not judge all of a chain that is accepted.
+pub(super) fn second_opinion(gate: Gate, certificates: usize, conduct: &Conduct) {
+    match gate {
+        Gate::NotAsked(why) => {
+            log_at!(
+                conduct.log,
+                DEBUG,
+                certificates,
+                why,
+                "webpki was not asked about the peer's chain"
+            );
+        }
+        Gate::Agreed {
+            certificates: judged,
+        } => log_at!(
+            conduct.log,
+            DEBUG,
+            certificates,
+            judged,
+            "webpki was asked about the lower part of the peer's chain: it does not know all that is above"
+        ),
+        _ => {}
+    }
+}
+
+/// webpki refuses what the walk has found good, if that is what the error says. Names may be encrypted, and webpki's sentence
+/// may have some.
+pub(super) fn disagreement(error: &CertificateError, conduct: &Conduct) {
+    let CertificateErrorKind::Disagreement { says, path } = error.kind() else {
+        return;
+    };
+    let (says, path) = match conduct.is_hidden {
+        true => {
+            let word = says.split(|letter: char| !letter.is_alphanumeric()).next();
+            (word.unwrap_or_default(), None)
+        }
+        false => (says.as_str(), Some(path)),
+    };
+    log_at!(
+        conduct.log,
+        ERROR,
+        webpki = says,
+        portcullis = "good",
+        path = path.map(debug),
+        "webpki refuses a path of the peer's chain that is good by the rules of this library: please report this with the \
+         chain"
+    );
 }
 
 /// An error, as far as it may be told: where the hello was encrypted without the sentence, which may quote the name.

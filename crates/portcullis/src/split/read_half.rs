@@ -152,6 +152,11 @@ impl<IO: SplitIo> ReadHalf<IO> {
         let polled = poll(read, io, cx);
         if polled.is_pending() {
             read.attend(cx);
+            if self.shared.meeting.is_some() {
+                // First, so that no wish is missed.
+                self.shared.reader.register(cx.waker());
+                read.request_for_key();
+            }
         }
         if read.is_renegotiating() {
             if polled.is_pending() {

@@ -216,6 +216,12 @@ impl<IO: SplitIo> WriteHalf<IO> {
             }
             polled => polled,
         };
+        if polled.is_pending()
+            && self.shared.meeting.is_some()
+            && parts.write.wishes_to_renegotiate()
+        {
+            self.shared.reader.wake();
+        }
         if let Some(error) = parts.write.failure()
             && self.shared.write_failure.set(error.clone()).is_ok()
         {

@@ -354,6 +354,42 @@ async fn openssl_renegotiates_with_a_key() {
     }
 }
 
+/// What one key of this side is to protect, in bytes.
+const WORN_OUT: u64 = 20_000;
+
+/// A key is replaced before it is worn out. Where OpenSSL does not want that the connection goes on with it.
+#[tokio::test]
+async fn openssl_is_asked_for_another_key() {
+    let config = server(&pki().ecdsa_p256).key_update_at(WORN_OUT);
+    let (mut stream, mut program) =
+        accepted_with(config, |address| openssl::client(address, &their_client())).await;
+    program.wait_for_line("Verify return code").await;
+    wears_out(&mut stream, &mut program, true).await;
+    for (words, allowed) in [(&["-client_renegotiation"][..], true), (&[], false)] {
+        let settings = their_server(&pki().ecdsa_p256).extra(words);
+        let mut theirs = openssl::server(openssl::Mode::Terminal, &settings).await;
+        let config = client().renegotiation(ALWAYS).key_update_at(WORN_OUT);
+        let connected = ours::connect(theirs.address, config).await;
+        let mut stream = connected.unwrap_or_else(|error| panic!("{error}"));
+        let program = theirs.program_mut().expect("a program");
+        program.wait_for_line("CIPHER is ").await;
+        wears_out(&mut stream, program, allowed).await;
+    }
+}
+
+/// Writes for the length of two keys, and reads what comes back.
+async fn wears_out(stream: &mut Stream, program: &mut Program, is_replaced: bool) {
+    for at in 0..6 {
+        let end = format!("{at} of six");
+        let line = format!("{}{end}\n", "x".repeat(8_000));
+        send(stream, line.as_bytes()).await;
+        program.wait_for_line(&end).await;
+    }
+    assert_eq!(stream.information().is_renegotiated(), is_replaced);
+    program.send(b"and back\n").await;
+    expect(stream, b"and back\n").await;
+}
+
 /// OpenSSL's server does not, unless told so: the connection goes on.
 #[tokio::test]
 async fn openssl_declines() {

@@ -1,16 +1,16 @@
 //! Who has the password has made the file: its MAC.
 //!
-//! RFC 7292 §5.1, §B.
+//! RFC 7292 §5.1, §B; for PBMAC1 RFC 9879, which is in [`pbmac1`].
 
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 use super::der::{self, Elements, NULL, OCTET_STRING, SEQUENCE};
-use super::oids;
+use super::{oids, pbmac1};
 
 /// As many as an encrypted key may have, which takes a few seconds.
-const MOST_ITERATIONS: u32 = 10_000_000;
+pub(super) const MOST_ITERATIONS: u32 = 10_000_000;
 /// §B.3
 const FOR_A_MAC: u8 = 3;
 
@@ -21,7 +21,7 @@ struct Hash {
     hmac: hmac::Algorithm,
 }
 
-const HASHES: [Hash; 4] = [
+const HASHES: [Hash; 5] = [
     Hash {
         oid: oids::SHA256,
         digest: &digest::SHA256,
@@ -31,6 +31,11 @@ const HASHES: [Hash; 4] = [
         oid: oids::SHA1,
         digest: &digest::SHA1_FOR_LEGACY_USE_ONLY,
         hmac: hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+    },
+    Hash {
+        oid: oids::SHA224,
+        digest: &digest::SHA224,
+        hmac: hmac::HMAC_SHA224,
     },
     Hash {
         oid: oids::SHA384,
@@ -52,40 +57,44 @@ pub(super) fn verify(
 ) -> Result<bool, String> {
     let mut read = || {
         let mut info = mac.within(SEQUENCE)?;
-        let hash = info.within(SEQUENCE)?.contents(der::OID)?;
+        let mut algorithm = info.within(SEQUENCE)?;
+        let hash = algorithm.contents(der::OID)?;
         let value = info.contents(OCTET_STRING)?;
         let salt = mac.contents(OCTET_STRING)?;
         let iterations = match mac.is_empty() {
             true => 1,
             false => mac.number()?,
         };
-        Some((hash, value, salt, iterations))
+        Some((hash, algorithm, value, salt, iterations))
     };
     let damaged = || "it is damaged: its MAC is none (RFC 7292 §4)".to_owned();
-    let (hash, value, salt, iterations) = read().ok_or_else(damaged)?;
+    let (hash, mut algorithm, value, salt, iterations) = read().ok_or_else(damaged)?;
     if hash == oids::PBMAC1 {
-        return Err(
-            "its MAC is one of PBMAC1 (RFC 9579), which is not supported: make it anew with \
-                    `openssl pkcs12 -export` and without `-pbmac1_pbkdf2`"
-                .to_owned(),
-        );
+        let parameters = algorithm.within(SEQUENCE).ok_or_else(damaged)?;
+        // Salt and iterations beside it count for nothing. No password is the same as one without characters.
+        return match password {
+            Some(password) => pbmac1::verify(parameters, value, password, contents),
+            None => Ok(false),
+        };
     }
     let hash = HASHES.iter().find(|known| known.oid == hash).ok_or(
-        "its MAC is made with a hash that is none of SHA-1, SHA-256, SHA-384 and SHA-512: make it anew with \
+        "its MAC is made with a hash that is none of SHA-1, SHA-224, SHA-256, SHA-384 and SHA-512: make it anew with \
          `openssl pkcs12 -export`",
     )?;
     match iterations {
         0 => return Err(damaged()),
         1..=MOST_ITERATIONS => {}
-        _ => {
-            return Err(format!(
-                "its MAC needs {iterations} iterations, of which at most {MOST_ITERATIONS} are allowed: make it anew with \
-                 `openssl pkcs12 -export`"
-            ));
-        }
+        _ => return Err(too_many(iterations)),
     }
     let key = hash.key(password, salt, iterations);
     Ok(hmac::verify(&key, contents, value).is_ok())
+}
+
+pub(super) fn too_many(iterations: u32) -> String {
+    format!(
+        "its MAC needs {iterations} iterations, of which at most {MOST_ITERATIONS} are allowed: make it anew with `openssl \
+         pkcs12 -export`"
+    )
 }
 
 /// MacData, with SHA-256.

@@ -6,6 +6,7 @@ mod ber;
 mod der;
 mod mac;
 mod oids;
+mod pbmac1;
 mod read;
 mod write;
 

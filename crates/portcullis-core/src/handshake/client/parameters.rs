@@ -88,11 +88,12 @@ fn certificate_types(
 
 impl Parameters {
     /// Of a full handshake, in which the server shows something.
-    pub(super) fn check_type(&self, client: &Client) -> Result<CertificateType, Violation> {
-        match client.offer.config().accepted.accepts(self.of_server) {
-            true => Ok(self.of_server),
-            false => Err(Violation::CertificateTypeNotOffered),
+    pub(super) fn check_type(&self, client: &Client) -> Result<CertificateType, Abort> {
+        if !client.offer.config().accepted.accepts(self.of_server) {
+            return Err(Violation::CertificateTypeNotOffered.into());
         }
+        client.review_type(self.of_server)?;
+        Ok(self.of_server)
     }
 }
 

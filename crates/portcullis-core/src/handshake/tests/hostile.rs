@@ -133,6 +133,7 @@ fn a_new_configuration_does_not_change_what_was_offered() {
         let mut pair = Pair::new(offered, server().versions([version]).build().unwrap());
         let other = ClientConfig::builder(pki().roots.clone())
             .versions([version])
+            .alpn(["h2"])
             .build()
             .unwrap();
         pair.turn(&mut |_, question| match question {

@@ -40,19 +40,19 @@ fn raw_identity(algorithm: &'static rcgen::SignatureAlgorithm) -> Identity {
     identity
 }
 
-fn ecdsa() -> Identity {
+pub(super) fn ecdsa() -> Identity {
     raw_identity(&rcgen::PKCS_ECDSA_P256_SHA256)
 }
 
-fn keys_of(identity: &Identity) -> RawKeys {
+pub(super) fn keys_of(identity: &Identity) -> RawKeys {
     RawKeys::from_spki(identity.raw_key()).unwrap()
 }
 
-fn raw_server(identity: &Identity) -> ServerConfigBuilder {
+pub(super) fn raw_server(identity: &Identity) -> ServerConfigBuilder {
     server().clear_identities().identity(identity.clone())
 }
 
-fn raw_client(trusted: RawKeys) -> ClientConfigBuilder {
+pub(super) fn raw_client(trusted: RawKeys) -> ClientConfigBuilder {
     ClientConfig::builder(Roots::empty())
         .alpn(["h2"])
         .server_certificate_types([RAW])
@@ -60,7 +60,7 @@ fn raw_client(trusted: RawKeys) -> ClientConfigBuilder {
 }
 
 /// Of the version, with suites that it has.
-fn in_version(
+pub(super) fn in_version(
     version: ProtocolVersion,
     client: ClientConfigBuilder,
     server: ServerConfigBuilder,

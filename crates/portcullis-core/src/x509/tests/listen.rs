@@ -110,7 +110,7 @@ fn an_override_hides_no_later_fault() {
             "CN=inter IssuerKeyUsage",
             "CN=inter valid",
             "CN=inter2 valid",
-            "CN=inter3 PathTooDeep",
+            "CN=inter3 PathLength",
             "CN=inter3 valid",
             "CN=leaf Expired",
             "CN=leaf NameConstraints",
@@ -127,10 +127,9 @@ fn an_override_hides_no_later_fault() {
         .iter()
         .map(CertificateError::index)
         .collect();
-    // That the path is too long is told of who limits it first.
     assert_eq!(
         overridden,
-        [Some(3), Some(3), Some(0), Some(0), Some(0), Some(0)]
+        [Some(3), Some(1), Some(0), Some(0), Some(0), Some(0)]
     );
     // One who accepts the first alone is refused for the second.
     let mut accepted = 0;
@@ -141,10 +140,11 @@ fn an_override_hides_no_later_fault() {
             _ => pending.default(),
         }
     });
-    assert_eq!(
-        verdict.unwrap_err().kind(),
-        &Kind::PathTooDeep { limit: None }
-    );
+    let expected = Kind::PathLength {
+        ca: "CN=inter".to_owned(),
+        allowed: 1,
+    };
+    assert_eq!(verdict.unwrap_err().kind(), &expected);
 }
 
 /// Erlang stops to look once its function has accepted an unknown CA.

@@ -38,6 +38,7 @@ mod revocation_lists;
 mod roots;
 mod signed_path;
 mod timestamps;
+mod told;
 mod verification;
 mod walk;
 

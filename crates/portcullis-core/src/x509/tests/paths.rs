@@ -245,16 +245,20 @@ fn paths_are_no_longer_than_their_cas_allow() {
                 let allowed = below <= usize::from(length);
                 assert_eq!(verdict.is_ok(), allowed, "{length} {of_root} {used}");
                 let Err(error) = verdict else { continue };
-                let expected = match of_root {
-                    true => "the trust anchor (CN=root)".to_owned(),
-                    false => format!("certificate {} of the peer's chain (CN=0)", used + 1),
-                };
+                // So many below the one that limits them; the next is one too many.
+                let ca = if of_root { "CN=root" } else { "CN=0" };
+                let name = usize::from(length) + usize::from(!of_root);
+                let place = used - name;
                 assert_eq!(
                     error.to_string(),
-                    expected
-                        + " allows fewer intermediate certificates below it than there are \
-                           (pathLenConstraint)"
+                    format!(
+                        "certificate {} of the peer's chain (CN={name}) is one intermediate certificate too many: {ca} \
+                         allows {length} below itself (pathLenConstraint); the peer needs a certificate by a CA that is nearer \
+                         to {ca}",
+                        place + 1,
+                    )
                 );
+                assert_eq!(error.kind().reason(), "max_path_length_reached");
             }
         }
     }
@@ -519,6 +523,8 @@ fn no_chain_is_expensive() {
             match error.kind() {
                 Kind::TooExpensive { limit, .. } => {
                     assert!([MAX_SIGNATURES, MAX_STEPS, MAX_PATHS, 250_000].contains(limit));
+                    // It is about none of the paths.
+                    assert_eq!(error.other_paths(), 0, "{case}");
                 }
                 kind if is_mesh => panic!("{case}: {kind:?}"),
                 Kind::WrongIssuer { .. }
@@ -527,7 +533,8 @@ fn no_chain_is_expensive() {
                 | Kind::SelfSigned { .. }
                 | Kind::UnsupportedSignature { .. }
                 | Kind::NameConstraints
-                | Kind::PathTooDeep { .. } => {}
+                | Kind::PathTooDeep { .. }
+                | Kind::PathLength { .. } => {}
                 kind => panic!("{case}: {kind:?}"),
             }
         }

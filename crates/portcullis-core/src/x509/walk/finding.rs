@@ -86,7 +86,7 @@ impl Fault {
 /// the first, because what fits best is tried first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Progress {
-    /// To an anchor, or further than anything can.
+    /// To an anchor, further than anything can, or to its end.
     stage: u8,
     /// How many certificates were reached.
     certificates: usize,
@@ -97,6 +97,13 @@ impl Progress {
     /// Of what ends a search.
     pub(super) const LAST: Self = Self {
         stage: 2,
+        certificates: 0,
+        row: 0,
+    };
+
+    /// Of a path that is good but for webpki: whatever else there is, that is told.
+    pub(super) const DISAGREEMENT: Self = Self {
+        stage: 3,
         certificates: 0,
         row: 0,
     };
@@ -143,10 +150,12 @@ impl Failures {
         }
     }
 
-    /// The one that is told.
-    pub(super) fn worst(&self, wanted: Wanted<'_>) -> CertificateError {
+    /// The one that is told, of so many paths.
+    pub(super) fn worst(&self, wanted: Wanted<'_>, tried: usize) -> CertificateError {
         match &self.0 {
-            Some(worst) => worst.1.clone(),
+            // It is about none of them.
+            Some(worst) if worst.0 == Progress::LAST => worst.1.clone(),
+            Some(worst) => worst.1.clone().with_other_paths(tried.saturating_sub(1)),
             // A search that finds nothing says why.
             None => explain::at(wanted, explain::self_signed(wanted), 0),
         }

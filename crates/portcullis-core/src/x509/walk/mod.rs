@@ -68,6 +68,25 @@ pub(super) struct Proof {
     pub(super) valid: Option<Validity>,
     /// What was wrong and was accepted.
     pub(super) overrides: Vec<CertificateError>,
+    pub(super) gate: Option<Gate>,
+    /// The first path that webpki alone has refused.
+    pub(super) disagreement: Option<CertificateError>,
+}
+
+/// How many intermediates there may be below a CA (RFC 5280 §4.2.1.9).
+#[derive(Clone, Copy, Debug)]
+struct Allowed {
+    by: About,
+    limit: usize,
+    /// How many of them have not come yet.
+    left: usize,
+}
+
+impl Allowed {
+    const fn by(by: About, limit: usize) -> Self {
+        let left = limit;
+        Self { by, limit, left }
+    }
 }
 
 /// Where a walk has come to.
@@ -98,16 +117,20 @@ struct Walk {
     row: Row,
     /// What is left of the row before: there was a fault, and there may be others if that is accepted.
     rest: Option<(Row, usize)>,
-    /// How many more intermediates the anchor and the CAs so far allow, and which of them does.
-    allowed: Option<(usize, About)>,
+    /// What is left of what the anchor and the CAs so far allow.
+    allowed: Option<Allowed>,
     /// Comparisons of names with constraints that are left.
     comparisons: usize,
+    /// Paths, and ways that lead nowhere, that were tried.
+    tried: usize,
     /// Paths that were refused as a whole.
     refused: usize,
     may_sign: bool,
     /// When all of the path so far is valid.
     valid: Validity,
     gate: Option<Gate>,
+    /// The first path that webpki alone has refused.
+    disagreement: Option<CertificateError>,
 
     /// Whether somebody judges.
     listening: bool,
@@ -141,10 +164,12 @@ impl Walk {
             rest: None,
             allowed: None,
             comparisons: MAX_COMPARISONS,
+            tried: 0,
             refused: 0,
             may_sign: true,
             valid: Validity::ALWAYS,
             gate: None,
+            disagreement: None,
             listening: true,
             interest: Interest::default(),
             extension: 0,
@@ -156,6 +181,7 @@ impl Walk {
         };
         if fields.is_some_and(|fields| wanted.policy.roots.has_pinned(leaf, &fields)) {
             walk.begin(wanted, Path::LEAF, Top::Pinned);
+            walk.tried = 1;
             walk.is_searched = true;
         }
         walk
@@ -187,7 +213,7 @@ impl Walk {
     fn next_path(&mut self, wanted: Wanted<'_>) -> Option<Next> {
         if self.is_searched {
             let Some((path, why)) = self.dead_ends.pop() else {
-                return Some(Next::Done(Err(self.failures.worst(wanted))));
+                return Some(Next::Done(Err(self.failures.worst(wanted, self.tried))));
             };
             self.unknown = Some(why);
             self.begin(wanted, path, Top::Unknown);
@@ -196,10 +222,12 @@ impl Walk {
         match self.search.next(wanted, &mut self.signatures) {
             Found::Path(top) => {
                 let path = *self.search.path();
+                self.tried += 1;
                 self.begin(wanted, path, top);
                 return self.interest.paths.then_some(Next::Path);
             }
             Found::Vain(why) => {
+                self.tried += 1;
                 let path = *self.search.path();
                 let is_dead_end = matches!(why, Vain::NoIssuer) && self.listening;
                 let signatures = &mut self.signatures;
@@ -214,8 +242,8 @@ impl Walk {
                 // The first is the likeliest; what comes last is taken first.
                 self.dead_ends.reverse();
             }
-            Found::TooManySignatures => return Some(too_expensive("signatures", MAX_SIGNATURES)),
-            Found::TooManySteps => return Some(too_expensive("steps", MAX_STEPS)),
+            Found::TooManySignatures => self.give_up("signatures", MAX_SIGNATURES),
+            Found::TooManySteps => self.give_up("steps", MAX_STEPS),
         }
         None
     }
@@ -232,7 +260,7 @@ impl Walk {
                 .and_then(|constraints| constraints.path_length),
             Top::Pinned | Top::Unknown => None,
         };
-        self.allowed = limit.map(|limit| (limit, About::Anchor));
+        self.allowed = limit.map(|limit| Allowed::by(About::Anchor, limit));
         self.above = path.len().saturating_sub(1);
         self.row = Row::FIRST;
         self.rest = None;
@@ -298,6 +326,11 @@ impl Walk {
             let error = explain::unknown_issuer(wanted, path.head());
             self.dead_ends.push((path, error));
         }
+        if matches!(fault.kind, Kind::Disagreement { .. }) {
+            let error = fault.clone().into_error(wanted, &path, top);
+            self.failures.add(Progress::DISAGREEMENT, || error.clone());
+            self.disagreement.get_or_insert(error);
+        }
         self.refuse_with(bad, is_fatal, || fault.into_error(wanted, &path, top));
     }
 
@@ -307,7 +340,7 @@ impl Walk {
         };
         if is_fatal || top == Top::Pinned {
             self.failures.add(Progress::LAST, error);
-            self.give_up();
+            self.end_search();
             return;
         }
         let progress = match top {
@@ -319,17 +352,21 @@ impl Walk {
             self.refused += 1;
         }
         if self.refused > MAX_PATHS {
-            let (what, limit) = ("paths", MAX_PATHS);
-            let error = || CertificateError::new(Kind::TooExpensive { what, limit });
-            self.failures.add(Progress::LAST, error);
-            self.give_up();
+            self.give_up("paths", MAX_PATHS);
         } else if !self.is_searched {
             self.search.refuse(bad);
         }
     }
 
+    /// There would be more of something than there may be.
+    fn give_up(&mut self, what: &'static str, limit: usize) {
+        let error = || CertificateError::new(Kind::TooExpensive { what, limit });
+        self.failures.add(Progress::LAST, error);
+        self.end_search();
+    }
+
     /// Nothing else is tried.
-    fn give_up(&mut self) {
+    fn end_search(&mut self) {
         self.is_searched = true;
         self.dead_ends.clear();
     }
@@ -356,6 +393,8 @@ impl Walk {
             may_sign: self.may_sign,
             valid: is_repeatable.then_some(self.valid),
             overrides: core::mem::take(&mut self.overrides),
+            gate: self.gate,
+            disagreement: self.disagreement.take(),
         }
     }
 }
@@ -370,11 +409,4 @@ fn anchor_key<'a>(wanted: Wanted<'a>, top: Top) -> Option<(&'a [u8], &'a [u8])> 
         Top::Trusted(place) => der::public_key_info(wanted.certificate(place)?.spki),
         Top::Pinned | Top::Unknown => None,
     }
-}
-
-fn too_expensive(what: &'static str, limit: usize) -> Next {
-    Next::Done(Err(CertificateError::new(Kind::TooExpensive {
-        what,
-        limit,
-    })))
 }

@@ -7,12 +7,12 @@ use core::time::Duration;
 
 use rustls_pki_types::UnixTime;
 
-use super::Walk;
 use super::constraints::{self, Accepted, Breach, MAX_COMPARISONS};
 use super::finding::{About, Fault};
 use super::gate::{self, Gate};
 use super::policies::{self, MAX_NODES, Unfit};
 use super::signature::signature;
+use super::{Allowed, Walk};
 use crate::der::{self, NotDer};
 use crate::x509::certificate::{Certificate, Extension};
 use crate::x509::error::CertificateErrorKind as Kind;
@@ -25,7 +25,7 @@ use crate::x509::extension::{
 };
 use crate::x509::host_name;
 use crate::x509::name;
-use crate::x509::names::{MAX_PRINTED, alt_names, printable};
+use crate::x509::names::{MAX_PRINTED, alt_names, distinguished_name, printable};
 use crate::x509::path::{Path, Top, Wanted};
 use crate::x509::time::Validity;
 use crate::x509::verify::may_exchange_keys;
@@ -108,7 +108,7 @@ impl Row {
     ) -> Result<(), Fault> {
         match self {
             Self::AnchorDates => the_anchor(walk, wanted, subject),
-            Self::PathLength => path_length(walk, subject),
+            Self::PathLength => path_length(walk, wanted, subject),
             Self::Form => form(walk, subject, part),
             Self::BasicConstraints => basic_constraints(wanted, subject),
             Self::KeyUsage => key_usage(walk, wanted, subject),
@@ -228,6 +228,33 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// What a certificate of the path is called, or its anchor.
+    fn name_above(&self, wanted: Wanted<'_>, which: About) -> String {
+        let name = match (which, self.top) {
+            (About::Certificate(above), _) => self
+                .path
+                .place(above)
+                .and_then(|place| wanted.certificate(place))
+                .map(|certificate| certificate.subject),
+            (About::Anchor, Top::Trusted(place)) => wanted
+                .certificate(place)
+                .map(|certificate| certificate.subject),
+            // As the certificate below it has it.
+            (About::Anchor, Top::Root(_) | Top::Unknown) => wanted
+                .certificate(self.path.head())
+                .map(|certificate| certificate.issuer),
+            (About::Anchor, Top::Pinned) | (About::Chain, _) => None,
+        };
+        name.map(distinguished_name).unwrap_or_default()
+    }
+
+    /// The subjects of the path, from the leaf up, and the anchor.
+    fn names_of_path(&self, wanted: Wanted<'_>) -> Vec<String> {
+        let certificates = (0..self.path.len()).map(About::Certificate);
+        let all = certificates.chain([About::Anchor]);
+        all.map(|which| self.name_above(wanted, which)).collect()
+    }
+
     fn validity(&self) -> Result<Validity, Fault> {
         let validity = self.certificate.validity();
         validity.ok_or_else(|| self.malformed("a date in it"))
@@ -275,26 +302,32 @@ fn the_anchor(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Res
 
 /// §6.1.4 (l), (m): there may be as many intermediates as each CA above allows. Those that a CA
 /// issued to itself, to change its key, do not count.
-fn path_length(walk: &mut Walk, subject: &Subject<'_>) -> Result<(), Fault> {
+fn path_length(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
     if subject.is_leaf() {
         return Ok(());
     }
     let verdict = match &mut walk.allowed {
-        Some((left, by)) if !subject.is_self_issued() => match left.checked_sub(1) {
+        Some(allowed) if !subject.is_self_issued() => match allowed.left.checked_sub(1) {
             Some(less) => {
-                *left = less;
+                allowed.left = less;
                 Ok(())
             }
-            None => Err(Fault::of_path(Kind::PathTooDeep { limit: None }, *by)),
+            None => {
+                let kind = Kind::PathLength {
+                    ca: subject.name_above(wanted, allowed.by),
+                    allowed: allowed.limit,
+                };
+                Err(Fault::of_path(kind, About::Certificate(subject.above)))
+            }
         },
         _ => Ok(()),
     };
     // What is wrong with them is said where they are asked for.
     let own = subject.basic_constraints().ok();
     if let Some(own) = own.and_then(|own| own.path_length)
-        && walk.allowed.is_none_or(|(left, _)| own < left)
+        && walk.allowed.is_none_or(|allowed| own < allowed.left)
     {
-        walk.allowed = Some((own, About::Certificate(subject.above)));
+        walk.allowed = Some(Allowed::by(About::Certificate(subject.above), own));
     }
     verdict
 }
@@ -623,6 +656,12 @@ fn the_gate(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Resul
             walk.gate = Some(gate);
             Ok(())
         }
-        Err(says) => Err(Fault::of_path(Kind::Disagreement { says }, About::Chain)),
+        Err(says) => {
+            let path = subject.names_of_path(wanted);
+            Err(Fault::of_path(
+                Kind::Disagreement { says, path },
+                About::Chain,
+            ))
+        }
     }
 }

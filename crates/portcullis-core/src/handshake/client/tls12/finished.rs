@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::UnixTime;
 
+use super::super::super::peer::tell_second_opinion;
 use super::super::super::renegotiation::{Settled, VerifyData, agrees};
 use super::super::super::{Cx, Outcome, expect};
 use super::super::Next;
@@ -199,9 +200,10 @@ impl AwaitingFinished {
     }
 }
 
-fn connected(mut flight: AwaitingFinished, cx: &Cx<'_>) -> Result<Outcome, Abort> {
+fn connected(mut flight: AwaitingFinished, cx: &mut Cx<'_>) -> Result<Outcome, Abort> {
     let (peer, ocsp) = match flight.take_peer()? {
         ServerPeer::Proved { mut proof, scheme } => {
+            tell_second_opinion(Some(&proof), cx.events);
             let ocsp = proof.take_ocsp_verdict();
             (Some(Peer::new(proof.into_presented(), scheme)), ocsp)
         }

@@ -111,10 +111,14 @@ impl Parameters {
         let client = &negotiated.client;
         let share = match &received.params {
             None => None,
-            Some(ServerParams::Ecdh(params)) => Some(ServerShare::Point {
-                group: client.offer.check_curve(params.group)?,
-                public: params.public.into(),
-            }),
+            Some(ServerParams::Ecdh(params)) => {
+                let group = client.offer.check_curve(params.group)?;
+                client.review_group(group)?;
+                Some(ServerShare::Point {
+                    group,
+                    public: params.public.into(),
+                })
+            }
             Some(ServerParams::Dh(params)) => Some(number(params, &client.config)?),
             Some(ServerParams::Srp(params)) => {
                 let offer = srp_offer(params, &client.config)?;
@@ -124,8 +128,12 @@ impl Parameters {
         let signed = match (received.signature, &received.params) {
             (Some(signature), Some(params)) => {
                 let signed = Signed::from(signature);
+                let scheme = signed.check_scheme(&client.offer.config().policy.schemes)?;
+                if let Some(scheme) = scheme {
+                    client.review_scheme(scheme)?;
+                }
                 Some(SignedParameters {
-                    scheme: signed.check_scheme(&client.offer.config().policy.schemes)?,
+                    scheme,
                     content: server_key_exchange_content(
                         &client.client_random,
                         &negotiated.server_random,
@@ -344,6 +352,7 @@ fn on_verified(
 ) -> Result<Next, Abort> {
     let offer = &negotiated.client.offer;
     offer.check_leaf_curve(proof.spki())?;
+    negotiated.client.review_key(&proof)?;
     let policy = &offer.config().policy;
     let peer = match negotiated.exchange.certificate {
         Some(KeyUse::Sign) => {

@@ -268,6 +268,11 @@ impl ReviewingServerHello {
                 let (policy, keys) = (&config.policy, &mut negotiated.keys);
                 keys.set_chained(policy.padding_check, policy.beast_mitigation);
                 negotiated.client.config = config;
+                let client = &negotiated.client;
+                client.review_parameters(&negotiated.parameters)?;
+                if let Some(protocol) = &negotiated.next_protocol {
+                    client.review_next_protocol(protocol)?;
+                }
             }
             _ => return Err(wrong_answer()),
         }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::super::super::peer::tell_second_opinion;
 use super::super::super::post_handshake_auth::PostHandshakeEnd;
 use super::super::super::{Cx, Outcome, expect};
 use super::super::Next;
@@ -183,6 +184,7 @@ impl Authenticated {
             .map(|name| name.to_ascii_lowercase().into());
         let (peer, psk) = self.peer.into_shown();
         let (mut peer, peer_scheme) = peer.unzip();
+        tell_second_opinion(peer.as_ref(), cx.events);
         let ocsp = peer.as_mut().and_then(PeerProof::take_ocsp_verdict);
         let preferred_share = match self.retried {
             // A retry for a cookie alone has used a share of the first hello.

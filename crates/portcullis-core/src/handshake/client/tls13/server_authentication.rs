@@ -49,6 +49,7 @@ pub(super) fn on_certificate(
 ) -> Result<Next, Abort> {
     let (mut room, policy) = (Vec::new(), &keyed.client.offer.config().policy);
     let certificate = uncompressed(message, policy, &mut room)?;
+    keyed.client.review_compression(message)?;
     // Only post-handshake requests carry a context to echo.
     if !certificate.certificate_request_context.is_empty() {
         return Err(Violation::CertificateContextMismatch.into());
@@ -197,9 +198,11 @@ impl WaitCertificateVerify {
         _: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
         let verify: CertificateVerify<'_> = expect(&message)?;
-        let peer_scheme = self.keyed.client.offer.check_scheme(verify.algorithm)?;
+        let client = &self.keyed.client;
+        let peer_scheme = client.offer.check_scheme(verify.algorithm)?;
+        client.review_scheme(peer_scheme)?;
         let content = signed_content(Role::Server, &self.keyed.transcript.current());
-        let policy = &self.keyed.client.config.policy;
+        let policy = &client.config.policy;
         check_signature(&self.peer, policy, peer_scheme, &content, verify.signature)?;
         self.keyed.transcript.add(message.hashed());
         let Self {

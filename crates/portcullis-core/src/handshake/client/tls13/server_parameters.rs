@@ -44,6 +44,7 @@ impl WaitEncryptedExtensions {
             .check_extensions(&extensions, Place::EncryptedExtensions)?;
         self.keyed.client.on_ech_answer(&extensions)?;
         let mut parameters = parameters::take(&self.keyed.client, &extensions, cx)?;
+        self.keyed.client.review_parameters(&parameters)?;
         parameters.best_group = parameters::best_group(&self.keyed.client, &extensions)?;
         let is_accepted = find::<EarlyData>(&extensions)?.is_some();
         self.keyed.on_early_data(is_accepted, &parameters, cx)?;

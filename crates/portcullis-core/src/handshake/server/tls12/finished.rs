@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use super::super::super::peer::tell_second_opinion;
 use super::super::super::renegotiation::{Previous, Settled, VerifyData, agrees};
 use super::super::super::{Cx, Outcome, expect, wrong_answer};
 use super::super::Next;
@@ -184,8 +185,9 @@ impl Keyed {
     }
 
     /// The handshake is over.
-    pub(super) fn connected(self: Box<Self>, cx: &Cx<'_>) -> Outcome {
+    pub(super) fn connected(self: Box<Self>, cx: &mut Cx<'_>) -> Outcome {
         let (peer, peer_scheme) = self.peer.unzip();
+        tell_second_opinion(peer.as_ref(), cx.events);
         let is_resumed = self.resumed.is_some();
         let (local, local_scheme) = match self.shown {
             Some((chain, scheme)) => (Local::Showed(chain), scheme),

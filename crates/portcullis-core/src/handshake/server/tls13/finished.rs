@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::super::super::peer::tell_second_opinion;
 use super::super::super::post_handshake_auth::PostHandshakeEnd;
 use super::super::super::{Cx, Outcome, expect};
 use super::super::Next;
@@ -50,6 +51,7 @@ impl WaitFinished {
         let resumption =
             resumption.map(|master| master.into_secret(&answering.transcript.current()));
         let (mut peer, peer_scheme) = self.peer.unzip();
+        tell_second_opinion(peer.as_ref(), cx.events);
         let ocsp = peer.as_mut().and_then(PeerProof::take_ocsp_verdict);
         let (local, local_scheme, resumed, leaf, psk) = match answering.authentication {
             ProvedBy::Certificate(identity, scheme) => {

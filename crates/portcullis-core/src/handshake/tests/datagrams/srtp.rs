@@ -5,6 +5,7 @@ use super::super::tamper::first;
 use super::super::{Put, Tamper};
 use super::network::{Network, usual};
 use crate::config::{ClientConfig, ServerConfig};
+use crate::question::{Answer, Question};
 use crate::record::DatagramOptions;
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
@@ -93,6 +94,46 @@ fn the_server_prefers_and_decides_about_the_identifier() {
             settled(&mut network),
             Some((BOTH[1], Some(b"key 1".to_vec())))
         );
+    }
+}
+
+/// What a configuration to go on with at the ServerHello does not have is not taken.
+#[test]
+fn another_configuration_takes_no_profile_that_it_does_not_have() {
+    fn going_on_with(profile: SrtpProfile, question: Question) -> Answer {
+        match question {
+            Question::ReviewServerHello(question) => {
+                let old = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA;
+                let other = ClientConfig::builder(pki().roots.clone())
+                    .versions(VERSIONS)
+                    .cipher_suites([CipherSuite::DEFAULT, &[old]].concat())
+                    .srtp([profile]);
+                question.proceed_with(other.build().unwrap())
+            }
+            other => other.default_answer(),
+        }
+    }
+    for version in VERSIONS {
+        let network = |answer| {
+            let (client, server) = configs(
+                version,
+                |client| client.srtp(BOTH).pause_at_hello(true).build(),
+                |server| server.srtp([BOTH[1]]).build(),
+            );
+            let mut network = Network::new(client, server);
+            network.answer = answer;
+            network
+        };
+        let mut taking = network(|question| going_on_with(BOTH[1], question));
+        assert_eq!(settled(&mut taking), Some((BOTH[1], None)));
+        let mut refusing = network(|question| going_on_with(BOTH[0], question));
+        refusing.run(&mut |_, datagram| usual(datagram));
+        let error = refusing.sides[0].error();
+        let says = format!(
+            "srtp: the server chose {}, which is not in the list",
+            BOTH[1]
+        );
+        assert!(error.to_string().contains(&says), "{error}");
     }
 }
 

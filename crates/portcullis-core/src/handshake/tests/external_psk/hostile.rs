@@ -190,7 +190,7 @@ fn a_certificate_beside_a_key() {
 }
 
 /// Runs a client whose first hello is changed, with the right binder.
-fn changed(
+pub(in super::super) fn changed(
     client: ClientConfigBuilder,
     server: ServerConfigBuilder,
     change: fn(&mut ClientHelloParts),

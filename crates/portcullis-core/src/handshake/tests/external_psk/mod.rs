@@ -5,7 +5,7 @@ mod asked;
 mod hostile;
 mod sessions;
 
-pub(super) use self::hostile::cases;
+pub(super) use self::hostile::{cases, changed};
 use super::attack::{By, refused, ticket_keys};
 use crate::config::{
     ClientAuthentication, ClientConfig, ClientConfigBuilder, KeyShares, PreSharedKey, ServerConfig,

@@ -4,18 +4,14 @@ use super::super::attack::{
     By, alert_seen_by, authenticated_client, authenticating_server, pair, server,
 };
 use super::super::older::VERSIONS;
-use super::super::parts::{client_hello, message, server_hello};
+use super::super::parts::{client_hello, message};
 use super::super::tamper::{Put, first};
 use super::{ASKING, asker, connects, ended_by, ends, until};
-use crate::config::{
-    ClientConfigBuilder, ExtendedMasterSecret, SecureRenegotiation, ServerConfigBuilder,
-};
 use crate::question::Question;
-use crate::suite::CipherSuite;
 use crate::testing::{Pair, now, pki};
 use crate::wire::{ExtensionType as E, HandshakeType as T};
 use crate::x509::{PresentedChain, VerifiedChain};
-use crate::{AlertDescription, Direction, NamedGroup, Reason, Stage, Violation};
+use crate::{AlertDescription, Direction, Reason, Stage, Violation};
 
 /// Each end of each version.
 fn both_ends() -> impl Iterator<Item = (fn() -> Pair, bool)> {
@@ -196,7 +192,8 @@ fn going_on_with_another_configuration() {
         // Other trust anchors: those the server's certificate does not lead to.
         let mut roots = crate::x509::Roots::empty();
         roots.add_der(pki().client.chain()[0].clone()).unwrap();
-        let other = crate::config::ClientConfig::builder(roots).build().unwrap();
+        let other = crate::config::ClientConfig::builder(roots).alpn(["h2"]);
+        let other = other.build().unwrap();
         let error = ended_by(question.proceed_with(other), pair, false);
         assert!(matches!(error.reason(), Reason::Certificate(_)), "{error}");
         assert_eq!(
@@ -204,86 +201,6 @@ fn going_on_with_another_configuration() {
             Some((Direction::Sent, AlertDescription::UNKNOWN_CA))
         );
     }
-}
-
-/// What was offered stays; but what is refused where it is offered does not come in by going on with another configuration.
-#[test]
-fn going_on_with_what_another_configuration_refuses() {
-    let [v1_3, v1_2] = VERSIONS;
-    let offering = |version| {
-        authenticated_client()
-            .versions([version])
-            .pause_at_hello(true)
-    };
-    let goes_on = |mut pair: Pair, other: ClientConfigBuilder| {
-        let Question::ReviewServerHello(question) = until(&mut pair, false, "ReviewServerHello")
-        else {
-            unreachable!()
-        };
-        let answer = question.proceed_with(other.build().unwrap());
-        pair.client.answer(answer, now()).unwrap();
-        pair.turn(&mut |_, question| Some(question.default_answer()));
-        pair.client.poll().map(drop)
-    };
-    let untouched = |version, server: ServerConfigBuilder| {
-        let server = server.versions([version]).build().unwrap();
-        Pair::new(offering(version).build().unwrap(), server)
-    };
-    let all = || authenticated_client().versions(VERSIONS);
-    let refused = |pair: Pair, other: ClientConfigBuilder, option: &str| {
-        let error = goes_on(pair, other).unwrap_err();
-        assert!(matches!(error.reason(), Reason::Misuse(_)), "{error}");
-        assert_eq!(
-            error.alert(),
-            Some((Direction::Sent, AlertDescription::INTERNAL_ERROR))
-        );
-        assert!(error.to_string().contains(option), "{option}: {error}");
-    };
-    for (version, other) in [(v1_3, v1_2), (v1_2, v1_3)] {
-        goes_on(untouched(version, server()), all()).unwrap();
-        let says = format!("versions: the server chose {version}");
-        refused(untouched(version, server()), all().versions([other]), &says);
-        let (chosen, suite) = match version == v1_3 {
-            true => ("TLS_AES_", CipherSuite::TLS_CHACHA20_POLY1305_SHA256),
-            false => (
-                "TLS_ECDHE_ECDSA_WITH_AES_",
-                CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-            ),
-        };
-        let other = authenticated_client()
-            .versions([version])
-            .cipher_suites([suite]);
-        let says = format!("cipher_suites: the server chose {chosen}");
-        refused(untouched(version, server()), other, &says);
-    }
-    let other = all().groups([NamedGroup::SECP384R1]);
-    refused(untouched(v1_3, server()), other, "groups: the server chose");
-
-    let without = || {
-        let server = server().extended_master_secret(ExtendedMasterSecret::Off);
-        untouched(v1_2, server)
-    };
-    goes_on(without(), all()).unwrap();
-    let other = all().extended_master_secret(ExtendedMasterSecret::Required);
-    refused(without(), other, "extended_master_secret: ");
-
-    let old = || {
-        let tamper = first(T::SERVER_HELLO, |raw| {
-            vec![Put::Message(server_hello(raw, |hello| {
-                hello.extensions.remove(E::RENEGOTIATION_INFO);
-            }))]
-        });
-        let (client, server) = (offering(v1_2), server().versions([v1_2]));
-        pair(
-            client.build().unwrap(),
-            server.build().unwrap(),
-            By::Server,
-            tamper,
-        )
-    };
-    goes_on(old(), all()).unwrap();
-    let other = all().secure_renegotiation(SecureRenegotiation::Demanded);
-    refused(old(), other, "secure_renegotiation: ");
 }
 
 #[test]

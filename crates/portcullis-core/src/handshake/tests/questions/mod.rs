@@ -1,5 +1,6 @@
 //! Each question: answered yes, no, late, never, or by somebody else.
 
+mod another_configuration;
 mod answers;
 mod sessions;
 

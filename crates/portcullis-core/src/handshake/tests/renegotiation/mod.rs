@@ -3,6 +3,7 @@
 
 mod policies;
 mod violations;
+mod worn_out;
 
 use super::attack::{read_all, ticket_keys};
 use super::older::{older_client, older_server};

@@ -350,7 +350,8 @@ fn another_configuration_has_its_own_rules() {
     let asks = ClientConfig::dangerous_builder_without_verification();
     let asks = asks.ask_verification(true).build().unwrap();
     let lax = ClientConfig::dangerous_builder_without_verification().versions(V1_2);
-    let lax = lax.cipher_suites([ANONYMOUS]).build().unwrap();
+    let lax = lax.cipher_suites([ANONYMOUS]).alpn(["h2"]);
+    let lax = lax.build().unwrap();
     for (other, refused) in [(verifies, true), (asks, true), (lax, false)] {
         let (client, server) = ends(ANONYMOUS);
         let client = client.pause_at_hello(true).build().unwrap();

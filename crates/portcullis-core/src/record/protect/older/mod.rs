@@ -254,6 +254,15 @@ impl Older {
         }
     }
 
+    /// How CBC protects, if it does.
+    #[cfg(test)]
+    pub(crate) const fn cbc_parameters(&self) -> Option<CbcParameters> {
+        match self.keys.suite.cipher {
+            OlderCipher::Cbc(cbc) => Some(cbc),
+            OlderCipher::Aead(_) | OlderCipher::Stream(_) => None,
+        }
+    }
+
     pub(super) const fn is_hibernating(&self) -> bool {
         matches!(self.cipher, None | Some(Ready::Stream(_)))
     }

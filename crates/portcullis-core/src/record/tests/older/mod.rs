@@ -441,6 +441,88 @@ fn keys_are_not_updated() {
     }
 }
 
+/// Where another handshake may bring one, it is wished for while enough is left of the key, and told once. Nobody
+/// need listen: then the key is used up.
+#[test]
+fn a_key_is_to_be_replaced_before_it_is_worn_out() {
+    let aead = AeadAlgorithm::Aes128Gcm;
+    let (records, bytes) = aead.limits_for_good();
+    let mut out = vec![0; 100_000];
+    let wishing = |at| {
+        let mut writer = writer_of(aead, RecordSize::default());
+        writer.renegotiate_at(at);
+        writer
+    };
+    let mut wishes = |writer: &mut Writer| {
+        assert!(!writer.mailbox().wishes_to_renegotiate());
+        let sealed = writer.seal(b"xy", &mut out).unwrap();
+        assert_eq!((sealed.consumed, sealed.written), (0, 0));
+        assert!(!writer.mailbox().has_work(), "the writer can do nothing");
+        assert!(writer.mailbox().take_wish());
+        assert!(!writer.mailbox().take_wish(), "told once");
+        assert_eq!(writer.seal(b"xy", &mut out).unwrap().consumed, 2);
+        assert!(!writer.mailbox().wishes_to_renegotiate());
+    };
+    let early = bytes - bytes / 8;
+    let mut writer = wishing(None);
+    writer.bytes = early - 1;
+    wishes(&mut writer);
+    // The end is where it is without.
+    writer.bytes = bytes - 1;
+    assert!(writer.seal(b"xy", &mut [0; 200]).unwrap().written > 0);
+    let error = writer.seal(b"xy", &mut [0; 200]).unwrap_err();
+    assert!(matches!(error.reason(), Reason::KeyWornOut), "{error}");
+
+    // By records.
+    let mut writer = wishing(None);
+    assert_eq!(writer.keys.left, records - records / 8);
+    writer.keys.seq = writer.keys.left - 1;
+    writer.keys.left = 1;
+    wishes(&mut writer);
+    assert_eq!(writer.keys.left, records / 8);
+
+    // By what is configured, but not later than that.
+    let mut writer = wishing(Some(10));
+    assert_eq!(writer.seal(b"12345678", &mut [0; 100]).unwrap().consumed, 8);
+    assert_eq!(writer.seal(b"90", &mut [0; 100]).unwrap().consumed, 2);
+    wishes(&mut writer);
+    let mut writer = wishing(Some(u64::MAX));
+    writer.bytes = early - 1;
+    wishes(&mut writer);
+
+    // What was sealed before is told first.
+    let mut writer = wishing(Some(20_000));
+    let mut out = vec![0; 100_000];
+    let sealed = writer.seal(&[7; 50_000], &mut out).unwrap();
+    assert_eq!(sealed.consumed, MAX_PLAINTEXT);
+    assert!(!writer.mailbox().wishes_to_renegotiate());
+    let sealed = writer.seal(&[7; 50_000], &mut out).unwrap();
+    assert_eq!((sealed.consumed, sealed.written), (0, 0));
+    assert!(writer.mailbox().take_wish());
+
+    // An alert need not wait for it, and a handshake has all that is left.
+    let mut writer = wishing(None);
+    writer.keys.left = 0;
+    assert!(
+        writer
+            .alert(AlertDescription::INTERNAL_ERROR, &mut out)
+            .is_ok()
+    );
+    let mut writer = wishing(None);
+    assert_eq!(writer.hand_over().unwrap().keys.left, records);
+
+    // A cipher without a limit keeps its key, unless that is not wanted.
+    let aead = AeadAlgorithm::ChaCha20Poly1305;
+    for at in [None, Some(10)] {
+        let mut writer = writer_of(aead, RecordSize::default());
+        writer.renegotiate_at(at);
+        writer.bytes = 1 << 60;
+        let consumed = writer.seal(b"xy", &mut out).unwrap().consumed;
+        assert_eq!(consumed == 0, at.is_some());
+        assert_eq!(writer.mailbox().take_wish(), at.is_some());
+    }
+}
+
 /// §5.5 of RFC 8446 for the same ciphers: where no other key comes, writing ends. What the peer
 /// still sends is read, until its sequence number would wrap (§6.1).
 #[test]

@@ -1,0 +1,207 @@
+//! A key is replaced before it is worn out, whatever the connection is written to by.
+
+use super::*;
+
+/// What one key protects.
+const AT: u64 = 100_000;
+
+fn wearing(client: Renegotiation, server: Renegotiation) -> (TlsConnector, TlsAcceptor) {
+    let versions = [ProtocolVersion::TLS_1_2];
+    let client = client_config()
+        .to_builder()
+        .versions(versions)
+        .key_update_at(AT)
+        .renegotiation(client);
+    let server = server_config()
+        .to_builder()
+        .versions(versions)
+        .key_update_at(AT)
+        .renegotiation(server);
+    let connector = TlsConnector::new(client.build().unwrap()).without_resumption();
+    (connector, TlsAcceptor::new(server.build().unwrap()))
+}
+
+/// The one that writes, and the other.
+async fn pair(of_client: bool, own: Renegotiation, peers: Renegotiation) -> (Stream, Stream) {
+    let (client, server) = match of_client {
+        true => (own, peers),
+        false => (peers, own),
+    };
+    let (connector, acceptor) = wearing(client, server);
+    let (client, server) = connected(&connector, &acceptor).await;
+    match of_client {
+        true => (client, server),
+        false => (server, client),
+    }
+}
+
+/// Who only writes, and reads nothing, has another key now and then, and nothing is lost or comes twice.
+#[tokio::test]
+async fn a_stream_has_another_key() {
+    for of_client in [true, false] {
+        let (mut one, mut other) = pair(of_client, ALWAYS, ALWAYS).await;
+        let mut before = *one.information().client_random();
+        for _ in 0..3 {
+            for _ in 0..5 {
+                passes(&mut one, &mut other).await;
+            }
+            assert!(one.information().is_renegotiated());
+            assert_ne!(*one.information().client_random(), before);
+            before = *one.information().client_random();
+            same(&one, &other);
+        }
+        // What the other end writes is under a key of its own.
+        passes(&mut other, &mut one).await;
+    }
+}
+
+/// Who reads messages and is written to meanwhile.
+#[tokio::test]
+async fn an_active_stream_has_another_key() {
+    for of_client in [true, false] {
+        let (one, mut other) = pair(of_client, ALWAYS, ALWAYS).await;
+        let mut one = one.into_active(Active::True);
+        let data = pattern(LONG);
+        let answer = async {
+            let mut received = vec![0; LONG];
+            other.read_exact(&mut received).await.unwrap();
+            other.write_all(b"enough").await.unwrap();
+            other.flush().await.unwrap();
+            received
+        };
+        let write = async {
+            one.write_all(&data).await.unwrap();
+            one.flush().await.unwrap();
+            one.next().await.unwrap()
+        };
+        let (received, message) = soon(async { tokio::join!(answer, write) }).await;
+        assert!(received == data);
+        assert!(matches!(&message, Message::Data(data) if data[..] == b"enough"[..]));
+        assert!(other.information().is_renegotiated());
+    }
+}
+
+/// Both write at once, more than either end's transport holds.
+#[tokio::test]
+async fn both_ends_have_another_key() {
+    let (client, server) = pair(true, ALWAYS, ALWAYS).await;
+    let data = pattern(LONG);
+    let talk = |stream: Stream| {
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let data = &data;
+        async move {
+            let write = async {
+                writer.write_all(data).await.unwrap();
+                writer.flush().await.unwrap();
+            };
+            let mut received = vec![0; LONG];
+            let read = async { reader.read_exact(&mut received).await.unwrap() };
+            tokio::join!(write, read);
+            (reader.unsplit(writer), received)
+        }
+    };
+    let ends = async { tokio::join!(talk(client), talk(server)) };
+    let ((client, ours), (server, theirs)) = soon(ends).await;
+    assert!(ours == data && theirs == data);
+    assert!(client.information().is_renegotiated());
+    assert!(server.information().is_renegotiated());
+}
+
+/// A peer that declines, or says nothing, keeps its connection: it is asked once.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_want_to() {
+    let ignore = Renegotiation::Ignore;
+    for (of_client, peers) in [
+        (true, Renegotiation::Decline),
+        (false, Renegotiation::Decline),
+        (false, ignore),
+    ] {
+        let (mut one, mut other) = pair(of_client, ALWAYS, peers).await;
+        let data = pattern(LONG);
+        let write = async {
+            one.write_all(&data).await.unwrap();
+            one.flush().await.unwrap();
+        };
+        let mut received = vec![0; LONG];
+        let read = async { other.read_exact(&mut received).await.unwrap() };
+        let start = tokio::time::Instant::now();
+        tokio::join!(write, read);
+        assert!(received == data);
+        // It is waited for as long as a handshake may take.
+        let waited = start.elapsed() >= Duration::from_secs(1);
+        assert_eq!(waited, peers == ignore);
+        assert!(!one.information().is_renegotiated());
+        passes(&mut other, &mut one).await;
+    }
+}
+
+/// It is not allowed here: then nobody is asked, and the peer may do as it likes.
+#[tokio::test]
+async fn nobody_is_asked_by_default() {
+    for of_client in [true, false] {
+        let (mut one, mut other) = pair(of_client, Renegotiation::Decline, ALWAYS).await;
+        for _ in 0..4 {
+            passes(&mut one, &mut other).await;
+        }
+        assert!(!one.information().is_renegotiated());
+    }
+}
+
+/// The peer reads nothing for longer than it is waited for. What it answers then is an answer all the same.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_its_time() {
+    /// What fits into whole records under one key.
+    const BEFORE: usize = 6 * 16_384;
+    for of_client in [true, false] {
+        let (mut one, mut other) = pair(of_client, ALWAYS, ALWAYS).await;
+        let data = pattern(LONG);
+        let write = async {
+            one.write_all(&data).await.unwrap();
+            one.flush().await.unwrap();
+        };
+        let mut received = vec![0; LONG];
+        let read = async {
+            let (before, behind) = received.split_at_mut(BEFORE);
+            other.read_exact(before).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            other.read_exact(behind).await.unwrap();
+        };
+        tokio::join!(write, read);
+        assert!(received == data);
+        passes(&mut other, &mut one).await;
+        assert!(one.information().is_renegotiated());
+        same(&one, &other);
+        passes(&mut one, &mut other).await;
+    }
+}
+
+/// In halves the one that reads begins, as soon as somebody polls it.
+#[tokio::test]
+async fn halves_have_another_key() {
+    for of_client in [true, false] {
+        for both in [false, true] {
+            let (one, other) = pair(of_client, ALWAYS, ALWAYS).await;
+            let data = pattern(LONG);
+            let (mut reader, mut writer) = one.into_split();
+            let (mut receiver, mut answers) = other.into_split();
+            let mut received = vec![0; LONG];
+            let talk = async {
+                let write = async {
+                    writer.write_all(&data).await.unwrap();
+                    writer.flush().await.unwrap();
+                };
+                let read = async { receiver.read_exact(&mut received).await.unwrap() };
+                tokio::join!(write, read);
+            };
+            tokio::select! {
+                () = soon(talk) => {}
+                // Without it the key is used up.
+                read = reader.read_u8(), if both => panic!("{read:?}"),
+                error = answers.serve() => panic!("{error}"),
+            }
+            assert!(received == data);
+            assert_eq!(reader.information().is_renegotiated(), both);
+            passes_any(&mut answers, &mut reader).await;
+        }
+    }
+}
