@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
-const FOLDERS: [(&str, &str); 11] = [
+const FOLDERS: [(&str, &str); 12] = [
     ("core/", "crates/portcullis-core/src/"),
     ("tokio/", "crates/portcullis/tests/"),
     ("tokio-src/", "crates/portcullis/src/"),
@@ -16,6 +16,7 @@ const FOLDERS: [(&str, &str); 11] = [
     ("cli/", "crates/portcullis-cli/tests/"),
     ("cli-src/", "crates/portcullis-cli/src/"),
     ("proxy/", "crates/portcullis-proxy/tests/"),
+    ("proxy-src/", "crates/portcullis-proxy/src/"),
     ("tests/", "tests/tests/"),
 ];
 

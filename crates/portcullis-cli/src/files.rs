@@ -1,10 +1,14 @@
 //! Writing files so that nothing that was there is damaged, and reading those that have secrets.
 
+mod there;
+
 #[cfg(unix)]
 use std::fs;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::Path;
+
+pub(crate) use there::There;
 
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
@@ -17,9 +21,6 @@ pub(crate) enum Readers {
     Everyone,
     /// For keys.
     Owner,
-    /// For keys that a server of another user may have to read: owner and group, and what both may, are those of the file
-    /// that is replaced. Others may nothing.
-    Same,
 }
 
 /// Makes a file that was not there; a symbolic link counts as there. Nobody finds a part of it under its name, whatever
@@ -31,7 +32,7 @@ pub(crate) fn create(path: &Path, contents: &[u8], readers: Readers) -> io::Resu
 }
 
 /// Puts a file in the place of one that may be there, whole, by rename, once it is on the disk: an old file keeps neither
-/// its mode, but for [`Readers::Same`], nor a reader that has it open, and a symbolic link is not followed.
+/// its mode nor a reader that has it open, and a symbolic link is not followed. [`There`] keeps to whom it belongs.
 pub(crate) fn replace(path: &Path, contents: &[u8], readers: Readers) -> io::Result<()> {
     let file = whole(path, contents, readers)?;
     file.persist(path).map_err(|error| error.error)?;
@@ -63,7 +64,6 @@ fn whole(path: &Path, contents: &[u8], readers: Readers) -> io::Result<NamedTemp
             // Whatever the umask: a certificate that the other user cannot read is of no use.
             Readers::Everyone => Some(0o644),
             Readers::Owner => None,
-            Readers::Same => Some(belongs_as(file.as_file(), &fs::metadata(path)?)?),
         };
         if let Some(mode) = mode {
             let mode = fs::Permissions::from_mode(mode);
@@ -87,31 +87,15 @@ fn without_name(error: io::Error) -> io::Error {
     }
 }
 
-/// Gives a file to whom another one belongs; its mode is to be this then.
-#[cfg(unix)]
-fn belongs_as(file: &File, before: &fs::Metadata) -> io::Result<u32> {
-    use std::os::unix::fs::{MetadataExt as _, fchown};
-
-    let own = file.metadata()?;
-    let (user, group) = (before.uid(), before.gid());
-    if (own.uid(), own.gid()) != (user, group) {
-        fchown(file, Some(user), Some(group)).map_err(|error| {
-            let text = format!(
-                "it belongs to user {user} and group {group}, who could read it no more: {error}; do this as that user, or \
-                 as root"
-            );
-            io::Error::new(error.kind(), text)
-        })?;
-    }
-    Ok(before.mode() & 0o660)
-}
-
 /// All of a file with secrets, of at most so many bytes. What is read does not grow: what had grown would
 /// have left its beginning in memory.
 pub(crate) fn secret(path: &Path, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    secret_of(&mut File::open(path)?, most)
+}
+
+fn secret_of(file: &mut impl Read, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(vec![0; most.saturating_add(1)]);
     let mut length: usize = 0;
-    let mut file = File::open(path)?;
     while let Some(room) = bytes.get_mut(length..)
         && !room.is_empty()
     {
@@ -135,31 +119,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_replaced_belongs_to_whom_it_did() {
+    fn a_file_that_is_replaced_is_for_whom_it_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         create(&path, b"one", Readers::Owner).unwrap();
         let group = fs::Permissions::from_mode(0o644);
         fs::set_permissions(&path, group).unwrap();
-        // Root alone gives files away.
-        let owner = std::os::unix::fs::chown(&path, Some(1), Some(1));
         let before = fs::metadata(&path).unwrap();
-        assert_eq!(owner.is_ok(), (before.uid(), before.gid()) == (1, 1));
-        // What another process of the same number has left behind is in nobody's way.
-        let mut left = path.as_os_str().to_owned();
-        left.push(format!(".{}", std::process::id()));
-        fs::write(&left, "").unwrap();
-        replace(&path, b"two", Readers::Same).unwrap();
+        replace(&path, b"two", Readers::Owner).unwrap();
         let after = fs::metadata(&path).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_ne!(after.ino(), before.ino());
-        assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
-        assert_eq!(after.mode() & 0o777, 0o640, "others may nothing");
-        replace(&path, b"three", Readers::Owner).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        // Nothing else is there.
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-        replace(&folder.path().join("none"), b"", Readers::Same).unwrap_err();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert_eq!(after.mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

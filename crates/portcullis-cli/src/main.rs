@@ -73,7 +73,7 @@ enum Action {
     /// Measure a TLS server: handshakes, throughput, answers, connections held.
     #[command(subcommand)]
     Bench(Box<bench::Bench>),
-    /// Find out what a TLS server speaks, and what is to be said against it.
+    /// Find out what a server of TLS or DTLS speaks, and what is to be said against it.
     Scan(Box<scan::Scan>),
     /// Terminate, originate and pass on TLS, between clients and servers that are elsewhere.
     #[cfg(unix)]

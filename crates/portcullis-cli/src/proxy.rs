@@ -156,7 +156,7 @@ impl Command {
         );
         let failed = |what: &'static str| move |error| Failure::transport(what, &error);
         let inherited = match &self.take_over {
-            Some(path) => Inherited::take_over(path).map_err(failed("--take-over"))?,
+            Some(path) => Inherited::take_over(path, &config).map_err(failed("--take-over"))?,
             None => Inherited::from_systemd().map_err(failed("LISTEN_FDS"))?,
         };
         let proxy = Proxy::start_with(config, inherited).map_err(failed("proxy"))?;

@@ -57,8 +57,9 @@ impl TicketKey {
                 Ok(())
             }
             Self::Rotate(Rotate { file, keep }) => {
-                let secrets = rotated(&read(&file)?, keep.into(), &*fresh()?);
-                let written = files::replace(&file, &secrets, files::Readers::Same);
+                let (there, secrets) = read(&file)?;
+                let secrets = rotated(&secrets, keep.into(), &*fresh()?);
+                let written = there.replace(&secrets);
                 written.map_err(|error| about(&file, &error))?;
                 println!("{}", seals(&secrets));
                 Ok(())
@@ -112,15 +113,17 @@ fn fresh() -> Result<Zeroizing<[u8; SECRET]>, Failure> {
     Ok(secret)
 }
 
-fn read(path: &Path) -> Result<Secrets, Failure> {
-    let secrets = files::secret(path, MOST * SECRET).map_err(|error| about(path, &error))?;
+fn read(path: &Path) -> Result<(files::There, Secrets), Failure> {
+    let told = |error: std::io::Error| about(path, &error);
+    let mut there = files::There::open(path).map_err(told)?;
+    let secrets = there.secret(MOST * SECRET).map_err(told)?;
     if secrets.is_empty() || secrets.len() % SECRET != 0 {
         return Err(about(
             path,
             &"no file of ticket keys, which is 1 to 16 secrets of 48 bytes and nothing else",
         ));
     }
-    Ok(secrets)
+    Ok((there, secrets))
 }
 
 fn about(path: &Path, what: &dyn std::fmt::Display) -> Failure {

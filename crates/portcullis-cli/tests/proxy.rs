@@ -500,3 +500,149 @@ fn it_becomes_another_user_who_can_read_all_of_it_again() {
     assert_eq!(of_threads(&after, "Uid:"), one(&[&*user; 4].join(" ")));
     assert_eq!(ask(&after), "one:");
 }
+
+/// Whether this is root; who is not cannot test what root has to leave alone.
+#[cfg(target_os = "linux")]
+fn is_root() -> bool {
+    let is_root = succeeds("id", &["-u"]).trim() == "0";
+    if !is_root {
+        eprintln!("SKIPPED: only root can become somebody else");
+    }
+    is_root
+}
+
+/// Runs it to its end, which has to come soon: it is not to be started.
+#[cfg(target_os = "linux")]
+fn refused(arguments: &[&str]) -> std::process::Output {
+    let mut command = Command::new("timeout");
+    command.args(["20", env!("CARGO_BIN_EXE_portcullis")]);
+    command.args(arguments).output().unwrap()
+}
+
+/// A folder of that user's has a link in the place of the log: it leads to nothing that the user may not write to.
+#[cfg(target_os = "linux")]
+#[test]
+fn root_opens_no_file_by_a_link_of_somebody_else() {
+    if !is_root() {
+        return;
+    }
+    let made = Certificates::make();
+    let folder = made.folder.path().to_str().unwrap();
+    succeeds("chmod", &["755", folder]);
+    let [file, secret, theirs] = ["proxy.toml", "secret", "theirs"].map(|it| made.path(it));
+    fs::write(&secret, "").unwrap();
+    succeeds("chmod", &["600", &secret]);
+    fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::symlink(&secret, format!("{theirs}/log")).unwrap();
+    succeeds("chown", &["-h", NOBODY, &theirs, &format!("{theirs}/log")]);
+    let more =
+        format!("process = {{ user = \"{NOBODY}\" }}\nlog = {{ access = \"{theirs}/log\" }}");
+    fs::write(&file, plain(&more, "127.0.0.1:0", &echo("one:"))).unwrap();
+    succeeds("chmod", &["644", &file]);
+    let said = sentence(refused(&["proxy", &file]), 1);
+    assert!(
+        said.contains("log.access as \"nobody\", who opens it anew: "),
+        "{said}"
+    );
+    assert_eq!(fs::read(&secret).unwrap(), b"");
+    // Where there is nothing yet, nothing is made for root.
+    fs::remove_file(&secret).unwrap();
+    let said = sentence(refused(&["proxy", &file]), 1);
+    assert!(said.contains("log.access as \"nobody\""), "{said}");
+    assert!(!fs::exists(&secret).unwrap());
+}
+
+/// Whose the path is that root takes sockets over from says nothing of who is trusted.
+#[cfg(target_os = "linux")]
+#[test]
+fn root_takes_sockets_from_root_and_from_whom_it_becomes_alone() {
+    use std::os::unix::process::CommandExt as _;
+
+    if !is_root() {
+        return;
+    }
+    let made = Certificates::make();
+    succeeds("chmod", &["755", made.folder.path().to_str().unwrap()]);
+    let [theirs, before, after] = ["theirs", "before.toml", "after.toml"].map(|it| made.path(it));
+    fs::create_dir(&theirs).unwrap();
+    succeeds("chown", &[NOBODY, &theirs]);
+    let path = format!("{theirs}/take.sock");
+    let more = format!("process = {{ take_over = \"{path}\" }}\nlog = {{ access = \"off\" }}");
+    let backend = echo("one:");
+    fs::write(&before, plain(&more, "127.0.0.1:0", &backend)).unwrap();
+    succeeds("chmod", &["644", &before]);
+    let [user, group] =
+        ["-u", "-g"].map(|it| succeeds("id", &[it, NOBODY]).trim().parse().unwrap());
+    let program = made.path("portcullis");
+    fs::copy(env!("CARGO_BIN_EXE_portcullis"), &program).unwrap();
+    // It is nobody from the beginning, and so is its socket.
+    let mut command = Command::new(&program);
+    let command = command.args(["proxy", &before]).uid(user).gid(group);
+    let (stdout, stderr) = (Stdio::piped(), Stdio::piped());
+    let mut proxy = Proxy::of(command.stdout(stdout).stderr(stderr).spawn().unwrap());
+    fs::write(&after, plain(&more, &proxy.address, &backend)).unwrap();
+    let said = sentence(refused(&["proxy", &after, "--take-over", &path]), 1);
+    let whose = format!("who listens there runs as user {user}, whose sockets are not taken");
+    assert!(said.contains(&whose), "{said}");
+    assert_eq!(hears(&proxy.address).1, "one:");
+    // It becomes that user itself.
+    let more = more.replace(
+        "take_over = ",
+        &format!("user = \"{NOBODY}\", take_over = "),
+    );
+    fs::write(&after, plain(&more, &proxy.address, &backend)).unwrap();
+    succeeds("chmod", &["644", &after]);
+    let next = Proxy::start(&[&after, "--take-over", &path]);
+    assert_eq!(proxy.child.wait().unwrap().code(), Some(0));
+    assert_eq!(hears(&next.address).1, "one:");
+}
+
+/// Who is that user already, and has groups of root all the same, does not go on; other groups it may have.
+#[cfg(target_os = "linux")]
+#[test]
+fn groups_that_are_left_of_root_are_not_kept() {
+    if !is_root() {
+        return;
+    }
+    let made = Certificates::make();
+    succeeds("chmod", &["755", made.folder.path().to_str().unwrap()]);
+    let [file, program] = ["proxy.toml", "portcullis"].map(|it| made.path(it));
+    fs::copy(env!("CARGO_BIN_EXE_portcullis"), &program).unwrap();
+    let more = format!("process = {{ user = \"{NOBODY}\" }}\nlog = {{ access = \"off\" }}");
+    fs::write(&file, plain(&more, "127.0.0.1:0", &echo("one:"))).unwrap();
+    succeeds("chmod", &["644", &file]);
+    let [user, group] = ["-u", "-g"].map(|it| succeeds("id", &[it, NOBODY]).trim().to_owned());
+    let words = |groups: &str, more: &[&str]| {
+        let words = [
+            "setpriv", "--reuid", &user, "--regid", &group, "--groups", groups,
+        ];
+        let all = [&words[..], more, &[&program, "proxy", &file]].concat();
+        all.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let started = |groups: &str, more: &[&str]| {
+        let words = words(groups, more);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Proxy::of(command.spawn().unwrap())
+    };
+    let mut command = Command::new("timeout");
+    let output = command
+        .arg("20")
+        .args(words("0,12345", &[]))
+        .output()
+        .unwrap();
+    let said = sentence(output, 1);
+    assert!(
+        said.contains("has groups of root all the same ([0])"),
+        "{said}"
+    );
+    let other = started("12345", &[]);
+    assert_eq!(hears(&other.address).1, "one:");
+    assert!(of_threads(&other, "Groups:").contains("12345"));
+    // Where it may leave them, it does.
+    let capability = ["--inh-caps", "+setgid", "--ambient-caps", "+setgid"];
+    let left = started("0,12345", &capability);
+    let groups = of_threads(&left, "Groups:");
+    assert_eq!(groups, std::collections::BTreeSet::from([group.clone()]));
+}

@@ -364,3 +364,84 @@ fn what_is_long_broken_is_seen() {
     assert_eq!(report["facts"]["compression"], "yes");
     sentence(output, 7);
 }
+
+#[test]
+fn a_server_of_datagrams_is_scanned() {
+    let made = Certificates::make();
+    let server =
+        Server::start(&[&made.server()[..], &["--dtls", "--tickets", "stateless"]].concat());
+    let output = scan(
+        &server.address,
+        &made,
+        &[
+            "--dtls",
+            "--json",
+            "--fail-on",
+            "bad,incomplete,version<1.2,untrusted",
+        ],
+    );
+    let report: Value = serde_json::from_str(&printed(output)).unwrap();
+    assert_eq!(report["transport"], "udp");
+    let offered: Vec<_> = report["protocols"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|protocol| {
+            format!(
+                "{} {}",
+                protocol["version"].as_str().unwrap(),
+                protocol["offered"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        offered,
+        ["DTLSv1.3 yes", "DTLSv1.2 yes", "DTLSv1.0 no"],
+        "{report}"
+    );
+    let facts = &report["facts"];
+    for version in ["DTLSv1.3", "DTLSv1.2"] {
+        assert_eq!(facts["cookie"][version], "yes", "{report}");
+        assert_eq!(facts["resumption"][version], "yes", "{report}");
+    }
+    // It is not asked about, and nobody is told that there is none.
+    assert_eq!(
+        (&facts["early_data"], &report["not_asked"]),
+        (&Value::Null, &serde_json::json!(["early_data"]))
+    );
+    assert_eq!(
+        (&report["complete"], &report["trusted"]),
+        (&true.into(), &true.into()),
+        "{report}"
+    );
+    assert_eq!(report["groups"][0]["post_quantum"], true, "{report}");
+    assert_eq!(
+        (&facts["ech"], &facts["connection_id"]),
+        (&"no".into(), &"no".into())
+    );
+    let text = printed(scan(&server.address, &made, &["--dtls"]));
+    for line in [
+        "DTLSv1.2 cookie               yes",
+        "DTLSv1.3 suite                TLS_AES_128_GCM_SHA256",
+        "early data                    not asked about over datagrams",
+        "certificate                   trusted, by ",
+    ] {
+        assert!(
+            text.lines().any(|seen| seen.starts_with(line)),
+            "{line}: {text}"
+        );
+    }
+    // Nobody, and who has nothing to say.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let said = sentence(scan(&address, &made, &["--dtls", "--timeout", "1"]), 1);
+    assert!(
+        said.contains("no answer within 1 s; over UDP a server that does not"),
+        "{said}"
+    );
+    drop(silent);
+    let said = sentence(scan(&address, &made, &["--dtls", "--timeout", "1"]), 1);
+    assert!(said.contains("nobody listens at this port"), "{said}");
+    let both = scan(&address, &made, &["--dtls", "--starttls", "smtp"]);
+    assert_eq!(both.status.code(), Some(2));
+}

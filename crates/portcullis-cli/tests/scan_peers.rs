@@ -6,7 +6,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -22,11 +22,33 @@ struct Peer {
 
 impl Peer {
     fn start(program: &str, arguments: impl Fn(&str) -> Vec<String>) -> Self {
+        let free = || {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            free.local_addr().unwrap().port()
+        };
+        let listens = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
+        Self::start_where(program, arguments, free, listens)
+    }
+
+    /// The same over UDP, where nobody can connect: a port that is taken is the server's.
+    fn start_over_datagrams(program: &str, arguments: impl Fn(&str) -> Vec<String>) -> Self {
+        let free = || {
+            let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+            free.local_addr().unwrap().port()
+        };
+        let listens = |port| UdpSocket::bind(("127.0.0.1", port)).is_err();
+        Self::start_where(program, arguments, free, listens)
+    }
+
+    fn start_where(
+        program: &str,
+        arguments: impl Fn(&str) -> Vec<String>,
+        free: impl Fn() -> u16,
+        listens: impl Fn(u16) -> bool,
+    ) -> Self {
         // Somebody else may take the port in between.
         for _ in 0..3 {
-            let free = TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = free.local_addr().unwrap().port();
-            drop(free);
+            let port = free();
             let mut child = Command::new(program)
                 .args(arguments(&port.to_string()))
                 .stdin(Stdio::piped())
@@ -35,7 +57,7 @@ impl Peer {
                 .spawn()
                 .unwrap_or_else(|error| panic!("{program}: {error}"));
             for _ in 0..400 {
-                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                if listens(port) {
                     return Self { child, port };
                 }
                 if child.try_wait().unwrap().is_some() {
@@ -143,7 +165,7 @@ impl Running {
             false => owned(&certificate),
         };
         let (name, arguments): (&str, Arguments<'_>) = match program {
-            "openssl" => ("openssl", &|port| {
+            "openssl" | "openssl over datagrams" => ("openssl", &|port| {
                 let accept = format!("127.0.0.1:{port}");
                 let fixed = owned(&["s_server", "-quiet", "-accept", &accept]);
                 [fixed, certificate.clone(), options.clone()].concat()
@@ -160,14 +182,17 @@ impl Running {
             "nginx" => ("/usr/sbin/nginx", &|port| {
                 nginx(made, port, &options.concat())
             }),
-            "ours" => {
+            "ours" | "ours over datagrams" => {
                 return Self::Ours(Server::start(
                     &[&made.server().map(str::to_owned)[..], &options].concat(),
                 ));
             }
             other => panic!("{other}"),
         };
-        Self::Peer(Peer::start(name, arguments))
+        Self::Peer(match is_over_datagrams(program) {
+            true => Peer::start_over_datagrams(name, arguments),
+            false => Peer::start(name, arguments),
+        })
     }
 
     fn port(&self) -> u16 {
@@ -178,7 +203,11 @@ impl Running {
     }
 }
 
-fn scanned(port: u16, made: &Certificates) -> Value {
+fn is_over_datagrams(program: &str) -> bool {
+    program.ends_with(" over datagrams")
+}
+
+fn scanned(port: u16, made: &Certificates, more: &[&str]) -> Value {
     let address = format!("127.0.0.1:{port}");
     let fixed = [
         "scan",
@@ -191,7 +220,7 @@ fn scanned(port: u16, made: &Certificates) -> Value {
         "--timeout",
         "5",
     ];
-    let output = run(&fixed);
+    let output = run(&[&fixed[..], more].concat());
     assert!(output.status.success(), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["schema"], "portcullis.scan/1");
@@ -350,7 +379,11 @@ fn are_seen_as_they_are_set(program: &str) {
         expected.extend(row.seen);
         known.push((row.options.clone(), expected.clone()));
         let running = Running::start(program, &row.options, &made);
-        let seen = facts(&scanned(running.port(), &made));
+        let more: &[&str] = match is_over_datagrams(program) {
+            true => &["--dtls"],
+            false => &[],
+        };
+        let seen = facts(&scanned(running.port(), &made, more));
         let all: std::collections::BTreeSet<_> = expected.keys().chain(seen.keys()).collect();
         for name in all {
             let (expected, seen) = (expected.get(name), seen.get(name));
@@ -391,12 +424,22 @@ fn our_own_server_is_seen_as_it_is_set() {
     are_seen_as_they_are_set("ours");
 }
 
+#[test]
+fn openssl_over_datagrams_is_seen_as_it_is_set() {
+    are_seen_as_they_are_set("openssl over datagrams");
+}
+
+#[test]
+fn our_own_server_over_datagrams_is_seen_as_it_is_set() {
+    are_seen_as_they_are_set("ours over datagrams");
+}
+
 /// What is seen is the same each time.
 #[test]
 fn two_scans_are_one() {
     let made = made();
     let running = Running::start("openssl", &[], &made);
-    let mut reports = [(); 2].map(|()| scanned(running.port(), &made));
+    let mut reports = [(); 2].map(|()| scanned(running.port(), &made, &[]));
     for report in &mut reports {
         report.as_object_mut().unwrap().remove("seconds");
     }
@@ -431,7 +474,7 @@ fn suites_are_called_as_openssl_calls_them() {
         "-cert {}/rsa.pem -key {}/rsa-key.pem -tls1_2 -cipher ALL:COMPLEMENTOFALL:@SECLEVEL=0";
     let options: Vec<_> = options.split(' ').map(str::to_owned).collect();
     let running = Running::start("openssl", &options, &made);
-    let report = scanned(running.port(), &made);
+    let report = scanned(running.port(), &made, &[]);
     let suites = report["suites"][0]["accepted"].as_array().unwrap();
     assert!(suites.len() > 60, "{report}");
     for suite in suites {

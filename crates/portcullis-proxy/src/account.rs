@@ -24,12 +24,22 @@ impl fmt::Display for Account {
 }
 
 impl Account {
-    /// Whether the process is that already, as after it has become it, or where systemd has seen to it.
+    /// Whether the process is that already, as after it has become it, or where systemd has seen to it. It may have more than
+    /// the account all the same, see [`take`](Self::take).
     pub(crate) fn is_this(&self) -> bool {
         use rustix::process::{getegid, geteuid, getgid, getuid};
 
         [getuid(), geteuid()].map(|it| it.as_raw()) == [self.user; 2]
             && [getgid(), getegid()].map(|it| it.as_raw()) == [self.group; 2]
+    }
+
+    /// Groups of root's among these that the account is not in.
+    fn of_root(&self, groups: &[u32], of_root: &[u32]) -> Vec<u32> {
+        let groups = groups.iter().copied();
+        let own = |it: &u32| *it == self.group || self.groups.contains(it);
+        groups
+            .filter(|it| of_root.contains(it) && !own(it))
+            .collect()
     }
 
     /// Whose files of this account are.
@@ -106,26 +116,61 @@ impl Account {
         Ok(set_thread_res_uid(user, user, user)?)
     }
 
-    /// The process becomes it, with all of its threads, and there is no way back.
+    /// The process becomes it, with all of its threads, and there is no way back. Who is it already gives away what
+    /// is left of whoever has started it: saved identities, and groups of root's. Others that it was given are its own, as
+    /// systemd's `SupplementaryGroups`.
     ///
     /// # Errors
     /// When it may not, or there were one.
     pub(crate) fn take(&self) -> io::Result<()> {
-        use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+        use nix::unistd::{
+            Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresuid, setuid,
+        };
 
-        if self.is_this() {
-            return Ok(());
-        }
         let groups: Vec<_> = self.groups.iter().copied().map(Gid::from_raw).collect();
+        let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));
         // In this order: who is no longer root may change no groups. Libc changes all threads.
-        setgroups(&groups)?;
-        setgid(Gid::from_raw(self.group))?;
-        setuid(Uid::from_raw(self.user))?;
+        if !self.is_this() {
+            setgroups(&groups)?;
+        } else {
+            let more = self.of_root(&groups_of_process()?, &groups_of_root());
+            let is_all = getresuid()?.saved == user && getresgid()?.saved == group;
+            // There may be a filter for what changes identities.
+            if more.is_empty() && is_all {
+                return Ok(());
+            }
+            if !more.is_empty() && setgroups(&groups).is_err() {
+                let text = format!(
+                    "the process is that user, and has groups of root all the same ({more:?}), which it may not leave (setpriv \
+                     --init-groups starts it without)"
+                );
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            }
+        }
+        // Saved ones, too.
+        setresgid(group, group, group)?;
+        setresuid(user, user, user)?;
         match setuid(Uid::from_raw(0)) {
             Ok(()) => Err(io::Error::other("the system lets it become root again")),
             Err(_) => Ok(()),
         }
     }
+}
+
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn groups_of_process() -> io::Result<Vec<u32>> {
+    let groups = rustix::process::getgroups()?;
+    Ok(groups.into_iter().map(|it| it.as_raw()).collect())
+}
+
+/// All that root is in; its own is 0.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn groups_of_root() -> Vec<u32> {
+    use nix::unistd::{Gid, getgrouplist};
+
+    let groups = getgrouplist(c"root", Gid::from_raw(0)).unwrap_or_default();
+    let groups = groups.into_iter().map(Gid::as_raw);
+    groups.chain([0]).collect()
 }
 
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
@@ -141,5 +186,30 @@ impl Account {
 
     pub(crate) fn take(&self) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_that_are_left_of_root_are_told_from_others() {
+        let account = Account {
+            name: "web".to_owned(),
+            user: 1_000,
+            group: 1_000,
+            groups: vec![1_000, 27],
+        };
+        let of_root = [0, 4, 27];
+        for (groups, more) in [
+            (&[][..], &[][..]),
+            // Its own, also if root is in it; and one that systemd has given it.
+            (&[1_000, 27, 115], &[]),
+            (&[1_000, 0], &[0]),
+            (&[4, 0, 115], &[4, 0]),
+        ] {
+            assert_eq!(account.of_root(groups, &of_root), more, "{groups:?}");
+        }
     }
 }

@@ -237,6 +237,13 @@ fn metrics(shared: &Shared, plan: &Plan) -> String {
         .map(|(labels, server)| (labels.clone(), u64::from(server.is_up())));
     let what = "Whether a server is sent connections.";
     family("backend_up", "gauge", what, &up.collect::<Vec<_>>());
+    let stores = plan.kept.watched.iter();
+    let stores = stores.map(|it| {
+        let labels = format!("{{store=\"{}\"}}", it.what);
+        (labels, u64::from(it.is_up()))
+    });
+    let what = "Whether a Redis answers, by what it is for; where there is one.";
+    family("store_up", "gauge", what, &stores.collect::<Vec<_>>());
     let failures = one(read(&meter.accept_failures));
     let what = "Failures of accepting, as when descriptors are used up.";
     family("accept_failures_total", "counter", what, &failures);

@@ -13,12 +13,6 @@ use crate::stream::{End, Plain};
 /// What is read at once of either side.
 const CHUNK: usize = 4_096;
 
-/// A handshake that is over.
-pub(crate) struct Passed {
-    pub(crate) stream: TlsStream<Plain>,
-    pub(crate) bytes: Bytes,
-}
-
 /// What went over meanwhile.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bytes {
@@ -34,19 +28,24 @@ pub(crate) enum Failed {
     Late,
 }
 
-/// Up to the end of the handshake, and of early data with it.
+/// Up to the end of the handshake, and of early data with it. What has gone over is counted as it goes: also of what fails,
+/// or is dropped.
 pub(crate) async fn pass(
     early: EarlyHandshake<Plain>,
     server: &mut End,
     within: Duration,
-) -> Result<Passed, Failed> {
-    let passed = timeout(within, both_ways(early, server)).await;
+    bytes: &mut Bytes,
+) -> Result<TlsStream<Plain>, Failed> {
+    let passed = timeout(within, both_ways(early, server, bytes)).await;
     passed.unwrap_or(Err(Failed::Late))
 }
 
-async fn both_ways(mut early: EarlyHandshake<Plain>, server: &mut End) -> Result<Passed, Failed> {
+async fn both_ways(
+    mut early: EarlyHandshake<Plain>,
+    server: &mut End,
+    bytes: &mut Bytes,
+) -> Result<TlsStream<Plain>, Failed> {
     let (mut from_client, mut from_server) = ([0; CHUNK], [0; CHUNK]);
-    let mut bytes = Bytes::default();
     let mut has_ended = false;
     loop {
         tokio::select! {
@@ -74,6 +73,5 @@ async fn both_ways(mut early: EarlyHandshake<Plain>, server: &mut End) -> Result
             },
         }
     }
-    let stream = early.handshake().await.map_err(Failed::Client)?;
-    Ok(Passed { stream, bytes })
+    early.handshake().await.map_err(Failed::Client)
 }

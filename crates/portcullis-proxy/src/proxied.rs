@@ -12,7 +12,7 @@ use portcullis::question::{Answer, ChooseConfiguration, VerifyChain};
 use portcullis::x509::CertificateError;
 use portcullis::{
     AlertDescription, Answers, ConnectionInformation, EarlyHandshake, EofPolicy, HowEnded,
-    Questions, Refusal, RelayEnd as _, RelayOptions, RelayOutcome, relay,
+    Questions, Refusal, RelayEnd as _, RelayOptions, RelayOutcome, TlsStream, relay,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -20,7 +20,7 @@ use crate::access_log::cut;
 use crate::arrival::{Arrived, left};
 use crate::backend::Connected;
 use crate::config::{Listener, Plan};
-use crate::early::{self, Failed, Passed};
+use crate::early::{self, Failed};
 use crate::meter::Outcome;
 use crate::proxy::{Phase, Shared};
 use crate::proxy_header::{self, Client};
@@ -52,8 +52,6 @@ struct Begun {
     client: End,
     route: Arc<Route>,
     connected: Connected,
-    /// What was passed on before.
-    early: early::Bytes,
 }
 
 /// What a client is connected to next.
@@ -91,10 +89,17 @@ pub(crate) async fn serve(
         client,
         route,
         connected,
-        early,
     } = match begun {
         Ok(begun) => begun,
-        Err(Refused { route, outcome }) => return record.end(shared, route.as_deref(), outcome),
+        Err(Refused { route, outcome }) => {
+            if let Some(route) = &route {
+                let early = record.early;
+                shared
+                    .meter
+                    .moved(&route.counts, early.said, early.answered);
+            }
+            return record.end(shared, route.as_deref(), outcome);
+        }
     };
     let Connected { io, place } = connected;
     record.note("backend", route.backend.name.as_str());
@@ -114,6 +119,7 @@ pub(crate) async fn serve(
         () = phase.over(Phase::Draining) => (relaying.cut(), true),
     };
     drop((open, place));
+    let early = record.early;
     let bytes_in = outcome.a_to_b.bytes + early.said;
     let bytes_out = outcome.b_to_a.bytes + early.answered;
     shared.meter.moved(&route.counts, bytes_in, bytes_out);
@@ -235,12 +241,10 @@ async fn begin(plan: &Plan, arrived: Arrived, record: &mut Record) -> Result<Beg
 
 impl Begun {
     fn new(client: End, route: Arc<Route>, connected: Connected) -> Self {
-        let early = early::Bytes::default();
         Self {
             client,
             route,
             connected,
-            early,
         }
     }
 }
@@ -253,9 +257,10 @@ impl Part<'_> {
         &mut self,
         early: EarlyHandshake<Plain>,
         within: Duration,
-    ) -> Result<Passed, Failed> {
+        bytes: &mut early::Bytes,
+    ) -> Result<TlsStream<Plain>, Failed> {
         match &mut self.0 {
-            Some(io) => early::pass(early, io, within).await,
+            Some(io) => early::pass(early, io, within, bytes).await,
             None => Err(Failed::Late),
         }
     }
@@ -290,23 +295,19 @@ async fn begin_early(
             record.note_time("ms_connect", began.elapsed().unwrap_or_default());
             let within = plan.timeouts.handshake;
             let mut part = Part(Some(&mut connected.io));
-            let failed = match part.pass(early, within).await {
-                Ok(Passed { mut stream, bytes }) => {
+            let failed = match part.pass(early, within, &mut record.early).await {
+                Ok(mut stream) => {
                     part.disarm();
                     record.note_time("ms_handshake", began.elapsed().unwrap_or_default());
                     record.note("server_name", stream.server_name().map(cut));
                     let protocol = stream.alpn_protocol().map(String::from_utf8_lossy);
                     record.note("alpn", protocol.map(|it| cut(&it)));
-                    record.note("early_data", bytes.said);
+                    record.note("early_data", record.early.said);
                     record.note_tls(stream.information());
                     if route.is_lenient {
                         stream.set_eof_policy(EofPolicy::Lenient);
                     }
-                    let begun = Begun::new(End::Tls(stream), route, connected);
-                    return Ok(Begun {
-                        early: bytes,
-                        ..begun
-                    });
+                    return Ok(Begun::new(End::Tls(stream), route, connected));
                 }
                 Err(Failed::Client(error)) => {
                     record.note_error(&error);

@@ -141,6 +141,10 @@ impl Proxy {
                 );
                 io::Error::new(error.kind(), text)
             };
+            if account.is_this() {
+                // What is left of root is not there any more when files are opened.
+                account.take().map_err(is_refused)?;
+            }
             // By the account, and not by root a second time: the folder may be its own, and what is in it as well.
             let opened = account.tried(|| access_log::writer(&plan.access));
             log_of_account = Some(opened.map_err(is_refused)?.map_err(|error| {
@@ -400,6 +404,6 @@ fn checks(plan: &Plan) -> JoinSet<()> {
         checks.spawn(async move { backend.check_health(within).await });
     }
     let kept = plan.kept.clone();
-    checks.spawn(async move { kept.greet().await });
+    checks.spawn(async move { kept.watch().await });
     checks
 }

@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::access_log::cut;
 use crate::arrival::Arrived;
+use crate::early;
 use crate::meter::Outcome;
 use crate::proxy::Shared;
 use crate::route::Route;
@@ -27,6 +28,8 @@ pub(crate) struct Record {
     head: Box<str>,
     entry: Map<String, Value>,
     is_on: bool,
+    /// What was passed on before the handshake was over.
+    pub(crate) early: early::Bytes,
 }
 
 impl Record {
@@ -36,6 +39,7 @@ impl Record {
             head: Box::default(),
             entry: Map::new(),
             is_on: shared.log.is_on(),
+            early: early::Bytes::default(),
         };
         let time = OffsetDateTime::from(record.began).format(&Rfc3339);
         record.note("time", time.unwrap_or_default());
@@ -141,6 +145,13 @@ impl Record {
         }
         if self.head.is_empty() {
             self.note("route", route.map(|it| it.label.as_str()));
+            // Its server has got this, and may have done what it asks for.
+            let early = self.early;
+            if early.said > 0 {
+                self.note("early_data", early.said);
+                self.note("bytes_in", early.said);
+                self.note("bytes_out", early.answered);
+            }
         }
         self.note("outcome", outcome.name());
         let total = self.began.elapsed().unwrap_or_default();
@@ -177,6 +188,7 @@ mod tests {
             head: Box::default(),
             entry: Map::new(),
             is_on: true,
+            early: early::Bytes::default(),
         };
         record.note_certificate(params.self_signed(&key).unwrap().der());
         let uris = record.entry["client_uris"].as_array().unwrap();

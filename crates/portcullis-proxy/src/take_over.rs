@@ -29,6 +29,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::account::Account;
 use crate::address::ListenAddress;
+use crate::config::Config;
 
 /// So many sockets fit into one message (`SCM_MAX_FD` of Linux).
 pub(crate) const MOST: usize = 253;
@@ -75,9 +76,10 @@ fn socket_of(file: &Metadata) -> io::Result<FileId> {
     }
 }
 
-/// Whether it is this process's user, or root; root itself takes sockets also from whoever owns the path.
-const fn is_trusted(user: u32, own: u32, owner: u32) -> bool {
-    user == own || user == 0 || (own == 0 && user == owner)
+/// Whether it is this process's user, or root; root itself takes sockets also from the account that it becomes. Whose the
+/// path is says nothing: somebody else's folder may be named, or one that everybody may write to.
+fn is_trusted(user: u32, own: u32, account: Option<u32>) -> bool {
+    user == own || user == 0 || (own == 0 && Some(user) == account)
 }
 
 /// Who listens there.
@@ -138,9 +140,9 @@ impl Inherited {
     /// on. It blocks the thread.
     ///
     /// # Errors
-    /// When nobody listens there, it is neither this user's nor root's (root takes them also from whoever owns the path), or it does
-    /// not give its sockets within 10 seconds.
-    pub fn take_over(path: &Path) -> io::Result<Self> {
+    /// When nobody listens there, it is neither this user's nor root's (root takes them also from the `process.user` of this
+    /// configuration), or it does not give its sockets within 10 seconds.
+    pub fn take_over(path: &Path, config: &Config) -> io::Result<Self> {
         let is_late = |error: io::Error| match error.kind() {
             io::ErrorKind::WouldBlock => {
                 let why = "another one is taking over, or the proxy there does not answer";
@@ -157,9 +159,11 @@ impl Inherited {
         socket.set_nonblocking(false)?;
         let before = UnixStream::from(OwnedFd::from(socket));
         let user = user_of(&before, owner)?;
-        if !is_trusted(user, rustix::process::geteuid().as_raw(), owner) {
+        let account = config.plan.account.as_ref().map(|it| it.owner().0);
+        if !is_trusted(user, rustix::process::geteuid().as_raw(), account) {
             let text = format!(
-                "who listens there runs as user {user}, whose sockets are not taken; only those of this process's user, and root's"
+                "who listens there runs as user {user}, whose sockets are not taken; only those of this process's user, root's, \
+                 and where root starts it those of process.user"
             );
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
@@ -288,6 +292,11 @@ impl Drop for Temporary {
     }
 }
 
+/// Gives what is at the path to whom it is for; where a link was put there meanwhile, the link, and not what it leads to.
+fn give_to(path: &Path, (user, group): (u32, u32)) -> io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(user), Some(group))
+}
+
 impl<'a> Asked<'a> {
     /// # Errors
     /// When the address cannot be had.
@@ -309,8 +318,8 @@ impl<'a> Asked<'a> {
         // Before anybody can connect. Elsewhere nobody becomes another user.
         #[cfg(not(target_os = "linux"))]
         std::fs::set_permissions(&temporary.0, std::fs::Permissions::from_mode(0o600))?;
-        if let Some((user, group)) = account.map(Account::owner) {
-            std::os::unix::fs::lchown(&temporary.0, Some(user), Some(group))?;
+        if let Some(owner) = account.map(Account::owner) {
+            give_to(&temporary.0, owner)?;
         }
         socket.listen(1)?;
         let socket = std::os::unix::net::UnixListener::from(OwnedFd::from(socket));
@@ -426,22 +435,61 @@ mod tests {
     #[test]
     fn whose_sockets_are_taken() {
         let (own, other) = (1000, 1001);
-        for (user, own, owner, expected) in [
-            (own, own, own, true),
-            (0, own, own, true),
-            (other, own, own, false),
-            (other, own, other, false),
-            (other, 0, other, true),
-            (other, 0, 0, false),
+        for (user, own, account, expected) in [
+            (own, own, None, true),
+            (0, own, None, true),
+            (other, own, None, false),
+            // Who is not root becomes nobody else.
+            (other, own, Some(other), false),
+            (other, 0, Some(other), true),
+            (other, 0, Some(own), false),
+            (other, 0, None, false),
+            (0, 0, Some(other), true),
         ] {
             assert_eq!(
-                is_trusted(user, own, owner),
+                is_trusted(user, own, account),
                 expected,
-                "{user} {own} {owner}"
+                "{user} {own} {account:?}"
             );
         }
         let (one, _other) = UnixStream::pair().unwrap();
         let own = rustix::process::geteuid().as_raw();
         assert_eq!(user_of(&one, own).unwrap(), own);
+    }
+
+    /// Whatever the umask: nobody else could connect in the time in which it has another mode.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn where_it_is_asked_is_for_its_user_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("take.sock");
+        let asked = Asked::bind(&path, None).unwrap();
+        let listener = asked.put(&Inherited::none()).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        // That of the socket itself is what its file was made with.
+        let of_socket = rustix::fs::fstat(&listener).unwrap().st_mode;
+        assert_eq!(of_socket & 0o777, 0o600);
+    }
+
+    /// Somebody who may write to the folder has put a link in the place of the socket.
+    #[test]
+    fn a_link_does_not_have_a_file_of_root_given_away() {
+        use std::os::unix::fs::lchown;
+
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["file", "link"].map(|it| folder.path().join(it));
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let own = std::fs::metadata(&file).unwrap().uid();
+        if lchown(&link, Some(own + 1), None).is_err() {
+            eprintln!("SKIPPED: only root gives files to somebody else");
+            return;
+        }
+        give_to(&link, (own + 2, own + 2)).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().uid(), own);
+        assert_eq!(std::fs::symlink_metadata(&link).unwrap().uid(), own + 2);
     }
 }

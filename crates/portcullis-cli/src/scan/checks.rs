@@ -4,7 +4,7 @@
 
 use portcullis::CertificateDer;
 
-use super::codes::{self, VERSIONS};
+use super::codes::{self, Over, VERSIONS};
 use super::hello::{Hello, TLS_1_2, TLS_1_3};
 use super::prober::{INTERNAL_ERROR, Outcome, Prober, alert};
 use super::reply::{Needs, ServerHello};
@@ -113,6 +113,7 @@ pub(super) struct Suites {
 /// What the raw hellos have brought.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
+    pub(super) over: Over,
     pub(super) versions: Vec<(u16, Option<Offered>)>,
     pub(super) suites: Vec<Suites>,
     /// Of TLS 1.3, and of the newest version before it.
@@ -122,6 +123,8 @@ pub(super) struct Seen {
     /// How long the prime of DHE is, or why that is not known. `None`: there is no DHE.
     pub(super) dh_bits: Option<Result<usize, String>>,
     pub(super) facts: Vec<(&'static str, Offered)>,
+    /// Over datagrams: whether a version was spoken only after a cookie.
+    pub(super) cookies: Vec<(u16, bool)>,
 }
 
 impl Seen {
@@ -130,6 +133,16 @@ impl Seen {
             *code == version && *offered == Some(Offered::Yes)
         };
         self.versions.iter().any(is)
+    }
+
+    /// Why nobody is known to be there: no hello was answered.
+    pub(super) fn is_nobody(&self) -> Option<&str> {
+        let mut reasons = self
+            .versions
+            .iter()
+            .map(|(_, offered)| offered.as_ref()?.why());
+        let first = reasons.next().flatten()?;
+        reasons.all(|why| why.is_some()).then_some(first)
     }
 
     /// The newest version before TLS 1.3.
@@ -176,10 +189,15 @@ fn is_all(suites: &[u16], is: impl Fn(Suite) -> bool) -> bool {
 
 /// Asks everything.
 pub(super) async fn all(prober: &mut Prober) -> Seen {
-    let mut seen = Seen::default();
+    let mut seen = Seen {
+        over: prober.over,
+        ..Seen::default()
+    };
     prober.versions(&mut seen).await;
-    let offered = prober.ssl2(&seen).await;
-    seen.versions.push((ssl2::VERSION, Some(offered)));
+    if prober.over == Over::Stream {
+        let offered = prober.ssl2(&seen).await;
+        seen.versions.push((ssl2::VERSION, Some(offered)));
+    }
     for (version, _) in VERSIONS {
         if seen.offers(version) {
             let suites = prober.suites(version).await;
@@ -193,6 +211,7 @@ pub(super) async fn all(prober: &mut Prober) -> Seen {
     if let Some(version) = seen.newest_older() {
         prober.of_older(version, &mut seen).await;
     }
+    seen.cookies = prober.cookies.clone();
     seen
 }
 
@@ -214,7 +233,8 @@ impl Prober {
     }
 
     async fn versions(&mut self, seen: &mut Seen) {
-        for (version, _) in VERSIONS {
+        for (version, _) in self.over.versions() {
+            let version = *version;
             let mut offered = self.version(version).await;
             // OpenSSL 3 has older versions, but as a rule no signature that it lets itself make in them: it says that
             // something went wrong. If TLS 1.2, which is asked for in the same way, still goes well, it is the version.
@@ -542,6 +562,9 @@ impl Prober {
                 ("extended_master_secret", said(&echoed(23))),
                 ("heartbeat", said(&echoed(15))),
             ]);
+            if self.over == Over::Datagrams {
+                seen.facts.push(("connection_id", said(&echoed(54))));
+            }
             if let Some(first) = cbc
                 .get(..cbc.len().min(CHUNK))
                 .filter(|first| !first.is_empty())

@@ -14,12 +14,59 @@ pub(super) const VERSIONS: [(u16, &str); 5] = [
     (0x0300, "SSLv3"),
 ];
 
-pub(super) fn version_name(version: u16) -> String {
-    if version == ssl2::VERSION {
-        return "SSLv2".to_owned();
+/// Those over datagrams, by the version of TLS that each was made of (RFC 4347, RFC 6347, RFC 9147).
+const DATAGRAM_VERSIONS: [(u16, &str); 3] = [
+    (0x0304, "DTLSv1.3"),
+    (0x0303, "DTLSv1.2"),
+    (0x0302, "DTLSv1.0"),
+];
+
+/// What is spoken over. Versions are everywhere those of TLS, and those of DTLS by what they were made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Over {
+    #[default]
+    Stream,
+    Datagrams,
+}
+
+impl Over {
+    /// What there is to be asked about, newest first.
+    pub(super) fn versions(self) -> &'static [(u16, &'static str)] {
+        match self {
+            Self::Stream => &VERSIONS,
+            Self::Datagrams => &DATAGRAM_VERSIONS,
+        }
     }
-    let named = VERSIONS.iter().find(|(code, _)| *code == version);
-    named.map_or_else(|| format!("{version:#06x}"), |(_, name)| (*name).to_owned())
+
+    pub(super) fn version_name(self, version: u16) -> String {
+        if version == ssl2::VERSION {
+            return "SSLv2".to_owned();
+        }
+        let named = self.versions().iter().find(|(code, _)| *code == version);
+        named.map_or_else(|| format!("{version:#06x}"), |(_, name)| (*name).to_owned())
+    }
+
+    /// How a version is written.
+    pub(super) fn wire(self, version: u16) -> u16 {
+        match (self, version) {
+            (Self::Datagrams, 0x0304) => 0xfefc,
+            (Self::Datagrams, 0x0303) => 0xfefd,
+            (Self::Datagrams, _) => 0xfeff,
+            (Self::Stream, version) => version,
+        }
+    }
+
+    /// Which one is written so; what is none stays as it is.
+    pub(super) fn meant(self, wire: u16) -> u16 {
+        match (self, wire) {
+            (Self::Datagrams, 0xfefc) => 0x0304,
+            (Self::Datagrams, 0xfefd) => 0x0303,
+            (Self::Datagrams, 0xfeff) => 0x0302,
+            // None of DTLS is written like one of TLS.
+            (Self::Datagrams, 0x0300..=0x03ff) => 0,
+            (_, wire) => wire,
+        }
+    }
 }
 
 /// All suites of the versions before TLS 1.3, but the one that is no protection at all, and that nobody may agree on (RFC

@@ -1,6 +1,8 @@
 //! Hellos as no library would send them: any versions, suites, groups and schemes, and shares of no key.
 //!
-//! RFC 8446 §4.1.2, and what came before it.
+//! RFC 8446 §4.1.2, and what came before it; over datagrams RFC 9147 §5.3 and RFC 6347 §4.2.
+
+use super::codes::Over;
 
 /// TLS 1.3, as `supported_versions` has it.
 pub(super) const TLS_1_3: u16 = 0x0304;
@@ -17,7 +19,8 @@ pub(super) struct Hello {
     pub(super) schemes: Vec<u16>,
     /// Also DEFLATE.
     pub(super) deflate: bool,
-    /// Also what servers echo if they have it: tickets, heartbeat, encrypt_then_mac, extended_master_secret.
+    /// Also what servers echo if they have it: tickets, heartbeat, encrypt_then_mac, extended_master_secret, and over
+    /// datagrams connection_id.
     pub(super) extras: bool,
     pub(super) server_name: Option<String>,
 }
@@ -26,11 +29,56 @@ impl Hello {
     /// The record with the hello in it. Of TLS 1.3 it has an empty `key_share`: the server names the group that it wants
     /// (§4.2.8), so that no key is needed. SSL 3 has no extensions.
     pub(super) fn record(&self, random: &[u8; 32]) -> Vec<u8> {
+        let mut message = vec![1];
+        with_length(&mut message, 3, |message| {
+            message.extend(self.body(random, None))
+        });
+        // Some servers of old take no other version in the first record (§5.1).
+        let mut record = vec![22];
+        record.extend(self.version.min(TLS_1_0).to_be_bytes());
+        with_length(&mut record, 2, |record| record.extend(message));
+        record
+    }
+
+    /// The same in one datagram, with a cookie of the server's if it has given one; the how manieth message and record of
+    /// ours it is (RFC 6347 §4.2.2).
+    pub(super) fn datagram(
+        &self,
+        random: &[u8; 32],
+        cookie: &[u8],
+        message: u16,
+        record: u32,
+    ) -> Vec<u8> {
+        let body = self.body(random, Some(cookie));
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let [_, length @ ..] = length;
+        let mut fragment = vec![1];
+        fragment.extend(length);
+        fragment.extend(message.to_be_bytes());
+        // All of it.
+        fragment.extend([0; 3]);
+        fragment.extend(length);
+        fragment.extend(body);
+        // Of DTLS 1.0, as the first record of a client is (RFC 9147 §5.3).
+        let mut datagram = vec![22, 0xfe, 0xff, 0, 0, 0, 0];
+        datagram.extend(record.to_be_bytes());
+        with_length(&mut datagram, 2, |datagram| datagram.extend(fragment));
+        datagram
+    }
+
+    /// The message, with a cookie where it goes over datagrams.
+    fn body(&self, random: &[u8; 32], cookie: Option<&[u8]>) -> Vec<u8> {
+        let over = match cookie {
+            Some(_) => Over::Datagrams,
+            None => Over::Stream,
+        };
         let mut body = Vec::new();
-        let legacy = self.version.min(TLS_1_2);
-        body.extend(legacy.to_be_bytes());
+        body.extend(over.wire(self.version.min(TLS_1_2)).to_be_bytes());
         body.extend(random);
         body.push(0);
+        if let Some(cookie) = cookie {
+            with_length(&mut body, 1, |body| body.extend(cookie));
+        }
         let mut suites = self.suites.clone();
         if self.version < TLS_1_0 {
             // Nothing else says it there (RFC 5746 §3.3).
@@ -40,18 +88,12 @@ impl Hello {
         let methods: &[u8] = if self.deflate { &[1, 0] } else { &[0] };
         with_length(&mut body, 1, |body| body.extend(methods));
         if self.version >= TLS_1_0 {
-            with_length(&mut body, 2, |body| self.extensions(body));
+            with_length(&mut body, 2, |body| self.extensions(body, over));
         }
-        let mut message = vec![1];
-        with_length(&mut message, 3, |message| message.extend(body));
-        // Some servers of old take no other version in the first record (§5.1).
-        let mut record = vec![22];
-        record.extend(legacy.min(TLS_1_0).to_be_bytes());
-        with_length(&mut record, 2, |record| record.extend(message));
-        record
+        body
     }
 
-    fn extensions(&self, into: &mut Vec<u8>) {
+    fn extensions(&self, into: &mut Vec<u8>, over: Over) {
         if let Some(name) = &self.server_name {
             extension(into, 0, |into| {
                 with_length(into, 2, |into| {
@@ -73,7 +115,7 @@ impl Hello {
             extension(into, 0xff01, |into| into.push(0));
         } else {
             extension(into, 43, |into| {
-                with_length(into, 1, |into| put(into, &[TLS_1_3]))
+                with_length(into, 1, |into| put(into, &[over.wire(TLS_1_3)]))
             });
             extension(into, 45, |into| into.extend([1, 1]));
             extension(into, 51, |into| with_length(into, 2, |_| {}));
@@ -83,6 +125,10 @@ impl Hello {
             extension(into, 22, |_| {});
             extension(into, 23, |_| {});
             extension(into, 35, |_| {});
+            if over == Over::Datagrams {
+                // One of no bytes: the server's may have some (RFC 9146 §3).
+                extension(into, 54, |into| into.push(0));
+            }
         }
     }
 }
@@ -136,5 +182,37 @@ mod tests {
             ..hello
         };
         assert!(old.record(&[7; 32]).ends_with(&[0x00, 0xff, 2, 1, 0]));
+    }
+
+    #[test]
+    fn over_datagrams_it_has_a_number_a_cookie_and_other_versions() {
+        let hello = Hello {
+            version: TLS_1_3,
+            // As many as there are in one.
+            suites: vec![0x1301; 100],
+            groups: super::super::codes::groups(),
+            schemes: super::super::codes::SCHEMES.to_vec(),
+            deflate: true,
+            extras: true,
+            server_name: Some("a".repeat(253)),
+        };
+        let datagram = hello.datagram(&[7; 32], &[9; 255], 1, 5);
+        // It is not to be cut on its way, wherever that goes (RFC 8200 §5).
+        assert!(datagram.len() <= 1_232, "{}", datagram.len());
+        let length = u16::try_from(datagram.len() - 13).unwrap().to_be_bytes();
+        let head = [&[22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 5][..], &length].concat();
+        assert_eq!(datagram[..13], head);
+        let length = u16::try_from(datagram.len() - 25).unwrap().to_be_bytes();
+        let length = [&[0][..], &length].concat();
+        let head = [&[1][..], &length, &[0, 1, 0, 0, 0], &length, &[0xfe, 0xfd]].concat();
+        assert_eq!(datagram[13..27], head);
+        assert_eq!(datagram[59..61], [0, 255]);
+        let versions = [0, 43, 0, 3, 2, 0xfe, 0xfc];
+        assert!(datagram.windows(7).any(|part| part == versions));
+        let old = Hello {
+            version: 0x0302,
+            ..hello
+        };
+        assert_eq!(old.datagram(&[7; 32], &[], 0, 0)[25..27], [0xfe, 0xff]);
     }
 }

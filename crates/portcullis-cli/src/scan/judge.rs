@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::checks::{Offered, Seen};
-use super::codes::{self, Weakness};
+use super::codes::{self, Over, Weakness};
 use super::hello::{TLS_1_2, TLS_1_3};
 use super::library::Found;
 use super::ssl2;
@@ -58,7 +58,7 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaves: &[Value]) -> Vec<Find
     ];
     for (version, rfc) in old {
         if seen.offers(version) {
-            let name = codes::version_name(version);
+            let name = seen.over.version_name(version);
             let id = format!("version.{}", name.to_lowercase().replace('v', ""));
             say(&id, Bad, format!("{name} is not to be spoken (RFC {rfc})"));
         }
@@ -67,7 +67,8 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaves: &[Value]) -> Vec<Find
         .versions
         .iter()
         .any(|(version, offered)| *version == TLS_1_3 && *offered == Some(Offered::No));
-    if is_known {
+    // Over datagrams few speak it yet, and nobody can be told to.
+    if is_known && seen.over == Over::Stream {
         say(
             "version.no-tls1.3",
             Warn,
@@ -167,6 +168,17 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaves: &[Value]) -> Vec<Find
             .iter()
             .find_map(|(fact, offered)| (*fact == name).then_some(offered))
     };
+    for (version, _) in seen.cookies.iter().filter(|(_, always)| !always) {
+        say(
+            "cookie.none",
+            Warn,
+            format!(
+                "{} is spoken without a cookie: whoever forges an address has more sent to it than he sends (RFC 6347 \
+                 §4.2.1, RFC 9147 §5.1)",
+                seen.over.version_name(*version)
+            ),
+        );
+    }
     if fact("compression") == Some(&Offered::Yes) {
         say("compression", Bad, "DEFLATE is chosen (CRIME)".to_owned());
     }
@@ -240,11 +252,12 @@ const SHORTER: [(&str, &str); 2] = [
 ];
 
 /// The names of all findings.
-const FINDINGS: [&str; 26] = [
+const FINDINGS: [&str; 28] = [
     "version.ssl2",
     "version.ssl3",
     "version.tls1.0",
     "version.tls1.1",
+    "version.dtls1.0",
     "version.no-tls1.3",
     "suite.null",
     "suite.export",
@@ -260,6 +273,7 @@ const FINDINGS: [&str; 26] = [
     "broken-choice",
     "dh.short",
     "group.no-pq",
+    "cookie.none",
     "compression",
     "renegotiation.insecure",
     "fallback.unprotected",
@@ -337,10 +351,16 @@ impl Rule {
                 .any(|finding| finding.severity == Severity::Bad),
             Self::Warn => !findings.is_empty(),
             Self::Incomplete => !seen.is_complete() || !found.is_complete(),
-            Self::Version(least) => seen
-                .versions
-                .iter()
-                .any(|(version, offered)| version < least && *offered == Some(Offered::Yes)),
+            Self::Version(least) => {
+                // There is no DTLS 1.1: older than that is what is older than 1.2.
+                let least = match seen.over {
+                    Over::Stream => *least,
+                    Over::Datagrams => TLS_1_2.max(*least),
+                };
+                let mut versions = seen.versions.iter();
+                versions
+                    .any(|(version, offered)| *version < least && *offered == Some(Offered::Yes))
+            }
             Self::Suite(weakness) => suites.any(|code| weakness.is_of(*code)),
             Self::NoPostQuantum => {
                 let is_said = findings.iter().any(|finding| finding.id == "group.no-pq");
@@ -405,6 +425,13 @@ mod tests {
             ],
             ..Seen::default()
         };
+        // And one over datagrams.
+        let old = Seen {
+            over: Over::Datagrams,
+            versions: vec![(0x0302, Some(Offered::Yes))],
+            cookies: vec![(0x0302, false), (TLS_1_2, true)],
+            ..Seen::default()
+        };
         let found = Found {
             early_data: Some(Offered::Yes),
             verdict: Some(Err("self-signed".to_owned())),
@@ -414,11 +441,13 @@ mod tests {
         for days in [-1, 1] {
             let leaf = serde_json::json!({ "days_left": days });
             let leaf = [serde_json::json!({ "days_left": 100 }), leaf];
-            let findings = findings(&seen, &found, &leaf);
-            for finding in &findings {
-                let rule: Rule = finding.id.parse().unwrap();
-                assert!(rule.is_hit(&seen, &found, &leaf, &findings), "{rule:?}");
-                names.insert(finding.id.clone());
+            for seen in [&seen, &old] {
+                let findings = findings(seen, &found, &leaf);
+                for finding in &findings {
+                    let rule: Rule = finding.id.parse().unwrap();
+                    assert!(rule.is_hit(seen, &found, &leaf, &findings), "{rule:?}");
+                    names.insert(finding.id.clone());
+                }
             }
         }
         // And no name is of nothing.
@@ -453,6 +482,32 @@ mod tests {
             let findings = findings(&seen, &found, &[]);
             let hit = Rule::NoPostQuantum.is_hit(&seen, &found, &[], &findings);
             assert_eq!(hit, is_hit, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_older_over_datagrams_is_older_than_what_does_not_exist() {
+        for (version, hit) in [
+            (0x0302, [true, true, true]),
+            (TLS_1_2, [false, false, true]),
+        ] {
+            let seen = Seen {
+                over: Over::Datagrams,
+                versions: vec![(TLS_1_3, Some(Offered::No)), (version, Some(Offered::Yes))],
+                ..Seen::default()
+            };
+            let found = Found::default();
+            let hits = ["version<1.1", "version<1.2", "version<1.3"].map(|rule| {
+                let rule: Rule = rule.parse().unwrap();
+                rule.is_hit(&seen, &found, &[], &[])
+            });
+            assert_eq!(hits, hit, "{version:#06x}");
+            let ids: Vec<_> = findings(&seen, &found, &[])
+                .into_iter()
+                .map(|finding| finding.id)
+                .collect();
+            assert_eq!(ids.contains(&"version.dtls1.0".to_owned()), hit[0]);
+            assert!(!ids.contains(&"version.no-tls1.3".to_owned()));
         }
     }
 

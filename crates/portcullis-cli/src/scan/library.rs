@@ -7,23 +7,29 @@ use portcullis::ech::EchKey;
 use portcullis::suite::{Authentication, CipherSuite, KeyExchange};
 use portcullis::x509::PresentedChain;
 use portcullis::{
-    CertificateDer, ClientConfig, EarlyDataOutcome, MemorySessionStore, NamedGroup,
-    ProtocolVersion, TlsConnector, TlsStream,
+    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsConnector,
+    DtlsOptions, EarlyDataOutcome, MemorySessionStore, NamedGroup, ProtocolVersion, TlsConnector,
+    TlsStream,
 };
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::checks::{Offered, Seen};
+use super::codes::Over;
 use super::hello::{TLS_1_2, TLS_1_3};
 use super::prober::{OVER, Prober};
 use super::suites::Suite;
 use crate::certificate;
+use crate::connect::Destination;
 use crate::connecting::{self, Connecting, Trust};
 use crate::failure::Failure;
 
 /// How long a server may take to close after we have: until then its tickets come.
 const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The same over datagrams, where nobody may notice that we have: its tickets are on their way with what it says last.
+const HEARD_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What the library's client has found.
 #[derive(Debug, Default)]
@@ -92,7 +98,7 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
             found.ocsp = Some(Offered::of(response));
             found.chain = connecting.chain();
             found.verdict = connecting.judged_by(trust);
-            let _ = stream.close(CLOSE_WITHIN).await;
+            let _ = stream.close().await;
         }
         Err(why) => {
             // What was shown before it failed.
@@ -115,11 +121,11 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
         let mut connecting = self::connecting(prober, seen, &[protocol], None)?;
         let word = match connect(prober, &mut connecting).await {
             Ok(stream) => {
-                let word = match stream.alpn_protocol() {
+                let word = match stream.information().alpn_protocol() {
                     Some(_) => "chosen",
                     None => "ignored",
                 };
-                let _ = stream.close(CLOSE_WITHIN).await;
+                let _ = stream.close().await;
                 word.to_owned()
             }
             Err(Refused(_, true)) => "refused".to_owned(),
@@ -136,7 +142,8 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
             let mut connecting = self::connecting(prober, seen, &[], Some(version))?
                 .with(|connector| connector.session_store(store));
             let offered = resumption(prober, &mut connecting).await;
-            if code == TLS_1_3 {
+            // Over datagrams the library sends none.
+            if code == TLS_1_3 && prober.over == Over::Stream {
                 let early_data = early_data(prober, &mut connecting, &offered).await;
                 found.early_data = Some(early_data);
             }
@@ -212,6 +219,9 @@ async fn ech(prober: &mut Prober) -> Offered {
     }
     let destination = prober.destination().clone();
     let deadline = destination.deadline().min(prober.until());
+    if prober.over == Over::Datagrams {
+        return ech_over_datagrams(prober, config, destination, deadline).await;
+    }
     let io = match destination.connect(deadline).await {
         Ok(io) => io,
         Err(failure) => {
@@ -222,31 +232,96 @@ async fn ech(prober: &mut Prober) -> Offered {
     let connector = TlsConnector::new(config)
         .without_resumption()
         .handshake_timeout(deadline.saturating_duration_since(Instant::now()));
-    let (offered, is_answered) = match connector.upgrade(io, destination.name).await {
+    match connector.upgrade(io, destination.name).await {
         Ok(stream) => {
             let _ = stream.close(CLOSE_WITHIN).await;
-            let why = "a key that nobody has was accepted";
-            (Offered::Unknown(why.to_owned()), true)
+            impossible(prober)
         }
-        Err(error) => match error.ech_rejection() {
-            Some(rejection) => (Offered::of(rejection.has_configurations()), true),
-            None => (Offered::Unknown(error.to_string()), error.alert().is_some()),
-        },
+        Err(error) => not_encrypted(prober, &error),
+    }
+}
+
+/// The same over datagrams.
+async fn ech_over_datagrams(
+    prober: &mut Prober,
+    config: ClientConfig,
+    destination: Destination,
+    deadline: Instant,
+) -> Offered {
+    let addresses = match destination.resolved(deadline).await {
+        Ok(addresses) => addresses,
+        Err(failure) => return Offered::Unknown(failure.to_string()),
     };
-    prober.note(is_answered);
-    offered
+    let connector = TlsConnector::new(config)
+        .without_resumption()
+        .handshake_timeout(deadline.saturating_duration_since(Instant::now()));
+    let connector = DtlsConnector::new(connector);
+    match connector.connect(&*addresses, destination.name).await {
+        Ok(connection) => {
+            let _ = connection.close(HEARD_WITHIN).await;
+            impossible(prober)
+        }
+        Err(error) => not_encrypted(prober, &error),
+    }
+}
+
+fn impossible(prober: &mut Prober) -> Offered {
+    prober.note(true);
+    Offered::Unknown("a key that nobody has was accepted".to_owned())
+}
+
+fn not_encrypted(prober: &mut Prober, error: &portcullis::Error) -> Offered {
+    let rejection = error.ech_rejection();
+    prober.note(rejection.is_some() || error.alert().is_some());
+    match rejection {
+        Some(rejection) => Offered::of(rejection.has_configurations()),
+        None => Offered::Unknown(error.to_string()),
+    }
 }
 
 /// Why there is no connection, and whether the server has refused the application protocol.
 struct Refused(String, bool);
 
-async fn connect(
-    prober: &mut Prober,
-    connecting: &mut Connecting,
-) -> Result<TlsStream<TcpStream>, Refused> {
+/// A connection, over what is scanned.
+enum Connection {
+    Stream(TlsStream<TcpStream>),
+    Datagrams(DtlsConnection),
+}
+
+impl Connection {
+    fn information(&self) -> &ConnectionInformation {
+        match self {
+            Self::Stream(stream) => stream.information(),
+            Self::Datagrams(connection) => connection.information(),
+        }
+    }
+
+    /// Closes it when its tickets are here. An error says that the server has refused us.
+    async fn close(self) -> Result<(), Failure> {
+        match self {
+            Self::Stream(stream) => connecting::close(stream, CLOSE_WITHIN).await,
+            Self::Datagrams(connection) => match connection.close(HEARD_WITHIN).await {
+                Err(error) if error.alert().is_some() => Err(Failure::connection(&error.into())),
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+async fn connect(prober: &mut Prober, connecting: &mut Connecting) -> Result<Connection, Refused> {
     prober.turn().await.map_err(|why| Refused(why, false))?;
     let until = prober.until();
-    let connected = within(until, connecting.connect()).await;
+    let connected = match prober.over {
+        Over::Stream => {
+            let connected = within(until, connecting.connect()).await;
+            connected.map(Connection::Stream)
+        }
+        Over::Datagrams => {
+            let options = DtlsOptions::default();
+            let connected = within(until, connecting.connect_dtls(options, None)).await;
+            connected.map(|(connection, _)| Connection::Datagrams(connection))
+        }
+    };
     let refused = |failure: &Failure| {
         let facts = failure.json();
         let is_protocol = facts["alert"]["name"] == "no_application_protocol";
@@ -275,9 +350,9 @@ async fn resumption(prober: &mut Prober, connecting: &mut Connecting) -> Offered
     for is_second in [false, true] {
         match connect(prober, connecting).await {
             Ok(stream) => {
-                let is_resumed = stream.is_resumed();
+                let is_resumed = stream.information().is_resumed();
                 // Who is refused gets no session, which says nothing of others.
-                if let Err(refused) = connecting::close(stream, CLOSE_WITHIN).await {
+                if let Err(refused) = stream.close().await {
                     return Offered::Unknown(refused.to_string());
                 }
                 if is_second {

@@ -1,10 +1,12 @@
 //! `portcullis scan`: what a server speaks, found out by asking, and what is to be said against it.
 //!
 //! [`prober`] asks one thing on each connection, in [`hello`]s of its own, and reads the [`reply`]; [`checks`] says what is
-//! asked, [`library`] what takes a whole handshake; [`judge`] has an opinion, [`report`] the words.
+//! asked, [`library`] what takes a whole handshake; [`judge`] has an opinion, [`report`] the words. What comes over UDP
+//! [`datagrams`] puts together.
 
 mod checks;
 mod codes;
+mod datagrams;
 mod hello;
 mod judge;
 mod library;
@@ -34,6 +36,9 @@ pub(crate) struct Scan {
     target: String,
     #[command(flatten)]
     route: Route,
+    /// Scan DTLS over UDP.
+    #[arg(long, conflicts_with = "starttls")]
+    dtls: bool,
     /// Trust the certificates in this PEM file instead of those of the operating system.
     #[arg(long, value_name = "FILE")]
     cafile: Option<PathBuf>,
@@ -83,14 +88,25 @@ impl Scan {
         let addresses = destination.resolved(destination.deadline()).await?;
         let address = addresses.first().copied();
         let destination = destination.at(addresses.iter().map(|address| address.ip()).collect());
-        drop(destination.connect(destination.deadline()).await?);
+        if !self.dtls {
+            drop(destination.connect(destination.deadline()).await?);
+        }
         let starttls = destination.target.starttls.map(|protocol| protocol.name());
         let rate = self.rate.unwrap_or(if starttls.is_some() { 2 } else { 10 });
         let total = Duration::from_secs(self.total);
         let began = tokio::time::Instant::now();
         let server_name = destination.name.to_str().into_owned();
         let mut prober = Prober::new(destination, self.connections, rate, total);
+        if self.dtls {
+            prober = prober.over_datagrams();
+        }
         let seen = checks::all(&mut prober).await;
+        if let (true, Some(why)) = (self.dtls, seen.is_nobody()) {
+            let error = std::io::Error::other(format!(
+                "{why}; over UDP a server that does not answer a hello looks like none"
+            ));
+            return Err(Failure::transport(&self.target, &error).at("Connect"));
+        }
         let found = library::all(&mut prober, &seen, &trust).await?;
         let leaves = found.leaves();
         let findings = judge::findings(&seen, &found, &leaves);

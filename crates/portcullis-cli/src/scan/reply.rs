@@ -2,6 +2,7 @@
 //!
 //! Bytes come in any pieces; more than [`MOST`] of them are not read. RFC 8446 §4.1.3, §6; RFC 5246 §7.4; RFC 8422 §5.4.
 
+use super::codes::Over;
 use super::suites::{Exchange, Suite};
 
 /// The most bytes of an answer: a flight with a long chain has 20,000.
@@ -47,26 +48,26 @@ pub(super) struct ServerHello {
     pub(super) chain: Vec<Vec<u8>>,
     /// Whether a certificate of the client is asked for.
     pub(super) asks_for_certificate: bool,
+    /// Whether it came after a cookie, or asks for one: over datagrams.
+    pub(super) has_cookie: bool,
 }
 
 /// Reads an answer.
 #[derive(Debug)]
 pub(super) struct Reader {
-    needs: Needs,
+    flight: Flight,
     records: Vec<u8>,
     messages: Vec<u8>,
     seen: usize,
-    hello: Option<ServerHello>,
 }
 
 impl Reader {
     pub(super) fn new(needs: Needs) -> Self {
         Self {
-            needs,
+            flight: Flight::new(needs, Over::Stream),
             records: Vec::new(),
             messages: Vec::new(),
             seen: 0,
-            hello: None,
         }
     }
 
@@ -91,12 +92,11 @@ impl Reader {
                         return Ok(Some(answer));
                     }
                 }
-                21 => match body {
-                    // What is only a warning does not end the handshake; unrecognized_name (112) is sent so.
-                    [1, code] if *code != 0 => {}
-                    [_, code] => return Ok(Some(Answer::Alert(*code))),
-                    _ => return Err("an alert of another length than 2"),
-                },
+                21 => {
+                    if let Some(alert) = alert(body)? {
+                        return Ok(Some(alert));
+                    }
+                }
                 _ => return Err("a record that is neither handshake nor alert"),
             }
         }
@@ -109,27 +109,63 @@ impl Reader {
         let mut rest = &messages[..];
         while let Some((kind, body, behind)) = message(rest) {
             rest = behind;
-            match (kind, &mut self.hello) {
-                (2, hello @ None) => {
-                    let read = server_hello(body).ok_or("a ServerHello that is not one")?;
-                    if self.needs == Needs::Hello || read.version >= 0x0304 {
-                        return Ok(Some(Answer::Hello(read)));
-                    }
-                    *hello = Some(read);
-                }
-                (11, Some(hello)) => hello.chain = certificates(body).unwrap_or_default(),
-                (12, Some(hello)) => {
-                    // What cannot be read of it is not known.
-                    let _ = key_exchange(body, hello);
-                }
-                (13, Some(hello)) => hello.asks_for_certificate = true,
-                (14, Some(hello)) => return Ok(Some(Answer::Hello(hello.clone()))),
-                (22, Some(_)) => {}
-                _ => return Err("a handshake message that does not come here"),
+            if let Some(answer) = self.flight.take(kind, body)? {
+                return Ok(Some(answer));
             }
         }
         self.messages = rest.to_vec();
         Ok(None)
+    }
+}
+
+/// The messages of an answer, one after the other.
+#[derive(Debug)]
+pub(super) struct Flight {
+    needs: Needs,
+    over: Over,
+    hello: Option<ServerHello>,
+}
+
+impl Flight {
+    pub(super) fn new(needs: Needs, over: Over) -> Self {
+        Self {
+            needs,
+            over,
+            hello: None,
+        }
+    }
+
+    /// Takes the next message. `None`: the answer is not whole.
+    pub(super) fn take(&mut self, kind: u8, body: &[u8]) -> Result<Option<Answer>, &'static str> {
+        match (kind, &mut self.hello) {
+            (2, hello @ None) => {
+                let read = server_hello(body, self.over).ok_or("a ServerHello that is not one")?;
+                if self.needs == Needs::Hello || read.version >= 0x0304 {
+                    return Ok(Some(Answer::Hello(read)));
+                }
+                *hello = Some(read);
+            }
+            (11, Some(hello)) => hello.chain = certificates(body).unwrap_or_default(),
+            (12, Some(hello)) => {
+                // What cannot be read of it is not known.
+                let _ = key_exchange(body, hello);
+            }
+            (13, Some(hello)) => hello.asks_for_certificate = true,
+            (14, Some(hello)) => return Ok(Some(Answer::Hello(hello.clone()))),
+            (22, Some(_)) => {}
+            _ => return Err("a handshake message that does not come here"),
+        }
+        Ok(None)
+    }
+}
+
+/// An alert that ends the handshake.
+pub(super) fn alert(body: &[u8]) -> Result<Option<Answer>, &'static str> {
+    match body {
+        // What is only a warning does not end the handshake; unrecognized_name (112) is sent so.
+        [1, code] if *code != 0 => Ok(None),
+        [_, code] => Ok(Some(Answer::Alert(*code))),
+        _ => Err("an alert of another length than 2"),
     }
 }
 
@@ -164,7 +200,7 @@ fn message(bytes: &[u8]) -> Option<Part<'_>> {
 }
 
 /// The bytes behind a length, taken from the front.
-fn vector<'a>(from: &mut &'a [u8], of: usize) -> Option<&'a [u8]> {
+pub(super) fn vector<'a>(from: &mut &'a [u8], of: usize) -> Option<&'a [u8]> {
     let (length, rest) = from.split_at_checked(of)?;
     let length = length
         .iter()
@@ -174,15 +210,15 @@ fn vector<'a>(from: &mut &'a [u8], of: usize) -> Option<&'a [u8]> {
     Some(body)
 }
 
-fn number(from: &mut &[u8]) -> Option<u16> {
+pub(super) fn number(from: &mut &[u8]) -> Option<u16> {
     let (number, rest) = from.split_first_chunk()?;
     *from = rest;
     Some(u16::from_be_bytes(*number))
 }
 
-fn server_hello(mut body: &[u8]) -> Option<ServerHello> {
+fn server_hello(mut body: &[u8], over: Over) -> Option<ServerHello> {
     let mut hello = ServerHello {
-        version: number(&mut body)?,
+        version: over.meant(number(&mut body)?),
         ..ServerHello::default()
     };
     let (random, rest) = body.split_first_chunk::<32>()?;
@@ -200,7 +236,8 @@ fn server_hello(mut body: &[u8]) -> Option<ServerHello> {
         let code = number(&mut extensions)?;
         let mut value = vector(&mut extensions, 2)?;
         match code {
-            43 => hello.version = number(&mut value)?,
+            43 => hello.version = over.meant(number(&mut value)?),
+            44 => hello.has_cookie = true,
             51 => hello.group = Some(number(&mut value)?),
             _ => {}
         }

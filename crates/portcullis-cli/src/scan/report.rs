@@ -6,7 +6,7 @@ use portcullis::NamedGroup;
 use serde_json::{Map, Value, json};
 
 use super::checks::{Accepted, Offered, Seen};
-use super::codes::{group_name, scheme_name, suite_name, version_name};
+use super::codes::{Over, group_name, scheme_name, suite_name};
 use super::judge::Finding;
 use super::library::Found;
 use crate::certificate;
@@ -34,6 +34,7 @@ impl Report<'_> {
 
     pub(super) fn json(&self) -> Value {
         let (seen, found) = (self.seen, self.found);
+        let version_name = |version| seen.over.version_name(version);
         let mut facts = Map::new();
         for (name, offered) in seen.facts.iter().map(|(name, offered)| (*name, offered)) {
             facts.insert(name.to_owned(), word(offered));
@@ -59,6 +60,15 @@ impl Report<'_> {
             .iter()
             .map(|(name, answer)| ((*name).to_owned(), Value::from(printable(answer))));
         facts.insert("alpn".to_owned(), alpn.collect::<Map<_, _>>().into());
+        let mut not_asked = Vec::new();
+        if seen.over == Over::Datagrams {
+            let cookies = seen
+                .cookies
+                .iter()
+                .map(|(version, always)| (version_name(*version), word(&Offered::of(*always))));
+            facts.insert("cookie".to_owned(), cookies.collect::<Map<_, _>>().into());
+            not_asked.push("early_data");
+        }
         let dh_bits = seen.dh_bits.as_ref().map(|bits| match bits {
             Ok(bits) => Value::from(*bits),
             Err(why) => unknown(why),
@@ -112,6 +122,10 @@ impl Report<'_> {
             "address": self.address,
             "server_name": self.server_name,
             "starttls": self.starttls,
+            "transport": match seen.over {
+                Over::Stream => "tcp",
+                Over::Datagrams => "udp",
+            },
             "seconds": self.seconds,
             "connections": self.connections,
             "complete": self.is_complete(),
@@ -125,6 +139,7 @@ impl Report<'_> {
             "trusted": found.verdict.as_ref().map(Result::is_ok),
             "handshake_failed": found.failed.as_deref().map(printable),
             "facts": facts,
+            "not_asked": not_asked,
             "findings": findings.collect::<Vec<_>>(),
             "failed_rules": self.failed_rules,
         })
@@ -132,9 +147,13 @@ impl Report<'_> {
 
     pub(super) fn text(&self) -> String {
         let (seen, found) = (self.seen, self.found);
+        let version_name = |version| seen.over.version_name(version);
         let mut text = format!("{:<30}{}", "target", self.target);
         if let Some(address) = &self.address {
             let _ = write!(text, " at {address}");
+        }
+        if seen.over == Over::Datagrams {
+            text.push_str(", over UDP");
         }
         if let Some(protocol) = self.starttls {
             let _ = write!(text, ", after {protocol}");
@@ -177,6 +196,10 @@ impl Report<'_> {
         for (name, offered) in &seen.facts {
             say(&name.replace('_', " "), said(offered));
         }
+        for (version, always) in &seen.cookies {
+            let name = format!("{} cookie", version_name(*version));
+            say(&name, said(&Offered::of(*always)));
+        }
         for (version, offered) in &found.resumption {
             say(
                 &format!("{} resumption", version_name(*version)),
@@ -191,6 +214,9 @@ impl Report<'_> {
             if let Some(offered) = offered {
                 say(name, said(offered));
             }
+        }
+        if seen.over == Over::Datagrams {
+            say("early data", "not asked about over datagrams".to_owned());
         }
         for (name, answer) in &found.alpn {
             say(&format!("ALPN {name}"), printable(answer));

@@ -160,22 +160,17 @@ async fn a_server_that_can_take_it_hears_it_before_the_handshake_is_over() {
     assert_eq!(server.connections.load(Ordering::SeqCst), before);
 }
 
-/// Its hello and its early data were enough for the server to begin.
-#[tokio::test]
-async fn a_client_that_goes_before_the_end_of_its_handshake_is_cut() {
-    let files = Files::new();
-    files.server("one", &["one.test"]);
-    let server = Server::start().await;
-    let proxy = files.start(&terminating(LOG, server.address, EARLY));
+/// A client whose early data the server has heard, and which hears nothing of the handshake; and what it is on.
+async fn heard(server: &Server, files: &Files, proxy: SocketAddr) -> TcpStream {
     let connector = files.connector(&[]);
-    first(&connector, proxy.address(), "one.test").await;
+    first(&connector, proxy, "one.test").await;
     timeout(LONG, server.heard.notified()).await.unwrap();
     let between = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let io = TcpStream::connect(between.local_addr().unwrap())
         .await
         .unwrap();
     let (mut near, _) = between.accept().await.unwrap();
-    let mut far = TcpStream::connect(proxy.address()).await.unwrap();
+    let mut far = TcpStream::connect(proxy).await.unwrap();
     let client = connector.upgrade_with_early_data(io, "one.test", "early");
     tokio::select! {
         _ = client => panic!("nobody has answered it"),
@@ -183,13 +178,44 @@ async fn a_client_that_goes_before_the_end_of_its_handshake_is_cut() {
         () = server.heard.notified() => {}
         () = tokio::time::sleep(LONG) => panic!("the server hears nothing"),
     }
-    drop(far);
+    far
+}
+
+/// Its hello and its early data were enough for the server to begin. What it has got is in the log.
+#[tokio::test]
+async fn a_client_that_goes_before_the_end_of_its_handshake_is_cut() {
+    let files = Files::new();
+    files.server("one", &["one.test"]);
+    let server = Server::start().await;
+    let proxy = files.start(&terminating(LOG, server.address, EARLY));
+    drop(heard(&server, &files, proxy.address()).await);
     timeout(LONG, server.resets.notified())
         .await
         .expect("a reset");
     let line = files.lines(2).await.remove(1);
     assert_eq!(line["outcome"], "handshake", "{line}");
     assert_eq!(line["backend"], "back", "{line}");
+    assert_eq!(line["early_data"], 5, "{line}");
+    assert_eq!(line["bytes_in"], 5, "{line}");
+}
+
+/// The proxy ends meanwhile: the server has a part, and not the whole.
+#[tokio::test]
+async fn a_server_that_has_early_data_alone_is_reset_at_the_end_of_a_drain() {
+    let files = Files::new();
+    files.server("one", &["one.test"]);
+    let server = Server::start().await;
+    let proxy = files.start(&terminating(LOG, server.address, EARLY));
+    let _client = heard(&server, &files, proxy.address()).await;
+    // Until its answer was read, which would be a reset by itself.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(proxy.0.drain_until(std::future::ready(())).await, 1);
+    timeout(LONG, server.resets.notified())
+        .await
+        .expect("a reset");
+    let line = files.lines(2).await.remove(1);
+    assert_eq!(line["outcome"], "drained", "{line}");
+    assert_eq!(line["early_data"], 5, "{line}");
 }
 
 /// No other route takes any, and none that did, once it is said: the client goes on without.

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use crate::support::{Files, Running, connect, echo, get, talk};
+use crate::support::{Files, Running, connect, echo, get, talk, terminating};
 
 pub(crate) fn text(address: &str, admin: &str, server: std::net::SocketAddr) -> String {
     format!(
@@ -32,7 +32,8 @@ pub(crate) async fn start(config: Config, path: PathBuf) -> std::io::Result<Prox
     let runtime = Handle::current();
     let starting = spawn_blocking(move || {
         let _inside = runtime.enter();
-        Proxy::start_with(config, Inherited::take_over(&path)?)
+        let inherited = Inherited::take_over(&path, &config)?;
+        Proxy::start_with(config, inherited)
     });
     starting.await.unwrap()
 }
@@ -114,7 +115,8 @@ async fn sockets_are_taken_over_and_nobody_is_refused() {
     last.drain().await;
     let refused = TcpStream::connect(address).await.unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    assert!(Inherited::take_over(&path).is_err());
+    let config = files.config(&text(&same, &admin.to_string(), a));
+    assert!(Inherited::take_over(&path, &config).is_err());
 }
 
 #[tokio::test]
@@ -122,23 +124,8 @@ async fn what_changes_in_a_file_is_found_and_what_is_touched_is_not() {
     let files = Files::new();
     files.server("one", &["one.test"]);
     let folder = format!("{}/", files.path("").display());
-    let text = format!(
-        r#"
-        version = 1
-        log = {{ access = "off" }}
-        reload = {{ watch = "20ms" }}
-        [[listen]]
-        name = "in"
-        address = "127.0.0.1:0"
-        [[identity]]
-        name = "one"
-        certificate = "{folder}one.pem"
-        key = "{folder}one.key"
-        [[route]]
-        identity = "one"
-        backend = {{ servers = "127.0.0.1:1" }}
-        "#
-    );
+    let before = "version = 1\nlog = { access = \"off\" }\nreload = { watch = \"20ms\" }";
+    let text = terminating(before, "127.0.0.1:1", "").replace("@/", &folder);
     files.write("proxy.toml", &text);
     let path = files.path("proxy.toml");
     let proxy = Proxy::start(Config::load(&path).unwrap()).unwrap();
@@ -184,23 +171,7 @@ async fn proxies_with_one_file_open_each_others_tickets() {
         let secrets = [[byte; 48], [byte + 100; 48]].concat();
         std::fs::write(files.path("tickets"), secrets).unwrap();
     };
-    let with = |tickets: &str| {
-        format!(
-            r#"
-            {tickets}
-            [[listen]]
-            name = "in"
-            address = "127.0.0.1:0"
-            [[identity]]
-            name = "one"
-            certificate = "@/one.pem"
-            key = "@/one.key"
-            [[route]]
-            identity = "one"
-            backend = {{ servers = "{back}" }}
-            "#
-        )
-    };
+    let with = |tickets: &str| terminating(tickets, back, "");
     write(1);
     let shared = with("tickets = { file = \"@/tickets\" }");
     let proxies = [

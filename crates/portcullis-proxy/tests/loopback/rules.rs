@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis::{AlertDescription, ClientConfig, Identity, MemorySessionStore, TlsConnector};
 
-use crate::support::{Files, Running, connect, echo, talk};
+use crate::support::{Files, Running, connect, echo, talk, terminating};
 
 async fn proxy(files: &Files, allow: &str) -> Running {
     let back = echo("a").await;
@@ -12,29 +12,9 @@ async fn proxy(files: &Files, allow: &str) -> Running {
 }
 
 fn text(back: std::net::SocketAddr, allow: &str) -> String {
-    format!(
-        r#"
-        [[listen]]
-        name = "in"
-        address = "127.0.0.1:0"
-        [[identity]]
-        name = "one"
-        certificate = "@/one.pem"
-        key = "@/one.key"
-        [[backend]]
-        name = "back"
-        servers = "{back}"
-        [[route]]
-        names = ["one.test"]
-        identity = "one"
-        clients = {{ roots = "@/ca.pem"{allow} }}
-        backend = "back"
-        [[route]]
-        names = ["open.test"]
-        identity = "one"
-        backend = "back"
-        "#
-    )
+    let clients = format!("clients = {{ roots = \"@/ca.pem\"{allow} }}");
+    let open = "[[route]]\nnames = [\"open.test\"]\nidentity = \"one\"\nbackend = \"back\"\n";
+    terminating("", back, &clients) + open
 }
 
 fn client(files: &Files, identity: Option<&Identity>) -> TlsConnector {

@@ -89,10 +89,13 @@ async fn the_new_one_goes_on_when_the_old_one_has_ended() {
     let before = files.start(&text(&format!("\"{ANY}\""), ANY, back));
     let (address, admin) = (before.address(), before.0.admin().unwrap());
     let path = files.path("take.sock");
-    let taking = tokio::task::spawn_blocking(move || Inherited::take_over(&path).unwrap());
-    let inherited = taking.await.unwrap();
-    before.0.drain().await;
     let config = files.config(&text(&format!("\"{address}\""), &admin.to_string(), back));
+    let taking = tokio::task::spawn_blocking(move || {
+        let inherited = Inherited::take_over(&path, &config).unwrap();
+        (inherited, config)
+    });
+    let (inherited, config) = taking.await.unwrap();
+    before.0.drain().await;
     let next = Proxy::start_with(config, inherited).unwrap();
     let mut io = TcpStream::connect(address).await.unwrap();
     assert_eq!(talk(&mut io, "x").await.unwrap(), "a:x");
@@ -120,9 +123,9 @@ async fn the_new_one_ends_when_the_old_one_has_given_it_up() {
         drop(io);
         before
     });
-    let taking = Inherited::take_over(&path).unwrap();
-    let before = giving.join().unwrap();
     let config = files.config(&alone(&address, "", back));
+    let taking = Inherited::take_over(&path, &config).unwrap();
+    let before = giving.join().unwrap();
     let error = Proxy::start_with(config, taking).unwrap_err().to_string();
     assert!(error.contains("goes on"), "{error}");
     // Who asked whether somebody is there; the next one finds it, too.
@@ -150,7 +153,9 @@ async fn who_finds_another_one_there_is_told() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert!(silent.len() < 50, "nobody is served but one");
-    let error = Inherited::take_over(&path).unwrap_err().to_string();
+    let config = files.config(&alone(ANY, "", back));
+    let error = Inherited::take_over(&path, &config).unwrap_err();
+    let error = error.to_string();
     assert!(error.starts_with("another one is taking over"), "{error}");
 }
 

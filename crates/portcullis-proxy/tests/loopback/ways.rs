@@ -6,7 +6,7 @@ use portcullis::{AlertDescription, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-use crate::support::{Files, connect, echo, nobody, talk, tls_echo};
+use crate::support::{Files, connect, echo, nobody, talk, terminating, tls_echo};
 
 fn identity(files: &Files, name: &str) -> ServerConfig {
     let (chain, key) = (
@@ -22,22 +22,8 @@ async fn tls_ends_here_and_routes_are_found_by_name_and_protocol() {
     let files = Files::new();
     files.server("one", &["one.test", "*.wild.test"]);
     let [a, b, c] = [echo("a").await, echo("b").await, echo("c").await];
-    let proxy = files.start(&format!(
+    let more = format!(
         r#"
-        [[listen]]
-        name = "in"
-        address = "127.0.0.1:0"
-        [[identity]]
-        name = "one"
-        certificate = "@/one.pem"
-        key = "@/one.key"
-        [[backend]]
-        name = "a"
-        servers = "{a}"
-        [[route]]
-        names = ["one.test"]
-        identity = "one"
-        backend = "a"
         [[route]]
         names = ["one.test"]
         identity = "one"
@@ -49,7 +35,8 @@ async fn tls_ends_here_and_routes_are_found_by_name_and_protocol() {
         alpn = ["h2"]
         backend = {{ servers = ["{c}"] }}
         "#
-    ));
+    );
+    let proxy = files.start(&(terminating("", a, "") + &more));
     for (name, alpn, answer) in [
         ("one.test", &[][..], "a:hello"),
         ("one.test", &["mqtt"], "b:hello"),

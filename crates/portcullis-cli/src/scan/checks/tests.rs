@@ -291,3 +291,139 @@ async fn a_question_takes_no_longer_than_all_of_them_may() {
     assert_eq!(prober.version(TLS_1_3).await, expected);
     assert!(began.elapsed() < Duration::from_secs(60));
 }
+
+/// One that asks a server of datagrams, which answers what it is told to each of them.
+async fn prober_of_datagrams(
+    seconds: u64,
+    answer: impl Fn(usize, &[u8]) -> Vec<Vec<u8>> + Send + 'static,
+) -> Prober {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let route = Route {
+        starttls: None,
+        name: None,
+        resolve: Vec::new(),
+        timeout: Some(seconds),
+    };
+    let destination = route.to(&socket.local_addr().unwrap().to_string());
+    tokio::spawn(async move {
+        let mut part = [0; 2_000];
+        for number in 0.. {
+            let Ok((count, peer)) = socket.recv_from(&mut part).await else {
+                return;
+            };
+            for datagram in answer(number, &part[..count]) {
+                socket.send_to(&datagram, peer).await.unwrap();
+            }
+        }
+    });
+    let total = Duration::from_secs(60);
+    Prober::new(destination.unwrap(), 300, 1_000, total).over_datagrams()
+}
+
+/// An unfragmented message with its number, in a record.
+fn in_datagram(kind: u8, number: u8, body: &[u8]) -> Vec<u8> {
+    let length = body.len() as u8;
+    let mut datagram = vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, number, 0, length + 12];
+    datagram.extend([kind, 0, 0, length, 0, number, 0, 0, 0, 0, 0, length]);
+    datagram.extend(body);
+    datagram
+}
+
+fn hello_in_datagram(number: u8) -> Vec<u8> {
+    let mut body = vec![0xfe, 0xfd];
+    body.extend([7; 32]);
+    body.extend([0, 0xc0, 0x2f, 0]);
+    in_datagram(2, number, &body)
+}
+
+/// The cookie that a hello has, if it is one.
+fn cookie_of(datagram: &[u8]) -> Option<&[u8]> {
+    let (22, length) = (datagram[0], usize::from(*datagram.get(60)?)) else {
+        return None;
+    };
+    datagram.get(61..61 + length)
+}
+
+#[tokio::test]
+async fn over_datagrams_a_cookie_is_given_back_and_remembered() {
+    let request = in_datagram(3, 0, &[0xfe, 0xff, 2, 5, 6]);
+    for wants_cookie in [true, false] {
+        let request = request.clone();
+        let mut prober = prober_of_datagrams(5, move |_, datagram| match cookie_of(datagram) {
+            Some([]) if wants_cookie => vec![request.clone()],
+            // The second hello has a number of its own (RFC 6347 §4.2.2), and that of the first is answered late once more.
+            Some([5, 6]) if datagram[17..19] == [0, 1] => {
+                vec![request.clone(), hello_in_datagram(1)]
+            }
+            Some([]) => vec![hello_in_datagram(0)],
+            _ => Vec::new(),
+        })
+        .await;
+        let mut seen = Seen {
+            over: Over::Datagrams,
+            ..Seen::default()
+        };
+        prober.versions(&mut seen).await;
+        let offered: Vec<_> = seen
+            .versions
+            .iter()
+            .map(|(_, offered)| offered.as_ref().unwrap().word())
+            .collect();
+        assert_eq!(offered, ["no", "yes", "no"], "{seen:?}");
+        assert_eq!(prober.cookies, [(TLS_1_2, wants_cookie)]);
+    }
+}
+
+#[tokio::test]
+async fn over_datagrams_what_is_lost_is_said_again_and_silence_is_not_known() {
+    // What is sent first is lost.
+    let mut prober = prober_of_datagrams(10, |number, _| match number {
+        0 => Vec::new(),
+        _ => vec![b"noise".to_vec(), hello_in_datagram(0)],
+    })
+    .await;
+    assert_eq!(prober.version(TLS_1_2).await, Offered::Yes);
+    assert_eq!(prober.used(), 1);
+    // Each of these is asked once, and no oftener than there is time.
+    let cookies = |number: usize, datagram: &[u8]| match cookie_of(datagram) {
+        Some(_) => vec![in_datagram(3, 0, &[0xfe, 0xff, 1, number as u8])],
+        None => Vec::new(),
+    };
+    let mut prober = prober_of_datagrams(10, cookies).await;
+    let offered = prober.version(TLS_1_2).await;
+    assert!(
+        offered
+            .why()
+            .unwrap()
+            .contains("one cookie after the other"),
+        "{offered:?}"
+    );
+    for (says, why) in [
+        (None, "within 1 s"),
+        (Some(&b"HTTP/1.1 400"[..]), "is not DTLS"),
+    ] {
+        let mut prober = prober_of_datagrams(1, move |_, _| {
+            says.map(<[u8]>::to_vec).into_iter().collect()
+        })
+        .await;
+        let offered = prober.version(TLS_1_2).await;
+        assert!(offered.why().unwrap().ends_with(why), "{offered:?}");
+        assert_eq!(prober.used(), 1);
+    }
+}
+
+#[tokio::test]
+async fn over_datagrams_no_question_has_many_of_them() {
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counted = count.clone();
+    let mut prober = prober_of_datagrams(1, move |_, _| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Vec::new()
+    })
+    .await;
+    // There would be time for ten. Who has not answered hears no farewell.
+    prober.again_after = Duration::from_millis(1);
+    assert!(prober.version(TLS_1_2).await.why().is_some());
+    let count = count.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((1..=8).contains(&count), "{count}");
+}

@@ -12,7 +12,9 @@ use portcullis::{Misuse, ReplayGuard, ServerSessionStore, TicketKeyFile};
 use super::{Maker, is_readable_by_others};
 use crate::config::model::{self, RouteBackend, Text};
 use crate::config::plan::Listener;
-use crate::kept::{Kept, Ping};
+#[cfg(feature = "redis")]
+use crate::kept::Ping;
+use crate::kept::{Kept, Watched};
 use crate::proxy_header::Version;
 use crate::route::Mode;
 
@@ -24,7 +26,7 @@ pub(super) struct Tickets {
     /// Where sessions are, whose names tickets are then.
     store: Option<Arc<dyn ServerSessionStore>>,
     guard: Option<Arc<dyn ReplayGuard>>,
-    pings: Vec<Ping>,
+    watched: Vec<Watched>,
 }
 
 impl Tickets {
@@ -42,7 +44,7 @@ impl Tickets {
             Mode::Terminate(config, _) => Some(config),
             _ => None,
         });
-        Kept::new(configs.next(), self.store, self.guard, self.pings)
+        Kept::new(configs.next(), self.store, self.guard, self.watched)
     }
 }
 
@@ -150,14 +152,12 @@ impl Maker<'_> {
             if let Ok(store) = store.map_err(|error| wrong(place, error)) {
                 if self.takes_early_data() {
                     let guard = store.replay_guard();
-                    tickets
-                        .pings
-                        .push(ping(guard.clone(), |it| async move { it.ping().await }));
+                    let ping = ping(guard.clone(), |it| async move { it.ping().await });
+                    tickets.watched.push(Watched::new("replay_guard", ping));
                     tickets.guard = Some(Arc::new(guard));
                 }
-                tickets
-                    .pings
-                    .push(ping(store.clone(), |it| async move { it.ping().await }));
+                let ping = ping(store.clone(), |it| async move { it.ping().await });
+                tickets.watched.push(Watched::new("sessions", ping));
                 tickets.store = Some(Arc::new(store));
             }
         }
@@ -172,9 +172,8 @@ impl Maker<'_> {
                 None => RedisReplayGuard::open(place.get_ref()),
             };
             if let Ok(guard) = guard.map_err(|error| wrong(place, error)) {
-                tickets
-                    .pings
-                    .push(ping(guard.clone(), |it| async move { it.ping().await }));
+                let ping = ping(guard.clone(), |it| async move { it.ping().await });
+                tickets.watched.push(Watched::new("replay_guard", ping));
                 tickets.guard = Some(Arc::new(guard));
             }
         }
