@@ -13,6 +13,7 @@ use rustls_pki_types::UnixTime;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::identity_files::IdentityFiles;
+use crate::handshake::within_bounds;
 
 /// How long files wait for a first response.
 pub(super) const STAPLE_WITHIN: Duration = Duration::from_secs(10);
@@ -106,7 +107,7 @@ impl Staples {
         }
         // All ask at once; they are only waited for one after the other.
         for (within, fetching, lack) in new {
-            let ready = timeout_at(begun + within, fetching.ready()).await;
+            let ready = timeout_at(begun + within_bounds(within), fetching.ready()).await;
             let late = |_| {
                 Err(Misuse::new(format!(
                     "its responder has not answered within {within:?}"

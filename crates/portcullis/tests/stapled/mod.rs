@@ -500,3 +500,13 @@ async fn what_cannot_be_fetched_is_said_at_once() {
     let warning = lack(&mut watching).await;
     assert!(warning.contains("names no OCSP responder"), "{warning}");
 }
+
+/// However long it may take, it is no time that has no end.
+#[tokio::test]
+async fn a_response_that_may_take_for_ever() {
+    let site = Site::new(false).await;
+    site.good(1);
+    let reloader = quick().identity(site.files("tls").staple_within(Duration::MAX));
+    let (acceptor, _watching) = start(reloader).await;
+    assert_eq!(site.seen(&acceptor, 1).await, Seen::Good);
+}
