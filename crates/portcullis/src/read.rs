@@ -108,6 +108,7 @@ impl Receiving {
                 Box::new(Besides {
                     sessions: Received::stored(place),
                     conduct: None,
+                    waiting: None,
                     early_data: None,
                     seldom: None,
                 })
@@ -215,10 +216,10 @@ impl Receiving {
 
     /// From here on nothing opens until another handshake is over.
     fn renegotiate(&mut self, manners: Manners) {
-        let besides = self.besides.as_ref();
-        match besides.and_then(|besides| besides.conduct.clone()) {
-            Some(conduct) => {
-                let renegotiating = Renegotiating::new(manners, conduct);
+        let besides = self.besides.as_mut();
+        match besides.and_then(|besides| Some((besides.conduct.clone()?, besides.waiting.take()))) {
+            Some((conduct, waiting)) => {
+                let renegotiating = Renegotiating::new(manners, conduct, waiting);
                 self.end = End::Renegotiating(Box::new(renegotiating));
             }
             None => self.reader.decline_renegotiations(),
@@ -240,7 +241,7 @@ impl Receiving {
         self.begin(false)
     }
 
-    /// The same because the writer's key is to be replaced, told once for each key.
+    /// The same because the writer's key is to be replaced, told once for each key, to whoever has the writer.
     #[cold]
     pub(crate) fn request_for_key(&mut self) -> bool {
         self.mailbox().take_wish() && !self.is_renegotiating() && self.begin(true)

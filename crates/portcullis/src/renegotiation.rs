@@ -32,7 +32,7 @@ pub(crate) struct Renegotiating {
     /// Those of the connection.
     manners: Manners,
     conduct: Conduct,
-    /// `None` until what was written before is out.
+    /// `None` until what was written before is out, unless it is held.
     handshake: Option<Handshake>,
     /// Whether nothing but this side's key wants it: then the connection goes on without.
     is_for_key: bool,
@@ -72,7 +72,8 @@ impl Reached {
 }
 
 impl Renegotiating {
-    pub(crate) fn new(manners: Manners, conduct: Conduct) -> Self {
+    /// The task that waits to read has to be woken, whoever begins.
+    pub(crate) fn new(manners: Manners, conduct: Conduct, reading: Option<Waker>) -> Self {
         Self {
             manners,
             conduct,
@@ -81,7 +82,7 @@ impl Renegotiating {
             is_held: false,
             answering: None,
             timer: None,
-            waiting: [None, None],
+            waiting: [reading, None],
         }
     }
 
@@ -312,6 +313,10 @@ pub(crate) trait Ends {
                 if !data || reached.is_data() =>
             {
                 self.read().put_renegotiating(renegotiating);
+                // What there is to read may be for the other task.
+                if task == Task::Writing {
+                    waker.wake();
+                }
                 return Poll::Ready(Ok(reached));
             }
             Poll::Ready(Err(error)) => error,
@@ -358,9 +363,16 @@ pub(crate) trait Ends {
             // What was written before goes before, and an alert before its error.
             let flushed = self.poll_flush(cx);
             renegotiating.hold(flushed.is_pending());
-            if let Err(error) = ready!(flushed) {
-                let said = self.said(renegotiating, cx);
-                return Poll::Ready(Err(said.unwrap_or(error)));
+            match flushed {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => {
+                    let said = self.said(renegotiating, cx);
+                    return Poll::Ready(Err(said.unwrap_or(error)));
+                }
+                // The peer may take nothing before it is read from. What is said goes behind what was written, and
+                // until there is an answer that is one message: a peer cannot have it done again.
+                Poll::Pending if renegotiating.is_held => {}
+                Poll::Pending => return Poll::Pending,
             }
             let Some(handshake) = &mut renegotiating.handshake else {
                 let (reader, _) = self.read().hand_over();

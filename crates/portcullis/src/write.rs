@@ -473,6 +473,11 @@ impl Sending {
         self.writer.mailbox().wishes_to_renegotiate() && self.closing == Closing::Open
     }
 
+    /// The key is used up instead.
+    pub(crate) fn forget_wish(&self) {
+        self.writer.mailbox().take_wish();
+    }
+
     pub(crate) fn is_renegotiating(&self) -> bool {
         self.closing == Closing::Renegotiating
     }

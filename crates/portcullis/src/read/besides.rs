@@ -1,7 +1,7 @@
 //! What few connections have besides data: sessions, early data, further handshakes, certificates that are asked for.
 
 use std::mem;
-use std::task::Context;
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use portcullis_core::EarlyDataStatus;
@@ -18,6 +18,8 @@ pub(super) struct Besides {
     pub(super) sessions: Received,
     /// How further handshakes are run, if there may be any.
     pub(super) conduct: Option<Conduct>,
+    /// The task that waits to read, where a handshake may begin without it.
+    pub(super) waiting: Option<Waker>,
     pub(super) early_data: Option<Box<Early>>,
     pub(super) seldom: Option<Box<Seldom>>,
 }
@@ -40,6 +42,16 @@ pub(super) struct Early {
     unread: Bytes,
     /// Client: whether it was accepted.
     accepted: Option<bool>,
+}
+
+impl Besides {
+    #[cold]
+    fn remember(&mut self, cx: &Context<'_>) {
+        match &mut self.waiting {
+            Some(waiting) => waiting.clone_from(cx.waker()),
+            waiting => *waiting = Some(cx.waker().clone()),
+        }
+    }
 }
 
 impl Receiving {
@@ -109,7 +121,10 @@ impl Receiving {
     /// Reading is pending: the task is woken for what somebody has answered meanwhile.
     #[inline]
     pub(crate) fn attend(&mut self, cx: &Context<'_>) {
-        if self.besides.is_some() {
+        if let Some(besides) = &mut self.besides {
+            if besides.conduct.is_some() {
+                besides.remember(cx);
+            }
             self.attend_authentication(cx);
         }
     }

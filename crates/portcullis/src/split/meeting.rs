@@ -20,6 +20,9 @@ use crate::handshake::within_bounds;
 use crate::sync::Mutex;
 use crate::write::Sending;
 
+/// How long a writer whose key is to be replaced waits for the reading half, which nobody may poll.
+const OFFER: Duration = Duration::from_millis(100);
+
 /// The lock is held for a move, or for a look at a timer.
 #[derive(Debug)]
 pub(crate) struct Meeting {
@@ -47,6 +50,8 @@ enum Place {
     Wanted,
     /// Here, for the reading half to take.
     Here(Writer),
+    /// The same, because its key is to be replaced; it does not stay for long.
+    Offered(Writer),
     /// In the handshake.
     Away,
     /// Here, for its half to take: the handshake is over, or has not begun.
@@ -106,7 +111,7 @@ impl Meeting {
             let place = match &mut table.place {
                 Place::Back(..) => mem::replace(&mut table.place, Place::Apart),
                 Place::Failed(_) => mem::replace(&mut table.place, Place::Gone),
-                Place::Here(_) | Place::Away => Place::Away,
+                Place::Here(_) | Place::Offered(_) | Place::Away => Place::Away,
                 Place::Wanted => Place::Wanted,
                 Place::Apart => Place::Apart,
                 Place::Gone | Place::Deserted => Place::Gone,
@@ -121,7 +126,7 @@ impl Meeting {
         }
         match place {
             Place::Apart | Place::Gone | Place::Deserted => Found::Nothing,
-            Place::Here(_) | Place::Away => Found::Handshake,
+            Place::Here(_) | Place::Offered(_) | Place::Away => Found::Handshake,
             Place::Wanted => self.leave(write),
             Place::Back(writer, transmit, information) => {
                 write.go_on(Some((writer, transmit)));
@@ -133,10 +138,14 @@ impl Meeting {
 
     /// The writing half, which waits for its writer: whether that takes too long. The reading half has
     /// a timer of its own, but nobody may poll it; here it is twice as long, so that the half that is
-    /// polled says why. A handshake that has not begun is given up, and writing goes on.
+    /// polled says why. A handshake that has not begun is given up, and writing goes on; one that only a key wants
+    /// soon.
     pub(crate) fn poll_late(&self, write: &mut Sending, cx: &mut Context<'_>) -> Poll<()> {
-        let late = within_bounds(self.limit.saturating_mul(2));
+        let mut late = within_bounds(self.limit.saturating_mul(2));
         let place = ready!(self.with(|table| {
+            if let Place::Offered(_) = table.place {
+                late = late.min(OFFER);
+            }
             let timer = table.timer.get_or_insert_with(|| Box::pin(sleep(late)));
             ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
             table.timer = None;
@@ -148,9 +157,37 @@ impl Meeting {
         }));
         match place {
             Place::Here(writer) => write.go_on(Some((writer, Vec::new()))),
+            Place::Offered(writer) => {
+                write.go_on(Some((writer, Vec::new())));
+                write.forget_wish();
+            }
             _ => write.fail(Error::timeout(Stage::Connected, late)),
         }
         Poll::Ready(())
+    }
+
+    /// The writing half, which has a wish for another key and something to write: leaves its writer, so that the
+    /// reading half can begin. Whether it did.
+    pub(crate) fn offer(&self, write: &mut Sending) -> bool {
+        let Some(writer) = write.leave_writer() else {
+            return false;
+        };
+        let mut left = Some(writer);
+        self.with(|table| match table.place {
+            Place::Apart => table.place = left.take().map_or(Place::Apart, Place::Offered),
+            Place::Wanted => table.place = left.take().map_or(Place::Wanted, Place::Here),
+            _ => {}
+        });
+        let is_left = left.is_none();
+        if let Some(writer) = left {
+            write.go_on(Some((writer, Vec::new())));
+        }
+        is_left
+    }
+
+    /// The reading half: whether the writer is there because its key is to be replaced.
+    pub(crate) fn is_offered(&self) -> bool {
+        self.with(|table| matches!(table.place, Place::Offered(_)))
     }
 
     fn leave(&self, write: &mut Sending) -> Found {
@@ -175,7 +212,11 @@ impl Meeting {
     /// When it does not come.
     pub(crate) fn take_writer(&self) -> Result<Option<Writer>, Error> {
         self.with(|table| match mem::replace(&mut table.place, Place::Away) {
-            Place::Here(writer) => Ok(Some(writer)),
+            Place::Here(writer) | Place::Offered(writer) => {
+                // That of the writing half is for a handshake from here on.
+                table.timer = None;
+                Ok(Some(writer))
+            }
             Place::Apart | Place::Wanted => {
                 table.place = Place::Wanted;
                 Ok(None)
@@ -217,7 +258,9 @@ impl Meeting {
         self.with(|table| {
             table.place = match mem::replace(&mut table.place, Place::Apart) {
                 Place::Wanted => Place::Apart,
-                Place::Here(writer) => Place::Back(writer, Vec::new(), None),
+                Place::Here(writer) | Place::Offered(writer) => {
+                    Place::Back(writer, Vec::new(), None)
+                }
                 place => place,
             };
         });
@@ -249,7 +292,7 @@ impl Meeting {
             };
             mem::replace(&mut table.place, left)
         });
-        if let Place::Here(writer) = place {
+        if let Place::Here(writer) | Place::Offered(writer) = place {
             write.go_on(Some((writer, Vec::new())));
         }
     }

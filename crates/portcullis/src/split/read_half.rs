@@ -152,10 +152,13 @@ impl<IO: SplitIo> ReadHalf<IO> {
         let polled = poll(read, io, cx);
         if polled.is_pending() {
             read.attend(cx);
-            if self.shared.meeting.is_some() {
+            if let Some(meeting) = &self.shared.meeting {
                 // First, so that no wish is missed.
                 self.shared.reader.register(cx.waker());
-                read.request_for_key();
+                // Not before the writer is there: it may not come, and the peer is to be read from.
+                if read.mailbox().wishes_to_renegotiate() && meeting.is_offered() {
+                    read.request_for_key();
+                }
             }
         }
         if read.is_renegotiating() {

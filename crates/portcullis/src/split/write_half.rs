@@ -195,10 +195,17 @@ impl<IO: SplitIo> WriteHalf<IO> {
         let WriteParts { io, write } = parts;
         let (shared, information) = (&*self.shared, &mut self.information);
         let poll = |write: &mut Sending, io: &mut IO::Write, cx: &mut Context<'_>| {
-            if shared.meeting.is_some() {
-                attend(shared, write, io, cx, information);
+            let Some(meeting) = &shared.meeting else {
+                return poll(write, io, cx);
+            };
+            attend(shared, write, io, cx, information);
+            let polled = poll(write, io, cx);
+            if polled.is_pending() && write.wishes_to_renegotiate() && meeting.offer(write) {
+                shared.reader.wake();
+                // From then on it is not waited for long.
+                cx.waker().wake_by_ref();
             }
-            poll(write, io, cx)
+            polled
         };
         let polled = match &self.shared.parking {
             None => poll(write, io, cx),
@@ -216,12 +223,6 @@ impl<IO: SplitIo> WriteHalf<IO> {
             }
             polled => polled,
         };
-        if polled.is_pending()
-            && self.shared.meeting.is_some()
-            && parts.write.wishes_to_renegotiate()
-        {
-            self.shared.reader.wake();
-        }
         if let Some(error) = parts.write.failure()
             && self.shared.write_failure.set(error.clone()).is_ok()
         {

@@ -205,3 +205,114 @@ async fn halves_have_another_key() {
         }
     }
 }
+
+/// The peer takes nothing before all that it writes is out, and there is not even room for what asks it for a handshake:
+/// it is read from meanwhile, and who waits to read in a task of its own has what comes.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_writes_before_it_reads() {
+    const BEFORE: usize = 6 * 16_384;
+    for of_client in [true, false] {
+        let (client, server) = wearing(ALWAYS, ALWAYS);
+        let (near, far) = duplex(16);
+        let (client, server) = tokio::join!(client.upgrade(near, name()), server.upgrade(far));
+        let (one, mut other) = match of_client {
+            true => (client.unwrap(), server.unwrap()),
+            false => (server.unwrap(), client.unwrap()),
+        };
+        let (mut reader, mut writer) = tokio::io::split(one);
+        let read = tokio::spawn(async move {
+            let mut received = vec![0; 90_000];
+            reader.read_exact(&mut received).await.unwrap();
+            (reader, received)
+        });
+        let write = tokio::spawn(async move {
+            writer.write_all(&pattern(LONG)).await.unwrap();
+            writer.flush().await.unwrap();
+            writer
+        });
+        let peer = async {
+            let mut received = vec![0; LONG];
+            let (before, behind) = received.split_at_mut(BEFORE);
+            other.read_exact(before).await.unwrap();
+            other.write_all(&pattern(90_000)).await.unwrap();
+            other.flush().await.unwrap();
+            other.read_exact(behind).await.unwrap();
+            received
+        };
+        let (received, read, write) = soon(async { tokio::join!(peer, read, write) }).await;
+        assert!(received == pattern(LONG));
+        let (reader, received) = read.unwrap();
+        assert!(received == pattern(90_000));
+        let one = reader.unsplit(write.unwrap());
+        assert!(one.information().is_renegotiated());
+    }
+}
+
+/// Requests and responses, with halves in two tasks: whoever is polled first, nothing stands still.
+#[tokio::test(start_paused = true)]
+async fn halves_that_take_turns_have_another_key() {
+    const REQUEST: usize = 30_000;
+    for of_client in [true, false] {
+        let (one, mut other) = pair(of_client, ALWAYS, ALWAYS).await;
+        let (mut reader, mut writer) = one.into_split();
+        let (answered, mut answers) = tokio::sync::mpsc::channel(1);
+        let start = tokio::time::Instant::now();
+        let write = tokio::spawn(async move {
+            for _ in 0..20 {
+                writer.write_all(&pattern(REQUEST)).await.unwrap();
+                writer.flush().await.unwrap();
+                let () = answers.recv().await.unwrap();
+            }
+            writer
+        });
+        let read = tokio::spawn(async move {
+            for _ in 0..20 {
+                assert_eq!(reader.read_u8().await.unwrap(), 7);
+                answered.send(()).await.unwrap();
+            }
+            reader
+        });
+        let serve = async {
+            let mut request = vec![0; REQUEST];
+            for _ in 0..20 {
+                other.read_exact(&mut request).await.unwrap();
+                assert!(request == pattern(REQUEST));
+                other.write_u8(7).await.unwrap();
+                other.flush().await.unwrap();
+            }
+        };
+        let ((), write, read) = soon(async { tokio::join!(serve, write, read) }).await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        let one = read.unwrap().reunite(write.unwrap()).unwrap();
+        assert!(one.information().is_renegotiated());
+        same(&one, &other);
+    }
+}
+
+/// The same in one task, which does one thing at a time: the key is used up, and that costs a moment.
+#[tokio::test(start_paused = true)]
+async fn halves_in_one_task_go_on() {
+    for of_client in [true, false] {
+        let (one, mut other) = pair(of_client, ALWAYS, ALWAYS).await;
+        let (mut reader, mut writer) = one.into_split();
+        let start = tokio::time::Instant::now();
+        let ask = async {
+            for _ in 0..10 {
+                writer.write_all(&pattern(30_000)).await.unwrap();
+                writer.flush().await.unwrap();
+                assert_eq!(reader.read_u8().await.unwrap(), 7);
+            }
+        };
+        let serve = async {
+            let mut request = vec![0; 30_000];
+            for _ in 0..10 {
+                other.read_exact(&mut request).await.unwrap();
+                other.write_u8(7).await.unwrap();
+                other.flush().await.unwrap();
+            }
+        };
+        soon(async { tokio::join!(ask, serve) }).await;
+        assert!(start.elapsed() < Duration::from_secs(1));
+        assert!(!reader.information().is_renegotiated());
+    }
+}
