@@ -133,8 +133,16 @@ impl Writer {
         let mut data = Gather::new(data);
         // What stands before the first record that may be cut short.
         let mut before = 0;
-        if let Some(front) = self.keys.protection.mitigation().in_front(data.left()) {
+        let front = self.keys.protection.mitigation().in_front(data.left());
+        if let Some(front) = front {
             let rest = out.get_mut(sealed.written..).unwrap_or_default();
+            // The key has to last for what follows as well, which is not asked again.
+            if self.is_update_due(data.left().min(front + self.fragment), 2) {
+                if sealed.written == 0 {
+                    sealed.written = self.put_end(rest)?;
+                }
+                return Ok(sealed);
+            }
             match self.put_front(&mut data, front, rest)? {
                 0 => return Ok(sealed),
                 written => sealed.written += written,
@@ -159,7 +167,8 @@ impl Writer {
                 padding = self.size.padding(fragment);
                 length = self.keys.protection.record_len(fragment + padding);
             }
-            if self.is_update_due(fragment) {
+            let is_behind_front = front.is_some() && sealed.written == before;
+            if !is_behind_front && self.is_update_due(fragment, 1) {
                 // Before TLS 1.3 that is the end, or is to be soon, which is told when all else is out.
                 if sealed.written > 0 && self.keys.protection.is_older() {
                     break;
@@ -503,13 +512,13 @@ impl Writer {
         }
     }
 
-    /// Whether this much data must wait for a new key. One record is kept for the KeyUpdate, or for
-    /// the alert that says that there is none.
+    /// Whether this much data, in so many records, must wait for a new key. One record is kept for the KeyUpdate, or
+    /// for the alert that says that there is none.
     #[inline]
-    fn is_update_due(&self, fragment: usize) -> bool {
+    fn is_update_due(&self, fragment: usize, records: u64) -> bool {
         // A first record is never too much.
         let bytes = self.bytes.wrapping_add(fragment as u64);
-        self.keys.left <= 1 || (bytes > self.key_update_at && self.bytes > 0)
+        self.keys.left <= records || (bytes > self.key_update_at && self.bytes > 0)
     }
 
     /// Seals the next `fragment` bytes of data and their padding as `record`, which has their length.

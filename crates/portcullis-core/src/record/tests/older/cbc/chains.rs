@@ -108,3 +108,58 @@ fn a_write_cut_short_has_its_front_too() {
         }
     }
 }
+
+/// A key is asked for before the front is sealed, and for what follows it as well: else each write would be a byte, or
+/// none at all, for ever, or there would be nothing left to say the end with.
+#[test]
+fn a_front_does_not_hide_that_a_key_is_due() {
+    for cbc in all().filter(|cbc| cbc.iv == Iv::Chained) {
+        for mitigation in [BeastMitigation::OneNMinusOne, BeastMitigation::ZeroN] {
+            let cbc = CbcParameters {
+                beast_mitigation: mitigation,
+                ..cbc
+            };
+            let mut out = vec![0; 60_000];
+            let mut wishing = |writer: &mut Writer| {
+                let sealed = writer.seal(&[7; 40_000], &mut out).unwrap();
+                assert_eq!((sealed.consumed, sealed.written), (0, 0), "{cbc:?}");
+                assert!(writer.mailbox().take_wish());
+                assert_eq!(
+                    writer.seal(&[7; 40_000], &mut out).unwrap().consumed,
+                    40_000
+                );
+            };
+            // By bytes. A first record is never too much, however little is wanted.
+            let mut writer = writer_of(cbc, RecordSize::default());
+            writer.renegotiate_at(Some(10));
+            let sealed = writer.seal(&[7; 40_000], &mut [0; 60_000]).unwrap();
+            assert!(sealed.consumed >= MAX_PLAINTEXT, "{}", sealed.consumed);
+            wishing(&mut writer);
+            // By records: two are no longer enough for a front, what follows it, and the end.
+            for left in [1, 2] {
+                let mut writer = writer_of(cbc, RecordSize::default());
+                writer.renegotiate_at(Some(1 << 20));
+                writer.keys.left = left;
+                wishing(&mut writer);
+            }
+            for left in [1, 2, 3] {
+                let mut writer = writer_of(cbc, RecordSize::default());
+                writer.keys.left = left;
+                let mut consumed = 0;
+                let error = loop {
+                    match writer.seal(&[7; 40], &mut out) {
+                        Ok(sealed) => {
+                            assert!(sealed.written > 0);
+                            consumed += sealed.consumed;
+                        }
+                        Err(error) => break error,
+                    }
+                };
+                assert!(matches!(error.reason(), Reason::KeyWornOut), "{error}");
+                let said = Some((Direction::Sent, AlertDescription::INTERNAL_ERROR));
+                assert_eq!(error.alert(), said);
+                assert_eq!(consumed, if left == 3 { 40 } else { 0 });
+            }
+        }
+    }
+}
