@@ -329,8 +329,9 @@ impl ReviewServerHello {
     ///   with one of which the server signs in this handshake; `certificate_compression`; `srtp`; and before TLS 1.3
     ///   over `groups`, for the key exchange and for an ECDSA key of the server's certificate.
     ///
-    /// Of this configuration are also the least lengths of keys and primes, `padding_check`, `beast_mitigation`, and all
-    /// that is verified, asked and kept from here on. Of the first one are the sizes of records and
+    /// Of this configuration are also the least lengths of keys and primes, `padding_check`, `beast_mitigation`, whether
+    /// the client may be asked for a certificate later (`post_handshake_authentication`), if that was offered, and all
+    /// that is verified, asked and kept from here on, sessions too. Of the first one are the sizes of records and
     /// messages, the keys of Encrypted ClientHello, and a user of SRP.
     pub fn proceed_with(self, config: ClientConfig) -> Answer {
         self.id.answer(AnswerContent::ProceedWith(config))

@@ -74,7 +74,8 @@ impl<IO: SplitIo> TlsStream<IO> {
     /// [allows it](crate::config::Renegotiation) the halves meet for it: the reading half runs it,
     /// and the writing half has to be polled meanwhile, by a write, a flush, or
     /// [`serve`](WriteHalf::serve). If that does not happen in the time of a handshake, what the peer
-    /// has asked for is declined. One that is under way goes on.
+    /// has asked for is declined. One that is under way goes on. A write whose key is to be replaced waits up to
+    /// 100 ms for the reading half to be polled; then the key is used up.
     ///
     /// ```
     /// use tokio::io::{AsyncReadExt, AsyncWriteExt};

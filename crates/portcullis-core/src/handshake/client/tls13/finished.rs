@@ -232,16 +232,17 @@ impl Authenticated {
             exporter: Exporter::Tls13(ExporterSecret::pending()),
         };
         let key_update_at = policy.key_update_at;
-        // RFC 9113 §9.2.3: over HTTP/2 nobody is asked.
+        // It was offered, and is of the configuration in force, too. RFC 9113 §9.2.3: over HTTP/2 nobody is asked.
         let is_http2 = information.alpn.as_deref() == Some(b"h2");
-        let may_be_asked = client.offer.has(ExtensionType::POST_HANDSHAKE_AUTH) && !is_http2;
+        let is_offered = client.offer.has(ExtensionType::POST_HANDSHAKE_AUTH);
+        let may_be_asked = is_offered && policy.post_handshake && !is_http2;
         let mut outcome = Outcome::new(information, key_update_at).exporting(&mut self.exporter);
         if may_be_asked {
             let (transcript, config) = (self.transcript.clone(), Arc::clone(&client.config));
             let asked = PostHandshakeClient::new(transcript, config);
             outcome.authentication = Some(PostHandshakeEnd::Client(Arc::new(asked)));
         }
-        if !client.offer.config().takes_tickets() {
+        if !client.config.takes_tickets() {
             return Ok(Next::Connected(outcome));
         }
         let secret = self.resumption.into_secret(&self.transcript.current());

@@ -2,7 +2,8 @@
 //! but what is refused where it is offered does not come in so.
 
 use super::super::attack::{
-    By, authenticated_client, authenticating_server, client, pair, refused as refused_by, server,
+    By, authenticated_client, authenticating_server, client, pair, read_all, refused as refused_by,
+    resuming_client, server, ticket_keys,
 };
 use super::super::external_psk;
 use super::super::older::{V1_2, VERSIONS};
@@ -384,4 +385,40 @@ fn cbc_with_chained_ivs() {
         assert_eq!(connection.reader.checks_padding(), Some(checks));
         assert_eq!(records(connection), if splits { 2 } else { 1 });
     }
+}
+
+/// Whether the client is asked for a certificate later, and whether tickets are kept, is of the configuration in force.
+#[test]
+fn what_comes_after_the_handshake() {
+    let version = ProtocolVersion::TLS_1_3;
+    let offering = |on: bool, tickets: bool| {
+        resuming_client()
+            .versions([version])
+            .alpn(Vec::<&str>::new())
+            .post_handshake_authentication(on)
+            .session_tickets(tickets)
+    };
+    let goes_on = |pair: Pair, other: ClientConfigBuilder| {
+        let other = other.build().unwrap();
+        let (client, _) = pair.run_answering(|_, question| {
+            Some(match question {
+                Question::ReviewServerHello(question) => question.proceed_with(other.clone()),
+                question => question.default_answer(),
+            })
+        });
+        client.unwrap()
+    };
+    let asking = || server().versions([version]).ticket_keys(ticket_keys());
+    for (on, tickets) in [(true, true), (true, false), (false, true), (false, false)] {
+        let pair = asked(offering(true, true), asking());
+        let mut connection = goes_on(pair, offering(on, tickets));
+        assert_eq!(connection.authentication.is_some(), on);
+        let unread = core::mem::take(&mut connection.unread);
+        read_all(&mut connection.reader, unread).unwrap();
+        assert_eq!(connection.reader.take_ticket().is_some(), tickets);
+    }
+    // It was not offered.
+    let pair = asked(offering(false, true), asking());
+    let connection = goes_on(pair, offering(true, true));
+    assert!(connection.authentication.is_none());
 }
