@@ -8,7 +8,7 @@ use super::loss::{ALL, Chance, Damage, damaged};
 use super::network::{LATENCY, Network, Side, usual};
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::error::Reason;
-use crate::record::DatagramOptions;
+use crate::record::{ConnectionId, DatagramOptions};
 use crate::session::ClientSession;
 use crate::testing::pki;
 use crate::wire::extension::SignatureAlgorithms;
@@ -235,6 +235,27 @@ fn an_answer_acknowledges_the_request() {
     let requests = sent.filter(|(from, length)| *from == 1 && *length > 60);
     assert_eq!(requests.count(), 1, "the request was sent again");
     assert!(network.clock < LATENCY * 20, "{:?}", network.clock);
+}
+
+/// Of the request alone: what is sent later is sent again if it is lost.
+#[test]
+fn an_answer_acknowledges_nothing_else() {
+    let id = ConnectionId::new(&[1; 8]).unwrap();
+    let options = DatagramOptions::default().connection_id(id);
+    let mut network = connect(alice(), server(), options);
+    ask(&mut network);
+    network.run(&mut |_, datagram| usual(datagram));
+    let new = [ConnectionId::new(&[2; 8]).unwrap()];
+    let writer = &mut network.sides[1].connection().writer;
+    writer.new_connection_ids(&new, false).unwrap();
+    network.run_until(network.clock, &mut |_, _| Vec::new());
+    // Something comes meanwhile that is not about them.
+    let client = network.sides[0].connection();
+    client.writer.key_update(false).unwrap();
+    network.run(&mut |_, datagram| usual(datagram));
+    network.check();
+    let client = network.sides[0].connection();
+    assert_eq!(client.writer.spare_connection_ids(), 1);
 }
 
 /// Finished is of the secret of the epoch in which it comes. A client that waits for no ACK sends its answer behind a

@@ -11,12 +11,13 @@ use super::loss::{ALL, Damage, damaged};
 use super::network::{LATENCY, Network, Side, usual};
 use crate::config::{ClientConfig, KeyShares, ServerConfig, ServerConfigBuilder};
 use crate::error::Reason;
+use crate::record::DatagramOptions;
 use crate::session::{AntiReplay, ClientSession, TicketKeys};
 use crate::testing::pki;
 use crate::wire::ContentType;
 use crate::{
-    AlertDescription, Direction, EarlyDataRejection as Why, EarlyDataStatus, Handshake, NamedGroup,
-    Step, Violation,
+    Admission, AlertDescription, Direction, EarlyDataRejection as Why, EarlyDataStatus, Handshake,
+    NamedGroup, Step, Violation,
 };
 
 fn client() -> ClientConfig {
@@ -187,6 +188,9 @@ fn what_nobody_fetches_is_bounded() {
     let many = many(100);
     let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
     let mut network = saying(&server, sessions(&server), &many);
+    // Within the limit, and longer than a record.
+    assert!(handshake(&mut network, 0).room() > 20_000);
+    assert_eq!(handshake(&mut network, 0).send(&[0; 20_000]), 0);
     let mut messages = Vec::new();
     network.run_until(LATENCY * 3 / 2, &mut |index, datagram| match index {
         1..=100 => {
@@ -300,8 +304,18 @@ fn who_takes_none_goes_on() {
     settled(&mut network, why, &"another configuration");
     assert!(network.sides[1].connection().information.is_resumed());
     // Whoever drives it may have no use for any.
-    let mut network = saying(&granting, sessions(&granting), &[b"one"]);
+    let mut network = saying(&granting, sessions(&granting), &[b"one", b"two"]);
     network.declines_early_data = true;
+    let mut record = 0;
+    network.run_until(LATENCY * 2, &mut |index, datagram| match index {
+        0 => vec![(LATENCY * 3, datagram.to_vec())],
+        _ => {
+            record = datagram.len();
+            usual(datagram)
+        }
+    });
+    // The first came before that was said; no other waits for the hello.
+    assert_eq!(handshake(&mut network, 1).held(), record);
     network.run(&mut |_, datagram| usual(datagram));
     assert!(network.early_data.is_empty());
     let why = EarlyDataStatus::Rejected(Why::Disabled);
@@ -339,6 +353,44 @@ fn a_replay_is_rejected() {
     again.run_until(LATENCY / 2, &mut |_, _| Vec::new());
     assert!(again.early_data.is_empty());
     assert!(!handshake(&mut again, 1).is_receiving_early_data());
+}
+
+/// What somebody has recorded can be sent from anywhere: that it opens does not say who reads there.
+#[test]
+fn it_proves_no_address() {
+    let server = accepting();
+    let mut network = saying(&server, sessions(&server), &[b"one"]);
+    let mut recorded = Vec::new();
+    network.run_until(LATENCY / 2, &mut |_, datagram| {
+        recorded.push(datagram.to_vec());
+        Vec::new()
+    });
+    let heard: usize = recorded.iter().map(Vec::len).sum();
+    let mut admission = Admission::without_cookie(recorded[0].clone());
+    admission.is_unproved = true;
+    let options = DatagramOptions::default();
+    let mut now = network.now();
+    let mut server = Handshake::datagram_server(server, admission, options, now).unwrap();
+    for datagram in &recorded[1..] {
+        server.receive(datagram, now);
+    }
+    let (mut said, mut taken) = (0, Vec::new());
+    loop {
+        match server.poll() {
+            Ok(Step::Transmit(datagram)) => said += datagram.len(),
+            Ok(Step::EarlyData(data)) => taken.push(data),
+            Ok(Step::Event(_)) => {}
+            Ok(Step::Wait { deadline }) => {
+                now.monotonic = deadline.unwrap();
+                server.handle_timeout(now);
+            }
+            Ok(other) => panic!("{other:?}"),
+            // Nobody answers.
+            Err(_) => break,
+        }
+    }
+    assert_eq!(taken, [b"one"]);
+    assert!(said > 0 && said <= 3 * heard, "{said} of {heard}");
 }
 
 /// The server refuses what the client has sealed under the keys of early data.
