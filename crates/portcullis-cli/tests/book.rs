@@ -46,7 +46,7 @@ const NOT_RUN: &[(&str, usize, &str)] = &[
     ),
     (
         "fuzzing.md",
-        5,
+        6,
         "runs for hours, with the nightly toolchain",
     ),
 ];
