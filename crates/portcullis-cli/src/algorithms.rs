@@ -49,17 +49,33 @@ pub(crate) fn group(name: &str) -> Result<NamedGroup, String> {
         })
 }
 
-/// Reads a cipher suite by its RFC or OpenSSL name.
+/// Reads a cipher suite by its RFC or OpenSSL name. There are too many to be told unasked.
 pub(crate) fn cipher(name: &str) -> Result<CipherSuite, String> {
+    if name == "help" {
+        return Err(format!("choose from {}", list(CipherSuite::SUPPORTED)));
+    }
     name.parse::<CipherSuite>()
         .ok()
         .filter(|suite| CipherSuite::SUPPORTED.contains(suite))
         .ok_or_else(|| {
-            format!(
-                "not a supported cipher suite; choose from {}",
-                list(CipherSuite::SUPPORTED)
-            )
+            let near = match nearest(name, CipherSuite::SUPPORTED) {
+                near if near.is_empty() => String::new(),
+                near => format!("; the nearest are {}", near.join(", ")),
+            };
+            format!("not a supported cipher suite{near}; `--ciphers help` lists all")
         })
+}
+
+/// At most three that have pairs of letters in common with what was typed, the most alike first.
+fn nearest<T: ToString>(typed: &str, values: &[T]) -> Vec<String> {
+    let typed = typed.to_uppercase().replace('-', "_");
+    let names = values.iter().map(ToString::to_string);
+    let mut near: Vec<_> = names
+        .map(|name| (strsim::sorensen_dice(&typed, &name), name))
+        .filter(|(alike, _)| *alike > 0.0)
+        .collect();
+    near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    near.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
 /// What TLS 1.1 and 1.0 have with keys that are agreed on anew for each connection.

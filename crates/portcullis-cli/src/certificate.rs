@@ -172,9 +172,9 @@ pub(crate) fn pem<'a, 'd: 'a>(chain: impl IntoIterator<Item = &'a CertificateDer
         .collect()
 }
 
-/// A certificate of a chain as one block of text.
-pub(crate) fn text(number: usize, der: &CertificateDer<'_>) -> String {
-    let mut text = format!("certificate {number}\n");
+/// A certificate of a chain, by its place from 0 on, as one block of text.
+pub(crate) fn text(place: usize, der: &CertificateDer<'_>) -> String {
+    let mut text = format!("certificate {}\n", number(place));
     let lines = match Certificate::read(der) {
         Some(certificate) => certificate.lines(),
         None => vec![(
@@ -186,6 +186,11 @@ pub(crate) fn text(number: usize, der: &CertificateDer<'_>) -> String {
         text.push_str(&format!("  {:<11}{value}\n", format!("{name}:")));
     }
     text
+}
+
+/// People count from 1, as errors do.
+pub(crate) const fn number(place: usize) -> usize {
+    place.saturating_add(1)
 }
 
 /// A certificate of a chain for programs; with its PEM, if that is wanted.

@@ -57,6 +57,13 @@ impl Route {
     }
 }
 
+/// What is left until then, in whole tenths of a second: people read it where time runs out.
+pub(crate) fn left(deadline: Instant) -> Duration {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let tenths = u64::try_from(left.as_millis().div_ceil(100)).unwrap_or(u64::MAX);
+    Duration::from_millis(tenths.saturating_mul(100))
+}
+
 /// A server, and how it is reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Destination {

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connect::Destination;
+use crate::connect::{self, Destination};
 use crate::failure::Failure;
 use crate::report::{Report, Verdict};
 use crate::wording::with_options;
@@ -155,7 +155,7 @@ impl Connecting {
             *reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
             io
         };
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = connect::left(deadline);
         let connector = self.connector.clone().handshake_timeout(left);
         let name = destination.name.clone();
         let connected = connector.connect_with_ech_retry(name, list, reach).await;
@@ -181,7 +181,7 @@ impl Connecting {
         self.witness.forget();
         let addresses = self.destination.resolved(deadline).await?;
         self.address = addresses.first().copied();
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = connect::left(deadline);
         let connector = self.connector.clone().handshake_timeout(left);
         let connector = DtlsConnector::new(connector).options(options);
         let name = self.destination.name.clone();
@@ -207,7 +207,7 @@ impl Connecting {
         self.witness.forget();
         let io = self.destination.connect(deadline).await?;
         self.address = io.peer_addr().ok();
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = connect::left(deadline);
         Ok((self.connector.clone().handshake_timeout(left), io))
     }
 

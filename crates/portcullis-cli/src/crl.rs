@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
-use portcullis::crl::{IpNet, Lookup, ask};
+use portcullis::crl::{CrlFuture, CrlQuery, IpNet, Lookup, ask};
 use portcullis::pki_types::UnixTime;
 use portcullis::x509::{
     CertificateError, CertificateErrorKind, ChainPolicy, PresentedChain, RevocationCheck, subject,
@@ -25,6 +25,12 @@ use crate::wording::OF_FILES;
 
 /// How long a request for a list may take, and is waited for where there is no handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whose certificates are known to name points, at most.
+const MOST_ISSUERS: usize = 256;
+/// Why `--crl http` has nothing of a certificate; [`crate::wording`] knows it.
+pub(crate) const NO_POINT: &str =
+    "the certificate names no point that --crl http could fetch it from";
 
 /// Options of what has peers.
 #[derive(Debug, Default, Args)]
@@ -130,7 +136,10 @@ impl Lists {
         for source in self.sources.iter().rev() {
             let path = Path::new(source);
             let own: Arc<dyn CrlSource> = match source.as_str() {
-                "http" => Arc::new(http.clone()),
+                "http" => Arc::new(OfPoints {
+                    http: http.clone(),
+                    issuers: Mutex::default(),
+                }),
                 _ if path.is_dir() => Arc::new(HashDirCrls::new(path)),
                 _ => {
                     let crls = MemoryCrls::new();
@@ -147,6 +156,54 @@ impl Lists {
             });
         }
         Ok(all)
+    }
+}
+
+/// Lists of where certificates say, which says so of certificates that name no place.
+struct OfPoints {
+    http: HttpCrls,
+    /// Whose lists were asked for at a point, so that a certificate of theirs names one. None is put in behind
+    /// [`MOST_ISSUERS`], and then nothing is said.
+    issuers: Mutex<Vec<Vec<u8>>>,
+}
+
+impl OfPoints {
+    fn note(&self, query: &CrlQuery) {
+        let mut known = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+        for issuer in query.issuers() {
+            if known.len() < MOST_ISSUERS && !known.iter().any(|known| known == issuer) {
+                known.push(issuer.to_vec());
+            }
+        }
+    }
+
+    fn names_none(&self, query: &CrlQuery) -> bool {
+        let known = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut issuers = query.issuers();
+        known.len() < MOST_ISSUERS && !issuers.any(|one| known.iter().any(|known| known == one))
+    }
+}
+
+impl CrlSource for OfPoints {
+    fn lookup<'a>(&'a self, query: &'a CrlQuery) -> CrlFuture<'a, Lookup> {
+        self.note(query);
+        self.http.lookup(query)
+    }
+
+    fn select<'a>(&'a self, query: &'a CrlQuery) -> CrlFuture<'a, Lookup> {
+        if self.names_none(query) {
+            let why = Lookup::NotAvailable(Some(NO_POINT.to_owned()));
+            return Box::pin(std::future::ready(why));
+        }
+        self.http.select(query)
+    }
+
+    fn fresh<'a>(&'a self, query: &'a CrlQuery, stale: &'a Arc<Crl>) -> CrlFuture<'a, Lookup> {
+        self.http.fresh(query, stale)
+    }
+
+    fn further<'a>(&'a self, query: &'a CrlQuery, found: &'a [Arc<Crl>]) -> CrlFuture<'a, Lookup> {
+        self.http.further(query, found)
     }
 }
 

@@ -28,7 +28,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 pub(crate) struct Front {
     /// Where to listen: ADDRESS:PORT; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4433")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = crate::parse_listen, default_value = "127.0.0.1:4433")]
     listen: SocketAddr,
     /// The keys, in files as `portcullis ech new` makes them.
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]

@@ -178,6 +178,15 @@ fn datagram_options(mtu: Option<u16>, cid: Option<usize>) -> portcullis::DtlsOpt
         .connection_ids(cid)
 }
 
+/// Where to listen.
+fn parse_listen(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let port = text.trim_start_matches(':').parse::<u16>();
+        let port = port.unwrap_or(4433);
+        format!("it is an IP address and a port: 127.0.0.1:{port}, 0.0.0.0:{port} for all of IPv4, or [::]:{port}")
+    })
+}
+
 /// How long connection ids are; 0: the peer's records have none.
 fn parse_cid(text: &str) -> Result<usize, String> {
     match text.parse() {

@@ -4,14 +4,25 @@ use portcullis::x509::is_unseen;
 
 /// Longest printed text, in characters; a peer chooses what is in it.
 const MAX_PRINTED: usize = 256;
+/// Longest printed sentence of the library's, which has such text in its midst and what is to be done at its end.
+const MAX_SENTENCE: usize = 1_024;
 /// How many bytes of a serial number (RFC 5280 §4.1.2.2: 20 at most) or of an identifier of a key are printed.
 const MAX_IDENTIFIER: usize = 64;
 
 /// Escapes what would move the cursor or the direction of writing, or is not seen, and cuts what is long.
 pub(crate) fn printable(text: &str) -> String {
+    cut(text, MAX_PRINTED)
+}
+
+/// The same of a sentence, of which more is printed.
+pub(crate) fn printable_sentence(text: &str) -> String {
+    cut(text, MAX_SENTENCE)
+}
+
+fn cut(text: &str, most: usize) -> String {
     let mut printed = String::new();
     for (at, character) in text.chars().enumerate() {
-        if at == MAX_PRINTED {
+        if at == most {
             printed.push('…');
             break;
         }
@@ -31,6 +42,17 @@ pub(crate) fn identifier(bytes: &[u8]) -> String {
             format!("{}… ({} bytes)", hex(first, ":"), bytes.len())
         }
         _ => hex(bytes, ":"),
+    }
+}
+
+/// Those of the options that were given, at the beginning of a sentence: `--a has`, or `--a and --b have`.
+pub(crate) fn given(options: &[(&str, bool)]) -> String {
+    let given = options.iter().filter(|(_, is_given)| *is_given);
+    let given: Vec<_> = given.map(|(option, _)| *option).collect();
+    match given.split_last() {
+        Some((last, [])) => format!("{last} has"),
+        Some((last, rest)) => format!("{} and {last} have", rest.join(", ")),
+        None => String::new(),
     }
 }
 
@@ -62,6 +84,21 @@ mod tests {
         assert_eq!(printable("e\u{301} का ж"), "e\u{301} का ж");
         assert_eq!(printable(&"x".repeat(1000)).chars().count(), 257);
     }
+
+    #[test]
+    fn a_sentence_has_room_for_its_end() {
+        let sentence = format!("{}: do this", "x".repeat(1_000));
+        assert_eq!(printable_sentence(&sentence), sentence);
+        assert_eq!(printable_sentence(&"\n".repeat(2_000)).len(), 1_024 * 5 + 3);
+    }
+
+    #[test]
+    fn options_that_were_given_are_named_and_no_others() {
+        let all = [("--a", true), ("--b", false), ("--c", true), ("--d", true)];
+        assert_eq!(given(&all[..2]), "--a has");
+        assert_eq!(given(&all), "--a, --c and --d have");
+    }
+
     #[test]
     fn long_identifiers_are_cut() {
         assert_eq!(identifier(&[1, 0xff]), "01:ff");

@@ -29,7 +29,12 @@ const CHANGES: &[Change] = &[
     ("`HttpCrls::allow`", "--crl-allow"),
     (
         "provide the CRL, or accept that with `CrlCheck::best_effort`",
-        "provide the CRL with --crl, or accept that with --crl-check best-effort",
+        "provide the CRL with --crl FILE, or accept that with --crl-check best-effort",
+    ),
+    // Nothing was there, so that it is not the reasons that are missing.
+    (
+        "is there for all reasons (the certificate names no point",
+        "is there (the certificate names no point",
     ),
     ("`OcspPolicy::Require`", "--status=require"),
     (
@@ -68,6 +73,10 @@ const CHANGES: &[Change] = &[
         "or take --insecure",
     ),
     // Keys and passwords of both ends.
+    (
+        "a private key and no certificate: are the two files swapped?",
+        "a private key and no certificate: name a file with certificates",
+    ),
     (
         "name one in cipher_suites that has, or say with `PreSharedKey::for_hash` what the key is for",
         "name one with SHA-256 by --ciphers, as TLS_AES_128_GCM_SHA256, or import the key by --psk-import",

@@ -206,6 +206,66 @@ fn bytes_flow_up_down_and_both_ways() {
     }
 }
 
+/// Not the one number of what went up: that is half of the truth.
+#[test]
+fn where_nothing_comes_back_both_ways_have_failed() {
+    let made = Certificates::make();
+    let server = Served::start(&made, &["--service", "discard"]);
+    let both = [&SHORT[..], &["--direction", "both"]].concat();
+    let fixed = ["bench", "throughput", &server.address, "--cafile", &made.ca];
+    let output = run(&[&fixed[..], &both].concat());
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(text.contains(" sent, 0.0 back)"), "{text}");
+    assert!(text.contains("\nback:   0.0 MB/s (0.0 to 0.0)\n"), "{text}");
+    assert!(text.contains("), both directions together\n"), "{text}");
+    let said = sentence(output, 4);
+    assert!(said.contains("nothing came back"), "{said}");
+    assert!(said.contains("--service echo"), "{said}");
+    let facts = bench("throughput", &server.address, &made, &both);
+    let facts: Value = serde_json::from_slice(&facts.stdout).unwrap();
+    let median = |name: &str| facts[name]["median"].as_f64().unwrap();
+    assert!(median("bytes_sent_per_second") > 1e5, "{facts}");
+    assert_eq!(median("bytes_received_per_second"), 0.0, "{facts}");
+    // What echoes has something of both, and one direction is not told twice.
+    let server = Served::start(&made, &[]);
+    for (direction, is_told) in [("both", true), ("up", false)] {
+        let more = [&SHORT[..], &["--direction", direction]].concat();
+        let fixed = ["bench", "throughput", &server.address, "--cafile", &made.ca];
+        let text = printed(run(&[&fixed[..], &more].concat()));
+        assert_eq!(text.contains("\nback:   "), is_told, "{text}");
+        assert!(!text.contains("back:   0.0 MB/s"), "{text}");
+    }
+}
+
+/// A longer time would not help.
+#[test]
+fn a_server_that_does_something_else_is_asked_about() {
+    let made = Certificates::make();
+    for (service, mode, more, asked) in [
+        (
+            "echo",
+            "throughput",
+            &["--direction", "down"][..],
+            "nothing came: does the server send by itself, as `bench serve --service source` does?",
+        ),
+        (
+            "discard",
+            "pingpong",
+            &[],
+            "no message came back: does the server echo, as `bench serve --service echo` does?",
+        ),
+    ] {
+        let server = Served::start(&made, &["--service", service]);
+        let more = [&SHORT[..], more].concat();
+        let said = sentence(bench(mode, &server.address, &made, &more), 4);
+        assert!(said.contains(asked), "{said}");
+        // The same where nothing is so late that it has failed.
+        let more = [&more[..], &["--max-failures", "10"]].concat();
+        let said = sentence(bench(mode, &server.address, &made, &more), 4);
+        assert!(said.starts_with(&format!("portcullis: {asked}")), "{said}");
+    }
+}
+
 #[test]
 fn connections_are_held_and_counted_when_they_are_lost() {
     let made = Certificates::make();
@@ -256,7 +316,8 @@ fn what_fails_is_counted_by_its_reason() {
     let output = bench("handshake", &server.address, &made, &resumed);
     let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
     let failure = &facts["failures"][0];
-    assert_eq!(failure["reason"], "the session was not resumed");
+    let none = "the session was not resumed: the server has given none";
+    assert_eq!(failure["reason"], none);
     assert!(failure["count"].as_u64().unwrap() > 10, "{facts}");
     // Of nothing that was done there are no times.
     assert!(facts["latency_us"].is_null(), "{facts}");

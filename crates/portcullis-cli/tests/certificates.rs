@@ -232,11 +232,11 @@ fn the_certificates_of_a_file_are_shown() {
     fs::write(&bundle, parts.concat()).unwrap();
     let text = printed(run(&["cert", "show", &bundle]));
     assert!(
-        text.contains("certificate 0\n  subject:   CN=localhost\n"),
+        text.contains("certificate 1\n  subject:   CN=localhost\n"),
         "{text}"
     );
     assert!(
-        text.contains("certificate 1\n  subject:   CN=portcullis development"),
+        text.contains("certificate 2\n  subject:   CN=portcullis development"),
         "{text}"
     );
     assert!(
@@ -395,5 +395,5 @@ fn a_certificate_that_expires_soon_is_exit_code_3() {
     printed(run(&["cert", "show", &file, "--expires-within", "6"]));
     let output = run(&["cert", "show", &file, "--expires-within", "7"]);
     assert!(!output.stdout.is_empty());
-    assert!(sentence(output, 3).contains("(CN=localhost) expires in 6 days"));
+    assert!(sentence(output, 3).contains("certificate 1 (CN=localhost) expires in 6 days"));
 }

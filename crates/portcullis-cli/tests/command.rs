@@ -85,7 +85,7 @@ fn the_summary_says_what_was_negotiated_and_who_answered() {
         "resumed:         no".to_owned(),
         "ALPN:            none".to_owned(),
         format!("verdict:         verified against {} (1 trusted)", made.ca),
-        "certificate 0".to_owned(),
+        "certificate 1".to_owned(),
         "  subject:   CN=localhost".to_owned(),
         "  names:     localhost, 127.0.0.1, ::1".to_owned(),
         "  key:       ECDSA P-256".to_owned(),
@@ -320,6 +320,35 @@ fn mistakes_get_one_sentence_and_exit_code_2() {
     let output = client(&["localhost:1", "--groups", "x25519,brainpool"], b"");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("choose from X25519MLKEM768"), "{said}");
+    // Of more than a hundred the nearest are told.
+    for (typed, expected) in [
+        (
+            "TLS_AES_256_GCM_SHA385",
+            "the nearest are TLS_AES_256_GCM_SHA384, ",
+        ),
+        (
+            "ECDHE-RSA-AES128-GCM-SHA257",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        ),
+        ("###", "not a supported cipher suite; `--ciphers help`"),
+    ] {
+        let output = client(&["localhost:1", "--ciphers", typed], b"");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(expected), "{said}");
+        let names = said.matches("TLS_").count() - typed.matches("TLS_").count();
+        assert_eq!(names, if typed == "###" { 0 } else { 3 }, "{said}");
+        assert!(said.contains("`--ciphers help` lists all"), "{said}");
+    }
+    let output = client(&["localhost:1", "--ciphers", "help"], b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.matches("TLS_").count() > 50, "{said}");
+    for arguments in [&["server"][..], &["bench", "serve"]] {
+        let output = run(&[arguments, &["--listen", "4434"]].concat());
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("127.0.0.1:4434, 0.0.0.0:4434 for"), "{said}");
+    }
     for (group, why) in [
         ("sect571r1", "binary field"),
         ("SECP192R1", "fewer than 256 bits"),

@@ -141,6 +141,21 @@ fn connection_ids_are_agreed_on() {
     }
 }
 
+/// As it was asked for, and not to the nanosecond.
+#[test]
+fn who_never_answers_is_waited_for_as_long_as_is_said() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let arguments = [&*address, "--dtls", "--insecure", "--timeout", "1"];
+    let said = sentence(client(&arguments, b""), 6);
+    assert!(said.contains("timed out after 1s, while"), "{said}");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let arguments = [&*address, "--insecure", "--timeout", "1"];
+    let said = sentence(client(&arguments, b""), 6);
+    assert!(said.contains("timed out after 1s, while"), "{said}");
+}
+
 #[test]
 fn what_has_no_effect_over_datagrams_is_refused() {
     for arguments in [

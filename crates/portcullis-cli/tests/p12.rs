@@ -111,7 +111,7 @@ fn what_openssl_writes_is_read() {
         let shown = printed(shown);
         assert!(shown.contains("alice@a.test"), "{more:?}: {shown}");
         assert!(
-            shown.ends_with("private key 0: of certificate 0, called Alice\n"),
+            shown.ends_with("private key 1: of certificate 1, called Alice\n"),
             "{more:?}: {shown}"
         );
         assert!(!shown.contains("PRIVATE"), "{shown}");
@@ -180,7 +180,7 @@ fn macs_of_openssl_4_are_verified() {
             let shown = run(&[&show[..], given].concat());
             assert_eq!(shown.stderr, b"", "{mac} {prf}: {shown:?}");
             let shown = printed(shown);
-            assert!(shown.contains("private key 0: of certificate 0"), "{shown}");
+            assert!(shown.contains("private key 1: of certificate 1"), "{shown}");
             let with = ["--password-file", wrong.as_str()];
             let said = sentence(run(&[&show[..], &with].concat()), 2);
             assert!(said.contains("does not open it"), "{said}");
@@ -201,7 +201,7 @@ fn the_rfcs_vector_and_what_it_is_not() {
     };
     let shown = show(valid);
     assert_eq!(shown.stderr, b"");
-    assert!(printed(shown).contains("private key 0: of certificate 0"));
+    assert!(printed(shown).contains("private key 1: of certificate 1"));
     let bytes = fs::read(valid).unwrap();
     // The last salt of eight bytes is that of the MAC; behind it are iterations and the length of the key.
     let parameters = b"\x04\x08\x6f\x47\x3c\x38\xb0\x2e\x31\x73\x02\x02\x08\x00\x02\x01\x20";
@@ -300,7 +300,7 @@ fn what_is_made_openssl_and_gnutls_read() {
             &password,
         ]));
         assert!(
-            shown.ends_with("private key 0: of certificate 0, called Zoë\n"),
+            shown.ends_with("private key 1: of certificate 1, called Zoë\n"),
             "{shown}"
         );
     }
@@ -550,7 +550,7 @@ fn the_certificate_of_a_key_is_found() {
 
     // The other way round, by hand: the order is that of the file, and the id that of the second.
     let shown = |file: &str| printed(run(&[&["cert", "p12", "show", file][..], &given].concat()));
-    assert!(shown(&file).ends_with("private key 0: of certificate 0\n"));
+    assert!(shown(&file).ends_with("private key 1: of certificate 1\n"));
     let alone = to("alone.p12");
     let bare = [
         "pkcs12", "-export", "-nokeys", "-in", &bundle, "-out", &alone,

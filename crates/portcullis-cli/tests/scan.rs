@@ -62,6 +62,12 @@ fn rules_end_a_scan_with_codes_of_their_own() {
         "--fail-on",
         "untrusted",
     ]);
+    // What can be done stands at the end.
+    let text = String::from_utf8(unknown.stdout.clone()).unwrap();
+    let mut lines = text.lines();
+    let finding = lines.find(|line| line.starts_with("BAD  certificate.untrusted: "));
+    let finding = finding.unwrap_or_else(|| panic!("{text}"));
+    assert!(finding.ends_with(" --cafile"), "{finding}");
     sentence(unknown, 7);
     let wrong = scan(&server.address, &made, &["--fail-on", "good"]);
     assert_eq!(wrong.status.code(), Some(2));
@@ -101,11 +107,10 @@ fn scripted(serve: impl Fn(&mut TcpStream) + Send + 'static) -> String {
     address
 }
 
-/// Of these nothing is said that is not known, and it ends.
+/// Of these nothing is said that is not known, and it ends, and not well.
 fn is_unknown(address: &str, why: &str) {
     let made = Certificates::make();
     let output = scan(address, &made, &["--json", "--timeout", "1"]);
-    assert!(output.status.success(), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["complete"], false, "{report}");
     for protocol in report["protocols"].as_array().unwrap() {
@@ -114,6 +119,9 @@ fn is_unknown(address: &str, why: &str) {
     let said = report["protocols"][0]["why"].as_str().unwrap();
     assert!(said.contains(why), "{said}");
     assert!(report["connections"].as_u64().unwrap() <= 20, "{report}");
+    let text = sentence(output, 4);
+    let no = format!("{address}: no hello was answered, of any version: {said}");
+    assert!(text.contains(&no), "{text}");
 }
 
 #[test]
@@ -124,13 +132,44 @@ fn who_closes_without_a_word_is_not_known() {
     is_unknown(&address, "");
 }
 
+/// An alert that says nothing of versions is an answer of TLS all the same.
 #[test]
-fn who_speaks_something_else_is_not_known() {
+fn who_answers_with_alerts_speaks_tls() {
+    let made = Certificates::make();
+    let address = scripted(|io| {
+        let _ = io.read(&mut [0; 2_000]);
+        let _ = io.write_all(&[21, 3, 3, 0, 2, 2, 80]);
+        let _ = io.read_to_end(&mut Vec::new());
+    });
+    let text = printed(scan(&address, &made, &["--timeout", "1"]));
+    assert!(text.contains("unknown: alert internal_error"), "{text}");
+}
+
+#[test]
+fn who_speaks_something_else_is_no_server_of_tls() {
+    let made = Certificates::make();
     let address = scripted(|io| {
         let _ = io.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         let _ = io.read_to_end(&mut Vec::new());
     });
-    is_unknown(&address, "not TLS");
+    let begun = std::time::Instant::now();
+    let said = sentence(scan(&address, &made, &["--fail-on", "bad"]), 4);
+    let expected = format!(
+        "portcullis: {address}: what comes is not TLS: the server speaks another protocol; where TLS begins in another \
+         protocol there is --starttls\n"
+    );
+    assert_eq!(said, expected);
+    // Two versions, each asked about twice, a second apart.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(8));
+    // What may be SSL 2 is asked about that.
+    let address = scripted(|io| {
+        let _ = io.write_all(&[0x80, 3, 0, 0, 1]);
+        let _ = io.read_to_end(&mut Vec::new());
+    });
+    let output = scan(&address, &made, &["--json", "--timeout", "1"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let protocols = report["protocols"].as_array().unwrap();
+    assert_eq!(protocols.last().unwrap()["offered"], "no", "{report}");
 }
 
 #[test]

@@ -274,8 +274,22 @@ fn options_that_do_not_go_together() {
     fs::write(&key, [5; 48]).unwrap();
     let secret = "redis://:hidden@127.0.0.1:1/";
     for (options, says) in [
-        (&["--early-data"][..], "no effect without --tickets"),
-        (&["--ticket-period", "60"], "no effect without --tickets"),
+        (
+            &["--early-data"][..],
+            "--early-data has no effect without --tickets",
+        ),
+        (
+            &["--ticket-period", "60"],
+            "--ticket-period has no effect without --tickets",
+        ),
+        (
+            &["--early-data", "--ticket-period", "60"],
+            "--early-data and --ticket-period have no effect without --tickets",
+        ),
+        (
+            &["--store", "memory", "--ticket-seed", &key],
+            "--ticket-seed has no effect with --store, where tickets are names of sessions",
+        ),
         (&["--early-data-window", "5"], "--early-data"),
         (
             &["--tickets", "stateless", "--store", "memory"],
@@ -283,7 +297,7 @@ fn options_that_do_not_go_together() {
         ),
         (
             &["--tickets", "stateful", "--ticket-seed", &key],
-            "have no effect",
+            "--ticket-seed has no effect with --tickets stateful",
         ),
         (
             &["--ticket-key", &key, "--ticket-seed", &key],

@@ -73,7 +73,7 @@ fn certificates_in_files_have_no_peer_and_no_clock() {
     let unlisted = trusting(&["--crl", &empty]);
     let begin =
         "portcullis: whether the certificate (CN=localhost) was revoked cannot be told: no CRL of ";
-    let end = ": provide the CRL with --crl, or accept that with --crl-check best-effort\n";
+    let end = ": provide the CRL with --crl FILE, or accept that with --crl-check best-effort\n";
     assert!(
         unlisted.starts_with(begin) && unlisted.ends_with(end),
         "{unlisted}"
@@ -82,6 +82,37 @@ fn certificates_in_files_have_no_peer_and_no_clock() {
         "crl", "check", &made.cert, "--cafile", &made.ca, "--crl", &empty,
     ];
     assert_eq!(sentence(run(&check), 3), unlisted);
+}
+
+/// It is asked whether two files are swapped only where there are two.
+#[test]
+fn keys_and_certificates_in_each_others_place() {
+    let made = Certificates::make();
+    let listen = ["server", "--listen", "127.0.0.1:0"];
+    let (cert, key) = (&*made.cert, &*made.key);
+    let swapped = sentence(
+        run(&[&listen[..], &["--cert", key, "--key", cert]].concat()),
+        2,
+    );
+    assert!(
+        swapped.contains("are --cert and --key swapped?"),
+        "{swapped}"
+    );
+    for more in [&[][..], &["--reload"]] {
+        let without = sentence(run(&[&listen[..], &["--cert", cert], more].concat()), 2);
+        let end = "; if it is in a file of its own, name that with --key\n";
+        assert!(without.contains("there is no private key"), "{without}");
+        assert!(without.ends_with(end), "{without}");
+    }
+    for arguments in [
+        &["cert", "show", key][..],
+        &["client", "localhost:1", "--cafile", key],
+        &["server", "--listen", "127.0.0.1:0", "--cert", key],
+    ] {
+        let said = sentence(run(arguments), 2);
+        let end = "there is a private key and no certificate: name a file with certificates\n";
+        assert!(said.ends_with(end), "{said}");
+    }
 }
 
 #[test]
@@ -169,7 +200,7 @@ fn the_log_names_options() {
         .find(|line| line.contains("the handshake failed"));
     let logged = logged.unwrap_or_else(|| panic!("{said}"));
     for part in [
-        "provide the CRL with --crl, or accept that with --crl-check best-effort",
+        "provide the CRL with --crl FILE, or accept that with --crl-check best-effort",
         r#"reason="revocation_status_undetermined""#,
     ] {
         assert!(logged.contains(part), "{logged}");

@@ -6,9 +6,8 @@ use std::time::Duration;
 use portcullis::{EarlyDataOutcome, MemorySessionStore, TlsConnector, TlsStream};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
-use crate::connect::Destination;
+use crate::connect::{self, Destination};
 use crate::connecting;
 use crate::failure::Failure;
 
@@ -21,6 +20,8 @@ const SESSIONS: usize = 8;
 pub(super) struct Dialer {
     destination: Destination,
     connector: TlsConnector,
+    /// Where the server's sessions are, if they are kept.
+    sessions: Option<Arc<MemorySessionStore>>,
 }
 
 impl Dialer {
@@ -28,6 +29,7 @@ impl Dialer {
         Self {
             destination,
             connector,
+            sessions: None,
         }
     }
 
@@ -36,8 +38,15 @@ impl Dialer {
         let store = Arc::new(MemorySessionStore::new(SESSIONS));
         Self {
             destination: self.destination.clone(),
-            connector: self.connector.clone().session_store(store),
+            connector: self.connector.clone().session_store(store.clone()),
+            sessions: Some(store),
         }
+    }
+
+    /// Whether there is a session that can be offered.
+    pub(super) fn has_session(&self) -> bool {
+        let sessions = self.sessions.as_ref();
+        sessions.is_some_and(|sessions| !sessions.is_empty())
     }
 
     /// Connects and shakes hands.
@@ -67,7 +76,7 @@ impl Dialer {
     async fn reach(&self) -> Result<(TlsConnector, TcpStream), Failure> {
         let deadline = self.destination.deadline();
         let io = self.destination.connect(deadline).await?;
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = connect::left(deadline);
         Ok((self.connector.clone().handshake_timeout(left), io))
     }
 

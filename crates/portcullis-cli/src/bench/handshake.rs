@@ -77,6 +77,8 @@ impl Handshake {
             settings,
             agreed,
             measured,
+            if_nothing: None,
+            is_both_ways: false,
         }
         .tell()
     }
@@ -129,6 +131,7 @@ impl Work for Shaking {
 
 impl Shaking {
     async fn connection(&self, dialer: &Dialer) -> Result<Done, Failure> {
+        let has_session = dialer.has_session();
         let (mut stream, early) = match &self.kind {
             Kind::Early(data) => {
                 let (stream, outcome) = dialer.connect_with_early_data(data.clone()).await?;
@@ -145,7 +148,10 @@ impl Shaking {
         dialer::close(stream).await?;
         let sent = match (&self.kind, early) {
             (Kind::Resumed { may_be_full: false }, _) if !is_resumed => {
-                return Err(Failure::unmet("the session was not resumed"));
+                return Err(Failure::unmet(match has_session {
+                    true => "the session was not resumed",
+                    false => "the session was not resumed: the server has given none",
+                }));
             }
             (Kind::Early(data), Some(EarlyDataOutcome::Accepted)) => data.len(),
             (_, Some(EarlyDataOutcome::Rejected(_))) => {

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use tokio::time::Instant;
 
 use crate::failure::Failure;
-use crate::text::printable;
+use crate::text::printable_sentence;
 
 /// What a histogram tells apart: 1 µs to 60 s, three digits.
 const SHORTEST: u64 = 1;
@@ -331,7 +331,7 @@ pub(super) struct Failures {
 impl Failures {
     pub(super) fn count(&mut self, failure: &Failure, times: u64) {
         // There may be text of the server's in it.
-        self.note(printable(&failure.to_string()), times);
+        self.note(printable_sentence(&failure.to_string()), times);
     }
 
     fn note(&mut self, reason: String, times: u64) {

@@ -55,6 +55,11 @@ impl Pingpong {
             settings: json!({ "size": self.size, "rate": self.rate }),
             agreed,
             measured,
+            if_nothing: Some(
+                "no message came back: does the server echo, as `bench serve --service echo` does? If it is slow, take a \
+                 longer --duration",
+            ),
+            is_both_ways: false,
         }
         .tell()
     }

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use super::engine::Measured;
-use super::meter::{Failures, Round};
+use super::meter::{Counts, Failures, Round};
 use super::process;
 use super::settings::{Load, Peer};
 use crate::failure::Failure;
@@ -35,24 +35,45 @@ pub(super) struct Results<'a> {
     pub(super) settings: Value,
     pub(super) agreed: Value,
     pub(super) measured: Measured,
+    /// What may be wrong where nothing at all came to an end, if it is not the time.
+    pub(super) if_nothing: Option<&'static str>,
+    /// Whether what is sent is to come back, and both are told.
+    pub(super) is_both_ways: bool,
 }
 
 impl Results<'_> {
-    /// Prints it, and fails if more has failed than may.
+    /// Prints it, and fails if more has failed than may, or a round has nothing in it.
     pub(super) fn tell(&self) -> Result<(), Failure> {
         match self.peer.json {
             true => print(&format!("{}\n", self.json()))?,
             false => print(&self.text())?,
         }
-        verdict(&self.measured.counts.failures, self.load.max_failures)?;
-        let empty = |round: &Round| round.operations == 0;
-        match self.measured.counts.rounds.iter().any(empty) && !self.measured.is_interrupted {
-            true => Err(Failure::unmet(format!(
+        let Counts { rounds, failures } = &self.measured.counts;
+        let is_empty = |round: &Round| round.operations == 0;
+        let nothing = self
+            .if_nothing
+            .filter(|_| rounds.iter().all(is_empty) && !self.measured.is_interrupted);
+        match (too_many(failures, self.load.max_failures), nothing) {
+            (Some(failed), Some(why)) => return Err(Failure::unmet(format!("{failed}; {why}"))),
+            (Some(sentence), None) => return Err(Failure::unmet(sentence)),
+            (None, Some(why)) => return Err(Failure::unmet(why)),
+            (None, None) if self.measured.is_interrupted => return Ok(()),
+            (None, None) => {}
+        }
+        if rounds.iter().any(is_empty) {
+            return Err(Failure::unmet(format!(
                 "there is a round without {} that came to an end: take a longer --duration",
                 self.what
-            ))),
-            false => Ok(()),
+            )));
         }
+        if self.is_both_ways && rounds.iter().any(|round| round.received == 0) {
+            return Err(Failure::unmet(
+                "there is a round in which nothing came back: --direction both is for a server that echoes, as `bench \
+                 serve --service echo` does; for one that only reads there is --direction up, and a slow one takes a \
+                 longer --duration",
+            ));
+        }
+        Ok(())
     }
 
     fn seconds(&self) -> f64 {
@@ -127,6 +148,8 @@ impl Results<'_> {
             "rounds": rounds,
             "per_second": range(&self.sorted(|round| round.operations)),
             "bytes_per_second": range(&self.sorted(|round| round.sent.saturating_add(round.received))),
+            "bytes_sent_per_second": range(&self.sorted(|round| round.sent)),
+            "bytes_received_per_second": range(&self.sorted(|round| round.received)),
             "latency_us": latency(&sum.latency),
             "histogram_us": recorded(&sum.latency),
             "failed": measured.counts.failures.total(),
@@ -171,11 +194,22 @@ impl Results<'_> {
         }
         let [least, median, most] = three(&self.sorted(|round| round.operations));
         let _ = writeln!(text, "median: {median:.1}/s ({least:.1} to {most:.1})");
+        let mut flow = |name: &str, sorted: Vec<f64>, behind: &str| {
+            let [least, median, most] = three(&sorted).map(|bytes| bytes / 1e6);
+            let numbers = format!("{median:.1} MB/s ({least:.1} to {most:.1})");
+            let _ = writeln!(text, "{name:<8}{numbers}{behind}");
+        };
+        if self.is_both_ways {
+            flow("sent:", self.sorted(|round| round.sent), "");
+            flow("back:", self.sorted(|round| round.received), "");
+        }
         if self.mode == "throughput" {
-            let [least, median, most] =
-                three(&self.sorted(|round| round.sent.saturating_add(round.received)));
-            let [least, median, most] = [least, median, most].map(|bytes| bytes / 1e6);
-            let _ = writeln!(text, "bytes:  {median:.1} MB/s ({least:.1} to {most:.1})");
+            let sorted = self.sorted(|round| round.sent.saturating_add(round.received));
+            let behind = match self.is_both_ways {
+                true => ", both directions together",
+                false => "",
+            };
+            flow("bytes:", sorted, behind);
         }
         let sum = self.sum();
         if !sum.latency.is_empty() {
@@ -215,8 +249,13 @@ impl Results<'_> {
         let mut text = format!("{operations} {}{due}, {rate:.1}/s", self.what);
         if self.mode == "throughput" {
             let bytes = round.sent.saturating_add(round.received);
-            let rate = bytes as f64 / 1e6 / self.seconds();
-            let _ = write!(text, ", {rate:.1} MB/s{}", each(bytes >> 20, "a MiB"));
+            let rate = |bytes: u64| bytes as f64 / 1e6 / self.seconds();
+            let _ = write!(text, ", {:.1} MB/s", rate(bytes));
+            if self.is_both_ways {
+                let (sent, back) = (rate(round.sent), rate(round.received));
+                let _ = write!(text, " ({sent:.1} sent, {back:.1} back)");
+            }
+            text.push_str(&each(bytes >> 20, "a MiB"));
         } else {
             text.push_str(&each(operations, "each"));
         }
@@ -229,13 +268,16 @@ impl Results<'_> {
 
 /// Fails if more has failed than may.
 pub(super) fn verdict(failures: &Failures, most: u64) -> Result<(), Failure> {
-    match failures.total() {
-        total if total > most => Err(Failure::unmet(format!(
-            "{} (--max-failures {most})",
-            several(total, "failure")
-        ))),
-        _ => Ok(()),
+    match too_many(failures, most) {
+        Some(sentence) => Err(Failure::unmet(sentence)),
+        None => Ok(()),
     }
+}
+
+/// How many have failed, if these are more than may.
+fn too_many(failures: &Failures, most: u64) -> Option<String> {
+    let total = failures.total();
+    (total > most).then(|| format!("{} (--max-failures {most})", several(total, "failure")))
 }
 
 /// For people; nothing if nothing has failed.

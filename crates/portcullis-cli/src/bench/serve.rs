@@ -38,7 +38,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Where to listen: ADDRESS:PORT; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4433")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = crate::parse_listen, default_value = "127.0.0.1:4433")]
     listen: SocketAddr,
     /// What it does with data.
     #[arg(long, value_enum, default_value_t = Service::Echo)]

@@ -28,7 +28,7 @@ pub(crate) struct Throughput {
     #[command(flatten)]
     load: Load,
     /// What is measured. Up: what is sent, to a server that reads; what it answers is thrown away. Down: what comes, of a
-    /// server that sends without being asked. Both: of one that echoes.
+    /// server that sends without being asked. Both: of one that echoes, where the sum is told and each of the two.
     #[arg(long, value_enum, default_value_t = Direction::Up)]
     direction: Direction,
     /// How much is written at a time: 1 to 16MiB.
@@ -71,6 +71,10 @@ impl Throughput {
             settings: json!({ "direction": direction, "write_size": self.write_size }),
             agreed,
             measured,
+            if_nothing: (self.direction == Direction::Down).then_some(
+                "nothing came: does the server send by itself, as `bench serve --service source` does?",
+            ),
+            is_both_ways: self.direction == Direction::Both,
         }
         .tell()
     }

@@ -70,7 +70,7 @@ impl KeyPassword {
 
     /// What `--cert` and `--key` name; without a key it is in the file of the certificates.
     pub(crate) fn identity(&self, cert: &Path, key: Option<&Path>) -> Result<Identity, Failure> {
-        let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
+        let usage = |error: portcullis::Misuse| about_files(&error.to_string(), key.is_some());
         let read = match key {
             Some(key) => PemIdentity::read_files(cert, key),
             None => PemIdentity::read_file(cert),
@@ -85,5 +85,16 @@ impl KeyPassword {
         }
         let password = password.as_ref().map(|password| password.as_slice());
         read.identity(password).map_err(usage)
+    }
+}
+
+/// What is wrong with the files of `--cert` and `--key`, or with that of `--cert` alone.
+pub(crate) fn about_files(error: &str, has_key: bool) -> Failure {
+    match has_key {
+        true => Failure::usage(error.replace("the two files swapped", "--cert and --key swapped")),
+        false if error.contains("there is no private key") => Failure::usage(format!(
+            "{error}; if it is in a file of its own, name that with --key"
+        )),
+        false => Failure::usage(error),
     }
 }

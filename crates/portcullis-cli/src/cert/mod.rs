@@ -15,7 +15,7 @@ use clap::Subcommand;
 use crate::failure::Failure;
 
 pub(crate) use dev::Leaf;
-pub(crate) use key_password::KeyPassword;
+pub(crate) use key_password::{KeyPassword, about_files};
 pub(crate) use show::read;
 
 #[derive(Debug, Subcommand)]

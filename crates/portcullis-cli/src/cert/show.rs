@@ -119,7 +119,7 @@ impl Show {
         let Some(limit) = self.expires_within else {
             return Ok(());
         };
-        for (number, der) in chain.iter().enumerate() {
+        for (place, der) in chain.iter().enumerate() {
             let Some(certificate) = Certificate::read(der) else {
                 continue;
             };
@@ -131,7 +131,8 @@ impl Show {
                 };
                 let subject = certificate.subject();
                 return Err(Failure::certificate(format!(
-                    "certificate {number} ({subject}) {how}"
+                    "certificate {} ({subject}) {how}",
+                    certificate::number(place)
                 )));
             }
         }
@@ -155,10 +156,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure>
         true => pem_certificates(&contents).map_err(|error| failed(error.to_string()))?,
         false => vec![CertificateDer::from(contents)],
     };
-    for (number, der) in chain.iter().enumerate() {
+    for (place, der) in chain.iter().enumerate() {
         if Certificate::read(der).is_none() {
             return Err(failed(match is_pem {
-                true => format!("certificate {number} is damaged"),
+                true => format!("certificate {} is damaged", certificate::number(place)),
                 false => "is neither PEM nor a certificate in DER".to_owned(),
             }));
         }

@@ -7,7 +7,7 @@ use portcullis::CertificateDer;
 use super::codes::{self, Over, VERSIONS};
 use super::hello::{Hello, TLS_1_2, TLS_1_3};
 use super::prober::{INTERNAL_ERROR, Outcome, Prober, alert};
-use super::reply::{Needs, ServerHello};
+use super::reply::{NOT_TLS, Needs, ServerHello};
 use super::ssl2;
 use super::suites::{Exchange, Suite};
 use crate::certificate;
@@ -145,6 +145,22 @@ impl Seen {
         reasons.all(|why| why.is_some()).then_some(first)
     }
 
+    /// Whether a server of another protocol is there: what it answered to the first two versions is none of TLS.
+    pub(super) fn is_of_another_protocol(&self) -> bool {
+        let of_other = |(_, offered): &(u16, Option<Offered>)| {
+            offered.as_ref().and_then(Offered::why) == Some(NOT_TLS)
+        };
+        self.versions.len() >= 2 && self.versions.iter().all(of_other)
+    }
+
+    /// Why no hello was answered, as with [`is_nobody`](Self::is_nobody); over a stream an alert is an answer.
+    pub(super) fn is_mute(&self) -> Option<&str> {
+        let reasons = self.versions.iter();
+        let mut reasons = reasons.filter_map(|(_, offered)| offered.as_ref()?.why());
+        let is_alerted = reasons.any(|why| why.starts_with("alert "));
+        self.is_nobody().filter(|_| !is_alerted)
+    }
+
     /// The newest version before TLS 1.3.
     pub(super) fn newest_older(&self) -> Option<u16> {
         let versions = VERSIONS.iter().map(|(code, _)| *code);
@@ -194,6 +210,9 @@ pub(super) async fn all(prober: &mut Prober) -> Seen {
         ..Seen::default()
     };
     prober.versions(&mut seen).await;
+    if seen.is_of_another_protocol() {
+        return seen;
+    }
     if prober.over == Over::Stream {
         let offered = prober.ssl2(&seen).await;
         seen.versions.push((ssl2::VERSION, Some(offered)));
@@ -246,6 +265,10 @@ impl Prober {
                 offered = Offered::No;
             }
             seen.versions.push((version, Some(offered)));
+            // It is not asked what else it does not speak.
+            if seen.is_of_another_protocol() {
+                break;
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use super::hello::{TLS_1_2, TLS_1_3};
 use super::prober::{OVER, Prober};
 use super::suites::Suite;
 use crate::certificate;
-use crate::connect::Destination;
+use crate::connect::{self, Destination};
 use crate::connecting::{self, Connecting, Trust};
 use crate::failure::Failure;
 
@@ -231,7 +231,7 @@ async fn ech(prober: &mut Prober) -> Offered {
     };
     let connector = TlsConnector::new(config)
         .without_resumption()
-        .handshake_timeout(deadline.saturating_duration_since(Instant::now()));
+        .handshake_timeout(connect::left(deadline));
     match connector.upgrade(io, destination.name).await {
         Ok(stream) => {
             let _ = stream.close(CLOSE_WITHIN).await;
@@ -254,7 +254,7 @@ async fn ech_over_datagrams(
     };
     let connector = TlsConnector::new(config)
         .without_resumption()
-        .handshake_timeout(deadline.saturating_duration_since(Instant::now()));
+        .handshake_timeout(connect::left(deadline));
     let connector = DtlsConnector::new(connector);
     match connector.connect(&*addresses, destination.name).await {
         Ok(connection) => {

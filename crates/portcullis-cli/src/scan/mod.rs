@@ -25,8 +25,10 @@ use clap::Args;
 use crate::connect::Route;
 use crate::connecting::Trust;
 use crate::failure::Failure;
+use crate::text::printable;
 use judge::Rule;
-use prober::Prober;
+use prober::{OVER, Prober};
+use reply::NOT_TLS;
 use report::Report;
 
 #[derive(Debug, Args)]
@@ -107,6 +109,16 @@ impl Scan {
             ));
             return Err(Failure::transport(&self.target, &error).at("Connect"));
         }
+        if seen.is_of_another_protocol() {
+            let before = match starttls {
+                Some(_) => "",
+                None => "; where TLS begins in another protocol there is --starttls",
+            };
+            return Err(Failure::unmet(format!(
+                "{}: {NOT_TLS}: the server speaks another protocol{before}",
+                self.target
+            )));
+        }
         let found = library::all(&mut prober, &seen, &trust).await?;
         let leaves = found.leaves();
         let findings = judge::findings(&seen, &found, &leaves);
@@ -145,11 +157,20 @@ impl Scan {
                 rules.join(", ")
             )));
         }
-        match hit.is_empty() {
-            true => Ok(()),
-            false => Err(Failure::incomplete(
+        if !hit.is_empty() {
+            return Err(Failure::incomplete(
                 "--fail-on incomplete: not everything could be found out",
-            )),
+            ));
+        }
+        // What ended before it had begun says nothing of the server.
+        let is_cut = |why: &&str| prober.ended() == Some(*why) || *why == OVER;
+        match seen.is_mute().filter(|why| !is_cut(why)) {
+            Some(why) => Err(Failure::unmet(format!(
+                "{}: no hello was answered, of any version: {}",
+                self.target,
+                printable(why)
+            ))),
+            None => Ok(()),
         }
     }
 }

@@ -7,6 +7,8 @@ use super::suites::{Exchange, Suite};
 
 /// The most bytes of an answer: a flight with a long chain has 20,000.
 pub(super) const MOST: usize = 128 << 10;
+/// What is said of servers of another protocol.
+pub(super) const NOT_TLS: &str = "what comes is not TLS";
 /// The random of a HelloRetryRequest (RFC 8446 §4.1.3).
 const RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
@@ -174,10 +176,11 @@ type Part<'a> = (u8, &'a [u8], &'a [u8]);
 
 /// One record, if it is whole.
 fn record(bytes: &[u8]) -> Result<Option<Part<'_>>, &'static str> {
-    let wrong = "what comes is not TLS";
     match bytes {
-        [kind, ..] if !(20..=23).contains(kind) => return Err(wrong),
-        [_, major, ..] if *major != 3 => return Err(wrong),
+        // So begins a record of SSL 2, which is asked about for itself.
+        [0x80..=0xff, ..] => return Err("what comes is not TLS, but may be SSLv2"),
+        [kind, ..] if !(20..=23).contains(kind) => return Err(NOT_TLS),
+        [_, major, ..] if *major != 3 => return Err(NOT_TLS),
         _ => {}
     }
     let Some(([kind, _, _, high, low], rest)) = bytes.split_first_chunk() else {

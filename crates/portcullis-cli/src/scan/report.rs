@@ -10,7 +10,7 @@ use super::codes::{Over, group_name, scheme_name, suite_name};
 use super::judge::Finding;
 use super::library::Found;
 use crate::certificate;
-use crate::text::printable;
+use crate::text::{printable, printable_sentence};
 
 pub(super) struct Report<'a> {
     pub(super) target: String,
@@ -115,7 +115,7 @@ impl Report<'_> {
             Some(why) => unknown(why),
             None => others.collect::<Vec<_>>().into(),
         };
-        let findings = self.findings.iter().map(|finding| json!({ "id": finding.id, "severity": finding.severity.word(), "text": printable(&finding.text) }));
+        let findings = self.findings.iter().map(|finding| json!({ "id": finding.id, "severity": finding.severity.word(), "text": printable_sentence(&finding.text) }));
         json!({
             "schema": "portcullis.scan/1",
             "target": self.target,
@@ -137,7 +137,7 @@ impl Report<'_> {
             "certificates": chain.collect::<Vec<_>>(),
             "other_certificates": others,
             "trusted": found.verdict.as_ref().map(Result::is_ok),
-            "handshake_failed": found.failed.as_deref().map(printable),
+            "handshake_failed": found.failed.as_deref().map(printable_sentence),
             "facts": facts,
             "not_asked": not_asked,
             "findings": findings.collect::<Vec<_>>(),
@@ -223,11 +223,14 @@ impl Report<'_> {
         }
         match &found.verdict {
             Some(Ok(by)) => say("certificate", format!("trusted, by {by}")),
-            Some(Err(why)) => say("certificate", format!("NOT trusted: {}", printable(why))),
+            Some(Err(why)) => say(
+                "certificate",
+                format!("NOT trusted: {}", printable_sentence(why)),
+            ),
             None => {}
         }
         if let Some(why) = &found.failed {
-            say("handshake", format!("FAILED: {}", printable(why)));
+            say("handshake", format!("FAILED: {}", printable_sentence(why)));
         }
         for (number, der) in found.chain.iter().enumerate() {
             text.push_str(&certificate::text(number, der));
@@ -235,7 +238,7 @@ impl Report<'_> {
         for other in &found.others {
             let verdict = match &other.verdict {
                 Ok(by) => format!("trusted, by {by}"),
-                Err(why) => format!("NOT trusted: {}", printable(why)),
+                Err(why) => format!("NOT trusted: {}", printable_sentence(why)),
             };
             let _ = writeln!(text, "{:<30}{verdict}", "another certificate");
             for (number, der) in other.chain.iter().enumerate() {
@@ -256,7 +259,7 @@ impl Report<'_> {
                 text,
                 "{severity:<5}{}: {}",
                 finding.id,
-                printable(&finding.text)
+                printable_sentence(&finding.text)
             );
         }
         let _ = writeln!(

@@ -43,7 +43,7 @@ const HTTP: [&str; 2] = ["http/1.1", "http/1.0"];
 #[derive(Debug, Args)]
 pub(crate) struct Server {
     /// Where to listen: ADDRESS:PORT; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4433")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = crate::parse_listen, default_value = "127.0.0.1:4433")]
     listen: SocketAddr,
     /// The certificate chain (PEM). Without one a certificate is made for localhost.
     #[arg(long, value_name = "FILE")]

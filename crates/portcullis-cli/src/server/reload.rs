@@ -9,7 +9,7 @@ use portcullis::{
 };
 use portcullis_pkcs11::{Pkcs11Key, Pkcs11Uri};
 
-use crate::cert::KeyPassword;
+use crate::cert::{KeyPassword, about_files};
 use crate::failure::Failure;
 use crate::said::say;
 
@@ -59,7 +59,7 @@ impl Files<'_> {
         let build =
             move |parts: &Parts| build(parts).map_err(|failure| Misuse::new(failure.to_string()));
         let loaded = reloader.load(build).await;
-        loaded.map_err(|error| Failure::usage(error.to_string()))
+        loaded.map_err(|error| about_files(&error.to_string(), self.key.is_some()))
     }
 }
 

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::changes;
 use crate::failure::Failure;
 use crate::files;
+use crate::text::given;
 
 /// How long a key seals tickets; it opens them for as long again.
 const PERIOD: u64 = 7_200;
@@ -150,17 +151,28 @@ impl Sessions {
         let mut opened = match tickets {
             Some(Tickets::Stateless) => self.stateless().await?,
             Some(Tickets::Stateful) if has_keys || self.ticket_period.is_some() => {
-                return Err(Failure::usage(
-                    "--ticket-seed, --ticket-key and --ticket-period have no effect with --tickets stateful, which \
-                     are names of sessions that are kept",
-                ));
+                let given = given(&[
+                    ("--ticket-seed", self.ticket_seed.is_some()),
+                    ("--ticket-key", self.ticket_key.is_some()),
+                    ("--ticket-period", self.ticket_period.is_some()),
+                ]);
+                let with = match self.tickets {
+                    Some(_) => "--tickets stateful, which",
+                    None => "--store, where tickets",
+                };
+                return Err(Failure::usage(format!(
+                    "{given} no effect with {with} are names of sessions that are kept"
+                )));
             }
             Some(Tickets::Stateful) => self.stateful().await?,
             None if self.takes_early_data() || self.ticket_period.is_some() => {
-                return Err(Failure::usage(
-                    "--early-data and --ticket-period have no effect without --tickets, --ticket-seed, --ticket-key \
-                     or --store",
-                ));
+                let given = given(&[
+                    ("--early-data", self.takes_early_data()),
+                    ("--ticket-period", self.ticket_period.is_some()),
+                ]);
+                return Err(Failure::usage(format!(
+                    "{given} no effect without --tickets, --ticket-seed, --ticket-key or --store"
+                )));
             }
             None => Opened::default(),
         };

@@ -183,13 +183,14 @@ impl Show {
             print!("{}", certificate::text(number, &certificate.der));
         }
         let spkis = contents.spkis();
-        for (number, key) in contents.keys.iter().enumerate() {
+        for (place, key) in contents.keys.iter().enumerate() {
             let of = contents.certificate_of(key, &spkis).map_or_else(
                 || "none of the certificates".to_owned(),
-                |of| format!("certificate {of}"),
+                |of| format!("certificate {}", certificate::number(of)),
             );
             let name = key.name.as_deref().map(printable);
             let name = name.map(|name| format!(", called {name}"));
+            let number = certificate::number(place);
             println!("private key {number}: of {of}{}", name.unwrap_or_default());
         }
         Ok(())
