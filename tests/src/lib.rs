@@ -35,6 +35,16 @@ struct StartTls;
 
 /// The code of the page compiles.
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/messages.md")]
+struct Messages;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/stores.md")]
+struct Stores;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/how-to/reload.md")]
 struct Reload;
 

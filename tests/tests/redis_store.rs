@@ -55,6 +55,26 @@ async fn is_there(store: &RedisStore, id: &[u8]) -> bool {
     store.get(id, now()).await.is_some()
 }
 
+/// A server whose keys are not those of the others says so, and the others do not.
+#[tokio::test]
+async fn sessions_of_other_keys_are_told() {
+    let server = RedisServer::start("keys");
+    let one = store(&server);
+    let other = StoreKeys::new([&[8; 32]]).unwrap();
+    let other = RedisStore::open(&server.url(), other).unwrap();
+    let other = other.time_limit(LIMIT);
+    put(&one, &[1; 32], V12).await;
+    assert!(!is_there(&other, &[2; 32]).await);
+    assert_eq!((other.last_error(), other.unopened()), (None, 0));
+    for _ in 0..2 {
+        assert!(!is_there(&other, &[1; 32]).await);
+    }
+    assert_eq!(other.last_error().unwrap().kind(), StoreErrorKind::Keys);
+    assert_eq!(other.clone().unopened(), 2);
+    assert!(is_there(&one, &[1; 32]).await);
+    assert_eq!((one.last_error(), one.unopened()), (None, 0));
+}
+
 #[tokio::test]
 async fn sessions_of_servers() {
     let server = RedisServer::start("servers");

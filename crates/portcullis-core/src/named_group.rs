@@ -147,7 +147,8 @@ impl NamedGroup {
     /// ML-KEM is for TLS 1.3, the curves of RFC 7027 for what was before. None of a version that is not implemented.
     ///
     /// ```
-    /// use portcullis_core::{NamedGroup, ProtocolVersion};
+    /// # use portcullis_core as portcullis;
+    /// use portcullis::{NamedGroup, ProtocolVersion};
     ///
     /// let mut older = NamedGroup::supported_in(ProtocolVersion::TLS_1_2);
     /// assert_eq!(older.next(), Some(NamedGroup::X25519));
@@ -237,7 +238,9 @@ impl NamedGroup {
     /// Why no build has a group that has a name, as the end of a sentence; `None` of those that there are.
     ///
     /// ```
-    /// # use portcullis_core::NamedGroup;
+    /// # use portcullis_core as portcullis;
+    /// use portcullis::NamedGroup;
+    ///
     /// let why = NamedGroup::SECP192R1.why_never().unwrap();
     /// assert_eq!(why, "a curve of fewer than 256 bits protects less than AES-128 does");
     /// ```

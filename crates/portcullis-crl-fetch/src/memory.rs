@@ -45,7 +45,8 @@ impl CrlInput {
 /// signature of each is verified where it is used.
 ///
 /// ```
-/// use portcullis_crl_fetch::{CrlInput, MemoryCrls};
+/// # use portcullis_crl_fetch as portcullis;
+/// use portcullis::{CrlInput, MemoryCrls};
 ///
 /// let crls = MemoryCrls::new();
 /// let error = crls.insert(CrlInput::Pem(b"no list".to_vec()), None).unwrap_err();

@@ -30,7 +30,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 
 /// Fetches the OCSP responses of an [`Identity`], which it then shows to clients that ask for one. With feature
-/// `stapler`; needs a Tokio runtime with its timer.
+/// `ocsp-stapler` of the crate `portcullis`, which is `stapler` of `portcullis-crl-fetch`; needs a Tokio runtime with its
+/// timer.
 ///
 /// * A response is verified as a client would before it is shown; what the responder says is shown, also that the
 ///   certificate was revoked. That it does not know the certificate is a failure.
@@ -43,9 +44,10 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 ///   followed. The responder may be anywhere, also where addresses are private: the certificate is one's own.
 ///
 /// ```no_run
-/// # async fn start(identity: portcullis_core::x509::Identity) -> Result<(), Box<dyn std::error::Error>> {
-/// use portcullis_crl_fetch::Stapler;
+/// # mod portcullis { pub use {portcullis_core::x509::Identity, portcullis_crl_fetch::*}; }
+/// use portcullis::{Identity, Stapler};
 ///
+/// # async fn start(identity: Identity) -> Result<(), Box<dyn std::error::Error>> {
 /// // Keep it as long as the server runs.
 /// let stapling = Stapler::new(&identity).start()?;
 /// // Of a certificate that demands a response nobody accepts a handshake without.

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use portcullis::{EarlyHandshake, Error, TlsStream};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use crate::stream::{End, Plain};
@@ -54,9 +54,8 @@ async fn both_ways(
             read = async { early.reader().read(&mut from_client).await } => match read {
                 Ok(0) | Err(_) => break,
                 Ok(count) => {
-                    server.write_all(&from_client[..count]).await.map_err(Failed::Server)?;
-                    server.flush().await.map_err(Failed::Server)?;
-                    bytes.said += count as u64;
+                    let written = write_counted(server, &from_client[..count], &mut bytes.said).await;
+                    written.map_err(Failed::Server)?;
                 }
             },
             read = server.read(&mut from_server), if !has_ended => match read {
@@ -64,14 +63,59 @@ async fn both_ways(
                 Ok(0) => has_ended = true,
                 Ok(count) => {
                     let Some(mut writer) = early.writer() else { break };
-                    if writer.write_all(&from_server[..count]).await.is_err() || writer.flush().await.is_err() {
+                    let written = write_counted(&mut writer, &from_server[..count], &mut bytes.answered).await;
+                    if written.is_err() {
                         break;
                     }
-                    bytes.answered += count as u64;
                 }
                 Err(error) => return Err(Failed::Server(error)),
             },
         }
     }
     early.handshake().await.map_err(Failed::Client)
+}
+
+/// Writes all of it and flushes. Each write is counted when it is taken, so that what is said of one that fails, or is
+/// dropped, is what the other side may have.
+async fn write_counted(
+    to: &mut (impl AsyncWrite + Unpin),
+    mut data: &[u8],
+    count: &mut u64,
+) -> io::Result<()> {
+    while !data.is_empty() {
+        let taken = to.write(data).await?;
+        if taken == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        *count += taken as u64;
+        data = &data[taken..];
+    }
+    to.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    /// The server takes eight bytes of twenty and is gone; another one takes so many and no more.
+    #[tokio::test]
+    async fn what_was_taken_counts_where_the_rest_fails() {
+        let (mut near, far) = duplex(8);
+        let mut count = 0;
+        let gone = async {
+            tokio::task::yield_now().await;
+            drop(far);
+        };
+        let (written, ()) = tokio::join!(write_counted(&mut near, &[7; 20], &mut count), gone);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(count, 8);
+
+        let (mut near, _far) = duplex(8);
+        let mut count = 0;
+        let writing = write_counted(&mut near, &[7; 20], &mut count);
+        assert!(timeout(Duration::from_millis(20), writing).await.is_err());
+        assert_eq!(count, 8);
+    }
 }

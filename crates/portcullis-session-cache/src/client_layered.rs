@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::future::ready;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use portcullis_core::session::{ClientSession, SessionKey};
 use rustls_pki_types::UnixTime;
@@ -22,6 +21,22 @@ use crate::{MemorySessionStore, SessionStore, StoreFuture};
 ///
 /// A session of before TLS 1.3 is good for many connections, and is in both. What [`forget`](SessionStore::forget)
 /// takes out of the store behind other processes may still have in their memories.
+///
+/// ```
+/// # use portcullis_session_cache as portcullis;
+/// use std::sync::Arc;
+///
+/// use portcullis::{LayeredSessionStore, MemorySessionStore, SessionStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// // In its place a `DiskStore` or `RedisStore`.
+/// let far = Arc::new(MemorySessionStore::default());
+/// let store = Arc::new(LayeredSessionStore::new(MemorySessionStore::default(), far));
+/// // `TlsConnector::session_store(store.clone())`, and at the end of the program:
+/// store.close().await;
+/// # }
+/// ```
 pub struct LayeredSessionStore {
     near: MemorySessionStore,
     far: Arc<dyn SessionStore>,
@@ -29,7 +44,8 @@ pub struct LayeredSessionStore {
     /// How often something was forgotten. Whoever fetches a session looks whether it has happened meanwhile: what was
     /// forgotten does not come back.
     forgotten: Mutex<u64>,
-    closed: AtomicBool,
+    /// Whoever puts something into memory holds it meanwhile, so that nothing is put there behind what is closed.
+    closed: RwLock<bool>,
 }
 
 impl LayeredSessionStore {
@@ -40,7 +56,7 @@ impl LayeredSessionStore {
             far,
             per_key: 1,
             forgotten: Mutex::new(0),
-            closed: AtomicBool::new(false),
+            closed: RwLock::new(false),
         }
     }
 
@@ -63,8 +79,10 @@ impl LayeredSessionStore {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+    /// `None` when it is closed; it is not, as long as one has this.
+    fn open(&self) -> Option<RwLockReadGuard<'_, bool>> {
+        let closed = self.closed.read().unwrap_or_else(PoisonError::into_inner);
+        (!*closed).then_some(closed)
     }
 
     /// The store behind has forgotten it, and whoever had it before puts it into memory no more.
@@ -81,7 +99,7 @@ impl SessionStore for LayeredSessionStore {
         key: &'a SessionKey,
         now: UnixTime,
     ) -> StoreFuture<'a, Vec<ClientSession>> {
-        if self.is_closed() {
+        if self.open().is_none() {
             return Box::pin(ready(Vec::new()));
         }
         Box::pin(async move {
@@ -91,25 +109,30 @@ impl SessionStore for LayeredSessionStore {
             }
             let before = *self.forgotten();
             let taken = self.far.take(key, now).await;
-            let forgotten = self.forgotten();
-            if *forgotten == before && !self.is_closed() {
+            let (forgotten, open) = (self.forgotten(), self.open());
+            if *forgotten == before && open.is_some() {
                 for session in taken.iter().filter(|session| !session.is_single_use()) {
                     // Memory is ready at once, and does it when it is called.
                     drop(self.near.put(key, session.clone()));
                 }
             }
-            drop(forgotten);
+            drop((forgotten, open));
             taken
         })
     }
 
+    /// # Cancel safety
+    /// The session is in memory when the future is made. Dropped before it is ready, those that have made room for it, and
+    /// the copy behind of one that is good for many connections, may be lost: for each there is a full handshake. So may
+    /// they be where the store is closed meanwhile.
     fn put<'a>(&'a self, key: &'a SessionKey, session: ClientSession) -> StoreFuture<'a, ()> {
-        if self.is_closed() {
+        let Some(open) = self.open() else {
             return Box::pin(ready(()));
-        }
+        };
         let many = (!session.is_single_use()).then(|| session.clone());
         let (now, most) = (session.received_at(), self.per_key);
         let mut behind = self.near.put_or_pass(key, session, most);
+        drop(open);
         // Of one that is good for many connections a copy is behind already.
         behind.retain(|(_, session)| session.is_single_use() && !session.is_expired(now));
         Box::pin(async move {
@@ -158,12 +181,12 @@ impl SessionStore for LayeredSessionStore {
         })
     }
 
-    /// Puts what is in memory alone behind, and closes the store there.
+    /// Puts what is in memory alone behind, and closes the store there. What is put later is nowhere.
     ///
     /// # Cancel safety
     /// Dropped, one session may be lost; call it again.
     fn close<'a>(&'a self) -> StoreFuture<'a, ()> {
-        self.closed.store(true, Ordering::Relaxed);
+        *self.closed.write().unwrap_or_else(PoisonError::into_inner) = true;
         Box::pin(async move {
             while let Some((key, session)) = self.near.take_oldest() {
                 if session.is_single_use() {

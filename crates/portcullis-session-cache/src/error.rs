@@ -18,6 +18,8 @@ pub enum StoreErrorKind {
     Options,
     /// The file, or the server, cannot be reached or used.
     Unavailable,
+    /// What it has was sealed with other keys than its own.
+    Keys,
     /// The file is not what this store has written.
     Damaged,
     /// The server has answered that it cannot do what was asked.

@@ -1,7 +1,8 @@
 //! What leaves the process: sessions sealed, under names that tell nothing.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -114,6 +115,58 @@ impl fmt::Debug for StoreKeys {
     }
 }
 
+/// What a store has failed with last.
+pub(crate) type LastError = Arc<Mutex<Option<StoreError>>>;
+
+/// The keys of one store, and how often what is there was sealed with others. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Seal {
+    keys: StoreKeys,
+    unopened: Arc<AtomicU64>,
+    last_error: LastError,
+}
+
+impl Seal {
+    pub(crate) fn new(keys: StoreKeys, last_error: LastError) -> Self {
+        Self {
+            keys,
+            unopened: Arc::default(),
+            last_error,
+        }
+    }
+
+    /// As [`StoreKeys::seal`].
+    pub(crate) fn seal(&self, place: &Place, end: UnixTime, session: &[u8]) -> Option<Vec<u8>> {
+        self.keys.seal(place, end, session)
+    }
+
+    /// As [`StoreKeys::open`]. What cannot be opened though it has its form is counted, and the first of it told.
+    pub(crate) fn open(&self, place: &Place, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let opened = self.keys.open(place, sealed);
+        if opened.is_none()
+            && sealed.first() == Some(&FORMAT)
+            && self.unopened.fetch_add(1, Ordering::Relaxed) == 0
+        {
+            let error = StoreError::new(
+                StoreErrorKind::Keys,
+                "a session in the store was not sealed with any of its store keys, or was changed there: it is passed over, \
+                 and others like it, without being told again; open the store with the keys that it was written with, the \
+                 new one before the old one, or let those sessions expire",
+            );
+            let mut last = self
+                .last_error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *last = Some(error);
+        }
+        opened
+    }
+
+    pub(crate) fn unopened(&self) -> u64 {
+        self.unopened.load(Ordering::Relaxed)
+    }
+}
+
 /// No key seals twice, so that every nonce can be 0. The library leaves nothing of it behind, unlike with an HMAC, whose tag
 /// is no secret to it.
 fn one_time_key(key: &Prk, salt: &[u8; SALT_LEN]) -> Option<LessSafeKey> {
@@ -167,7 +220,7 @@ impl Place {
 /// Seals a client's session for its place; `None` if there is no randomness, or it is of no use elsewhere: which password
 /// a user of SRP had is not written down, so nobody could tell whether it is his who finds it.
 pub(crate) fn seal_client(
-    keys: &StoreKeys,
+    keys: &Seal,
     place: &Place,
     key: &SessionKey,
     session: &ClientSession,
@@ -207,7 +260,7 @@ pub(crate) fn end_of_client(session: &ClientSession) -> UnixTime {
 
 /// A server's session of this place, if it can be opened and has not expired.
 pub(crate) fn open_server(
-    keys: &StoreKeys,
+    keys: &Seal,
     place: &Place,
     sealed: &[u8],
     now: UnixTime,
@@ -222,7 +275,7 @@ pub(crate) fn open_server(
 
 /// A client's session of this place, as [`open_server`].
 pub(crate) fn open_client(
-    keys: &StoreKeys,
+    keys: &Seal,
     key: &SessionKey,
     place: &Place,
     sealed: &[u8],

@@ -156,6 +156,47 @@ async fn sessions_survive_a_restart() {
     close(&store).await;
 }
 
+/// Keys that were mixed up are told, once and with the number of sessions that nobody has for it, and those that have
+/// expired meanwhile are none of these.
+#[tokio::test]
+async fn sessions_of_other_keys_are_told() {
+    let folder = Folder::new("keys");
+    let store = DiskStore::open(folder.file(), keys()).await.unwrap();
+    put(&store, &[1; 32], V12, 600).await;
+    put(&store, &[2; 32], V13, 600).await;
+    put(&store, &[3; 32], V12, 60).await;
+    for number in 1..=2 {
+        let session = client_session(V13, number, now(), 600);
+        SessionStore::put(&store, &key("x"), session).await;
+    }
+    close(&store).await;
+
+    let other = StoreKeys::new([&[8; 32]]).unwrap();
+    let store = DiskStore::open(folder.file(), other).await.unwrap();
+    assert!(store.get(&[4; 32], now()).await.is_none());
+    assert!(store.get(&[3; 32], later(61)).await.is_none());
+    assert_eq!((store.last_error(), store.unopened()), (None, 0));
+    assert!(store.get(&[1; 32], now()).await.is_none());
+    let error = store.clone().last_error().unwrap();
+    assert_eq!(error.kind(), StoreErrorKind::Keys);
+    assert!(error.to_string().contains("store keys"), "{error}");
+    assert!(store.claim(&[2; 32], now()).await.is_none());
+    assert!(tickets(&store, "x", now()).await.is_empty());
+    assert_eq!(store.unopened(), 4);
+    // Its own are as good as ever.
+    put(&store, &[5; 32], V12, 600).await;
+    assert!(store.get(&[5; 32], now()).await.is_some());
+    assert_eq!(store.unopened(), 4);
+    close(&store).await;
+
+    // The right ones, behind new ones.
+    let both = StoreKeys::new([&[7; 32], &[9; 32]]).unwrap();
+    let store = DiskStore::open(folder.file(), both).await.unwrap();
+    assert!(store.get(&[1; 32], now()).await.is_some());
+    assert_eq!((store.last_error(), store.unopened()), (None, 0));
+    close(&store).await;
+}
+
 #[tokio::test]
 async fn the_file_has_no_secrets() {
     let folder = Folder::new("secrets");

@@ -315,7 +315,7 @@ async fn messages_say_what_became_of_it() {
     }
 }
 
-/// Everything that a client sends up to the answer, again and again.
+/// Everything that an end sends, e.g. a client up to the answer, again and again.
 struct Recorder {
     inner: DuplexStream,
     sent: Arc<std::sync::Mutex<Vec<u8>>>,

@@ -107,6 +107,33 @@ async fn what_is_wrong_is_said_once_and_changes_nothing() {
     assert!(serves(&acceptor, "second").await);
 }
 
+/// An alarm that was given is taken back: where the old file is there again, whatever was wrong with the new one.
+#[tokio::test]
+async fn what_is_as_it_was_is_said() {
+    let folder = Folder::new();
+    let (acceptor, mut watching) = start(folder.reloader()).await;
+    let old = fs::read_to_string(folder.path("tls.crt")).unwrap();
+    fs::write(folder.path("tls.crt"), "no certificate").unwrap();
+    let error = rejected(&mut watching).await;
+    assert!(error.contains("there is no certificate"), "{error}");
+    folder.rename_into_place("tls.crt", &old);
+    restored(&mut watching).await;
+    // Once.
+    watching.look_now();
+    nothing_happens(&mut watching).await;
+
+    fs::remove_file(folder.path("tls.crt")).unwrap();
+    let error = rejected(&mut watching).await;
+    assert!(error.contains("cannot read"), "{error}");
+    folder.rename_into_place("tls.crt", &old);
+    restored(&mut watching).await;
+    assert!(serves(&acceptor, "first").await);
+    // What is new says so itself.
+    folder.put("second");
+    assert_eq!(published(&mut watching).await.0, 1);
+    nothing_happens(&mut watching).await;
+}
+
 #[tokio::test]
 async fn a_certificate_that_has_expired_is_not_taken() {
     let folder = Folder::new();

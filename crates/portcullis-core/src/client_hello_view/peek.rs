@@ -41,7 +41,8 @@ impl ClientHelloView {
     /// give. A call allocates nothing unless the hello is whole, and never panics.
     ///
     /// ```
-    /// use portcullis_core::{ClientHelloView, Peek};
+    /// # use portcullis_core as portcullis;
+    /// use portcullis::{ClientHelloView, Peek};
     ///
     /// assert!(matches!(ClientHelloView::peek(&[22, 3, 1]), Peek::More { at_least: 47 }));
     /// assert!(matches!(ClientHelloView::peek(b"GET / HTTP/1.1\r\n"), Peek::NotTls));

@@ -27,7 +27,8 @@ use crate::x509::{Identity, IdentityKey};
 /// neither log nor count what the block looks like, and must take as long for each: with blinding.
 ///
 /// ```
-/// use portcullis_core::question::{Answer, Decrypt};
+/// # use portcullis_core as portcullis;
+/// use portcullis::question::{Answer, Decrypt};
 ///
 /// // A module that computes with the key, and leaves the padding alone.
 /// fn answer(question: Decrypt, raw: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Answer {

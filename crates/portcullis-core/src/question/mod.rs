@@ -619,8 +619,9 @@ impl VerifyChain {
     /// accepted that is not refused.
     ///
     /// ```
-    /// use portcullis_core::question::{Answer, VerifyChain};
-    /// use portcullis_core::x509::{CertificateErrorKind, Finding, WalkStep};
+    /// # use portcullis_core as portcullis;
+    /// use portcullis::question::{Answer, VerifyChain};
+    /// use portcullis::x509::{CertificateErrorKind, Finding, WalkStep};
     ///
     /// fn answer(question: VerifyChain) -> Answer {
     ///     let mut walk = question.walk();

@@ -10,7 +10,8 @@ use crate::x509::{CertificateError, RawKeys, RawPublicKey, VerifiedRawKey};
 /// The peer has shown a raw public key. That it has the private half it proves afterwards.
 ///
 /// ```
-/// use portcullis_core::question::{Answer, VerifyRawKey};
+/// # use portcullis_core as portcullis;
+/// use portcullis::question::{Answer, VerifyRawKey};
 ///
 /// // A directory that knows the devices.
 /// fn answer(question: VerifyRawKey, is_known: impl Fn(&[u8; 32]) -> bool) -> Answer {

@@ -39,7 +39,9 @@ pub(crate) fn token(binder: &[u8]) -> ReplayToken {
 /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
 /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
 /// # let identity = Identity::from_pem(&pem, None)?;
-/// let anti_replay = AntiReplay::local(BloomFilters::LARGE, UnixTime::now())?;
+/// // Ticket keys are made with the configuration: nothing was accepted with them before.
+/// let long_ago = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
+/// let anti_replay = AntiReplay::local(BloomFilters::LARGE, long_ago)?;
 /// let config = ServerConfig::builder().identity(identity).early_data(anti_replay).build()?;
 /// # Ok(())
 /// # }
@@ -83,9 +85,15 @@ impl AntiReplay {
     /// This process alone remembers, in two Bloom filters that take turns. What they take for a
     /// replay is one, or was new and sends its data again: never the reverse.
     ///
-    /// `since`: when this process began to serve, mostly `UnixTime::now()`. What was accepted before
-    /// is not remembered, so for two windows after it no early data is accepted (§8.2), nor while the clock
-    /// is behind it.
+    /// `since`: what was accepted up to then is not remembered, so for two
+    /// [windows](crate::config::ServerConfigBuilder::early_data_window) after it, 20 seconds by default, no early data is
+    /// accepted (§8.2), nor while the clock is behind it; handshakes go on without, and clients send their data again.
+    ///
+    /// * `UnixTime::since_unix_epoch(Duration::ZERO)`, long ago: where nothing can have been accepted, because the ticket keys
+    ///   are new with this process. Those that a configuration makes for itself are, and those of
+    ///   [`TicketKeys::rotating`](super::TicketKeys::rotating). Early data is accepted from the first ticket on.
+    /// * `UnixTime::now()`: where this takes the place of another one that has accepted early data for the same keys,
+    ///   and is gone with what it remembered.
     ///
     /// Only for tickets that no other process opens, as those of
     /// [`TicketKeys::rotating`](super::TicketKeys::rotating): a configuration with others is refused.

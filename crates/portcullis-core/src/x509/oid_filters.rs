@@ -20,9 +20,10 @@ const ANY_EXT_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0];
 /// does not know, and is refused if its certificate has them not.
 ///
 /// ```
-/// use portcullis_core::x509::CertificateFilter;
+/// # use portcullis_core as portcullis;
+/// use portcullis::x509::CertificateFilter;
 ///
-/// # fn main() -> Result<(), portcullis_core::Misuse> {
+/// # fn main() -> Result<(), portcullis::Misuse> {
 /// // extKeyUsage (2.5.29.37) with clientAuth (1.3.6.1.5.5.7.3.2), in DER.
 /// let filter = CertificateFilter::new(
 ///     &[6, 3, 0x55, 0x1d, 0x25],

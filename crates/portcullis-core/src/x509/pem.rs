@@ -273,7 +273,8 @@ impl Contents {
 /// The certificates in a PEM text (RFC 7468 §5), in its order; keys and what else may be in it are passed over.
 ///
 /// ```
-/// let error = portcullis_core::x509::pem_certificates(b"-----BEGIN X509 CERTIFICATE-----").unwrap_err();
+/// # use portcullis_core as portcullis;
+/// let error = portcullis::x509::pem_certificates(b"-----BEGIN X509 CERTIFICATE-----").unwrap_err();
 /// assert!(error.to_string().contains("line 1"));
 /// ```
 ///

@@ -39,7 +39,8 @@ use crate::misuse::Misuse;
 /// of Mozilla's browsers:
 ///
 /// ```
-/// use portcullis_core::x509::Roots;
+/// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+/// use portcullis::Roots;
 ///
 /// let roots: Roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
 /// assert!(roots.len() > 50);

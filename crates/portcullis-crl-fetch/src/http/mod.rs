@@ -99,8 +99,11 @@ impl HttpCrls {
     /// certificate could make this machine talk to whom its network trusts.
     ///
     /// ```
+    /// # use portcullis_crl_fetch as portcullis;
+    /// use portcullis::HttpCrls;
+    ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let crls = portcullis_crl_fetch::HttpCrls::new().allow("10.1.2.0/24".parse()?);
+    /// let crls = HttpCrls::new().allow("10.1.2.0/24".parse()?);
     /// # Ok(())
     /// # }
     /// ```

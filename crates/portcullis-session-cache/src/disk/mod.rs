@@ -15,7 +15,7 @@ use rustls_pki_types::UnixTime;
 use self::file::File;
 use self::tables::Tables;
 use self::thread::Thread;
-use crate::sealed::Place;
+use crate::sealed::{Place, Seal};
 use crate::{StoreError, StoreKeys};
 
 /// The sessions of a client or a server in a file, which survive a restart, and `kill -9` at any time. Cheap to
@@ -31,8 +31,8 @@ use crate::{StoreError, StoreKeys};
 /// [`last_error`](Self::last_error) tells, and the store tries the file again once a second.
 ///
 /// ```
-/// # mod portcullis { pub use portcullis_session_cache as store; }
-/// use portcullis::store::{DiskStore, SessionStore, StoreKeys};
+/// # use portcullis_session_cache as portcullis;
+/// use portcullis::{DiskStore, SessionStore, StoreKeys};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +50,7 @@ use crate::{StoreError, StoreKeys};
 #[derive(Clone)]
 pub struct DiskStore {
     thread: Thread,
-    keys: StoreKeys,
+    keys: Seal,
 }
 
 /// How a [`DiskStore`] is opened.
@@ -81,7 +81,14 @@ impl DiskStore {
         Self::options().open(path, keys).await
     }
 
-    /// What has failed last, if anything has.
+    /// How many sessions were asked for, had not expired, and could be opened with none of the store's
+    /// [keys](StoreKeys): those it was written with are others. There is a full handshake for each.
+    pub fn unopened(&self) -> u64 {
+        self.keys.unopened()
+    }
+
+    /// What has failed last, if anything has. The first session that was asked for and that none of its keys opens
+    /// ([`Keys`](crate::StoreErrorKind::Keys)) is among that; [`unopened`](Self::unopened) counts them all.
     pub fn last_error(&self) -> Option<StoreError> {
         self.thread.last_error()
     }
@@ -136,6 +143,7 @@ impl DiskOptions {
     ) -> Result<DiskStore, StoreError> {
         let file = File::new(path.as_ref(), self.begin_anew);
         let thread = Thread::start(Arc::new(file), self.capacity).await?;
+        let keys = Seal::new(keys, thread.errors());
         Ok(DiskStore { thread, keys })
     }
 }

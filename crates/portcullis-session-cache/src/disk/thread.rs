@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::file::File;
 use super::now;
 use super::tables::{Answer, Tables};
+use crate::sealed::LastError;
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
 /// How many wait at most; who comes then has no session.
@@ -34,7 +35,7 @@ enum Job {
 #[derive(Clone)]
 pub(super) struct Thread {
     jobs: SyncSender<Job>,
-    last_error: Arc<Mutex<Option<StoreError>>>,
+    last_error: LastError,
 }
 
 impl Thread {
@@ -72,6 +73,11 @@ impl Thread {
         started.map_err(|error| unavailable(&error))?;
         told.await.map_err(|_| unavailable(&"it has ended"))??;
         Ok(Self { jobs, last_error })
+    }
+
+    /// Where it says what has failed.
+    pub(super) fn errors(&self) -> LastError {
+        Arc::clone(&self.last_error)
     }
 
     pub(super) fn last_error(&self) -> Option<StoreError> {
@@ -121,7 +127,7 @@ struct Keeper {
     /// How long nobody asks for anything before what has expired is removed.
     sweep_after: Duration,
     failed: Instant,
-    last_error: Arc<Mutex<Option<StoreError>>>,
+    last_error: LastError,
 }
 
 impl Keeper {

@@ -15,6 +15,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind, cmd};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::sealed::LastError;
 use crate::{StoreError, StoreErrorKind};
 
 /// How long nobody asks after a failure.
@@ -29,7 +30,7 @@ pub(super) struct Link<C> {
     state: Mutex<State<C>>,
     /// The number of the last change of the state.
     changes: watch::Sender<u64>,
-    last_error: Mutex<Option<StoreError>>,
+    last_error: LastError,
 }
 
 enum State<C> {
@@ -65,8 +66,13 @@ impl<C> Link<C> {
             connect: Box::new(connect),
             state: Mutex::new(State::New),
             changes: watch::Sender::new(0),
-            last_error: Mutex::new(None),
+            last_error: LastError::default(),
         }
+    }
+
+    /// Where it says what has failed.
+    pub(super) fn errors(&self) -> LastError {
+        Arc::clone(&self.last_error)
     }
 
     pub(super) fn last_error(&self) -> Option<StoreError> {

@@ -28,7 +28,7 @@ use rustls_pki_types::UnixTime;
 pub use self::replay::RedisReplayGuard;
 
 use self::link::Link;
-use crate::sealed::Place;
+use crate::sealed::{Place, Seal};
 use crate::{StoreError, StoreErrorKind, StoreFuture, StoreKeys};
 
 /// How many keys one `SCAN` looks at.
@@ -52,8 +52,8 @@ const TIME_LIMIT: Duration = Duration::from_millis(50);
 /// that brings back what was claimed lets a ticket of TLS 1.3 be resumed twice.
 ///
 /// ```no_run
-/// # mod portcullis { pub use portcullis_session_cache as store; }
-/// use portcullis::store::{RedisStore, StoreKeys};
+/// # use portcullis_session_cache as portcullis;
+/// use portcullis::{RedisStore, StoreKeys};
 ///
 /// # async fn example(secret: &[u8; 32]) -> Result<(), Box<dyn std::error::Error>> {
 /// // Read from where your other secrets are.
@@ -66,7 +66,7 @@ const TIME_LIMIT: Duration = Duration::from_millis(50);
 /// ```
 pub struct RedisStore<C = MultiplexedConnection> {
     link: Arc<Link<C>>,
-    keys: StoreKeys,
+    keys: Seal,
     prefix: Arc<str>,
     limit: Duration,
 }
@@ -123,9 +123,10 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
     where
         F: Future<Output = Result<C, RedisError>> + Send + 'static,
     {
+        let link = Link::new(move || Box::pin(connect()));
         Self {
-            link: Arc::new(Link::new(move || Box::pin(connect()))),
-            keys,
+            keys: Seal::new(keys, link.errors()),
+            link: Arc::new(link),
             prefix: PREFIX.into(),
             limit: TIME_LIMIT,
         }
@@ -156,7 +157,14 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
         self.link.ping(self.limit).await
     }
 
-    /// What has failed last, if anything has.
+    /// How many sessions were asked for, had not expired, and could be opened with none of the store's
+    /// [keys](StoreKeys): those it was filled with are others. There is a full handshake for each.
+    pub fn unopened(&self) -> u64 {
+        self.keys.unopened()
+    }
+
+    /// What has failed last, if anything has. The first session that was asked for and that none of its keys opens
+    /// ([`Keys`](crate::StoreErrorKind::Keys)) is among that; [`unopened`](Self::unopened) counts them all.
     pub fn last_error(&self) -> Option<StoreError> {
         self.link.last_error()
     }

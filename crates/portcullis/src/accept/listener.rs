@@ -62,7 +62,8 @@ pub struct TlsListener {
 impl TlsListener {
     /// Listens on an address with the default options; the first that can be bound to.
     ///
-    /// Takes a [`ServerConfig`](crate::ServerConfig), or an acceptor with answers and timeouts.
+    /// Takes a [`ServerConfig`](crate::ServerConfig), or a [`TlsAcceptor`] with what a configuration has not: answers,
+    /// timeouts, a [`session_store`](TlsAcceptor::session_store), [`crls`](TlsAcceptor::crls).
     ///
     /// # Errors
     /// Those of binding a socket, and what [`TlsAcceptor::check`] finds.

@@ -34,6 +34,9 @@ pub enum Active {
 }
 
 /// What an [`ActiveStream`] delivers.
+///
+/// [`Data`](Self::Data) has [`Bytes`]; [`EarlyData`](Self::EarlyData) has a [`Piece`], since whatever a packet may be may also
+/// come early: where there are no packets, and in the modes that are no HTTP, it is [`Piece::Data`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Message {

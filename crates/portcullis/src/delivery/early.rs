@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout_at;
 
 use super::active::Message;
-use super::packets::Packets;
+use super::packets::{Packets, Unsent};
 use super::source::{Records, Sends, Source, poll_content, sealed};
 use crate::error::Error;
 use crate::handshake::{EarlyConnection, deadline};
@@ -81,20 +81,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Sends for EarlyConnection<IO> {
     }
 
     async fn send_within(&mut self, buffers: &[&[u8]], within: Duration) -> Result<(), Error> {
+        let total = buffers.iter().map(|buffer| buffer.len()).sum();
+        // Their length, where they have one, is the first of them.
+        let mut unsent = Unsent::new(&[], buffers);
         let mut sent = 0;
         let sending = async {
-            for buffer in buffers {
-                let mut rest = *buffer;
-                while !rest.is_empty() {
-                    let taken = poll_fn(|cx| Pin::new(&mut *self).poll_write(cx, rest)).await;
-                    let taken = match taken {
-                        Ok(0) => Err(std::io::ErrorKind::WriteZero.into()),
-                        other => other,
-                    };
-                    let taken = taken.map_err(|error| Error::io(error, Stage::Connected))?;
-                    sent += taken;
-                    rest = &rest[taken..];
-                }
+            while sent < total {
+                let taken = poll_fn(|cx| unsent.poll_write(Pin::new(&mut *self), cx)).await;
+                sent += taken.map_err(|error| Error::io(error, Stage::Connected))?;
             }
             let flushed = poll_fn(|cx| Pin::new(&mut *self).poll_flush(cx)).await;
             flushed.map_err(|error| Error::io(error, Stage::Connected))

@@ -443,7 +443,7 @@ impl<S: Sends> Packets<S> {
     /// Sends all of these buffers, in order, as one packet, and waits until the transport has taken it.
     ///
     /// In the modes 1, 2 and 4 the length goes in front; in all others they are sent as they are. No
-    /// buffer at all is an empty packet.
+    /// buffer at all is an empty packet. All of it is sealed together, as if it were one buffer.
     ///
     /// # Errors
     /// [`PacketError::TooLong`] when it is longer than the length can say, or than
@@ -527,7 +527,7 @@ impl<S: Sends> Packets<S> {
 }
 
 /// A packet that is being sent: its length, and its content in buffers.
-struct Unsent<'a> {
+pub(super) struct Unsent<'a> {
     prefix: &'a [u8],
     buffers: &'a [&'a [u8]],
     /// Bytes of the first buffer that are sent.
@@ -535,7 +535,7 @@ struct Unsent<'a> {
 }
 
 impl<'a> Unsent<'a> {
-    fn new(prefix: &'a [u8], buffers: &'a [&'a [u8]]) -> Self {
+    pub(super) fn new(prefix: &'a [u8], buffers: &'a [&'a [u8]]) -> Self {
         Self {
             prefix,
             buffers,
@@ -543,7 +543,7 @@ impl<'a> Unsent<'a> {
         }
     }
 
-    fn poll_write<S: AsyncWrite>(
+    pub(super) fn poll_write<S: AsyncWrite>(
         &mut self,
         to: Pin<&mut S>,
         cx: &mut Context<'_>,

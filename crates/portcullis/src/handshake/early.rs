@@ -3,7 +3,7 @@
 //! RFC 8446 §2.3.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -49,7 +49,8 @@ use crate::stream::TlsStream;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let (identity, roots) = dev_identity();
 /// # let connector = portcullis::TlsConnector::new(portcullis::ClientConfig::builder(roots).build()?);
-/// // A process with new ticket keys has accepted nothing that could come again.
+/// // A process with new ticket keys has accepted nothing that could come again. With `UnixTime::now()` in its place no early
+/// // data is accepted for two windows, which is for one whose keys are older than it: see `AntiReplay::local`.
 /// let long_ago = UnixTime::since_unix_epoch(std::time::Duration::ZERO);
 /// let anti_replay = AntiReplay::local(BloomFilters::LARGE, long_ago)?;
 /// let config = ServerConfig::builder().identity(identity).early_data(anti_replay).build()?;
@@ -259,6 +260,30 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EarlyWriter<'_, IO> {
             early.failed = Some(error.clone());
             error.into()
         })
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut full = slices.iter().filter(|slice| !slice.is_empty());
+        let (first, second) = (full.next(), full.next());
+        if second.is_none() {
+            return self.poll_write(cx, first.map_or(&[], |slice| slice));
+        }
+        // A handshake seals one buffer at a time, and what is sent together goes in one record.
+        let all: usize = slices.iter().map(|slice| slice.len()).sum();
+        let mut together = Vec::with_capacity(all.min(CHUNK));
+        for slice in slices {
+            let room = CHUNK - together.len();
+            together.extend_from_slice(slice.get(..room).unwrap_or(slice));
+        }
+        self.poll_write(cx, &together)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

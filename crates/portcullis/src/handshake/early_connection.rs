@@ -3,7 +3,7 @@
 //! RFC 8446 §2.3.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -209,14 +209,26 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EarlyConnection<IO> {
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(data)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let State::UnderWay(early) = &mut this.0
             && early.writes_early()
         {
-            return Pin::new(&mut EarlyWriter(early)).poll_write(cx, data);
+            return Pin::new(&mut EarlyWriter(early)).poll_write_vectored(cx, slices);
         }
         let stream = ready!(this.poll_complete(cx))?;
-        Pin::new(stream).poll_write(cx, data)
+        Pin::new(stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -26,7 +26,7 @@ pub use identity_files::IdentityFiles;
 pub use parts::{Parts, ReloadWarning};
 pub use pem_files::PemFiles;
 #[cfg(feature = "watch")]
-pub use reloader::{Loaded as LoadedFiles, Reloader};
+pub use reloader::{LoadedFiles, Reloader};
 #[cfg(feature = "watch")]
 pub use watching::{ReloadEvent, Watching};
 

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Files that a configuration is made of. With feature `watch`.
 ///
-/// [`load`](Self::load) reads them and makes the first configuration; [`LoadedFiles::watch`](Loaded::watch) makes
+/// [`load`](Self::load) reads them and makes the first configuration; [`LoadedFiles::watch`] makes
 /// another one whenever they change, and puts it where new handshakes look for theirs. All files are taken over
 /// together or not at all: what cannot be read, a key that does not belong to its certificate, a certificate that has
 /// expired, or a configuration that cannot be built changes nothing, and what was good last stays. Connections are not touched, and handshakes keep what they
@@ -155,7 +155,7 @@ impl Reloader {
     ///
     /// # Cancel safety
     /// It can be dropped at any time.
-    pub async fn load<C, F>(self, build: F) -> Result<Loaded<C>, Misuse>
+    pub async fn load<C, F>(self, build: F) -> Result<LoadedFiles<C>, Misuse>
     where
         C: Configuration + Send + Sync + 'static,
         F: Fn(&Parts) -> Result<C, Misuse> + Send + Sync + 'static,
@@ -191,7 +191,7 @@ impl Reloader {
         lists::publish(&self.crls, &mut parts, &before)?;
         let mut warnings = warnings_of(&self, &parts, &before);
         warnings.extend(lacks.iter().map(no_response));
-        Ok(Loaded {
+        Ok(LoadedFiles {
             files: self,
             paths,
             build: Arc::new(build),
@@ -336,7 +336,7 @@ fn in_file(read: &Contents, error: &dyn fmt::Display) -> Misuse {
 type Build<C> = Arc<dyn Fn(&Parts) -> Result<C, Misuse> + Send + Sync>;
 
 /// Files that were read, and the configuration that was made of them. What fetches OCSP responses goes with it.
-pub struct Loaded<C> {
+pub struct LoadedFiles<C> {
     files: Reloader,
     paths: Vec<PathBuf>,
     build: Build<C>,
@@ -386,6 +386,8 @@ impl<C> Made<C> {
 
 pub(super) enum Looked {
     Nothing,
+    /// What was wrong is as it was before.
+    Restored,
     Published {
         generation: u64,
         changed: Vec<PathBuf>,
@@ -393,7 +395,7 @@ pub(super) enum Looked {
     Wrong(Misuse),
 }
 
-impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
+impl<C: Configuration + Send + Sync + 'static> LoadedFiles<C> {
     /// The configuration, for an acceptor, listener or connector.
     pub fn config(&self) -> C {
         self.config.clone()
@@ -465,9 +467,11 @@ impl<C: Configuration + Send + Sync + 'static> Loaded<C> {
         let stamps = read.iter().map(Contents::stamp).collect();
         if digests == self.served.digests {
             self.served.stamps = stamps;
-            self.waiting = None;
-            (self.wrong, self.rejected) = (None, None);
-            return Looked::Nothing;
+            (self.waiting, self.wrong) = (None, None);
+            return match self.rejected.take() {
+                Some(_) => Looked::Restored,
+                None => Looked::Nothing,
+            };
         }
         // One content is judged once: a password is not asked for again.
         let made = match &self.wrong {
@@ -663,7 +667,7 @@ impl fmt::Debug for Reloader {
     }
 }
 
-impl<C> fmt::Debug for Loaded<C> {
+impl<C> fmt::Debug for LoadedFiles<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoadedFiles")
             .field("files", &self.files)

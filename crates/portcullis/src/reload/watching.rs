@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::parts::ReloadWarning;
-use super::reloader::{Loaded, Looked};
+use super::reloader::{LoadedFiles, Looked};
 use super::{Configuration, Reloadable, folders};
 
 /// How many events are kept for whoever does not take them; then the oldest are lost.
@@ -38,12 +38,19 @@ pub enum ReloadEvent {
         /// Which files had changed.
         changed: Vec<PathBuf>,
     },
-    /// What is in the files is wrong, and nothing of it was taken over. Said once for each content. Also of a certificate
+    /// What is in the files is wrong, and nothing of it was taken over. Said once for each content, until the next
+    /// [`Published`](Self::Published) or [`Restored`](Self::Restored). Also of a certificate
     /// without the OCSP response that it demands: that is taken over once it has come.
     Rejected {
         /// Why.
         error: Misuse,
         /// The generation that stays.
+        serving: u64,
+    },
+    /// The files say again what new handshakes have had all along: what was [rejected](Self::Rejected) is gone, and an
+    /// alarm of it is over. Said once after each rejection that nothing was published after.
+    Restored {
+        /// The generation that has stayed.
         serving: u64,
     },
     /// Something is to be seen to, of what is served. Said once for each content.
@@ -70,7 +77,7 @@ pub struct Watching {
 
 impl Watching {
     pub(super) fn start<C: Configuration + Send + Sync + 'static>(
-        loaded: Loaded<C>,
+        loaded: LoadedFiles<C>,
         reloadable: Reloadable<C>,
     ) -> Self {
         let (sender, events) = broadcast::channel(EVENTS);
@@ -119,7 +126,7 @@ impl Drop for Watching {
 }
 
 struct Task<C> {
-    loaded: Loaded<C>,
+    loaded: LoadedFiles<C>,
     reloadable: Reloadable<C>,
     events: broadcast::Sender<ReloadEvent>,
     /// Somebody asks.
@@ -196,6 +203,11 @@ impl<C: Configuration + Send + Sync + 'static> Task<C> {
                         generation,
                         changed,
                     });
+                }
+                Looked::Restored => {
+                    let serving = self.reloadable.generation();
+                    tracing::info!(serving, "files say again what is served");
+                    return self.tell(ReloadEvent::Restored { serving });
                 }
                 Looked::Wrong(error) => error,
             };

@@ -319,6 +319,76 @@ async fn a_handshake_that_fails_afterwards() {
     }
 }
 
+/// How many records of data these bytes are.
+fn records(mut sent: &[u8]) -> usize {
+    let mut count = 0;
+    while let [kind, _, _, high, low, rest @ ..] = sent {
+        count += usize::from(*kind == 23);
+        sent = &rest[usize::from(u16::from_be_bytes([*high, *low]))..];
+    }
+    count
+}
+
+/// What is sent together is sealed together, as that of a stream is: before the handshake is over and afterwards, and
+/// whether sending has a time or not.
+#[tokio::test]
+async fn a_packet_is_one_record() {
+    let acceptor = TlsAcceptor::new(accepting(local()));
+    let connector = acquainted(&acceptor).await;
+    let (near, far) = duplex(64 * 1024);
+    let client = tokio::spawn(async move {
+        let connecting = connector.upgrade_with_early_data(near, name(), "early\n");
+        let (mut client, outcome) = connecting.await.unwrap();
+        assert_eq!(outcome, EarlyDataOutcome::Accepted);
+        client.send(&[b"late\n"]).await.unwrap();
+        client.recv(4 * 8 + 20_000 + 108).await.unwrap()
+    });
+    let sent = Arc::default();
+    let recorder = Recorder {
+        inner: far,
+        sent: Arc::clone(&sent),
+    };
+    let early = acceptor.accept_with_early_data(recorder).await.unwrap();
+    let mut lines = early.into_packets(Packet::Line);
+    assert!(lines.recv_early().await.unwrap().is_some());
+    let since = |from: usize| records(&sent.lock().unwrap()[from..]);
+    let length = || sent.lock().unwrap().len();
+    let within = Duration::from_secs(20);
+
+    let from = length();
+    lines.send(&[b"one", b"", b" two\n"]).await.unwrap();
+    assert!(lines.get_ref().stream().is_none());
+    assert_eq!(since(from), 1);
+    let from = length();
+    let timed = lines.send_timeout(&[b"one", b" two\n"], within);
+    timed.await.unwrap();
+    assert_eq!(since(from), 1);
+    // As many as it takes of what is longer than one.
+    let from = length();
+    lines
+        .send(&[&[b'x'; 12_000], &[b'x'; 8_000]])
+        .await
+        .unwrap();
+    assert_eq!(since(from), 2);
+
+    assert!(matches!(lines.recv_early().await, Ok(None)));
+    assert!(lines.recv().await.is_ok());
+    assert!(lines.get_ref().stream().is_some());
+    let from = length();
+    lines.send(&[b"one", b" two\n"]).await.unwrap();
+    let timed = lines.send_timeout(&[b"one", b" two\n"], within);
+    timed.await.unwrap();
+    assert_eq!(since(from), 2);
+    let mut lines = lines.handshake().await.unwrap();
+    let from = length();
+    lines.send(&[&[b'.'; 100], &[b'.'; 8]]).await.unwrap();
+    assert_eq!(since(from), 1);
+    let all = client.await.unwrap();
+    let two: &[u8] = b"one two\n";
+    let long = [b'x'; 20_000];
+    assert_eq!(&all[..], [two, two, &long, two, two, &[b'.'; 108]].concat());
+}
+
 /// Of a clock that is paused.
 const AN_HOUR: Duration = Duration::from_secs(3_600);
 

@@ -150,6 +150,14 @@ pub(crate) async fn rejected(watching: &mut Watching) -> String {
     }
 }
 
+/// What was served all along is what the files say again.
+pub(crate) async fn restored(watching: &mut Watching) {
+    match event(watching).await {
+        ReloadEvent::Restored { serving } => assert_eq!(serving, 0),
+        other => panic!("{other:?}"),
+    }
+}
+
 pub(crate) async fn warning(watching: &mut Watching) -> ReloadWarning {
     match event(watching).await {
         ReloadEvent::Warning { path, warning } => {
