@@ -8,7 +8,7 @@ use super::super::expect;
 use super::hello::Client;
 use super::parameters::Parameters;
 use crate::config::{ClientConfig, ClientOptions, ExtendedMasterSecret, SecureRenegotiation};
-use crate::crypto::{ecdsa_curve, is_known_key};
+use crate::crypto::ecdsa_curve;
 use crate::dialect::Dialect;
 use crate::error::Abort;
 use crate::record::HandshakeBytes;
@@ -200,7 +200,8 @@ impl Client {
         )))
     }
 
-    /// Before TLS 1.3: the key that the server has shown. In TLS 1.3 its scheme says it all.
+    /// Before TLS 1.3: the key that the server has shown. In TLS 1.3 it is looked at by the configuration in force. Of which
+    /// kind it may be, the suite and the scheme say, which were looked at.
     pub(super) fn review_key(&self, proof: &PeerProof) -> Result<(), Abort> {
         let Some(config) = self.in_force() else {
             return Ok(());
@@ -210,10 +211,6 @@ impl Client {
         {
             let what = format!("a certificate with a key on {curve}");
             return Err(not_taken(&not_in(what, "groups")).into());
-        }
-        if !is_known_key(proof.spki(), &config.policy.schemes) {
-            let why = "signature_schemes: the server has a key with which none goes that the configuration to go on with has";
-            return Err(not_taken(why).into());
         }
         Ok(check_key_length(
             &proof.presented(),

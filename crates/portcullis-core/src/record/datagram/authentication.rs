@@ -108,6 +108,19 @@ impl Writer {
     }
 }
 
+/// What only a test does.
+#[cfg(test)]
+impl Writer {
+    /// Takes what waits next, under the keys of now, and leaves the sending to the test.
+    pub(crate) fn take_authentication(&mut self) -> Vec<Vec<u8>> {
+        let mail = Arc::clone(&self.mail);
+        let secret = self.transmitter.newest().and_then(WriteEpoch::secret);
+        let (authentication, secret) = mail.authentication().zip(secret).unwrap();
+        let run = authentication.take(secret);
+        messages(&run).map(<[u8]>::to_vec).collect()
+    }
+}
+
 /// Of a run, each with its header of four bytes.
 fn messages(mut run: &[u8]) -> impl Iterator<Item = &[u8]> {
     core::iter::from_fn(move || {

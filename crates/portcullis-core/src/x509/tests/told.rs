@@ -1,9 +1,9 @@
 //! What an error says besides what is wrong: how many other paths there were, and that webpki alone refuses.
 
-use rcgen::{CustomExtension, date_time_ymd};
+use rcgen::{CustomExtension, GeneralSubtree, NameConstraints, date_time_ymd};
 
 use super::*;
-use crate::x509::{CertificateErrorKind as Kind, ChainWalk, Gate};
+use crate::x509::{CertificateErrorKind as Kind, ChainWalk, Finding, Gate, WalkStep};
 
 const HOST: &str = "www.example.com";
 
@@ -94,6 +94,44 @@ fn that_webpki_alone_refuses() {
     let error = server(&chain, HOST, &trusting(&root)).unwrap_err();
     assert!(matches!(error.kind(), Kind::Disagreement { .. }), "{error}");
     assert_eq!(error.other_paths(), 1);
+
+    // However far the other one was judged.
+    let mut elsewhere = ca_params("elsewhere");
+    elsewhere.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![GeneralSubtree::DnsName("elsewhere.test".to_owned())],
+        excluded_subtrees: Vec::new(),
+    });
+    let elsewhere = root.intermediate_from(elsewhere);
+    let further = [
+        leaf.clone(),
+        certified(&ca, &params, &root),
+        certified(&ca, &ca_params("ca"), &elsewhere),
+        elsewhere.der(),
+    ];
+    let error = server(&further, HOST, &trusting(&root)).unwrap_err();
+    assert!(matches!(error.kind(), Kind::Disagreement { .. }), "{error}");
+    assert_eq!(error.other_paths(), 1);
+
+    // Who accepts it all the same is told, too.
+    let presented =
+        PresentedChain::new(vec![leaf.clone(), certified(&ca, &params, &root)]).unwrap();
+    let mut walk = ChainWalk::of_server(&presented, &name(HOST), NOW, &trusting(&root));
+    loop {
+        match walk.step() {
+            WalkStep::Path(start) => start.go_on(),
+            WalkStep::Judge(pending) => match pending.judgement().finding() {
+                Finding::Bad(error) if matches!(error.kind(), Kind::Disagreement { .. }) => {
+                    pending.accept();
+                }
+                _ => pending.default(),
+            },
+            WalkStep::Done => break,
+        }
+    }
+    let proof = walk.into_verdict().unwrap();
+    let error = proof.disagreement().unwrap();
+    assert!(matches!(error.kind(), Kind::Disagreement { .. }), "{error}");
+    assert_eq!(proof.gate(), None);
 
     // Where both agree there is nothing to tell.
     let chain = [leaf, ca.der()];

@@ -8,7 +8,7 @@ use super::loss::{ALL, Chance, Damage, damaged};
 use super::network::{LATENCY, Network, Side, usual};
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::error::Reason;
-use crate::record::DatagramOptions;
+use crate::record::{ConnectionId, DatagramOptions};
 use crate::session::ClientSession;
 use crate::testing::pki;
 use crate::wire::extension::SignatureAlgorithms;
@@ -235,6 +235,75 @@ fn an_answer_acknowledges_the_request() {
     let requests = sent.filter(|(from, length)| *from == 1 && *length > 60);
     assert_eq!(requests.count(), 1, "the request was sent again");
     assert!(network.clock < LATENCY * 20, "{:?}", network.clock);
+}
+
+/// Of the request alone: what is sent later is sent again if it is lost.
+#[test]
+fn an_answer_acknowledges_nothing_else() {
+    let id = ConnectionId::new(&[1; 8]).unwrap();
+    let options = DatagramOptions::default().connection_id(id);
+    let mut network = connect(alice(), server(), options);
+    ask(&mut network);
+    network.run(&mut |_, datagram| usual(datagram));
+    let new = [ConnectionId::new(&[2; 8]).unwrap()];
+    let writer = &mut network.sides[1].connection().writer;
+    writer.new_connection_ids(&new, false).unwrap();
+    network.run_until(network.clock, &mut |_, _| Vec::new());
+    // Something comes meanwhile that is not about them.
+    let client = network.sides[0].connection();
+    client.writer.key_update(false).unwrap();
+    network.run(&mut |_, datagram| usual(datagram));
+    network.check();
+    let client = network.sides[0].connection();
+    assert_eq!(client.writer.spare_connection_ids(), 1);
+}
+
+/// Finished is of the secret of the epoch in which it comes. A client that waits for no ACK sends its answer behind a
+/// KeyUpdate under the keys before it, which are the ones that it has (RFC 9147 §8).
+#[test]
+fn an_answer_behind_a_change_of_keys_is_of_the_keys_before() {
+    let mut network = connect(alice(), server(), DatagramOptions::default());
+    let id = ask(&mut network);
+    let client = network.sides[0].connection();
+    client.writer.key_update(false).unwrap();
+    // Both have come, and no ACK.
+    let soon = network.clock + LATENCY * 3 / 2;
+    network.run_until(soon, &mut |_, datagram| usual(datagram));
+    let writer = &mut network.sides[0].connection().writer;
+    let answer = writer.take_authentication();
+    assert_eq!(answer.len(), 3);
+    // The hello, Finished and KeyUpdate came before.
+    for (number, message) in (3..).zip(&answer) {
+        let writer = &mut network.sides[0].connection().writer;
+        let record = writer.forge(ContentType::HANDSHAKE, &fragment(number, message));
+        network.inject(1, record);
+    }
+    network.run(&mut |_, datagram| usual(datagram));
+    all_are_alice(&mut network, &[id], &"an epoch before");
+}
+
+/// A server that does nothing but ask is refused in the end, also by who declines, which costs no signature.
+#[test]
+fn who_does_nothing_but_ask_is_refused() {
+    let nobody = super::super::post_handshake_auth::client();
+    let mut network = connect(nobody, server(), DatagramOptions::default());
+    for _ in 0..2 {
+        for _ in 0..32 {
+            ask(&mut network);
+            network.run(&mut |_, datagram| usual(datagram));
+        }
+        network.check();
+        // Data lets it begin anew.
+        network.say(1, b"data", &mut |_, datagram| usual(datagram));
+        network.run(&mut |_, datagram| usual(datagram));
+    }
+    assert_eq!(network.authenticated[1].len(), 64);
+    for _ in 0..33 {
+        ask(&mut network);
+        network.run(&mut |_, datagram| usual(datagram));
+    }
+    let error = network.sides[0].error();
+    assert_eq!(error.violation(), Some(V::TooManyAuthenticationRequests));
 }
 
 #[test]

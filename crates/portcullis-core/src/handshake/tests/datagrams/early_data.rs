@@ -11,6 +11,7 @@ use super::loss::{ALL, Damage, damaged};
 use super::network::{LATENCY, Network, Side, usual};
 use crate::config::{ClientConfig, KeyShares, ServerConfig, ServerConfigBuilder};
 use crate::error::Reason;
+use crate::record::DatagramOptions;
 use crate::session::{AntiReplay, ClientSession, TicketKeys};
 use crate::testing::pki;
 use crate::wire::ContentType;
@@ -147,23 +148,65 @@ fn any_datagram_is_damaged() {
     }
 }
 
-/// What comes before the hello waits for it, as long as there is room.
+/// So many messages of this length, with which the server's limit has nothing to do.
+fn many(length: usize) -> Vec<Vec<u8>> {
+    (0..100_u8).map(|number| vec![number; length]).collect()
+}
+
+fn accepting_many() -> ServerConfig {
+    let server = server().early_data(local()).max_early_data(1_000_000);
+    server.build().unwrap()
+}
+
+/// What comes before the hello waits for it, as long as there is room: for 64 records, and for 16 KiB.
 #[test]
 fn what_comes_before_the_hello_is_held_and_bounded() {
-    let server = accepting();
-    let many: Vec<Vec<u8>> = (0..100_u8).map(|number| vec![number; 100]).collect();
+    let server = accepting_many();
+    for (length, fit) in [(100, 64), (1_000, 16)] {
+        let many = many(length);
+        let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
+        let mut network = saying(&server, sessions(&server), &many);
+        let mut record = 0;
+        network.run_until(LATENCY * 2, &mut |index, datagram| match index {
+            0 => vec![(LATENCY * 3, datagram.to_vec())],
+            _ => {
+                record = datagram.len();
+                usual(datagram)
+            }
+        });
+        assert_eq!(handshake(&mut network, 1).held(), fit * record);
+        network.run(&mut |_, datagram| usual(datagram));
+        assert_eq!(network.early_data.len(), fit);
+        settled(&mut network, EarlyDataStatus::Accepted, &length);
+    }
+}
+
+/// Nor is more held of what has been accepted and nobody has fetched.
+#[test]
+fn what_nobody_fetches_is_bounded() {
+    let server = accepting_many();
+    let many = many(100);
     let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
     let mut network = saying(&server, sessions(&server), &many);
-    let mut is_first = true;
-    network.run_until(LATENCY * 2, &mut |_, datagram| {
-        let delay = if core::mem::take(&mut is_first) { 3 } else { 1 };
-        vec![(LATENCY * delay, datagram.to_vec())]
+    // Within the limit, and longer than a record.
+    assert!(handshake(&mut network, 0).room() > 20_000);
+    assert_eq!(handshake(&mut network, 0).send(&[0; 20_000]), 0);
+    let mut messages = Vec::new();
+    network.run_until(LATENCY * 3 / 2, &mut |index, datagram| match index {
+        1..=100 => {
+            messages.push(datagram.to_vec());
+            Vec::new()
+        }
+        _ => usual(datagram),
     });
-    let held = handshake(&mut network, 1).held();
-    assert!((5_000..=33 * 1_024).contains(&held), "{held}");
+    let now = network.now();
+    for message in &messages {
+        handshake(&mut network, 1).receive(message, now);
+    }
+    assert_eq!(handshake(&mut network, 1).held(), 64 * 100);
     network.run(&mut |_, datagram| usual(datagram));
     assert_eq!(network.early_data.len(), 64);
-    settled(&mut network, EarlyDataStatus::Accepted, &"early");
+    settled(&mut network, EarlyDataStatus::Accepted, &"nobody fetches");
 }
 
 /// Nor is more held while somebody is asked.
@@ -172,7 +215,7 @@ fn what_comes_while_somebody_is_asked_is_held_and_bounded() {
     // Keys of its own: those of the others go with another kind.
     let server = server().ticket_keys(ticket_keys());
     let server = server.early_data(AntiReplay::asked()).build().unwrap();
-    let many: Vec<Vec<u8>> = (0..100_u8).map(|number| vec![number; 100]).collect();
+    let many = many(100);
     let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
     let sessions = {
         let mut network = Network::new(client(), server.clone());
@@ -185,13 +228,54 @@ fn what_comes_while_somebody_is_asked_is_held_and_bounded() {
         crate::question::Question::ClaimEarlyData(question) => question.accept(),
         other => other.default_answer(),
     };
-    network.run_until(LATENCY * 5, &mut |_, datagram| usual(datagram));
+    let mut record = 0;
+    network.run_until(LATENCY * 5, &mut |index, datagram| {
+        if index == 1 {
+            record = datagram.len();
+        }
+        usual(datagram)
+    });
     assert!(network.early_data.is_empty());
-    let held = handshake(&mut network, 1).held();
-    assert!((5_000..=33 * 1_024).contains(&held), "{held}");
+    assert_eq!(handshake(&mut network, 1).held(), 64 * record);
     network.run(&mut |_, datagram| usual(datagram));
     assert_eq!(network.early_data.len(), 64);
     settled(&mut network, EarlyDataStatus::Accepted, &"asked");
+}
+
+/// Nothing is held either, however long the driver takes to go on with the connection.
+#[test]
+fn when_the_handshake_is_over_none_is_received() {
+    let server = accepting();
+    let mut network = saying(&server, sessions(&server), &[b"late"]);
+    let (mut late, mut finished) = (Vec::new(), Vec::new());
+    network.run_until(LATENCY * 3 / 2, &mut |index, datagram| match index {
+        1 => {
+            late.extend_from_slice(datagram);
+            Vec::new()
+        }
+        _ => usual(datagram),
+    });
+    assert!(handshake(&mut network, 1).is_receiving_early_data());
+    network.run_until(LATENCY * 5 / 2, &mut |_, datagram| {
+        finished.push(datagram.to_vec());
+        Vec::new()
+    });
+    let now = network.now();
+    let server = handshake(&mut network, 1);
+    for datagram in finished {
+        server.receive(&datagram, now);
+    }
+    loop {
+        match server.poll().unwrap() {
+            Step::Connected => break,
+            Step::Transmit(_) | Step::Event(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(!server.is_receiving_early_data());
+    server.receive(&late, now);
+    assert_eq!(server.held(), 0);
+    assert!(matches!(server.poll(), Ok(Step::Connected)));
 }
 
 #[test]
@@ -220,8 +304,18 @@ fn who_takes_none_goes_on() {
     settled(&mut network, why, &"another configuration");
     assert!(network.sides[1].connection().information.is_resumed());
     // Whoever drives it may have no use for any.
-    let mut network = saying(&granting, sessions(&granting), &[b"one"]);
+    let mut network = saying(&granting, sessions(&granting), &[b"one", b"two"]);
     network.declines_early_data = true;
+    let mut record = 0;
+    network.run_until(LATENCY * 2, &mut |index, datagram| match index {
+        0 => vec![(LATENCY * 3, datagram.to_vec())],
+        _ => {
+            record = datagram.len();
+            usual(datagram)
+        }
+    });
+    // The first came before that was said; no other waits for the hello.
+    assert_eq!(handshake(&mut network, 1).held(), record);
     network.run(&mut |_, datagram| usual(datagram));
     assert!(network.early_data.is_empty());
     let why = EarlyDataStatus::Rejected(Why::Disabled);
@@ -259,6 +353,44 @@ fn a_replay_is_rejected() {
     again.run_until(LATENCY / 2, &mut |_, _| Vec::new());
     assert!(again.early_data.is_empty());
     assert!(!handshake(&mut again, 1).is_receiving_early_data());
+}
+
+/// What somebody has recorded can be sent from anywhere: that it opens does not say who reads there.
+#[test]
+fn it_proves_no_address() {
+    let server = accepting();
+    let mut network = saying(&server, sessions(&server), &[b"one"]);
+    let mut recorded = Vec::new();
+    network.run_until(LATENCY / 2, &mut |_, datagram| {
+        recorded.push(datagram.to_vec());
+        Vec::new()
+    });
+    let heard: usize = recorded.iter().map(Vec::len).sum();
+    let mut admission = Admission::without_cookie(recorded[0].clone());
+    admission.is_unproved = true;
+    let options = DatagramOptions::default();
+    let mut now = network.now();
+    let mut server = Handshake::datagram_server(server, admission, options, now).unwrap();
+    for datagram in &recorded[1..] {
+        server.receive(datagram, now);
+    }
+    let (mut said, mut taken) = (0, Vec::new());
+    loop {
+        match server.poll() {
+            Ok(Step::Transmit(datagram)) => said += datagram.len(),
+            Ok(Step::EarlyData(data)) => taken.push(data),
+            Ok(Step::Event(_)) => {}
+            Ok(Step::Wait { deadline }) => {
+                now.monotonic = deadline.unwrap();
+                server.handle_timeout(now);
+            }
+            Ok(other) => panic!("{other:?}"),
+            // Nobody answers.
+            Err(_) => break,
+        }
+    }
+    assert_eq!(taken, [b"one"]);
+    assert!(said > 0 && said <= 3 * heard, "{said} of {heard}");
 }
 
 /// The server refuses what the client has sealed under the keys of early data.

@@ -330,6 +330,53 @@ fn how_the_certificate_is_compressed() {
     goes_on(plain, taking()).unwrap();
 }
 
+/// Nobody verifies the chain here, so that its key is looked at for its own sake.
+#[cfg(feature = "ffi")]
+#[test]
+fn how_long_the_key_of_the_server_is() {
+    use super::super::signatures::identity;
+    use crate::config::ClientConfig;
+    for (version, suite) in [
+        (
+            ProtocolVersion::TLS_1_3,
+            CipherSuite::TLS_AES_128_GCM_SHA256,
+        ),
+        // It signs, and it decrypts.
+        (
+            ProtocolVersion::TLS_1_2,
+            CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        ),
+        (
+            ProtocolVersion::TLS_1_2,
+            CipherSuite::TLS_RSA_WITH_AES_128_GCM_SHA256,
+        ),
+    ] {
+        let client = |least| {
+            ClientConfig::dangerous_builder_without_verification()
+                .versions([version])
+                .cipher_suites([suite])
+                .key_minimum(least)
+        };
+        let offering = || {
+            let server = server()
+                .clear_identities()
+                .identity(identity("rsa1024"))
+                .versions([version])
+                .cipher_suites([suite])
+                .key_minimum(1_024);
+            asked(client(1_024), server)
+        };
+        goes_on(offering(), client(1_024)).unwrap();
+        let error = goes_on(offering(), client(2_048)).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("has an RSA key of 1024 bits: 2048 to 8192 bits are accepted"),
+            "{suite}: {error}"
+        );
+    }
+}
+
 /// A pre-shared key without a key exchange, with a client that offers nothing else.
 #[test]
 fn a_key_that_is_used_alone() {

@@ -202,3 +202,40 @@ fn what_is_answered_is_not_given_up() {
     let mut first = Handshake::client(client().build().unwrap(), crate::testing::name()).unwrap();
     assert!(!first.give_up_renegotiation());
 }
+
+/// Nor is what has been answered in part, or has failed.
+#[test]
+fn what_is_answered_in_part_is_not_given_up() {
+    for from in [From::Client, From::Server] {
+        for fails in [false, true] {
+            let ends = match from {
+                From::Client => Ends::new(client(), server().max_fragment_sent(64)),
+                From::Server => Ends::new(client().max_fragment_sent(64), server()),
+            };
+            let mut pair = ends.begin(from);
+            let (first, second) = match from {
+                From::Client => (&mut pair.client, &mut pair.server),
+                From::Server => (&mut pair.server, &mut pair.client),
+            };
+            if fails {
+                first.receive(&[99, 3, 3, 0, 1, 0], now());
+                transmitted(first);
+                assert!(first.poll().is_err());
+                assert!(!first.give_up_renegotiation());
+                continue;
+            }
+            // The hello is longer than its first record.
+            let answer = transmitted(second);
+            let record = 5 + usize::from(u16::from_be_bytes([answer[3], answer[4]]));
+            let (record, rest) = answer.split_at(record);
+            first.receive(record, now());
+            assert!(matches!(first.poll(), Ok(Step::Wait { .. })));
+            assert!(!first.give_up_renegotiation());
+            first.receive(rest, now());
+            let (client, server) = pair.run();
+            for end in [client.unwrap(), server.unwrap()] {
+                assert!(end.information.is_renegotiated());
+            }
+        }
+    }
+}
