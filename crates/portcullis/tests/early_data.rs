@@ -631,10 +631,16 @@ async fn a_client_that_stops() {
     assert!(early.handshake().await.is_err());
 }
 
+/// A client that is given sessions by hand.
+fn by_hand() -> TlsConnector {
+    let client = client_config().to_builder().session_tickets(true);
+    TlsConnector::new(client.build().unwrap())
+}
+
 /// A session of the server with this name.
 async fn session(acceptor: &TlsAcceptor, name: ServerName<'static>) -> ClientSession {
     let (near, far) = duplex(64 * 1024);
-    let connecting = connector();
+    let connecting = by_hand();
     let (client, server) = tokio::join!(connecting.upgrade(near, name), acceptor.accept(far));
     let (mut client, mut server) = (client.unwrap(), server.unwrap());
     server.send(&[b"!"]).await.unwrap();
@@ -661,7 +667,7 @@ async fn what_the_session_that_is_offered_does_not_allow_comes_back() {
         (few, EarlyDataOutcome::Accepted),
         (many, EarlyDataOutcome::NotOffered(many.into())),
     ] {
-        let connector = connector().offering(sessions.clone());
+        let connector = by_hand().offering(sessions.clone());
         let (client, mut early) = send(&connector, &small, data).await;
         let is_taken = expected == EarlyDataOutcome::Accepted;
         assert_eq!(early.is_accepted(), is_taken);

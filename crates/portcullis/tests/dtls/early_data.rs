@@ -8,9 +8,9 @@ use portcullis::config::ServerConfigBuilder;
 use portcullis::pki_types::{ServerName, UnixTime};
 use portcullis::session::{AntiReplay, BloomFilters, ClientSession};
 use portcullis::{
-    CookiePolicy, DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsListener,
-    DtlsOptions, EarlyDataOutcome, EarlyDataRejection, EarlyDataStatus, Error, NamedGroup,
-    TlsAcceptor, TlsConnector,
+    ClientConfig, CookiePolicy, DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnector,
+    DtlsListener, DtlsOptions, EarlyDataOutcome, EarlyDataRejection, EarlyDataStatus, Error,
+    NamedGroup, TlsAcceptor, TlsConnector,
 };
 use tokio::io::ReadBuf;
 
@@ -157,9 +157,15 @@ fn without_cookie(acceptor: TlsAcceptor) -> DtlsAcceptor {
     DtlsAcceptor::new(acceptor).options(DtlsOptions::new().cookies(CookiePolicy::Never))
 }
 
+/// A client that is given sessions by hand.
+fn by_hand() -> ClientConfig {
+    let client = client_config().to_builder().session_tickets(true);
+    client.build().unwrap()
+}
+
 /// A session of the server with this name.
 async fn session(acceptor: &DtlsAcceptor, name: ServerName<'static>) -> ClientSession {
-    let dtls = DtlsConnector::new(TlsConnector::new(client_config()).without_resumption());
+    let dtls = DtlsConnector::new(TlsConnector::new(by_hand()));
     let (near, far) = link(64);
     let (client, server) = tokio::join!(dtls.upgrade(near, name), acceptor.accept(far));
     let (mut client, _server) = (client.unwrap(), server.unwrap());
@@ -220,9 +226,9 @@ async fn what_is_not_sent_whole_comes_back() {
         (outcome, EarlyDataStatus::NotOffered)
     };
     // A record of this side is shorter, or a datagram.
-    let short = client_config().to_builder().max_fragment_sent(512);
+    let short = by_hand().to_builder().max_fragment_sent(512);
     let short = TlsConnector::new(short.build().unwrap());
-    for (tls, length) in [(short, 600), (TlsConnector::new(client_config()), 1_300)] {
+    for (tls, length) in [(short, 600), (TlsConnector::new(by_hand()), 1_300)] {
         let dtls = DtlsConnector::new(tls.offering([session(&big, name()).await]));
         let message = vec![7; length];
         let said = say(&dtls, &big, &message, false).await;
@@ -238,11 +244,11 @@ async fn what_is_not_sent_whole_comes_back() {
         session(&small, name()).await,
     ];
     assert!(sessions[0].max_early_data() > 20);
-    let tls = TlsConnector::new(client_config()).offering(sessions);
+    let tls = TlsConnector::new(by_hand()).offering(sessions);
     let said = say(&DtlsConnector::new(tls), &small, &[7; 20], false).await;
     assert_eq!(said, not_offered(&[7; 20]));
     // The system does not take it.
-    let tls = TlsConnector::new(client_config()).offering([session(&big, name()).await]);
+    let tls = TlsConnector::new(by_hand()).offering([session(&big, name()).await]);
     let (outcome, status) = say(&DtlsConnector::new(tls), &big, b"early", true).await;
     assert_eq!(status, EarlyDataStatus::Accepted);
     assert_eq!(outcome, EarlyDataOutcome::NotOffered("early".into()));

@@ -519,7 +519,7 @@ fn the_answer_goes_out_before_anybody_gets_a_message() {
 fn what_nobody_has_read_is_bounded() {
     let config = server().early_data(local()).max_early_data(1 << 20);
     let config = config.build().unwrap();
-    let many: Vec<&[u8]> = vec![&[7; 1_100]; 64];
+    let many: [&[u8]; 64] = [&[7; 1_100]; 64];
     let mut network = saying(&config, sessions(&config), &many);
     let (hello, messages) = said(&mut network);
     assert_eq!(messages.len(), 64);
