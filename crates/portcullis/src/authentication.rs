@@ -95,6 +95,8 @@ struct Table {
     failure: Option<Error>,
     /// Nothing is read any more.
     ended: bool,
+    /// This side says nothing more, or nobody hears it.
+    silent: bool,
 }
 
 impl Authentication {
@@ -130,9 +132,23 @@ impl Authentication {
     /// Deals with what has come.
     pub(crate) fn collect(&self) -> Result<(), Error> {
         while let Some(authenticating) = self.0.core.take() {
-            self.go_on(Unanswered::new(self, authenticating))?;
+            // Dropped, a client does not answer.
+            if !self.is_moot() {
+                self.go_on(Unanswered::new(self, authenticating))?;
+            }
         }
         Ok(())
+    }
+
+    /// This side says nothing more.
+    pub(crate) fn silence(&self) {
+        self.table().silent = true;
+    }
+
+    /// Whether this is a client whose answer would not go out: nobody signs, or is asked for a PIN, for nothing.
+    fn is_moot(&self) -> bool {
+        let table = self.table();
+        (table.ended || table.silent) && !self.0.core.is_server()
     }
 
     fn go_on(&self, mut unanswered: Unanswered) -> Result<(), Error> {
@@ -148,6 +164,7 @@ impl Authentication {
                 }
             };
             match step {
+                AuthenticationStep::Ask(_) if self.is_moot() => return Ok(()),
                 AuthenticationStep::Ask(question) => match self.0.conduct.answer(question) {
                     Ok(answer) => authenticating.answer(answer, UnixTime::now())?,
                     Err(answering) => {
@@ -181,6 +198,7 @@ impl Authentication {
         let this = self.clone();
         runtime.spawn(async move {
             match timeout(ANSWER_LIMIT, answering).await {
+                Ok(_) if this.is_moot() => drop(unanswered),
                 Ok(answer) => {
                     let answered = unanswered.authenticating().and_then(|authenticating| {
                         Ok(authenticating.answer(answer, UnixTime::now())?)

@@ -24,7 +24,7 @@ pub enum EarlyDataOutcome {
     /// It was sent, and the server has thrown it away.
     Rejected(Bytes),
     /// It was not sent: there is no session that allows so much, or none for the cipher suites and
-    /// application protocols of the configuration.
+    /// application protocols of the configuration. Over datagrams it may also have been longer than one of them may be.
     NotOffered(Bytes),
 }
 

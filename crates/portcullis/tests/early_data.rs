@@ -12,9 +12,9 @@ use futures_util::StreamExt as _;
 use portcullis::answers::{Answers, Questions};
 use portcullis::config::ServerConfigBuilder;
 use portcullis::packet::{Packet, Piece};
-use portcullis::pki_types::UnixTime;
+use portcullis::pki_types::{ServerName, UnixTime};
 use portcullis::question::{Answer, ClaimEarlyData};
-use portcullis::session::{AntiReplay, BloomFilters, ServerSession, TicketKeys};
+use portcullis::session::{AntiReplay, BloomFilters, ClientSession, ServerSession, TicketKeys};
 use portcullis::{
     Active, Claim, EarlyDataOutcome, EarlyDataRejection, EarlyDataStatus, EarlyHandshake,
     LayeredServerSessionStore, MemoryReplayGuard, MemoryServerSessionStore, MemorySessionStore,
@@ -629,4 +629,54 @@ async fn a_client_that_stops() {
     drop(near);
     early.reader().read(&mut data).await.unwrap_err();
     assert!(early.handshake().await.is_err());
+}
+
+/// A client that is given sessions by hand.
+fn by_hand() -> TlsConnector {
+    let client = client_config().to_builder().session_tickets(true);
+    TlsConnector::new(client.build().unwrap())
+}
+
+/// A session of the server with this name.
+async fn session(acceptor: &TlsAcceptor, name: ServerName<'static>) -> ClientSession {
+    let (near, far) = duplex(64 * 1024);
+    let connecting = by_hand();
+    let (client, server) = tokio::join!(connecting.upgrade(near, name), acceptor.accept(far));
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    server.send(&[b"!"]).await.unwrap();
+    client.recv(1).await.unwrap();
+    client.take_session().unwrap()
+}
+
+/// The first session is another server's and is passed over, and the second one allows less: half of it is not sent.
+#[tokio::test]
+async fn what_the_session_that_is_offered_does_not_allow_comes_back() {
+    let taking = || server_config().to_builder().resumption(true);
+    let other = taking().identity(pki().other.clone()).early_data(local());
+    let other = TlsAcceptor::new(other.build().unwrap());
+    let small = taking().early_data(local()).max_early_data(10);
+    let small = TlsAcceptor::new(small.build().unwrap());
+    let sessions = [
+        session(&other, other_name()).await,
+        session(&small, name()).await,
+    ];
+    assert!(sessions[0].max_early_data() > 20);
+    let few: &'static [u8] = &[7; 10];
+    let many: &'static [u8] = &[7; 20];
+    for (data, expected) in [
+        (few, EarlyDataOutcome::Accepted),
+        (many, EarlyDataOutcome::NotOffered(many.into())),
+    ] {
+        let connector = by_hand().offering(sessions.clone());
+        let (client, mut early) = send(&connector, &small, data).await;
+        let is_taken = expected == EarlyDataOutcome::Accepted;
+        assert_eq!(early.is_accepted(), is_taken);
+        let all = if is_taken { data } else { &[] };
+        assert_eq!(read_all(&mut early).await, all);
+        let server = early.handshake().await.unwrap();
+        let (client, outcome) = client.await.unwrap();
+        assert_eq!(outcome, expected);
+        assert!(client.is_resumed());
+        works(client, server).await;
+    }
 }

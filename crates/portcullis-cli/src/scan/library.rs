@@ -142,7 +142,7 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
             let mut connecting = self::connecting(prober, seen, &[], Some(version))?
                 .with(|connector| connector.session_store(store));
             let offered = resumption(prober, &mut connecting).await;
-            // Over datagrams the library sends none.
+            // Over datagrams most servers ask for a cookie, whose second hello has none (RFC 8446 §4.2.10): it is not asked about.
             if code == TLS_1_3 && prober.over == Over::Stream {
                 let early_data = early_data(prober, &mut connecting, &offered).await;
                 found.early_data = Some(early_data);

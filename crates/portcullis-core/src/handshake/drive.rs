@@ -280,7 +280,9 @@ impl Handshake {
                 return Ok(Step::Data(data));
             }
             if let Some(data) = self.early_data.take() {
-                // As with a question: the client need not wait until somebody reads.
+                // As with a question: the client need not wait until somebody reads. Over datagrams the answer to its hello
+                // is out, and has a timer, before anybody gets a message (RFC 9147 §5.8).
+                self.outgoing.end_of_flight(false, self.now.monotonic);
                 let bytes = self.take_output();
                 if bytes.is_empty() {
                     return Ok(Step::EarlyData(*data));

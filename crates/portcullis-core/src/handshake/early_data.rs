@@ -64,7 +64,9 @@ impl Handshake {
     /// Sends data before the handshake is over, as much as there is [room](Self::room) for: a client's
     /// early data (0-RTT), or a server's data to a client whose early data it has accepted (0.5-RTT).
     /// Gives how many bytes were taken; the next polls transmit them. Over datagrams this is a message, which is taken whole or
-    /// not at all, and lost as others are; a server has none there.
+    /// not at all, and lost as others are: also not if it is longer than a record
+    /// ([`max_fragment_sent`](crate::config::ClientConfigBuilder::max_fragment_sent)), or its datagram than
+    /// [`mtu`](crate::DatagramOptions::mtu); a server has none there.
     pub fn send(&mut self, data: &[u8]) -> usize {
         if self.room() == 0 {
             return 0;

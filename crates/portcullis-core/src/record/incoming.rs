@@ -267,4 +267,12 @@ impl Incoming {
             Self::Datagram(datagram) => datagram.held(),
         }
     }
+
+    #[cfg(feature = "dtls")]
+    pub(crate) fn leave_early_forgeries(&mut self, left: u64) {
+        match self {
+            Self::Stream(_) => panic!("a stream ends with the first forgery"),
+            Self::Datagram(datagram) => datagram.leave_early_forgeries(left),
+        }
+    }
 }

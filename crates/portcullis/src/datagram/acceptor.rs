@@ -23,7 +23,8 @@ use crate::error::Error;
 /// Of the acceptor's options [`first_byte_timeout`](TlsAcceptor::first_byte_timeout) and
 /// [`alert_timeout`](TlsAcceptor::alert_timeout) mean nothing over datagrams: a client is there by what it has said, and
 /// an alert is sent once. So do the time limits of sending: what is sent does not wait for the peer.
-/// [`plaintext_fallback`](TlsAcceptor::plaintext_fallback) is refused. Early data is never accepted. In an
+/// [`plaintext_fallback`](TlsAcceptor::plaintext_fallback) is refused. Early data is accepted where it is asked for alone
+/// ([`accept_with_early_data`](Self::accept_with_early_data)). In an
 /// [`Environment`](crate::Environment) nobody is accepted once that was shut down, but its connections over datagrams
 /// are neither told, nor waited for, nor counted.
 #[derive(Clone, Debug)]

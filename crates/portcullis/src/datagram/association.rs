@@ -1,8 +1,9 @@
 //! What the driver and a connection share: the state of the protocol, and what waits to be read.
 
+mod writing;
+
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, IoSlice};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -10,11 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_core::session::ClientSession;
 use portcullis_core::{
-    ConnectionId, Control, DatagramReader, DatagramWriter, Discards, Monotonic, Received, Stage,
+    ConnectionId, DatagramReader, DatagramWriter, Discards, Monotonic, Received,
 };
 use rustls_pki_types::UnixTime;
 use tokio::task::coop::poll_proceed;
 
+use self::writing::Writing;
 use super::authentication::Authenticated;
 use super::endpoint::{Endpoint, Id};
 use super::hello;
@@ -23,11 +25,9 @@ use super::lock;
 use super::moves::{Migration, Moves};
 use super::rivals::Origin;
 use super::statistics::DtlsStatistics;
-use super::transport::is_too_long;
 use crate::authentication::Authentication;
 use crate::error::Error;
 use crate::metrics::{self, Full, Open};
-use crate::scratch::Scratch;
 use crate::sessions::Received as Sessions;
 use crate::statistics::Flow;
 use crate::sync::{AtomicBool, Mutex, Ordering};
@@ -100,13 +100,6 @@ enum Phase {
     Connected(Box<DatagramReader>),
     /// Nobody reads: the last words are said, and heard.
     Abandoned(Option<Box<DatagramReader>>),
-}
-
-#[derive(Debug, Default)]
-struct Writing {
-    writer: Option<Box<DatagramWriter>>,
-    sent: Flow,
-    failures: u64,
 }
 
 /// What a datagram has told besides what is read.
@@ -225,35 +218,6 @@ impl Association {
         }
     }
 
-    /// Sends what is due besides messages; gives when something will be due.
-    pub(super) fn control(&self, now: Monotonic) -> Result<Option<Monotonic>, Error> {
-        let mut scratch = Scratch::take();
-        let mut writing = lock(&self.writing);
-        let Some(mut writer) = writing.writer.take() else {
-            return Ok(None);
-        };
-        let deadline = loop {
-            match writer.poll_control(now, &mut scratch) {
-                Ok(Control::Transmit(length)) => {
-                    writing.sent.count(length);
-                    let datagram = scratch.get(..length).unwrap_or_default();
-                    // There is a timer for all that has to arrive.
-                    let path = self.path();
-                    if let Err(error) = self.endpoint.link.try_send(&path, datagram, None) {
-                        writing.failures += 1;
-                        if is_too_long(&error) {
-                            writer.datagram_too_long(length);
-                        }
-                    }
-                }
-                Ok(Control::Wait { deadline }) => break Ok(deadline),
-                Err(error) => break Err(error.into()),
-            }
-        };
-        writing.writer = Some(writer);
-        deadline
-    }
-
     pub(super) fn standing(&self) -> Standing {
         match &lock(&self.reading).phase {
             Phase::Handshake { .. } => Standing::Handshake,
@@ -362,10 +326,6 @@ impl Association {
         Ok(())
     }
 
-    pub(super) fn count_sent(&self, bytes: usize) {
-        lock(&self.writing).sent.count(bytes);
-    }
-
     /// The handshake is over.
     pub(super) fn connected(
         &self,
@@ -423,109 +383,9 @@ impl Association {
         lock(&self.reading).sessions.take()
     }
 
-    /// Seals and sends a message. `Some`: it is sealed, and there is no room for it.
-    pub(super) fn send(&self, message: &[IoSlice<'_>]) -> Result<Option<Vec<u8>>, Error> {
-        let mut scratch = Scratch::take();
-        let (sealed, has_work) = {
-            let mut writing = lock(&self.writing);
-            let Some(writer) = &mut writing.writer else {
-                return Err(Error::closed());
-            };
-            let sealed = writer.seal(message, &mut scratch);
-            let has_work = writer.has_work();
-            if let Ok(length) = sealed {
-                writing.sent.count(length);
-            }
-            (sealed, has_work)
-        };
-        if has_work {
-            self.ring();
-        }
-        let length = sealed.map_err(Error::from)?;
-        let datagram = scratch.get(..length).unwrap_or_default();
-        match self.endpoint.link.try_send(&self.path(), datagram, None) {
-            Ok(()) => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(datagram.to_vec())),
-            Err(error) => {
-                self.is_refused(&error, length);
-                Err(Error::io(error, Stage::Connected))
-            }
-        }
-    }
-
-    /// The network has not taken a datagram; if it was for its length, the path takes less than was known.
-    pub(super) fn is_refused(&self, error: &io::Error, length: usize) {
-        if is_too_long(error) {
-            let _closed = self.with_writer(|writer| writer.datagram_too_long(length));
-        }
-    }
-
-    /// How long the datagram of a message of this length is.
-    pub(super) fn sealed_len(&self, length: usize) -> usize {
-        let writing = lock(&self.writing);
-        let writer = writing.writer.as_ref();
-        writer.map_or(0, |writer| writer.sealed_len(length))
-    }
-
-    /// Seals messages, each as a datagram, one behind the other, all but the last of one length; gives that length.
-    pub(super) fn seal_many(&self, messages: &[&[u8]]) -> Result<(Vec<u8>, usize), Error> {
-        let mut datagrams = Vec::new();
-        let mut first = None;
-        let mut writing = lock(&self.writing);
-        let Writing { writer, sent, .. } = &mut *writing;
-        let Some(writer) = writer else {
-            return Err(Error::closed());
-        };
-        for message in messages {
-            let (at, length) = (datagrams.len(), writer.sealed_len(message.len()));
-            datagrams.resize(at + length, 0);
-            let place = datagrams.get_mut(at..).unwrap_or_default();
-            writer.seal(&[IoSlice::new(message)], place)?;
-            sent.count(length);
-            first.get_or_insert(length);
-        }
-        let has_work = writer.has_work();
-        drop(writing);
-        if has_work {
-            self.ring();
-        }
-        Ok((datagrams, first.unwrap_or_default()))
-    }
-
-    /// Does something with the writer, and has the driver look whether there is something to be sent then.
-    pub(super) fn with_writer<T>(
-        &self,
-        act: impl FnOnce(&mut DatagramWriter) -> T,
-    ) -> Result<T, Error> {
-        let done = match &mut lock(&self.writing).writer {
-            Some(writer) => act(writer),
-            None => return Err(Error::closed()),
-        };
-        self.ring();
-        Ok(done)
-    }
-
-    /// Whether there is something to be sent besides messages.
-    pub(super) fn writer_has_work(&self) -> bool {
-        let writing = lock(&self.writing);
-        writing
-            .writer
-            .as_ref()
-            .is_some_and(|writer| writer.has_work())
-    }
-
     /// How it has ended, if it has.
     pub(super) fn ended(&self) -> Option<Result<(), Error>> {
         lock(&self.reading).end.clone()
-    }
-
-    /// Says that no more comes.
-    pub(super) fn close_notify(&self) {
-        let said = self.with_writer(DatagramWriter::close_notify);
-        if said.is_ok() {
-            // Now: the runtime may be about to end, and the driver with it.
-            let _ = self.control(self.endpoint.monotonic());
-        }
     }
 
     /// Whether the peer has closed, or it has failed; what came before is forgotten.

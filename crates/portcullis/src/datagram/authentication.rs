@@ -53,6 +53,11 @@ impl Authenticated {
         }
     }
 
+    /// This side says nothing more.
+    pub(super) fn silence(&self) {
+        self.reading.0.silence();
+    }
+
     /// Nobody hears more.
     pub(super) fn end(&self, error: Option<&Error>) {
         self.reading.end(error);
@@ -71,9 +76,13 @@ impl Association {
         let Some(authenticated) = self.authenticated.get() else {
             return false;
         };
+        let ended = self.ended();
+        if ended.is_some() {
+            authenticated.silence();
+        }
         // It asks whoever judges, so no lock is held.
         let collected = authenticated.reading.0.collect();
-        match (self.ended(), &collected) {
+        match (ended, &collected) {
             (Some(Ok(())), _) => authenticated.end(None),
             (Some(Err(error)), _) => authenticated.end(Some(&error)),
             (None, Err(error)) => authenticated.end(Some(error)),

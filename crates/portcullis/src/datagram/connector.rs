@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portcullis_core::{Handshake, Misuse, Stage};
+use portcullis_core::config::ClientConfig;
+use portcullis_core::session::ClientSession;
+use portcullis_core::{DatagramOptions, Handshake, Misuse, Now, Stage};
 use rustls_pki_types::ServerName;
 use tokio::net::{ToSocketAddrs, lookup_host};
 use tokio::time::{Instant, timeout_at};
@@ -103,15 +105,21 @@ impl DtlsConnector {
         address: A,
         name: N,
     ) -> impl Future<Output = Result<DtlsConnection, Error>> + use<A, N> {
-        self.connect_early(address, name, None)
+        let connecting = self.connect_early(address, name, None);
+        // As below.
+        Box::pin(async move {
+            let (connection, _) = connecting.await?;
+            Ok(connection)
+        })
     }
 
+    /// Says, too, whether there was early data that could not be sent.
     pub(super) fn connect_early<A: ToSocketAddrs, N: ToServerName>(
         &self,
         address: A,
         name: N,
         early: Option<Bytes>,
-    ) -> impl Future<Output = Result<DtlsConnection, Error>> + use<A, N> {
+    ) -> impl Future<Output = Result<(DtlsConnection, bool), Error>> + use<A, N> {
         let (this, name) = (self.clone(), name.to_server_name());
         // Boxed: the caller's task outlives the handshake, and this is given back after it.
         Box::pin(async move {
@@ -203,7 +211,8 @@ impl DtlsConnector {
                 Ok(peer) => {
                     tried.push(peer);
                     let way = Way::Shared(endpoint, Path { peer, local: None });
-                    this.shake(way, name, deadline, None).await
+                    let shaken = this.shake(way, name, deadline, None).await;
+                    shaken.map(|(connection, _)| connection)
                 }
                 Err(error) => Err(error),
             };
@@ -232,7 +241,8 @@ impl DtlsConnector {
             let limit = this.tls.conduct.handshake_timeout;
             let deadline = deadline_from(Instant::now(), limit);
             let way = Way::Own(link, NOWHERE);
-            this.shake(way, name, deadline, None).await
+            let (connection, _) = this.shake(way, name, deadline, None).await?;
+            Ok(connection)
         })
     }
 
@@ -281,17 +291,19 @@ impl DtlsConnector {
         Ok(())
     }
 
-    async fn shake(
+    /// Says, too, whether there was early data that could not be sent.
+    pub(super) async fn shake(
         &self,
         way: Way,
         name: ServerName<'static>,
         deadline: Instant,
         early: Option<Bytes>,
-    ) -> Result<DtlsConnection, Error> {
+    ) -> Result<(DtlsConnection, bool), Error> {
         let more = (Questions::none(), early);
         let (running, span) = self.begin(way, name, deadline, more).await?;
         let within = span.clone();
-        running.run(&within).instrument(span).await
+        let running = running.run_with_early_data(&within);
+        running.instrument(span).await
     }
 
     /// A handshake that has said nothing yet, and asks `more` as well. Early data goes with it as a whole or not at all.
@@ -329,18 +341,13 @@ impl DtlsConnector {
         let now = endpoint.now();
         let options = &self.options;
         let (datagrams, id) = options.identified(&endpoint)?;
-        let limit = sessions.first().map_or(0, |first| first.max_early_data());
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let early = early.filter(|early| (1..=limit.min(MOST_EARLY)).contains(&early.len()));
-        let handshake = match early {
+        let offering = early.map(|early| {
+            let (config, name, sessions) = (config.clone(), name.clone(), sessions.clone());
+            offering(&early, config, name, sessions, (datagrams, now))
+        });
+        let handshake = match offering.transpose()?.flatten() {
+            Some(handshake) => handshake,
             None => Handshake::datagram_client(config, name, sessions, datagrams, now)?,
-            Some(early) => {
-                let mut handshake = Handshake::datagram_client_with_early_data(
-                    config, name, sessions, datagrams, now,
-                )?;
-                handshake.send(&early);
-                handshake
-            }
         };
         let owner = match is_shared {
             true => endpoint.call(path, options, id),
@@ -357,8 +364,27 @@ impl DtlsConnector {
     }
 }
 
-/// The longest message of early data: what a record has.
-const MOST_EARLY: usize = 16_384;
+/// A handshake with this message behind its hello; `None` if it does not fit: into what the session allows that is offered
+/// in fact, a record, or a datagram. What has begun so far was not sent, so nothing is offered that does not follow.
+fn offering(
+    message: &[u8],
+    config: ClientConfig,
+    name: ServerName<'static>,
+    sessions: Vec<ClientSession>,
+    (datagrams, now): (DatagramOptions, Now),
+) -> Result<Option<Handshake>, Error> {
+    let allows = |session: &ClientSession| {
+        let most = usize::try_from(session.max_early_data()).unwrap_or(usize::MAX);
+        (1..=most).contains(&message.len())
+    };
+    if !sessions.iter().any(allows) {
+        return Ok(None);
+    }
+    let begun = Handshake::datagram_client_with_early_data(config, name, sessions, datagrams, now);
+    let mut handshake = begun?;
+    let taken = handshake.send(message);
+    Ok((taken == message.len()).then_some(handshake))
+}
 
 /// What a client says hello from, and where to.
 pub(super) enum Way {

@@ -15,7 +15,6 @@ use super::connector::{DtlsConnector, Way};
 use super::handshake::{Running, deadline_from};
 use super::link::{Link, NOWHERE};
 use super::transport::DatagramTransport;
-use crate::answers::Questions;
 use crate::early_data::EarlyDataOutcome;
 use crate::error::Error;
 use crate::handshake::Until;
@@ -51,13 +50,15 @@ impl DtlsEarlyHandshake {
         }
     }
 
-    /// The client's address; `None` over a transport that has none.
+    /// The client's address; `None` over a transport that has none. Before the handshake is over nothing has shown that the client
+    /// reads there, unless it was asked for a cookie ([`CookiePolicy`](crate::CookiePolicy)), and then there is no early data:
+    /// whoever sends it can have written any address. So allow nobody anything for an address here.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.running.peer_addr()
     }
 
     /// Shakes hands up to the next message of early data; `None` when the handshake is over. Of those that nobody receives 64
-    /// wait, and the others are lost.
+    /// wait, of 64 KiB in all, and the others are lost.
     ///
     /// # Errors
     /// When the handshake fails or its time is over.
@@ -101,6 +102,8 @@ impl DtlsConnector {
     /// [`connect`](Self::connect), with a message that goes out behind the hello (RFC 8446 §2.3), if a session is there whose
     /// server allows as much. The server has it a round trip earlier than it would have otherwise.
     ///
+    /// It is one datagram, no longer than [`mtu`](crate::DtlsOptions::mtu) allows: what does not fit, or what the system refuses to
+    /// send, is [`NotOffered`](EarlyDataOutcome::NotOffered), and comes back.
     /// [`Accepted`](EarlyDataOutcome::Accepted) says that the server takes early data. The message may be lost as any other may
     /// be, and nothing sends it again. For the rest [the same](crate::TlsConnector::connect_with_early_data) is true as over TCP:
     /// somebody who has recorded it can send it again, and it has no forward secrecy. A server that asks for a cookie takes
@@ -123,8 +126,8 @@ impl DtlsConnector {
         let message = message.into();
         let connecting = self.connect_early(address, name, Some(message.clone()));
         Box::pin(async move {
-            let connection = connecting.await?;
-            let outcome = EarlyDataOutcome::of(connection.information(), message);
+            let (connection, is_lost) = connecting.await?;
+            let outcome = outcome(&connection, message, is_lost);
             Ok((connection, outcome))
         })
     }
@@ -152,13 +155,19 @@ impl DtlsConnector {
             this.check()?;
             let limit = this.tls.conduct.handshake_timeout;
             let deadline = deadline_from(Instant::now(), limit);
-            let (way, more) = (Way::Own(link, NOWHERE), Questions::none());
+            let way = Way::Own(link, NOWHERE);
             let early = Some(message.clone());
-            let (running, span) = this.begin(way, name, deadline, (more, early)).await?;
-            let within = span.clone();
-            let connection = running.run(&within).instrument(span).await?;
-            let outcome = EarlyDataOutcome::of(connection.information(), message);
+            let (connection, is_lost) = this.shake(way, name, deadline, early).await?;
+            let outcome = outcome(&connection, message, is_lost);
             Ok((connection, outcome))
         })
+    }
+}
+
+/// What the server has accepted may not have been there.
+fn outcome(connection: &DtlsConnection, message: Bytes, is_lost: bool) -> EarlyDataOutcome {
+    match is_lost {
+        true => EarlyDataOutcome::NotOffered(message),
+        false => EarlyDataOutcome::of(connection.information(), message),
     }
 }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::association::Owner;
 use super::connection::DtlsConnection;
+use super::hello;
 use super::link::NOWHERE;
 use super::transport::is_too_long;
 use crate::answers::AnswerFuture;
@@ -42,6 +43,8 @@ pub(super) struct Running {
     /// Whether somebody receives early data, and one message of it.
     takes_early_data: bool,
     early_message: Option<Bytes>,
+    /// A client's early data could not be sent. Nothing sends it again.
+    has_lost_early_data: bool,
 }
 
 /// What it waits for.
@@ -73,6 +76,7 @@ impl Running {
             answering: None,
             takes_early_data: false,
             early_message: None,
+            has_lost_early_data: false,
         }
     }
 
@@ -87,9 +91,21 @@ impl Running {
     }
 
     /// Runs it to its end, within its time.
-    pub(super) async fn run(mut self, span: &tracing::Span) -> Result<DtlsConnection, Error> {
+    pub(super) async fn run(self, span: &tracing::Span) -> Result<DtlsConnection, Error> {
+        let (connection, _) = self.run_with_early_data(span).await?;
+        Ok(connection)
+    }
+
+    /// The same; says, too, whether there was early data that could not be sent.
+    pub(super) async fn run_with_early_data(
+        mut self,
+        span: &tracing::Span,
+    ) -> Result<(DtlsConnection, bool), Error> {
         match self.reach(Until::End, span).await? {
-            None => self.finish(span),
+            None => {
+                let is_lost = self.has_lost_early_data;
+                Ok((self.finish(span)?, is_lost))
+            }
             Some(_) => Err(Error::limit("the handshake has paused")),
         }
     }
@@ -138,10 +154,14 @@ impl Running {
                 Step::Transmit(datagram) => {
                     owner.about_to_send(&datagram)?;
                     owner.count_sent(datagram.len());
-                    // What the system does not take is lost, and sent again in its time.
+                    // What the system does not take is lost, and sent again in its time, but for early data.
                     let path = owner.path();
                     let sending = endpoint.link.send(&path, &datagram, None);
-                    if let Ok(Err(error)) = tokio::time::timeout_at(self.deadline, sending).await
+                    let sent = tokio::time::timeout_at(self.deadline, sending).await;
+                    if !matches!(sent, Ok(Ok(_))) && hello::is_early_data(&datagram) {
+                        self.has_lost_early_data = true;
+                    }
+                    if let Ok(Err(error)) = sent
                         && is_too_long(&error)
                     {
                         handshake.datagram_too_long(datagram.len());

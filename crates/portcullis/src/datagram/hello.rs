@@ -23,9 +23,23 @@ pub(super) fn client_hello(datagram: &[u8]) -> Option<Option<[u8; 32]>> {
     }
 }
 
+/// Whether a client's datagram is one of early data (RFC 9147 §4, §6.1): in a handshake it has no other epoch whose last two
+/// bits are those.
+pub(super) fn is_early_data(datagram: &[u8]) -> bool {
+    matches!(datagram, [first, ..] if first & 0b1110_0011 == 0b0010_0001)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn early_data_is_told_by_its_epoch() {
+        for (first, expected) in [(0x2d, true), (0x21, true), (0x2e, false), (22, false)] {
+            assert_eq!(is_early_data(&[first, 7]), expected, "{first}");
+        }
+        assert!(!is_early_data(&[]));
+    }
 
     #[test]
     fn hellos_are_told_by_their_random() {

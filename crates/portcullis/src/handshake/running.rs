@@ -67,9 +67,10 @@ impl Running {
         }
     }
 
-    /// Sends this with the first flight.
+    /// Sends this with the first flight: all of it, for which there is room where early data is offered, or nothing.
     pub(super) fn send_early_data(&mut self, data: &[u8]) {
-        self.handshake.send(data);
+        let taken = self.handshake.send(data);
+        debug_assert!(taken == data.len() || taken == 0, "half a request is none");
         self.sends_early_data = true;
     }
 

@@ -57,6 +57,27 @@ impl Early {
     }
 }
 
+/// A handshake that offers early data, if there is room for all that there is by now in the session that is offered in fact:
+/// the first one may be passed over, and half a request is none.
+fn offering(
+    data: &[u8],
+    config: ClientConfig,
+    name: ServerName<'static>,
+    sessions: Vec<ClientSession>,
+    now: UnixTime,
+) -> Result<Handshake, portcullis_core::Error> {
+    // Of one session the room is known.
+    let others = (sessions.len() > 1).then(|| (config.clone(), name.clone(), sessions.clone()));
+    let handshake = Handshake::client_with_early_data(config, name, sessions, now)?;
+    match others {
+        // Nothing of this hello was sent.
+        Some((config, name, sessions)) if handshake.room() < data.len() => {
+            Handshake::client_resuming(config, name, sessions, now)
+        }
+        _ => Ok(handshake),
+    }
+}
+
 /// A start that looks for sessions first, or whether those that it has may be offered.
 pub(crate) struct Looking<IO> {
     start: Start<IO>,
@@ -95,12 +116,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Start<IO> {
         conduct.hide(config.seen_name().is_some());
         let (sessions, now) = (self.sessions, UnixTime::now());
         let early_data = self.early_data.fitting(&sessions);
-        let started = match sessions.is_empty() {
-            true => Handshake::client(config, name),
-            false if early_data.is_some() => {
-                Handshake::client_with_early_data(config, name, sessions, now)
-            }
-            false => Handshake::client_resuming(config, name, sessions, now),
+        let started = match early_data {
+            Some(data) => offering(data, config, name, sessions, now),
+            None if sessions.is_empty() => Handshake::client(config, name),
+            None => Handshake::client_resuming(config, name, sessions, now),
         };
         match started {
             Ok(handshake) => {

@@ -1,6 +1,7 @@
 //! Authentication after the handshake (RFC 8446 §4.6.2) while messages flow, or are lost.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use portcullis::question::{Answer, Sign, VerifyChain};
@@ -135,6 +136,45 @@ async fn an_answer_that_takes_its_time_stops_nothing() {
     assert!(is_ours(&pending.await.unwrap()));
     drop(server);
     let _ = client.await.unwrap();
+}
+
+/// Counts what it signs.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl Answers for Counting {
+    fn questions(&self) -> Questions {
+        Questions::none().and_signature()
+    }
+
+    async fn sign(&self, question: Sign) -> Answer {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        question.sign_with_local_key()
+    }
+}
+
+/// What cannot be answered any more is not begun: nobody is asked for a PIN for nothing.
+#[tokio::test(start_paused = true)]
+async fn who_has_closed_signs_nothing() {
+    let signed = Counting::default();
+    for (has_closed, is_gone) in [(true, false), (false, true), (false, false)] {
+        let connector = connector(true).answers(signed.clone());
+        let (client, server) = connected(connector, optional(), 0).await;
+        assert_eq!(signed.0.load(Ordering::Relaxed), 0);
+        // It is on its way when the client closes.
+        let pending = server.request_client_certificate().unwrap();
+        let (receiver, sender) = client.into_split();
+        if has_closed {
+            sender.close_notify();
+        }
+        let halves = Some((receiver, sender)).filter(|_| !is_gone);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let is_open = !has_closed && !is_gone;
+        assert_eq!(pending.await.is_ok(), is_open);
+        let expected = if is_open { 1 } else { 0 };
+        assert_eq!(signed.0.load(Ordering::Relaxed), expected);
+        drop(halves);
+    }
 }
 
 /// Panics when it is asked, but not at once.

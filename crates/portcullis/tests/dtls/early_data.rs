@@ -1,27 +1,40 @@
 //! Early data (RFC 8446 §2.3, RFC 9147 §5.6): a message with the hello.
 
+use std::io;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use portcullis::pki_types::UnixTime;
-use portcullis::session::{AntiReplay, BloomFilters};
+use portcullis::config::ServerConfigBuilder;
+use portcullis::pki_types::{ServerName, UnixTime};
+use portcullis::session::{AntiReplay, BloomFilters, ClientSession};
 use portcullis::{
-    CookiePolicy, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsListener, DtlsOptions,
-    EarlyDataOutcome, EarlyDataRejection, EarlyDataStatus, Error, NamedGroup, TlsAcceptor,
-    TlsConnector,
+    ClientConfig, CookiePolicy, DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnector,
+    DtlsListener, DtlsOptions, EarlyDataOutcome, EarlyDataRejection, EarlyDataStatus, Error,
+    NamedGroup, TlsAcceptor, TlsConnector,
 };
+use tokio::io::ReadBuf;
 
 use crate::ends::*;
-use crate::link::link;
+use crate::link::{End, link};
 use crate::listen;
+
+/// As the system has it.
+const EMSGSIZE: i32 = if cfg!(target_os = "linux") { 90 } else { 40 };
+
+fn anti_replay() -> AntiReplay {
+    let long_ago = UnixTime::since_unix_epoch(Duration::ZERO);
+    AntiReplay::local(BloomFilters::SMALL, long_ago).unwrap()
+}
 
 /// Which takes early data, and remembers it by itself.
 fn acceptor() -> TlsAcceptor {
-    let long_ago = UnixTime::since_unix_epoch(Duration::ZERO);
-    let anti_replay = AntiReplay::local(BloomFilters::SMALL, long_ago).unwrap();
-    let server = server_config().to_builder().early_data(anti_replay);
+    TlsAcceptor::new(taking().build().unwrap())
+}
+
+fn taking() -> ServerConfigBuilder {
+    let server = server_config().to_builder().early_data(anti_replay());
     // Of a group whose share is in the first hello: a second one has no early data.
-    let server = server.groups([NamedGroup::X25519]);
-    TlsAcceptor::new(server.build().unwrap())
+    server.groups([NamedGroup::X25519])
 }
 
 /// A listener that asks for no cookie.
@@ -137,4 +150,106 @@ async fn over_a_transport_and_with_a_cookie() {
             }
         }
     }
+}
+
+/// A server that asks for no cookie.
+fn without_cookie(acceptor: TlsAcceptor) -> DtlsAcceptor {
+    DtlsAcceptor::new(acceptor).options(DtlsOptions::new().cookies(CookiePolicy::Never))
+}
+
+/// A client that is given sessions by hand.
+fn by_hand() -> ClientConfig {
+    let client = client_config().to_builder().session_tickets(true);
+    client.build().unwrap()
+}
+
+/// A session of the server with this name.
+async fn session(acceptor: &DtlsAcceptor, name: ServerName<'static>) -> ClientSession {
+    let dtls = DtlsConnector::new(TlsConnector::new(by_hand()));
+    let (near, far) = link(64);
+    let (client, server) = tokio::join!(dtls.upgrade(near, name), acceptor.accept(far));
+    let (mut client, _server) = (client.unwrap(), server.unwrap());
+    // Tickets come behind the handshake.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    client.take_session().unwrap()
+}
+
+/// What became of the message, and what the server knows of it.
+async fn say(
+    dtls: &DtlsConnector,
+    acceptor: &DtlsAcceptor,
+    message: &[u8],
+    refuses_it: bool,
+) -> (EarlyDataOutcome, EarlyDataStatus) {
+    let (near, far) = link(64);
+    let serving = async {
+        let mut early = acceptor.accept_with_early_data(far).await?;
+        let heard = early.recv().await?;
+        assert_eq!(heard, None);
+        early.handshake().await
+    };
+    let near = Refusing(near, refuses_it);
+    let connecting = dtls.upgrade_with_early_data(near, name(), message.to_vec());
+    let (client, server) = tokio::join!(connecting, serving);
+    let ((client, outcome), server) = (client.unwrap(), server.unwrap());
+    assert!(server.information().is_resumed() && client.information().is_resumed());
+    (outcome, server.information().early_data())
+}
+
+/// A transport that does not take datagrams of early data, if so.
+struct Refusing(End, bool);
+
+impl DatagramTransport for Refusing {
+    fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_recv(cx, buf)
+    }
+
+    fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
+        // RFC 9147 §4: epoch 1 under a unified header.
+        if self.1 && datagram[0] & 0b1110_0011 == 0b0010_0001 {
+            return Err(io::Error::from_raw_os_error(EMSGSIZE));
+        }
+        self.0.try_send(datagram)
+    }
+
+    fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_send_ready(cx)
+    }
+}
+
+/// It comes back, whoever accepts what was not there.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_sent_whole_comes_back() {
+    let big = without_cookie(acceptor());
+    let not_offered = |message: &[u8]| {
+        let outcome = EarlyDataOutcome::NotOffered(message.to_vec().into());
+        (outcome, EarlyDataStatus::NotOffered)
+    };
+    // A record of this side is shorter, or a datagram.
+    let short = by_hand().to_builder().max_fragment_sent(512);
+    let short = TlsConnector::new(short.build().unwrap());
+    for (tls, length) in [(short, 600), (TlsConnector::new(by_hand()), 1_300)] {
+        let dtls = DtlsConnector::new(tls.offering([session(&big, name()).await]));
+        let message = vec![7; length];
+        let said = say(&dtls, &big, &message, false).await;
+        assert_eq!(said, not_offered(&message));
+    }
+    // The first session is another server's, and the second one allows less.
+    let other = taking().identity(pki().other.clone()).build().unwrap();
+    let other = without_cookie(TlsAcceptor::new(other));
+    let small = taking().max_early_data(10);
+    let small = without_cookie(TlsAcceptor::new(small.build().unwrap()));
+    let sessions = [
+        session(&other, other_name()).await,
+        session(&small, name()).await,
+    ];
+    assert!(sessions[0].max_early_data() > 20);
+    let tls = TlsConnector::new(by_hand()).offering(sessions);
+    let said = say(&DtlsConnector::new(tls), &small, &[7; 20], false).await;
+    assert_eq!(said, not_offered(&[7; 20]));
+    // The system does not take it.
+    let tls = TlsConnector::new(by_hand()).offering([session(&big, name()).await]);
+    let (outcome, status) = say(&DtlsConnector::new(tls), &big, b"early", true).await;
+    assert_eq!(status, EarlyDataStatus::Accepted);
+    assert_eq!(outcome, EarlyDataOutcome::NotOffered("early".into()));
 }

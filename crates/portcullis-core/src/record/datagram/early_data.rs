@@ -8,13 +8,15 @@ use std::collections::VecDeque;
 use super::epochs::{EARLY_DATA, Opened, ReadEpochs, WriteEpoch};
 use super::{Discarded, Fault};
 use crate::error::Abort;
+use crate::record::MAX_IDLE;
 use crate::record::keys::Keys;
 use crate::record::size::RecordSize;
 use crate::violation::Violation;
 use crate::wire::ContentType;
 
-/// How many messages wait for somebody who reads them. What comes beyond that is lost.
+/// How many messages wait for somebody who reads them, and how many bytes of them. What comes beyond that is lost.
 const MOST_MESSAGES: usize = 64;
+const MOST_BYTES: usize = 64 * 1024;
 
 /// What a client sends.
 pub(super) struct Sending {
@@ -33,16 +35,26 @@ impl Sending {
         })
     }
 
-    /// Seals a message, whole or not at all; gives how much of it that is.
+    /// Seals a message, whole or not at all, in a datagram of at most so many bytes; gives how much of it that is.
     ///
     /// # Errors
     /// When the crypto library fails, or the key has done what it may.
-    pub(super) fn message(&mut self, data: &[u8], size: &RecordSize) -> Result<usize, Abort> {
+    pub(super) fn message(
+        &mut self,
+        data: &[u8],
+        size: &RecordSize,
+        mtu: usize,
+    ) -> Result<usize, Abort> {
         let length = data.len();
         if length == 0 || length as u64 > self.room || length > size.protected() {
             return Ok(0);
         }
-        let mut record = vec![0; self.epoch.record_len(length + size.padding(length))];
+        let sealed = self.epoch.record_len(length + size.padding(length));
+        if sealed > mtu {
+            // Nothing sends it again, so a path that refuses it would lose it for good.
+            return Ok(0);
+        }
+        let mut record = vec![0; sealed];
         let head = self.epoch.head_len();
         if let Some(content) = record.get_mut(head..head + length) {
             content.copy_from_slice(data);
@@ -75,6 +87,8 @@ pub(super) struct Receiving {
     pub(super) epochs: ReadEpochs,
     /// Bytes that may still come.
     left: usize,
+    /// Messages without a byte that may still come, which no limit of bytes ends.
+    empty_left: u8,
     messages: VecDeque<Vec<u8>>,
 }
 
@@ -85,6 +99,7 @@ impl Receiving {
         Box::new(Self {
             epochs,
             left: usize::try_from(max_bytes).unwrap_or(usize::MAX),
+            empty_left: MAX_IDLE,
             messages: VecDeque::new(),
         })
     }
@@ -98,7 +113,12 @@ impl Receiving {
         }
         let left = self.left.checked_sub(content.len());
         self.left = left.ok_or(Violation::EarlyDataBeyondLimit)?;
-        if self.messages.len() >= MOST_MESSAGES {
+        if content.is_empty() {
+            // They come in any order with the others, so this is of all, and ends nothing.
+            let empty_left = self.empty_left.checked_sub(1);
+            self.empty_left = empty_left.ok_or(Discarded::EarlyFull)?;
+        }
+        if self.messages.len() >= MOST_MESSAGES || self.held() + content.len() > MOST_BYTES {
             return Err(Discarded::EarlyFull.into());
         }
         self.messages.push_back(content.to_vec());
@@ -110,7 +130,7 @@ impl Receiving {
         self.messages.pop_front()
     }
 
-    #[cfg(test)]
+    /// Bytes of messages that wait.
     pub(super) fn held(&self) -> usize {
         self.messages.iter().map(Vec::len).sum()
     }

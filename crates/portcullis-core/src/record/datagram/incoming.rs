@@ -445,7 +445,7 @@ impl Incoming {
         let content = record.get(opened.content.clone()).unwrap_or_default();
         match opened.typ {
             ContentType::HANDSHAKE => self.on_handshake(&opened, content),
-            ContentType::ACK => self.on_acknowledgement(content),
+            ContentType::ACK => self.on_acknowledgement(HANDSHAKE, content),
             ContentType::ALERT => self.on_alert(content),
             ContentType::APPLICATION_DATA => Err(Violation::ApplicationDataTooEarly.into()),
             _ => Err(Violation::UnknownRecordType.into()),
@@ -476,6 +476,8 @@ impl Incoming {
         let content = record.get(opened.content.clone()).unwrap_or_default();
         match opened.typ {
             ContentType::ALERT => self.on_alert(content),
+            // §7: of what it has of the ServerHello. These are its highest keys to send under until it has all of that.
+            ContentType::ACK => self.on_acknowledgement(EARLY_DATA, content),
             _ => receiving.take(&opened, content),
         }
     }
@@ -552,10 +554,10 @@ impl Incoming {
     }
 
     /// §7: what it names of an epoch above its own cannot be (erratum 8108).
-    fn on_acknowledgement(&mut self, content: &[u8]) -> Result<(), Fault> {
+    fn on_acknowledgement(&mut self, epoch: u16, content: &[u8]) -> Result<(), Fault> {
         let ack = Ack::decode(content).map_err(|_| Violation::MalformedAck)?;
         for number in ack.record_numbers.iter() {
-            if number.epoch <= HANDSHAKE.into() {
+            if number.epoch <= epoch.into() {
                 self.notes.acknowledged(number);
             }
         }
@@ -601,5 +603,11 @@ impl Incoming {
             .as_ref()
             .map_or(0, |receiving| receiving.held());
         early + data + self.reassembly.held()
+    }
+
+    /// The key of early data may refuse so many records more.
+    pub(crate) fn leave_early_forgeries(&mut self, left: u64) {
+        let receiving = self.early_data.as_mut().unwrap();
+        receiving.epochs.leave_forgeries(EARLY_DATA, left);
     }
 }

@@ -141,7 +141,7 @@ impl Outgoing {
     /// When the crypto library fails, or the key has done what it may.
     pub(crate) fn early_data(&mut self, data: &[u8]) -> Result<usize, Abort> {
         match &mut self.early_data {
-            Some(sending) => sending.message(data, &self.transmitter.size),
+            Some(sending) => sending.message(data, &self.transmitter.size, self.transmitter.mtu()),
             None => Ok(0),
         }
     }

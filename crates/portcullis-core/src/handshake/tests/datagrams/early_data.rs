@@ -410,7 +410,7 @@ fn what_no_client_seals_ends_the_handshake() {
             &handshake_message,
             Violation::MessageInOldEpoch,
         ),
-        (ContentType::ACK, &[0, 0], Violation::UnknownRecordType),
+        (ContentType::ACK, &[0], Violation::MalformedAck),
         (ContentType(99), &[0], Violation::UnknownRecordType),
     ] {
         let mut network = saying(&server, sessions(&server), &[]);
@@ -435,6 +435,140 @@ fn what_no_client_seals_ends_the_handshake() {
     let told = network.sides[1].error();
     let alert = AlertDescription::INTERNAL_ERROR;
     assert!(matches!(told.reason(), Reason::AlertReceived(seen) if *seen == alert));
+}
+
+/// RFC 9147 §7: a client that misses something of the ServerHello has no newer keys to say so under.
+#[test]
+fn an_acknowledgement_under_its_keys_is_heeded() {
+    let server = accepting();
+    let of_the_first_record = [&[0, 16][..], &[0; 16]].concat();
+    for content in [&[0, 0][..], &of_the_first_record] {
+        let mut network = saying(&server, sessions(&server), &[b"one"]);
+        let outgoing = &mut handshake(&mut network, 0).outgoing;
+        outgoing.forge_early_data(ContentType::ACK, content);
+        network.run(&mut |_, datagram| usual(datagram));
+        assert_eq!(network.early_data, [b"one"]);
+        settled(&mut network, EarlyDataStatus::Accepted, &content);
+    }
+}
+
+/// Over a stream so many end the connection; here the rest is dropped.
+#[test]
+fn empty_messages_are_bounded() {
+    let server = accepting();
+    let mut network = saying(&server, sessions(&server), &[]);
+    for _ in 0..40 {
+        let outgoing = &mut handshake(&mut network, 0).outgoing;
+        outgoing.forge_early_data(ContentType::APPLICATION_DATA, &[]);
+    }
+    assert_eq!(handshake(&mut network, 0).send(b"one"), 3);
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.early_data.pop().unwrap(), b"one");
+    assert_eq!(network.early_data, vec![Vec::new(); 32]);
+    settled(&mut network, EarlyDataStatus::Accepted, &"empty ones");
+}
+
+/// What a client has said: its hello, and early data.
+fn said(network: &mut Network) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let mut datagrams = Vec::new();
+    network.run_until(LATENCY / 2, &mut |_, datagram| {
+        datagrams.push(datagram.to_vec());
+        Vec::new()
+    });
+    let hello = datagrams.remove(0);
+    (hello, datagrams)
+}
+
+/// A server that has this hello and has done nothing yet.
+fn greeted(config: &ServerConfig, hello: Vec<u8>, network: &Network) -> Handshake {
+    let (config, admission) = (config.clone(), Admission::without_cookie(hello));
+    Handshake::datagram_server(config, admission, network.options, network.now()).unwrap()
+}
+
+/// Its next step that is no event.
+fn step(server: &mut Handshake) -> Step {
+    loop {
+        match server.poll().unwrap() {
+            Step::Event(_) => {}
+            step => return step,
+        }
+    }
+}
+
+#[test]
+fn the_answer_goes_out_before_anybody_gets_a_message() {
+    let config = accepting();
+    let mut network = saying(&config, sessions(&config), &[b"one", b"two"]);
+    let (hello, messages) = said(&mut network);
+    let mut server = greeted(&config, hello, &network);
+    for message in &messages {
+        server.receive(message, network.now());
+    }
+    let mut sent = 0;
+    while let Step::Transmit(_) = step(&mut server) {
+        sent += 1;
+    }
+    assert!(sent > 0);
+    // It is sent again if it is lost, also while nobody asks for the next one.
+    assert!(server.deadline().is_some());
+    assert!(matches!(step(&mut server), Step::EarlyData(two) if two == b"two"));
+}
+
+/// A limit for bytes that is high costs no memory while nobody reads.
+#[test]
+fn what_nobody_has_read_is_bounded() {
+    let config = server().early_data(local()).max_early_data(1 << 20);
+    let config = config.build().unwrap();
+    let many: [&[u8]; 64] = [&[7; 1_100]; 64];
+    let mut network = saying(&config, sessions(&config), &many);
+    let (hello, messages) = said(&mut network);
+    assert_eq!(messages.len(), 64);
+    let mut server = greeted(&config, hello, &network);
+    while let Step::Transmit(_) = step(&mut server) {}
+    for message in &messages {
+        server.receive(message, network.now());
+    }
+    let held = server.held();
+    assert!((60_000..=64 * 1_024).contains(&held), "{held}");
+    let mut heard = 0;
+    while let Step::EarlyData(_) = step(&mut server) {
+        heard += 1;
+    }
+    assert_eq!(heard, 64 * 1_024 / 1_100);
+}
+
+/// RFC 9147 §4.5.3: what anybody can send costs the early data at most, and not the handshake.
+#[test]
+fn forgeries_cost_its_key_alone() {
+    let server = accepting();
+    let mut network = saying(&server, sessions(&server), &[b"one"]);
+    network.run_until(LATENCY * 3 / 2, &mut |_, datagram| usual(datagram));
+    let incoming = &mut handshake(&mut network, 1).incoming;
+    incoming.leave_early_forgeries(1);
+    network.inject(1, [&[0x2d, 0, 9, 0, 40][..], &[7; 40]].concat());
+    network.run_until(LATENCY * 8 / 5, &mut |_, datagram| usual(datagram));
+    assert_eq!(handshake(&mut network, 0).send(b"two"), 3);
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(network.early_data, [b"one"]);
+    settled(&mut network, EarlyDataStatus::Accepted, &"forged");
+}
+
+/// As a whole or not at all: neither record nor datagram may be longer than this side sends them.
+#[test]
+fn what_does_not_fit_is_not_taken() {
+    let server = accepting();
+    let mut network = saying(&server, sessions(&server), &[]);
+    for (length, taken) in [(1_200, 0), (1_179, 0), (1_178, 1_178)] {
+        assert_eq!(handshake(&mut network, 0).send(&vec![7; length]), taken);
+    }
+    let (_, messages) = said(&mut network);
+    assert_eq!(messages[0].len(), 1_200);
+    let client = client().to_builder().max_fragment_sent(512);
+    let client = client.build().unwrap();
+    let mut network = Network::with_early_data(client, server.clone(), sessions(&server));
+    for (length, taken) in [(513, 0), (512, 512)] {
+        assert_eq!(handshake(&mut network, 0).send(&vec![7; length]), taken);
+    }
 }
 
 /// What does not open is anybody's, and ends nothing.

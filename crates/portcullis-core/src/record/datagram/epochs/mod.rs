@@ -197,11 +197,11 @@ impl ReadEpochs {
         Ok(opened)
     }
 
-    /// §4.5.3: the key has refused as many records as it may. The connection goes on without an old one, since
-    /// anybody can send what does not open.
+    /// §4.5.3: the key has refused as many records as it may. The connection goes on without an old one, and without one
+    /// of early data, since anybody can send what does not open.
     fn give_up(&mut self, at: Option<usize>, why: Discarded) -> Fault {
         let current = self.current;
-        let is_old = |one: &ReadEpoch| one.epoch < current;
+        let is_old = |one: &ReadEpoch| one.epoch < current || one.epoch == EARLY_DATA;
         match at.filter(|at| self.epochs.get(*at).is_some_and(|one| is_old(one))) {
             Some(at) => {
                 drop(self.epochs.remove(at));
