@@ -24,7 +24,6 @@ use tokio::task::coop::poll_proceed;
 use self::besides::Besides;
 use self::target::Target;
 pub(crate) use self::turn::{READS_PER_TURN, Turn};
-use crate::conduct::Conduct;
 use crate::error::Error;
 use crate::handshake::span::report_connection;
 use crate::last_words::Ending;
@@ -107,8 +106,7 @@ impl Receiving {
             besides: place.map(|place| {
                 Box::new(Besides {
                     sessions: Received::stored(place),
-                    conduct: None,
-                    waiting: None,
+                    further: None,
                     early_data: None,
                     seldom: None,
                 })
@@ -206,19 +204,12 @@ impl Receiving {
         }
     }
 
-    /// Notes how further handshakes are run, if there may be any.
-    pub(crate) fn keep_conduct(&mut self, conduct: &Conduct) {
-        if self.reader.may_renegotiate() {
-            let besides = self.besides.get_or_insert_default();
-            besides.conduct = Some(conduct.clone());
-        }
-    }
-
     /// From here on nothing opens until another handshake is over.
     fn renegotiate(&mut self, manners: Manners) {
         let besides = self.besides.as_mut();
-        match besides.and_then(|besides| Some((besides.conduct.clone()?, besides.waiting.take()))) {
-            Some((conduct, waiting)) => {
+        match besides.and_then(|besides| besides.further.as_mut()) {
+            Some(further) => {
+                let (conduct, waiting) = (further.conduct.clone(), further.waiting.take());
                 let renegotiating = Renegotiating::new(manners, conduct, waiting);
                 self.end = End::Renegotiating(Box::new(renegotiating));
             }
@@ -231,7 +222,7 @@ impl Receiving {
         if let End::Renegotiating(renegotiating) = &self.end {
             return Some(renegotiating.limit());
         }
-        let conduct = self.besides.as_ref()?.conduct.as_ref()?;
+        let conduct = &self.besides.as_ref()?.further.as_ref()?.conduct;
         let limit = conduct.handshake_timeout;
         self.reader.may_renegotiate().then_some(limit)
     }
@@ -266,7 +257,7 @@ impl Receiving {
     pub(crate) fn decline_renegotiations(&mut self) {
         self.reader.decline_renegotiations();
         if let Some(besides) = &mut self.besides {
-            besides.conduct = None;
+            besides.further = None;
         }
     }
 

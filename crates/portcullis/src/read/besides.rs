@@ -16,12 +16,18 @@ use crate::sessions::Received;
 #[derive(Default)]
 pub(super) struct Besides {
     pub(super) sessions: Received,
-    /// How further handshakes are run, if there may be any.
-    pub(super) conduct: Option<Conduct>,
-    /// The task that waits to read, where a handshake may begin without it.
-    pub(super) waiting: Option<Waker>,
+    /// If there may be further handshakes.
+    pub(super) further: Option<Box<Further>>,
     pub(super) early_data: Option<Box<Early>>,
     pub(super) seldom: Option<Box<Seldom>>,
+}
+
+/// Of further handshakes.
+pub(super) struct Further {
+    /// How they are run.
+    pub(super) conduct: Conduct,
+    /// The task that waits to read: a handshake may begin without it.
+    pub(super) waiting: Option<Waker>,
 }
 
 /// What fewer have.
@@ -44,7 +50,7 @@ pub(super) struct Early {
     accepted: Option<bool>,
 }
 
-impl Besides {
+impl Further {
     #[cold]
     fn remember(&mut self, cx: &Context<'_>) {
         match &mut self.waiting {
@@ -67,6 +73,21 @@ impl Receiving {
     pub(super) fn make_seldom(&mut self) -> &mut Seldom {
         let besides = self.besides.get_or_insert_default();
         besides.seldom.get_or_insert_default()
+    }
+
+    /// Notes how further handshakes are run, if there may be any.
+    pub(crate) fn keep_conduct(&mut self, conduct: &Conduct) {
+        if self.reader.may_renegotiate() {
+            let besides = self.besides.get_or_insert_default();
+            let conduct = conduct.clone();
+            match &mut besides.further {
+                Some(further) => further.conduct = conduct,
+                further => {
+                    let waiting = None;
+                    *further = Some(Box::new(Further { conduct, waiting }));
+                }
+            }
+        }
     }
 
     /// Server: keeps early data that nobody has read.
@@ -122,8 +143,8 @@ impl Receiving {
     #[inline]
     pub(crate) fn attend(&mut self, cx: &Context<'_>) {
         if let Some(besides) = &mut self.besides {
-            if besides.conduct.is_some() {
-                besides.remember(cx);
+            if let Some(further) = &mut besides.further {
+                further.remember(cx);
             }
             self.attend_authentication(cx);
         }
