@@ -102,7 +102,7 @@ impl DtlsConnector {
     /// [`connect`](Self::connect), with a message that goes out behind the hello (RFC 8446 §2.3), if a session is there whose
     /// server allows as much. The server has it a round trip earlier than it would have otherwise.
     ///
-    /// It is one datagram, no longer than [`mtu`](crate::DtlsOptions::mtu) allows: what does not fit, or what the system refuses to
+    /// It is one datagram, no longer than [`mtu`](portcullis_core::DatagramOptions::mtu) allows: what does not fit, or what the system refuses to
     /// send, is [`NotOffered`](EarlyDataOutcome::NotOffered), and comes back.
     /// [`Accepted`](EarlyDataOutcome::Accepted) says that the server takes early data. The message may be lost as any other may
     /// be, and nothing sends it again. For the rest [the same](crate::TlsConnector::connect_with_early_data) is true as over TCP:
