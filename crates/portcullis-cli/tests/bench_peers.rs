@@ -124,7 +124,7 @@ fn openssl_shakes_hands_in_every_way() {
     let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
         facts["failures"][0]["reason"],
-        "the session was not resumed"
+        "the session was not resumed: the server has given none"
     );
 }
 

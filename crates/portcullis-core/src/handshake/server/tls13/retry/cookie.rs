@@ -66,11 +66,12 @@ pub(in super::super::super::super) fn ask_for_cookie(
         hello: hash(suite.handshake_hash()?, message.raw()),
         ech: returned,
     };
+    let cookie = seal(&requested);
     let asked = Asked {
         dialect,
         suite,
         group,
-        cookie: Some(&seal(&requested)),
+        cookie: Some(&cookie),
     };
     let transcript = Transcript::after_hello(suite.handshake_hash()?, &requested.hello);
     asked.of(&hello, ech, &transcript)
