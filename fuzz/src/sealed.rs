@@ -14,7 +14,7 @@ use crate::pki::NOW;
 #[allow(dead_code, reason = "a part of it is taken")]
 mod seal;
 
-use seal::{Place, StoreKeys};
+use seal::{LastError, Place, Seal, StoreKeys};
 
 const KEY: [u8; StoreKeys::KEY_LEN] = [7; StoreKeys::KEY_LEN];
 
@@ -30,6 +30,7 @@ pub fn opens(data: &[u8]) -> bool {
         return false;
     };
     let keys = StoreKeys::new([&KEY]).expect("a key");
+    let keys = Seal::new(keys, LastError::default());
     let position = u16::from_be_bytes([high, low]);
     match kind & 3 {
         0 => of_client(&keys, rest, position, value),
@@ -42,7 +43,7 @@ pub fn opens(data: &[u8]) -> bool {
 }
 
 /// Nobody without the key has written anything that opens.
-fn stranger(keys: &StoreKeys, stored: &[u8]) {
+fn stranger(keys: &Seal, stored: &[u8]) {
     let place = Place::of_server(b"an id");
     assert!(keys.open(&place, stored).is_none());
     for now in [NOW, UnixTime::since_unix_epoch(Duration::ZERO)] {
@@ -51,7 +52,7 @@ fn stranger(keys: &StoreKeys, stored: &[u8]) {
 }
 
 /// Sealed for its place until the next second: it opens there, then, and as it is.
-fn sealed(keys: &StoreKeys, place: &Place, plain: &[u8], position: u16, value: u8) -> Vec<u8> {
+fn sealed(keys: &Seal, place: &Place, plain: &[u8], position: u16, value: u8) -> Vec<u8> {
     let until = UnixTime::since_unix_epoch(Duration::from_secs(NOW.as_secs() + 1));
     let sealed = keys.seal(place, until, plain).expect("there is randomness");
     assert_eq!(seal::end(&sealed), until);
@@ -68,7 +69,7 @@ fn sealed(keys: &StoreKeys, place: &Place, plain: &[u8], position: u16, value: u
     sealed
 }
 
-fn of_server(keys: &StoreKeys, plain: &[u8], position: u16, value: u8) -> bool {
+fn of_server(keys: &Seal, plain: &[u8], position: u16, value: u8) -> bool {
     let place = Place::of_server(b"an id");
     let stored = sealed(keys, &place, plain, position, value);
     let opened = seal::open_server(keys, &place, &stored, NOW);
@@ -85,7 +86,7 @@ fn of_server(keys: &StoreKeys, plain: &[u8], position: u16, value: u8) -> bool {
     opened.is_some()
 }
 
-fn of_client(keys: &StoreKeys, plain: &[u8], position: u16, value: u8) -> bool {
+fn of_client(keys: &Seal, plain: &[u8], position: u16, value: u8) -> bool {
     let read = seal::read_client(plain);
     let Some((key, session)) = &read else {
         let place = Place::of_server(b"whatever");
