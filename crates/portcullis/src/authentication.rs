@@ -141,6 +141,7 @@ impl Authentication {
     }
 
     /// This side says nothing more.
+    #[cfg(feature = "dtls")]
     pub(crate) fn silence(&self) {
         self.table().silent = true;
     }
