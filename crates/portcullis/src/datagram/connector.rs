@@ -232,6 +232,21 @@ impl DtlsConnector {
         transport: impl DatagramTransport,
         name: N,
     ) -> impl Future<Output = Result<DtlsConnection, Error>> + Send + 'static {
+        let upgrading = self.upgrade_early(transport, name, None);
+        // As in `connect`.
+        Box::pin(async move {
+            let (connection, _) = upgrading.await?;
+            Ok(connection)
+        })
+    }
+
+    /// With early data, and whether that was lost here.
+    pub(super) fn upgrade_early<N: ToServerName>(
+        &self,
+        transport: impl DatagramTransport,
+        name: N,
+        early: Option<Bytes>,
+    ) -> impl Future<Output = Result<(DtlsConnection, bool), Error>> + Send + 'static {
         let (this, name) = (self.clone(), name.to_server_name());
         let link = Link::over(transport);
         // As in `connect`.
@@ -241,8 +256,7 @@ impl DtlsConnector {
             let limit = this.tls.conduct.handshake_timeout;
             let deadline = deadline_from(Instant::now(), limit);
             let way = Way::Own(link, NOWHERE);
-            let (connection, _) = this.shake(way, name, deadline, None).await?;
-            Ok(connection)
+            this.shake(way, name, deadline, early).await
         })
     }
 

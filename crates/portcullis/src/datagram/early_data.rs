@@ -7,13 +7,11 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use tokio::net::ToSocketAddrs;
-use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::connection::DtlsConnection;
-use super::connector::{DtlsConnector, Way};
-use super::handshake::{Running, deadline_from};
-use super::link::{Link, NOWHERE};
+use super::connector::DtlsConnector;
+use super::handshake::Running;
 use super::transport::DatagramTransport;
 use crate::early_data::EarlyDataOutcome;
 use crate::error::Error;
@@ -147,17 +145,10 @@ impl DtlsConnector {
         message: D,
     ) -> impl Future<Output = Result<(DtlsConnection, EarlyDataOutcome), Error>> + Send + 'static
     {
-        let (this, name, message) = (self.clone(), name.to_server_name(), message.into());
-        let link = Link::over(transport);
-        // As in `connect`.
+        let message = message.into();
+        let upgrading = self.upgrade_early(transport, name, Some(message.clone()));
         Box::pin(async move {
-            let name = name?;
-            this.check()?;
-            let limit = this.tls.conduct.handshake_timeout;
-            let deadline = deadline_from(Instant::now(), limit);
-            let way = Way::Own(link, NOWHERE);
-            let early = Some(message.clone());
-            let (connection, is_lost) = this.shake(way, name, deadline, early).await?;
+            let (connection, is_lost) = upgrading.await?;
             let outcome = outcome(&connection, message, is_lost);
             Ok((connection, outcome))
         })
