@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
 
+use super::again::Ending;
 use super::drive::Handshake;
 use super::gate::Admission;
 use super::{Outcome, PostHandshakeAuthentication};
 use crate::clock::{Monotonic, Now};
-use crate::config::{ClientConfig, ServerConfig};
+use crate::config::{ClientConfig, Policy, ServerConfig};
 use crate::connection::DatagramConnection;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Stage};
@@ -138,6 +139,8 @@ impl Handshake {
         self.now = now;
         if self.error.is_none()
             && let Err(abort) = self.outgoing.on_time(now.monotonic)
+            // Nobody has to want another handshake.
+            && !self.give_up_renegotiation()
         {
             self.outcome = None;
             self.fail(abort);
@@ -193,7 +196,9 @@ impl Handshake {
             let why = "the handshake is not over, or its connection was taken before";
             return Err(Abort::from(Misuse::new(why)).into_silent_error(stage));
         };
-        let connection = outcome.into_datagram_connection(&mut self.incoming, &mut self.outgoing);
+        let (ending, now) = (self.ending(), self.now.monotonic);
+        let halves = (&mut self.incoming, &mut self.outgoing);
+        let connection = outcome.into_datagram_connection(halves, ending, now);
         connection.ok_or_else(|| {
             let why = "this handshake runs over a stream: call `into_connection`";
             Abort::from(Misuse::new(why)).into_silent_error(stage)
@@ -204,8 +209,9 @@ impl Handshake {
 impl Outcome {
     fn into_datagram_connection(
         self,
-        incoming: &mut Incoming,
-        outgoing: &mut Outgoing,
+        (incoming, outgoing): (&mut Incoming, &mut Outgoing),
+        ending: Ending,
+        now: Monotonic,
     ) -> Option<DatagramConnection> {
         let of_records = self.authentication.as_ref().map(|end| end.of_records());
         let mail = Arc::new(Mail::new(of_records));
@@ -215,11 +221,19 @@ impl Outcome {
         let (mut reader, unread) = incoming.take_datagram_reader(Arc::clone(&mail))?;
         match self.later.map(|later| *later) {
             Some(Later::Tls13(tickets)) => reader.keep(Some(tickets)),
-            Some(Later::Older(older)) => reader.leave(older.session, older.on_request),
+            Some(Later::Older(older)) => reader.leave(older),
             None => {}
         }
         let own = (reader.connection_id(), reader.checks_paths());
-        let writer = outgoing.take_datagram_writer(mail, self.key_update_at, own)?;
+        if ending == Ending::Closed {
+            reader.close(now);
+        }
+        let mut writer = outgoing.take_datagram_writer(mail, self.key_update_at, own)?;
+        // As over a stream: who has declined is not asked again under the same key.
+        if ending == Ending::New && reader.may_renegotiate() {
+            let usual = self.key_update_at == Policy::KEY_UPDATE_AT;
+            writer.renegotiate_at((!usual).then_some(self.key_update_at));
+        }
         Some(DatagramConnection {
             reader,
             writer,

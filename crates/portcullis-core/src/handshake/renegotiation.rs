@@ -14,6 +14,7 @@ use crate::config::{Policy, Renegotiation, SecureRenegotiation};
 use crate::crypto::secret::ConstantTimeEq;
 use crate::information::{ConnectionInformation, Information, TlsUnique};
 use crate::record::{Another, OnRequest};
+use crate::srtp::Srtp;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::ClientHello;
@@ -151,6 +152,14 @@ impl Previous {
         match name.is_none_or(|name| self.information().server_name.as_deref() == Some(name)) {
             true => Ok(()),
             false => Err(Violation::RenegotiationChangedName),
+        }
+    }
+
+    /// Keys of SRTP are made anew, for the same profile.
+    pub(crate) fn check_srtp(&self, srtp: Option<&Srtp>) -> Result<(), Violation> {
+        match self.information.srtp_profile() == srtp.map(|one| one.profile) {
+            true => Ok(()),
+            false => Err(Violation::RenegotiationChangedSrtp),
         }
     }
 

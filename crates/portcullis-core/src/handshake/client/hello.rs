@@ -169,7 +169,7 @@ impl End for ClientEnd {
             early_data_status: EarlyDataStatus::NotOffered,
             disguise: None,
             hello_cookie: None,
-            connection_id: None,
+            connection_id: cx.connection_id(),
             verify_requests: 0,
             dialect: cx.dialect,
         };

@@ -63,6 +63,11 @@ pub(super) struct Transmitter {
 
 struct Busy {
     flight: Flight,
+    /// The last flight of the handshake before, while it is not known that the peer has it; when that was sent
+    /// again, and how often.
+    before: Flight,
+    before_sent: Monotonic,
+    before_repeats: u8,
     /// The peer is to answer now; what is sent after that begins another flight.
     is_ended: bool,
     timeout: Duration,
@@ -224,6 +229,9 @@ impl Transmitter {
         self.busy.get_or_insert_with(|| {
             Box::new(Busy {
                 flight: Flight::default(),
+                before: Flight::default(),
+                before_sent: Monotonic::default(),
+                before_repeats: 0,
                 is_ended: false,
                 timeout,
                 sendings: 0,
@@ -262,6 +270,33 @@ impl Transmitter {
             message,
             message_seq: Some(message_seq),
         })
+    }
+
+    /// Before DTLS 1.3: another handshake begins, whose messages are counted anew (RFC 6347 §4.2.2), unless it
+    /// `goes_on` with one that was given up. What is left of the last flight is kept for a peer that repeats its own.
+    pub(super) fn begin_again(&mut self, goes_on: bool) {
+        if !goes_on {
+            self.next_message = Some(0);
+        }
+        if let Some(busy) = &mut self.busy
+            && busy.is_ended
+            && !busy.flight.is_empty()
+        {
+            busy.before = core::mem::take(&mut busy.flight);
+            (busy.before_sent, busy.before_repeats) = (busy.last_sent, busy.repeats);
+            busy.is_ended = false;
+            busy.resend_at = None;
+        }
+    }
+
+    /// The handshake that has begun does not go on: nothing of it is sent again.
+    pub(super) fn end_again(&mut self) {
+        if let Some(busy) = &mut self.busy {
+            busy.flight.clear();
+            busy.is_ended = false;
+            busy.resend_at = None;
+        }
+        self.rest();
     }
 
     /// Adds a change_cipher_spec to the flight (RFC 6347 §4.2.4: it is sent again with it).
@@ -331,6 +366,7 @@ impl Transmitter {
     /// Says an alert, behind what was not sent yet; nothing is sent again.
     pub(super) fn alert(&mut self, alert: [u8; 2]) {
         let busy = self.busy();
+        busy.before.clear();
         if !busy.flight.has_to_send() {
             busy.flight.clear();
         }
@@ -365,6 +401,7 @@ impl Transmitter {
             acknowledged,
             answered,
             repeated,
+            repeated_before,
             at_once,
             peer_ids,
             unproved,
@@ -388,6 +425,9 @@ impl Transmitter {
         self.on_acknowledgement(&acknowledged, now);
         if repeated {
             self.on_repeat(now);
+        }
+        if repeated_before {
+            self.on_repeat_before(now);
         }
         if !arrived.is_empty() && !self.is_older {
             let busy = self.busy();
@@ -421,6 +461,7 @@ impl Transmitter {
         self.is_first_hello = false;
         if let Some(busy) = &mut self.busy {
             busy.flight.clear();
+            busy.before.clear();
             busy.is_ended = false;
             busy.resend_at = None;
         }
@@ -478,6 +519,19 @@ impl Transmitter {
         }
     }
 
+    /// The same of the handshake before: its end is lost, and another one has begun.
+    fn on_repeat_before(&mut self, now: Monotonic) {
+        let pause = self.first_timeout() / 2;
+        if let Some(busy) = &mut self.busy
+            && busy.before_repeats < MOST_REPEATS
+            && after(busy.before_sent, pause) <= now
+        {
+            busy.before_sent = now;
+            busy.before_repeats += 1;
+            busy.before.send_again();
+        }
+    }
+
     /// Does what is due.
     ///
     /// # Errors
@@ -519,7 +573,10 @@ impl Transmitter {
     /// Gives memory back that nothing needs any more.
     fn rest(&mut self) {
         let is_idle = |busy: &Busy| {
-            busy.flight.is_empty() && busy.to_acknowledge.is_empty() && busy.alert.is_none()
+            busy.flight.is_empty()
+                && busy.before.is_empty()
+                && busy.to_acknowledge.is_empty()
+                && busy.alert.is_none()
         };
         if self.busy.as_deref().is_some_and(is_idle) {
             self.busy = None;
@@ -529,11 +586,10 @@ impl Transmitter {
 
     /// Drops the keys that no message names any more.
     fn leave_epochs(&mut self) {
-        let flight = self
-            .busy
-            .as_ref()
-            .and_then(|busy| busy.flight.oldest_epoch());
-        let oldest = flight.unwrap_or(u16::MAX).min(self.epoch());
+        let busy = self.busy.as_ref();
+        let flights = busy.map(|busy| [busy.flight.oldest_epoch(), busy.before.oldest_epoch()]);
+        let oldest = flights.into_iter().flatten().flatten().min();
+        let oldest = oldest.unwrap_or(u16::MAX).min(self.epoch());
         if self
             .epochs
             .first()
