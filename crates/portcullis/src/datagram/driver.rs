@@ -550,8 +550,9 @@ impl Driver {
         }
         // Before it looks for what is to be sent: what is asked for afterwards wakes it.
         let failure = association.attend();
+        let again = association.renegotiate();
         let due = match association.control(self.endpoint.monotonic()) {
-            Ok(due) => due.map(|due| self.endpoint.instant(due)),
+            Ok(due) => due.map(|due| self.endpoint.instant(due)).or(again),
             Err(error) => {
                 association.end(error);
                 if matches!(standing, Standing::Abandoned(_)) {

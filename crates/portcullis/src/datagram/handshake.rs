@@ -15,8 +15,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::association::Owner;
 use super::connection::DtlsConnection;
+use super::endpoint::Endpoint;
 use super::hello;
 use super::link::NOWHERE;
+use super::renegotiation::Renegotiation;
 use super::transport::is_too_long;
 use crate::answers::AnswerFuture;
 use crate::authentication::Authentication;
@@ -134,7 +136,7 @@ impl Running {
         };
         self.deadline = deadline_from(Instant::now(), self.conduct.handshake_timeout);
         handshake.handle_timeout(owner.endpoint.now());
-        give(handshake, &self.conduct, answer, owner)
+        give(handshake, &self.conduct, answer, &owner.endpoint)
     }
 
     pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
@@ -175,7 +177,7 @@ impl Running {
                 Step::Ask(question) if until.is_at(&question) => return Ok(Some(question)),
                 Step::Ask(question) => {
                     match ask(&self.conduct, question) {
-                        Ok(answer) => give(handshake, &self.conduct, answer, owner)?,
+                        Ok(answer) => give(handshake, &self.conduct, answer, endpoint)?,
                         Err(future) => *answering = Some(future),
                     }
                     continue;
@@ -186,7 +188,7 @@ impl Running {
                     self.early_message = Some(message.into());
                     return Ok(None);
                 }
-                // There is no renegotiation over datagrams.
+                // It is the first.
                 _ => continue,
             };
             let due = due.filter(|due| *due < self.deadline);
@@ -208,7 +210,7 @@ impl Running {
                     *answering = None;
                     // An answer takes time, and a flight that it ends begins now.
                     handshake.handle_timeout(endpoint.now());
-                    give(handshake, &self.conduct, answer, owner)?;
+                    give(handshake, &self.conduct, answer, endpoint)?;
                 }
                 Woken::Late => {
                     let limit = self.conduct.handshake_timeout;
@@ -223,7 +225,7 @@ impl Running {
             return Err(Error::closed());
         };
         metrics::discards(&handshake.discards());
-        let connection = handshake.take_datagram_connection()?;
+        let mut connection = handshake.take_datagram_connection()?;
         let information: Arc<ConnectionInformation> = connection.information;
         let open = self.meter.connected(&information);
         span::record(span, &information, self.conduct.log);
@@ -234,6 +236,7 @@ impl Running {
             Some((place, _)) => Received::stored(place),
             None => Received::default(),
         };
+        Renegotiation::prepare(&owner, &mut connection.reader, &self.conduct);
         owner.connected(
             connection.reader,
             connection.writer,
@@ -275,14 +278,14 @@ impl Drop for Running {
     }
 }
 
-fn give(
+pub(super) fn give(
     handshake: &mut Handshake,
     conduct: &Conduct,
     answer: Answer,
-    owner: &Owner,
+    endpoint: &Endpoint,
 ) -> Result<(), Error> {
     let answer = conduct.instruct(answer);
-    let given = answer.and_then(|answer| handshake.answer(answer, owner.endpoint.now()));
+    let given = answer.and_then(|answer| handshake.answer(answer, endpoint.now()));
     // Its own answer will not come: dropped, the handshake tells the peer so.
     given.map_err(Error::from)
 }

@@ -32,6 +32,7 @@ mod moves;
 mod options;
 mod paused;
 mod peers;
+mod renegotiation;
 mod rivals;
 mod socket;
 mod source;

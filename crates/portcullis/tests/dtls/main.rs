@@ -17,6 +17,7 @@ mod moves;
 mod path;
 mod pauses;
 mod relay;
+mod renegotiation;
 mod shared;
 mod sockets;
 mod strangers;

@@ -24,7 +24,6 @@ use crate::information::EarlyDataStatus;
 use crate::key_schedule::{Transcript, TranscriptBuffer};
 use crate::psk::Shared;
 use crate::record::{ConnectionId, HandshakeBytes};
-use crate::role::Role;
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -136,10 +135,6 @@ pub(super) struct ClientEnd {
 }
 
 impl End for ClientEnd {
-    fn role(&self) -> Role {
-        Role::Client
-    }
-
     fn policy(&self) -> &Policy {
         &self.config.policy
     }

@@ -253,7 +253,6 @@ impl Network {
                         assert_eq!(deadline, handshake.deadline());
                         Some(deadline)
                     }
-                    Ok(other) => panic!("{other:?}"),
                     Err(error) => {
                         self.sides[side] = Side::Failed(error);
                         return None;

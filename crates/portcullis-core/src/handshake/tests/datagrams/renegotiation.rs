@@ -17,7 +17,8 @@ use crate::record::{ConnectionId, DatagramOptions};
 use crate::suite::CipherSuite;
 use crate::testing::pki;
 use crate::wire::{ContentType, ExtensionType, HandshakeType};
-use crate::{Handshake, ProtocolVersion, Reason, SrtpProfile, Violation};
+use crate::error::Refusal;
+use crate::{AlertDescription, Handshake, ProtocolVersion, Reason, SrtpProfile, Violation};
 
 const ALWAYS: Renegotiation = Renegotiation::Accept {
     apart: Duration::ZERO,
@@ -529,7 +530,7 @@ fn a_key_that_wears_out_wishes_for_another_handshake() {
     talk("worn", &mut network);
 
     // As many bytes as the configuration says.
-    let mut network = of(client(V1_2).key_update_after(1_000), server(V1_2));
+    let mut network = of(client(V1_2).key_update_at(1_000), server(V1_2));
     run(&mut network);
     network.say(0, &[7; 999], &mut |_, datagram| usual(datagram));
     assert!(!network.sides[0].connection().writer.wishes_to_renegotiate());
@@ -585,8 +586,8 @@ fn the_profile_of_srtp_stays() {
     let profile = SrtpProfile::AEAD_AES_256_GCM;
     let network = || {
         let mut network = of(
-            client(V1_2).srtp_profiles([profile]),
-            server(V1_2).srtp_profiles([profile]),
+            client(V1_2).srtp([profile]),
+            server(V1_2).srtp([profile]),
         );
         run(&mut network);
         network
@@ -734,7 +735,7 @@ fn a_peer_may_close_instead() {
 fn a_cancelled_one_ends_the_connection() {
     fn refuse(question: Question) -> Answer {
         match question {
-            Question::Sign(question) => question.refuse("no"),
+            Question::Sign(question) => question.refuse(Refusal::new(AlertDescription::ACCESS_DENIED, "no")),
             other => crate::testing::answer(other),
         }
     }
