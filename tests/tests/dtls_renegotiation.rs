@@ -188,7 +188,9 @@ async fn our_client_with_openssl() {
 async fn our_server_with_openssl() {
     let root = pki().root.file.to_str().unwrap();
     for case in CASES {
-        let listener = DtlsListener::bind("127.0.0.1:0", acceptor(case)).await.unwrap();
+        let listener = DtlsListener::bind("127.0.0.1:0", acceptor(case))
+            .await
+            .unwrap();
         let address = lossy(listener.local_addr().unwrap(), case.2).to_string();
         let mut words = vec!["openssl", "s_client", "-connect", &address, "-CAfile", root];
         words.extend(["-verify_return_error", "-verify_hostname", "localhost"]);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_core::session::ClientSession;
 use portcullis_core::{
-    ConnectionId, ConnectionInformation, DatagramReader, DatagramWriter, Discards, Monotonic, Received,
+    ConnectionId, DatagramReader, DatagramWriter, Discards, Monotonic, Received,
 };
 use rustls_pki_types::UnixTime;
 use tokio::task::coop::poll_proceed;
@@ -90,8 +90,6 @@ pub(super) fn bell(association: &Association) -> Waker {
 
 pub(super) struct Reading {
     pub(super) phase: Phase,
-    /// Of the last handshake, if it was not the first.
-    pub(super) information: Option<Arc<ConnectionInformation>>,
     messages: VecDeque<Bytes>,
     /// Of the messages, or of the datagrams of a handshake.
     bytes: usize,
@@ -192,7 +190,6 @@ impl Association {
                     datagrams: VecDeque::new(),
                     most: FEW,
                 },
-                information: None,
                 messages: VecDeque::new(),
                 bytes: 0,
                 end: None,
@@ -418,7 +415,11 @@ impl Association {
     pub(super) fn deliver(&self, message: &[u8]) {
         let mut reading = lock(&self.reading);
         let reading = &mut *reading;
-        let inboxed = (&mut reading.messages, &mut reading.bytes, &mut reading.inbox_full);
+        let inboxed = (
+            &mut reading.messages,
+            &mut reading.bytes,
+            &mut reading.inbox_full,
+        );
         keep(inboxed, message, self.inbox);
         reading.heard = self.endpoint.monotonic();
         if let Some(waker) = reading.waker.take() {
@@ -539,7 +540,12 @@ impl Reading {
     }
 
     /// Opens a datagram. Whether there is something to be sent because of it.
-    pub(super) fn open(&mut self, datagram: &mut [u8], inbox: (usize, usize), now: Monotonic) -> bool {
+    pub(super) fn open(
+        &mut self,
+        datagram: &mut [u8],
+        inbox: (usize, usize),
+        now: Monotonic,
+    ) -> bool {
         let Phase::Connected(reader) = &mut self.phase else {
             return false;
         };

@@ -39,6 +39,8 @@ pub(super) struct Renegotiation {
     /// This side closes.
     is_closing: AtomicBool,
     wish: Mutex<Wish>,
+    /// By the last handshake, if it was not the first.
+    settled: Mutex<Option<Arc<ConnectionInformation>>>,
 }
 
 /// What somebody waits for.
@@ -84,7 +86,11 @@ impl fmt::Debug for Renegotiation {
 
 impl Renegotiation {
     /// Whoever may have no other handshake holds nothing for it.
-    pub(super) fn prepare(association: &Association, reader: &mut DatagramReader, conduct: &Conduct) {
+    pub(super) fn prepare(
+        association: &Association,
+        reader: &mut DatagramReader,
+        conduct: &Conduct,
+    ) {
         if reader.may_renegotiate() {
             let _the_first = association.again.set(Box::new(Self {
                 conduct: conduct.clone(),
@@ -92,6 +98,7 @@ impl Renegotiation {
                 running: Mutex::new(None),
                 is_closing: AtomicBool::new(false),
                 wish: Mutex::new(Wish::default()),
+                settled: Mutex::new(None),
             }));
         }
     }
@@ -165,7 +172,9 @@ impl Association {
         }
         (wish.is_open, wish.is_wanted) = (false, is_wanted);
         drop(wish);
-        let ids = reader.connection_id().map(|theirs| (theirs, writer.connection_id()));
+        let ids = reader
+            .connection_id()
+            .map(|theirs| (theirs, writer.connection_id()));
         let discards = reader.discards();
         let lengths = (writer.max_message_len(), writer.most_message_len());
         let handshake = Handshake::renegotiate_datagrams(reader, writer, now)?;
@@ -192,8 +201,9 @@ impl Association {
         loop {
             let handshake = &mut running.handshake;
             if let Some(answering) = &mut running.answering
-                && let Poll::Ready(answer) =
-                    answering.as_mut().poll(&mut Context::from_waker(&again.bell))
+                && let Poll::Ready(answer) = answering
+                    .as_mut()
+                    .poll(&mut Context::from_waker(&again.bell))
             {
                 running.answering = None;
                 // An answer takes time, and a flight that it ends begins now.
@@ -211,7 +221,7 @@ impl Association {
                 Step::Connected => {
                     let was_declined = handshake.was_declined();
                     let connection = handshake.take_datagram_connection()?;
-                    self.go_on(connection);
+                    self.go_on(again, connection);
                     again.tell(match was_declined {
                         true => Err(Error::declined()),
                         false => Ok(()),
@@ -264,13 +274,13 @@ impl Association {
     }
 
     /// The connection goes on with these halves.
-    fn go_on(&self, connection: DatagramConnection) {
+    fn go_on(&self, again: &Renegotiation, connection: DatagramConnection) {
+        *lock(&again.settled) = Some(connection.information);
         self.release(Some(Box::new(connection.writer)));
         let mut reading = lock(&self.reading);
         if connection.reader.is_closed() {
             reading.end.get_or_insert(Ok(()));
         }
-        reading.information = Some(connection.information);
         let next = match reading.phase {
             Phase::Renegotiating(_) => Phase::Connected(Box::new(connection.reader)),
             _ => Phase::Abandoned(Some(Box::new(connection.reader))),
@@ -387,8 +397,7 @@ impl Association {
 
     /// What the last handshake has settled, if it was not the first.
     pub(super) fn settled_again(&self) -> Option<Arc<ConnectionInformation>> {
-        self.again.get()?;
-        lock(&self.reading).information.clone()
+        lock(&self.again.get()?.settled).clone()
     }
 
     /// Until there is a writer again.

@@ -12,12 +12,12 @@ use super::loss::{ALL, Chance, Damage, damaged};
 use super::network::{LATENCY, Network, Side, usual};
 use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::config::{ClientConfigBuilder, Renegotiation, ServerConfigBuilder};
+use crate::error::Refusal;
 use crate::question::{Answer, Question};
 use crate::record::{ConnectionId, DatagramOptions};
 use crate::suite::CipherSuite;
 use crate::testing::pki;
 use crate::wire::{ContentType, ExtensionType, HandshakeType};
-use crate::error::Refusal;
 use crate::{AlertDescription, Handshake, ProtocolVersion, Reason, SrtpProfile, Violation};
 
 const ALWAYS: Renegotiation = Renegotiation::Accept {
@@ -585,10 +585,7 @@ fn connection_ids_stay() {
 fn the_profile_of_srtp_stays() {
     let profile = SrtpProfile::AEAD_AES_256_GCM;
     let network = || {
-        let mut network = of(
-            client(V1_2).srtp([profile]),
-            server(V1_2).srtp([profile]),
-        );
+        let mut network = of(client(V1_2).srtp([profile]), server(V1_2).srtp([profile]));
         run(&mut network);
         network
     };
@@ -735,7 +732,9 @@ fn a_peer_may_close_instead() {
 fn a_cancelled_one_ends_the_connection() {
     fn refuse(question: Question) -> Answer {
         match question {
-            Question::Sign(question) => question.refuse(Refusal::new(AlertDescription::ACCESS_DENIED, "no")),
+            Question::Sign(question) => {
+                question.refuse(Refusal::new(AlertDescription::ACCESS_DENIED, "no"))
+            }
             other => crate::testing::answer(other),
         }
     }
