@@ -106,10 +106,14 @@ impl Renegotiation {
     /// Tells whoever waits how it has ended.
     fn tell(&self, outcome: Result<(), Error>) {
         let mut wish = lock(&self.wish);
-        (wish.is_open, wish.is_wanted) = (false, false);
-        if let Some(waker) = wish.waker.take() {
+        // Who wants it may not have looked yet.
+        if wish.is_wanted {
             wish.outcome = Some(outcome);
-            drop(wish);
+        }
+        (wish.is_open, wish.is_wanted) = (false, false);
+        let waker = wish.waker.take();
+        drop(wish);
+        if let Some(waker) = waker {
             waker.wake();
         }
     }

@@ -171,7 +171,7 @@ impl Incoming {
 
 impl Reader {
     /// What the peer has asked for at the time `now`, if it is granted: as over a stream
-    /// ([`Reader::take_request`](crate::record::Reader::take_request)), but that records are opened meanwhile. To be called after each
+    /// ([`Reader::take_request`](crate::Reader::take_request)), but that records are opened meanwhile. To be called after each
     /// [`open`](Self::open).
     pub fn take_request(&mut self, now: UnixTime) -> Option<PeerRequest> {
         self.wish.as_ref()?;
@@ -340,6 +340,10 @@ impl Reader {
                 Taken::Broken(violation) => Err(violation.into()),
             };
         }
+        if let Some(OnRequest::Ignore) = self.older.as_deref().map(|older| &older.on_request) {
+            // A server that is not answered says it again.
+            return Ok(());
+        }
         count(&mut self.warnings, MAX_WARNINGS, Violation::TooManyWarnings)?;
         match self.older.as_deref().map(|older| &older.on_request) {
             Some(OnRequest::Forbid(Some(why))) => {
@@ -347,8 +351,7 @@ impl Reader {
                 Err(Fault::Abort(forbidden.explained(*why)))
             }
             Some(OnRequest::Forbid(None)) => Err(Violation::RenegotiationForbidden.into()),
-            Some(OnRequest::Ignore) => Ok(()),
-            Some(OnRequest::Decline | OnRequest::Accept(_)) | None => {
+            _ => {
                 self.mail.decline();
                 Ok(())
             }
