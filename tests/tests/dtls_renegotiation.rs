@@ -1,4 +1,4 @@
-//! Another handshake on a connection of DTLS 1.2 and 1.0 with OpenSSL and GnuTLS, begun by either side; also where datagrams
+//! Another handshake on a connection of DTLS 1.2 and 1.0 with OpenSSL, begun by either side; also where datagrams
 //! are lost.
 
 use std::net::{SocketAddr, UdpSocket};
@@ -114,16 +114,13 @@ fn lossy(server: SocketAddr, percent: u32) -> SocketAddr {
     address
 }
 
-/// Says it until it comes: it may be lost.
 async fn they_hear(connection: &DtlsConnection, program: &mut Program, line: &str) {
-    // Lines that came before are remembered.
-    for _ in 0..10 {
-        let message = format!("{line}\n");
-        connection.send(&[message.as_bytes()]).await.unwrap();
-    }
+    let message = format!("{line}\n");
+    connection.send(&[message.as_bytes()]).await.unwrap();
     program.wait_for(line);
 }
 
+/// Says it until it comes: it may be lost.
 async fn we_hear(connection: &mut DtlsConnection, program: &mut Program, line: &str) {
     let end = tokio::time::Instant::now() + PATIENCE;
     while tokio::time::Instant::now() < end {
@@ -144,30 +141,44 @@ fn keys(connection: &DtlsConnection) -> [u8; 32] {
     out
 }
 
-/// They begin with this command, and then this side does.
-async fn both_begin(connection: &mut DtlsConnection, program: &mut Program, command: &str) {
+/// They begin with this command, and then this side does. OpenSSL takes no data once it has begun, and says its
+/// HelloRequest once.
+async fn both_begin(
+    connection: &mut DtlsConnection,
+    program: &mut Program,
+    command: &str,
+    case: Case,
+) {
+    let is_whole = case.2 == 0;
     we_hear(connection, program, "x before").await;
-    they_hear(connection, program, "ours before").await;
-    let before = keys(connection);
-    program.say(command);
-    let end = tokio::time::Instant::now() + PATIENCE;
-    while !connection.information().is_renegotiated() {
-        assert!(tokio::time::Instant::now() < end, "they do not begin");
-        let _ = connection.recv_timeout(Duration::from_millis(100)).await;
+    if is_whole {
+        they_hear(connection, program, "ours before").await;
     }
-    let after = keys(connection);
-    assert_ne!(before, after);
-    we_hear(connection, program, "x between").await;
-    they_hear(connection, program, "ours between").await;
+    let before = keys(connection);
+    if is_whole || command == "R\n" {
+        program.say(command);
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while !connection.information().is_renegotiated() {
+            assert!(tokio::time::Instant::now() < end, "they do not begin");
+            match connection.recv_timeout(Duration::from_millis(100)).await {
+                Err(error) if !error.is_timeout() => panic!("{case:?}: {error}"),
+                _ => {}
+            }
+        }
+        assert_ne!(before, keys(connection));
+        we_hear(connection, program, "x between").await;
+    }
     for round in 0..2 {
+        if is_whole {
+            they_hear(connection, program, &format!("ours between {round}")).await;
+        }
+        let between = keys(connection);
         let renegotiated = timeout(PATIENCE, connection.renegotiate()).await;
         renegotiated
             .expect("in time")
-            .unwrap_or_else(|error| panic!("{error}"));
-        let again = keys(connection);
-        assert_ne!(again, after);
+            .unwrap_or_else(|error| panic!("{case:?}: {error}"));
+        assert_ne!(between, keys(connection));
         we_hear(connection, program, &format!("x after {round}")).await;
-        they_hear(connection, program, &format!("ours after {round}")).await;
     }
 }
 
@@ -187,7 +198,7 @@ async fn our_client_with_openssl() {
         server.wait_for("ACCEPT");
         let connecting = connector(case).connect(lossy(address, case.2), "localhost");
         let mut connection = connecting.await.unwrap_or_else(|error| panic!("{error}"));
-        both_begin(&mut connection, &mut server, "r\n").await;
+        both_begin(&mut connection, &mut server, "r\n", case).await;
     }
 }
 
@@ -205,6 +216,6 @@ async fn our_server_with_openssl() {
         let mut client = Program::start(&words);
         let accepted = async { listener.accept().await?.handshake().await };
         let mut connection = accepted.await.unwrap_or_else(|error| panic!("{error}"));
-        both_begin(&mut connection, &mut client, "R\n").await;
+        both_begin(&mut connection, &mut client, "R\n", case).await;
     }
 }

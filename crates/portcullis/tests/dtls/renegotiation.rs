@@ -171,12 +171,13 @@ async fn a_key_that_wears_out_is_replaced() {
 /// A peer that says nothing more: who asks by himself hears so, and senders are not kept for ever.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_answer_ends_it() {
-    let (connector, acceptor) = ends(ALWAYS, Renegotiation::Ignore, u64::MAX);
-    let limit = Duration::from_secs(10);
-    let ends = (connector.handshake_timeout(limit), acceptor);
+    let (connector, acceptor) = ends(Renegotiation::Ignore, ALWAYS, u64::MAX);
+    let ends = (
+        connector,
+        acceptor.handshake_timeout(Duration::from_secs(10)),
+    );
     let (client, server) = connected(ends, 0).await;
-    drop_silently(server);
-    let (mut receiver, sender) = client.into_split();
+    let (mut receiver, sender) = server.into_split();
     let sending = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(sender.try_send(&[b"there is no room"]).is_err());
@@ -186,11 +187,7 @@ async fn a_peer_that_does_not_answer_ends_it() {
     assert!(error.is_timeout(), "{error}");
     assert!(sending.await.unwrap().is_err());
     assert!(receiver.recv().await.unwrap_err().is_timeout());
-}
-
-/// Nobody runs it any more.
-fn drop_silently(connection: DtlsConnection) {
-    std::mem::forget(connection);
+    drop(client);
 }
 
 /// Dropped in the middle of it, the peer hears so.
