@@ -30,9 +30,7 @@ pub(crate) use hello::start;
 pub(crate) use returned_cookie::{ReturnedCookie, start_after_cookie};
 #[cfg(feature = "dtls")]
 pub(super) use returned_ech::{ReturnedEch, ReturnedOuter, peel_forgetting};
-pub(crate) use tls13::post_handshake_auth::{
-    AnsweredLater, IssuingLater, PostHandshakeServer, VerifyingLater,
-};
+pub(crate) use tls13::post_handshake_auth::{AnsweredLater, IssuingLater, VerifyingLater};
 #[cfg(feature = "dtls")]
 pub(super) use tls13::{Requested, UNCHANGING, ask_for_cookie};
 
