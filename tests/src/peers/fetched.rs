@@ -40,6 +40,15 @@ pub fn mbedtls() -> &'static str {
     PROGRAM.get_or_init(|| fetch("mbedtls"))
 }
 
+/// `tests/peers/dtls/boringssl.c`, with BoringSSL. The first time this takes some minutes.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn boringssl() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| fetch("boringssl"))
+}
+
 /// `tests/peers/tls/wolfssl.c`, with the same wolfSSL.
 ///
 /// # Panics
