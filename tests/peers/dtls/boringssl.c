@@ -108,6 +108,14 @@ static void exchange(const char *message)
     must(0, "an answer");
 }
 
+// New keys of both sides, once. While a flight of its own is under way it would be asked for later, and then of this side
+// alone: QueuedKeyUpdate has three values in two bits with a sign.
+static void ask_for_keys(int *is_asked)
+{
+    if (!*is_asked && SSL_is_dtls_handshake_idle(ssl))
+        must(*is_asked = SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), "new keys");
+}
+
 static int keep(SSL *of, SSL_SESSION *given)
 {
     SSL_SESSION_free(session);
@@ -197,23 +205,19 @@ int main(int count, char **words)
             SSL_used_hello_retry_request(ssl), shown ? sk_X509_num(shown) : 0);
 
         char message[2048];
+        int is_asked = !is_update;
         if (!is_server) {
             exchange("from BoringSSL");
-            if (is_update) {
-                must(SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), "new keys");
-                // With the first keys for data both are 3.
-                for (int tries = 0; SSL_get_dtls_read_epoch(ssl) < 5 || SSL_get_dtls_write_epoch(ssl) < 5; tries++) {
-                    must(tries < LIMIT / AGAIN, "new keys of both");
-                    exchange("from BoringSSL with new keys");
-                    usleep(AGAIN * 1000 / 5);
-                }
+            // With the first keys for data both are 3.
+            for (int tries = 0; is_update && (SSL_get_dtls_read_epoch(ssl) < 5 || SSL_get_dtls_write_epoch(ssl) < 5); tries++) {
+                must(tries < LIMIT / AGAIN, "new keys of both");
+                ask_for_keys(&is_asked);
+                exchange("from BoringSSL with new keys");
+                usleep(AGAIN * 1000 / 5);
             }
         } else {
-            // A request goes out with what is said next.
-            int is_asked = !is_update;
             for (int length; (length = heard(message, sizeof message, now() + LIMIT)); say(message, length))
-                if (!is_asked)
-                    must(is_asked = SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), "new keys");
+                ask_for_keys(&is_asked);
         }
         SSL_shutdown(ssl);
         // What the peer says yet, with its close_notify.

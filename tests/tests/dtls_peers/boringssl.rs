@@ -60,6 +60,14 @@ impl Case {
         )
     }
 
+    /// How long more is waited for, which may have been lost.
+    fn patience(&self) -> Duration {
+        match self.lost {
+            Lost::Nothing => LIMIT,
+            _ => 10 * AGAIN,
+        }
+    }
+
     fn groups(&self, is_client: bool) -> Vec<NamedGroup> {
         match (self.what, is_client) {
             ("hybrid", _) => vec![NamedGroup::X25519_MLKEM768],
@@ -125,7 +133,7 @@ impl Case {
 async fn echo(case: Case, mut connection: DtlsConnection, peer: &Program) {
     let mut is_asked = case.what != "update";
     loop {
-        match connection.recv_timeout(LIMIT).await {
+        match connection.recv_timeout(case.patience()).await {
             Ok(message) => connection.send(&[&message]).await.unwrap(),
             Err(error) if error.is_closed() => break,
             Err(_) if case.lost != Lost::Nothing => break,
@@ -201,7 +209,7 @@ async fn our_client(case: Case) {
             client.update_keys(true).unwrap();
             exchange(case, &mut client, &peer, (5, 5)).await;
         }
-        let closed = client.close(LIMIT).await;
+        let closed = client.close(case.patience()).await;
         if case.lost == Lost::Nothing {
             closed.unwrap_or_else(|error| panic!("{case:?}: {error}\n{}", peer.output()));
             let has_closed = |output: &Output| output.stdout.matches("CLOSED").count() > number;
