@@ -10,8 +10,8 @@
 #   tests/peers/fetch.sh wolfssl     tests/peers/dtls/wolfssl.c with wolfSSL, from wolfssl-sys; needs cargo, gcc
 #   tests/peers/fetch.sh mbedtls     tests/peers/dtls/mbedtls.c with Mbed TLS, from mbedtls-rs-sys; needs cargo, gcc
 #   tests/peers/fetch.sh boringssl   tests/peers/dtls/boringssl.c with BoringSSL, from boring-sys; needs cargo, gcc, g++
-#   tests/peers/fetch.sh wolfssl-tls, mbedtls-tls
-#                                    tests/peers/tls/wolfssl.c and mbedtls.c, with the same libraries
+#   tests/peers/fetch.sh wolfssl-tls, mbedtls-tls, boringssl-tls
+#                                    tests/peers/tls/wolfssl.c, mbedtls.c and boringssl.c, with the same libraries
 #
 # PORTCULLIS_PEERS is where they are kept (default: portcullis/peers in XDG_CACHE_HOME, which is ~/.cache).
 set -euo pipefail
@@ -204,9 +204,10 @@ case ${1:-} in
         sum=$(cat "$source" "$root/tls/words.h" | cksum | cut -d' ' -f1)
         program=$kept/mbedtls-rs-sys-$MBEDTLS_SYS/$1-$sum make=mbedtls
         ;;
-    boringssl)
-        source=$root/dtls/boringssl.c
-        program=$kept/boring-sys-$BORING_SYS/boringssl-$(cksum <"$source" | cut -d' ' -f1) make=boringssl
+    boringssl | boringssl-tls)
+        source=$(source_of "$1" boringssl)
+        sum=$(cat "$source" "$root/tls/words.h" | cksum | cut -d' ' -f1)
+        program=$kept/boring-sys-$BORING_SYS/$1-$sum make=boringssl
         ;;
     *) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac

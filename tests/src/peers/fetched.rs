@@ -58,6 +58,15 @@ pub fn wolfssl_tls() -> &'static str {
     PROGRAM.get_or_init(|| fetch("wolfssl-tls"))
 }
 
+/// `tests/peers/tls/boringssl.c`, with the same BoringSSL.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn boringssl_tls() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| fetch("boringssl-tls"))
+}
+
 /// `tests/peers/tls/mbedtls.c`, with the same Mbed TLS.
 ///
 /// # Panics
