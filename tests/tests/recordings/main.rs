@@ -70,6 +70,22 @@ fn a_recording_with_another_byte_does_not() {
     }
 }
 
+/// Nor over datagrams, where one that is broken is dropped: it is missed, or what is said to it is something else.
+#[test]
+fn a_recording_over_datagrams_with_another_byte_does_not() {
+    let materials = Materials::read(&folder());
+    for scenario in datagrams::Scenario::all() {
+        let name = scenario.name();
+        let mut recording = file::read(&folder(), &name);
+        wire::change(&mut recording.said, 1);
+        let result = std::panic::catch_unwind(|| {
+            let mut script = Script::new(name.clone(), recording.said);
+            datagrams::converse(scenario, &materials, recording.now, &mut script)
+        });
+        assert!(result.is_err(), "{name}");
+    }
+}
+
 #[test]
 fn no_file_is_without_its_scenario() {
     let mut names: Vec<_> = Scenario::all().iter().map(Scenario::name).collect();

@@ -1,5 +1,6 @@
 //! Records again what goes over datagrams.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
@@ -35,7 +36,14 @@ impl Wire for Live {
 
     fn receive(&mut self) -> Vec<u8> {
         let mut datagram = vec![0; 65_536];
-        let (length, peer) = self.socket.recv_from(&mut datagram).expect("a datagram");
+        // A server that has answered and ended is an error, behind which its answer stands yet.
+        let received = match self.socket.recv_from(&mut datagram) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                self.socket.recv_from(&mut datagram)
+            }
+            received => received,
+        };
+        let (length, peer) = received.expect("a datagram");
         if !self.is_connected {
             self.socket.connect(peer).expect("a peer");
             self.is_connected = true;
