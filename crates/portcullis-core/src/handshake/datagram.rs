@@ -50,7 +50,8 @@ impl Handshake {
         options: DatagramOptions,
         now: Now,
     ) -> Result<Self, Error> {
-        Self::start_datagram_client(config, name, sessions, (options, now), false)
+        let random = Random::system();
+        Self::start_datagram_client(config, name, sessions, (options, now), (random, false))
     }
 
     /// The same, and offers early data as [`client_with_early_data`](Self::client_with_early_data): while there is
@@ -66,15 +67,16 @@ impl Handshake {
         options: DatagramOptions,
         now: Now,
     ) -> Result<Self, Error> {
-        Self::start_datagram_client(config, name, sessions, (options, now), true)
+        let random = Random::system();
+        Self::start_datagram_client(config, name, sessions, (options, now), (random, true))
     }
 
-    fn start_datagram_client(
+    pub(crate) fn start_datagram_client(
         config: ClientConfig,
         name: ServerName<'static>,
         sessions: Vec<ClientSession>,
         (options, now): (DatagramOptions, Now),
-        early_data: bool,
+        (random, early_data): (Random, bool),
     ) -> Result<Self, Error> {
         let config = config.for_datagrams().map_err(misuse)?;
         options.check().map_err(misuse)?;
@@ -86,7 +88,7 @@ impl Handshake {
             options.own_connection_id(),
         );
         let outgoing = Outgoing::first_datagrams(options);
-        let mut this = Self::over(incoming, outgoing, policy, Random::system());
+        let mut this = Self::over(incoming, outgoing, policy, random);
         this.now = now;
         this.start_client(config, name, sessions, early_data)?;
         Ok(this)
@@ -101,6 +103,16 @@ impl Handshake {
         admission: Admission,
         options: DatagramOptions,
         now: Now,
+    ) -> Result<Self, Error> {
+        Self::start_datagram_server(config, admission, options, now, Random::system())
+    }
+
+    pub(crate) fn start_datagram_server(
+        config: ServerConfig,
+        admission: Admission,
+        options: DatagramOptions,
+        now: Now,
+        random: Random,
     ) -> Result<Self, Error> {
         let config = config.for_datagrams().map_err(misuse)?;
         options.check().map_err(misuse)?;
@@ -124,7 +136,7 @@ impl Handshake {
             incoming.begin_unproved();
             outgoing.begin_unproved();
         }
-        let mut this = Self::over(incoming, outgoing, policy, Random::system());
+        let mut this = Self::over(incoming, outgoing, policy, random);
         this.machine = Some(match returned {
             None => super::server::start(config.0),
             Some(returned) => super::server::start_after_cookie(config.0, returned),
