@@ -241,7 +241,8 @@ impl Handshake {
     /// Gives a renegotiation up that this side has begun and the peer has not answered: as if it had been declined, the
     /// connection goes on with the old keys. A HelloRequest may be ignored (RFC 5246 §7.4.1.1), and there are
     /// servers that ignore a ClientHello. An answer that comes all the same later on is one to
-    /// [`Reader::take_request`], with which that handshake goes on.
+    /// [`Reader::take_request`], with which that handshake goes on; so is a HelloRequest, which has crossed the hello, and
+    /// then the handshake can be given up again.
     ///
     /// Whether that was possible: not once something of an answer is here, nor in any other handshake.
     pub fn give_up_renegotiation(&mut self) -> bool {

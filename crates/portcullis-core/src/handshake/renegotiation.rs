@@ -96,7 +96,7 @@ impl Previous {
         both
     }
 
-    /// RFC 7627 §5.3, RFC 7366 §3.1: `encrypt_then_mac` says it of the suite that is chosen now, if that
+    /// RFC 7627 §5.4, RFC 7366 §3.1: `encrypt_then_mac` says it of the suite that is chosen now, if that
     /// leaves the choice.
     pub(crate) fn check_protection(
         &self,
