@@ -204,6 +204,14 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// Says code points that mean nothing, so that clients keep ignoring what they do not know (RFC 8701 §4.1): in TLS 1.3 an
+    /// extension and a signature scheme where a certificate is asked for, and an extension with each ticket. Default: no, as a
+    /// [client's](ClientConfigBuilder::grease).
+    pub fn grease(mut self, on: bool) -> Self {
+        self.server.grease = on;
+        self
+    }
+
     /// What `build` looks at.
     pub(super) fn check_ech(&self) -> Result<(), Misuse> {
         match (&self.server.ech, self.server.policy.speaks(Version::V1_3)) {

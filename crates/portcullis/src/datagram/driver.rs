@@ -95,7 +95,7 @@ impl Door {
         }
         let (config, generation) = prepared(&acceptor)?;
         let (queue, incoming) = mpsc::channel(options.handshakes);
-        let mut gate = Gate::new(&config, cookies)?;
+        let mut gate = Gate::new(&config, cookies)?.decryptions(options.decryptions);
         if let Some(secret) = secret {
             gate = gate.cookie_secret(secret, UnixTime::now().into());
         }

@@ -51,6 +51,7 @@ reasons! {
     StaleCookie = "stale_cookie",
     NoHello = "no_hello",
     NotWhole = "not_whole",
+    TooManyEncrypted = "too_many_encrypted",
 }
 
 /// What has no room for something that nothing is wrong with.

@@ -3,6 +3,7 @@
 //! RFC 9147 §5.1, RFC 6347 §4.2.1. A server keeps nothing of a client before its cookie has come back, but for the pieces of
 //! hellos that are too long for a datagram, in a fixed number of places.
 
+mod budget;
 mod cookie;
 mod pieces;
 mod shared_secret;
@@ -11,10 +12,11 @@ mod tests;
 
 use core::time::Duration;
 
+use self::budget::Budget;
 use self::cookie::{OlderHello, Secrets};
 use self::pieces::{MAX_HELLO, Pieces};
 pub use self::shared_secret::CookieSecret;
-use super::server::{ReturnedCookie, ask_for_cookie, peel_forgetting};
+use super::server::{ReturnedCookie, ask_for_cookie, keys_tried, peel_forgetting};
 use super::versions;
 use crate::alert::AlertDescription;
 use crate::clock::{Monotonic, Now};
@@ -140,6 +142,7 @@ pub struct Gate {
     secrets: Secrets,
     pieces: Pieces,
     random: Random,
+    decryptions: Budget,
     /// When the first datagram came.
     began: Option<Monotonic>,
     /// How many handshakes are under way.
@@ -179,6 +182,7 @@ impl Gate {
             secrets: Secrets::new(&mut random).map_err(|why| error(why.into()))?,
             pieces: Pieces::default(),
             random,
+            decryptions: Budget::per_second(budget::DEFAULT),
             began: None,
             // Unless it is told.
             handshakes: usize::MAX,
@@ -191,6 +195,16 @@ impl Gate {
     #[must_use]
     pub fn cookie_secret(mut self, secret: CookieSecret, now: Now) -> Self {
         self.secrets.share(secret, since_1970(now));
+        self
+    }
+
+    /// How many keys are tried in a second on encrypted hellos (RFC 9849) of those whose addresses may be forged, and a tenth
+    /// of a second's at once; at least 1, and 5,000 by default. A hello is tried with the keys that have the id which it
+    /// names, most often one. What is over is [dropped](Discarded::TooManyEncrypted) unread, and clients say it again.
+    /// Second hellos, whose cookie has come back, do not count.
+    #[must_use]
+    pub fn decryptions(mut self, per_second: u32) -> Self {
+        self.decryptions = Budget::per_second(per_second);
         self
     }
 
@@ -225,7 +239,7 @@ impl Gate {
         if self.policy == CookiePolicy::Never {
             return Ok(Verdict::Admit(Admission::without_cookie(datagram)));
         }
-        if let Some(admission) = self.without_load(&hello, datagram) {
+        if let Some(admission) = self.without_load(&hello, datagram, now.monotonic) {
             return Ok(Verdict::Admit(admission));
         }
         let since = match self.secrets.are_shared() {
@@ -268,6 +282,9 @@ impl Gate {
             return Err(Discarded::NotWhole);
         };
         if !is_second {
+            if !self.may_decrypt(message.body(), now.monotonic) {
+                return Err(Discarded::TooManyEncrypted);
+            }
             return self.ask(peer, message, first, received, since);
         }
         let found = find_cookie(message.body());
@@ -277,7 +294,12 @@ impl Gate {
     }
 
     /// Lets a first hello of DTLS 1.3 in that is long enough for what it is answered with, while there is no load.
-    fn without_load(&self, hello: &[HelloPiece<'_>], datagram: &[u8]) -> Option<Admission> {
+    fn without_load(
+        &mut self,
+        hello: &[HelloPiece<'_>],
+        datagram: &[u8],
+        now: Monotonic,
+    ) -> Option<Admission> {
         let CookiePolicy::UnderLoad { handshakes } = self.policy else {
             return None;
         };
@@ -295,11 +317,26 @@ impl Gate {
         if version.is_err() || version.is_ok_and(|version| version < Version::V1_3) {
             return None;
         }
+        // Who is over is asked, and then dropped: there is nothing left for that either.
+        if !self
+            .decryptions
+            .take(keys_tried(&self.config.0, &hello), now)
+        {
+            return None;
+        }
         Some(Admission {
             hello_random: Some(*hello.random),
             is_unproved: true,
             ..Admission::without_cookie(datagram)
         })
+    }
+
+    /// Whether this hello has nothing encrypted, or may be decrypted now.
+    fn may_decrypt(&mut self, hello: &[u8], now: Monotonic) -> bool {
+        // What is no hello is told so.
+        let hello = ClientHello::decode_as(Syntax::Dtls, hello);
+        let tries = hello.map_or(0, |hello| keys_tried(&self.config.0, &hello));
+        self.decryptions.take(tries, now)
     }
 
     fn admit(

@@ -29,7 +29,7 @@ pub(crate) use hello::start;
 #[cfg(feature = "dtls")]
 pub(crate) use returned_cookie::{ReturnedCookie, start_after_cookie};
 #[cfg(feature = "dtls")]
-pub(super) use returned_ech::{ReturnedEch, ReturnedOuter, peel_forgetting};
+pub(super) use returned_ech::{ReturnedEch, ReturnedOuter, keys_tried, peel_forgetting};
 pub(crate) use tls13::post_handshake_auth::{
     AnsweredLater, IssuingLater, PostHandshakeServer, VerifyingLater,
 };

@@ -76,6 +76,17 @@ pub(in super::super) fn peel_forgetting(
     Ok(((message, ech), returned))
 }
 
+/// How many keys are tried on what this hello has encrypted.
+pub(in super::super) fn keys_tried(config: &ServerOptions, hello: &ClientHello<'_>) -> usize {
+    let Some(ServerEch::Keys(keys)) = &config.ech else {
+        return 0;
+    };
+    match find::<EncryptedClientHello<'_>>(&hello.extensions) {
+        Ok(Some(EncryptedClientHello::Outer(outer))) => keys.snapshot().tries(&outer),
+        _ => 0,
+    }
+}
+
 impl ReturnedEch {
     /// The second hello: gives the one that counts.
     pub(super) fn peel_second(

@@ -148,9 +148,6 @@ impl Association {
 
     /// Says that no more comes.
     pub(in super::super) fn close_notify(&self) {
-        if let Some(authenticated) = self.authenticated.get() {
-            authenticated.silence();
-        }
         let said = self.with_writer(DatagramWriter::close_notify);
         if said.is_ok() {
             // Now: the runtime may be about to end, and the driver with it.

@@ -518,3 +518,59 @@ fn a_server_behind_another_confirms_what_it_has_not_kept() {
         IN_SERVER_HELLO.start,
     );
 }
+
+/// Hellos of addresses that may be forged: a bound on keys that are tried, and nobody else waits for it.
+#[test]
+fn strangers_hellos_are_decrypted_so_many_in_a_second() {
+    let key = key(1);
+    let server = server(&key).groups([NamedGroup::X25519]).build().unwrap();
+    let options = DatagramOptions::default();
+    let hello = |config: ClientConfig| sent(&mut begin(config, options)).remove(0);
+    let encrypted = client(key.config_list()).build().unwrap();
+    let plain = || ClientConfig::builder(names().roots.clone());
+    let others = [
+        plain().build().unwrap(),
+        client(self::key(2).config_list()).build().unwrap(),
+    ];
+    let policies = [
+        CookiePolicy::Always,
+        CookiePolicy::UnderLoad { handshakes: 1 },
+    ];
+    for policy in policies {
+        let mut gate = Gate::new(&server, policy).unwrap().decryptions(10);
+        gate.set_handshakes(0);
+        let first = hello(encrypted.clone());
+        let flood = |gate: &mut Gate, time: u64| {
+            let verdicts = (0..100_u8).map(|peer| gate.on_datagram(&[peer], &first, at(time)));
+            let mut served = 0;
+            for verdict in verdicts {
+                match verdict {
+                    Verdict::Discard(why) => assert_eq!(why, Discarded::TooManyEncrypted),
+                    Verdict::Reply(_) | Verdict::Admit(_) => served += 1,
+                }
+            }
+            served
+        };
+        // One, and what may be spent ahead.
+        assert_eq!(flood(&mut gate, 0), 2);
+        for config in &others {
+            let verdict = gate.on_datagram(PEER, &hello(config.clone()), at(0));
+            assert!(!matches!(verdict, Verdict::Discard(_)), "{verdict:?}");
+        }
+        assert_eq!(flood(&mut gate, 99), 0);
+        assert_eq!(flood(&mut gate, 101), 1);
+        // Whose cookie has come back has had his turn.
+        gate.set_handshakes(1);
+        let mut client = begin(encrypted.clone(), options);
+        let mut first = sent(&mut client);
+        let reply = gate.on_datagram(PEER, &first.remove(0), at(900));
+        let Verdict::Reply(reply) = reply else {
+            panic!("{reply:?}");
+        };
+        client.receive(&reply, at(900));
+        assert!(flood(&mut gate, 900) > 0);
+        let second = sent(&mut client).remove(0);
+        let verdict = gate.on_datagram(PEER, &second, at(900));
+        assert!(matches!(verdict, Verdict::Admit(_)), "{verdict:?}");
+    }
+}
