@@ -172,6 +172,17 @@ impl ClientConfigBuilder {
 }
 
 impl ServerConfig {
+    /// Whether hellos are decrypted here.
+    pub fn decrypts_hellos(&self) -> bool {
+        matches!(self.0.ech, Some(ServerEch::Keys(_)))
+    }
+
+    /// Whether a server in front of this one decrypts them.
+    #[cfg(feature = "dtls")]
+    pub(crate) fn is_behind_front(&self) -> bool {
+        matches!(self.0.ech, Some(ServerEch::Backend))
+    }
+
     /// Whether hellos may have been encrypted, for this server or for one in front of it: their names are not for logs.
     pub fn reads_encrypted_hellos(&self) -> bool {
         self.0.ech.is_some()

@@ -13,11 +13,11 @@ use crate::wire::extension::{Cookie, EchConfirmation};
 use crate::wire::{ExtensionType as E, HandshakeMessage as _, ServerHello};
 use crate::{CookiePolicy, DatagramConnection, Error, Gate, Verdict};
 
-const PEER: &[u8] = b"192.0.2.1:4433";
+pub(super) const PEER: &[u8] = b"192.0.2.1:4433";
 /// Before the body of a message that is whole in one record: the headers of record and fragment.
 const HEADERS: usize = 13 + 12;
 
-fn at(milliseconds: u64) -> Now {
+pub(super) fn at(milliseconds: u64) -> Now {
     Now {
         wall: now(),
         monotonic: Monotonic(core::time::Duration::from_millis(milliseconds)),
@@ -28,12 +28,12 @@ fn gate(server: &ServerConfig) -> Gate {
     Gate::new(server, CookiePolicy::Always).unwrap()
 }
 
-fn begin(client: ClientConfig, options: DatagramOptions) -> Handshake {
+pub(super) fn begin(client: ClientConfig, options: DatagramOptions) -> Handshake {
     let name = ServerName::try_from(SECRET).unwrap();
     Handshake::datagram_client(client, name, Vec::new(), options, at(0)).unwrap()
 }
 
-fn sent(handshake: &mut Handshake) -> Vec<Vec<u8>> {
+pub(super) fn sent(handshake: &mut Handshake) -> Vec<Vec<u8>> {
     let mut datagrams = Vec::new();
     loop {
         match handshake.poll() {
@@ -48,9 +48,9 @@ fn sent(handshake: &mut Handshake) -> Vec<Vec<u8>> {
     }
 }
 
-type Ended = Result<DatagramConnection, Error>;
+pub(super) type Ended = Result<DatagramConnection, Error>;
 
-fn ended(mut handshake: Handshake) -> Ended {
+pub(super) fn ended(mut handshake: Handshake) -> Ended {
     match handshake.poll() {
         Err(error) => Err(error),
         Ok(_) => handshake.into_datagram_connection(),
@@ -226,7 +226,7 @@ fn who_asks_for_a_cookie_as_dtls_1_2_does_has_read_no_inner_hello() {
 }
 
 /// Changes a hello that is whole in a datagram.
-fn changed(datagram: &[u8], change: impl FnOnce(&mut ClientHelloParts)) -> Vec<u8> {
+pub(super) fn changed(datagram: &[u8], change: impl FnOnce(&mut ClientHelloParts)) -> Vec<u8> {
     // The parts know hellos of streams: without a cookie, which is empty, as the session id before it is.
     const COOKIE: usize = 4 + 2 + 32 + 1;
     let mut message = datagram[13..17].to_vec();

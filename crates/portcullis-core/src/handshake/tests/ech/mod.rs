@@ -22,6 +22,8 @@ mod front;
 mod gate;
 mod hidden;
 mod rejected;
+#[cfg(feature = "dtls")]
+mod split;
 mod violations;
 
 const SECRET: &str = "secret.example";
