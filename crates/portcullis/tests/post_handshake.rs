@@ -320,12 +320,14 @@ async fn who_has_closed_signs_nothing() {
         server.send(&[b"hello"]).await.unwrap();
         let read = tokio::spawn(async move {
             if in_halves {
-                let (mut read, mut write) = client.split_with_lock();
+                let (mut read, mut write) = client.into_split();
                 if has_closed {
                     write.shutdown().await.unwrap();
                 }
+                let serving = tokio::spawn(async move { write.serve().await });
                 assert_eq!(&read.recv(5).await.unwrap()[..], b"hello");
                 let _end = read.recv(1).await;
+                serving.abort();
             } else {
                 if has_closed {
                     client.shutdown().await.unwrap();

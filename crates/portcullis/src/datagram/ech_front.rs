@@ -35,7 +35,8 @@ type Route = dyn Fn(&ClientHelloView) -> Option<SocketAddr> + Send + Sync;
 ///
 /// # async fn serve(own: portcullis::TlsAcceptor) -> Result<(), Box<dyn std::error::Error>> {
 /// // At all of them.
-/// let secret = CookieSecret::new([std::fs::read("cookie.key")?])?;
+/// let seed = std::fs::read("cookie.key")?;
+/// let secret = CookieSecret::new([&seed[..]])?;
 /// let behind = "10.0.0.7:4433".parse()?;
 /// let front = DtlsEchFront::new(secret, move |hello| match hello.server_name() {
 ///     Some("secret.example") => Some(behind),

@@ -56,6 +56,8 @@ pub(super) struct Passage {
     id: Mutex<Option<ConnectionId>>,
     /// Where else its client is, from the oldest on.
     moved: Mutex<Vec<Path>>,
+    /// Where its client was at first, if it has moved here.
+    origin: Option<Arc<Passage>>,
     _place: Option<Place>,
     task: Mutex<Option<AbortHandle>>,
 }
@@ -86,8 +88,11 @@ impl Ids {
         true
     }
 
+    /// Who had it is gone.
     fn remove(&mut self, id: &ConnectionId) {
-        if self.known.remove(id).is_some()
+        let is_gone = |known: &Weak<Passage>| known.strong_count() == 0;
+        if self.known.get(id).is_some_and(is_gone)
+            && self.known.remove(id).is_some()
             && let Some(count) = self.lengths.get_mut(&id.len())
         {
             *count -= 1;
@@ -117,7 +122,9 @@ impl Passage {
     fn touch(&self, who: usize, datagram: &[u8]) {
         let now = self.endpoint.monotonic().0.as_millis();
         let now = u64::try_from(now).unwrap_or(u64::MAX);
-        if let Some(said) = self.said.get(who) {
+        // As long as a client is somewhere, it is known by its id.
+        let origin = self.origin.as_ref().and_then(|origin| origin.said.get(who));
+        for said in self.said.get(who).into_iter().chain(origin) {
             said.store(now, Ordering::Relaxed);
         }
         if is_encrypted(datagram)
@@ -167,11 +174,12 @@ impl Passage {
 
     fn to_client(self: &Arc<Self>, datagram: &[u8], answer: &mut Option<FrontedAnswer>) {
         self.touch(SERVER, datagram);
-        if let Some(watch) = answer
-            && let Some(id) = watch.on_datagram(datagram)
-            && lock(&self.ids).add(id, self)
-        {
-            *lock(&self.id) = Some(id);
+        let id = answer
+            .as_mut()
+            .and_then(|watch| watch.on_datagram(datagram));
+        if let Some(id) = id {
+            let is_its = lock(&self.ids).add(id, self);
+            *lock(&self.id) = Some(id).filter(|_| is_its);
         }
         if self.is_established() {
             *answer = None;
@@ -185,10 +193,17 @@ impl Passage {
     }
 
     fn end(&self) {
-        if let Some(task) = lock(&self.task).take() {
+        let task = lock(&self.task).take();
+        if let Some(task) = task {
             task.abort();
         }
-        if let Some(id) = lock(&self.id).take() {
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        let id = lock(&self.id).take();
+        if let Some(id) = id {
             lock(&self.ids).remove(&id);
         }
     }
@@ -279,7 +294,7 @@ impl Passages {
         place: Option<Place>,
         datagrams: &[Vec<u8>],
     ) -> io::Result<()> {
-        let passage = self.begin(endpoint, (path, server), (hello, Some(answer)), place)?;
+        let passage = self.begin(endpoint, (path, server), (hello, Some(answer)), place, None)?;
         for datagram in datagrams {
             passage.to_server(datagram);
         }
@@ -297,7 +312,8 @@ impl Passages {
         (path, place): (Path, Option<Place>),
         datagram: &[u8],
     ) -> io::Result<()> {
-        let passage = self.begin(endpoint, (path, from.server), (None, None), place)?;
+        let origin = Some(Arc::clone(from));
+        let passage = self.begin(endpoint, (path, from.server), (None, None), place, origin)?;
         // Its handshake is over.
         for has_keys in &passage.has_keys {
             has_keys.store(true, Ordering::Relaxed);
@@ -321,6 +337,7 @@ impl Passages {
         (path, server): (Path, SocketAddr),
         (hello, answer): (Option<[u8; 32]>, Option<FrontedAnswer>),
         place: Option<Place>,
+        origin: Option<Arc<Passage>>,
     ) -> io::Result<Arc<Passage>> {
         let now = endpoint.monotonic().0;
         let milliseconds = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
@@ -336,6 +353,7 @@ impl Passages {
             ids: Arc::clone(&self.ids),
             id: Mutex::default(),
             moved: Mutex::default(),
+            origin,
             _place: place,
             task: Mutex::default(),
         });

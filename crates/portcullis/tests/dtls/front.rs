@@ -24,7 +24,7 @@ fn key() -> EchKey {
 }
 
 fn secret() -> CookieSecret {
-    CookieSecret::new([[7; 32]]).unwrap()
+    CookieSecret::new([&[7; 32][..]]).unwrap()
 }
 
 /// Impatient, so that a test is short.
@@ -83,7 +83,7 @@ async fn listen_in_front(
 ) -> (Arc<DtlsListener>, SocketAddr) {
     let config = ServerConfig::builder()
         .identity(pki().server.clone())
-        .groups(groups.iter().copied())
+        .groups(groups.to_vec())
         .ech_keys(keys);
     let acceptor = DtlsAcceptor::new(TlsAcceptor::new(config.build().unwrap()))
         .options(impatient())

@@ -12,7 +12,7 @@ use crate::{ConnectionId, CookiePolicy, CookieSecret, FrontedAnswer, Gate, Verdi
 const FRONT: &[u8] = b"10.0.0.1:50000";
 
 fn secret(seed: u8) -> CookieSecret {
-    CookieSecret::new([[seed; 32]]).unwrap()
+    CookieSecret::new([&[seed; 32][..]]).unwrap()
 }
 
 fn in_front(config: &ServerConfig) -> Gate {
