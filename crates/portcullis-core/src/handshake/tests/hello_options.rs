@@ -1,17 +1,16 @@
 //! What a hello has besides what is negotiated: a share that the server likes, a length, a name.
 
 use super::attack::{
-    By, client, connected_with, pair as tampered_pair, retrying_server, server, talk, ticket_keys,
+    By, authenticated_client, authenticating_server, client, connected_with, pair as tampered_pair,
+    retrying_server, server, talk, ticket_keys,
 };
 use super::parts::encrypted_extensions;
 use super::tamper::{Put, first};
 use crate::config::{ClientConfig, KeyShares, ServerNameIndication};
-use crate::testing::{
-    Pair, authenticated_client, authenticating_server, client_config, pki, server_config,
-    sessions_of,
-};
+use crate::step::Event;
+use crate::testing::{Pair, client_config, pki, server_config, sessions_of};
 use crate::wire::{ClientHello, ExtensionType as E, HandshakeMessage as _, HandshakeType as T};
-use crate::{Direction, Event, NamedGroup as G, ProtocolVersion, Stage, Violation};
+use crate::{Direction, NamedGroup as G, ProtocolVersion, Stage, Violation};
 
 const ALL: [G; 4] = [G::X25519_MLKEM768, G::X25519, G::SECP256R1, G::SECP384R1];
 
@@ -290,7 +289,6 @@ fn a_server_says_what_means_nothing_where_it_is_asked_to() {
     let lengths = |grease: bool| {
         let client = authenticated_client().observe_messages(true);
         let server = authenticating_server()
-            .resumption(true)
             .ticket_keys(ticket_keys())
             .observe_messages(true)
             .grease(grease);
