@@ -262,7 +262,7 @@ impl Secrets {
         now: Duration,
         cookie: &[u8],
         of_front: bool,
-    ) -> Result<(Requested, Option<Box<[u8]>>), Discarded> {
+    ) -> Result<Opened, Discarded> {
         if cookie.len() > LONGEST {
             return Err(Discarded::BadCookie);
         }
@@ -284,7 +284,10 @@ impl Secrets {
     }
 }
 
-/// The address in a cookie of a server in front, and what is behind it.
+/// What was sealed, and the address in it, if a server in front has sealed it.
+type Opened = (Requested, Option<Box<[u8]>>);
+
+/// The address in a cookie of a server in front, and where it ends.
 fn fronted(sealed: &[u8]) -> Option<(&[u8], usize)> {
     if sealed.first() != Some(&FRONTED) {
         return None;

@@ -287,7 +287,9 @@ fn options_after_choose_configuration() {
 #[test]
 fn a_server_says_what_means_nothing_where_it_is_asked_to() {
     let lengths = |grease: bool| {
-        let client = authenticated_client().observe_messages(true);
+        let client = authenticated_client()
+            .session_tickets(true)
+            .observe_messages(true);
         let server = authenticating_server()
             .ticket_keys(ticket_keys())
             .observe_messages(true)
