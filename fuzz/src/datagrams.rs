@@ -9,8 +9,9 @@ use portcullis_core::config::{ClientConfig, Renegotiation, ServerConfig};
 use portcullis_core::question::Question;
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::{
-    Admission, ConnectionId, Control, CookiePolicy, DatagramConnection, DatagramOptions, Error,
-    Gate, Handshake, Monotonic, NamedGroup, Now, ProtocolVersion, Received, Step, Verdict,
+    Admission, ConnectionId, Control, CookiePolicy, CookieSecret, DatagramConnection,
+    DatagramOptions, Error, FrontedAnswer, FrontedHello, Gate, Handshake, Monotonic, NamedGroup,
+    Now, ProtocolVersion, Received, Step, Verdict,
 };
 
 use crate::ech;
@@ -379,12 +380,47 @@ impl Balance {
     }
 }
 
+/// The secret of cookies that a gate in front shares with the server behind.
+fn secret() -> CookieSecret {
+    CookieSecret::new([&[7; 32][..]]).expect("it is long enough")
+}
+
+/// The server behind, and its gate.
+fn behind() -> (ServerConfig, Gate) {
+    let builder = ServerConfig::builder().identity(pki().server.identity.clone());
+    let builder = builder.groups([NamedGroup::X25519, NamedGroup::SECP256R1]);
+    let config = builder.ech_backend(true).build().expect("it is sound");
+    let gate = Gate::new(&config, CookiePolicy::Always).expect("it is sound");
+    (config, gate.cookie_secret(secret(), at(0)))
+}
+
+/// What a front passes on, damaged on its way, and what the server behind says to it; whether that has begun a handshake.
+fn pass_on(hello: &FrontedHello, script: &mut Script<'_>, now: Now) -> bool {
+    let (config, mut gate) = behind();
+    let mut answer = FrontedAnswer::new(hello);
+    let mut is_admitted = false;
+    for datagram in hello.datagrams(300) {
+        for datagram in script.damage(&datagram) {
+            let _none = answer.on_datagram(&datagram);
+            let verdict = gate.on_datagram(b"front", &datagram, now);
+            is_admitted |= matches!(verdict, Verdict::Admit(_));
+            begin(verdict, &config, now);
+        }
+    }
+    is_admitted
+}
+
 /// Datagrams from anywhere, of eight addresses, of which every second encrypts its hellos: no panic; no address is sent more than twice what came from there; what is held is
-/// bounded, and an honest client comes through behind them.
+/// bounded, and an honest client comes through behind them. Where there is an odd number of bytes the gate is in front of
+/// another server, for which all that was encrypted is.
 pub fn gate(data: &[u8]) {
     let mut script = Script(data);
     let config = server(ENCRYPTED);
     let mut gate = Gate::new(&config, CookiePolicy::Always).expect("it is sound");
+    let is_front = data.len() % 2 == 1;
+    if is_front {
+        gate = gate.cookie_secret(secret(), at(0)).in_front();
+    }
     let options = DatagramOptions::default();
     let mut balances = [Balance::default(); 8];
     let mut clock = 0;
@@ -406,8 +442,13 @@ pub fn gate(data: &[u8]) {
             client.receive(&reply, at(clock), &mut Vec::new());
             for second in client.turn(at(clock)).0 {
                 for datagram in script.damage(&second) {
-                    let verdict = gate.on_datagram(&peer, &datagram, at(clock));
+                    let mut verdict = gate.on_datagram(&peer, &datagram, at(clock));
                     balance.count(&datagram, &verdict);
+                    if let Verdict::Admit(admission) = &mut verdict
+                        && let Some(hello) = admission.take_fronted()
+                    {
+                        pass_on(&hello, &mut script, at(clock));
+                    }
                     begin(verdict, &config, at(clock));
                 }
             }
@@ -424,8 +465,13 @@ pub fn gate(data: &[u8]) {
     };
     client.receive(&reply, at(clock), &mut Vec::new());
     let second = client.turn(at(clock)).0.concat();
-    let verdict = gate.on_datagram(b"honest", &second, at(clock));
-    assert!(matches!(verdict, Verdict::Admit(_)));
+    let Verdict::Admit(mut admission) = gate.on_datagram(b"honest", &second, at(clock)) else {
+        panic!("an honest client is not let in");
+    };
+    let hello = admission.take_fronted();
+    assert_eq!(hello.is_some(), is_front);
+    let comes_through = hello.is_none_or(|hello| pass_on(&hello, &mut Script(&[]), at(clock)));
+    assert!(comes_through);
 }
 
 /// Who is admitted begins a handshake, whatever he has said.

@@ -40,7 +40,7 @@ mod versions;
 
 pub use drive::Handshake;
 #[cfg(feature = "dtls")]
-pub use gate::{Admission, CookiePolicy, CookieSecret, Gate, Verdict};
+pub use gate::{Admission, CookiePolicy, CookieSecret, FrontedAnswer, FrontedHello, Gate, Verdict};
 pub use post_handshake_auth::{
     Authenticating, AuthenticationId, AuthenticationStep, PostHandshakeAuthentication,
 };

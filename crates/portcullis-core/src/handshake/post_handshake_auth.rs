@@ -97,6 +97,12 @@ impl PostHandshakeAuthentication {
         matches!(self.end, PostHandshakeEnd::Server(_))
     }
 
+    /// Whether this side has said close_notify: what a client would answer does not go out any more, so nobody needs to sign,
+    /// or be asked for a PIN.
+    pub fn is_silent(&self) -> bool {
+        self.to_writer.is_silent()
+    }
+
     /// Server: asks the client for its certificate. The request goes out by
     /// [`Writer::drain_mailbox`](crate::Writer::drain_mailbox), or with the next data; the answer may take as long as a
     /// person does.

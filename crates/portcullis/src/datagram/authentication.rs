@@ -33,11 +33,6 @@ impl Authenticated {
         }
     }
 
-    /// This side says nothing more.
-    pub(super) fn silence(&self) {
-        self.reading.0.silence();
-    }
-
     /// Nobody hears more.
     pub(super) fn end(&self, error: Option<&Error>) {
         self.reading.end(error);
@@ -58,7 +53,7 @@ impl Association {
         };
         let ended = self.ended();
         if ended.is_some() {
-            authenticated.silence();
+            authenticated.reading.0.silence();
         }
         // It asks whoever judges, so no lock is held.
         let collected = authenticated.reading.0.collect();

@@ -17,7 +17,7 @@ use super::acceptor::DtlsAcceptor;
 use super::association::Owner;
 use super::connection::DtlsConnection;
 use super::connections::DtlsConnections;
-use super::driver::{Door, Driver};
+use super::driver::{Door, Driver, address};
 use super::early_data::DtlsEarlyHandshake;
 use super::endpoint::Endpoint;
 use super::foreign::Foreign;
@@ -186,8 +186,7 @@ impl DtlsListener {
         cookies: CookiePolicy,
         idle: Option<std::time::Duration>,
     ) -> Result<Self, Error> {
-        let secret = acceptor.cookie_secret.clone();
-        let (door, incoming) = Door::new(acceptor.tls.clone(), acceptor.options, cookies, secret)?;
+        let (door, incoming) = Door::new(&acceptor, cookies)?;
         Driver::listening(Arc::clone(&endpoint), door, idle).spawn();
         Ok(Self {
             endpoint,
@@ -413,6 +412,12 @@ impl DtlsIncoming {
     ) -> impl Future<Output = Result<PausedDtlsServer, Error>> + Send + 'static {
         let span = self.span();
         Box::pin(async move { PausedDtlsServer::reach(self.begin(true)?, span).await })
+    }
+
+    /// The client's address, if a server in front has passed it on ([`DtlsEchFront`](crate::DtlsEchFront)): it is in the
+    /// cookie that the two share. [`peer_addr`](Self::peer_addr) is that server's.
+    pub fn fronted_client(&self) -> Option<SocketAddr> {
+        self.admission.fronted_client().and_then(address)
     }
 
     fn span(&self) -> tracing::Span {

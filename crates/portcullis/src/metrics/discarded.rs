@@ -15,6 +15,7 @@ macro_rules! reasons {
             "handshakes_full",
             "address_full",
             "connections_full",
+            "clients_full",
             "other",
         ];
 
@@ -51,6 +52,7 @@ reasons! {
     StaleCookie = "stale_cookie",
     NoHello = "no_hello",
     NotWhole = "not_whole",
+    TooManyEncrypted = "too_many_encrypted",
 }
 
 /// What has no room for something that nothing is wrong with.
@@ -61,6 +63,8 @@ pub(crate) enum Full {
     Handshakes,
     Address,
     Connections,
+    /// Of servers behind this one.
+    Clients,
 }
 
 /// One was dropped.
@@ -85,6 +89,7 @@ pub(crate) fn full(of: Full) {
         Full::Handshakes => "handshakes_full",
         Full::Address => "address_full",
         Full::Connections => "connections_full",
+        Full::Clients => "clients_full",
     };
     count(&DISCARDED_BY, [reason]);
 }

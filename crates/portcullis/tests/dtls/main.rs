@@ -10,6 +10,7 @@ mod cancel;
 mod early_data;
 mod ech;
 mod forged;
+mod front;
 mod gates;
 mod many;
 mod memory;

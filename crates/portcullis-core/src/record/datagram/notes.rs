@@ -213,7 +213,7 @@ impl Mail {
     }
 
     #[inline]
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed) != 0
     }
 

@@ -244,9 +244,6 @@ impl Association {
 
     /// Says that no more comes.
     pub(in super::super) fn close_notify(&self) {
-        if let Some(authenticated) = self.authenticated.get() {
-            authenticated.silence();
-        }
         self.close_again();
         let said = self.with_writer(DatagramWriter::close_notify);
         if said.is_ok() {

@@ -189,7 +189,7 @@ impl PostHandshakeServer {
 
     fn send_ticket(&self, nonce: u8, session: &ServerSession, ticket: &[u8]) {
         let mut message = Vec::new();
-        put_ticket(&mut message, nonce, session, ticket);
+        put_ticket(&mut message, nonce, session, ticket, self.config.grease);
         // A longer one has a chain that no ticket should have.
         if message.len() <= MAX_RUN {
             locked(&self.state).out.push_back((None, message));
@@ -290,7 +290,9 @@ impl AsksLater for PostHandshakeServer {
             .fill(&mut context)
             .map_err(|_| Misuse::new("request_client_certificate: there are no random bytes"))?;
         let mut message = Vec::new();
-        put_certificate_request(&mut message, &context, &self.config);
+        // They are as good as any: whoever sees the context sees these, too.
+        let grease = context.first_chunk().filter(|_| self.config.grease);
+        put_certificate_request(&mut message, &context, &self.config, grease.copied());
         if message.len() > MAX_RUN {
             return Err(Misuse::new(format!(
                 "request_client_certificate: the request would have {} bytes with the names of all authorities, and \
