@@ -10,7 +10,7 @@ use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
     certificate, codec, conversation, crl, datagrams, differential, dist_terms, ech, encrypted_key,
-    hello_view, later, ocsp, p12, packets, pem, proxy_config, proxy_header, record, renegotiation,
+    gates, hello_view, later, ocsp, p12, packets, pem, proxy_config, proxy_header, record, renegotiation,
     sealed, walk,
 };
 
@@ -81,6 +81,11 @@ fn conversations_over_datagrams() {
 #[test]
 fn gates() {
     each("dtls_gate", datagrams::gate);
+}
+
+#[test]
+fn gates_of_a_fleet() {
+    each("dtls_gates", gates::run);
 }
 
 #[test]
