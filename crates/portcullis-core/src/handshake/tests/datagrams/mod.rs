@@ -11,6 +11,7 @@ pub(super) mod moved_secrets;
 pub(super) mod network;
 mod older;
 mod pair;
+mod rest;
 mod srtp;
 mod timers;
 mod violations;
