@@ -20,6 +20,9 @@ use rustls::pki_types::{ServerName, UnixTime};
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Whether this datagram is lost.
+type IsLost = fn(&[u8]) -> bool;
+
 /// A socket, and which of what is sent in a handshake is lost.
 struct Link {
     socket: UdpSocket,
@@ -28,7 +31,7 @@ struct Link {
     lost: fn(usize) -> bool,
     sent: usize,
     /// Of what the peer sends: by which datagram that is, whether it does not come, once.
-    unheard: Cell<Option<fn(&[u8]) -> bool>>,
+    unheard: Cell<Option<IsLost>>,
 }
 
 impl Link {
@@ -359,7 +362,7 @@ fn gnutls_server(version: ProtocolVersion) -> (Program, SocketAddr) {
 fn what_gnutls_says_last_may_be_lost() {
     let is_finished = |datagram: &[u8]| datagram[0] == 22 && datagram[4] == 1;
     let is_ticket = |datagram: &[u8]| datagram[0] == 22 && datagram[4] == 0 && datagram[13] == 4;
-    let losses: [fn(&[u8]) -> bool; 2] = [is_finished, is_ticket];
+    let losses: [IsLost; 2] = [is_finished, is_ticket];
     for is_lost in losses {
         let (_server, address) = gnutls_server(ProtocolVersion::TLS_1_2);
         let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
