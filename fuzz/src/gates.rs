@@ -30,9 +30,7 @@ const SHORT: u8 = 0x80;
 /// Cookies that are shared live by the clock on the wall.
 fn at(milliseconds: u64) -> Now {
     Now {
-        wall: UnixTime::since_unix_epoch(Duration::from_secs(
-            NOW.as_secs() + milliseconds / 1_000,
-        )),
+        wall: UnixTime::since_unix_epoch(Duration::from_secs(NOW.as_secs() + milliseconds / 1_000)),
         monotonic: Monotonic(Duration::from_millis(milliseconds)),
     }
 }
@@ -107,7 +105,8 @@ impl Fleet {
                     false => assert!(self.has_heard[peer], "a cookie of another address"),
                 }
                 let options = DatagramOptions::default();
-                let begun = Handshake::datagram_server(self.config.clone(), admission, options, now);
+                let begun =
+                    Handshake::datagram_server(self.config.clone(), admission, options, now);
                 let mut server = Side::Handshake(Box::new(begun.expect("it begins")));
                 let said: usize = server.turn(now).0.iter().map(Vec::len).sum();
                 assert!(!is_unproved || said <= 3 * datagram.len(), "{said}");
@@ -149,7 +148,8 @@ pub fn run(data: &[u8]) {
             replaced.expect("they are long enough");
         }
         let options = DatagramOptions::default();
-        let begun = Handshake::datagram_client(client(what), name(), Vec::new(), options, at(clock));
+        let begun =
+            Handshake::datagram_client(client(what), name(), Vec::new(), options, at(clock));
         let mut client = Side::Handshake(Box::new(begun.expect("it begins")));
         let (hello, _) = client.turn(at(clock));
         for datagram in script.damage(&hello.concat()) {
@@ -169,7 +169,8 @@ pub fn run(data: &[u8]) {
     for what in [0, OLDER] {
         fleet.under_way = [LOAD; 2];
         let options = DatagramOptions::default();
-        let begun = Handshake::datagram_client(client(what), name(), Vec::new(), options, at(clock));
+        let begun =
+            Handshake::datagram_client(client(what), name(), Vec::new(), options, at(clock));
         let mut client = Side::Handshake(Box::new(begun.expect("it begins")));
         let hello = client.turn(at(clock)).0.concat();
         let reply = fleet.receive(0, PEERS, &hello, at(clock));
