@@ -104,10 +104,10 @@ fn identified(options: DatagramOptions, shape: u8) -> [DatagramOptions; 2] {
 }
 
 /// A script of the attacker's.
-struct Script<'a>(&'a [u8]);
+pub(crate) struct Script<'a>(pub(crate) &'a [u8]);
 
 impl Script<'_> {
-    fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first)
@@ -127,7 +127,7 @@ impl Script<'_> {
     }
 
     /// Does something to a datagram; gives what comes of it.
-    fn damage(&mut self, datagram: &[u8]) -> Vec<Vec<u8>> {
+    pub(crate) fn damage(&mut self, datagram: &[u8]) -> Vec<Vec<u8>> {
         let mut changed = datagram.to_vec();
         match self.byte().unwrap_or(7) % 8 {
             0 => return Vec::new(),
@@ -175,7 +175,7 @@ fn cut(datagram: &[u8], at: usize) -> Option<Vec<Vec<u8>>> {
 }
 
 /// One end, in a handshake or behind it.
-enum Side {
+pub(crate) enum Side {
     Absent,
     Handshake(Box<Handshake>),
     Connected(Box<DatagramConnection>),
@@ -184,7 +184,7 @@ enum Side {
 
 impl Side {
     /// What it sends now, and when it wants to be asked again.
-    fn turn(&mut self, now: Now) -> (Vec<Vec<u8>>, Option<Monotonic>) {
+    pub(crate) fn turn(&mut self, now: Now) -> (Vec<Vec<u8>>, Option<Monotonic>) {
         self.turn_with(now, &mut Vec::new())
     }
 
@@ -238,7 +238,7 @@ impl Side {
         }
     }
 
-    fn receive(&mut self, datagram: &[u8], now: Now, data: &mut Vec<Vec<u8>>) {
+    pub(crate) fn receive(&mut self, datagram: &[u8], now: Now, data: &mut Vec<Vec<u8>>) {
         match self {
             Self::Absent | Self::Failed(_) => {}
             Self::Handshake(handshake) => handshake.receive(datagram, now),

@@ -259,6 +259,14 @@ impl Association {
         }
     }
 
+    /// Whoever waits looks again.
+    pub(super) fn wake(&self) {
+        let waker = lock(&self.reading).waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// Ends it, for whoever has it; what was received is still read.
     pub(super) fn end(&self, error: Error) {
         if let Some(authenticated) = self.authenticated.get() {
@@ -474,6 +482,14 @@ impl Association {
             let moves = lock(&self.moves);
             (moves.moved, moves.refused)
         };
+        let (foreign, foreign_full) = match self.endpoint.is_clients {
+            true => {
+                let statistics = lock(&self.endpoint.statistics);
+                (statistics.foreign, statistics.foreign_full)
+            }
+            // They are the listener's.
+            false => (0, 0),
+        };
         let reading = lock(&self.reading);
         DtlsStatistics {
             received: reading.received,
@@ -487,6 +503,8 @@ impl Association {
             send_failures,
             moved,
             moves_refused,
+            foreign,
+            foreign_full,
         }
     }
 }

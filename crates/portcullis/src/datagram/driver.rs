@@ -331,6 +331,17 @@ impl Driver {
             }
             Err(error) if self.endpoint.link.ends_with_errors() => self.fail(error),
             Err(_) => {
+                if self.endpoint.is_clients {
+                    // A handshake looks whether that is what nobody being there looks like.
+                    for association in self
+                        .peers
+                        .ids()
+                        .into_iter()
+                        .filter_map(|id| self.peers.get(id))
+                    {
+                        association.wake();
+                    }
+                }
                 self.errors += 1;
                 if self.errors >= ERRORS {
                     self.errors = 0;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use portcullis_core::config::{Instructions, ServerConfig};
-use portcullis_core::{Admission, CookiePolicy, DatagramOptions, Handshake, Misuse};
+use portcullis_core::{Admission, CookiePolicy, CookieSecret, DatagramOptions, Handshake, Misuse};
 use tokio::net::ToSocketAddrs;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
@@ -117,7 +117,9 @@ impl DtlsListener {
     }
 
     /// Several listeners at one address, each with a socket and a task of its own, so that several processors receive:
-    /// the system gives each peer to one of them (`SO_REUSEPORT`; Unix). Each is bounded as if it were alone.
+    /// the system gives each peer to one of them (`SO_REUSEPORT`; Unix). Each is bounded as if it were alone. They take each
+    /// other's cookies, since a peer whose address changes, or a listener that goes, brings a second hello to another one:
+    /// without a [`cookie_secret`](DtlsAcceptor::cookie_secret) one is drawn for them.
     ///
     /// With [connection ids](crate::DtlsOptions::connection_ids) the first byte of each says which listener has the
     /// connection, and what comes to another one of them, since the peer has moved, is given to it: up to 1,024 datagrams and
@@ -134,7 +136,7 @@ impl DtlsListener {
         acceptor: impl Into<DtlsAcceptor>,
         count: usize,
     ) -> io::Result<Vec<Self>> {
-        let acceptor = acceptor.into();
+        let mut acceptor = acceptor.into();
         if count > MOST_SOCKETS {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -155,6 +157,9 @@ impl DtlsListener {
             endpoints.push(Arc::new(Endpoint::new(Link::Socket(Socket::new(socket)?))));
         }
         group::join(&endpoints);
+        if acceptor.cookie_secret.is_none() {
+            acceptor = acceptor.cookie_secret(CookieSecret::random().map_err(Error::from)?);
+        }
         let listeners = endpoints.into_iter();
         listeners
             .map(|endpoint| Ok(Self::at(endpoint, acceptor.clone())?))

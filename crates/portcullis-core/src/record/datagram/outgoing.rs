@@ -239,6 +239,7 @@ impl Outgoing {
     /// This side thinks; that is not the peer's silence.
     pub(crate) fn pause(&mut self) {
         self.rest_due = None;
+        self.transmitter.pause();
     }
 
     /// Does what is due.

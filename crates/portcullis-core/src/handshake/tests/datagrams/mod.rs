@@ -12,6 +12,7 @@ pub(super) mod network;
 mod older;
 mod pair;
 mod renegotiation;
+mod rest;
 mod srtp;
 mod timers;
 mod violations;
