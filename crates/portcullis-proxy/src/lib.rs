@@ -30,6 +30,7 @@ mod admin;
 mod arrival;
 mod backend;
 mod config;
+mod datagrams;
 mod early;
 mod hello;
 mod kept;
@@ -44,6 +45,7 @@ mod route;
 mod rules;
 mod stream;
 mod take_over;
+mod termination;
 mod watch;
 
 pub use address::ListenAddress;

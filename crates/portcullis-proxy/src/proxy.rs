@@ -16,6 +16,7 @@ use crate::access_log::{self, AccessLog};
 use crate::address::ListenAddress;
 use crate::admin;
 use crate::config::{Config, Limits, Plan};
+use crate::datagrams::doors::Doors;
 use crate::limits::Addresses;
 use crate::listener::{self, Listening};
 use crate::meter::Meter;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) addresses: Addresses,
+    pub(crate) doors: Doors,
     phase: watch::Sender<Phase>,
     /// What the last reload was refused for.
     reload_error: RwLock<Option<String>>,
@@ -157,8 +159,8 @@ impl Proxy {
             let name: Arc<str> = listener.name.as_str().into();
             for address in &listener.addresses {
                 let listening = match inherited.take(address)? {
-                    Some(socket) => Listening::inherited(socket, address),
-                    None => Listening::bind(address),
+                    Some(socket) => Listening::inherited(socket, address, listener, &plan),
+                    None => Listening::bind(address, listener, &plan),
                 };
                 let listening = listening.map_err(|error| {
                     let text = format!("listening on {address} (listener \"{name}\"): {error}");
@@ -216,6 +218,7 @@ impl Proxy {
             connections: Arc::new(Semaphore::new(limits.connections)),
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             addresses: Addresses::default(),
+            doors: Doors::default(),
             phase: watch::Sender::new(Phase::Running),
             reload_error: RwLock::default(),
             plan: RwLock::new(Arc::new(plan)),
@@ -231,6 +234,7 @@ impl Proxy {
         let mut listening = Vec::new();
         for (name, address, socket) in sockets {
             listening.push((name.to_string(), address));
+            socket.enter(&name, &shared.doors);
             tasks.spawn(listener::run(Arc::clone(&shared), name, socket));
         }
         let checks = Mutex::new(checks(&shared.plan()));
@@ -284,6 +288,7 @@ impl Proxy {
         plan.carry_over(&now);
         let plan = Arc::new(plan);
         *checking = checks(&plan);
+        self.shared.doors.reload(&plan);
         self.watch.set(config.seen);
         *(self.shared.plan.write()).unwrap_or_else(PoisonError::into_inner) = plan;
         self.note_reload(None);

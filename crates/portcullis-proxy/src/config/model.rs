@@ -60,6 +60,9 @@ pub(crate) struct Timeouts {
     pub(crate) handshake: Duration,
     pub(crate) connect: Duration,
     pub(crate) idle: Duration,
+    /// Of clients that speak DTLS, and of those that speak UDP without it.
+    pub(crate) dtls_idle: Duration,
+    pub(crate) udp_idle: Duration,
     pub(crate) half_close: Duration,
     pub(crate) stall: Duration,
     pub(crate) drain: Duration,
@@ -73,6 +76,8 @@ impl Default for Timeouts {
             handshake: Duration::from_secs(10),
             connect: Duration::from_secs(5),
             idle: Duration::from_secs(3600),
+            dtls_idle: Duration::from_secs(600),
+            udp_idle: Duration::from_secs(60),
             half_close: Duration::from_secs(60),
             stall: Duration::from_secs(60),
             drain: Duration::from_secs(30),
@@ -110,6 +115,7 @@ pub(super) struct Listener {
     pub(super) name: Text,
     pub(super) addresses: Vec<Text>,
     pub(super) proxies: Vec<Text>,
+    pub(super) proxy_span: Range<usize>,
 }
 
 pub(super) struct Identity {
@@ -124,7 +130,9 @@ pub(super) struct Backend {
     pub(super) servers: Vec<Text>,
     pub(super) tls: Option<BackendTls>,
     pub(super) send_proxy: Option<Version>,
+    pub(super) send_proxy_span: Range<usize>,
     pub(super) health: Option<Health>,
+    pub(super) health_span: Range<usize>,
 }
 
 pub(super) struct BackendTls {
@@ -133,6 +141,7 @@ pub(super) struct BackendTls {
     pub(super) identity: Option<Text>,
     pub(super) alpn: Vec<Text>,
     pub(super) lenient: Option<bool>,
+    pub(super) truncation_span: Range<usize>,
     pub(super) span: Range<usize>,
 }
 
@@ -227,6 +236,8 @@ impl File {
                 "handshake",
                 "connect",
                 "idle",
+                "dtls_idle",
+                "udp_idle",
                 "half_close",
                 "stall",
                 "drain",
@@ -361,6 +372,8 @@ impl Timeouts {
             handshake: time("handshake", usual.handshake),
             connect: time("connect", usual.connect),
             idle: time("idle", usual.idle),
+            dtls_idle: time("dtls_idle", usual.dtls_idle),
+            udp_idle: time("udp_idle", usual.udp_idle),
             half_close: time("half_close", usual.half_close),
             stall: time("stall", usual.stall),
             drain: time("drain", usual.drain),
@@ -410,6 +423,7 @@ impl Listener {
             name,
             addresses: table.texts("address"),
             proxies: proxy.map_or_else(Vec::new, |proxy| proxy.texts("from")),
+            proxy_span: table.span_of("proxy_protocol"),
         })
     }
 }
@@ -442,9 +456,12 @@ impl Backend {
                     identity: tls.text("identity"),
                     alpn: tls.texts("alpn"),
                     lenient: tls.word("truncation", &TRUNCATION),
+                    truncation_span: tls.span_of("truncation"),
                     span: tls.span(),
                 }),
             send_proxy: table.word("send_proxy", &[("v1", Version::V1), ("v2", Version::V2)]),
+            send_proxy_span: table.span_of("send_proxy"),
+            health_span: table.span_of("health"),
             health: table
                 .table("health", &["every", "fail", "pass"])
                 .map(|health| Health {

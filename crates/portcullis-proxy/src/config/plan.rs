@@ -61,6 +61,13 @@ pub(crate) struct Listener {
     pub(crate) takes_early_data: bool,
 }
 
+impl Listener {
+    /// Whether datagrams come there. All of its addresses are of one kind.
+    pub(crate) fn is_udp(&self) -> bool {
+        self.addresses.iter().any(ListenAddress::is_udp)
+    }
+}
+
 impl Plan {
     pub(crate) fn listener(&self, name: &str) -> Option<&Arc<Listener>> {
         self.listeners.iter().find(|listener| listener.name == name)
