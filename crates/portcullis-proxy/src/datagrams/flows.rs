@@ -204,11 +204,6 @@ impl Table {
 }
 
 impl Flow {
-    /// Where it has come to.
-    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
-        self.table.socket.local_addr().ok()
-    }
-
     /// The next datagram.
     ///
     /// # Cancel safety

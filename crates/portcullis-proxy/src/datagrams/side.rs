@@ -1,14 +1,12 @@
 //! The two ends of a connection of datagrams: DTLS, a flow, or a socket that is connected to a server.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use portcullis::{Discards, DtlsConnection, Error, Reason};
 use rustix::io::Errno;
-use tokio::io::ReadBuf;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use super::flows::Flow;
@@ -64,10 +62,7 @@ impl Side {
                 error => NoMore::Failed(error),
             }),
             Self::Flow(flow) => Ok(flow.recv().await),
-            Self::Socket(socket) => {
-                let received = poll_fn(|cx| poll_recv(socket, cx)).await;
-                received.map_err(NoMore::Unreachable)
-            }
+            Self::Socket(socket) => receive(socket).await.map_err(NoMore::Unreachable),
         }
     }
 
@@ -122,10 +117,29 @@ fn is_refusal(error: &io::Error) -> bool {
     )
 }
 
-fn poll_recv(socket: &UdpSocket, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-    AREA.with_borrow_mut(|area| {
-        let mut buf = ReadBuf::new(area);
-        ready!(socket.poll_recv(cx, &mut buf))?;
-        Poll::Ready(Ok(Bytes::copy_from_slice(buf.filled())))
-    })
+/// A datagram, or what the network says of those that were sent, which does not make a socket readable.
+///
+/// # Cancel safety
+/// Dropped, none is lost.
+async fn receive(socket: &UdpSocket) -> io::Result<Bytes> {
+    loop {
+        let ready = socket.ready(Interest::READABLE | Interest::ERROR).await?;
+        if ready.is_error() {
+            if let Some(error) = socket.take_error()? {
+                return Err(error);
+            }
+            // A send was told.
+            let none = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = socket.try_io(Interest::ERROR, none);
+        }
+        let received = AREA.with_borrow_mut(|area| {
+            let length = socket.try_recv(area)?;
+            let datagram = area.get(..length).unwrap_or_default();
+            Ok(Bytes::copy_from_slice(datagram))
+        });
+        match received {
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::WouldBlock => {}
+            other => return other,
+        }
+    }
 }

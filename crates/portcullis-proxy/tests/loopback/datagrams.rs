@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis::{
-    AlertDescription, ClientConfig, DtlsConnector, ProtocolVersion, Roots, TlsConnector,
-};
+use portcullis::{AlertDescription, ClientConfig, DtlsConnector, ProtocolVersion, TlsConnector};
 use portcullis_proxy::Config;
 use tokio::net::UdpSocket;
 
@@ -32,9 +30,9 @@ fn loopback() -> SocketAddr {
     ([127, 0, 0, 1], 0).into()
 }
 
-/// An address that nobody listens on.
+/// An address that nobody listens on, and that no other test gets.
 async fn nobody() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let socket = UdpSocket::bind("127.66.0.1:0").await.unwrap();
     socket.local_addr().unwrap()
 }
 
@@ -294,6 +292,43 @@ async fn servers_have_the_fewest_and_those_that_are_not_there_are_passed_over() 
 }
 
 #[tokio::test]
+async fn a_server_that_was_there_may_be_away_for_a_moment() {
+    let files = Files::new();
+    files.server("one", &["one.test"]);
+    let server = UdpSocket::bind("127.66.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    let proxy = files.start(&dtls_terminating(LOG, address, ""));
+    let mut client = files.dtls(proxy.address(), "one.test").await.unwrap();
+    let answer = async |server: &UdpSocket, client: &mut portcullis::DtlsConnection| {
+        client.send(&[b"x"]).await.unwrap();
+        let mut area = [0; 10];
+        let (_, peer) = server.recv_from(&mut area).await.unwrap();
+        server.send_to(b"y", peer).await.unwrap();
+        let said = client.recv_timeout(Duration::from_secs(10)).await;
+        assert_eq!(said.unwrap(), "y");
+    };
+    answer(&server, &mut client).await;
+    drop(server);
+    for _ in 0..5 {
+        client.send(&[b"lost"]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let server = UdpSocket::bind(address).await.unwrap();
+    answer(&server, &mut client).await;
+    drop(server);
+    // That is no moment any more.
+    for _ in 0..40 {
+        let _ = client.send(&[b"lost"]).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let ended = client.recv_timeout(Duration::from_secs(10)).await;
+    assert!(ended.unwrap_err().is_closed());
+    let line = files.lines(1).await.remove(0);
+    assert_eq!(line["outcome"], "backend_reset", "{line}");
+    assert_eq!(line["end_backend"], "unreachable", "{line}");
+}
+
+#[tokio::test]
 async fn servers_of_dtls_are_tried_in_turn_and_checked_by_a_handshake() {
     let files = Files::new();
     files.server("back", &["back.test"]);
@@ -364,7 +399,7 @@ async fn clients_show_certificates_by_the_rules_of_their_route() {
         (None, AlertDescription::CERTIFICATE_REQUIRED),
         (
             Some(Files::new().client("spiffe://x/good")),
-            AlertDescription::UNKNOWN_CA,
+            AlertDescription::BAD_CERTIFICATE,
         ),
     ] {
         // In TLS 1.3 a client is there before it is refused.
@@ -417,16 +452,16 @@ async fn a_reload_is_for_those_who_come_and_a_drain_waits_for_those_who_are_ther
     let draining = tokio::spawn(proxy.0.drain());
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(ask(&mut there, b"x").await, b"a:x");
-    let config = ClientConfig::builder(Roots::empty()).build().unwrap();
+    let config = ClientConfig::builder(files.roots()).build().unwrap();
     let late = TlsConnector::new(config).handshake_timeout(Duration::from_millis(400));
     let late = DtlsConnector::new(late).connect(to, "one.test").await;
     assert!(late.unwrap_err().is_timeout());
-    assert_eq!(draining.await.unwrap(), 2);
+    assert_eq!(draining.await.unwrap(), 3);
     let ended = there.recv_timeout(Duration::from_secs(10)).await;
     assert!(ended.unwrap_err().is_closed());
     let lines = files.lines(4).await;
     let drained = lines.iter().filter(|line| line["outcome"] == "drained");
-    assert_eq!(drained.count(), 2, "{lines:#?}");
+    assert_eq!(drained.count(), 3, "{lines:#?}");
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ async fn hellos_from_forged_addresses_leave_nothing() {
     until_metric(
         admin,
         "dtls_discarded_total{reason=\"foreign_byte\"}",
-        |it| it > 500,
+        |it| it > 1000,
     )
     .await;
     // Nobody has a place, of so few: whoever reads at his address comes in.
@@ -94,8 +94,8 @@ async fn flows_from_forged_addresses_have_a_bound_and_those_who_are_there_go_on(
     let proxy = files.start(&format!(
         r#"
         {ADMIN}
-        timeouts = {{ udp_idle = "3s" }}
-        limits = {{ connections = 8 }}
+        timeouts = {{ udp_idle = "2s" }}
+        limits = {{ connections = 64 }}
         [[listen]]
         name = "in"
         address = "udp:127.0.0.1:0"
@@ -109,17 +109,17 @@ async fn flows_from_forged_addresses_have_a_bound_and_those_who_are_there_go_on(
     assert_eq!(ask_udp(&there, to, b"x").await, b"a:x");
     let datagram = vec![0; 1_200];
     let mut ports = Vec::new();
-    for _ in 0..400 {
+    for _ in 0..600 {
         let forged = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         forged.send_to(&datagram, to).await.unwrap();
         ports.push(forged);
     }
-    // 8 are served, one has come, and 256 wait.
+    // 64 are served, one has come, and 256 wait.
     until_metric(admin, "datagrams_refused_total{full=\"newcomers\"}", |it| {
         it > 50
     })
     .await;
-    assert!(metric(admin, "connections_open").await <= 8);
+    assert!(metric(admin, "connections_open").await <= 64);
     assert_eq!(ask_udp(&there, to, b"still").await, b"a:still");
     // Those that say nothing more make room.
     drop(ports);
@@ -135,7 +135,7 @@ async fn flows_from_forged_addresses_have_a_bound_and_those_who_are_there_go_on(
             }
         }
     };
-    let answered = tokio::time::timeout(Duration::from_secs(240), answered);
+    let answered = tokio::time::timeout(Duration::from_secs(60), answered);
     assert_eq!(
         answered.await.expect("there is room again"),
         b"a:late".len()
@@ -159,7 +159,7 @@ async fn what_is_forged_into_a_connection_is_dropped_and_counted() {
     // From the same address: what is no record, what is one that nobody has sealed, and an alert in plain text.
     for forged in [
         &b"no DTLS"[..],
-        &[0x2f; 60],
+        &[0x2b; 60],
         &[23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 3, 1, 2, 3],
         &[21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40],
     ] {

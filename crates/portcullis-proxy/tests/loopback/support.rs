@@ -195,7 +195,7 @@ pub(crate) async fn echo(name: &'static str) -> SocketAddr {
 }
 
 /// A server of TLS that says its name, the protocol that was agreed on, and whether it saw a session again.
-pub(crate) async fn tls_echo(name: &'static str, config: portcullis::ServerConfig) -> SocketAddr {
+pub(crate) async fn tls_echo(name: &'static str, config: ServerConfig) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let acceptor = portcullis::TlsAcceptor::new(config);
