@@ -103,15 +103,7 @@ impl Listening {
     ///
     /// # Errors
     /// When it does not listen.
-    pub(crate) fn inherited(
-        socket: Socket,
-        address: &ListenAddress,
-        listener: &Listener,
-        plan: &Plan,
-    ) -> io::Result<Self> {
-        if address.is_udp() {
-            return Self::of_datagrams(socket, listener, plan);
-        }
+    pub(crate) fn inherited(socket: Socket, address: &ListenAddress) -> io::Result<Self> {
         if !socket.is_listener()? {
             return Err(io::Error::other(
                 "the socket that was passed does not listen",
@@ -119,8 +111,9 @@ impl Listening {
         }
         let socket = OwnedFd::from(socket);
         match address {
+            ListenAddress::Tcp(_) => TcpListener::from_std(socket.into()).map(Self::Tcp),
             ListenAddress::Unix(_) => UnixListener::from_std(socket.into()).map(Self::Unix),
-            _ => TcpListener::from_std(socket.into()).map(Self::Tcp),
+            ListenAddress::Udp(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -191,9 +184,9 @@ impl Listening {
     }
 
     /// Shows what is dropped there.
-    pub(crate) fn enter(&self, name: &Arc<str>, doors: &Doors) {
+    pub(crate) fn enter(&self, doors: &Doors) {
         match self {
-            Self::Dtls(listener) => doors.add_dtls(name, listener),
+            Self::Dtls(listener) => doors.add_dtls(listener),
             Self::Udp(flows) => doors.add_flows(flows.counts()),
             Self::Tcp(_) | Self::Unix(_) => {}
         }

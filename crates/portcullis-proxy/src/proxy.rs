@@ -159,7 +159,7 @@ impl Proxy {
             let name: Arc<str> = listener.name.as_str().into();
             for address in &listener.addresses {
                 let listening = match inherited.take(address)? {
-                    Some(socket) => Listening::inherited(socket, address, listener, &plan),
+                    Some(socket) => Listening::inherited(socket, address),
                     None => Listening::bind(address, listener, &plan),
                 };
                 let listening = listening.map_err(|error| {
@@ -234,7 +234,7 @@ impl Proxy {
         let mut listening = Vec::new();
         for (name, address, socket) in sockets {
             listening.push((name.to_string(), address));
-            socket.enter(&name, &shared.doors);
+            socket.enter(&shared.doors);
             tasks.spawn(listener::run(Arc::clone(&shared), name, socket));
         }
         let checks = Mutex::new(checks(&shared.plan()));
@@ -288,7 +288,6 @@ impl Proxy {
         plan.carry_over(&now);
         let plan = Arc::new(plan);
         *checking = checks(&plan);
-        self.shared.doors.reload(&plan);
         self.watch.set(config.seen);
         *(self.shared.plan.write()).unwrap_or_else(PoisonError::into_inner) = plan;
         self.note_reload(None);

@@ -259,10 +259,10 @@ fn is_at(socket: &Socket, wanted: &ListenAddress) -> bool {
     let Ok(address) = socket.local_addr() else {
         return false;
     };
-    let is_of = |kind| socket.r#type().is_ok_and(|it| it == kind);
     match wanted {
-        ListenAddress::Tcp(wanted) => address.as_socket() == Some(*wanted) && is_of(Type::STREAM),
-        ListenAddress::Udp(wanted) => address.as_socket() == Some(*wanted) && is_of(Type::DGRAM),
+        ListenAddress::Tcp(wanted) => address.as_socket() == Some(*wanted),
+        // Sockets that listen are given, and none of datagrams.
+        ListenAddress::Udp(_) => false,
         ListenAddress::Unix(path) => address.as_pathname() == Some(path),
     }
 }

@@ -1,4 +1,4 @@
-//! Where datagrams come in: what was dropped there, and what a reload changes.
+//! Where datagrams come in, and what was dropped there.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use portcullis::{Discarded, Discards, DtlsListener};
 
 use super::flows::Counts;
-use crate::config::Plan;
-use crate::termination;
 
 /// The doors of a proxy.
 #[derive(Debug, Default)]
@@ -15,8 +13,7 @@ pub(crate) struct Doors(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// With the names of their listeners.
-    dtls: Vec<(Arc<str>, Arc<DtlsListener>)>,
+    dtls: Vec<Arc<DtlsListener>>,
     flows: Vec<Arc<Counts>>,
     /// Of those that are closed.
     heard: Heard,
@@ -63,9 +60,8 @@ impl Doors {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn add_dtls(&self, name: &Arc<str>, listener: &Arc<DtlsListener>) {
-        let door = (Arc::clone(name), Arc::clone(listener));
-        self.lock().dtls.push(door);
+    pub(crate) fn add_dtls(&self, listener: &Arc<DtlsListener>) {
+        self.lock().dtls.push(Arc::clone(listener));
     }
 
     pub(crate) fn add_flows(&self, counts: &Arc<Counts>) {
@@ -76,25 +72,15 @@ impl Doors {
     pub(crate) fn close(&self, listener: Arc<DtlsListener>) {
         let mut inner = self.lock();
         inner.heard.add_dtls(&listener);
-        inner.dtls.retain(|(_, it)| !Arc::ptr_eq(it, &listener));
+        inner.dtls.retain(|it| !Arc::ptr_eq(it, &listener));
     }
 
     /// So far.
     pub(crate) fn heard(&self) -> Heard {
         let inner = self.lock();
         let mut heard = inner.heard.clone();
-        inner.dtls.iter().for_each(|(_, it)| heard.add_dtls(it));
+        inner.dtls.iter().for_each(|it| heard.add_dtls(it));
         inner.flows.iter().for_each(|it| heard.add_flows(it));
         heard
-    }
-
-    /// What clients are asked for before it is known which route they take is that of the new configuration.
-    pub(crate) fn reload(&self, plan: &Plan) {
-        for (name, door) in &self.lock().dtls {
-            let first = plan.listener(name).and_then(|it| termination::first(it));
-            if let Some(first) = first {
-                door.reloadable().replace(first);
-            }
-        }
     }
 }
