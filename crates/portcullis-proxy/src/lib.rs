@@ -47,6 +47,7 @@ mod stream;
 mod take_over;
 mod termination;
 mod watch;
+mod workers;
 
 pub use address::ListenAddress;
 pub use config::{Config, Mode, Originate, Problem, Problems, Simple};

@@ -22,6 +22,7 @@ use crate::listener::{self, Listening};
 use crate::meter::Meter;
 use crate::take_over::{self, Inherited};
 use crate::watch::Watch;
+use crate::workers::{Share, Workers};
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) log: AccessLog,
     pub(crate) meter: Meter,
     pub(crate) connections: Arc<Semaphore>,
+    /// Of connections, in all.
+    places: usize,
     pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) addresses: Addresses,
     pub(crate) doors: Doors,
@@ -73,6 +76,13 @@ impl Shared {
     pub(crate) fn reload_error(&self) -> Option<String> {
         let error = self.reload_error.read();
         error.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Until no connection has a place.
+    pub(crate) async fn ended(&self) {
+        // The limit of the configuration is far below 2^32.
+        let all = u32::try_from(self.places).unwrap_or(u32::MAX);
+        let _ = self.connections.acquire_many(all).await;
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -181,6 +191,20 @@ impl Proxy {
             }
         };
         inherited.check_used()?;
+        let mut shares: Vec<Vec<Share>> = Vec::new();
+        for _ in 0..plan.workers.unwrap_or(0) {
+            let own = sockets.iter().filter(|(_, address, _)| !address.is_udp());
+            let own = own.map(|(name, address, socket)| {
+                Ok(Share {
+                    name: Arc::clone(name),
+                    address: address.clone(),
+                    socket: socket.duplicate()?,
+                })
+            });
+            shares.push(own.collect::<io::Result<_>>()?);
+        }
+        let workers = Workers::prepare(shares)
+            .map_err(|error| io::Error::new(error.kind(), format!("process.workers: {error}")))?;
         let opened = log_of_account.map_or_else(|| access_log::writer(&plan.access), Ok);
         let log = opened.and_then(|writer| AccessLog::begin(&plan.access, writer));
         let log =
@@ -216,6 +240,7 @@ impl Proxy {
             log,
             meter: Meter::default(),
             connections: Arc::new(Semaphore::new(limits.connections)),
+            places: limits.connections,
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             addresses: Addresses::default(),
             doors: Doors::default(),
@@ -231,10 +256,18 @@ impl Proxy {
             admin_task.spawn(admin::run(shared, socket));
         }
         let mut tasks = JoinSet::new();
+        let has_workers = shared.plan().workers.is_some();
+        for ends in workers.start(&shared) {
+            tasks.spawn(async move { drop(ends.await) });
+        }
         let mut listening = Vec::new();
         for (name, address, socket) in sockets {
-            listening.push((name.to_string(), address));
+            listening.push((name.to_string(), address.clone()));
             socket.enter(&shared.doors);
+            if has_workers && !address.is_udp() {
+                // They have it.
+                continue;
+            }
             tasks.spawn(listener::run(Arc::clone(&shared), name, socket));
         }
         let checks = Mutex::new(checks(&shared.plan()));
@@ -372,7 +405,7 @@ impl Proxy {
         self.checks.lock().await.abort_all();
         let drained = tokio::time::timeout(limit, async {
             while self.tasks.join_next().await.is_some() {}
-            self.ended().await;
+            self.shared.ended().await;
         });
         tokio::select! {
             _ = drained => {}
@@ -381,15 +414,9 @@ impl Proxy {
         let left = self.limits.connections - self.shared.connections.available_permits();
         self.shared.phase.send_replace(Phase::Over);
         // To write down how they have ended takes no time.
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.ended()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.shared.ended()).await;
         self.shared.log.flush(Duration::from_secs(1)).await;
         left
-    }
-
-    async fn ended(&self) {
-        // The limit of the configuration is far below 2^32.
-        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
-        let _ = self.shared.connections.acquire_many(all).await;
     }
 }
 

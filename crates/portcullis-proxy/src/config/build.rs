@@ -58,6 +58,7 @@ pub(super) fn build(report: &Report<'_>, path: Option<&Path>, file: &File) -> Op
         admin,
         access: (file.access.as_ref()).map_or(Access::Stdout, |text| super::access(text.get_ref())),
         take_over: (file.take_over.as_ref()).map(|text| text.get_ref().into()),
+        workers: file.workers,
         watch: file.watch,
         timeouts: file.timeouts.clone(),
         limits: file.limits.clone(),

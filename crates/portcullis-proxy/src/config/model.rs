@@ -21,6 +21,8 @@ pub(super) struct File {
     pub(super) group: Option<Text>,
     /// Where another proxy may ask for the sockets.
     pub(super) take_over: Option<Text>,
+    /// Threads that serve connections.
+    pub(super) workers: Option<usize>,
     pub(super) tickets: Option<Tickets>,
     /// How often files are looked at.
     pub(super) watch: Option<Duration>,
@@ -207,6 +209,8 @@ pub(super) struct Allow {
 /// What an end without close_notify is, and whether it counts as an end.
 const TRUNCATION: [(&str, bool); 2] = [("strict", false), ("lenient", true)];
 
+/// Each is a thread.
+const MOST_WORKERS: usize = 256;
 /// Limits are no higher.
 const MOST: usize = 1_000_000;
 
@@ -244,7 +248,7 @@ impl File {
             ],
         );
         let limits = top.table("limits", &["connections", "handshakes", "per_address"]);
-        let process = top.table("process", &["user", "group", "take_over"]);
+        let process = top.table("process", &["user", "group", "take_over", "workers"]);
         let of_process = |key| process.as_ref().and_then(|process| process.text(key));
         let listeners = top.tables(
             "listen",
@@ -283,6 +287,9 @@ impl File {
             user: of_process("user"),
             group: of_process("group"),
             take_over: of_process("take_over"),
+            workers: process
+                .as_ref()
+                .and_then(|process| process.count("workers", 1..MOST_WORKERS + 1)),
             tickets: top.table("tickets", &TICKETS).map(|it| Tickets::read(&it)),
             watch: top
                 .table("reload", &["watch"])

@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) admin: Option<Admin>,
     pub(crate) access: Access,
     pub(crate) take_over: Option<PathBuf>,
+    /// Threads that serve connections; without them they are served where the proxy was started.
+    pub(crate) workers: Option<usize>,
     /// How often files are looked at.
     pub(crate) watch: Option<Duration>,
     pub(crate) timeouts: Timeouts,
@@ -112,6 +114,8 @@ impl Plan {
             "log.access"
         } else if self.take_over != next.take_over {
             "process.take_over"
+        } else if self.workers != next.workers {
+            "process.workers"
         } else if self.account != next.account {
             "process.user and process.group"
         } else if self.admin != next.admin {
