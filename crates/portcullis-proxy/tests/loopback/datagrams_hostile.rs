@@ -75,9 +75,17 @@ async fn hellos_from_forged_addresses_leave_nothing() {
     assert_eq!(metric(admin, "connections_open").await, 4);
     // What was counted is there while it ends, too.
     let before = metric(admin, row).await;
+    let to = proxy.address();
+    let late = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    assert!(!ask_udp(&late, to, &hello).await.is_empty(), "a cookie");
     let draining = tokio::spawn(proxy.0.drain());
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(metric(admin, row).await >= before);
+    // Nobody answers any more.
+    late.send_to(&hello, to).await.unwrap();
+    let answered = late.recv(&mut [0; 100]);
+    let answered = tokio::time::timeout(Duration::from_millis(500), answered);
+    assert!(answered.await.is_err());
     drop(clients);
     assert_eq!(draining.await.unwrap(), 0);
     // And nobody else has a line.
