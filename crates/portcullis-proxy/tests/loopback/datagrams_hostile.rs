@@ -83,7 +83,8 @@ async fn hellos_from_forged_addresses_leave_nothing() {
     assert!(metric(admin, row).await >= before);
     // Nobody answers any more.
     late.send_to(&hello, to).await.unwrap();
-    let answered = late.recv(&mut [0; 100]);
+    let mut area = [0; 100];
+    let answered = late.recv(&mut area);
     let answered = tokio::time::timeout(Duration::from_millis(500), answered);
     assert!(answered.await.is_err());
     drop(clients);
