@@ -260,7 +260,7 @@ impl Passing {
             match came {
                 Came::FromClient(Ok(datagram)) => {
                     last = Instant::now();
-                    if let Err(over) = self.to_server(&datagram).await {
+                    if let Err(over) = self.pass_in(&datagram).await {
                         return over;
                     }
                 }
@@ -285,7 +285,7 @@ impl Passing {
         }
     }
 
-    async fn to_server(&mut self, datagram: &Bytes) -> Result<(), Over> {
+    async fn pass_in(&mut self, datagram: &Bytes) -> Result<(), Over> {
         let mut sent = timeout(self.stall, self.server.side.send(datagram)).await;
         if let Ok(Err(Unsent::Unreachable(error))) = sent {
             self.server.refused(error, self.within).await?;
