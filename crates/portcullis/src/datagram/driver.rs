@@ -85,6 +85,15 @@ pub(super) fn prepared(acceptor: &TlsAcceptor) -> Result<(ServerConfig, u64), Mi
     Ok((config.for_datagrams()?, generation))
 }
 
+pub(super) fn refuse_fallback(acceptor: &TlsAcceptor) -> Result<(), Misuse> {
+    match acceptor.conduct.plaintext_fallback {
+        true => Err(Misuse::new(
+            "plaintext_fallback: over datagrams nothing is given back; leave it out there",
+        )),
+        false => Ok(()),
+    }
+}
+
 impl Door {
     pub(super) fn new(
         acceptor: &DtlsAcceptor,
@@ -97,12 +106,7 @@ impl Door {
             front,
         } = acceptor.clone();
         options.check()?;
-        if acceptor.conduct.plaintext_fallback {
-            return Err(Misuse::new(
-                "plaintext_fallback: over datagrams nothing is given back; leave it out there",
-            )
-            .into());
-        }
+        refuse_fallback(&acceptor)?;
         let (config, generation) = prepared(&acceptor)?;
         let (queue, incoming) = mpsc::channel(options.handshakes);
         let mut gate = Gate::new(&config, cookies)?.decryptions(options.decryptions);

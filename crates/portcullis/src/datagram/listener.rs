@@ -17,7 +17,7 @@ use super::acceptor::DtlsAcceptor;
 use super::association::Owner;
 use super::connection::DtlsConnection;
 use super::connections::DtlsConnections;
-use super::driver::{Door, Driver, address};
+use super::driver::{Door, Driver, address, prepared, refuse_fallback};
 use super::early_data::DtlsEarlyHandshake;
 use super::endpoint::Endpoint;
 use super::foreign::Foreign;
@@ -358,6 +358,36 @@ impl DtlsIncoming {
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         let path = self.owner.path();
         (path != NOWHERE).then_some(path.peer)
+    }
+
+    /// The same client, whom another acceptor than the listener's answers: with its configuration, its answers, its stores
+    /// and its time limits, e.g. for a choice that differs from client to client, or after a reload. What the client was
+    /// asked for before, a cookie and a share, the listener's configuration has decided.
+    ///
+    /// ```
+    /// # use portcullis::{DtlsConnector, DtlsListener};
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let patient = acceptor.clone().handshake_timeout(std::time::Duration::from_secs(60));
+    /// # let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # let client = DtlsConnector::new(connector);
+    /// # tokio::spawn(async move { client.connect(address, "localhost").await });
+    /// let connection = listener.accept().await?.with_acceptor(patient)?.handshake().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What [`DtlsListener::bind`] would fail with for this acceptor; the client is forgotten.
+    pub fn with_acceptor(mut self, acceptor: impl Into<TlsAcceptor>) -> Result<Self, Misuse> {
+        let acceptor = acceptor.into();
+        refuse_fallback(&acceptor)?;
+        let (config, _) = prepared(&acceptor)?;
+        (self.config, self.conduct) = (config, acceptor.conduct);
+        Ok(self)
     }
 
     /// Shakes hands, in any task. What is asked on the way is answered as over TLS ([`Answers`](crate::Answers)).
