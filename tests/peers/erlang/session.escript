@@ -47,6 +47,7 @@ steps(_, _, []) ->
 steps(Module, Socket, [downgrade | Rest]) ->
     case Module:close(Socket, {self(), 10000}) of
         {ok, Tcp} -> steps(gen_tcp, Tcp, Rest);
+        {ok, Tcp, Data} -> steps(gen_tcp, Tcp, but_for(Data, Rest));
         Other -> failed(downgrade, Other)
     end;
 steps(Module, Socket, [Step | Rest]) ->
@@ -54,6 +55,16 @@ steps(Module, Socket, [Step | Rest]) ->
         ok -> steps(Module, Socket, Rest);
         Other -> failed(Step, Other)
     end.
+
+%% What it still expects, after bytes that came together with the peer's close_notify.
+but_for(Data, [{expect, Text} | Rest]) ->
+    case string:prefix(Text, binary_to_list(Data)) of
+        nomatch -> failed({expect, Text}, Data);
+        [] -> Rest;
+        Remainder -> [{expect, Remainder} | Rest]
+    end;
+but_for(Data, Rest) ->
+    failed({downgrade, Rest}, Data).
 
 step(Module, Socket, {send, Data}) ->
     Module:send(Socket, Data);
