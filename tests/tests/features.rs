@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
-const FOLDERS: [(&str, &str); 12] = [
+const FOLDERS: [(&str, &str); 13] = [
     ("core/", "crates/portcullis-core/src/"),
     ("tokio/", "crates/portcullis/tests/"),
     ("tokio-src/", "crates/portcullis/src/"),
     ("cache/", "crates/portcullis-session-cache/tests/"),
+    ("cache-src/", "crates/portcullis-session-cache/src/"),
     ("crls/", "crates/portcullis-crl-fetch/tests/"),
     ("crls-src/", "crates/portcullis-crl-fetch/src/"),
     ("pkcs11/", "crates/portcullis-pkcs11/tests/"),

@@ -206,3 +206,139 @@ impl fmt::Debug for LayeredSessionStore {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(portcullis_loom)))]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// A session with `a.example`, by the table in portcullis-core: of TLS 1.3, or of TLS 1.2, which is good for many
+    /// connections.
+    fn session(is_tls13: bool) -> ClientSession {
+        let mut out = match is_tls13 {
+            true => [&[2, 1, 3, 4, 0x13, 1, 1, 32][..], &[0x51; 32]].concat(),
+            false => [&[2, 1, 3, 3, 0xc0, 0x2b, 3, 48][..], &[0x51; 48], &[0, 29]].concat(),
+        };
+        out.extend(1_000_u64.to_be_bytes());
+        // No peer, and this side is nobody.
+        out.extend([0; 5]);
+        out.extend(*b"\0\x09a.example");
+        // Names, ALPN, early data; of a client; a ticket and not an id.
+        out.extend([0, 0, 0, 0, 0, 0, 1, 0]);
+        out.extend([0, 4, 7, 7, 7, 7, 0, 0, 0, 7]);
+        out.extend(600_u32.to_be_bytes());
+        out.extend(1_000_u64.to_be_bytes());
+        ClientSession::from_bytes(&out).expect("this is the form of a session")
+    }
+
+    fn key() -> SessionKey {
+        let key = [&[2, 1, 0, 1, 0, 0, 9][..], b"a.example1"].concat();
+        SessionKey::from_bytes(&key).expect("this is the form of a key")
+    }
+
+    fn now() -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(1_000))
+    }
+
+    fn done<T>(future: StoreFuture<'_, T>) -> T {
+        future.now_or_never().expect("nobody is waited for")
+    }
+
+    /// Waits for somebody who keeps the store open, and is not done with it.
+    fn is_kept_open(store: &LayeredSessionStore) {
+        let start = Instant::now();
+        let mut seen = 0;
+        while seen < 5 {
+            match store.closed.try_write() {
+                Ok(_) => seen = 0,
+                Err(_) => seen += 1,
+            }
+            let waited = start.elapsed();
+            assert!(waited < Duration::from_secs(10), "nobody keeps it open");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whoever puts while a store is closed has put before it, and so behind.
+    #[test]
+    fn what_is_put_while_it_is_closed_is_behind() {
+        let far = Arc::new(MemorySessionStore::default());
+        let store = LayeredSessionStore::new(MemorySessionStore::default(), far.clone());
+        let key = key();
+        // Memory lets nobody in, so that it is put when the store is to be closed.
+        let locked = store.near.lock();
+        thread::scope(|scope| {
+            scope.spawn(|| done(SessionStore::put(&store, &key, session(true))));
+            is_kept_open(&store);
+            scope.spawn(|| done(SessionStore::close(&store)));
+            drop(locked);
+        });
+        assert_eq!((store.near.len(), far.len()), (0, 1));
+        // What comes later is nowhere.
+        done(SessionStore::put(&store, &key, session(true)));
+        assert_eq!((store.near.len(), far.len()), (0, 1));
+    }
+
+    /// Gives a session when it may.
+    struct Late {
+        asked: Barrier,
+        may: Barrier,
+    }
+
+    impl SessionStore for Late {
+        fn take<'a>(
+            &'a self,
+            _: &'a SessionKey,
+            _: UnixTime,
+        ) -> StoreFuture<'a, Vec<ClientSession>> {
+            Box::pin(async {
+                self.asked.wait();
+                self.may.wait();
+                vec![session(false)]
+            })
+        }
+
+        fn put<'a>(&'a self, _: &'a SessionKey, _: ClientSession) -> StoreFuture<'a, ()> {
+            Box::pin(ready(()))
+        }
+
+        fn forget<'a>(&'a self, _: &'a SessionKey) -> StoreFuture<'a, ()> {
+            Box::pin(ready(()))
+        }
+    }
+
+    /// What is fetched while a store is closed does not stay in memory either, whichever of the two is first.
+    #[test]
+    fn what_is_fetched_while_it_is_closed_does_not_stay() {
+        for is_closed_first in [true, false] {
+            let (asked, may) = (Barrier::new(2), Barrier::new(2));
+            let far = Arc::new(Late { asked, may });
+            let store = LayeredSessionStore::new(MemorySessionStore::default(), far.clone());
+            let key = key();
+            thread::scope(|scope| {
+                let taking = scope.spawn(|| done(store.take(&key, now())).len());
+                far.asked.wait();
+                match is_closed_first {
+                    true => {
+                        done(SessionStore::close(&store));
+                        far.may.wait();
+                    }
+                    false => {
+                        let locked = store.near.lock();
+                        far.may.wait();
+                        is_kept_open(&store);
+                        scope.spawn(|| done(SessionStore::close(&store)));
+                        drop(locked);
+                    }
+                }
+                assert_eq!(taking.join().unwrap(), 1);
+            });
+            assert!(store.near.is_empty(), "{is_closed_first}");
+        }
+    }
+}

@@ -539,31 +539,6 @@ fn a_clients_memory_before_another() {
     assert_eq!((small.near().len(), far.len()), (1, 0));
 }
 
-/// Whoever puts while a store is closed has put before it, and so behind, or nowhere: nothing stays in memory.
-#[test]
-fn nothing_is_put_behind_what_is_closed() {
-    for round in 0..200 {
-        let far = Arc::new(MemorySessionStore::default());
-        let store = client_layered(&far, 100);
-        let start = std::sync::Barrier::new(3);
-        std::thread::scope(|scope| {
-            for thread in 0..2 {
-                let (store, start) = (&store, &start);
-                scope.spawn(move || {
-                    start.wait();
-                    for number in 0..20 {
-                        put_ticket(store, &format!("{thread} {number}"), number);
-                    }
-                });
-            }
-            start.wait();
-            std::thread::sleep(std::time::Duration::from_micros(round));
-            done(SessionStore::close(&store));
-        });
-        assert!(store.near().is_empty(), "round {round}");
-    }
-}
-
 /// A store that keeps nothing, and never says so.
 struct Gone;
 

@@ -130,9 +130,10 @@ fn a_resumed_connection_with_tickets_holds_little_more() {
         assert!(!store.is_empty());
         let (client, server) = (each(clients), each(servers));
         println!("client {client}, server {server}");
-        let (client, server) = (client - ciphers(), server - ciphers());
+        // Only the server has said something: each end has set up the cipher of one direction.
+        let (client, server) = (client - ciphers() / 2, server - ciphers() / 2);
         assert!(client <= 1_250, "a client holds {client} bytes");
-        assert!(server <= 1_000, "a server holds {server} bytes");
+        assert!(server <= 970, "a server holds {server} bytes");
     });
 }
 

@@ -289,29 +289,36 @@ async fn halves_that_take_turns_have_another_key() {
     }
 }
 
-/// The same in one task, which does one thing at a time: the key is used up, and that costs a moment.
+/// The same in one task, which does one thing at a time, or where nobody reads at all: the key is used up, and that costs a
+/// moment.
 #[tokio::test(start_paused = true)]
 async fn halves_in_one_task_go_on() {
-    for of_client in [true, false] {
+    for (of_client, reads) in [(true, true), (false, true), (true, false), (false, false)] {
         let (one, mut other) = pair(of_client, ALWAYS, ALWAYS).await;
         let (mut reader, mut writer) = one.into_split();
         let start = tokio::time::Instant::now();
-        let ask = async {
-            for _ in 0..10 {
-                writer.write_all(&pattern(30_000)).await.unwrap();
-                writer.flush().await.unwrap();
-                assert_eq!(reader.read_u8().await.unwrap(), 7);
-            }
-        };
-        let serve = async {
+        // Apart, so that nothing it does wakes the one.
+        let serve = tokio::spawn(async move {
             let mut request = vec![0; 30_000];
             for _ in 0..10 {
                 other.read_exact(&mut request).await.unwrap();
-                other.write_u8(7).await.unwrap();
-                other.flush().await.unwrap();
+                if reads {
+                    other.write_u8(7).await.unwrap();
+                    other.flush().await.unwrap();
+                }
             }
-        };
-        soon(async { tokio::join!(ask, serve) }).await;
+        });
+        soon(async {
+            for _ in 0..10 {
+                writer.write_all(&pattern(30_000)).await.unwrap();
+                writer.flush().await.unwrap();
+                if reads {
+                    assert_eq!(reader.read_u8().await.unwrap(), 7);
+                }
+            }
+            serve.await.unwrap();
+        })
+        .await;
         assert!(start.elapsed() < Duration::from_secs(1));
         assert!(!reader.information().is_renegotiated());
     }
@@ -478,5 +485,73 @@ async fn who_only_writes_sees_a_late_answer() {
 async fn late_requests_that_cross() {
     for of_client in [true, false] {
         a_late_answer(of_client, true).await;
+
+/// The peer answers later than a writer waits for its own reading half: from there on a handshake has its usual time.
+#[tokio::test(start_paused = true)]
+async fn halves_whose_peer_takes_its_time() {
+    for of_client in [true, false] {
+        let (one, mut other) = pair(of_client, ALWAYS, ALWAYS).await;
+        let (mut reader, mut writer) = one.into_split();
+        let write = tokio::spawn(async move {
+            writer.write_all(&pattern(LONG)).await.unwrap();
+            writer.flush().await.unwrap();
+            writer
+        });
+        let read = tokio::spawn(async move {
+            // The writer is there already.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert_eq!(reader.read_u8().await.unwrap(), 7);
+            reader
+        });
+        let mut received = vec![0; LONG];
+        let serve = async {
+            let (before, behind) = received.split_at_mut(6 * 16_384);
+            other.read_exact(before).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            other.read_exact(behind).await.unwrap();
+            other.write_u8(7).await.unwrap();
+            other.flush().await.unwrap();
+        };
+        let ((), write, read) = soon(async { tokio::join!(serve, write, read) }).await;
+        assert!(received == pattern(LONG));
+        let one = read.unwrap().reunite(write.unwrap()).unwrap();
+        assert!(one.information().is_renegotiated());
+        same(&one, &other);
+    }
+}
+
+/// Nobody waits any more for the write whose key is to be replaced, and the halves become one: that has the writer, and
+/// goes on.
+#[tokio::test(start_paused = true)]
+async fn halves_become_one_while_a_key_is_to_be_replaced() {
+    for of_client in [true, false] {
+        let (one, mut other) = pair(of_client, ALWAYS, ALWAYS).await;
+        let (reader, mut writer) = one.into_split();
+        let (data, mut written) = (pattern(LONG), 0);
+        let mut received = vec![0; LONG];
+        let moment = Duration::from_millis(10);
+        // Up to the first that waits for something else than the peer.
+        while let Ok(taken) = timeout(moment, writer.write(&data[written..])).await {
+            let until = written + taken.unwrap();
+            let read = other.read_exact(&mut received[written..until]);
+            let (flushed, read) = tokio::join!(writer.flush(), read);
+            flushed.unwrap();
+            read.unwrap();
+            written = until;
+        }
+        assert_eq!(written, 6 * 16_384);
+        let mut one = reader.reunite(writer).unwrap();
+        assert!(!one.information().is_renegotiated());
+        let write = async {
+            one.write_all(&data[written..]).await.unwrap();
+            one.flush().await.unwrap();
+        };
+        let read = other.read_exact(&mut received[written..]);
+        let ((), read) = soon(async { tokio::join!(write, read) }).await;
+        read.unwrap();
+        assert!(received == data);
+        assert!(one.information().is_renegotiated());
+        same(&one, &other);
+        passes(&mut other, &mut one).await;
     }
 }

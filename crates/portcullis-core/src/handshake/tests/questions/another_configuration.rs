@@ -378,6 +378,64 @@ fn how_long_the_key_of_the_server_is() {
     }
 }
 
+/// Nor here. Which kinds of keys are taken, schemes and suites say: a suite for DSA keys is in no configuration that has no
+/// scheme for them.
+#[test]
+fn of_which_kind_the_key_of_the_server_is() {
+    use super::super::signatures::identity;
+    use crate::config::ClientConfig;
+    let client = |version, schemes: &[SignatureScheme]| {
+        ClientConfig::dangerous_builder_without_verification()
+            .versions([version])
+            .signature_schemes(schemes)
+    };
+    let showing = |version, title| {
+        let server = server().clear_identities().versions([version]);
+        server.identity(identity(title))
+    };
+    let both = [
+        SignatureScheme::RSA_PSS_RSAE_SHA256,
+        SignatureScheme::RSA_PSS_PSS_SHA256,
+    ];
+    for version in VERSIONS {
+        let offering = || asked(client(version, &both), showing(version, "pss"));
+        goes_on(offering(), client(version, &both[1..])).unwrap();
+        let says =
+            "signature_schemes: the server chose rsa_pss_pss_sha256, which is not in the list";
+        refused(offering(), client(version, &both[..1]), says);
+    }
+    #[cfg(all(feature = "ffi", feature = "finite-field"))]
+    for version in [
+        ProtocolVersion::TLS_1_2,
+        ProtocolVersion::TLS_1_1,
+        ProtocolVersion::TLS_1_0,
+    ] {
+        let suite = CipherSuite::TLS_DHE_DSS_WITH_AES_128_CBC_SHA;
+        let rsa = CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA;
+        let both = [SignatureScheme::DSA_SHA256, SignatureScheme::DSA_SHA384];
+        let dss = |schemes| client(version, schemes).cipher_suites([suite]);
+        let offering = || {
+            let server = showing(version, "dsa").cipher_suites([suite]);
+            asked(dss(&both), server.signature_schemes(both))
+        };
+        goes_on(offering(), dss(&both[..1])).unwrap();
+        // Before TLS 1.2 there is one.
+        match version {
+            ProtocolVersion::TLS_1_2 => {
+                let says =
+                    "signature_schemes: the server chose dsa_sha256, which is not in the list";
+                refused(offering(), dss(&both[1..]), says);
+            }
+            _ => drop(goes_on(offering(), dss(&both[1..])).unwrap()),
+        }
+        let schemes = [SignatureScheme::RSA_PKCS1_SHA256];
+        let says = "cipher_suites: the server chose TLS_DHE_DSS_WITH_AES_128_CBC_SHA, which is not";
+        let without = client(version, &schemes).cipher_suites([rsa]);
+        refused(offering(), without, says);
+        assert!(dss(&schemes).build().is_err());
+    }
+}
+
 /// A pre-shared key without a key exchange, with a client that offers nothing else.
 #[test]
 fn a_key_that_is_used_alone() {
