@@ -33,10 +33,10 @@ pub(crate) struct Command {
     /// drains as soon as this one accepts. Without it, sockets of systemd (LISTEN_FDS) are taken if there are some.
     #[arg(long, value_name = "PATH", requires = "file")]
     take_over: Option<PathBuf>,
-    /// Without a file: where to listen, ADDRESS:PORT or unix:PATH.
+    /// Without a file: where to listen, ADDRESS:PORT, udp:ADDRESS:PORT for datagrams, or unix:PATH.
     #[arg(long, value_name = "ADDRESS", requires = "to", num_args = 1..)]
     listen: Vec<String>,
-    /// Where connections go: HOST:PORT or unix:PATH, several of the same kind.
+    /// Where connections go: HOST:PORT, udp:HOST:PORT or unix:PATH, several of the same kind.
     #[arg(long, value_name = "SERVER", requires = "listen", num_args = 1..)]
     to: Vec<String>,
     /// Clients speak TLS, and are shown this certificate chain (PEM).

@@ -1,4 +1,4 @@
-//! Where to listen, and where servers are: TCP or a Unix socket.
+//! Where to listen, and where servers are: TCP, UDP or a Unix socket.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,15 +9,18 @@ use std::path::PathBuf;
 pub enum ListenAddress {
     /// An IP address and a port.
     Tcp(SocketAddr),
+    /// The same for datagrams.
+    Udp(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
 }
 
-/// As a configuration has it: `127.0.0.1:443`, `[::]:443`, `unix:/run/a.sock`.
+/// As a configuration has it: `127.0.0.1:443`, `[::]:443`, `udp:0.0.0.0:5684`, `unix:/run/a.sock`.
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Udp(address) => write!(f, "udp:{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -25,12 +28,22 @@ impl fmt::Display for ListenAddress {
 
 impl ListenAddress {
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        match text.strip_prefix("unix:") {
-            Some(path) => unix(path).map(Self::Unix),
-            None => text.parse().map(Self::Tcp).map_err(|_| {
-                "an address to listen on is IP:PORT, e.g. \"0.0.0.0:443\" or \"[::]:443\", or \"unix:/path\""
-            }),
+        if let Some(path) = text.strip_prefix("unix:") {
+            return unix(path).map(Self::Unix);
         }
+        let parsed = match text.strip_prefix("udp:") {
+            Some(address) => address.parse().map(Self::Udp),
+            None => text.parse().map(Self::Tcp),
+        };
+        parsed.map_err(|_| {
+            "an address to listen on is IP:PORT, e.g. \"0.0.0.0:443\" or \"[::]:443\", \"udp:IP:PORT\" for datagrams, \
+             or \"unix:/path\""
+        })
+    }
+
+    /// Whether datagrams come there.
+    pub(crate) const fn is_udp(&self) -> bool {
+        matches!(self, Self::Udp(_))
     }
 }
 
@@ -42,25 +55,45 @@ pub(crate) enum ServerAddress {
         host: String,
         port: u16,
     },
+    /// The same for datagrams.
+    Udp {
+        host: String,
+        port: u16,
+    },
     Unix(PathBuf),
 }
 
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Tcp { host, port } => host_and_port(f, host, *port),
+            Self::Udp { host, port } => {
+                f.write_str("udp:")?;
+                host_and_port(f, host, *port)
+            }
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
 
+fn host_and_port(f: &mut fmt::Formatter<'_>, host: &str, port: u16) -> fmt::Result {
+    match host.contains(':') {
+        true => write!(f, "[{host}]:{port}"),
+        false => write!(f, "{host}:{port}"),
+    }
+}
+
 impl ServerAddress {
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        const EXPECTED: &str = "a server is HOST:PORT, e.g. \"10.2.0.11:8080\" or \"db.internal:5432\", or \"unix:/path\"";
+        const EXPECTED: &str = "a server is HOST:PORT, e.g. \"10.2.0.11:8080\" or \"db.internal:5432\", \
+                                \"udp:HOST:PORT\" for datagrams, or \"unix:/path\"";
         if let Some(path) = text.strip_prefix("unix:") {
             return unix(path).map(Self::Unix);
         }
+        let (is_udp, text) = match text.strip_prefix("udp:") {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
         let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
         let port = port.parse().ok().filter(|port| *port != 0);
         let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
@@ -69,16 +102,22 @@ impl ServerAddress {
             None if is_host(host) => host,
             _ => return Err(EXPECTED),
         };
-        Ok(Self::Tcp {
-            host: host.to_owned(),
-            port: port.ok_or(EXPECTED)?,
+        let (host, port) = (host.to_owned(), port.ok_or(EXPECTED)?);
+        Ok(match is_udp {
+            true => Self::Udp { host, port },
+            false => Self::Tcp { host, port },
         })
+    }
+
+    /// Whether it is sent datagrams.
+    pub(crate) const fn is_udp(&self) -> bool {
+        matches!(self, Self::Udp { .. })
     }
 
     /// The name that a certificate of the server's has, if it has one.
     pub(crate) fn host(&self) -> Option<&str> {
         match self {
-            Self::Tcp { host, .. } => Some(host),
+            Self::Tcp { host, .. } | Self::Udp { host, .. } => Some(host),
             Self::Unix(_) => None,
         }
     }
@@ -115,6 +154,8 @@ mod tests {
             ("db.internal:5432", "db.internal:5432"),
             ("[::1]:443", "[::1]:443"),
             ("unix:/run/a.sock", "unix:/run/a.sock"),
+            ("udp:db.internal:5684", "udp:db.internal:5684"),
+            ("udp:[::1]:5684", "udp:[::1]:5684"),
         ] {
             assert_eq!(ServerAddress::parse(text).unwrap().to_string(), shown);
         }
@@ -130,6 +171,8 @@ mod tests {
             "[host]:1",
             "a b:1",
             "unix:",
+            "udp:",
+            "udp:host",
         ] {
             assert!(ServerAddress::parse(text).is_err(), "{text}");
         }

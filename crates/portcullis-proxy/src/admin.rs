@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use portcullis::Discarded;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Admin, Plan, days_left};
+use crate::datagrams::doors::REFUSED;
 use crate::meter::{Counts, OUTCOMES};
 use crate::proxy::Shared;
 
@@ -214,6 +216,16 @@ fn metrics(shared: &Shared, plan: &Plan) -> String {
     family("route_connections_open", "gauge", what, &routes.open);
     let what = "Bytes from clients and to clients of a route, of connections that have ended.";
     family("route_bytes_total", "counter", what, &routes.bytes);
+    let [datagrams, dropped, discarded, refused] = of_datagrams(shared);
+    let what = "Datagrams that were passed on, of connections that have ended.";
+    family("datagrams_total", "counter", what, &datagrams);
+    let what = "Datagrams that were not passed on, of connections that have ended: too long for a record or for the path, or \
+                with nobody or no room to be sent to.";
+    family("datagrams_dropped_total", "counter", what, &dropped);
+    let what = "Records that DTLS has dropped without a word, by reason; where there were some.";
+    family("dtls_discarded_total", "counter", what, &discarded);
+    let what = "Datagrams of clients that there was no room for, by what was full.";
+    family("datagrams_refused_total", "counter", what, &refused);
     let servers = plan.backends.iter().flat_map(|backend| {
         backend.servers.iter().map(|server| {
             let (backend, address) = (label(&backend.name), label(&server.address.to_string()));
@@ -275,6 +287,46 @@ fn metrics(shared: &Shared, plan: &Plan) -> String {
         &one(shared.log.dropped()),
     );
     page
+}
+
+/// What was passed on, what was not, what DTLS has dropped, and who had no room.
+fn of_datagrams(shared: &Shared) -> [Vec<(String, u64)>; 4] {
+    let counts = &shared.meter.datagrams;
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let ways = |counts: &[AtomicU64; 2], more: &str| {
+        let ways = ["in", "out"].iter().zip(counts);
+        let ways = ways.map(|(way, it)| (format!("{{direction=\"{way}\"{more}}}"), read(it)));
+        ways.collect::<Vec<_>>()
+    };
+    let mut dropped = ways(&counts.too_long, ",reason=\"too_long\"");
+    dropped.extend(ways(&counts.unsent, ",reason=\"unsent\""));
+    let heard = shared.doors.heard();
+    let reasons = Discarded::ALL.iter().enumerate();
+    let discarded = reasons.filter_map(|(at, reason)| {
+        let before = heard.discarded.get(at).copied().unwrap_or_default();
+        let count = before + read(&counts.discarded[at]);
+        (count > 0).then(|| (format!("{{reason=\"{}\"}}", snake(reason.name())), count))
+    });
+    let refused = REFUSED.iter().zip(heard.refused);
+    let refused = refused.map(|(what, count)| (format!("{{full=\"{what}\"}}"), count));
+    [
+        ways(&counts.moved, ""),
+        dropped,
+        discarded.collect(),
+        refused.collect(),
+    ]
+}
+
+/// `DoesNotOpen` as labels are written.
+fn snake(name: &str) -> String {
+    let mut label = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !label.is_empty() {
+            label.push('_');
+        }
+        label.push(letter.to_ascii_lowercase());
+    }
+    label
 }
 
 /// Rows by route.

@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::config::{Listener, Plan};
+use crate::datagrams::{self, Client};
 use crate::listener::Peer;
 use crate::meter::Outcome;
 use crate::proxied;
@@ -31,7 +32,12 @@ pub(crate) struct Arrived {
     pub(crate) via: Option<SocketAddr>,
     /// Where the client has connected to.
     pub(crate) destination: Option<SocketAddr>,
-    pub(crate) io: Plain,
+}
+
+/// What has come to a listener.
+pub(crate) enum Came {
+    Stream(Plain),
+    Datagrams(Client),
 }
 
 /// Whether a peer is one of those that send a header.
@@ -44,7 +50,7 @@ fn is_proxy(networks: &[IpNet], peer: Option<SocketAddr>) -> bool {
 pub(crate) fn begin(
     shared: &Arc<Shared>,
     name: &str,
-    io: Plain,
+    came: Came,
     peer: &Peer,
     place: OwnedSemaphorePermit,
     handshake: OwnedSemaphorePermit,
@@ -58,14 +64,20 @@ pub(crate) fn begin(
         listener: Arc::clone(listener),
         client: socket,
         via: None,
-        destination: io.local_addr(),
-        io,
+        destination: match &came {
+            Came::Stream(io) => io.local_addr(),
+            // Nobody is told.
+            Came::Datagrams(_) => None,
+        },
     };
+    let mut came = came;
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
-        if is_proxy(&arrived.listener.proxies, socket) {
+        if let Came::Stream(io) = &mut came
+            && is_proxy(&arrived.listener.proxies, socket)
+        {
             // Gone before bytes are passed on.
-            let read = Box::pin(introduce(&shared, &plan, &mut arrived)).await;
+            let read = Box::pin(introduce(&shared, &plan, &mut arrived, io)).await;
             if let Err((outcome, why)) = read {
                 return proxied::refuse(&shared, &arrived, outcome, Some(&why));
             }
@@ -75,7 +87,12 @@ pub(crate) fn begin(
         let Some(of_address) = shared.addresses.enter(client, most) else {
             return proxied::refuse(&shared, &arrived, Outcome::Limit, None);
         };
-        proxied::serve(&shared, &plan, arrived, handshake).await;
+        match came {
+            Came::Stream(io) => proxied::serve(&shared, &plan, arrived, io, handshake).await,
+            Came::Datagrams(client) => {
+                Box::pin(datagrams::serve(&shared, &plan, arrived, client, handshake)).await;
+            }
+        }
         drop((place, of_address));
     });
 }
@@ -85,12 +102,13 @@ async fn introduce(
     shared: &Shared,
     plan: &Plan,
     arrived: &mut Arrived,
+    io: &mut Plain,
 ) -> Result<(), (Outcome, String)> {
     let limit = plan.timeouts.proxy_header;
     arrived.via = arrived.client.take();
     let mut phase = shared.phase();
     let read = tokio::select! {
-        read = timeout(limit, read_proxy_header(&mut arrived.io)) => read,
+        read = timeout(limit, read_proxy_header(io)) => read,
         () = phase.over(Phase::Draining) => {
             return Err((Outcome::Drained, "the proxy has ended".to_owned()));
         }

@@ -2,18 +2,23 @@
 
 use std::fmt;
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis::pki_types::ServerName;
-use portcullis::{ClientConfig, EofPolicy, MemorySessionStore, SessionStore, TlsConnector};
+use portcullis::{
+    ClientConfig, DtlsConnector, EofPolicy, MemorySessionStore, SessionStore, TlsConnector,
+};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UdpSocket, UnixStream, lookup_host};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use crate::address::ServerAddress;
 use crate::config::Health;
+use crate::datagrams::Side;
 use crate::proxy_header::{self, Version};
 use crate::stream::{End, Plain};
 
@@ -123,6 +128,11 @@ impl Place {
     pub(crate) fn server(&self) -> &ServerAddress {
         &self.0.address
     }
+
+    /// Whether the server was reached.
+    pub(crate) fn note(&self, ok: bool) {
+        self.0.note(ok);
+    }
 }
 
 impl Server {
@@ -191,6 +201,11 @@ impl fmt::Display for Unreachable {
 }
 
 impl Backend {
+    /// Whether its servers are sent datagrams. All of them are of one kind.
+    pub(crate) fn is_udp(&self) -> bool {
+        self.servers.iter().any(|server| server.address.is_udp())
+    }
+
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
         Self::of(&["127.0.0.1:1"])
@@ -231,31 +246,22 @@ impl Backend {
     /// # Cancel safety
     /// Dropped, what was connected is closed.
     pub(crate) async fn connect(
-        &self,
+        this: &Arc<Self>,
         within: Duration,
         header: &[u8],
     ) -> Result<Connected, Unreachable> {
-        let deadline = Instant::now() + within;
-        let mut tried = Vec::new();
-        let mut why = format!("backend {} has no server", self.name);
-        while let Some((at, place)) = self.next(&tried) {
-            tried.push(at);
-            // One that answers nothing leaves time for the others.
-            let left = deadline.saturating_duration_since(Instant::now());
-            let share = left / u32::try_from(self.servers.len() + 1 - tried.len()).unwrap_or(1);
-            let reaching = self.reach(place.server(), header);
-            let reached = timeout_at(Instant::now() + share, reaching).await;
-            let reached = reached.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            place.0.note(reached.is_ok());
-            match reached {
-                Ok(io) => return Ok(Connected { io, place }),
-                Err(error) => {
-                    why = format!("{}: {error}", place.server());
-                    tracing::debug!(backend = self.name, server = %place.server(), %error, "not reached");
+        let mut picking = Picking::new(this, within);
+        while let Some((place, until)) = picking.next() {
+            let reached = timeout_at(until, this.reach(place.server(), header)).await;
+            match in_time(reached) {
+                Ok(io) => {
+                    place.note(true);
+                    return Ok(Connected { io, place });
                 }
+                Err(error) => picking.failed(&place, &error),
             }
         }
-        Err(Unreachable(why))
+        Err(picking.over())
     }
 
     async fn reach(&self, server: &ServerAddress, header: &[u8]) -> io::Result<End> {
@@ -267,6 +273,8 @@ impl Backend {
                 Plain::Tcp(io)
             }
             ServerAddress::Unix(path) => Plain::Unix(UnixStream::connect(path).await?),
+            // The configuration has none where there are streams.
+            ServerAddress::Udp { .. } => return Err(io::ErrorKind::InvalidInput.into()),
         };
         if !header.is_empty() {
             io.write_all(header).await?;
@@ -285,6 +293,23 @@ impl Backend {
         Ok(End::Tls(stream))
     }
 
+    /// A socket for datagrams to this server, with DTLS if it speaks that; else nobody was asked whether it is there.
+    async fn reach_datagrams(&self, server: &ServerAddress) -> io::Result<Side> {
+        let ServerAddress::Udp { host, port } = server else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let socket = connect_udp(host, *port).await?;
+        let Some(tls) = &self.tls else {
+            return Ok(Side::Socket(socket));
+        };
+        let connector = DtlsConnector::new(tls.connector.clone());
+        let connection = match &tls.name {
+            Some(name) => connector.upgrade(socket, name).await?,
+            None => connector.upgrade(socket, host.as_str()).await?,
+        };
+        Ok(Side::Dtls(connection))
+    }
+
     /// Checks the health of its servers for as long as it is polled.
     pub(crate) async fn check_health(&self, within: Duration) {
         let Some(health) = &self.health else { return };
@@ -292,11 +317,17 @@ impl Backend {
         let mut counts = vec![(0, 0); self.servers.len()];
         loop {
             for (server, (failed, passed)) in self.servers.iter().zip(&mut counts) {
-                let reached = timeout_at(
-                    Instant::now() + within,
-                    self.reach(&server.address, &header),
-                );
-                let ok = matches!(reached.await, Ok(Ok(_)));
+                let is_there = async {
+                    match &server.address {
+                        // With DTLS: without it nobody says whether somebody is there.
+                        address @ ServerAddress::Udp { .. } => {
+                            self.reach_datagrams(address).await.is_ok()
+                        }
+                        address => self.reach(address, &header).await.is_ok(),
+                    }
+                };
+                let looked = timeout_at(Instant::now() + within, is_there);
+                let ok = looked.await.unwrap_or(false);
                 (*failed, *passed) = if ok {
                     (0, *passed + 1)
                 } else {
@@ -318,6 +349,101 @@ impl Backend {
             }
             tokio::time::sleep(health.every).await;
         }
+    }
+}
+
+/// A socket that is connected to the first address that there is a way to.
+async fn connect_udp(host: &str, port: u16) -> io::Result<UdpSocket> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host((host, port)).await? {
+        let any: SocketAddr = match address {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = UdpSocket::bind(any).await?;
+        match socket.connect(address).await {
+            Ok(()) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn in_time<T>(reached: Result<io::Result<T>, Elapsed>) -> io::Result<T> {
+    reached.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Servers that are tried one after another.
+#[derive(Debug)]
+pub(crate) struct Picking {
+    backend: Arc<Backend>,
+    deadline: Instant,
+    tried: Vec<usize>,
+    /// What the last one has said.
+    why: Option<String>,
+}
+
+impl Picking {
+    /// All of them within this time.
+    pub(crate) fn new(backend: &Arc<Backend>, within: Duration) -> Self {
+        Self {
+            backend: Arc::clone(backend),
+            deadline: Instant::now() + within,
+            tried: Vec::new(),
+            why: None,
+        }
+    }
+
+    /// Those that are left have this time from now on.
+    pub(crate) fn renew(&mut self, within: Duration) {
+        self.deadline = Instant::now() + within;
+    }
+
+    /// One that was not tried, and until when.
+    fn next(&mut self) -> Option<(Place, Instant)> {
+        let (at, place) = self.backend.next(&self.tried)?;
+        self.tried.push(at);
+        // One that answers nothing leaves time for the others.
+        let now = Instant::now();
+        let left = self.deadline.saturating_duration_since(now);
+        let others = self.backend.servers.len() + 1 - self.tried.len();
+        let share = left / u32::try_from(others).unwrap_or(1);
+        Some((place, now + share))
+    }
+
+    /// It was not reached.
+    pub(crate) fn failed(&mut self, place: &Place, error: &io::Error) {
+        place.note(false);
+        let (backend, server) = (&self.backend.name, place.server());
+        tracing::debug!(backend, %server, %error, "not reached");
+        self.why = Some(format!("{server}: {error}"));
+    }
+
+    /// There is none left.
+    fn over(&mut self) -> Unreachable {
+        let none = || format!("backend {} has no server", self.backend.name);
+        Unreachable(self.why.take().unwrap_or_else(none))
+    }
+
+    /// Reaches the next one that is sent datagrams.
+    ///
+    /// # Cancel safety
+    /// Dropped, what was connected is closed.
+    pub(crate) async fn datagrams(&mut self) -> Result<(Side, Place), Unreachable> {
+        while let Some((place, until)) = self.next() {
+            let backend = Arc::clone(&self.backend);
+            let reached = timeout_at(until, backend.reach_datagrams(place.server())).await;
+            match in_time(reached) {
+                Ok(side) => {
+                    if matches!(side, Side::Dtls(_)) {
+                        place.note(true);
+                    }
+                    return Ok((side, place));
+                }
+                Err(error) => self.failed(&place, &error),
+            }
+        }
+        Err(self.over())
     }
 }
 

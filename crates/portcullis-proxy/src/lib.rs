@@ -30,6 +30,7 @@ mod admin;
 mod arrival;
 mod backend;
 mod config;
+mod datagrams;
 mod early;
 mod hello;
 mod kept;
@@ -44,7 +45,9 @@ mod route;
 mod rules;
 mod stream;
 mod take_over;
+mod termination;
 mod watch;
+mod workers;
 
 pub use address::ListenAddress;
 pub use config::{Config, Mode, Originate, Problem, Problems, Simple};

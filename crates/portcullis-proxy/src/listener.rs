@@ -1,25 +1,27 @@
-//! Accepting: sockets, what is read of a proxy's header, and limits.
+//! Accepting: sockets and limits.
 
-use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use portcullis::Accept;
+use portcullis::{AddressLimits, DtlsAcceptor, DtlsListener, DtlsOptions};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::ListenAddress;
-use crate::arrival::begin;
+use crate::arrival::{Came, begin};
+use crate::config::{Limits, Listener, Plan};
+use crate::datagrams::Client;
+use crate::datagrams::doors::Doors;
+use crate::datagrams::flows::Flows;
 use crate::proxy::{Phase, Shared};
 use crate::stream::Plain;
+use crate::termination;
 
 /// Connections that wait to be accepted; the system's limit may be lower.
 const BACKLOG: i32 = 4_096;
@@ -31,54 +33,48 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) enum Listening {
     Tcp(TcpListener),
     Unix(UnixListener),
+    Dtls(Arc<DtlsListener>),
+    /// Datagrams without DTLS.
+    Udp(Flows),
 }
 
 /// Whose a socket is.
 pub(crate) enum Peer {
-    Tcp(SocketAddr),
+    Ip(SocketAddr),
     Unix,
-}
-
-impl fmt::Debug for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix => f.write_str("unix"),
-        }
-    }
 }
 
 impl Peer {
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(address) => {
-                Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
-            }
+            Self::Ip(address) => Some(SocketAddr::new(address.ip().to_canonical(), address.port())),
             Self::Unix => None,
         }
     }
 }
 
 impl Listening {
+    /// Listens on one of a listener's addresses.
+    ///
     /// # Errors
-    /// When the address cannot be had.
-    pub(crate) fn bind(address: &ListenAddress) -> io::Result<Self> {
+    /// When it cannot be had.
+    pub(crate) fn bind(
+        address: &ListenAddress,
+        listener: &Listener,
+        plan: &Plan,
+    ) -> io::Result<Self> {
         match address {
             ListenAddress::Tcp(address) => {
-                let socket = Socket::new(
-                    Domain::for_address(*address),
-                    Type::STREAM,
-                    Some(Protocol::TCP),
-                )?;
+                let socket = unbound(*address, Type::STREAM, Protocol::TCP)?;
                 socket.set_reuse_address(true)?;
-                if address.is_ipv6() {
-                    // `0.0.0.0` may be listened on besides.
-                    socket.set_only_v6(true)?;
-                }
-                socket.set_nonblocking(true)?;
                 socket.bind(&(*address).into())?;
                 socket.listen(BACKLOG)?;
                 TcpListener::from_std(socket.into()).map(Self::Tcp)
+            }
+            ListenAddress::Udp(address) => {
+                let socket = unbound(*address, Type::DGRAM, Protocol::UDP)?;
+                socket.bind(&(*address).into())?;
+                Self::of_datagrams(socket, listener, plan)
             }
             ListenAddress::Unix(path) => {
                 if is_dead(path) {
@@ -87,6 +83,20 @@ impl Listening {
                 UnixListener::bind(path).map(Self::Unix)
             }
         }
+    }
+
+    /// A UDP socket: with DTLS, unless the listener's only route has none.
+    fn of_datagrams(socket: Socket, listener: &Listener, plan: &Plan) -> io::Result<Self> {
+        if listener.routes.plain().is_some() {
+            return Flows::new(socket.into()).map(Self::Udp);
+        }
+        let Some(first) = termination::first(listener) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        // Time limits and answers are those of each client.
+        let acceptor = DtlsAcceptor::new(plan.kept.acceptor(first)).options(options(&plan.limits));
+        let listener = DtlsListener::from_std(socket.into(), acceptor)?;
+        Ok(Self::Dtls(Arc::new(listener)))
     }
 
     /// One that listens already, of the kind that its address has.
@@ -103,48 +113,106 @@ impl Listening {
         match address {
             ListenAddress::Tcp(_) => TcpListener::from_std(socket.into()).map(Self::Tcp),
             ListenAddress::Unix(_) => UnixListener::from_std(socket.into()).map(Self::Unix),
+            ListenAddress::Udp(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     /// Another descriptor of it, for whoever takes it over.
     ///
     /// # Errors
-    /// When there are no more descriptors.
+    /// When there are no more descriptors, or it is one of datagrams, which the configuration has refused.
     pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
         match self {
             Self::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
             Self::Unix(listener) => listener.as_fd().try_clone_to_owned(),
+            Self::Dtls(_) | Self::Udp(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     /// Where it listens, with the port that the system has chosen.
     pub(crate) fn address(&self, configured: &ListenAddress) -> ListenAddress {
+        let found = match self {
+            Self::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),
+            Self::Dtls(listener) => listener.local_addr().map(ListenAddress::Udp),
+            Self::Udp(flows) => flows.socket().local_addr().map(ListenAddress::Udp),
+            Self::Unix(_) => Ok(configured.clone()),
+        };
+        found.unwrap_or_else(|_| configured.clone())
+    }
+
+    /// The next connection, or the next client of datagrams.
+    ///
+    /// # Errors
+    /// Those of the system.
+    ///
+    /// # Cancel safety
+    /// Dropped, nobody is lost.
+    async fn accept(&mut self) -> io::Result<(Came, Peer)> {
+        let (client, peer) = match self {
+            Self::Tcp(listener) => {
+                let (io, peer) = listener.accept().await?;
+                let _ = io.set_nodelay(true);
+                return Ok((Came::Stream(Plain::Tcp(io)), Peer::Ip(peer)));
+            }
+            Self::Unix(listener) => {
+                let (io, _) = listener.accept().await?;
+                return Ok((Came::Stream(Plain::Unix(io)), Peer::Unix));
+            }
+            Self::Dtls(listener) => {
+                let incoming = listener.accept().await?;
+                let peer = incoming
+                    .peer_addr()
+                    .ok_or(io::ErrorKind::AddrNotAvailable)?;
+                (Client::Dtls(incoming), peer)
+            }
+            Self::Udp(flows) => {
+                let flow = flows.accept().await?;
+                let peer = flow.peer;
+                (Client::Flow(flow), peer)
+            }
+        };
+        Ok((Came::Datagrams(client), Peer::Ip(peer)))
+    }
+
+    /// The same of who waits already.
+    async fn waiting(&mut self) -> Option<(Came, Peer)> {
+        tokio::select! {
+            biased;
+            accepted = self.accept() => accepted.ok(),
+            () = std::future::ready(()) => None,
+        }
+    }
+
+    /// Shows what is dropped there.
+    pub(crate) fn enter(&self, doors: &Doors) {
         match self {
-            Self::Tcp(listener) => listener
-                .local_addr()
-                .map_or_else(|_| configured.clone(), ListenAddress::Tcp),
-            Self::Unix(_) => configured.clone(),
+            Self::Dtls(listener) => doors.add_dtls(listener),
+            Self::Udp(flows) => doors.add_flows(flows.counts()),
+            Self::Tcp(_) | Self::Unix(_) => {}
         }
     }
 }
 
-impl Accept for Listening {
-    type Io = Plain;
-    type Addr = Peer;
-
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Plain, Peer)>> {
-        match self {
-            Self::Tcp(listener) => {
-                let (io, peer) = ready!(TcpListener::poll_accept(listener, cx))?;
-                let _ = io.set_nodelay(true);
-                Poll::Ready(Ok((Plain::Tcp(io), Peer::Tcp(peer))))
-            }
-            Self::Unix(listener) => {
-                let (io, _) = ready!(UnixListener::poll_accept(listener, cx))?;
-                Poll::Ready(Ok((Plain::Unix(io), Peer::Unix)))
-            }
-        }
+fn unbound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // `0.0.0.0` may be listened on besides.
+        socket.set_only_v6(true)?;
     }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// What clients of DTLS have before they are accepted. What one address may have, and how long they may be silent, is
+/// looked at behind that, as over TCP.
+fn options(limits: &Limits) -> DtlsOptions {
+    let handshakes = limits.handshakes;
+    DtlsOptions::new()
+        .handshakes(handshakes)
+        .per_address(AddressLimits::new().handshakes(handshakes))
+        // With those that are closed, of which something may still come.
+        .connections(limits.connections * 2)
+        .idle_timeout(None)
 }
 
 /// Whether it is a socket that a program has left behind: nobody listens there. One that may not be connected to may be
@@ -164,15 +232,22 @@ pub(crate) fn is_dead(path: &Path) -> bool {
 
 /// Accepts until the proxy ends.
 pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, mut listening: Listening) {
+    accept_all(&shared, &name, &mut listening).await;
+    if let Listening::Dtls(listener) = listening {
+        shared.doors.close(listener);
+    }
+}
+
+async fn accept_all(shared: &Arc<Shared>, name: &Arc<str>, listening: &mut Listening) {
     let mut phase = shared.phase();
     let mut pause = FIRST_PAUSE;
     loop {
         let accepted = tokio::select! {
-            accepted = poll_fn(|cx| listening.poll_accept(cx)) => accepted,
+            accepted = listening.accept() => accepted,
             () = phase.over(Phase::Running) => break,
         };
         match accepted {
-            Ok((io, peer)) => {
+            Ok((came, peer)) => {
                 pause = FIRST_PAUSE;
                 // It waits here, and others in the system's queue.
                 let places = async {
@@ -184,16 +259,16 @@ pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, mut listening: List
                 tokio::select! {
                     places = places => match places {
                         (Ok(place), Ok(handshake)) => {
-                            begin(&shared, &name, io, &peer, place, handshake);
+                            begin(shared, name, came, &peer, place, handshake);
                         }
                         _ => return,
                     },
                     // Nobody waits for a place any more: it may have one that is free now.
                     () = phase.over(Phase::Running) => {
-                        let (Some(place), Some(handshake)) = free_places(&shared) else {
+                        let (Some(place), Some(handshake)) = free_places(shared) else {
                             return;
                         };
-                        begin(&shared, &name, io, &peer, place, handshake);
+                        begin(shared, name, came, &peer, place, handshake);
                         break;
                     }
                 }
@@ -208,17 +283,13 @@ pub(crate) async fn run(shared: Arc<Shared>, name: Arc<str>, mut listening: List
     }
     // Whoever waits in the system's queue has been answered by it, and would be reset.
     loop {
-        let (Some(place), Some(handshake)) = free_places(&shared) else {
+        let (Some(place), Some(handshake)) = free_places(shared) else {
             return;
         };
-        let waiting = poll_fn(|cx| match listening.poll_accept(cx) {
-            Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
-            Poll::Pending => Poll::Ready(None),
-        });
-        let Some((io, peer)) = waiting.await else {
+        let Some((came, peer)) = listening.waiting().await else {
             return;
         };
-        begin(&shared, &name, io, &peer, place, handshake);
+        begin(shared, name, came, &peer, place, handshake);
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use portcullis::{Discarded, Discards};
+
+use crate::datagrams::Moved;
+
 /// What became of a connection; the values of the label `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -72,6 +76,37 @@ pub(crate) struct Meter {
     pub(crate) accept_failures: AtomicU64,
     pub(crate) reloads: AtomicU64,
     pub(crate) reloads_failed: AtomicU64,
+    pub(crate) datagrams: Datagrams,
+}
+
+/// What became of datagrams, of connections that have ended; of each the direction in, then out.
+#[derive(Debug, Default)]
+pub(crate) struct Datagrams {
+    pub(crate) moved: [AtomicU64; 2],
+    pub(crate) too_long: [AtomicU64; 2],
+    pub(crate) unsent: [AtomicU64; 2],
+    /// What DTLS has dropped, in the order of [`Discarded::ALL`].
+    pub(crate) discarded: [AtomicU64; Discarded::ALL.len()],
+}
+
+impl Datagrams {
+    pub(crate) fn add(&self, ways: &[Moved; 2]) {
+        for (at, way) in ways.iter().enumerate() {
+            for (counts, count) in [
+                (&self.moved, way.datagrams),
+                (&self.too_long, way.too_long),
+                (&self.unsent, way.unsent),
+            ] {
+                counts[at].fetch_add(count, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(crate) fn discard(&self, discards: &Discards) {
+        for (count, reason) in self.discarded.iter().zip(Discarded::ALL) {
+            count.fetch_add(u64::from(discards.count(*reason)), Ordering::Relaxed);
+        }
+    }
 }
 
 /// A connection that bytes are passed on of.

@@ -4,32 +4,27 @@
 //! that rests is its two streams.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use portcullis::question::{Answer, ChooseConfiguration, VerifyChain};
-use portcullis::x509::CertificateError;
 use portcullis::{
-    AlertDescription, Answers, ConnectionInformation, EarlyHandshake, EofPolicy, HowEnded,
-    Questions, Refusal, RelayEnd as _, RelayOptions, RelayOutcome, TlsStream, relay,
+    AlertDescription, ConnectionInformation, EarlyHandshake, EofPolicy, HowEnded, RelayEnd as _,
+    RelayOptions, RelayOutcome, TlsStream, relay,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::access_log::cut;
 use crate::arrival::{Arrived, left};
-use crate::backend::Connected;
+use crate::backend::{Backend, Connected};
 use crate::config::{Listener, Plan};
 use crate::early::{self, Failed};
 use crate::meter::Outcome;
 use crate::proxy::{Phase, Shared};
 use crate::proxy_header::{self, Client};
 use crate::record::{Record, version};
-use crate::route::{Mode, NoRoute, Route};
+use crate::route::{Mode, Route};
 use crate::stream::{End, Plain};
-
-/// How long a client that is refused may take to hear why.
-const TOLD_WITHIN: Duration = Duration::from_secs(1);
+use crate::termination::{Refused, TOLD_WITHIN, Termination};
 
 /// It is closed before it has begun.
 pub(crate) fn refuse(shared: &Shared, arrived: &Arrived, outcome: Outcome, why: Option<&str>) {
@@ -64,22 +59,17 @@ struct Greeted {
     protocol: Option<Vec<u8>>,
 }
 
-/// Why a connection comes to nothing.
-struct Refused {
-    route: Option<Arc<Route>>,
-    outcome: Outcome,
-}
-
 /// One connection, to its end.
 pub(crate) async fn serve(
     shared: &Arc<Shared>,
     plan: &Plan,
     arrived: Arrived,
+    io: Plain,
     handshake: OwnedSemaphorePermit,
 ) {
     let mut record = Record::new(shared, &arrived);
     let mut phase = shared.phase();
-    let beginning = Box::pin(begin(plan, arrived, &mut record));
+    let beginning = Box::pin(begin(plan, arrived, io, &mut record));
     let begun = tokio::select! {
         begun = beginning => begun,
         () = phase.over(Phase::Draining) => Err(Refused { route: None, outcome: Outcome::Drained }),
@@ -142,13 +132,17 @@ pub(crate) async fn serve(
 }
 
 /// Up to where bytes can be passed on.
-async fn begin(plan: &Plan, arrived: Arrived, record: &mut Record) -> Result<Begun, Refused> {
+async fn begin(
+    plan: &Plan,
+    arrived: Arrived,
+    io: Plain,
+    record: &mut Record,
+) -> Result<Begun, Refused> {
     let began = SystemTime::now();
     let Arrived {
         listener,
         client: from,
         destination,
-        io,
         ..
     } = arrived;
     let greeted = greet(plan, &listener, io, record).await?;
@@ -177,7 +171,7 @@ async fn begin(plan: &Plan, arrived: Arrived, record: &mut Record) -> Result<Beg
         End::Plain(_) => None,
     };
     let header = header(&route, information.as_deref(), addresses, name, protocol);
-    let connecting = route.backend.connect(plan.timeouts.connect, &header);
+    let connecting = Backend::connect(&route.backend, plan.timeouts.connect, &header);
     let connected = tokio::select! {
         biased;
         connected = connecting => connected,
@@ -288,7 +282,7 @@ async fn begin_early(
 ) -> Result<Begun, Refused> {
     let began = SystemTime::now();
     let header = header(&route, None, addresses, None, None);
-    let connected = route.backend.connect(plan.timeouts.connect, &header).await;
+    let connected = Backend::connect(&route.backend, plan.timeouts.connect, &header).await;
     let (outcome, reason) = match connected {
         Err(why) => (Outcome::NoBackend, why.to_string()),
         Ok(mut connected) => {
@@ -430,43 +424,21 @@ async fn terminate(
     read: Vec<u8>,
     record: &mut Record,
 ) -> Result<Greeted, Refused> {
-    let configs = || {
-        let routes = listener.routes.0.iter();
-        routes.filter_map(|route| match &route.mode {
-            Mode::Terminate(config, _) => Some(config),
-            _ => None,
-        })
-    };
-    // Of early data the first one is asked whether somebody remembers it; which of them it is, the hello says.
-    let asks = || configs().find(|config| config.asks_early_data());
-    let first = listener.takes_early_data.then(asks).flatten();
-    let first = first.or_else(|| configs().next()).cloned();
-    let Some(first) = first else {
+    let Some(termination) = Termination::begin(plan, listener) else {
         // Every route passes: none was found, which was said.
         return Err(Refused {
             route: None,
             outcome: Outcome::NoRoute,
         });
     };
-    let decided = Arc::new(Decided::default());
-    let acceptor = (plan.kept.acceptor(first))
-        .handshake_timeout(plan.timeouts.handshake)
-        .first_byte_timeout(plan.timeouts.first_byte)
-        .alert_timeout(TOLD_WITHIN)
-        .answers(Decide {
-            listener: Arc::clone(listener),
-            decided: Arc::clone(&decided),
-        });
+    let acceptor = &termination.acceptor;
     let read = read.into();
     let stream = match listener.takes_early_data {
         false => acceptor.upgrade_with_prefix(io, read).await,
         true => match acceptor.upgrade_with_early_data(io, read).await {
             Ok(early) if early.is_accepted() => {
-                let Some(route) = decided.route.get().cloned() else {
-                    return Err(Refused {
-                        route: None,
-                        outcome: Outcome::Internal,
-                    });
+                let Some(route) = termination.route() else {
+                    return Err(Refused::internal());
                 };
                 return Ok(Greeted {
                     client: Greeting::Early(Box::new(early)),
@@ -480,8 +452,7 @@ async fn terminate(
             Err(error) => Err(error),
         },
     };
-    let route = decided.route.get().cloned();
-    match (stream, route) {
+    match (stream, termination.route()) {
         (Ok(mut stream), Some(route)) => {
             record.note_tls(stream.information());
             if route.is_lenient {
@@ -495,88 +466,8 @@ async fn terminate(
                 hello: Vec::new(),
             })
         }
-        (Ok(_), None) => Err(Refused {
-            route: None,
-            outcome: Outcome::Internal,
-        }),
-        (Err(error), route) => {
-            record.note_error(&error);
-            record.note("stage", format!("{:?}", error.stage()));
-            let outcome = if decided.no_route.load(Ordering::Relaxed) {
-                Outcome::NoRoute
-            } else if decided.rule.load(Ordering::Relaxed) {
-                Outcome::Rule
-            } else if error.is_silent_peer() || error.is_not_tls() || error.is_closed_in_handshake()
-            {
-                Outcome::Probe
-            } else {
-                Outcome::Handshake
-            };
-            Err(Refused { route, outcome })
-        }
-    }
-}
-
-/// What was decided during a handshake.
-#[derive(Default)]
-struct Decided {
-    route: OnceLock<Arc<Route>>,
-    no_route: AtomicBool,
-    rule: AtomicBool,
-}
-
-/// Decides which route a client takes, and whether it may.
-struct Decide {
-    listener: Arc<Listener>,
-    decided: Arc<Decided>,
-}
-
-impl Answers for Decide {
-    fn questions(&self) -> Questions {
-        match self.listener.has_rules {
-            true => Questions::none().and_hello().and_chain(),
-            false => Questions::none().and_hello(),
-        }
-    }
-
-    async fn choose_configuration(&self, question: ChooseConfiguration) -> Answer {
-        let hello = question.client_hello();
-        let protocols: Vec<_> = hello.alpn_protocols().collect();
-        let routes = &self.listener.routes;
-        let chosen = routes.choose(hello.server_name(), protocols.into_iter());
-        let chosen = chosen.and_then(|route| match &route.mode {
-            Mode::Terminate(config, _) => Ok((route, config.clone())),
-            Mode::Pass | Mode::Off => Err(NoRoute::Name),
-        });
-        match chosen {
-            Ok((route, config)) => {
-                let _ = self.decided.route.set(Arc::clone(route));
-                question.use_config(config)
-            }
-            Err(why) => {
-                self.decided.no_route.store(true, Ordering::Relaxed);
-                question.refuse(Refusal::new(why.alert(), why.reason()))
-            }
-        }
-    }
-
-    async fn verify_chain(&self, question: VerifyChain) -> Answer {
-        let proof = match question.check() {
-            Ok(proof) => proof,
-            Err(error) => return question.refuse(error),
-        };
-        let route = self.decided.route.get().map(|route| &route.mode);
-        let Some(Mode::Terminate(_, Some(rules))) = route else {
-            return question.accept(proof);
-        };
-        if rules.allow(&proof) {
-            return question.accept(proof);
-        }
-        self.decided.rule.store(true, Ordering::Relaxed);
-        question.refuse(CertificateError::rejected(
-            AlertDescription::ACCESS_DENIED,
-            "no rule of the route lets this client in",
-        ))
+        (Ok(_), None) => Err(Refused::internal()),
+        (Err(error), _) => Err(termination.failed(&error, record)),
     }
 }
 

@@ -16,11 +16,13 @@ use crate::access_log::{self, AccessLog};
 use crate::address::ListenAddress;
 use crate::admin;
 use crate::config::{Config, Limits, Plan};
+use crate::datagrams::doors::Doors;
 use crate::limits::Addresses;
 use crate::listener::{self, Listening};
 use crate::meter::Meter;
 use crate::take_over::{self, Inherited};
 use crate::watch::Watch;
+use crate::workers::{Share, Workers};
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,8 +40,11 @@ pub(crate) struct Shared {
     pub(crate) log: AccessLog,
     pub(crate) meter: Meter,
     pub(crate) connections: Arc<Semaphore>,
+    /// Of connections, in all.
+    places: usize,
     pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) addresses: Addresses,
+    pub(crate) doors: Doors,
     phase: watch::Sender<Phase>,
     /// What the last reload was refused for.
     reload_error: RwLock<Option<String>>,
@@ -71,6 +76,13 @@ impl Shared {
     pub(crate) fn reload_error(&self) -> Option<String> {
         let error = self.reload_error.read();
         error.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Until no connection has a place.
+    pub(crate) async fn ended(&self) {
+        // The limit of the configuration is far below 2^32.
+        let all = u32::try_from(self.places).unwrap_or(u32::MAX);
+        let _ = self.connections.acquire_many(all).await;
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -158,7 +170,7 @@ impl Proxy {
             for address in &listener.addresses {
                 let listening = match inherited.take(address)? {
                     Some(socket) => Listening::inherited(socket, address),
-                    None => Listening::bind(address),
+                    None => Listening::bind(address, listener, &plan),
                 };
                 let listening = listening.map_err(|error| {
                     let text = format!("listening on {address} (listener \"{name}\"): {error}");
@@ -179,6 +191,20 @@ impl Proxy {
             }
         };
         inherited.check_used()?;
+        let mut shares: Vec<Vec<Share>> = Vec::new();
+        for _ in 0..plan.workers.unwrap_or(0) {
+            let own = sockets.iter().filter(|(_, address, _)| !address.is_udp());
+            let own = own.map(|(name, address, socket)| {
+                Ok(Share {
+                    name: Arc::clone(name),
+                    address: address.clone(),
+                    socket: socket.duplicate()?,
+                })
+            });
+            shares.push(own.collect::<io::Result<_>>()?);
+        }
+        let workers = Workers::prepare(shares)
+            .map_err(|error| io::Error::new(error.kind(), format!("process.workers: {error}")))?;
         let opened = log_of_account.map_or_else(|| access_log::writer(&plan.access), Ok);
         let log = opened.and_then(|writer| AccessLog::begin(&plan.access, writer));
         let log =
@@ -214,8 +240,10 @@ impl Proxy {
             log,
             meter: Meter::default(),
             connections: Arc::new(Semaphore::new(limits.connections)),
+            places: limits.connections,
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             addresses: Addresses::default(),
+            doors: Doors::default(),
             phase: watch::Sender::new(Phase::Running),
             reload_error: RwLock::default(),
             plan: RwLock::new(Arc::new(plan)),
@@ -228,9 +256,18 @@ impl Proxy {
             admin_task.spawn(admin::run(shared, socket));
         }
         let mut tasks = JoinSet::new();
+        let has_workers = shared.plan().workers.is_some();
+        for ends in workers.start(&shared) {
+            tasks.spawn(async move { drop(ends.await) });
+        }
         let mut listening = Vec::new();
         for (name, address, socket) in sockets {
-            listening.push((name.to_string(), address));
+            listening.push((name.to_string(), address.clone()));
+            socket.enter(&shared.doors);
+            if has_workers && !address.is_udp() {
+                // They have it.
+                continue;
+            }
             tasks.spawn(listener::run(Arc::clone(&shared), name, socket));
         }
         let checks = Mutex::new(checks(&shared.plan()));
@@ -368,7 +405,7 @@ impl Proxy {
         self.checks.lock().await.abort_all();
         let drained = tokio::time::timeout(limit, async {
             while self.tasks.join_next().await.is_some() {}
-            self.ended().await;
+            self.shared.ended().await;
         });
         tokio::select! {
             _ = drained => {}
@@ -377,15 +414,9 @@ impl Proxy {
         let left = self.limits.connections - self.shared.connections.available_permits();
         self.shared.phase.send_replace(Phase::Over);
         // To write down how they have ended takes no time.
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.ended()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.shared.ended()).await;
         self.shared.log.flush(Duration::from_secs(1)).await;
         left
-    }
-
-    async fn ended(&self) {
-        // The limit of the configuration is far below 2^32.
-        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
-        let _ = self.shared.connections.acquire_many(all).await;
     }
 }
 

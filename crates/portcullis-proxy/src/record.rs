@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::access_log::cut;
 use crate::arrival::Arrived;
+use crate::datagrams::Moved;
 use crate::early;
 use crate::meter::Outcome;
 use crate::proxy::Shared;
@@ -114,6 +115,28 @@ impl Record {
         ] {
             if way.discarded > 0 {
                 self.note(key, way.discarded);
+            }
+        }
+    }
+
+    /// What became of datagrams from the client, and of those to it.
+    pub(crate) fn note_datagrams(&mut self, inward: Moved, outward: Moved) {
+        let bytes = [("bytes_in", inward.bytes), ("bytes_out", outward.bytes)];
+        let count = [
+            ("datagrams_in", inward.datagrams),
+            ("datagrams_out", outward.datagrams),
+        ];
+        for (key, count) in bytes.into_iter().chain(count) {
+            self.note(key, count);
+        }
+        for (key, count) in [
+            ("too_long_in", inward.too_long),
+            ("too_long_out", outward.too_long),
+            ("unsent_in", inward.unsent),
+            ("unsent_out", outward.unsent),
+        ] {
+            if count > 0 {
+                self.note(key, count);
             }
         }
     }

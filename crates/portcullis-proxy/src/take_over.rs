@@ -261,6 +261,8 @@ fn is_at(socket: &Socket, wanted: &ListenAddress) -> bool {
     };
     match wanted {
         ListenAddress::Tcp(wanted) => address.as_socket() == Some(*wanted),
+        // Sockets that listen are given, and none of datagrams.
+        ListenAddress::Udp(_) => false,
         ListenAddress::Unix(path) => address.as_pathname() == Some(path),
     }
 }

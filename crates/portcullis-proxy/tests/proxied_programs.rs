@@ -11,9 +11,9 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use support::{Files, echo, terminating};
+use support::{Files, dtls_terminating, echo, terminating, udp_echo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::process::Command;
 
 /// A program that runs; it is killed when dropped.
@@ -399,4 +399,131 @@ async fn openssl_sends_early_data() {
     assert!(told.contains("a:early"), "{told}");
     let line = files.lines(2).await.remove(1);
     assert_eq!(line["early_data"], 5, "{line}");
+}
+
+/// Clients of DTLS 1.2 that are others' come to a server that speaks UDP.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_openssl_and_gnutls_speak_dtls_to_the_proxy() {
+    let files = Files::new();
+    files.server("one", &["one.test"]);
+    let more = "log = { access = \"@/access.log\" }";
+    let proxy = files.start(&dtls_terminating(more, udp_echo("a").await, ""));
+    let authority = files.path("ca.pem").display().to_string();
+    let to = proxy.address();
+    let openssl = format!(
+        "timeout 30 openssl s_client -dtls1_2 -quiet -no_ign_eof -connect {to} -servername one.test -verify_hostname one.test \
+         -verify_return_error -CAfile {authority}"
+    );
+    let gnutls = format!(
+        "timeout 30 gnutls-cli --udp --port {} --x509cafile {authority} --sni-hostname one.test --verify-hostname one.test 127.0.0.1",
+        to.port()
+    );
+    for (at, client) in [openssl, gnutls].iter().enumerate() {
+        // What it says is a datagram each time, and it ends because its input does.
+        let both = format!("(sleep 1; echo one; sleep 1; echo two; sleep 1) | {client}");
+        let told = said("sh", &["-c", &both]).await;
+        for answer in ["a:one\n", "a:two\n"] {
+            assert!(told.contains(answer), "{client}\n{told}");
+        }
+        let line = files.lines(at + 1).await.remove(at);
+        assert_eq!(line["outcome"], "clean", "{line}");
+        assert_eq!(line["version"], "DTLSv1.2", "{line}");
+        assert_eq!(line["server_name"], "one.test", "{line}");
+        assert_eq!(line["datagrams_in"], 2, "{line}");
+        assert_eq!(line["bytes_out"], 12, "{line}");
+    }
+}
+
+/// A client that speaks UDP, behind the proxy a server of DTLS 1.2 that is another's.
+async fn through(files: &Files, port: u16) -> (support::Running, UdpSocket) {
+    let proxy = files.start(&format!(
+        r#"
+        [[listen]]
+        name = "plain"
+        address = "udp:127.0.0.1:0"
+        [[route]]
+        tls = "off"
+        backend = {{ servers = ["udp:127.0.0.1:{port}"], tls = {{ name = "back.test", roots = "@/ca.pem" }} }}
+        "#
+    ));
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.connect(proxy.address()).await.unwrap();
+    (proxy, client)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxy_speaks_dtls_to_a_server_of_openssl() {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    let files = Files::new();
+    files.server("back", &["back.test"]);
+    let port = free_port();
+    let path = |name: &str| files.path(name).display().to_string();
+    let mut server = Command::new("openssl")
+        .args(["s_server", "-dtls1_2", "-quiet", "-accept"])
+        .arg(format!("127.0.0.1:{port}"))
+        .args(["-cert", &path("back.pem"), "-key", &path("back.key")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let (_proxy, client) = through(&files, port).await;
+    let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
+    let mut line = String::new();
+    for _ in 0..40 {
+        client.send(b"to the server\n").await.unwrap();
+        let next = tokio::time::timeout(Duration::from_millis(500), told.next_line());
+        if let Ok(next) = next.await {
+            line = next.unwrap().unwrap();
+            break;
+        }
+    }
+    assert_eq!(line, "to the server");
+    let mut says = server.stdin.take().unwrap();
+    says.write_all(b"to the client\n").await.unwrap();
+    let mut answer = [0; 100];
+    let answered = tokio::time::timeout(Duration::from_secs(10), client.recv(&mut answer));
+    let length = answered.await.expect("an answer").unwrap();
+    assert_eq!(&answer[..length], b"to the client\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxy_speaks_dtls_to_a_server_of_gnutls() {
+    let files = Files::new();
+    files.server("back", &["back.test"]);
+    let port = free_port();
+    let path = |name: &str| files.path(name).display().to_string();
+    let _server = Program::start(
+        "gnutls-serv",
+        &[
+            "--udp",
+            "--echo",
+            "--port",
+            &port.to_string(),
+            "--x509certfile",
+            &path("back.pem"),
+            "--x509keyfile",
+            &path("back.key"),
+        ],
+    );
+    let (_proxy, client) = through(&files, port).await;
+    // It sends back what it gets, of which it reads 255 bytes.
+    let mut answer = [0; 2_000];
+    for said in [vec![b'x'; 5], vec![b'y'; 200]] {
+        let mut length = 0;
+        for _ in 0..40 {
+            client.send(&said).await.unwrap();
+            let receiving = client.recv(&mut answer);
+            let received = tokio::time::timeout(Duration::from_millis(500), receiving).await;
+            if let Ok(Ok(received)) = received {
+                length = received;
+                if answer[0] == said[0] {
+                    break;
+                }
+            }
+        }
+        assert_eq!(&answer[..length], &said);
+    }
 }

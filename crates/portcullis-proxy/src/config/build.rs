@@ -2,6 +2,7 @@
 
 mod account;
 mod allow;
+mod datagrams;
 mod tickets;
 
 use std::collections::HashMap;
@@ -45,7 +46,8 @@ pub(super) fn build(report: &Report<'_>, path: Option<&Path>, file: &File) -> Op
     let identities = maker.identities();
     let backends = maker.backends(&identities);
     let listeners = maker.listeners();
-    let (routes, own) = maker.routes(&identities, &backends);
+    maker.check_take_over(&listeners);
+    let (routes, own) = maker.routes(&identities, &backends, &listeners);
     let admin = maker.admin();
     let mut all: Vec<_> = backends.into_iter().map(|(_, backend)| backend).collect();
     all.extend(own);
@@ -56,6 +58,7 @@ pub(super) fn build(report: &Report<'_>, path: Option<&Path>, file: &File) -> Op
         admin,
         access: (file.access.as_ref()).map_or(Access::Stdout, |text| super::access(text.get_ref())),
         take_over: (file.take_over.as_ref()).map(|text| text.get_ref().into()),
+        workers: file.workers,
         watch: file.watch,
         timeouts: file.timeouts.clone(),
         limits: file.limits.clone(),
@@ -203,6 +206,7 @@ impl Maker<'_> {
             }
             self.originate(tls, identities)
         });
+        self.check_servers(entry, name, &servers);
         if servers.is_empty() || tls.as_ref().is_some_and(Option::is_none) {
             return None;
         }
@@ -287,6 +291,7 @@ impl Maker<'_> {
                 }
                 addresses.push(address);
             }
+            self.check_addresses(entry, &addresses);
             let proxies = entry.proxies.iter().filter_map(|text| self.network(text));
             let proxies: Vec<_> = proxies.collect();
             let is_unix = |it: &ListenAddress| matches!(it, ListenAddress::Unix(_));
@@ -322,6 +327,7 @@ impl Maker<'_> {
         &self,
         identities: &Identities,
         backends: &Backends,
+        listeners: &[Listener],
     ) -> (Vec<Placed>, Vec<Arc<Backend>>) {
         let (mut routes, mut own) = (Vec::new(), Vec::new());
         for (at, entry) in self.file.routes.iter().enumerate() {
@@ -337,6 +343,9 @@ impl Maker<'_> {
                 RouteBackend::Missing => None,
             };
             let listener = self.listener_of(&title, entry);
+            if let Some(listener) = listener.and_then(|at| listeners.get(at)) {
+                self.check_datagrams(&title, entry, listener, backend.as_deref());
+            }
             let mode = self.mode(&title, entry, identities);
             for name in &entry.names {
                 self.check_name(name);
@@ -639,6 +648,9 @@ impl Maker<'_> {
                     "listener \"{name}\" has no route: write [[route]] with listen = \"{name}\""
                 );
                 self.wrong(&entry.name.span(), text);
+            }
+            if routes.plain().is_some() {
+                self.warn_of_any_address(entry, listener);
             }
             if routes.plain().is_some() && routes.0.len() > 1 {
                 let text = format!(

@@ -21,6 +21,8 @@ pub(super) struct File {
     pub(super) group: Option<Text>,
     /// Where another proxy may ask for the sockets.
     pub(super) take_over: Option<Text>,
+    /// Threads that serve connections.
+    pub(super) workers: Option<usize>,
     pub(super) tickets: Option<Tickets>,
     /// How often files are looked at.
     pub(super) watch: Option<Duration>,
@@ -60,6 +62,9 @@ pub(crate) struct Timeouts {
     pub(crate) handshake: Duration,
     pub(crate) connect: Duration,
     pub(crate) idle: Duration,
+    /// Of clients that speak DTLS, and of those that speak UDP without it.
+    pub(crate) dtls_idle: Duration,
+    pub(crate) udp_idle: Duration,
     pub(crate) half_close: Duration,
     pub(crate) stall: Duration,
     pub(crate) drain: Duration,
@@ -73,6 +78,8 @@ impl Default for Timeouts {
             handshake: Duration::from_secs(10),
             connect: Duration::from_secs(5),
             idle: Duration::from_secs(3600),
+            dtls_idle: Duration::from_secs(600),
+            udp_idle: Duration::from_secs(60),
             half_close: Duration::from_secs(60),
             stall: Duration::from_secs(60),
             drain: Duration::from_secs(30),
@@ -110,6 +117,7 @@ pub(super) struct Listener {
     pub(super) name: Text,
     pub(super) addresses: Vec<Text>,
     pub(super) proxies: Vec<Text>,
+    pub(super) proxy_span: Range<usize>,
 }
 
 pub(super) struct Identity {
@@ -124,7 +132,9 @@ pub(super) struct Backend {
     pub(super) servers: Vec<Text>,
     pub(super) tls: Option<BackendTls>,
     pub(super) send_proxy: Option<Version>,
+    pub(super) send_proxy_span: Range<usize>,
     pub(super) health: Option<Health>,
+    pub(super) health_span: Range<usize>,
 }
 
 pub(super) struct BackendTls {
@@ -133,6 +143,7 @@ pub(super) struct BackendTls {
     pub(super) identity: Option<Text>,
     pub(super) alpn: Vec<Text>,
     pub(super) lenient: Option<bool>,
+    pub(super) truncation_span: Range<usize>,
     pub(super) span: Range<usize>,
 }
 
@@ -198,6 +209,8 @@ pub(super) struct Allow {
 /// What an end without close_notify is, and whether it counts as an end.
 const TRUNCATION: [(&str, bool); 2] = [("strict", false), ("lenient", true)];
 
+/// Each is a thread.
+const MOST_WORKERS: usize = 256;
 /// Limits are no higher.
 const MOST: usize = 1_000_000;
 
@@ -227,13 +240,15 @@ impl File {
                 "handshake",
                 "connect",
                 "idle",
+                "dtls_idle",
+                "udp_idle",
                 "half_close",
                 "stall",
                 "drain",
             ],
         );
         let limits = top.table("limits", &["connections", "handshakes", "per_address"]);
-        let process = top.table("process", &["user", "group", "take_over"]);
+        let process = top.table("process", &["user", "group", "take_over", "workers"]);
         let of_process = |key| process.as_ref().and_then(|process| process.text(key));
         let listeners = top.tables(
             "listen",
@@ -272,6 +287,9 @@ impl File {
             user: of_process("user"),
             group: of_process("group"),
             take_over: of_process("take_over"),
+            workers: process
+                .as_ref()
+                .and_then(|process| process.count("workers", 1..MOST_WORKERS + 1)),
             tickets: top.table("tickets", &TICKETS).map(|it| Tickets::read(&it)),
             watch: top
                 .table("reload", &["watch"])
@@ -361,6 +379,8 @@ impl Timeouts {
             handshake: time("handshake", usual.handshake),
             connect: time("connect", usual.connect),
             idle: time("idle", usual.idle),
+            dtls_idle: time("dtls_idle", usual.dtls_idle),
+            udp_idle: time("udp_idle", usual.udp_idle),
             half_close: time("half_close", usual.half_close),
             stall: time("stall", usual.stall),
             drain: time("drain", usual.drain),
@@ -410,6 +430,7 @@ impl Listener {
             name,
             addresses: table.texts("address"),
             proxies: proxy.map_or_else(Vec::new, |proxy| proxy.texts("from")),
+            proxy_span: table.span_of("proxy_protocol"),
         })
     }
 }
@@ -442,9 +463,12 @@ impl Backend {
                     identity: tls.text("identity"),
                     alpn: tls.texts("alpn"),
                     lenient: tls.word("truncation", &TRUNCATION),
+                    truncation_span: tls.span_of("truncation"),
                     span: tls.span(),
                 }),
             send_proxy: table.word("send_proxy", &[("v1", Version::V1), ("v2", Version::V2)]),
+            send_proxy_span: table.span_of("send_proxy"),
+            health_span: table.span_of("health"),
             health: table
                 .table("health", &["every", "fail", "pass"])
                 .map(|health| Health {

@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) admin: Option<Admin>,
     pub(crate) access: Access,
     pub(crate) take_over: Option<PathBuf>,
+    /// Threads that serve connections; without them they are served where the proxy was started.
+    pub(crate) workers: Option<usize>,
     /// How often files are looked at.
     pub(crate) watch: Option<Duration>,
     pub(crate) timeouts: Timeouts,
@@ -59,6 +61,13 @@ pub(crate) struct Listener {
     pub(crate) has_rules: bool,
     /// Whether some route takes early data.
     pub(crate) takes_early_data: bool,
+}
+
+impl Listener {
+    /// Whether datagrams come there. All of its addresses are of one kind.
+    pub(crate) fn is_udp(&self) -> bool {
+        self.addresses.iter().any(ListenAddress::is_udp)
+    }
 }
 
 impl Plan {
@@ -105,6 +114,8 @@ impl Plan {
             "log.access"
         } else if self.take_over != next.take_over {
             "process.take_over"
+        } else if self.workers != next.workers {
+            "process.workers"
         } else if self.account != next.account {
             "process.user and process.group"
         } else if self.admin != next.admin {

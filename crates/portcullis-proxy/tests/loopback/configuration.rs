@@ -385,6 +385,15 @@ fn simple_cases_are_files_too() {
             .starts_with("1 listener, 1 route, 1 backend, 1 identity")
     );
     Config::parse("printed.toml", &simple.to_toml()).unwrap();
+    // Datagrams, if both sides are.
+    let udp = |to: &str| Simple {
+        listen: vec!["udp:127.0.0.1:0".to_owned()],
+        to: vec![to.to_owned()],
+        ..simple.clone()
+    };
+    udp("udp:127.0.0.1:1").load().unwrap();
+    let said = udp("127.0.0.1:1").load().unwrap_err().to_string();
+    assert!(said.contains("leads from datagrams"), "{said}");
     let simple = Simple {
         listen: vec!["a \"b\"\n\\".to_owned()],
         mode: Mode::Pass,

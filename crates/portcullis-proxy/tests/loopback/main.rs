@@ -3,6 +3,8 @@
 #![cfg(unix)]
 
 mod configuration;
+mod datagrams;
+mod datagrams_hostile;
 mod early;
 mod ends;
 mod hostile;

@@ -9,7 +9,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{Files, echo, get, talk};
+use crate::support::{Files, connect, echo, get, talk, terminating};
 
 fn plain(more: &str, address: &str, server: &str) -> String {
     format!(
@@ -130,4 +130,60 @@ async fn silent_peers_keep_nobody_from_asking_for_health() {
     let asked = tokio::time::timeout(Duration::from_millis(1_500), get(admin, "/health"));
     assert_eq!(asked.await.expect("at once").0, "HTTP/1.1 200 OK");
     drop(silent);
+}
+
+/// How many threads of this process are called so.
+#[cfg(target_os = "linux")]
+fn threads(called: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with(called)).count()
+}
+
+/// Connections are served by threads of their own: where the proxy was started, nothing runs meanwhile.
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_serve_by_themselves_and_end_with_the_proxy() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    };
+    let (own, others) = (runtime(), runtime());
+    let files = Files::new();
+    files.server("one", &["one.test"]);
+    let back = others.block_on(echo("a"));
+    let more =
+        "process = { workers = 2 }\nlimits = { connections = 32 }\ntimeouts = { drain = \"1s\" }";
+    let text = terminating(more, back, "");
+    let proxy = own.block_on(async { files.start(&text) });
+    assert_eq!(threads("proxy-worker"), 2);
+    let mut stream = others.block_on(async {
+        let connector = files.connector(&[]);
+        for _ in 0..20 {
+            let mut stream = connect(&connector, proxy.address(), "one.test")
+                .await
+                .unwrap();
+            assert_eq!(talk(&mut stream, "x").await.unwrap(), "a:x");
+        }
+        connect(&connector, proxy.address(), "one.test")
+            .await
+            .unwrap()
+    });
+    // Their number is for a restart.
+    let next = files.config(&text.replace("workers = 2", "workers = 3"));
+    let refused = own.block_on(proxy.0.reload(next)).unwrap_err().to_string();
+    assert!(refused.contains("process.workers"), "{refused}");
+    // A drain waits for what is there, and cuts it in the end.
+    let began = std::time::Instant::now();
+    assert_eq!(own.block_on(proxy.0.drain()), 1);
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    assert!(others.block_on(talk(&mut stream, "x")).is_err());
+    for _ in 0..100 {
+        if threads("proxy-worker") == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("threads are left");
 }

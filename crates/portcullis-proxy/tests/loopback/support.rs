@@ -5,13 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use portcullis::{ClientConfig, Identity, Roots, TlsConnector, TlsStream};
+use portcullis::{
+    ClientConfig, DtlsConnection, DtlsConnector, DtlsListener, Identity, Roots, ServerConfig,
+    TlsConnector, TlsStream,
+};
 use portcullis_proxy::{Config, ListenAddress, Proxy};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 /// A folder with files, and the authority that has issued what is in them.
 pub(crate) struct Files {
@@ -150,6 +153,12 @@ pub(crate) fn terminating(more: &str, server: impl Display, route: &str) -> Stri
     )
 }
 
+/// The same over datagrams.
+pub(crate) fn dtls_terminating(more: &str, server: impl Display, route: &str) -> String {
+    terminating(more, format!("udp:{server}"), route)
+        .replace("address = \"127.0.0.1:0\"", "address = \"udp:127.0.0.1:0\"")
+}
+
 /// A proxy that runs.
 pub(crate) struct Running(pub(crate) Proxy);
 
@@ -157,7 +166,7 @@ impl Running {
     /// Where its first listener is, or another.
     pub(crate) fn at(&self, which: usize) -> SocketAddr {
         match &self.0.listening()[which].1 {
-            ListenAddress::Tcp(address) => *address,
+            ListenAddress::Tcp(address) | ListenAddress::Udp(address) => *address,
             ListenAddress::Unix(path) => panic!("{}", path.display()),
         }
     }
@@ -186,7 +195,7 @@ pub(crate) async fn echo(name: &'static str) -> SocketAddr {
 }
 
 /// A server of TLS that says its name, the protocol that was agreed on, and whether it saw a session again.
-pub(crate) async fn tls_echo(name: &'static str, config: portcullis::ServerConfig) -> SocketAddr {
+pub(crate) async fn tls_echo(name: &'static str, config: ServerConfig) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let acceptor = portcullis::TlsAcceptor::new(config);
@@ -251,4 +260,84 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> (String, String) {
     io.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+/// A server of UDP that says its name, `:`, and what it was told, to each datagram.
+pub(crate) async fn udp_echo(name: &'static str) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut area = vec![0; 65_536];
+        loop {
+            let (length, peer) = socket.recv_from(&mut area).await.unwrap();
+            let answer = [name.as_bytes(), b":", &area[..length]].concat();
+            let _ = socket.send_to(&answer, peer).await;
+        }
+    });
+    address
+}
+
+/// A server of DTLS at this address that says its name, whether it saw a session again, and what it was told.
+pub(crate) async fn dtls_echo(
+    address: SocketAddr,
+    name: &'static str,
+    config: ServerConfig,
+) -> SocketAddr {
+    let listener = DtlsListener::bind(address, config).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let incoming = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let Ok(mut connection) = incoming.handshake().await else {
+                    return;
+                };
+                let is_resumed = connection.information().is_resumed();
+                let again = if is_resumed { "again" } else { "new" };
+                let said = format!("{name},{again}:");
+                while let Ok(message) = connection.recv().await {
+                    let _ = connection.send(&[said.as_bytes(), &message]).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+impl Files {
+    /// What a server of this name shows.
+    pub(crate) fn shown(&self, name: &str) -> ServerConfig {
+        let paths = [format!("{name}.pem"), format!("{name}.key")].map(|it| self.path(&it));
+        let [chain, key] = paths;
+        let identity = Identity::from_pem_files(chain, key).unwrap();
+        ServerConfig::builder().identity(identity).build().unwrap()
+    }
+
+    /// Connects to the proxy over DTLS by this name.
+    pub(crate) async fn dtls(
+        &self,
+        address: SocketAddr,
+        name: &str,
+    ) -> Result<DtlsConnection, portcullis::Error> {
+        let connector = DtlsConnector::new(self.connector(&[]));
+        connector.connect(address, name).await
+    }
+}
+
+/// Says something in one message, and gives the next one that comes.
+pub(crate) async fn ask(connection: &mut DtlsConnection, said: &[u8]) -> Vec<u8> {
+    connection.send(&[said]).await.unwrap();
+    let answer = connection.recv_timeout(Duration::from_secs(10)).await;
+    answer.unwrap().to_vec()
+}
+
+/// The same from a socket without DTLS.
+pub(crate) async fn ask_udp(socket: &UdpSocket, to: SocketAddr, said: &[u8]) -> Vec<u8> {
+    socket.send_to(said, to).await.unwrap();
+    let mut area = vec![0; 65_536];
+    let receiving = socket.recv_from(&mut area);
+    let received = tokio::time::timeout(Duration::from_secs(10), receiving).await;
+    let (length, _) = received.expect("an answer within 10 seconds").unwrap();
+    area.truncate(length);
+    area
 }

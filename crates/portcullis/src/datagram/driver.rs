@@ -85,6 +85,15 @@ pub(super) fn prepared(acceptor: &TlsAcceptor) -> Result<(ServerConfig, u64), Mi
     Ok((config.for_datagrams()?, generation))
 }
 
+pub(super) fn refuse_fallback(acceptor: &TlsAcceptor) -> Result<(), Misuse> {
+    match acceptor.conduct.plaintext_fallback {
+        true => Err(Misuse::new(
+            "plaintext_fallback: over datagrams nothing is given back; leave it out there",
+        )),
+        false => Ok(()),
+    }
+}
+
 impl Door {
     pub(super) fn new(
         acceptor: &DtlsAcceptor,
@@ -97,12 +106,7 @@ impl Door {
             front,
         } = acceptor.clone();
         options.check()?;
-        if acceptor.conduct.plaintext_fallback {
-            return Err(Misuse::new(
-                "plaintext_fallback: over datagrams nothing is given back; leave it out there",
-            )
-            .into());
-        }
+        refuse_fallback(&acceptor)?;
         let (config, generation) = prepared(&acceptor)?;
         let (queue, incoming) = mpsc::channel(options.handshakes);
         let mut gate = Gate::new(&config, cookies)?.decryptions(options.decryptions);
@@ -331,6 +335,17 @@ impl Driver {
             }
             Err(error) if self.endpoint.link.ends_with_errors() => self.fail(error),
             Err(_) => {
+                if self.endpoint.is_clients {
+                    // A handshake looks whether that is what nobody being there looks like.
+                    for association in self
+                        .peers
+                        .ids()
+                        .into_iter()
+                        .filter_map(|id| self.peers.get(id))
+                    {
+                        association.wake();
+                    }
+                }
                 self.errors += 1;
                 if self.errors >= ERRORS {
                     self.errors = 0;
@@ -585,8 +600,9 @@ impl Driver {
         }
         // Before it looks for what is to be sent: what is asked for afterwards wakes it.
         let failure = association.attend();
+        let again = association.renegotiate();
         let due = match association.control(self.endpoint.monotonic()) {
-            Ok(due) => due.map(|due| self.endpoint.instant(due)),
+            Ok(due) => due.map(|due| self.endpoint.instant(due)).or(again),
             Err(error) => {
                 association.end(error);
                 if matches!(standing, Standing::Abandoned(_)) {

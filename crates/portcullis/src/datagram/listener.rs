@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use portcullis_core::config::{Instructions, ServerConfig};
-use portcullis_core::{Admission, CookiePolicy, DatagramOptions, Handshake, Misuse};
+use portcullis_core::{Admission, CookiePolicy, CookieSecret, DatagramOptions, Handshake, Misuse};
 use tokio::net::ToSocketAddrs;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ use super::acceptor::DtlsAcceptor;
 use super::association::Owner;
 use super::connection::DtlsConnection;
 use super::connections::DtlsConnections;
-use super::driver::{Door, Driver, address};
+use super::driver::{Door, Driver, address, prepared, refuse_fallback};
 use super::early_data::DtlsEarlyHandshake;
 use super::endpoint::Endpoint;
 use super::foreign::Foreign;
@@ -117,7 +117,9 @@ impl DtlsListener {
     }
 
     /// Several listeners at one address, each with a socket and a task of its own, so that several processors receive:
-    /// the system gives each peer to one of them (`SO_REUSEPORT`; Unix). Each is bounded as if it were alone.
+    /// the system gives each peer to one of them (`SO_REUSEPORT`; Unix). Each is bounded as if it were alone. They take each
+    /// other's cookies, since a peer whose address changes, or a listener that goes, brings a second hello to another one:
+    /// without a [`cookie_secret`](DtlsAcceptor::cookie_secret) one is drawn for them.
     ///
     /// With [connection ids](crate::DtlsOptions::connection_ids) the first byte of each says which listener has the
     /// connection, and what comes to another one of them, since the peer has moved, is given to it: up to 1,024 datagrams and
@@ -134,7 +136,7 @@ impl DtlsListener {
         acceptor: impl Into<DtlsAcceptor>,
         count: usize,
     ) -> io::Result<Vec<Self>> {
-        let acceptor = acceptor.into();
+        let mut acceptor = acceptor.into();
         if count > MOST_SOCKETS {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -155,6 +157,9 @@ impl DtlsListener {
             endpoints.push(Arc::new(Endpoint::new(Link::Socket(Socket::new(socket)?))));
         }
         group::join(&endpoints);
+        if acceptor.cookie_secret.is_none() {
+            acceptor = acceptor.cookie_secret(CookieSecret::random().map_err(Error::from)?);
+        }
         let listeners = endpoints.into_iter();
         listeners
             .map(|endpoint| Ok(Self::at(endpoint, acceptor.clone())?))
@@ -353,6 +358,36 @@ impl DtlsIncoming {
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         let path = self.owner.path();
         (path != NOWHERE).then_some(path.peer)
+    }
+
+    /// The same client, whom another acceptor than the listener's answers: with its configuration, its answers, its stores
+    /// and its time limits, e.g. for a choice that differs from client to client, or after a reload. What the client was
+    /// asked for before, a cookie and a share, the listener's configuration has decided.
+    ///
+    /// ```
+    /// # use portcullis::{DtlsConnector, DtlsListener};
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let patient = acceptor.clone().handshake_timeout(std::time::Duration::from_secs(60));
+    /// # let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # let client = DtlsConnector::new(connector);
+    /// # tokio::spawn(async move { client.connect(address, "localhost").await });
+    /// let connection = listener.accept().await?.with_acceptor(patient)?.handshake().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What [`DtlsListener::bind`] would fail with for this acceptor; the client is forgotten.
+    pub fn with_acceptor(mut self, acceptor: impl Into<TlsAcceptor>) -> Result<Self, Misuse> {
+        let acceptor = acceptor.into();
+        refuse_fallback(&acceptor)?;
+        let (config, _) = prepared(&acceptor)?;
+        (self.config, self.conduct) = (config, acceptor.conduct);
+        Ok(self)
     }
 
     /// Shakes hands, in any task. What is asked on the way is answered as over TLS ([`Answers`](crate::Answers)).

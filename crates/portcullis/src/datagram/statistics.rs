@@ -25,6 +25,11 @@ pub struct DtlsStatistics {
     pub moved: u64,
     /// Newest records from another address, whereto it was neither followed nor could be asked.
     pub moves_refused: u64,
+    /// Client with a socket of its own: what is not DTLS, and was given to
+    /// [`DtlsConnection::foreign`](crate::DtlsConnection::foreign). Where nobody has asked for it, it is in `discards`.
+    pub foreign: u64,
+    /// The same, but there was no room.
+    pub foreign_full: u64,
 }
 
 /// What a [`DtlsListener`](crate::DtlsListener) has seen besides its connections.

@@ -4,7 +4,7 @@
 use portcullis_core::{Discarded, Discards};
 
 #[cfg(feature = "dtls")]
-use super::{DISCARDED_BY, count, count_many};
+use super::{DISCARDED_BY, FOREIGN_BY, HANDED_OVER_BY, count, count_many};
 
 macro_rules! reasons {
     ($($name:ident = $label:literal,)+) => {
@@ -92,4 +92,24 @@ pub(crate) fn full(of: Full) {
         Full::Clients => "clients_full",
     };
     count(&DISCARDED_BY, [reason]);
+}
+
+/// To whom a datagram goes that is not for whoever has received it.
+#[cfg(feature = "dtls")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    /// It is not DTLS.
+    Foreign,
+    /// Another socket of the group has its connection.
+    HandedOver,
+}
+
+/// One was passed on, or there was no room for it.
+#[cfg(feature = "dtls")]
+pub(crate) fn passed_on(way: Way, is_taken: bool) {
+    let table = match way {
+        Way::Foreign => &FOREIGN_BY,
+        Way::HandedOver => &HANDED_OVER_BY,
+    };
+    count(table, [if is_taken { "taken" } else { "full" }]);
 }

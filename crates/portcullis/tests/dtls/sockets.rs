@@ -581,3 +581,45 @@ async fn one_client_at_two_addresses_of_a_host() {
         server.await.unwrap().unwrap();
     }
 }
+
+/// A listener's clients may have an acceptor each.
+#[tokio::test]
+async fn a_client_is_answered_by_another_acceptor_than_the_listeners() {
+    let (listener, address) = listen(acceptor()).await;
+    let dtls = DtlsConnector::new(connector());
+    // Its answers, and its identity.
+    let other = ServerConfig::builder().identity(pki().server.clone());
+    let other = TlsAcceptor::new(other.build().unwrap()).answers(answers::identity_by_name(
+        |name| async move {
+            Ok((name.as_deref() == Some("other.example")).then(|| pki().other.clone()))
+        },
+    ));
+    let accepting = async {
+        let incoming = listener.accept().await.unwrap();
+        incoming.with_acceptor(other).unwrap().handshake().await
+    };
+    let (client, server) = tokio::join!(dtls.connect(address, other_name()), accepting);
+    server.unwrap();
+    let information = client.unwrap().shared_information();
+    assert_eq!(information.peer_certificates(), pki().other.chain());
+    // Its time.
+    let accepting = async {
+        let incoming = listener.accept().await.unwrap();
+        let soon = acceptor().handshake_timeout(Duration::from_millis(1));
+        let incoming = incoming.with_acceptor(soon).unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        incoming.handshake().await
+    };
+    let connecting = dtls.connect(address, name());
+    let (server, _) = tokio::join!(accepting, tokio::time::timeout(SECOND, connecting));
+    assert!(server.unwrap_err().is_timeout());
+    // One that would not do for a listener does not do here.
+    let accepting = async {
+        let incoming = listener.accept().await.unwrap();
+        let falls_back = acceptor().plaintext_fallback(true);
+        incoming.with_acceptor(falls_back).unwrap_err().to_string()
+    };
+    let connecting = dtls.connect(address, name());
+    let (refused, _) = tokio::join!(accepting, tokio::time::timeout(SECOND, connecting));
+    assert!(refused.starts_with("plaintext_fallback"), "{refused}");
+}

@@ -56,7 +56,9 @@ pub enum CookiePolicy {
     ///
     /// So these are asked all the same, and it takes a round trip where waiting for more of them would take a timeout:
     /// whose hello has less than a third of the bytes of what is to be said to him, chiefly the chain, or is not whole in
-    /// its datagram; and who speaks DTLS 1.2 or older, and acknowledges nothing.
+    /// its datagram. So is who speaks DTLS 1.2 or older: where a datagram of the answer is lost, nothing but the hello, said
+    /// again, lets the server say that again, and clients are there that do not say it once they have a ServerHello (GnuTLS
+    /// 3.7), although RFC 6347 §4.2.4 has them do so.
     UnderLoad {
         /// How many of them are load.
         handshakes: usize,

@@ -36,9 +36,7 @@ pub(crate) use returned_cookie::{ReturnedCookie, start_after_cookie};
 pub(super) use returned_ech::{
     ReturnedEch, ReturnedOuter, keys_tried, peel_forgetting, peel_fronted,
 };
-pub(crate) use tls13::post_handshake_auth::{
-    AnsweredLater, IssuingLater, PostHandshakeServer, VerifyingLater,
-};
+pub(crate) use tls13::post_handshake_auth::{AnsweredLater, IssuingLater, VerifyingLater};
 #[cfg(feature = "dtls")]
 pub(super) use tls13::{Requested, UNCHANGING, ask_for_cookie};
 

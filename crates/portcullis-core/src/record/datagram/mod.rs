@@ -13,6 +13,7 @@
 //! What was not authenticated is [`Discarded`] and counted; what a record that opened proves may end the
 //! connection (§4.5.2). That is decided by the type [`Fault`], before anybody sees what was in the record.
 
+mod again;
 mod authentication;
 mod connection_id;
 mod discarded;

@@ -342,7 +342,7 @@ fn send_server_hello(
     let log = cx.secret_log(&config.policy, hello.random);
     let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
     if let Some(ids) = connection_ids {
-        ids.apply(cx);
+        ids.apply(cx)?;
     }
     cx.outgoing.install_write(keys.server)?;
     let read = match early_data {

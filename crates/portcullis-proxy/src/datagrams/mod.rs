@@ -1,0 +1,399 @@
+//! One connection of datagrams, from its first one to its line in the log.
+//!
+//! A message of DTLS is a datagram and the other way round: none is joined to another, cut or kept. What cannot be passed
+//! on whole is dropped and counted.
+
+pub(crate) mod doors;
+pub(crate) mod flows;
+mod side;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use portcullis::DtlsIncoming;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{sleep, timeout};
+
+use self::flows::Flow;
+pub(crate) use self::side::Side;
+use self::side::{NoMore, Unsent};
+use crate::access_log::cut;
+use crate::arrival::Arrived;
+use crate::backend::{Picking, Place};
+use crate::config::{Listener, Plan};
+use crate::meter::Outcome;
+use crate::proxy::{Phase, Shared};
+use crate::record::Record;
+use crate::route::Route;
+use crate::termination::{Refused, Termination};
+
+/// So often in a row a server may not be reached that has been there.
+const REFUSALS: u32 = 16;
+
+/// A client of datagrams that has come.
+pub(crate) enum Client {
+    /// It reads at its address.
+    Dtls(DtlsIncoming),
+    Flow(Flow),
+}
+
+/// What datagrams are passed on between.
+struct Begun {
+    client: Side,
+    route: Arc<Route>,
+    server: Server,
+}
+
+/// A server, and those that are left if nobody is there.
+struct Server {
+    side: Side,
+    place: Place,
+    picking: Picking,
+    /// Whether it has said something.
+    is_heard: bool,
+    refusals: u32,
+}
+
+/// What became of datagrams of one direction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moved {
+    pub(crate) datagrams: u64,
+    pub(crate) bytes: u64,
+    /// Dropped: too long for a record, or for the path.
+    pub(crate) too_long: u64,
+    /// Dropped: there was nobody, or no room.
+    pub(crate) unsent: u64,
+}
+
+/// Why it is over.
+struct Over {
+    outcome: Outcome,
+    /// How that side has ended.
+    client: Option<&'static str>,
+    server: Option<&'static str>,
+    why: Option<NoMore>,
+}
+
+/// One connection, to its end.
+pub(crate) async fn serve(
+    shared: &Arc<Shared>,
+    plan: &Plan,
+    arrived: Arrived,
+    client: Client,
+    handshake: OwnedSemaphorePermit,
+) {
+    let mut record = Record::new(shared, &arrived);
+    let mut phase = shared.phase();
+    let beginning = Box::pin(begin(plan, &arrived.listener, client, &mut record));
+    let begun = tokio::select! {
+        begun = beginning => begun,
+        () = phase.over(Phase::Draining) => Err(Refused { route: None, outcome: Outcome::Drained }),
+    };
+    drop(handshake);
+    let begun = match begun {
+        Ok(begun) => begun,
+        Err(Refused { route, outcome }) => return record.end(shared, route.as_deref(), outcome),
+    };
+    let Begun {
+        client,
+        route,
+        server,
+    } = begun;
+    record.note("backend", route.backend.name.as_str());
+    record.note("route", route.label.as_str());
+    record.rest();
+    let open = shared.meter.open(&route.counts);
+    let times = &plan.timeouts;
+    let mut passing = Passing {
+        idle: match client {
+            Side::Dtls(_) => times.dtls_idle,
+            Side::Flow(_) | Side::Socket(_) => times.udp_idle,
+        },
+        within: times.connect,
+        stall: times.stall,
+        client,
+        server,
+        moved: [Moved::default(); 2],
+    };
+    let over = tokio::select! {
+        over = passing.run() => over,
+        () = phase.over(Phase::Draining) => Over::both(Outcome::Drained, "cut"),
+    };
+    drop(open);
+    let Passing {
+        client,
+        server,
+        moved,
+        ..
+    } = passing;
+    record.note("server", server.place.server().to_string());
+    let [inward, outward] = moved;
+    shared
+        .meter
+        .moved(&route.counts, inward.bytes, outward.bytes);
+    shared.meter.datagrams.add(&moved);
+    record.note_datagrams(inward, outward);
+    let mut dropped = 0;
+    for side in [&client, &server.side] {
+        let discards = side.discards().unwrap_or_default();
+        dropped += discards.total();
+        shared.meter.datagrams.discard(&discards);
+    }
+    if dropped > 0 {
+        record.note("dtls_discarded", dropped);
+    }
+    over.note(&mut record);
+    // Before the line: who reads it finds it so.
+    drop((client, server));
+    record.end(shared, Some(&route), over.outcome);
+}
+
+/// Up to where datagrams can be passed on.
+async fn begin(
+    plan: &Plan,
+    listener: &Arc<Listener>,
+    client: Client,
+    record: &mut Record,
+) -> Result<Begun, Refused> {
+    let (client, route) = match client {
+        Client::Dtls(incoming) => terminate(plan, listener, incoming, record).await?,
+        Client::Flow(flow) => {
+            let Some(route) = listener.routes.plain() else {
+                return Err(Refused::internal());
+            };
+            (Side::Flow(flow), Arc::clone(route))
+        }
+    };
+    let began = Instant::now();
+    let mut picking = Picking::new(&route.backend, plan.timeouts.connect);
+    match picking.datagrams().await {
+        Ok((side, place)) => {
+            record.note_time("ms_connect", began.elapsed());
+            let server = Server {
+                side,
+                place,
+                picking,
+                is_heard: false,
+                refusals: 0,
+            };
+            Ok(Begun {
+                client,
+                route,
+                server,
+            })
+        }
+        Err(why) => {
+            record.note("backend", route.backend.name.as_str());
+            record.note("reason", cut(&why.to_string()));
+            Err(Refused {
+                route: Some(route),
+                outcome: Outcome::NoBackend,
+            })
+        }
+    }
+}
+
+/// Shakes hands with a client.
+async fn terminate(
+    plan: &Plan,
+    listener: &Arc<Listener>,
+    incoming: DtlsIncoming,
+    record: &mut Record,
+) -> Result<(Side, Arc<Route>), Refused> {
+    let began = Instant::now();
+    let Some(termination) = Termination::begin(plan, listener) else {
+        return Err(Refused::internal());
+    };
+    let shaken = match incoming.with_acceptor(termination.acceptor.clone()) {
+        Ok(incoming) => incoming.handshake().await,
+        Err(misuse) => {
+            record.note("reason", cut(&misuse.to_string()));
+            return Err(Refused::internal());
+        }
+    };
+    let connection = match shaken {
+        Ok(connection) => connection,
+        Err(error) => return Err(termination.failed(&error, record)),
+    };
+    let Some(route) = termination.route() else {
+        return Err(Refused::internal());
+    };
+    record.note_time("ms_handshake", began.elapsed());
+    let information = connection.information();
+    record.note_tls(information);
+    record.note("server_name", information.server_name().map(cut));
+    let protocol = information.alpn_protocol().map(String::from_utf8_lossy);
+    record.note("alpn", protocol.map(|it| cut(&it)));
+    Ok((Side::Dtls(connection), route))
+}
+
+/// Datagrams that are passed on both ways.
+struct Passing {
+    client: Side,
+    server: Server,
+    /// From the client, and to it.
+    moved: [Moved; 2],
+    idle: Duration,
+    /// For another server, if nobody is at this one.
+    within: Duration,
+    stall: Duration,
+}
+
+enum Came {
+    FromClient(Result<Bytes, NoMore>),
+    FromServer(Result<Bytes, NoMore>),
+    Nothing,
+}
+
+impl Passing {
+    /// Until it is over. Dropped, what is counted is right but for one datagram.
+    async fn run(&mut self) -> Over {
+        let mut last = Instant::now();
+        let mut silence = Box::pin(sleep(self.idle));
+        loop {
+            let came = tokio::select! {
+                came = self.client.recv() => Came::FromClient(came),
+                came = self.server.side.recv() => Came::FromServer(came),
+                () = &mut silence => Came::Nothing,
+            };
+            match came {
+                Came::FromClient(Ok(datagram)) => {
+                    last = Instant::now();
+                    if let Err(over) = self.pass_in(&datagram).await {
+                        return over;
+                    }
+                }
+                Came::FromServer(Ok(datagram)) => {
+                    last = Instant::now();
+                    self.server.answered();
+                    let sent = timeout(self.stall, self.client.send(&datagram)).await;
+                    self.moved[1].count(&datagram, sent.unwrap_or(Err(Unsent::Lost)));
+                }
+                Came::FromServer(Err(NoMore::Unreachable(error))) => {
+                    if let Err(over) = self.server.refused(error, self.within).await {
+                        return over;
+                    }
+                }
+                Came::FromClient(Err(why)) => return Over::client(why),
+                Came::FromServer(Err(why)) => return Over::server(why),
+                Came::Nothing => match self.idle.checked_sub(last.elapsed()) {
+                    None | Some(Duration::ZERO) => return Over::both(Outcome::Idle, "idle"),
+                    Some(left) => silence.set(sleep(left)),
+                },
+            }
+        }
+    }
+
+    async fn pass_in(&mut self, datagram: &Bytes) -> Result<(), Over> {
+        let mut sent = timeout(self.stall, self.server.side.send(datagram)).await;
+        if let Ok(Err(Unsent::Unreachable(error))) = sent {
+            self.server.refused(error, self.within).await?;
+            sent = timeout(self.stall, self.server.side.send(datagram)).await;
+        }
+        self.moved[0].count(datagram, sent.unwrap_or(Err(Unsent::Lost)));
+        Ok(())
+    }
+}
+
+impl Server {
+    fn answered(&mut self) {
+        self.refusals = 0;
+        if !self.is_heard {
+            self.is_heard = true;
+            self.place.note(true);
+        }
+    }
+
+    /// Nobody is there. Of a server that has never said anything another one takes the place; one that has may be back
+    /// in a moment.
+    async fn refused(&mut self, error: std::io::Error, within: Duration) -> Result<(), Over> {
+        self.refusals += 1;
+        if !self.is_heard {
+            self.picking.failed(&self.place, &error);
+            self.picking.renew(within);
+            return match self.picking.datagrams().await {
+                Ok((side, place)) => {
+                    (self.side, self.place) = (side, place);
+                    Ok(())
+                }
+                Err(_) => Err(Over {
+                    outcome: Outcome::NoBackend,
+                    ..Over::server(NoMore::Unreachable(error))
+                }),
+            };
+        }
+        self.place.note(false);
+        if self.refusals < REFUSALS {
+            return Ok(());
+        }
+        Err(Over::server(NoMore::Unreachable(error)))
+    }
+}
+
+impl Moved {
+    fn count(&mut self, datagram: &Bytes, sent: Result<(), Unsent>) {
+        match sent {
+            Ok(()) => {
+                self.datagrams += 1;
+                self.bytes += u64::try_from(datagram.len()).unwrap_or_default();
+            }
+            Err(Unsent::TooLong) => self.too_long += 1,
+            Err(Unsent::Unreachable(_) | Unsent::Lost | Unsent::Over) => self.unsent += 1,
+        }
+    }
+}
+
+impl Over {
+    const fn both(outcome: Outcome, word: &'static str) -> Self {
+        Self {
+            outcome,
+            client: Some(word),
+            server: Some(word),
+            why: None,
+        }
+    }
+
+    fn client(why: NoMore) -> Self {
+        let (outcome, word) = why.word(Outcome::ClientReset);
+        Self {
+            outcome,
+            client: Some(word),
+            server: None,
+            why: Some(why),
+        }
+    }
+
+    fn server(why: NoMore) -> Self {
+        let (outcome, word) = why.word(Outcome::BackendReset);
+        Self {
+            outcome,
+            client: None,
+            server: Some(word),
+            why: Some(why),
+        }
+    }
+
+    fn note(&self, record: &mut Record) {
+        for (key, word) in [("end_client", self.client), ("end_backend", self.server)] {
+            if let Some(word) = word {
+                record.note(key, word);
+            }
+        }
+        match &self.why {
+            Some(NoMore::Failed(error)) => record.note_error(error),
+            Some(NoMore::Unreachable(error)) => record.note("reason", cut(&error.to_string())),
+            Some(NoMore::Closed) | None => {}
+        }
+    }
+}
+
+impl NoMore {
+    const fn word(&self, reset: Outcome) -> (Outcome, &'static str) {
+        match self {
+            Self::Closed => (Outcome::Clean, "clean"),
+            Self::Failed(_) => (reset, "failed"),
+            Self::Unreachable(_) => (reset, "unreachable"),
+        }
+    }
+}
