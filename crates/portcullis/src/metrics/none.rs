@@ -39,6 +39,7 @@ mod discards {
         Handshakes,
         Address,
         Connections,
+        Clients,
     }
 
     pub(crate) fn discarded(_why: Discarded) {}
