@@ -18,7 +18,7 @@ pub(crate) enum Lost {
 
 /// Who has sent a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum From {
+enum Sender {
     Client,
     Server,
 }
@@ -44,7 +44,7 @@ impl Loss {
         }
     }
 
-    fn takes(&mut self, from: From, datagram: &[u8]) -> bool {
+    fn takes(&mut self, from: Sender, datagram: &[u8]) -> bool {
         let is_one = match self.lost {
             Lost::Nothing => false,
             Lost::Tenth(_) => {
@@ -61,7 +61,7 @@ impl Loss {
             }
             Lost::Flight => datagram.len() > 600,
         };
-        let takes = is_one && from == From::Server && !self.is_lost;
+        let takes = is_one && from == Sender::Server && !self.is_lost;
         self.is_lost |= takes;
         takes
     }
@@ -85,7 +85,7 @@ pub(crate) async fn relay_up_to(server: SocketAddr, lost: Lost, last: usize) -> 
             tokio::select! {
                 Ok((length, from)) = near.recv_from(&mut up) => {
                     client = Some(from);
-                    if !is_over && !loss.takes(From::Client, &up[..length]) {
+                    if !is_over && !loss.takes(Sender::Client, &up[..length]) {
                         let _ = far.send(&up[..length]).await;
                     }
                     is_over |= length == last;
@@ -96,7 +96,7 @@ pub(crate) async fn relay_up_to(server: SocketAddr, lost: Lost, last: usize) -> 
                         continue;
                     };
                     let datagram = &down[..length];
-                    if let Some(client) = client && !loss.takes(From::Server, datagram) {
+                    if let Some(client) = client && !loss.takes(Sender::Server, datagram) {
                         let _ = near.send_to(datagram, client).await;
                     }
                 }
