@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::Duration;
 
-use portcullis_core::config::{ClientConfig, ServerConfig};
+use portcullis_core::config::{ClientConfig, Renegotiation, ServerConfig};
 use portcullis_core::question::Question;
 use portcullis_core::suite::CipherSuite;
 use portcullis_core::{
-    Admission, ConnectionId, Control, CookiePolicy, DatagramConnection, DatagramOptions, Error,
-    Gate, Handshake, Monotonic, NamedGroup, Now, ProtocolVersion, Received, Step, Verdict,
+    Admission, ConnectionId, Control, CookiePolicy, CookieSecret, DatagramConnection,
+    DatagramOptions, Error, FrontedAnswer, FrontedHello, Gate, Handshake, Monotonic, NamedGroup,
+    Now, ProtocolVersion, Received, Step, Verdict,
 };
 
 use crate::ech;
@@ -19,6 +20,10 @@ use crate::pki::{NOW, name, pki};
 
 /// What a handshake may hold, and what the test holds beside it.
 const MOST_HELD: usize = 2 << 20;
+
+const ALWAYS: Renegotiation = Renegotiation::Accept {
+    apart: Duration::ZERO,
+};
 
 fn at(milliseconds: u64) -> Now {
     Now {
@@ -30,6 +35,8 @@ fn at(milliseconds: u64) -> Now {
 /// Of the byte that says which connection it is: its version is DTLS 1.2, with the suite of the other.
 const OLDER: u8 = 0x80;
 const WITH_CBC: u8 = 0x08;
+/// Of the same byte, where its version is DTLS 1.2: there is another handshake, which the side of the lowest bit begins.
+const AGAIN: u8 = 0x04;
 /// Of the same byte, where its version is DTLS 1.3: the hello is encrypted, or pretends to be.
 const ENCRYPTED: u8 = 0x04;
 const PRETENDED: u8 = 0x08;
@@ -54,6 +61,7 @@ fn client(shape: u8) -> ClientConfig {
         }
         Some(suite) => builder
             .versions([ProtocolVersion::TLS_1_2])
+            .renegotiation(ALWAYS)
             .cipher_suites([suite]),
     };
     builder.build().expect("it is sound")
@@ -71,9 +79,15 @@ fn server(shape: u8) -> ServerConfig {
         }
         Some(suite) => builder
             .versions([ProtocolVersion::TLS_1_2])
+            .renegotiation(ALWAYS)
             .cipher_suites([suite]),
     };
     builder.build().expect("it is sound")
+}
+
+/// Who begins another handshake.
+fn again(shape: u8) -> Option<usize> {
+    (shape & (OLDER | AGAIN) == OLDER | AGAIN).then_some(usize::from(shape & 1))
 }
 
 /// What the client and the server offer of connection ids, by the bits of `shape`.
@@ -90,10 +104,10 @@ fn identified(options: DatagramOptions, shape: u8) -> [DatagramOptions; 2] {
 }
 
 /// A script of the attacker's.
-struct Script<'a>(&'a [u8]);
+pub(crate) struct Script<'a>(pub(crate) &'a [u8]);
 
 impl Script<'_> {
-    fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first)
@@ -113,7 +127,7 @@ impl Script<'_> {
     }
 
     /// Does something to a datagram; gives what comes of it.
-    fn damage(&mut self, datagram: &[u8]) -> Vec<Vec<u8>> {
+    pub(crate) fn damage(&mut self, datagram: &[u8]) -> Vec<Vec<u8>> {
         let mut changed = datagram.to_vec();
         match self.byte().unwrap_or(7) % 8 {
             0 => return Vec::new(),
@@ -161,7 +175,7 @@ fn cut(datagram: &[u8], at: usize) -> Option<Vec<Vec<u8>>> {
 }
 
 /// One end, in a handshake or behind it.
-enum Side {
+pub(crate) enum Side {
     Absent,
     Handshake(Box<Handshake>),
     Connected(Box<DatagramConnection>),
@@ -170,7 +184,16 @@ enum Side {
 
 impl Side {
     /// What it sends now, and when it wants to be asked again.
-    fn turn(&mut self, now: Now) -> (Vec<Vec<u8>>, Option<Monotonic>) {
+    pub(crate) fn turn(&mut self, now: Now) -> (Vec<Vec<u8>>, Option<Monotonic>) {
+        self.turn_with(now, &mut Vec::new())
+    }
+
+    /// The same, with what it has received in another handshake.
+    fn turn_with(
+        &mut self,
+        now: Now,
+        data: &mut Vec<Vec<u8>>,
+    ) -> (Vec<Vec<u8>>, Option<Monotonic>) {
         let mut sent = Vec::new();
         // Nothing has more to say than a flight of a hundred datagrams.
         for _ in 0..1_000 {
@@ -178,6 +201,7 @@ impl Side {
                 Self::Absent | Self::Failed(_) => return (sent, None),
                 Self::Handshake(handshake) => match handshake.poll() {
                     Ok(Step::Transmit(datagram)) => sent.push(datagram),
+                    Ok(Step::Data(message)) => data.push(message),
                     Ok(Step::Ask(question)) => {
                         let answer = Question::default_answer(question);
                         handshake.answer(answer, now).expect("it was asked");
@@ -204,7 +228,17 @@ impl Side {
         panic!("polling does not end");
     }
 
-    fn receive(&mut self, datagram: &[u8], now: Now, data: &mut Vec<Vec<u8>>) {
+    /// Begins another handshake, or answers one; not where the connection has ended.
+    fn renegotiate(&mut self, now: Now) {
+        if let Self::Connected(connection) = self {
+            let (reader, writer) = (&mut connection.reader, &mut connection.writer);
+            if let Ok(handshake) = Handshake::renegotiate_datagrams(reader, writer, now) {
+                *self = Self::Handshake(Box::new(handshake));
+            }
+        }
+    }
+
+    pub(crate) fn receive(&mut self, datagram: &[u8], now: Now, data: &mut Vec<Vec<u8>>) {
         match self {
             Self::Absent | Self::Failed(_) => {}
             Self::Handshake(handshake) => handshake.receive(datagram, now),
@@ -213,6 +247,9 @@ impl Side {
                 for mut datagram in unread.into_iter().chain([datagram.to_vec()]) {
                     // Why it failed comes again from its writer.
                     let _ = open(connection, &mut datagram, now, data);
+                }
+                if connection.reader.take_request(now.wall).is_some() {
+                    self.renegotiate(now);
                 }
             }
         }
@@ -251,14 +288,22 @@ pub fn conversation(data: &[u8]) {
     ];
     let mut received = [Vec::new(), Vec::new()];
     let mut has_said = [false; 2];
+    let mut to_begin = again(shape);
     let mut wire: VecDeque<(usize, Vec<u8>)> = VecDeque::new();
     let mut clock = 0;
     // Thirteen sendings of each flight are a few hundred rounds.
     for _ in 0..3_000 {
         let mut deadlines = Vec::new();
         for from in 0..2 {
-            let (mut sent, deadline) = sides[from].turn(at(clock));
+            let (mut sent, deadline) = sides[from].turn_with(at(clock), &mut received[from]);
             deadlines.extend(deadline);
+            if to_begin == Some(from) && has_said[from] && !received[from].is_empty() {
+                to_begin = None;
+                sides[from].renegotiate(at(clock));
+                let (more, deadline) = sides[from].turn_with(at(clock), &mut received[from]);
+                sent.extend(more);
+                deadlines.extend(deadline);
+            }
             if let Side::Connected(connection) = &mut sides[from]
                 && !has_said[from]
             {
@@ -307,7 +352,11 @@ pub fn conversation(data: &[u8]) {
         assert!(!matches!(side, Side::Handshake(_)), "an end waits for ever");
         assert!(received.len() <= 1 && received.iter().all(|message| message == b"ping"));
         if is_untouched {
-            assert!(matches!(side, Side::Connected(_)));
+            let Side::Connected(connection) = side else {
+                panic!("it is not connected");
+            };
+            let is_renegotiated = connection.information.is_renegotiated();
+            assert_eq!(is_renegotiated, again(shape).is_some());
             assert_eq!(received.len(), 1);
         }
     }
@@ -331,12 +380,47 @@ impl Balance {
     }
 }
 
+/// The secret of cookies that a gate in front shares with the server behind.
+fn secret() -> CookieSecret {
+    CookieSecret::new([&[7; 32][..]]).expect("it is long enough")
+}
+
+/// The server behind, and its gate.
+fn behind() -> (ServerConfig, Gate) {
+    let builder = ServerConfig::builder().identity(pki().server.identity.clone());
+    let builder = builder.groups([NamedGroup::X25519, NamedGroup::SECP256R1]);
+    let config = builder.ech_backend(true).build().expect("it is sound");
+    let gate = Gate::new(&config, CookiePolicy::Always).expect("it is sound");
+    (config, gate.cookie_secret(secret(), at(0)))
+}
+
+/// What a front passes on, damaged on its way, and what the server behind says to it; whether that has begun a handshake.
+fn pass_on(hello: &FrontedHello, script: &mut Script<'_>, now: Now) -> bool {
+    let (config, mut gate) = behind();
+    let mut answer = FrontedAnswer::new(hello);
+    let mut is_admitted = false;
+    for datagram in hello.datagrams(300) {
+        for datagram in script.damage(&datagram) {
+            let _none = answer.on_datagram(&datagram);
+            let verdict = gate.on_datagram(b"front", &datagram, now);
+            is_admitted |= matches!(verdict, Verdict::Admit(_));
+            begin(verdict, &config, now);
+        }
+    }
+    is_admitted
+}
+
 /// Datagrams from anywhere, of eight addresses, of which every second encrypts its hellos: no panic; no address is sent more than twice what came from there; what is held is
-/// bounded, and an honest client comes through behind them.
+/// bounded, and an honest client comes through behind them. Where there is an odd number of bytes the gate is in front of
+/// another server, for which all that was encrypted is.
 pub fn gate(data: &[u8]) {
     let mut script = Script(data);
     let config = server(ENCRYPTED);
     let mut gate = Gate::new(&config, CookiePolicy::Always).expect("it is sound");
+    let is_front = data.len() % 2 == 1;
+    if is_front {
+        gate = gate.cookie_secret(secret(), at(0)).in_front();
+    }
     let options = DatagramOptions::default();
     let mut balances = [Balance::default(); 8];
     let mut clock = 0;
@@ -358,8 +442,13 @@ pub fn gate(data: &[u8]) {
             client.receive(&reply, at(clock), &mut Vec::new());
             for second in client.turn(at(clock)).0 {
                 for datagram in script.damage(&second) {
-                    let verdict = gate.on_datagram(&peer, &datagram, at(clock));
+                    let mut verdict = gate.on_datagram(&peer, &datagram, at(clock));
                     balance.count(&datagram, &verdict);
+                    if let Verdict::Admit(admission) = &mut verdict
+                        && let Some(hello) = admission.take_fronted()
+                    {
+                        pass_on(&hello, &mut script, at(clock));
+                    }
                     begin(verdict, &config, at(clock));
                 }
             }
@@ -376,8 +465,13 @@ pub fn gate(data: &[u8]) {
     };
     client.receive(&reply, at(clock), &mut Vec::new());
     let second = client.turn(at(clock)).0.concat();
-    let verdict = gate.on_datagram(b"honest", &second, at(clock));
-    assert!(matches!(verdict, Verdict::Admit(_)));
+    let Verdict::Admit(mut admission) = gate.on_datagram(b"honest", &second, at(clock)) else {
+        panic!("an honest client is not let in");
+    };
+    let hello = admission.take_fronted();
+    assert_eq!(hello.is_some(), is_front);
+    let comes_through = hello.is_none_or(|hello| pass_on(&hello, &mut Script(&[]), at(clock)));
+    assert!(comes_through);
 }
 
 /// Who is admitted begins a handshake, whatever he has said.

@@ -16,6 +16,7 @@ pub mod early_data;
 pub mod ech;
 pub mod encrypted_key;
 pub mod end;
+pub mod gates;
 pub mod hello_view;
 pub mod keys;
 pub mod later;

@@ -132,7 +132,7 @@ pub fn signed_share(suite: Suite, message: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
     let end = match exchange.has_curve() {
         true => 8 + usize::from(*message.get(7)?),
-        // Prime, generator and number; of SRP there is a salt before that (RFC 5054 §2.8.1).
+        // Prime, generator and number; of SRP there is a salt before that (RFC 5054 §2.8.2).
         false => {
             let mut at = 4;
             for number in 0..3 {

@@ -183,7 +183,7 @@ impl Settings {
             client_protocols: protocols(names),
             server_protocols: protocols(names >> 2),
             client_identity: bit(authentication, 2) && requested,
-            // Before TLS 1.2 nobody can say that EdDSA is understood (RFC 8422 §5.1.1).
+            // Before TLS 1.2 nobody can say that EdDSA is understood (RFC 8422 §5.1.3).
             server_p256: bit(names, 7) || other.is_some_and(|other| other.version() < V1_2),
             client_authentication: match requested {
                 true => authentication & 3,

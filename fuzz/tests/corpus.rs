@@ -10,8 +10,8 @@ use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
     certificate, codec, conversation, crl, datagrams, differential, dist_terms, ech, encrypted_key,
-    hello_view, later, ocsp, p12, packets, pem, proxy_config, proxy_header, record, renegotiation,
-    sealed, walk,
+    gates, hello_view, later, ocsp, p12, packets, pem, proxy_config, proxy_header, record,
+    renegotiation, sealed, walk,
 };
 
 /// The heap is measured: one test at a time.
@@ -81,6 +81,11 @@ fn conversations_over_datagrams() {
 #[test]
 fn gates() {
     each("dtls_gate", datagrams::gate);
+}
+
+#[test]
+fn gates_of_a_fleet() {
+    each("dtls_gates", gates::run);
 }
 
 #[test]

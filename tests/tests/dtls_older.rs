@@ -1,5 +1,6 @@
 //! DTLS 1.2 and 1.0 with OpenSSL and GnuTLS, in both roles, over UDP; also where datagrams are lost.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, IoSlice};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,6 +20,9 @@ use rustls::pki_types::{ServerName, UnixTime};
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Whether this datagram is lost.
+type IsLost = fn(&[u8]) -> bool;
+
 /// A socket, and which of what is sent in a handshake is lost.
 struct Link {
     socket: UdpSocket,
@@ -26,6 +30,8 @@ struct Link {
     start: Instant,
     lost: fn(usize) -> bool,
     sent: usize,
+    /// Of what the peer sends: by which datagram that is, whether it does not come, once.
+    unheard: Cell<Option<IsLost>>,
 }
 
 impl Link {
@@ -53,7 +59,16 @@ impl Link {
         self.socket.set_read_timeout(Some(wait)).unwrap();
         let mut buffer = [0; 65_536];
         match self.socket.recv_from(&mut buffer) {
-            Ok((length, _)) => Some(buffer[..length].to_vec()),
+            Ok((length, _)) => {
+                let datagram = buffer[..length].to_vec();
+                match self.unheard.get() {
+                    Some(is_lost) if is_lost(&datagram) => {
+                        self.unheard.set(None);
+                        None
+                    }
+                    _ => Some(datagram),
+                }
+            }
             Err(error)
                 if matches!(
                     error.kind(),
@@ -133,6 +148,7 @@ fn link(peer: SocketAddr, lost: fn(usize) -> bool) -> Link {
         start: Instant::now(),
         lost,
         sent: 0,
+        unheard: Cell::new(None),
     }
 }
 
@@ -256,6 +272,7 @@ fn our_server(
         start: Instant::now(),
         lost,
         sent: 0,
+        unheard: Cell::new(None),
     };
     let mut buffer = [0; 65_536];
     let mut asked = 0;
@@ -316,28 +333,55 @@ fn gnutls_priority(version: ProtocolVersion) -> &'static str {
     }
 }
 
+/// Which gives back what it gets, and where it is.
+fn gnutls_server(version: ProtocolVersion) -> (Program, SocketAddr) {
+    let identity = &pki().ecdsa_p256;
+    let port = free_port();
+    let (chain, key) = (&identity.chain_file, &identity.key_file);
+    let (chain, key) = (chain.to_str().unwrap(), key.to_str().unwrap());
+    let mut server = Program::start(&[
+        "gnutls-serv",
+        "--udp",
+        "--echo",
+        "--port",
+        &port.to_string(),
+        "--x509certfile",
+        chain,
+        "--x509keyfile",
+        key,
+        "--priority",
+        gnutls_priority(version),
+    ]);
+    server.wait_for("listening on IPv4");
+    (server, ([127, 0, 0, 1], port).into())
+}
+
+/// GnuTLS sends its ticket and its Finished in datagrams of their own, and has no timer for them (RFC 6347 §4.2.4): lost, they
+/// come again when this side says its own flight again.
+#[test]
+fn what_gnutls_says_last_may_be_lost() {
+    let is_finished = |datagram: &[u8]| datagram[0] == 22 && datagram[4] == 1;
+    let is_ticket = |datagram: &[u8]| datagram[0] == 22 && datagram[4] == 0 && datagram[13] == 4;
+    let losses: [IsLost; 2] = [is_finished, is_ticket];
+    for is_lost in losses {
+        let (_server, address) = gnutls_server(ProtocolVersion::TLS_1_2);
+        let suite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+        let config = client_config(ProtocolVersion::TLS_1_2, suite);
+        let config = config.to_builder().session_tickets(true).build().unwrap();
+        let mut link = link(address, NONE_LOST);
+        link.unheard.set(Some(is_lost));
+        let handshake = begin(&link, config);
+        let mut connection = link.run(handshake);
+        assert!(link.unheard.get().is_none(), "nothing was lost");
+        link.say(&mut connection, b"to be said again\n");
+        assert_eq!(link.hear(&mut connection), b"to be said again\n");
+    }
+}
+
 #[test]
 fn our_client_with_gnutls() {
-    let identity = &pki().ecdsa_p256;
     for case in cases() {
-        let port = free_port();
-        let address: SocketAddr = ([127, 0, 0, 1], port).into();
-        let (chain, key) = (&identity.chain_file, &identity.key_file);
-        let (chain, key) = (chain.to_str().unwrap(), key.to_str().unwrap());
-        let mut server = Program::start(&[
-            "gnutls-serv",
-            "--udp",
-            "--echo",
-            "--port",
-            &port.to_string(),
-            "--x509certfile",
-            chain,
-            "--x509keyfile",
-            key,
-            "--priority",
-            gnutls_priority(case.0),
-        ]);
-        server.wait_for("listening on IPv4");
+        let (_server, address) = gnutls_server(case.0);
         let (version, suite, lost) = case;
         let mut link = link(address, lost);
         let handshake = begin(&link, client_config(version, suite));

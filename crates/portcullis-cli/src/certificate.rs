@@ -244,7 +244,7 @@ fn key(spki: &SubjectPublicKeyInfo<'_>) -> String {
     known.to_owned()
 }
 
-/// The group that a client has to have for the key (RFC 8422 §5.1.1): nothing of keys on no curve, or on one that has no
+/// The group that a client has to have for the key (RFC 8422 §5.1): nothing of keys on no curve, or on one that has no
 /// group of its own. `None`: it is not known.
 pub(crate) fn curve(der: &CertificateDer<'_>) -> Option<Option<u16>> {
     let (_, read) = X509Certificate::from_der(der).ok()?;

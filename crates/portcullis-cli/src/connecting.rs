@@ -176,14 +176,7 @@ impl Connecting {
         options: DtlsOptions,
         list: Option<EchConfigList>,
     ) -> Result<(DtlsConnection, Option<EchConfigList>), Failure> {
-        let deadline = self.destination.deadline();
-        self.address = None;
-        self.witness.forget();
-        let addresses = self.destination.resolved(deadline).await?;
-        self.address = addresses.first().copied();
-        let left = connect::left(deadline);
-        let connector = self.connector.clone().handshake_timeout(left);
-        let connector = DtlsConnector::new(connector).options(options);
+        let (connector, addresses) = self.reach_dtls(options).await?;
         let name = self.destination.name.clone();
         let connected = match list {
             None => {
@@ -199,6 +192,38 @@ impl Connecting {
         let (connection, list) = connected.map_err(|error| Failure::handshake(&error))?;
         self.address = connection.peer_addr();
         Ok((connection, list))
+    }
+
+    /// Connects over UDP, with a message that goes out with the hello, if a session allows it.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is closed; the server may have got the message.
+    pub(crate) async fn connect_dtls_with_early_data(
+        &mut self,
+        options: DtlsOptions,
+        message: Vec<u8>,
+    ) -> Result<(DtlsConnection, EarlyDataOutcome), Failure> {
+        let (connector, addresses) = self.reach_dtls(options).await?;
+        let name = self.destination.name.clone();
+        let connected = connector.connect_with_early_data(&*addresses, name, message);
+        let connected = connected.await;
+        let (connection, outcome) = connected.map_err(|error| Failure::handshake(&error))?;
+        self.address = connection.peer_addr();
+        Ok((connection, outcome))
+    }
+
+    async fn reach_dtls(
+        &mut self,
+        options: DtlsOptions,
+    ) -> Result<(DtlsConnector, Vec<SocketAddr>), Failure> {
+        let deadline = self.destination.deadline();
+        self.address = None;
+        self.witness.forget();
+        let addresses = self.destination.resolved(deadline).await?;
+        self.address = addresses.first().copied();
+        let left = connect::left(deadline);
+        let connector = self.connector.clone().handshake_timeout(left);
+        Ok((DtlsConnector::new(connector).options(options), addresses))
     }
 
     async fn reach(&mut self) -> Result<(TlsConnector, TcpStream), Failure> {

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::io::Read as _;
+
 use support::*;
 
 #[test]
@@ -156,6 +158,91 @@ fn who_never_answers_is_waited_for_as_long_as_is_said() {
     assert!(said.contains("timed out after 1s, while"), "{said}");
 }
 
+/// The network says so of each hello; it is believed of the second one.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_is_not_there_is_not_waited_for() {
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap().to_string();
+    drop(closed);
+    let begun = std::time::Instant::now();
+    let arguments = [&*address, "--dtls", "--insecure", "--timeout", "20"];
+    let said = sentence(client(&arguments, b""), 1);
+    assert!(said.contains("nobody listens there"), "{said}");
+    assert!(said.contains(&address), "{said}");
+    let took = begun.elapsed().as_millis();
+    assert!((900..10_000).contains(&took), "{took} ms");
+}
+
+/// Stops a server; gives what it has said meanwhile.
+fn told(mut server: Server) -> String {
+    server.child.kill().unwrap();
+    let mut told = String::new();
+    let said = server.child.stderr.as_mut().unwrap();
+    said.read_to_string(&mut told).unwrap();
+    told
+}
+
+/// RFC 8446 §4.6.2: the server asks when a message comes that is for those with a certificate.
+#[test]
+fn a_certificate_is_shown_after_the_handshake() {
+    let made = Certificates::make();
+    let asks = ["--dtls", "--verbose", "--client-auth", "optional"];
+    let later = ["--cafile", &made.ca, "--ask-later", "secret"];
+    let alice = ["--cert", &made.client_cert, "--key", &made.client_key];
+    let offers = ["--post-handshake-auth"];
+    for (more, answer, knows) in [
+        ([&offers[..], &alice].concat(), "secret\n", true),
+        (offers.to_vec(), "with a certificate", false),
+        (alice.to_vec(), "not offered", false),
+    ] {
+        let server = Server::start(&[&made.server()[..], &asks, &later].concat());
+        let target = format!("localhost:{}", server.port());
+        let common = [&*target, "--dtls", "--resolve", "127.0.0.1", "--cafile"];
+        let arguments = [&common[..], &[&made.ca], &more].concat();
+        let printed = printed(client(&arguments, b"open\nsecret\n"));
+        assert!(printed.contains("open\n"), "{printed}");
+        assert!(printed.contains(answer), "{more:?}: {printed}");
+        let told = told(server);
+        assert_eq!(told.contains("alice@a.test"), knows, "{told}");
+    }
+}
+
+/// What comes early goes back, and what does not is sent after the handshake.
+#[test]
+fn early_data_is_a_message() {
+    let made = Certificates::make();
+    let folder = made.folder.path();
+    let (sessions, data) = (folder.join("sessions"), folder.join("early"));
+    let (sessions, data) = (sessions.to_str().unwrap(), data.to_str().unwrap());
+    std::fs::write(data, "early\n").unwrap();
+    let takes = ["--dtls", "--verbose", "--tickets", "--early-data"];
+    for (more, groups, outcome, is_early) in [
+        (&takes[..], &["--groups", "x25519"][..], "accepted", true),
+        // A share with ML-KEM does not fit into the first hello, and this server asks for a cookie.
+        (&takes, &[], "rejected", false),
+        (&takes[..3], &["--groups", "x25519"], "sent after", false),
+    ] {
+        let server = Server::start(&[&made.server()[..], more].concat());
+        let target = format!("localhost:{}", server.port());
+        let common = [&*target, "--dtls", "--resolve", "127.0.0.1", "--cafile"];
+        let common = [&common[..], &[&made.ca], groups].concat();
+        let first = client(&[&common[..], &["--sess-out", sessions]].concat(), b"one\n");
+        assert_eq!(printed(first), "one\n");
+        let early = ["--sess-in", sessions, "--early-data", data];
+        let second = client(&[&common[..], &early].concat(), b"two\n");
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        let is_said = said.contains(&format!("early data: {outcome}"));
+        assert!(is_said, "{more:?} {groups:?}: {said}");
+        let printed = printed(second);
+        let mut lines: Vec<_> = printed.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["early", "two"]);
+        let told = told(server);
+        assert_eq!(told.contains("6 bytes of early data"), is_early, "{told}");
+    }
+}
+
 #[test]
 fn what_has_no_effect_over_datagrams_is_refused() {
     for arguments in [
@@ -167,6 +254,8 @@ fn what_has_no_effect_over_datagrams_is_refused() {
         &["server", "--mtu", "600"],
         &["client", "localhost:1", "--cid"],
         &["client", "localhost:1", "--dtls", "--cid", "7"],
+        &["server", "--dtls", "--ask-later", "secret"],
+        &["server", "--ask-later", "/secret"],
         &["server", "--dtls", "--cid", "33"],
     ] {
         let output = run(arguments);

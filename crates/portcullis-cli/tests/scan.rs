@@ -443,11 +443,7 @@ fn a_server_of_datagrams_is_scanned() {
         assert_eq!(facts["cookie"][version], "yes", "{report}");
         assert_eq!(facts["resumption"][version], "yes", "{report}");
     }
-    // It is not asked about, and nobody is told that there is none.
-    assert_eq!(
-        (&facts["early_data"], &report["not_asked"]),
-        (&Value::Null, &serde_json::json!(["early_data"]))
-    );
+    assert_eq!(facts["early_data"], "no", "{report}");
     assert_eq!(
         (&report["complete"], &report["trusted"]),
         (&true.into(), &true.into()),
@@ -462,7 +458,7 @@ fn a_server_of_datagrams_is_scanned() {
     for line in [
         "DTLSv1.2 cookie               yes",
         "DTLSv1.3 suite                TLS_AES_128_GCM_SHA256",
-        "early data                    not asked about over datagrams",
+        "early data                    no",
         "certificate                   trusted, by ",
     ] {
         assert!(
@@ -470,6 +466,14 @@ fn a_server_of_datagrams_is_scanned() {
             "{line}: {text}"
         );
     }
+    // Whoever takes early data asks for no cookie without load, and has a group whose share fits into the first hello.
+    let takes = ["--dtls", "--tickets", "stateless", "--early-data"];
+    let taking = Server::start(&[&made.server()[..], &takes].concat());
+    let rules = ["--dtls", "--json", "--fail-on", "early-data"];
+    let output = scan(&taking.address, &made, &rules);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["facts"]["early_data"], "yes", "{report}");
     // Nobody, and who has nothing to say.
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();

@@ -13,6 +13,8 @@ trait Held<T>: Send + Sync {
     fn get(&self) -> &T;
 
     fn get_mut(&mut self) -> &mut T;
+
+    fn into_inner(self: Box<Self>) -> T;
 }
 
 impl<T: Send + Sync> Held<T> for T {
@@ -23,11 +25,19 @@ impl<T: Send + Sync> Held<T> for T {
     fn get_mut(&mut self) -> &mut T {
         self
     }
+
+    fn into_inner(self: Box<Self>) -> T {
+        *self
+    }
 }
 
 impl<T: Send + Sync + 'static> Apart<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(Box::new(value))
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner()
     }
 }
 

@@ -59,6 +59,38 @@ impl Handshake {
         Self::server_with_random(config, Random::seeded(seed))
     }
 
+    /// As [`datagram_client`](Self::datagram_client), with random bytes that follow from `seed`.
+    ///
+    /// # Errors
+    /// As [`datagram_client`](Self::datagram_client).
+    #[cfg(feature = "dtls")]
+    pub fn datagram_client_seeded(
+        config: ClientConfig,
+        name: ServerName<'static>,
+        sessions: Vec<ClientSession>,
+        options: crate::DatagramOptions,
+        now: Now,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let random = (Random::seeded(seed), false);
+        Self::start_datagram_client(config, name, sessions, (options, now), random)
+    }
+
+    /// As [`datagram_server`](Self::datagram_server), with random bytes that follow from `seed`.
+    ///
+    /// # Errors
+    /// As [`datagram_server`](Self::datagram_server).
+    #[cfg(feature = "dtls")]
+    pub fn datagram_server_seeded(
+        config: ServerConfig,
+        admission: crate::Admission,
+        options: crate::DatagramOptions,
+        now: Now,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        Self::start_datagram_server(config, admission, options, now, Random::seeded(seed))
+    }
+
     /// As [`renegotiate`](Self::renegotiate), with random bytes that follow from `seed`.
     ///
     /// # Errors

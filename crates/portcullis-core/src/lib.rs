@@ -100,7 +100,9 @@ pub use crypto::{CryptoFailure, aes_gcm};
 pub use error::{Direction, Error, Reason, Refusal, Stage};
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
-pub use handshake::{Admission, CookiePolicy, CookieSecret, Gate, Verdict};
+pub use handshake::{
+    Admission, CookiePolicy, CookieSecret, FrontedAnswer, FrontedHello, Gate, Verdict,
+};
 pub use handshake::{
     Authenticating, AuthenticationId, AuthenticationStep, EchFront, FrontStep, Handshake,
     PostHandshakeAuthentication,

@@ -168,8 +168,10 @@ violations! {
         RenegotiationChangedVersion => PROTOCOL_VERSION, "RFC 5246 §7.4.1", "the peer renegotiates with another version";
         RenegotiationChangedCertificate => ILLEGAL_PARAMETER, "RFC 7627 §1", "the server renegotiates with another certificate";
         RenegotiationChangedClient => ILLEGAL_PARAMETER, "RFC 5246 §7.4.6, RFC 7627 §1", "the client renegotiates as somebody else than it has proved to be, or as nobody";
-        RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.3", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with the extended master secret where the connection had none";
+        RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.4", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with the extended master secret where the connection had none";
         RenegotiationChangedProtocol => ILLEGAL_PARAMETER, "RFC 7301 §3.2", "the client renegotiates without the application protocol of the connection among those that it offers";
+        RenegotiationChangedConnectionId => ILLEGAL_PARAMETER, "RFC 9146 §3", "a renegotiation says other connection ids than the handshake before, or none";
+        RenegotiationChangedSrtp => ILLEGAL_PARAMETER, "RFC 5764 §4.1", "a renegotiation settles another profile of SRTP, or none, where the handshake before settled one";
         RenegotiationChangedName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client renegotiates with another server name";
         DataBeforeFinished => UNEXPECTED_MESSAGE, "RFC 5246 §7.4.9", "the peer sent data between the change_cipher_spec and the Finished of a renegotiation";
     }

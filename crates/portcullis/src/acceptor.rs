@@ -62,7 +62,8 @@ impl TlsAcceptor {
         Self::made(config, conduct)
     }
 
-    pub(crate) fn made(config: ServerConfig, conduct: Conduct) -> Self {
+    pub(crate) fn made(config: ServerConfig, mut conduct: Conduct) -> Self {
+        conduct.instruct = Conduct::instruct_server;
         let config = Reloadable::new(config);
         Self { config, conduct }
     }

@@ -140,7 +140,7 @@ impl Authentication {
         Ok(())
     }
 
-    /// This side says nothing more.
+    /// This side says nothing more, although it has not said close_notify.
     #[cfg(feature = "dtls")]
     pub(crate) fn silence(&self) {
         self.table().silent = true;
@@ -148,8 +148,11 @@ impl Authentication {
 
     /// Whether this is a client whose answer would not go out: nobody signs, or is asked for a PIN, for nothing.
     fn is_moot(&self) -> bool {
+        if self.0.core.is_server() {
+            return false;
+        }
         let table = self.table();
-        (table.ended || table.silent) && !self.0.core.is_server()
+        table.ended || table.silent || self.0.core.is_silent()
     }
 
     fn go_on(&self, mut unanswered: Unanswered) -> Result<(), Error> {

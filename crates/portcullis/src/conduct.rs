@@ -41,9 +41,14 @@ impl DerefMut for Conduct {
     }
 }
 
+type Instruct = fn(&Conduct, Answer) -> Result<Answer, Misuse>;
+
 #[derive(Clone)]
 pub(crate) struct Rules {
     pub(crate) answers: SharedAnswers,
+    /// How an answer that goes on with another configuration is completed: as a client or a server does it, so that a
+    /// program with one of them is linked without the other.
+    pub(crate) instruct: Instruct,
     /// Where revocation lists are from.
     pub(crate) crls: Option<Crls>,
     #[cfg(feature = "key-log")]
@@ -76,6 +81,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             answers: SharedAnswers::default(),
+            instruct: |_, answer| Ok(answer),
             crls: None,
             #[cfg(feature = "key-log")]
             key_log: None,
@@ -204,9 +210,20 @@ impl Conduct {
     /// An answer that goes on with another configuration: it is asked for whatever the first one was, and its sessions
     /// are in the same store.
     pub(crate) fn instruct(&self, answer: Answer) -> Result<Answer, Misuse> {
+        (self.instruct)(self, answer)
+    }
+
+    pub(crate) fn instruct_client(&self, answer: Answer) -> Result<Answer, Misuse> {
+        answer.map_configuration(
+            |config| Ok(config.clone()),
+            |config| self.client_config_in_use(config, Questions::none(), false),
+        )
+    }
+
+    pub(crate) fn instruct_server(&self, answer: Answer) -> Result<Answer, Misuse> {
         answer.map_configuration(
             |config| self.server_config_in_use(config, Questions::none()),
-            |config| self.client_config_in_use(config, Questions::none(), false),
+            |config| Ok(config.clone()),
         )
     }
 

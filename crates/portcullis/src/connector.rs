@@ -83,7 +83,7 @@ impl TlsConnector {
     /// With a store for sessions, unless the configuration says that these are the caller's.
     pub(crate) fn made(
         config: ClientConfig,
-        conduct: Conduct,
+        mut conduct: Conduct,
         store: impl FnOnce() -> Arc<dyn SessionStore>,
         first_shares: Arc<FirstShares>,
     ) -> Self {
@@ -92,6 +92,7 @@ impl TlsConnector {
                 "a connector accepts any server whatsoever (`dangerous_builder_without_verification`)"
             );
         }
+        conduct.instruct = Conduct::instruct_client;
         let has_own = config.session_tickets().is_none();
         let config = config.taking_tickets(None);
         let this = Self {

@@ -1,6 +1,7 @@
 //! Whether a peer's certificate was revoked: what a handshake asks for lists, and a source answers.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +19,26 @@ use crate::log_level::{LogLevel, log_at};
 /// Lists that have so many bytes together are verified where nobody waits for the thread.
 const LONG: usize = 256 * 1024;
 
-/// A source of lists, shared by the handshakes of a connector or acceptor and its clones.
+type Sifting = Pin<Box<dyn Future<Output = Vec<ClientSession>> + Send>>;
+
+/// A source of lists, shared by the handshakes of a connector or acceptor and its clones. What asks it is called through
+/// pointers alone: a program that has no source is linked without it.
 #[derive(Clone)]
-pub(crate) struct Crls(Arc<dyn CrlSource>);
+pub(crate) struct Crls {
+    source: Arc<dyn CrlSource>,
+    answer: fn(&Self, VerifyChain, SharedAnswers, Duration, Option<LogLevel>) -> AnswerFuture,
+    sift: fn(Self, Vec<ClientSession>, ClientConfig, Duration) -> Sifting,
+}
 
 impl Crls {
     pub(crate) fn new(source: Arc<dyn CrlSource>) -> Self {
-        Self(source)
+        Self {
+            source,
+            answer: Self::answer_by_lists,
+            sift: |this, sessions, config, budget| {
+                Box::pin(this.sift_by_lists(sessions, config, budget))
+            },
+        }
     }
 
     /// Looks for the peer's certificates in lists, for no longer than the budget, and lets the others answer: to them it
@@ -36,8 +50,18 @@ impl Crls {
         budget: Duration,
         log: Option<LogLevel>,
     ) -> AnswerFuture {
+        (self.answer)(self, question, others, budget, log)
+    }
+
+    fn answer_by_lists(
+        &self,
+        question: VerifyChain,
+        others: SharedAnswers,
+        budget: Duration,
+        log: Option<LogLevel>,
+    ) -> AnswerFuture {
         let lists = RevocationLists {
-            source: Arc::clone(&self.0),
+            source: Arc::clone(&self.source),
             budget,
             deadline: Instant::now() + budget,
             log,
@@ -52,7 +76,16 @@ impl Crls {
 
     /// Leaves those sessions that the configuration may offer: by what is in memory, nothing that their servers had
     /// shown is revoked. The others make room for a full handshake, in which more is asked.
-    pub(crate) async fn sift(
+    pub(crate) fn sift(
+        self,
+        sessions: Vec<ClientSession>,
+        config: ClientConfig,
+        budget: Duration,
+    ) -> Sifting {
+        (self.sift)(self, sessions, config, budget)
+    }
+
+    async fn sift_by_lists(
         self,
         mut sessions: Vec<ClientSession>,
         config: ClientConfig,
@@ -64,7 +97,7 @@ impl Crls {
         while let Some(session) = sessions.get_mut(at) {
             let is_offered = match session.revocation_check(&config, now) {
                 Ok(None) => true,
-                Ok(Some(check)) => look(&*self.0, check, budget, Instant::now() + budget)
+                Ok(Some(check)) => look(&*self.source, check, budget, Instant::now() + budget)
                     .await
                     .is_some_and(|check| session.note_revocation(check)),
                 // A full handshake will say why.

@@ -291,8 +291,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
         cx: &mut Context<'_>,
         polled: Poll<Result<T, Error>>,
     ) -> Poll<Result<T, Error>> {
-        if self.read.is_discarding() {
-            self.discard(cx, polled.is_pending());
+        if self.read.may_look() {
+            self.look(cx, polled.is_pending());
         }
         match polled {
             Poll::Ready(Err(error)) if error.transport().is_some() => {
@@ -303,6 +303,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
                 Poll::Pending
             }
             polled => polled,
+        }
+    }
+
+    #[cold]
+    fn look(&mut self, cx: &mut Context<'_>, is_pending: bool) {
+        if self.read.is_discarding() {
+            self.discard(cx, is_pending);
+        } else if self.read.is_unanswered() {
+            self.look_for_answer(cx);
         }
     }
 

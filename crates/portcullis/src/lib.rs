@@ -182,9 +182,9 @@ pub use connector::TlsConnector;
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use datagram::{
     DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnections, DtlsConnector,
-    DtlsEarlyHandshake, DtlsIncoming, DtlsListener, DtlsListenerStatistics, DtlsOptions,
-    DtlsReceiver, DtlsSender, DtlsStatistics, Foreign, ForeignDatagram, Migration,
-    PausedDtlsClient, PausedDtlsServer, UdpOptions,
+    DtlsEarlyHandshake, DtlsEchFront, DtlsFrontStatistics, DtlsIncoming, DtlsListener,
+    DtlsListenerStatistics, DtlsOptions, DtlsReceiver, DtlsSender, DtlsStatistics, Foreign,
+    ForeignDatagram, Migration, PausedDtlsClient, PausedDtlsServer, UdpOptions,
 };
 pub use delivery::{
     Active, ActiveStream, ConnectionId, ConnectionStatus, Delivery, Handle, Inbox, Message, Owner,

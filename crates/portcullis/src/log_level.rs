@@ -86,12 +86,11 @@ macro_rules! own_level {
 macro_rules! log_at {
     ($chosen:expr, $level:ident, $($event:tt)+) => {
         match $chosen {
-            None => tracing::event!(tracing::Level::$level, $($event)+),
             Some(chosen) if chosen < $crate::log_level::own_level!($level) => {}
-            Some(_) if tracing::enabled!(tracing::Level::$level) => {
+            chosen if chosen.is_none() || tracing::enabled!(tracing::Level::$level) => {
                 tracing::event!(tracing::Level::$level, $($event)+);
             }
-            Some(_) => tracing::event!(
+            _ => tracing::event!(
                 target: "portcullis::verbose",
                 tracing::Level::INFO,
                 $($event)+

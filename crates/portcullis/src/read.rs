@@ -210,7 +210,9 @@ impl Receiving {
         match besides.and_then(|besides| besides.further.as_mut()) {
             Some(further) => {
                 let (conduct, waiting) = (further.conduct.clone(), further.waiting.take());
-                let renegotiating = Renegotiating::new(manners, conduct, waiting);
+                let mut renegotiating = Renegotiating::new(manners, conduct, waiting);
+                // Of a request that crosses a hello which nobody answers, too, no connection ends.
+                renegotiating.want(mem::take(&mut further.is_unanswered));
                 self.end = End::Renegotiating(Box::new(renegotiating));
             }
             None => self.reader.decline_renegotiations(),

@@ -22,7 +22,7 @@ use crate::last_words::READ_AWAY;
 use crate::read::{Manners, Receiving};
 use crate::scratch::{RECORD, Scratch};
 use crate::stream::{Parts, TlsStream};
-use crate::wakers::Both;
+use crate::wakers::{self, Both};
 
 /// Data that comes before the peer changes its keys is kept up to this, until it is read.
 const MAX_KEPT: usize = 1024 * 1024;
@@ -336,6 +336,7 @@ pub(crate) trait Ends {
                 }
                 // Not answered: it goes on as if it had been declined.
                 Poll::Ready(_) if renegotiating.forgo() => {
+                    self.read().note_unanswered();
                     self.read().put_renegotiating(renegotiating);
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
@@ -560,6 +561,30 @@ impl<IO> Parts<IO> {
     /// A write waits: whether that is for another handshake, as the key is to be replaced before it is worn out.
     pub(crate) fn renews_key(&mut self) -> bool {
         self.write.wishes_to_renegotiate() && self.read.request_for_key()
+    }
+
+    /// A peer that was waited for no longer may answer yet, and then it waits for this side. Where nobody reads, who writes
+    /// looks for that, and keeps the data that comes before it.
+    #[cold]
+    pub(crate) fn look_for_answer(&mut self, cx: &mut Context<'_>)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        // A transport remembers one waker for reading; a task that waits there sees the answer itself.
+        let reader = self.write.reader;
+        if reader != wakers::Task::NONE && reader != wakers::Task::of(cx.waker()) {
+            return;
+        }
+        while self.read.is_unanswered() && self.read.plain().len() < MAX_KEPT {
+            let have = self.read.plain().len();
+            let filled = self.read.poll_fill(&mut self.io, cx, have);
+            if !matches!(filled, Poll::Ready(Ok(()))) || self.read.plain().len() == have {
+                break;
+            }
+        }
+        if self.read.is_renegotiating() {
+            self.renegotiate_on(cx, Task::Writing);
+        }
     }
 
     /// The stream is dropped: the peer is told so as far as it takes that at once.

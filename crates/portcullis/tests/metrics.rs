@@ -247,8 +247,9 @@ fn pages_and_dashboards_name_what_there_is() {
     let alerts = named(&read("metrics/alerts.yml"));
     assert!(!alerts.is_empty() && alerts.is_subset(&known), "{alerts:?}");
     let page = read("metrics.md");
-    let discarded = METRICS.last().unwrap().labels[0].1;
-    for reason in METRICS[1].labels[1].1.iter().chain(discarded) {
+    let of_datagrams = METRICS.iter().filter(|one| one.name.starts_with("dtls_"));
+    let of_datagrams = of_datagrams.flat_map(|one| one.labels[0].1);
+    for reason in METRICS[1].labels[1].1.iter().chain(of_datagrams) {
         assert!(
             page.contains(&format!("`{reason}`")),
             "{reason} is not explained"
@@ -404,5 +405,67 @@ async fn over_datagrams() {
                 2.0,
             ),
         ],
+    );
+}
+
+/// Over datagrams: what is not DTLS, and what is for a connection of another socket.
+#[cfg(all(feature = "dtls", unix))]
+#[tokio::test]
+async fn what_is_passed_on() {
+    use portcullis::{DtlsAcceptor, DtlsListener, DtlsOptions};
+    use tokio::net::UdpSocket;
+
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    portcullis::metrics::describe();
+
+    let listener = DtlsListener::bind("127.0.0.1:0", server_config()).await;
+    let listener = listener.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut foreign = listener.foreign();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    // 1 MiB waits, and no more.
+    while listener.statistics().foreign_full == 0 {
+        socket.send_to(&[0x80; 30_000], address).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let statistics = listener.statistics();
+    is(
+        &numbers(&snapshotter),
+        &[
+            (
+                "dtls_foreign_total{outcome=full}",
+                statistics.foreign_full as f64,
+            ),
+            ("dtls_foreign_total{outcome=taken}", 34.0),
+        ],
+    );
+    assert!(foreign.recv().await.is_some());
+
+    let options = DtlsOptions::new().connection_ids(Some(8));
+    let acceptor = TlsAcceptor::new(server_config());
+    let acceptor = DtlsAcceptor::new(acceptor).options(options);
+    let listeners = DtlsListener::bind_many("127.0.0.1:0", acceptor, 2).await;
+    let listeners = listeners.unwrap();
+    let address = listeners[0].local_addr().unwrap();
+    // For connections of the second socket; which one it comes to the system says by the sender.
+    let record = [&[0x3f, 1][..], &[7; 40]].concat();
+    let handed = || {
+        let all = listeners.iter().map(DtlsListener::statistics);
+        all.map(|seen| seen.handed_over).sum::<u64>()
+    };
+    let mut senders = Vec::new();
+    while handed() < 3 {
+        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        sender.send_to(&record, address).await.unwrap();
+        senders.push(sender);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut seen = numbers(&snapshotter);
+    seen.retain(|name, _| name.starts_with("dtls_handed_over"));
+    is(
+        &seen,
+        &[("dtls_handed_over_total{outcome=taken}", handed() as f64)],
     );
 }

@@ -3,6 +3,7 @@
 mod ends;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -291,6 +292,62 @@ async fn behind_close_notify_nobody_is_asked() {
     let (_read, mut write) = server.into_split();
     soon(write.shutdown()).await.unwrap();
     assert!(write.request_client_certificate().unwrap_err().is_closed());
+}
+
+/// Counts what is signed.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl Answers for Counting {
+    fn questions(&self) -> Questions {
+        Questions::none().and_signature()
+    }
+
+    async fn sign(&self, question: Sign) -> Answer {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        question.sign_with_local_key()
+    }
+}
+
+/// The request is on its way when the client closes and reads on: its stream, and in halves.
+#[tokio::test]
+async fn who_has_closed_signs_nothing() {
+    for (has_closed, in_halves) in [(true, false), (true, true), (false, false), (false, true)] {
+        let signed = Counting::default();
+        let connector = connector(true).answers(signed.clone());
+        let (mut client, mut server) = connected(&connector, &optional()).await;
+        let pending = server.request_client_certificate().unwrap();
+        server.send(&[b"hello"]).await.unwrap();
+        let read = tokio::spawn(async move {
+            if in_halves {
+                let (mut read, mut write) = client.into_split();
+                if has_closed {
+                    write.shutdown().await.unwrap();
+                }
+                let serving = tokio::spawn(async move { write.serve().await });
+                assert_eq!(&read.recv(5).await.unwrap()[..], b"hello");
+                let _end = read.recv(1).await;
+                serving.abort();
+            } else {
+                if has_closed {
+                    client.shutdown().await.unwrap();
+                }
+                assert_eq!(&client.recv(5).await.unwrap()[..], b"hello");
+                let _end = client.recv(1).await;
+            }
+        });
+        let serving = tokio::spawn(async move {
+            // To the client's end, or until it has answered.
+            let _end = server.recv(1).await;
+            server
+        });
+        assert_eq!(soon(pending).await.is_ok(), !has_closed, "{in_halves}");
+        // The server goes, so that the client has read all that there was.
+        serving.abort();
+        drop(serving.await);
+        soon(read).await.unwrap();
+        assert_eq!(signed.0.load(Ordering::Relaxed), usize::from(!has_closed));
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-// What wolfssl.c and mbedtls.c have in common. Each is an echo server or its client over TCP, with words NAME=VALUE (see
+// What the programs beside this have in common. Each is an echo server or its client over TCP, with words NAME=VALUE (see
 // tests/src/peers/scripted.rs), and prints `READY <port>` and JSON objects.
 #pragma once
 #include <arpa/inet.h>
@@ -111,7 +111,7 @@ static void print(const struct report *report, const char *reply)
     puts("}");
 }
 
-// What each of the two has of its own.
+// What each has of its own.
 static void configure(int is_server);
 static void serve(int fd);
 // Gives the last bytes of the message back, or says an error.

@@ -40,6 +40,15 @@ pub fn mbedtls() -> &'static str {
     PROGRAM.get_or_init(|| fetch("mbedtls"))
 }
 
+/// `tests/peers/dtls/boringssl.c`, with BoringSSL. The first time this takes some minutes.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn boringssl() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| fetch("boringssl"))
+}
+
 /// `tests/peers/tls/wolfssl.c`, with the same wolfSSL.
 ///
 /// # Panics
@@ -47,6 +56,15 @@ pub fn mbedtls() -> &'static str {
 pub fn wolfssl_tls() -> &'static str {
     static PROGRAM: OnceLock<String> = OnceLock::new();
     PROGRAM.get_or_init(|| fetch("wolfssl-tls"))
+}
+
+/// `tests/peers/tls/boringssl.c`, with the same BoringSSL.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn boringssl_tls() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| fetch("boringssl-tls"))
 }
 
 /// `tests/peers/tls/mbedtls.c`, with the same Mbed TLS.

@@ -1,5 +1,5 @@
-//! Real TLS stacks as peers, on loopback: OpenSSL, GnuTLS, curl, Erlang, Python, wolfSSL, Mbed TLS, Go, Java and NSS
-//! as child processes, rustls in this process.
+//! Real TLS stacks as peers, on loopback: OpenSSL, GnuTLS, curl, Erlang, Python, wolfSSL, Mbed TLS, BoringSSL, Go, Java
+//! and NSS as child processes, rustls in this process.
 //!
 //! All echo servers and clients are driven through [`Peer`]: [`Peer::server`] starts one and returns
 //! when it listens, [`Peer::exchange`] makes one connection, sends a line and waits for the answer.

@@ -1,6 +1,6 @@
 //! Stacks that are no [`super::Peer`]s, driven by programs of ours that have words in common: Go's `crypto/tls` and
 //! Java's JSSE (Debian packages `golang-go` and `default-jdk-headless`; `tests/peers/go` and `tests/peers/java`, which are
-//! compiled when they are first wanted), wolfSSL and Mbed TLS (`tests/peers/tls`, made by `tests/peers/fetch.sh`), and
+//! compiled when they are first wanted), wolfSSL, Mbed TLS and BoringSSL (`tests/peers/tls`, made by `tests/peers/fetch.sh`), and
 //! Python's `ssl` once more, whose program here makes several connections.
 //!
 //! Starting Java takes a second: what has many cases is not for them.
@@ -10,8 +10,8 @@
 //! client also `host`, `port`, `line`, `count` and `connections`. `renegotiate=yes` (TLS 1.2): Go's client does as
 //! its server asks, and its server never does; the clients of the others renegotiate behind their first answer and send the
 //! message again, and their servers ask behind their first answer, wolfSSL's before it. `renegotiate=eagerly`: Java's client sends it right behind
-//! its hello. `tickets=no` (TLS 1.2; Python, wolfSSL, Mbed TLS): sessions have ids. Python has its words in a JSON object
-//! (`super::python`), and does not renegotiate.
+//! its hello. `tickets=no` (TLS 1.2; Python, wolfSSL, Mbed TLS, BoringSSL): sessions have ids. Python has its words in a JSON object
+//! (`super::python`), and does not renegotiate, nor does BoringSSL.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -37,6 +37,8 @@ pub enum Scripted {
     Wolfssl,
     /// Mbed TLS, of TLS 1.2 and 1.3. It has no Ed25519; its program takes neither suites nor groups.
     Mbedtls,
+    /// BoringSSL, of TLS 1.2 and 1.3. Its program takes neither suites nor groups.
+    Boringssl,
 }
 
 /// A running echo server; dropping it ends it.
@@ -76,12 +78,13 @@ impl Server {
 
 impl Scripted {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Go,
         Self::Java,
         Self::Python,
         Self::Wolfssl,
         Self::Mbedtls,
+        Self::Boringssl,
     ];
 
     /// Starts an echo server on 127.0.0.1 and returns when it accepts connections. With a root it
@@ -145,7 +148,7 @@ impl Scripted {
             Version::Tls13 => "1.3",
         };
         let mut words = match self {
-            Self::Go | Self::Python | Self::Wolfssl | Self::Mbedtls => vec![],
+            Self::Go | Self::Python | Self::Wolfssl | Self::Mbedtls | Self::Boringssl => vec![],
             Self::Java => vec![
                 "-XX:TieredStopAtLevel=1".to_owned(),
                 "-cp".to_owned(),
@@ -186,6 +189,7 @@ impl Scripted {
             Self::Java => "default-jdk-headless",
             Self::Python => "python3",
             Self::Wolfssl | Self::Mbedtls => "gcc",
+            Self::Boringssl => "gcc g++",
         }
     }
 
@@ -220,6 +224,7 @@ impl Scripted {
             Self::Python => "python3",
             Self::Wolfssl => fetched::wolfssl_tls(),
             Self::Mbedtls => fetched::mbedtls_tls(),
+            Self::Boringssl => fetched::boringssl_tls(),
         }
     }
 

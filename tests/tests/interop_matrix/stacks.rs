@@ -1,5 +1,5 @@
-//! The stacks of two languages, Go's and Java's, and two of small devices, wolfSSL and Mbed TLS, in both roles and in both
-//! versions: every kind of key, client certificates, sessions, renegotiation, and a megabyte each way. Of Python only
+//! The stacks of two languages, Go's and Java's, two of small devices, wolfSSL and Mbed TLS, and BoringSSL, in both roles and in
+//! both versions: every kind of key, client certificates, sessions, renegotiation, and a megabyte each way. Of Python only
 //! the sessions, by which its program is known here; the rest is in the files beside this one.
 
 use std::sync::Arc;
@@ -297,12 +297,6 @@ async fn our_client_renegotiates(peer: Peer) {
     for words in [&[][..], &["renegotiate=yes"]] {
         let context = format!("our client to {peer:?}, {words:?}");
         let settings = Settings::server(&pki().ecdsa_p256).version(Version::Tls12);
-        // wolfSSL 5.9.4 that has answered session_ticket in the first handshake does so in the second, whose hello has
-        // none: RFC 5246 §7.4.1.4 has us refuse that.
-        let settings = match peer {
-            Peer::Wolfssl => settings.extra(&["tickets=no"]),
-            _ => settings,
-        };
         let server = peer.server(&settings.extra(words)).await;
         let config = ours::client_of(Version::Tls12).renegotiation(ALWAYS);
         let connected = ours::connect(server.address, config).await;
@@ -325,34 +319,42 @@ of_each_peer! {
     our_client_and_java: our_client(Java);
     our_client_and_wolfssl: our_client(Wolfssl);
     our_client_and_mbedtls: our_client(Mbedtls);
+    our_client_and_boringssl: our_client(Boringssl);
     go_and_our_server: our_server(Go);
     java_and_our_server: our_server(Java);
     wolfssl_and_our_server: our_server(Wolfssl);
     mbedtls_and_our_server: our_server(Mbedtls);
+    boringssl_and_our_server: our_server(Boringssl);
     our_client_resumes_with_go: our_client_resumes(Go);
     our_client_resumes_with_java: our_client_resumes(Java);
     our_client_resumes_with_python: our_client_resumes(Python);
     our_client_resumes_with_wolfssl: our_client_resumes(Wolfssl);
     our_client_resumes_with_mbedtls: our_client_resumes(Mbedtls);
+    our_client_resumes_with_boringssl: our_client_resumes(Boringssl);
     our_client_resumes_by_an_id_of_python: our_client_resumes_by_an_id(Python);
     our_client_resumes_by_an_id_of_wolfssl: our_client_resumes_by_an_id(Wolfssl);
     our_client_resumes_by_an_id_of_mbedtls: our_client_resumes_by_an_id(Mbedtls);
+    our_client_resumes_by_an_id_of_boringssl: our_client_resumes_by_an_id(Boringssl);
     go_resumes_with_our_server: our_server_resumes(Go);
     java_resumes_with_our_server: our_server_resumes(Java);
     python_resumes_with_our_server: our_server_resumes(Python);
     wolfssl_resumes_with_our_server: our_server_resumes(Wolfssl);
     mbedtls_resumes_with_our_server: our_server_resumes(Mbedtls);
+    boringssl_resumes_with_our_server: our_server_resumes(Boringssl);
     python_resumes_by_an_id_of_our_server: our_server_resumes_by_an_id(Python);
     wolfssl_resumes_by_an_id_of_our_server: our_server_resumes_by_an_id(Wolfssl);
     mbedtls_resumes_by_an_id_of_our_server: our_server_resumes_by_an_id(Mbedtls);
+    boringssl_resumes_by_an_id_of_our_server: our_server_resumes_by_an_id(Boringssl);
     wolfssl_renegotiates: renegotiates(Wolfssl);
     mbedtls_renegotiates: renegotiates(Mbedtls);
     a_megabyte_with_go: a_megabyte(Go);
     a_megabyte_with_java: a_megabyte(Java);
     a_megabyte_with_wolfssl: a_megabyte(Wolfssl);
     a_megabyte_with_mbedtls: a_megabyte(Mbedtls);
+    a_megabyte_with_boringssl: a_megabyte(Boringssl);
     neither_go_nor_we_take_a_stranger: nobody_takes_a_stranger(Go);
     neither_java_nor_we_take_a_stranger: nobody_takes_a_stranger(Java);
     neither_wolfssl_nor_we_take_a_stranger: nobody_takes_a_stranger(Wolfssl);
     neither_mbedtls_nor_we_take_a_stranger: nobody_takes_a_stranger(Mbedtls);
+    neither_boringssl_nor_we_take_a_stranger: nobody_takes_a_stranger(Boringssl);
 }

@@ -136,32 +136,32 @@ impl Materials {
     }
 
     /// With a key that is asked to sign, as [`key`](Self::key) does it.
-    fn identity(&self, role: Role) -> Identity {
+    pub(crate) fn identity(&self, role: Role) -> Identity {
         let chain = CertificateDer::pem_slice_iter(self.of(role));
         let chain = chain.collect::<Result<_, _>>().expect("a chain");
         Identity::with_external_key(chain, vec![SignatureScheme::RSA_PKCS1_SHA256])
             .expect("an identity")
     }
 
-    fn key(&self, role: Role) -> RsaKeyPair {
+    pub(crate) fn key(&self, role: Role) -> RsaKeyPair {
         let key = PrivateKeyDer::from_pem_slice(self.of(role)).expect("a key");
         RsaKeyPair::from_pkcs8(key.secret_der()).expect("an RSA key")
     }
 
-    fn roots(&self) -> Roots {
+    pub(crate) fn roots(&self) -> Roots {
         Roots::from_pem(&self.root).expect("a root")
     }
 }
 
 /// What a client says, and the server says back.
-const LINE: &[u8] = b"for the record\n";
+pub(crate) const LINE: &[u8] = b"for the record\n";
 /// What makes GnuTLS's server begin.
 const COMMAND: &[u8] = b"**REHANDSHAKE**\n";
 
 /// What is the same each time.
-const SUITES: [CipherSuite; 1] = [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256];
-const GROUPS: [NamedGroup; 2] = [NamedGroup::SECP256R1, NamedGroup::X25519];
-const SCHEMES: [SignatureScheme; 2] = [
+pub(crate) const SUITES: [CipherSuite; 1] = [CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256];
+pub(crate) const GROUPS: [NamedGroup; 2] = [NamedGroup::SECP256R1, NamedGroup::X25519];
+pub(crate) const SCHEMES: [SignatureScheme; 2] = [
     SignatureScheme::RSA_PKCS1_SHA256,
     SignatureScheme::ECDSA_SECP256R1_SHA256,
 ];
@@ -190,6 +190,19 @@ pub(crate) fn converse(
         Role::Server => side.server(materials),
     }
     side.result
+}
+
+/// As PKCS #1 has it, with SHA-256.
+pub(crate) fn sign(key: &RsaKeyPair, content: &[u8]) -> Vec<u8> {
+    let mut signature = vec![0; key.public_modulus_len()];
+    let signed = key.sign(
+        &RSA_PKCS1_SHA256,
+        &SystemRandom::new(),
+        content,
+        &mut signature,
+    );
+    signed.expect("a signature");
+    signature
 }
 
 /// This side.
@@ -358,15 +371,7 @@ impl Side<'_> {
             }
             Question::Sign(question) => {
                 assert_eq!(question.scheme(), SignatureScheme::RSA_PKCS1_SHA256);
-                let mut signature = vec![0; self.key.public_modulus_len()];
-                let content = question.content();
-                let signed = self.key.sign(
-                    &RSA_PKCS1_SHA256,
-                    &SystemRandom::new(),
-                    content,
-                    &mut signature,
-                );
-                signed.expect("a signature");
+                let signature = sign(&self.key, question.content());
                 question.signature(signature)
             }
             other => other.default_answer(),

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use crate::conversation::Scenario;
 use crate::wire::Said;
 
 /// What a file has.
@@ -18,8 +17,8 @@ pub(crate) struct Recording {
 /// Bytes in a line.
 const WIDTH: usize = 50;
 
-pub(crate) fn read(folder: &Path, scenario: &Scenario) -> Recording {
-    let path = folder.join(scenario.name() + ".txt");
+pub(crate) fn read(folder: &Path, name: &str) -> Recording {
+    let path = folder.join(format!("{name}.txt"));
     let text =
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut recording = Recording {
@@ -55,11 +54,10 @@ fn bytes(digits: &str) -> Vec<u8> {
 }
 
 #[cfg_attr(not(feature = "interop"), allow(dead_code, reason = "for who records"))]
-pub(crate) fn write(folder: &Path, scenario: &Scenario, peer: &str, recording: &Recording) {
+pub(crate) fn write(folder: &Path, name: &str, peer: &str, recording: &Recording) {
     let mut text = format!(
-        "# {}, recorded with {peer} by `cargo test -p portcullis-tests --features interop --test recordings -- --ignored`.\n\
+        "# {name}, recorded with {peer} by `cargo test -p portcullis-tests --features interop --test recordings -- --ignored`.\n\
          # > is what portcullis says, < the peer, and = what came of it.\nnow {}\n",
-        scenario.name(),
         recording.now
     );
     for said in &recording.said {
@@ -73,7 +71,7 @@ pub(crate) fn write(folder: &Path, scenario: &Scenario, peer: &str, recording: &
     for fact in &recording.result {
         let _ = writeln!(text, "= {fact}");
     }
-    fs::write(folder.join(scenario.name() + ".txt"), text).expect("written");
+    fs::write(folder.join(format!("{name}.txt")), text).expect("written");
 }
 
 fn put(text: &mut String, who: char, bytes: &[u8]) {

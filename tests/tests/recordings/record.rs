@@ -14,6 +14,7 @@ use portcullis_tests::scratch;
 use crate::conversation::{Materials, Program, Role, Scenario, What, converse};
 use crate::file::{self, Recording};
 use crate::folder;
+use crate::record_datagrams;
 use crate::wire::{Said, Wire};
 
 const LINE: Message<'static> = Message {
@@ -250,7 +251,13 @@ async fn record_all_again() {
             Role::Client => our_client(scenario, &materials, now).await,
             Role::Server => our_server(scenario, &materials, now).await,
         };
-        file::write(&folder(), &scenario, &version(scenario.program), &recording);
+        file::write(
+            &folder(),
+            &scenario.name(),
+            &version(scenario.program),
+            &recording,
+        );
         println!("{}: {:#?}", scenario.name(), recording.result);
     }
+    record_datagrams::record_all(now);
 }

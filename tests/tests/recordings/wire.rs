@@ -1,15 +1,13 @@
 //! Between this side and its peer: a socket whose bytes are written down, or what was written down.
 
-use crate::conversation::Scenario;
-
 /// One thing that has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Said {
     /// Another connection stands.
     Connected,
-    /// By this side, at once.
+    /// By this side, at once; over datagrams one.
     Ours(Vec<u8>),
-    /// By the peer, as it came.
+    /// By the peer, as it came; over datagrams one.
     Theirs(Vec<u8>),
     /// The peer has closed its side.
     Closed,
@@ -30,9 +28,9 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    pub(crate) fn new(scenario: &Scenario, said: Vec<Said>) -> Self {
+    pub(crate) fn new(name: String, said: Vec<Said>) -> Self {
         Self {
-            name: scenario.name(),
+            name,
             said: said.into_iter(),
         }
     }

@@ -8,14 +8,22 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use super::conversation::CLOSE_WITHIN;
 use crate::failure::Failure;
 
-/// Speaks until the peer has closed, or, when the input is over, for as long as it may take to.
-pub(super) async fn exchange(connection: DtlsConnection) -> std::io::Result<()> {
+/// Speaks, first what is given, until the peer has closed, or, when the input is over, for as long as it may take to. A peer
+/// that may ask for a certificate has as long for that before: it is answered by the task of the socket.
+pub(super) async fn exchange(
+    connection: DtlsConnection,
+    first: &[u8],
+    is_asked: bool,
+) -> std::io::Result<()> {
     let (mut receiver, sender) = connection.into_split();
     // It goes on where it is: a message that it has taken is not lost.
     let mut printing = pin!(print(&mut receiver));
     tokio::select! {
         ended = &mut printing => return ended,
-        sent = say(&sender) => sent?,
+        sent = say(&sender, first) => sent?,
+    }
+    if is_asked && let Ok(ended) = tokio::time::timeout(CLOSE_WITHIN, &mut printing).await {
+        return ended;
     }
     sender.close_notify();
     match tokio::time::timeout(CLOSE_WITHIN, printing).await {
@@ -25,7 +33,10 @@ pub(super) async fn exchange(connection: DtlsConnection) -> std::io::Result<()> 
     }
 }
 
-async fn say(sender: &DtlsSender) -> std::io::Result<()> {
+async fn say(sender: &DtlsSender, first: &[u8]) -> std::io::Result<()> {
+    if !first.is_empty() {
+        sender.send(&[first]).await?;
+    }
     let mut input = BufReader::new(tokio::io::stdin());
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line).await? > 0 {

@@ -95,7 +95,7 @@ pub(crate) struct Client {
     ech_retry: bool,
     /// Let the server ask for --cert after the handshake, too (TLS 1.3, RFC 8446 §4.6.2); without --cert it hears that
     /// there is none. This end closes five seconds after the end of standard input, if the server has not before.
-    #[arg(long, conflicts_with = "dtls")]
+    #[arg(long)]
     post_handshake_auth: bool,
     /// Append the connection's secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
@@ -111,7 +111,7 @@ pub(crate) struct Client {
     #[arg(long, value_name = "FILE")]
     save_cert: Option<PathBuf>,
     /// Speak DTLS, over UDP: each line of standard input is a message, and each message that comes is printed.
-    #[arg(long, conflicts_with_all = ["commands", "early_data", "starttls"])]
+    #[arg(long, conflicts_with_all = ["commands", "starttls"])]
     dtls: bool,
     /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
     #[arg(long, value_name = "BYTES", requires = "dtls", value_parser = clap::value_parser!(u16).range(228..=65_507))]
@@ -151,15 +151,15 @@ impl Client {
             }
         };
         let conversed = if self.dtls {
-            let connection = match self.connect_dtls(&mut connecting).await {
-                Ok(connection) => connection,
+            let (connection, first) = match self.connect_dtls(&mut connecting).await {
+                Ok(connected) => connected,
                 Err(failure) => return Err(self.unconnected(&connecting, failure)?),
             };
             self.connected(&connecting, connection.information())?;
             if let (Some(ids), true) = (crate::connection_ids(&connection), self.wants_text()) {
                 eprintln!("{:<17}{ids}", "connection ids:");
             }
-            datagrams::exchange(connection).await
+            datagrams::exchange(connection, &first, self.post_handshake_auth).await
         } else {
             let (stream, first) = match self.connect(&mut connecting).await {
                 Ok(connected) => connected,
@@ -432,23 +432,31 @@ impl Client {
             None => (connect_once(connecting, &mut list).await?, Bytes::new()),
             Some(early) => {
                 let (stream, outcome) = connecting.connect_with_early_data(early).await?;
-                eprintln!(
-                    "early data: {}",
-                    match &outcome {
-                        EarlyDataOutcome::Accepted => "accepted",
-                        EarlyDataOutcome::Rejected(_) =>
-                            "rejected, and sent after the handshake; a server whose store has just begun rejects all for some 80 \
-                             seconds",
-                        EarlyDataOutcome::NotOffered(_) => "sent after the handshake",
-                    }
-                );
-                (stream, outcome.into_unsent().unwrap_or_default())
+                (stream, self.unsent(outcome))
             }
         };
         if reconnect > 0 {
             say_how(reconnect.saturating_add(1), stream.is_resumed());
         }
         Ok((stream, first))
+    }
+
+    /// Says what became of early data; gives what of it is to be sent now.
+    fn unsent(&self, outcome: EarlyDataOutcome) -> Bytes {
+        eprintln!(
+            "early data: {}",
+            match (&outcome, self.dtls) {
+                (EarlyDataOutcome::Accepted, _) => "accepted",
+                (EarlyDataOutcome::Rejected(_), false) =>
+                    "rejected, and sent after the handshake; a server whose store has just begun rejects all for some 80 \
+                     seconds",
+                (EarlyDataOutcome::Rejected(_), true) =>
+                    "rejected, and sent after the handshake; over DTLS a server takes none that asks for a cookie, or for another \
+                     share: with --groups x25519 it needs none",
+                (EarlyDataOutcome::NotOffered(_), _) => "sent after the handshake",
+            }
+        );
+        outcome.into_unsent().unwrap_or_default()
     }
 
     /// With --ech-retry: the configurations, which others may take the place of.
@@ -460,8 +468,12 @@ impl Client {
     }
 
     /// The same over DTLS.
-    async fn connect_dtls(&self, connecting: &mut Connecting) -> Result<DtlsConnection, Failure> {
+    async fn connect_dtls(
+        &self,
+        connecting: &mut Connecting,
+    ) -> Result<(DtlsConnection, Bytes), Failure> {
         let reconnect = self.sessions.reconnect;
+        let early = self.sessions.early_data()?;
         let options = crate::datagram_options(self.mtu, self.cid);
         let mut list = self.list_to_retry_with()?;
         for number in 1..=reconnect {
@@ -469,12 +481,22 @@ impl Client {
             say_how(number, connection.information().is_resumed());
             datagrams::close(connection).await?;
         }
-        let connection = connect_dtls_once(connecting, options, &mut list).await?;
+        let (connection, first) = match early {
+            None => {
+                let connection = connect_dtls_once(connecting, options, &mut list).await?;
+                (connection, Bytes::new())
+            }
+            Some(early) => {
+                let connected = connecting.connect_dtls_with_early_data(options, early);
+                let (connection, outcome) = connected.await?;
+                (connection, self.unsent(outcome))
+            }
+        };
         if reconnect > 0 {
             let is_resumed = connection.information().is_resumed();
             say_how(reconnect.saturating_add(1), is_resumed);
         }
-        Ok(connection)
+        Ok((connection, first))
     }
 
     /// Says what was negotiated, wherever that is wanted.

@@ -40,7 +40,8 @@ pub(crate) struct Sessions {
     #[arg(long, value_name = "FILE")]
     sess_in: Option<PathBuf>,
     /// Send the bytes in this file before the handshake is over, where there is a session of TLS 1.3 that allows it,
-    /// and else after it. An attacker that has recorded them can send them again, so they must do no harm twice.
+    /// and else after it. An attacker that has recorded them can send them again, so they must do no harm twice. With --dtls
+    /// they are one message, which has to fit into a datagram.
     #[arg(long, value_name = "FILE")]
     early_data: Option<PathBuf>,
 }

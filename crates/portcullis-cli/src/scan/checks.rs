@@ -447,7 +447,7 @@ impl Prober {
         if groups.unknown.is_some() || groups.broken.is_some() {
             return groups;
         }
-        // A certificate is of no use to a client that has not its curve (RFC 8422 §5.1.1): the last one may have ended it
+        // A certificate is of no use to a client that has not its curve (RFC 8422 §5.1): the last one may have ended it
         // for that reason. Nobody has a certificate on x25519 and what came after it.
         let is_curve_needed = last < 0x001d && is_all(suites, Suite::has_curve_certificate);
         let curves = match is_curve_needed {

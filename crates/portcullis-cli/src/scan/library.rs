@@ -25,6 +25,9 @@ use crate::connect::{self, Destination};
 use crate::connecting::{self, Connecting, Trust};
 use crate::failure::Failure;
 
+/// Groups with ML-KEM have this code, or a higher one.
+const HYBRIDS: u16 = 0x0200;
+
 /// How long a server may take to close after we have: until then its tickets come.
 const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -142,8 +145,7 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
             let mut connecting = self::connecting(prober, seen, &[], Some(version))?
                 .with(|connector| connector.session_store(store));
             let offered = resumption(prober, &mut connecting).await;
-            // Over datagrams most servers ask for a cookie, whose second hello has none (RFC 8446 §4.2.10): it is not asked about.
-            if code == TLS_1_3 && prober.over == Over::Stream {
+            if code == TLS_1_3 {
                 let early_data = early_data(prober, &mut connecting, &offered).await;
                 found.early_data = Some(early_data);
             }
@@ -378,11 +380,22 @@ async fn early_data(
         return Offered::Unknown(why);
     }
     let until = prober.until();
-    let connected = within(until, connecting.connect_with_early_data(vec![b'\n'])).await;
+    let byte = vec![b'\n'];
+    let connected = match prober.over {
+        Over::Stream => {
+            let connected = within(until, connecting.connect_with_early_data(byte)).await;
+            connected.map(|(stream, outcome)| (Connection::Stream(stream), outcome))
+        }
+        Over::Datagrams => {
+            let connecting = connecting.connect_dtls_with_early_data(DtlsOptions::default(), byte);
+            let connected = within(until, connecting).await;
+            connected.map(|(connection, outcome)| (Connection::Datagrams(connection), outcome))
+        }
+    };
     prober.note(is_answered(&connected));
     match connected {
-        Ok((stream, outcome)) => {
-            let _ = stream.close(CLOSE_WITHIN).await;
+        Ok((connection, outcome)) => {
+            let _ = connection.close().await;
             Offered::of(matches!(outcome, EarlyDataOutcome::Accepted))
         }
         Err(failure) => Offered::Unknown(failure.to_string()),
@@ -394,7 +407,7 @@ fn groups(has_new: bool) -> Vec<NamedGroup> {
     // Those of RFC 7027 are of the versions before TLS 1.3 alone, and hybrids of TLS 1.3.
     let is_usable = |group: &NamedGroup| match has_new {
         true => !(0x001a..=0x001c).contains(&group.0),
-        false => group.0 < 0x0200,
+        false => group.0 < HYBRIDS,
     };
     let groups = NamedGroup::SUPPORTED.iter().copied();
     groups.filter(is_usable).collect()
@@ -435,7 +448,17 @@ fn connecting(
         info.is_some_and(|info| versions.iter().any(|version| info.exists_in(*version)))
     };
     let suites: Vec<_> = suites.filter(usable).collect();
-    let groups = groups(versions.contains(&ProtocolVersion::TLS_1_3));
+    let mut groups = groups(versions.contains(&ProtocolVersion::TLS_1_3));
+    if let (Over::Datagrams, [ProtocolVersion::TLS_1_3]) = (prober.over, &*versions) {
+        // A share that does not fit into the first hello is asked for, and a second hello has no early data (RFC 8446
+        // §4.2.10): what the server has besides is good enough.
+        let accepted = seen.groups.iter().filter(|(code, _)| *code == TLS_1_3);
+        let accepted: Vec<_> = accepted
+            .flat_map(|(_, accepted)| &accepted.codes)
+            .filter(|code| **code < HYBRIDS)
+            .collect();
+        groups.retain(|group| accepted.is_empty() || accepted.contains(&&group.0));
+    }
     let config = ClientConfig::dangerous_builder_without_verification()
         .cipher_suites(suites)
         .groups(groups)

@@ -60,14 +60,12 @@ impl Report<'_> {
             .iter()
             .map(|(name, answer)| ((*name).to_owned(), Value::from(printable(answer))));
         facts.insert("alpn".to_owned(), alpn.collect::<Map<_, _>>().into());
-        let mut not_asked = Vec::new();
         if seen.over == Over::Datagrams {
             let cookies = seen
                 .cookies
                 .iter()
                 .map(|(version, always)| (version_name(*version), word(&Offered::of(*always))));
             facts.insert("cookie".to_owned(), cookies.collect::<Map<_, _>>().into());
-            not_asked.push("early_data");
         }
         let dh_bits = seen.dh_bits.as_ref().map(|bits| match bits {
             Ok(bits) => Value::from(*bits),
@@ -139,7 +137,6 @@ impl Report<'_> {
             "trusted": found.verdict.as_ref().map(Result::is_ok),
             "handshake_failed": found.failed.as_deref().map(printable_sentence),
             "facts": facts,
-            "not_asked": not_asked,
             "findings": findings.collect::<Vec<_>>(),
             "failed_rules": self.failed_rules,
         })
@@ -214,9 +211,6 @@ impl Report<'_> {
             if let Some(offered) = offered {
                 say(name, said(offered));
             }
-        }
-        if seen.over == Over::Datagrams {
-            say("early data", "not asked about over datagrams".to_owned());
         }
         for (name, answer) in &found.alpn {
             say(&format!("ALPN {name}"), printable(answer));

@@ -2,17 +2,46 @@
 
 use std::fmt::Write as _;
 
-use portcullis::{DtlsAcceptor, DtlsConnection, DtlsIncoming, DtlsListener, TlsAcceptor};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use portcullis::{
+    ClientCertificate, CookiePolicy, DtlsAcceptor, DtlsConnection, DtlsIncoming, DtlsListener,
+    TlsAcceptor,
+};
 
 use super::{MAX_CONNECTIONS, Server, failed};
 use crate::failure::Failure;
 use crate::report;
 use crate::said::say;
 
+/// How many handshakes are load, for a server of early data. Others are asked for a cookie, and have none.
+const LOAD: usize = 256;
+/// How long a client may take for its certificate: somebody may have to touch a token.
+const CERTIFICATE_WITHIN: Duration = Duration::from_secs(60);
+
+/// How a client is served.
+#[derive(Clone, Debug)]
+struct Manner {
+    is_verbose: bool,
+    takes_early_data: bool,
+    /// The message at which the client is asked for its certificate.
+    private: Option<Arc<str>>,
+}
+
 impl Server {
     /// Serves until it is stopped, or once.
     pub(super) async fn serve_datagrams(&self, acceptor: TlsAcceptor) -> Result<(), Failure> {
-        let options = crate::datagram_options(self.mtu, self.cid).connections(MAX_CONNECTIONS);
+        let mut options = crate::datagram_options(self.mtu, self.cid).connections(MAX_CONNECTIONS);
+        if self.sessions.takes_early_data() {
+            options = options.cookies(CookiePolicy::UnderLoad { handshakes: LOAD });
+        }
+        let manner = Manner {
+            is_verbose: self.verbosity.is_verbose(),
+            takes_early_data: self.sessions.takes_early_data(),
+            private: self.ask_later.as_deref().map(Arc::from),
+        };
         let acceptor = DtlsAcceptor::new(acceptor).options(options);
         acceptor
             .check()
@@ -24,13 +53,13 @@ impl Server {
         println!("READY {}", listener.local_addr().map_err(listen)?);
         loop {
             let incoming = listener.accept().await.map_err(failed)?;
-            let is_verbose = self.verbosity.is_verbose();
+            let manner = manner.clone();
             if self.once {
-                return serve(incoming, is_verbose).await;
+                return serve(incoming, &manner).await;
             }
             tokio::spawn(async move {
                 let peer = incoming.peer_addr();
-                if let Err(failure) = serve(incoming, is_verbose).await {
+                if let Err(failure) = serve(incoming, &manner).await {
                     let peer = peer.map(|peer| format!("{peer}: ")).unwrap_or_default();
                     say(format!("portcullis: {peer}{failure}"));
                 }
@@ -39,9 +68,12 @@ impl Server {
     }
 }
 
-async fn serve(incoming: DtlsIncoming, is_verbose: bool) -> Result<(), Failure> {
-    let connection = incoming.handshake().await.map_err(failed)?;
-    if is_verbose {
+async fn serve(incoming: DtlsIncoming, manner: &Manner) -> Result<(), Failure> {
+    let (connection, first) = match manner.takes_early_data {
+        true => early(incoming, manner).await?,
+        false => (incoming.handshake().await.map_err(failed)?, Vec::new()),
+    };
+    if manner.is_verbose {
         let peer = connection.peer_addr().map(|peer| peer.to_string());
         let peer = peer.unwrap_or_default();
         let mut facts = report::text(connection.information());
@@ -50,13 +82,52 @@ async fn serve(incoming: DtlsIncoming, is_verbose: bool) -> Result<(), Failure> 
         }
         say(format!("{:<17}{peer}\n{facts}", "client:"));
     }
-    let echoed = echo(connection).await;
+    let echoed = echo(connection, first, manner.private.as_deref()).await;
     echoed.map_err(|error| Failure::connection(&error.into()))
 }
 
-async fn echo(mut connection: DtlsConnection) -> Result<(), portcullis::Error> {
+/// A handshake, and the messages that came early, which go back after it: nothing is said before.
+async fn early(
+    incoming: DtlsIncoming,
+    manner: &Manner,
+) -> Result<(DtlsConnection, Vec<Bytes>), Failure> {
+    let peer = incoming.peer_addr();
+    let mut early = incoming.handshake_with_early_data().map_err(failed)?;
+    let mut first = Vec::new();
+    // They end within what the tickets allow.
+    while let Some(message) = early.recv().await.map_err(failed)? {
+        if manner.is_verbose {
+            let peer = peer.map(|peer| format!("{peer}: ")).unwrap_or_default();
+            say(format!("{peer}{} bytes of early data", message.len()));
+        }
+        first.push(message);
+    }
+    Ok((early.handshake().await.map_err(failed)?, first))
+}
+
+/// Gives each message back, first those that are here already. At the private one the client is asked for its certificate
+/// before.
+async fn echo(
+    mut connection: DtlsConnection,
+    first: Vec<Bytes>,
+    private: Option<&str>,
+) -> Result<(), portcullis::Error> {
+    let mut first = first.into_iter();
     loop {
-        match connection.recv().await {
+        let message = match first.next() {
+            Some(message) => Ok(message),
+            None => connection.recv().await,
+        };
+        match message {
+            Ok(message) if private.is_some_and(|private| is_line(&message, private)) => {
+                match authenticate(&connection).await? {
+                    Ok(facts) => {
+                        say(facts);
+                        connection.send(&[&message]).await?;
+                    }
+                    Err(why) => connection.send(&[why.as_bytes(), b"\n"]).await?,
+                }
+            }
             Ok(message) => connection.send(&[&message]).await?,
             Err(error) if error.is_closed() => {
                 // The client has closed, and hears so of us, or does not: nothing is lost by that.
@@ -65,5 +136,36 @@ async fn echo(mut connection: DtlsConnection) -> Result<(), portcullis::Error> {
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Whether this is what it says, with the end of a line or without.
+fn is_line(message: &[u8], line: &str) -> bool {
+    message.trim_ascii_end() == line.trim_end().as_bytes()
+}
+
+/// Asks the client for its certificate; what is known of it then, or why there is none.
+async fn authenticate(
+    connection: &DtlsConnection,
+) -> Result<Result<String, String>, portcullis::Error> {
+    // Resumed as the one that has shown it.
+    if !connection.information().peer_certificates().is_empty() {
+        return Ok(Ok(report::text(connection.information())));
+    }
+    match connection.authenticate_client(CERTIFICATE_WITHIN).await {
+        Ok(ClientCertificate::Presented(shown)) => {
+            let chain = shown.chain().certificates();
+            Ok(Ok(report::text_with(connection.information(), chain)))
+        }
+        Ok(_) => Ok(Err(
+            "This message is for clients with a certificate.".to_owned()
+        )),
+        // It has not offered to be asked.
+        Err(error)
+            if std::io::Error::from(error.clone()).kind() == std::io::ErrorKind::InvalidInput =>
+        {
+            Ok(Err(error.to_string()))
+        }
+        Err(error) => Err(error),
     }
 }

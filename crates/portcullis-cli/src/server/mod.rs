@@ -68,9 +68,10 @@ pub(crate) struct Server {
     /// Answer HTTP with a page that shows what was negotiated, instead of echoing.
     #[arg(long)]
     www: bool,
-    /// With --www and --client-auth: ask for the client's certificate not in the handshake, but when this path is asked for
-    /// (TLS 1.3, RFC 8446 §4.6.2). Clients have to have offered that in their hello.
-    #[arg(long, value_name = "PATH", requires = "www")]
+    /// With --client-auth: ask for the client's certificate not in the handshake, but when with --www this path is asked for,
+    /// or with --dtls this message comes, which is then given back or refused (TLS 1.3, RFC 8446 §4.6.2). Clients have to have
+    /// offered that in their hello.
+    #[arg(long, value_name = "PATH|MESSAGE")]
     ask_later: Option<String>,
     /// Answer HTTP with the files of this folder; links do not lead out of it.
     #[arg(long, value_name = "FOLDER", conflicts_with = "www")]
@@ -116,8 +117,9 @@ pub(crate) struct Server {
     /// Append the connections' secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
-    /// Speak DTLS, over UDP, and give back each message that comes.
-    #[arg(long, conflicts_with_all = ["www", "dir", "early_data"])]
+    /// Speak DTLS, over UDP, and give back each message that comes. With --early-data clients are asked for a cookie under load
+    /// alone, since a second hello has none.
+    #[arg(long, conflicts_with_all = ["www", "dir"])]
     dtls: bool,
     /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
     #[arg(long, value_name = "BYTES", requires = "dtls", value_parser = clap::value_parser!(u16).range(228..=65_507))]
@@ -226,7 +228,12 @@ impl Server {
                     "--ask-later has no effect without --client-auth optional or required",
                 ));
             }
-            if !path.starts_with('/') {
+            if !self.www && !self.dtls {
+                return Err(Failure::usage(
+                    "--ask-later has no effect without --www or --dtls",
+                ));
+            }
+            if self.www && !path.starts_with('/') {
                 return Err(Failure::usage(format!(
                     "--ask-later {path}: a path begins with /"
                 )));

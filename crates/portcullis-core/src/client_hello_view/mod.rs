@@ -34,10 +34,31 @@ pub struct ClientHelloView {
     message: Bytes,
     legacy_version: ProtocolVersion,
     random: [u8; 32],
-    session_id: Bytes,
-    cipher_suites: Bytes,
-    extensions: Bytes,
+    session_id: Place,
+    cipher_suites: Place,
+    extensions: Place,
     server_name: Option<Arc<str>>,
+}
+
+/// Where something is in the message.
+#[derive(Clone, Copy)]
+struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    /// Of a part of the message, whose length has three bytes (§4). What is not there is empty, and somewhere else.
+    fn of(part: &[u8], message: &[u8]) -> Result<Self, DecodeError> {
+        let start = match part.is_empty() {
+            true => 0,
+            false => (part.as_ptr() as usize).wrapping_sub(message.as_ptr() as usize),
+        };
+        Ok(Self {
+            start: u32::try_from(start).map_err(|_| DecodeError)?,
+            end: u32::try_from(start.wrapping_add(part.len())).map_err(|_| DecodeError)?,
+        })
+    }
 }
 
 impl ClientHelloView {
@@ -55,9 +76,9 @@ impl ClientHelloView {
         Ok(Self {
             legacy_version: hello.legacy_version,
             random: *hello.random,
-            session_id: message.slice_ref(hello.legacy_session_id),
-            cipher_suites: message.slice_ref(hello.cipher_suites.as_bytes()),
-            extensions: message.slice_ref(hello.extensions.as_bytes()),
+            session_id: Place::of(hello.legacy_session_id, &message)?,
+            cipher_suites: Place::of(hello.cipher_suites.as_bytes(), &message)?,
+            extensions: Place::of(hello.extensions.as_bytes(), &message)?,
             server_name: name.and_then(|name| Some(host(name.ok()?.host_name)?.into())),
             message,
         })
@@ -69,6 +90,11 @@ impl ClientHelloView {
     /// As [`new`](Self::new).
     pub(crate) fn of(message: &mut HandshakeBytes) -> Result<Self, DecodeError> {
         Self::new(message.share(), message.syntax())
+    }
+
+    fn at(&self, place: Place) -> &[u8] {
+        let range = place.start as usize..place.end as usize;
+        self.message.get(range).unwrap_or_default()
     }
 
     /// The message as it came, with its four-byte header.
@@ -88,12 +114,12 @@ impl ClientHelloView {
 
     /// `legacy_session_id`, 0 to 32 bytes.
     pub fn session_id(&self) -> &[u8] {
-        &self.session_id
+        self.at(self.session_id)
     }
 
     /// The suites, preferred ones first; GREASE and signalling values included.
     pub fn cipher_suites(&self) -> impl Iterator<Item = CipherSuite> + '_ {
-        List::<CipherSuite>::checked(&self.cipher_suites).iter()
+        List::<CipherSuite>::checked(self.at(self.cipher_suites)).iter()
     }
 
     /// All extensions with their bodies, in order; GREASE and unknown ones included.
@@ -148,7 +174,7 @@ impl ClientHelloView {
     }
 
     fn block(&self) -> Extensions<'_> {
-        Extensions::checked(&self.extensions)
+        Extensions::checked(self.at(self.extensions))
     }
 
     /// The elements of an extension that is a list.

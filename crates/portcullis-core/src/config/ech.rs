@@ -172,6 +172,17 @@ impl ClientConfigBuilder {
 }
 
 impl ServerConfig {
+    /// Whether hellos are decrypted here.
+    pub fn decrypts_hellos(&self) -> bool {
+        matches!(self.0.ech, Some(ServerEch::Keys(_)))
+    }
+
+    /// Whether a server in front of this one decrypts them.
+    #[cfg(feature = "dtls")]
+    pub(crate) fn is_behind_front(&self) -> bool {
+        matches!(self.0.ech, Some(ServerEch::Backend))
+    }
+
     /// Whether hellos may have been encrypted, for this server or for one in front of it: their names are not for logs.
     pub fn reads_encrypted_hellos(&self) -> bool {
         self.0.ech.is_some()
@@ -201,6 +212,14 @@ impl ServerConfigBuilder {
             Some(ServerEch::Keys(keys)) if !on => Some(ServerEch::Keys(keys)),
             _ => on.then_some(ServerEch::Backend),
         };
+        self
+    }
+
+    /// Says code points that mean nothing, so that clients keep ignoring what they do not know (RFC 8701 §4.1): in TLS 1.3 an
+    /// extension and a signature scheme where a certificate is asked for, and an extension with each ticket. Default: no, as a
+    /// [client's](ClientConfigBuilder::grease).
+    pub fn grease(mut self, on: bool) -> Self {
+        self.server.grease = on;
         self
     }
 

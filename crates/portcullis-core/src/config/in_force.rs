@@ -213,6 +213,7 @@ impl Configured for ServerOptions {
         out.also("cookie", "cookie", self.cookie);
         out.add("ech_keys", self.ech.is_some());
         out.also("resumption", "session_tickets", self.resumes());
+        out.add("grease", self.grease);
         out.add("ticket_count", u64::from(self.ticket_count));
         out.add("resumed_ticket_count", u64::from(self.resumed_ticket_count));
         out.add("ticket_lifetime", self.ticket_lifetime);

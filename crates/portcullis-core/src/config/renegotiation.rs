@@ -8,11 +8,12 @@ use core::time::Duration;
 /// is none with a peer that does not know RFC 5746, none over HTTP/2, which forbids it (RFC 9113
 /// §9.2.1), and none after a session was resumed without the extended master secret (RFC 7627
 /// §5.4): what asks there is declined. Version, application protocol, the server's certificate and
-/// the protection of a connection stay as they were.
+/// the protection of a connection stay as they were, and over datagrams connection ids and the profile of SRTP, too.
 ///
 /// Where this side may ask it does so by itself before its key is worn out, which else is the end of the connection: after
 /// seven eighths of what the cipher allows (with AES-GCM 280 GB, or 1.9 · 10^9 records), or after
-/// [`key_update_at`](crate::config::ClientConfigBuilder::key_update_at) bytes if that is less. A
+/// [`key_update_at`](crate::config::ClientConfigBuilder::key_update_at) bytes if that is less; over datagrams after three
+/// quarters of the records. A
 /// peer that declines or does not answer keeps the connection until the key is used up. Some end it when they are
 /// asked, as BoringSSL's clients do by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

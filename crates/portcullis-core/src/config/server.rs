@@ -73,6 +73,8 @@ pub(crate) struct ServerOptions {
     pub(crate) cookie: bool,
     /// What it does with hellos that are encrypted; `None`: it does not look.
     pub(crate) ech: Option<ServerEch>,
+    /// Whether it says what means nothing.
+    pub(crate) grease: bool,
     pub(crate) ticket_keys: Option<TicketKeys>,
     /// Whether somebody has decided on the keys, or that there are none.
     pub(crate) ticket_keys_are_chosen: bool,
@@ -171,6 +173,7 @@ impl ServerConfig {
                 srp_users: None,
                 cookie: false,
                 ech: None,
+                grease: false,
                 ticket_keys: None,
                 ticket_keys_are_chosen: false,
                 is_made_for_store: false,

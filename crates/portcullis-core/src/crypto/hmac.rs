@@ -210,6 +210,8 @@ impl<H: BlockHash> State<H> {
 }
 
 impl<H: BlockHash> Drop for State<H> {
+    // Whatever has keys in it is dropped in many places.
+    #[inline(never)]
     fn drop(&mut self) {
         self.0 = H::START;
         optimization_barrier(&self.0);

@@ -1,7 +1,7 @@
 //! Signatures before TLS 1.3, where an ECDSA scheme names a hash and no curve, and RSA may sign
 //! with PKCS#1.
 //!
-//! RFC 5246 §7.4.1.4.1, RFC 8422 §5.1.1, §5.10; RFC 8446 §4.2.3 for the schemes that it brought to
+//! RFC 5246 §7.4.1.4.1, RFC 8422 §5.1.3, §5.10; RFC 8446 §4.2.3 for the schemes that it brought to
 //! TLS 1.2 too.
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, alg_id};

@@ -432,21 +432,32 @@ impl Snapshot {
     fn open_behind(&self, others: u64, outer: &EchOuter<'_>, aad: &[u8]) -> Option<Opened> {
         let (kdf, aead) = outer.cipher_suite;
         let suite = Suite::from_ids(kdf, aead)?;
-        let fits = |key: &&EchKey| {
-            (self.tries_all || key.key.config_id == outer.config_id)
-                && key.key.suites.contains(&suite)
-        };
-        let most = match self.tries_all {
-            true => MOST_KEYS,
-            false => MOST_OF_AN_ID,
-        };
-        let mut keys = self.keys.iter().filter(fits).take(most);
-        keys.find_map(|key| {
-            let key = &key.key;
+        self.candidates(outer.config_id, suite).find_map(|key| {
             let opener = Opener::new(&key.private, outer.enc, suite, &key.info).ok()?;
             let mut opener = opener.behind(others);
             let encoded = opener.open(aad, outer.payload).ok()?;
             Some(Opened { encoded, opener })
         })
+    }
+
+    /// The keys that are tried on a hello that names this.
+    fn candidates(&self, config_id: u8, suite: Suite) -> impl Iterator<Item = &Key> {
+        let fits = move |key: &&Key| {
+            (self.tries_all || key.config_id == config_id) && key.suites.contains(&suite)
+        };
+        let most = match self.tries_all {
+            true => MOST_KEYS,
+            false => MOST_OF_AN_ID,
+        };
+        let keys = self.keys.iter().map(|key| &*key.key);
+        keys.filter(fits).take(most)
+    }
+
+    /// How many keys are tried on it at most: each costs a key exchange.
+    #[cfg(feature = "dtls")]
+    pub(crate) fn tries(&self, outer: &EchOuter<'_>) -> usize {
+        let (kdf, aead) = outer.cipher_suite;
+        let suite = Suite::from_ids(kdf, aead);
+        suite.map_or(0, |suite| self.candidates(outer.config_id, suite).count())
     }
 }

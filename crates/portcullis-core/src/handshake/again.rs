@@ -3,6 +3,8 @@
 //!
 //! RFC 5246 §7.4.1.1, §7.2.2 (`no_renegotiation`).
 
+use core::any::Any;
+
 use rustls_pki_types::UnixTime;
 
 use super::machine::Machine;
@@ -11,9 +13,12 @@ use super::{Handshake, Outcome};
 use crate::alert::{AlertDescription, AlertLevel};
 use crate::apart::Apart;
 use crate::clock::Now;
+use crate::config::Policy;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
-use crate::record::{HandshakeBytes, Incoming, MAX_IDLE, Outgoing, Reader, Writer};
+use crate::record::{Another, HandshakeBytes, Incoming, MAX_IDLE, Outgoing, Reader, Writer};
+#[cfg(feature = "dtls")]
+use crate::record::{DatagramReader, DatagramWriter};
 use crate::role::Role;
 use crate::violation::Violation;
 use crate::wire::tls12::HelloRequest;
@@ -33,6 +38,32 @@ pub(super) struct Again {
     /// What came between the messages.
     pub(super) data: Option<Vec<u8>>,
     end: Ending,
+}
+
+/// What a handshake begins with that is not the first.
+struct Beginning {
+    kept: Kept,
+    not_before: UnixTime,
+    /// Client: where it stands if its hello is out.
+    unanswered: Option<Box<dyn Any + Send + Sync>>,
+    /// The peer has asked for it.
+    is_asked: bool,
+}
+
+impl Beginning {
+    /// Nothing is taken yet.
+    fn of(another: &Another) -> Option<Self> {
+        Some(Self {
+            kept: another.kept.downcast_ref::<Kept>()?.clone(),
+            not_before: another.not_before,
+            unanswered: None,
+            is_asked: false,
+        })
+    }
+
+    fn policy(&self) -> &Policy {
+        self.kept.end.policy()
+    }
 }
 
 /// How it has ended.
@@ -100,25 +131,36 @@ impl Handshake {
         let Some(another) = reader.another() else {
             return Err(refused(is_older));
         };
-        let not_before = another.not_before;
-        let unanswered = &mut another.unanswered;
-        let Some(kept) = another.kept.downcast_ref::<Kept>().cloned() else {
+        let Some(mut beginning) = Beginning::of(another) else {
             return Err(refused(is_older));
         };
         let outgoing = Outgoing::after(writer)?;
-        let unanswered = unanswered
-            .take()
-            .map(|one| one.downcast::<Box<dyn Machine>>());
-        let is_asked = reader.is_requested();
-        let mut this = Self::new(kept.end.role(), kept.end.policy(), random);
-        this.incoming = Incoming::after(reader);
-        this.outgoing = outgoing;
+        beginning.unanswered = another.unanswered.take();
+        beginning.is_asked = reader.is_requested();
+        let mut this = Self::over(
+            Incoming::after(reader),
+            outgoing,
+            beginning.policy(),
+            random,
+        );
         this.now = now;
         #[cfg(test)]
         if let Some(tamper) = tamper {
             this.tamper(tamper);
         }
-        this.again = Some(Apart::new(Again {
+        this.begin_again(beginning)?;
+        Ok(this)
+    }
+
+    /// Takes over what the connection has kept, whatever carries its records.
+    fn begin_again(&mut self, beginning: Beginning) -> Result<(), Error> {
+        let Beginning {
+            kept,
+            not_before,
+            unanswered,
+            is_asked,
+        } = beginning;
+        self.again = Some(Apart::new(Again {
             kept: kept.clone(),
             not_before,
             has_begun: false,
@@ -129,17 +171,18 @@ impl Handshake {
             end: Ending::New,
         }));
         let Kept { end, previous } = kept;
+        let unanswered = unanswered.map(|one| one.downcast::<Box<dyn Machine>>());
         if let Some(Ok(unanswered)) = unanswered {
             // As it was when the hello went out.
-            this.incoming.allow_ccs(true);
+            self.incoming.allow_ccs(true);
             let limit = end.policy().max_fragment_sent;
-            this.outgoing.set_max_fragment(limit);
-            this.machine = Some(*unanswered);
-            return Ok(this);
+            self.outgoing.set_max_fragment(limit);
+            self.machine = Some(*unanswered);
+            return Ok(());
         }
-        let restarted = end.restart(previous, is_asked, &mut this.cx());
-        this.machine = Some(restarted.map_err(|abort| abort.into_error(Stage::Start))?);
-        Ok(this)
+        let restarted = end.restart(previous, is_asked, &mut self.cx());
+        self.machine = Some(restarted.map_err(|abort| abort.into_error(Stage::Start))?);
+        Ok(())
     }
 
     /// Whether the peer did not want this renegotiation, or has closed instead: the connection goes
@@ -198,7 +241,8 @@ impl Handshake {
     /// Gives a renegotiation up that this side has begun and the peer has not answered: as if it had been declined, the
     /// connection goes on with the old keys. A HelloRequest may be ignored (RFC 5246 §7.4.1.1), and there are
     /// servers that ignore a ClientHello. An answer that comes all the same later on is one to
-    /// [`Reader::take_request`], with which that handshake goes on.
+    /// [`Reader::take_request`], with which that handshake goes on; so is a HelloRequest, which has crossed the hello, and
+    /// then the handshake can be given up again.
     ///
     /// Whether that was possible: not once something of an answer is here, nor in any other handshake.
     pub fn give_up_renegotiation(&mut self) -> bool {
@@ -213,7 +257,7 @@ impl Handshake {
             let machine = self.machine.take();
             let unanswered = machine.filter(|machine| machine.role() == Role::Client);
             let outcome = Outcome::unchanged(&again.kept, again.not_before, unanswered);
-            self.connected(outcome);
+            self.unchanged(outcome);
         }
         true
     }
@@ -233,8 +277,17 @@ impl Handshake {
             _ => return false,
         };
         let outcome = Outcome::unchanged(&again.kept, again.not_before, None);
-        self.connected(outcome);
+        self.unchanged(outcome);
         true
+    }
+
+    fn unchanged(&mut self, outcome: Outcome) {
+        #[cfg(feature = "dtls")]
+        {
+            self.incoming.end_again();
+            self.outgoing.end_again();
+        }
+        self.connected(outcome);
     }
 
     /// How this handshake has ended; one that is the first has brought its keys.
@@ -255,6 +308,77 @@ impl Handshake {
     ) -> Self {
         let now = crate::testing::now().into();
         Self::renegotiate_with(reader, writer, now, Random::system(), Some(tamper)).unwrap()
+    }
+}
+
+/// Over datagrams.
+#[cfg(feature = "dtls")]
+impl Handshake {
+    /// The same over datagrams, before DTLS 1.3: [`renegotiate`](Self::renegotiate) in all but what carries it. What comes goes
+    /// to [`receive`](Self::receive), one datagram at a time, and the rest is as in the first handshake: there are
+    /// [deadlines](Self::deadline), and what is lost is sent again. In the end there is another
+    /// [`DatagramConnection`](crate::DatagramConnection).
+    ///
+    /// Each handshake has an epoch of its own (RFC 6347 §4.1), one more than that before. What the peer sends under the one
+    /// before is given as [`Step::Data`](crate::Step::Data), also while a [question](crate::Step::Ask) is open, and after the
+    /// handshake by the new reader, for four minutes.
+    ///
+    /// # Errors
+    /// As [`renegotiate`](Self::renegotiate), and in the last of the 65,535 epochs.
+    pub fn renegotiate_datagrams(
+        reader: &mut DatagramReader,
+        writer: &mut DatagramWriter,
+        now: Now,
+    ) -> Result<Self, Error> {
+        Self::renegotiate_datagrams_with(
+            reader,
+            writer,
+            now,
+            Random::system(),
+            #[cfg(test)]
+            None,
+        )
+    }
+
+    /// Whether [`renegotiate_datagrams`](Self::renegotiate_datagrams) is possible, as far as the reader knows.
+    ///
+    /// # Errors
+    /// [`Reason::Misuse`] when it is not, with the reason.
+    pub fn check_datagram_renegotiation(reader: &mut DatagramReader) -> Result<(), Error> {
+        match reader.another() {
+            Some(_) => Ok(()),
+            None => Err(refused(reader.is_before_tls13())),
+        }
+    }
+
+    pub(crate) fn renegotiate_datagrams_with(
+        reader: &mut DatagramReader,
+        writer: &mut DatagramWriter,
+        now: Now,
+        random: Random,
+        #[cfg(test)] tamper: Option<super::tests::Tamper>,
+    ) -> Result<Self, Error> {
+        let is_older = reader.is_before_tls13();
+        let is_asked = reader.is_requested();
+        let Some(another) = reader.another() else {
+            return Err(refused(is_older));
+        };
+        let Some(mut beginning) = Beginning::of(another) else {
+            return Err(refused(is_older));
+        };
+        let goes_on = another.unanswered.is_some();
+        let outgoing = Outgoing::after_datagrams(writer, goes_on, now.monotonic)?;
+        beginning.unanswered = another.unanswered.take();
+        beginning.is_asked = is_asked;
+        let incoming = Incoming::after_datagrams(reader);
+        let mut this = Self::over(incoming, outgoing, beginning.policy(), random);
+        this.now = now;
+        #[cfg(test)]
+        if let Some(tamper) = tamper {
+            this.tamper(tamper);
+        }
+        this.begin_again(beginning)?;
+        Ok(this)
     }
 }
 

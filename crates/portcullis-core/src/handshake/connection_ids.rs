@@ -19,8 +19,7 @@ pub(super) fn take_answer(extensions: &Extensions<'_>, cx: &mut Cx<'_>) -> Resul
     let Some(theirs) = ConnectionId::of(answer.cid) else {
         return Err(Violation::ConnectionIdTooLong.into());
     };
-    cx.agree_connection_ids(theirs, find::<Rrc>(extensions)?.is_some());
-    Ok(())
+    Ok(cx.agree_connection_ids(theirs, find::<Rrc>(extensions)?.is_some())?)
 }
 
 /// What a server answers to a hello, and what the client wants.
@@ -54,7 +53,7 @@ impl Agreement {
         }
     }
 
-    pub(super) fn apply(self, cx: &mut Cx<'_>) {
-        cx.agree_connection_ids(self.theirs, self.checks_paths);
+    pub(super) fn apply(self, cx: &mut Cx<'_>) -> Result<(), Violation> {
+        cx.agree_connection_ids(self.theirs, self.checks_paths)
     }
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
 
+use super::again::Ending;
 use super::drive::Handshake;
 use super::gate::Admission;
 use super::{Outcome, PostHandshakeAuthentication};
 use crate::clock::{Monotonic, Now};
-use crate::config::{ClientConfig, ServerConfig};
+use crate::config::{ClientConfig, Policy, ServerConfig};
 use crate::connection::DatagramConnection;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Stage};
@@ -49,7 +50,8 @@ impl Handshake {
         options: DatagramOptions,
         now: Now,
     ) -> Result<Self, Error> {
-        Self::start_datagram_client(config, name, sessions, (options, now), false)
+        let random = Random::system();
+        Self::start_datagram_client(config, name, sessions, (options, now), (random, false))
     }
 
     /// The same, and offers early data as [`client_with_early_data`](Self::client_with_early_data): while there is
@@ -65,15 +67,16 @@ impl Handshake {
         options: DatagramOptions,
         now: Now,
     ) -> Result<Self, Error> {
-        Self::start_datagram_client(config, name, sessions, (options, now), true)
+        let random = Random::system();
+        Self::start_datagram_client(config, name, sessions, (options, now), (random, true))
     }
 
-    fn start_datagram_client(
+    pub(crate) fn start_datagram_client(
         config: ClientConfig,
         name: ServerName<'static>,
         sessions: Vec<ClientSession>,
         (options, now): (DatagramOptions, Now),
-        early_data: bool,
+        (random, early_data): (Random, bool),
     ) -> Result<Self, Error> {
         let config = config.for_datagrams().map_err(misuse)?;
         options.check().map_err(misuse)?;
@@ -85,7 +88,7 @@ impl Handshake {
             options.own_connection_id(),
         );
         let outgoing = Outgoing::first_datagrams(options);
-        let mut this = Self::over(incoming, outgoing, policy, Random::system());
+        let mut this = Self::over(incoming, outgoing, policy, random);
         this.now = now;
         this.start_client(config, name, sessions, early_data)?;
         Ok(this)
@@ -100,6 +103,16 @@ impl Handshake {
         admission: Admission,
         options: DatagramOptions,
         now: Now,
+    ) -> Result<Self, Error> {
+        Self::start_datagram_server(config, admission, options, now, Random::system())
+    }
+
+    pub(crate) fn start_datagram_server(
+        config: ServerConfig,
+        admission: Admission,
+        options: DatagramOptions,
+        now: Now,
+        random: Random,
     ) -> Result<Self, Error> {
         let config = config.for_datagrams().map_err(misuse)?;
         options.check().map_err(misuse)?;
@@ -123,7 +136,7 @@ impl Handshake {
             incoming.begin_unproved();
             outgoing.begin_unproved();
         }
-        let mut this = Self::over(incoming, outgoing, policy, Random::system());
+        let mut this = Self::over(incoming, outgoing, policy, random);
         this.machine = Some(match returned {
             None => super::server::start(config.0),
             Some(returned) => super::server::start_after_cookie(config.0, returned),
@@ -138,6 +151,8 @@ impl Handshake {
         self.now = now;
         if self.error.is_none()
             && let Err(abort) = self.outgoing.on_time(now.monotonic)
+            // Nobody has to want another handshake.
+            && !self.give_up_renegotiation()
         {
             self.outcome = None;
             self.fail(abort);
@@ -193,7 +208,9 @@ impl Handshake {
             let why = "the handshake is not over, or its connection was taken before";
             return Err(Abort::from(Misuse::new(why)).into_silent_error(stage));
         };
-        let connection = outcome.into_datagram_connection(&mut self.incoming, &mut self.outgoing);
+        let (ending, now) = (self.ending(), self.now.monotonic);
+        let halves = (&mut self.incoming, &mut self.outgoing);
+        let connection = outcome.into_datagram_connection(halves, ending, now);
         connection.ok_or_else(|| {
             let why = "this handshake runs over a stream: call `into_connection`";
             Abort::from(Misuse::new(why)).into_silent_error(stage)
@@ -204,8 +221,9 @@ impl Handshake {
 impl Outcome {
     fn into_datagram_connection(
         self,
-        incoming: &mut Incoming,
-        outgoing: &mut Outgoing,
+        (incoming, outgoing): (&mut Incoming, &mut Outgoing),
+        ending: Ending,
+        now: Monotonic,
     ) -> Option<DatagramConnection> {
         let of_records = self.authentication.as_ref().map(|end| end.of_records());
         let mail = Arc::new(Mail::new(of_records));
@@ -215,11 +233,19 @@ impl Outcome {
         let (mut reader, unread) = incoming.take_datagram_reader(Arc::clone(&mail))?;
         match self.later.map(|later| *later) {
             Some(Later::Tls13(tickets)) => reader.keep(Some(tickets)),
-            Some(Later::Older(older)) => reader.leave(older.session, older.on_request),
+            Some(Later::Older(older)) => reader.leave(older),
             None => {}
         }
         let own = (reader.connection_id(), reader.checks_paths());
-        let writer = outgoing.take_datagram_writer(mail, self.key_update_at, own)?;
+        if ending == Ending::Closed {
+            reader.close(now);
+        }
+        let mut writer = outgoing.take_datagram_writer(mail, self.key_update_at, own)?;
+        // As over a stream: who has declined is not asked again under the same key.
+        if ending == Ending::New && reader.may_renegotiate() {
+            let usual = self.key_update_at == Policy::KEY_UPDATE_AT;
+            writer.renegotiate_at((!usual).then_some(self.key_update_at));
+        }
         Some(DatagramConnection {
             reader,
             writer,

@@ -279,6 +279,10 @@ impl Handshake {
             if let Some(data) = self.again.as_mut().and_then(|again| again.data.take()) {
                 return Ok(Step::Data(data));
             }
+            #[cfg(feature = "dtls")]
+            if let Some(data) = self.incoming.take_data() {
+                return Ok(Step::Data(data));
+            }
             if let Some(data) = self.early_data.take() {
                 // As with a question: the client need not wait until somebody reads. Over datagrams the answer to its hello
                 // is out, and has a timer, before anybody gets a message (RFC 9147 §5.8).

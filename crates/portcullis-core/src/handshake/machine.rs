@@ -125,8 +125,6 @@ impl<S: States> Machine for Standing<S> {
 
 /// What a role begins another handshake with, on a connection of before TLS 1.3.
 pub(crate) trait End: Send + Sync + 'static {
-    fn role(&self) -> Role;
-
     fn policy(&self) -> &Policy;
 
     /// `asked`: the peer has asked for it.

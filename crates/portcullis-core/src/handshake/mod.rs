@@ -40,7 +40,7 @@ mod versions;
 
 pub use drive::Handshake;
 #[cfg(feature = "dtls")]
-pub use gate::{Admission, CookiePolicy, CookieSecret, Gate, Verdict};
+pub use gate::{Admission, CookiePolicy, CookieSecret, FrontedAnswer, FrontedHello, Gate, Verdict};
 pub use post_handshake_auth::{
     Authenticating, AuthenticationId, AuthenticationStep, PostHandshakeAuthentication,
 };
@@ -299,9 +299,24 @@ impl Cx<'_> {
 
     /// Both sides know of connection ids, and the peer wants this one on what it receives: from the next keys on.
     /// With `checks_paths` both also answer when they are asked where they are (RFC 9853).
-    pub(crate) fn agree_connection_ids(&mut self, theirs: ConnectionId, checks_paths: bool) {
+    ///
+    /// # Errors
+    /// When that is not what they have said in the handshake before.
+    pub(crate) fn agree_connection_ids(
+        &mut self,
+        theirs: ConnectionId,
+        checks_paths: bool,
+    ) -> Result<(), Violation> {
+        #[cfg(feature = "dtls")]
+        {
+            let is_same = self.outgoing.connection_id() == Some(theirs);
+            if self.incoming.agreed_again(is_same, checks_paths)? {
+                return Ok(());
+            }
+        }
         self.incoming.agree_connection_ids(theirs, checks_paths);
         self.outgoing.set_connection_id(theirs);
+        Ok(())
     }
 
     /// Fills `out` with random bytes.

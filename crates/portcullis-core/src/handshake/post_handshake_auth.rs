@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustls_pki_types::UnixTime;
 
 use super::client::{Asked, ChoosingLater, PostHandshakeClient, SigningLater};
-use super::server::{AnsweredLater, IssuingLater, PostHandshakeServer, VerifyingLater};
+use super::server::{AnsweredLater, IssuingLater, VerifyingLater};
 use super::wrong_answer;
 use crate::apart::Apart;
 use crate::error::{Abort, Error, Stage};
@@ -29,7 +29,37 @@ pub struct AuthenticationId(pub(super) u64);
 #[derive(Clone, Debug)]
 pub(crate) enum PostHandshakeEnd {
     Client(Arc<PostHandshakeClient>),
-    Server(Arc<PostHandshakeServer>),
+    Server(Arc<dyn AsksLater>),
+}
+
+/// A server that asks after the handshake. Called through a pointer, so that a client is linked without it.
+pub(crate) trait AsksLater: Authentication {
+    fn request(&self) -> Result<AuthenticationId, Misuse>;
+
+    /// The contexts of the requests that are not answered.
+    #[cfg(test)]
+    fn contexts(&self) -> Vec<Vec<u8>>;
+
+    /// An answer that has come.
+    fn next(&self) -> Option<Box<AnsweredLater>>;
+
+    fn begin(&self, answered: AnsweredLater, now: UnixTime) -> Result<Progress, Abort>;
+
+    /// Somebody has verified the chain.
+    fn judged(
+        &self,
+        paused: VerifyingLater,
+        answer: AnswerContent,
+        now: UnixTime,
+    ) -> Result<Progress, Abort>;
+
+    /// Somebody has kept the session.
+    fn issued(
+        &self,
+        paused: IssuingLater,
+        answer: AnswerContent,
+        now: UnixTime,
+    ) -> Result<Progress, Abort>;
 }
 
 impl PostHandshakeEnd {
@@ -65,6 +95,12 @@ impl PostHandshakeAuthentication {
     /// Whether this side is the one that asks.
     pub const fn is_server(&self) -> bool {
         matches!(self.end, PostHandshakeEnd::Server(_))
+    }
+
+    /// Whether this side has said close_notify: what a client would answer does not go out any more, so nobody needs to sign,
+    /// or be asked for a PIN.
+    pub fn is_silent(&self) -> bool {
+        self.to_writer.is_silent()
     }
 
     /// Server: asks the client for its certificate. The request goes out by
@@ -158,7 +194,7 @@ enum State {
 
 /// What follows.
 #[derive(Debug)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     ChooseIdentity(Question, Box<ChoosingLater>),
     Sign(Question, Box<SigningLater>),
     VerifyChain(Question, Box<VerifyingLater>),

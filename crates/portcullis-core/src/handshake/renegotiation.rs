@@ -14,6 +14,7 @@ use crate::config::{Policy, Renegotiation, SecureRenegotiation};
 use crate::crypto::secret::ConstantTimeEq;
 use crate::information::{ConnectionInformation, Information, TlsUnique};
 use crate::record::{Another, OnRequest};
+use crate::srtp::Srtp;
 use crate::suite::CipherSuite;
 use crate::version::Version;
 use crate::wire::ClientHello;
@@ -95,7 +96,7 @@ impl Previous {
         both
     }
 
-    /// RFC 7627 §5.3, RFC 7366 §3.1: `encrypt_then_mac` says it of the suite that is chosen now, if that
+    /// RFC 7627 §5.4, RFC 7366 §3.1: `encrypt_then_mac` says it of the suite that is chosen now, if that
     /// leaves the choice.
     pub(crate) fn check_protection(
         &self,
@@ -151,6 +152,14 @@ impl Previous {
         match name.is_none_or(|name| self.information().server_name.as_deref() == Some(name)) {
             true => Ok(()),
             false => Err(Violation::RenegotiationChangedName),
+        }
+    }
+
+    /// Keys of SRTP are made anew, for the same profile.
+    pub(crate) fn check_srtp(&self, srtp: Option<&Srtp>) -> Result<(), Violation> {
+        match self.information.srtp_profile() == srtp.map(|one| one.profile) {
+            true => Ok(()),
+            false => Err(Violation::RenegotiationChangedSrtp),
         }
     }
 

@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustls_pki_types::{ServerName, UnixTime};
 use zeroize::Zeroizing;
 
+use crate::apart::Apart;
 use crate::config::{ClientConfig, PreSharedKey, ServerConfig, SrpVerifier};
 use crate::error::Refusal;
 use crate::session::ServerSession;
@@ -157,7 +158,7 @@ impl Answer {
         match core::mem::replace(&mut self.content, AnswerContent::Proceed) {
             AnswerContent::Unasked(check) => {
                 self.content = AnswerContent::Chain(Err(lost()));
-                Some(*check)
+                Some(check.into_inner())
             }
             other => {
                 self.content = other;
@@ -197,7 +198,7 @@ impl AnswerContent {
     /// As it is when nobody says any more.
     pub(crate) fn settled(self) -> Self {
         match self {
-            Self::Unasked(check) => Self::Chain(check.conclude()),
+            Self::Unasked(check) => Self::Chain(check.into_inner().conclude()),
             other => other,
         }
     }
@@ -230,7 +231,7 @@ pub(crate) enum AnswerContent {
     Decrypted(Zeroizing<Vec<u8>>),
     Chain(Result<VerifiedChain, CertificateError>),
     /// Lists are still to be asked. Boxed: hardly any answer has one.
-    Unasked(Box<RevocationCheck>),
+    Unasked(Apart<RevocationCheck>),
     RawKey(Result<VerifiedRawKey, CertificateError>),
     /// With the keys of the configuration.
     ConfiguredTickets,

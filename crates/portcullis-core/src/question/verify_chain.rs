@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 
 use super::{Answer, AnswerContent, ExpectedPeer, QuestionId};
+use crate::apart::Apart;
 use crate::x509::{
     CertificateError, ChainPolicy, ChainWalk, PresentedChain, RevocationCheck, Roots, VerifiedChain,
 };
@@ -171,7 +172,7 @@ impl VerifyChain {
     /// asked: see [`Answer::take_revocation_check`].
     pub fn conclude(self, walk: ChainWalk) -> Answer {
         let content = match self.concluded_by(walk) {
-            Ok(check) => AnswerContent::Unasked(Box::new(check)),
+            Ok(check) => AnswerContent::Unasked(Apart::new(check)),
             Err(verdict) => AnswerContent::Chain(verdict),
         };
         self.id.answer(content)

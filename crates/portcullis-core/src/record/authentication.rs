@@ -62,6 +62,15 @@ impl ToWriter {
         }
     }
 
+    /// Whether this side has said close_notify, so that nothing more goes out.
+    pub(crate) fn is_silent(&self) -> bool {
+        match self {
+            Self::Stream(mailbox) => mailbox.is_silent(),
+            #[cfg(feature = "dtls")]
+            Self::Datagram(mail) => mail.is_closed(),
+        }
+    }
+
     /// The connection is over.
     pub(crate) fn fail(&self, error: Error) {
         match self {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::datagram::{self, ConnectionId, DatagramOptions, Discards};
 use super::{DatagramReader, DatagramWriter, Incoming, Outgoing, Role};
 use crate::clock::Monotonic;
-use crate::error::Abort;
+use crate::error::{Abort, Error};
+use crate::violation::Violation;
 
 impl Incoming {
     /// Over datagrams; see [`datagram::Incoming::new`].
@@ -19,6 +20,41 @@ impl Incoming {
         let incoming =
             datagram::Incoming::new(role, max_handshake_size, next_message, connection_id);
         Self::Datagram(Box::new(incoming))
+    }
+
+    /// Over datagrams: takes over from an established connection.
+    pub(crate) fn after_datagrams(reader: &mut DatagramReader) -> Self {
+        Self::Datagram(Box::new(datagram::Incoming::after(reader)))
+    }
+
+    /// Over datagrams: a message of the application that came in a handshake that is not the first.
+    pub(crate) fn take_data(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Datagram(datagram) => datagram.take_data(),
+        }
+    }
+
+    /// Over datagrams: a handshake that is not the first comes to nothing.
+    pub(crate) fn end_again(&mut self) {
+        if let Self::Datagram(datagram) = self {
+            datagram.end_again();
+        }
+    }
+
+    /// Over datagrams: whether it is a handshake that is not the first, in which nothing of connection ids changes.
+    ///
+    /// # Errors
+    /// When something does.
+    pub(crate) fn agreed_again(
+        &mut self,
+        is_same: bool,
+        checks_paths: bool,
+    ) -> Result<bool, Violation> {
+        match self {
+            Self::Stream(_) => Ok(false),
+            Self::Datagram(datagram) => datagram.agreed_again(is_same, checks_paths),
+        }
     }
 
     /// Over datagrams: nobody has asked yet whether somebody reads where they come from.
@@ -61,6 +97,34 @@ impl Outgoing {
         let mut outgoing = datagram::Outgoing::new(options);
         outgoing.go_on(next_message, next_record);
         Self::Datagram(Box::new(outgoing))
+    }
+
+    /// Over datagrams: takes over from an established connection; see [`datagram::Outgoing::after`].
+    ///
+    /// # Errors
+    /// When nothing can be sent any more.
+    pub(crate) fn after_datagrams(
+        writer: &mut DatagramWriter,
+        goes_on: bool,
+        now: Monotonic,
+    ) -> Result<Self, Error> {
+        let outgoing = datagram::Outgoing::after(writer, goes_on, now)?;
+        Ok(Self::Datagram(Box::new(outgoing)))
+    }
+
+    /// Over datagrams: a handshake that is not the first comes to nothing.
+    pub(crate) fn end_again(&mut self) {
+        if let Self::Datagram(datagram) = self {
+            datagram.end_again();
+        }
+    }
+
+    /// Over datagrams: what the peer wants on protected records.
+    pub(crate) fn connection_id(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Datagram(datagram) => Some(datagram.connection_id()),
+        }
     }
 
     /// Over datagrams: until somebody has shown that he reads there, no more is sent than the few bytes for each that

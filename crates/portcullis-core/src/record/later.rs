@@ -82,6 +82,13 @@ impl Later {
     }
 }
 
+#[cfg(feature = "dtls")]
+impl core::fmt::Debug for Older {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Older")
+    }
+}
+
 impl core::fmt::Debug for Later {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {

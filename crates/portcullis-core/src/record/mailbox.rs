@@ -25,6 +25,9 @@ const AUTHENTICATE: u32 = 1 << 5;
 /// Before TLS 1.3: the writer's key is to be replaced by another handshake. Nothing that the writer could do.
 const RENEGOTIATE: u32 = 1 << 6;
 
+/// This side has sent close_notify, and may be asked for a certificate.
+const SILENT: u32 = 1 << 7;
+
 const WORK: u32 =
     ANSWER_KEY_UPDATE | REQUEST_KEY_UPDATE | FAILED | DECLINE_RENEGOTIATION | AUTHENTICATE;
 
@@ -59,6 +62,17 @@ impl Mailbox {
     /// What waits there is to be sent.
     pub(crate) fn authenticate(&self) {
         self.flags.fetch_or(AUTHENTICATE, Ordering::Release);
+    }
+
+    /// This side says nothing more: who is asked for a certificate does not sign for nothing.
+    pub(super) fn silence(&self) {
+        if self.authentication.is_some() {
+            self.flags.fetch_or(SILENT, Ordering::Release);
+        }
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & SILENT != 0
     }
 
     /// Whether the writer has something to do: answer a KeyUpdate, ask for one, ask for a certificate or show one, or

@@ -541,15 +541,14 @@ impl Reader {
         };
         match on_request {
             OnRequest::Accept(another) => {
-                // Late, but nothing stands in its way.
+                // Late, but nothing stands in its way. A HelloRequest before that has crossed the hello, or else nobody will
+                // answer it: two hellos may be one too many, and no answer is none in the end.
                 let is_answer = another.unanswered.is_some()
                     && request.is_quiet()
                     && content.first() == Some(&HandshakeType::SERVER_HELLO.0);
                 if is_answer {
                     request.keep_answer(content);
-                } else if request.on_kept_request(content, idle)? {
-                    another.unanswered = None;
-                } else {
+                } else if !request.on_kept_request(content, idle)? {
                     return Ok(());
                 }
                 another.left = self.keys.left;

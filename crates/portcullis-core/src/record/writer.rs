@@ -299,6 +299,7 @@ impl Writer {
             .put(ContentType::ALERT, &content, out)
             .and_then(enough_room)?;
         self.state = State::Closed;
+        self.mailbox.silence();
         Ok(written)
     }
 

@@ -54,6 +54,7 @@ pub use end_of_early_data::EndOfEarlyData;
 pub use extension_type::ExtensionType;
 pub use finished::Finished;
 pub use fragment_header::FragmentHeader;
+pub(crate) use grease::grease_point;
 pub use grease::is_grease;
 pub use handshake::{HandshakeHeader, HandshakeMessage, Syntax, put_message};
 pub use handshake_type::HandshakeType;

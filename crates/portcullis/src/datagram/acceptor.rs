@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::connection::DtlsConnection;
 use super::driver::prepared;
 use super::early_data::DtlsEarlyHandshake;
+use super::ech_front::DtlsEchFront;
 use super::endpoint::Endpoint;
 use super::handshake::deadline_from;
 use super::link::Link;
@@ -32,6 +33,7 @@ pub struct DtlsAcceptor {
     pub(super) tls: TlsAcceptor,
     pub(super) options: DtlsOptions,
     pub(super) cookie_secret: Option<CookieSecret>,
+    pub(super) front: Option<DtlsEchFront>,
 }
 
 impl<T: Into<TlsAcceptor>> From<T> for DtlsAcceptor {
@@ -47,6 +49,7 @@ impl DtlsAcceptor {
             tls: tls.into(),
             options: DtlsOptions::default(),
             cookie_secret: None,
+            front: None,
         }
     }
 
@@ -57,6 +60,15 @@ impl DtlsAcceptor {
     #[must_use]
     pub fn cookie_secret(mut self, secret: CookieSecret) -> Self {
         self.cookie_secret = Some(secret);
+        self
+    }
+
+    /// Passes clients on whose hellos were encrypted for servers behind this one (RFC 9849 §3.1); of a listener. Its
+    /// secret is that of the cookies.
+    #[must_use]
+    pub fn ech_front(mut self, front: DtlsEchFront) -> Self {
+        self.cookie_secret = Some(front.secret.clone());
+        self.front = Some(front);
         self
     }
 
@@ -172,7 +184,11 @@ impl DtlsAcceptor {
     /// What [`DtlsListener::bind`] would fail with.
     pub fn check(&self) -> Result<(), Misuse> {
         self.options.check()?;
-        prepared(&self.tls)?;
+        let (config, _) = prepared(&self.tls)?;
+        if let Some(front) = &self.front {
+            let cookies = self.options.cookies.unwrap_or(CookiePolicy::Always);
+            front.check(cookies, config.decrypts_hellos())?;
+        }
         Ok(())
     }
 }

@@ -4,8 +4,8 @@ mod writing;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use portcullis_core::{
 use rustls_pki_types::UnixTime;
 use tokio::task::coop::poll_proceed;
 
+pub(super) use self::writing::Sent;
 use self::writing::Writing;
 use super::authentication::Authenticated;
 use super::endpoint::{Endpoint, Id};
@@ -23,6 +24,7 @@ use super::hello;
 use super::link::Path;
 use super::lock;
 use super::moves::{Migration, Moves};
+use super::renegotiation::{Meanwhile, Renegotiation};
 use super::rivals::Origin;
 use super::statistics::DtlsStatistics;
 use crate::authentication::Authentication;
@@ -47,6 +49,8 @@ pub(super) struct Association {
     pub(super) moves: Mutex<Moves>,
     /// Where the client may be asked for a certificate after the handshake.
     pub(super) authenticated: OnceLock<Box<Authenticated>>,
+    /// Where there may be another handshake.
+    pub(super) again: OnceLock<Box<Renegotiation>>,
     /// The random of the hello that it began with, the peer's or this side's.
     pub(super) hello: OnceLock<[u8; 32]>,
     /// It began here.
@@ -54,28 +58,51 @@ pub(super) struct Association {
     /// The peer was not asked for a cookie, and nothing has shown since that he reads where he says.
     pub(super) is_unproved: AtomicBool,
     /// Messages and bytes that wait to be read.
-    inbox: (usize, usize),
-    reading: Mutex<Reading>,
-    writing: Mutex<Writing>,
+    pub(super) inbox: (usize, usize),
+    pub(super) reading: Mutex<Reading>,
+    pub(super) writing: Mutex<Writing>,
     /// Whether the driver knows that it has something to do.
     is_rung: AtomicBool,
 }
 
-struct Reading {
-    phase: Phase,
+/// Makes the driver look after an association: once for each time that it has left its waker.
+struct Bell {
+    endpoint: Weak<Endpoint>,
+    id: Id,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        if let Some(endpoint) = self.endpoint.upgrade() {
+            endpoint.ring(self.id);
+        }
+    }
+}
+
+/// What rings for the driver.
+pub(super) fn bell(association: &Association) -> Waker {
+    let bell = Bell {
+        endpoint: Arc::downgrade(&association.endpoint),
+        id: association.id,
+    };
+    Arc::new(bell).into()
+}
+
+pub(super) struct Reading {
+    pub(super) phase: Phase,
     messages: VecDeque<Bytes>,
     /// Of the messages, or of the datagrams of a handshake.
     bytes: usize,
     /// Nothing comes any more: the peer has closed, or something has failed.
-    end: Option<Result<(), Error>>,
+    pub(super) end: Option<Result<(), Error>>,
     /// A handshake that has ended since another one is at its address: it says nothing there.
     has_given_way: bool,
     sessions: Sessions,
-    waker: Option<Waker>,
+    pub(super) waker: Option<Waker>,
     received: Flow,
     inbox_full: u64,
     /// When the peer was heard.
-    heard: Monotonic,
+    pub(super) heard: Monotonic,
     /// Of the last datagram.
     seen: Seen,
 }
@@ -91,13 +118,15 @@ impl fmt::Debug for Reading {
     }
 }
 
-enum Phase {
+pub(super) enum Phase {
     /// Datagrams wait for whoever runs the handshake.
     Handshake {
         datagrams: VecDeque<Vec<u8>>,
         most: (usize, usize),
     },
     Connected(Box<DatagramReader>),
+    /// Another handshake goes on with it.
+    Renegotiating(Box<Meanwhile>),
     /// Nobody reads: the last words are said, and heard.
     Abandoned(Option<Box<DatagramReader>>),
 }
@@ -151,6 +180,7 @@ impl Association {
             path: Mutex::new(path),
             moves: Mutex::new(Moves::new(migration)),
             authenticated: OnceLock::new(),
+            again: OnceLock::new(),
             hello: hello.map_or_else(OnceLock::new, OnceLock::from),
             is_called: matches!(origin, Origin::Called),
             is_unproved: AtomicBool::new(is_unproved),
@@ -221,11 +251,19 @@ impl Association {
     pub(super) fn standing(&self) -> Standing {
         match &lock(&self.reading).phase {
             Phase::Handshake { .. } => Standing::Handshake,
-            Phase::Connected(_) => Standing::Connected,
+            Phase::Connected(_) | Phase::Renegotiating(_) => Standing::Connected,
             Phase::Abandoned(reader) => {
                 let has_closed = reader.as_ref().is_none_or(|reader| reader.is_closed());
                 Standing::Abandoned(has_closed)
             }
+        }
+    }
+
+    /// Whoever waits looks again.
+    pub(super) fn wake(&self) {
+        let waker = lock(&self.reading).waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -241,6 +279,7 @@ impl Association {
         if let Some(waker) = waker {
             waker.wake();
         }
+        self.leave_again();
     }
 
     /// Ends without a word, if it is a handshake that is weaker than one that begins with this hello. Whether it did.
@@ -361,6 +400,7 @@ impl Association {
     pub(super) fn connection_ids(&self) -> Option<(ConnectionId, ConnectionId)> {
         let theirs = match &lock(&self.reading).phase {
             Phase::Connected(reader) => reader.connection_id()?,
+            Phase::Renegotiating(meanwhile) => return meanwhile.ids,
             _ => return None,
         };
         let ours = self.with_writer(|writer| writer.connection_id()).ok()?;
@@ -377,6 +417,22 @@ impl Association {
             return Poll::Ready(Ok(message));
         }
         reading.poll_end(cx)
+    }
+
+    /// A message has come while a handshake goes on.
+    pub(super) fn deliver(&self, message: &[u8]) {
+        let mut reading = lock(&self.reading);
+        let reading = &mut *reading;
+        let inboxed = (
+            &mut reading.messages,
+            &mut reading.bytes,
+            &mut reading.inbox_full,
+        );
+        keep(inboxed, message, self.inbox);
+        reading.heard = self.endpoint.monotonic();
+        if let Some(waker) = reading.waker.take() {
+            waker.wake();
+        }
     }
 
     pub(super) fn take_session(&self) -> Option<ClientSession> {
@@ -405,7 +461,9 @@ impl Association {
             let over = Phase::Abandoned(None);
             reading.phase = match std::mem::replace(&mut reading.phase, over) {
                 Phase::Connected(reader) => Phase::Abandoned(Some(reader)),
-                Phase::Handshake { .. } | Phase::Abandoned(_) => Phase::Abandoned(None),
+                Phase::Handshake { .. } | Phase::Renegotiating(_) | Phase::Abandoned(_) => {
+                    Phase::Abandoned(None)
+                }
             };
         }
         if let Some(authenticated) = self.authenticated.get() {
@@ -424,18 +482,29 @@ impl Association {
             let moves = lock(&self.moves);
             (moves.moved, moves.refused)
         };
+        let (foreign, foreign_full) = match self.endpoint.is_clients {
+            true => {
+                let statistics = lock(&self.endpoint.statistics);
+                (statistics.foreign, statistics.foreign_full)
+            }
+            // They are the listener's.
+            false => (0, 0),
+        };
         let reading = lock(&self.reading);
         DtlsStatistics {
             received: reading.received,
             sent,
             discards: match &reading.phase {
                 Phase::Connected(reader) => reader.discards(),
+                Phase::Renegotiating(meanwhile) => meanwhile.discards.clone(),
                 _ => Discards::default(),
             },
             inbox_full: reading.inbox_full,
             send_failures,
             moved,
             moves_refused,
+            foreign,
+            foreign_full,
         }
     }
 }
@@ -468,6 +537,15 @@ impl Reading {
                 let wakes = self.messages.len() > had || self.end.is_some();
                 (has_work, self.waker.take_if(|_| wakes))
             }
+            Phase::Renegotiating(meanwhile) => {
+                self.seen = Seen::default();
+                let has_room = meanwhile.add(datagram);
+                if !has_room {
+                    self.inbox_full += 1;
+                    metrics::full(Full::Inbox);
+                }
+                (has_room, None)
+            }
             Phase::Abandoned(reader) => {
                 let Some(reader) = reader else {
                     return (false, None);
@@ -480,7 +558,12 @@ impl Reading {
     }
 
     /// Opens a datagram. Whether there is something to be sent because of it.
-    fn open(&mut self, datagram: &mut [u8], inbox: (usize, usize), now: Monotonic) -> bool {
+    pub(super) fn open(
+        &mut self,
+        datagram: &mut [u8],
+        inbox: (usize, usize),
+        now: Monotonic,
+    ) -> bool {
         let Phase::Connected(reader) = &mut self.phase else {
             return false;
         };
@@ -492,18 +575,8 @@ impl Reading {
                     continue;
                 }
                 Ok(Some(Received::Data(data))) => {
-                    let has_room =
-                        self.messages.len() < inbox.0 && self.bytes + data.len() <= inbox.1;
-                    match has_room {
-                        true => {
-                            self.bytes += data.len();
-                            self.messages.push_back(Bytes::copy_from_slice(data));
-                        }
-                        false => {
-                            self.inbox_full += 1;
-                            metrics::full(Full::Inbox);
-                        }
-                    }
+                    let inboxed = (&mut self.messages, &mut self.bytes, &mut self.inbox_full);
+                    keep(inboxed, data, inbox);
                 }
                 Ok(Some(Received::Closed)) => {
                     self.end.get_or_insert(Ok(()));
@@ -524,7 +597,7 @@ impl Reading {
             let session = ticket.into_session(UnixTime::now());
             self.sessions.receive(session);
         }
-        reader.writer_has_work()
+        reader.writer_has_work() || reader.take_request(UnixTime::now()).is_some()
     }
 
     /// How many connection ids the peer has asked for since.
@@ -548,6 +621,21 @@ impl Reading {
                 Poll::Pending
             }
         }
+    }
+}
+
+/// Keeps a message until it is read, if there is room.
+fn keep(
+    (messages, bytes, full): (&mut VecDeque<Bytes>, &mut usize, &mut u64),
+    data: &[u8],
+    inbox: (usize, usize),
+) {
+    if messages.len() < inbox.0 && *bytes + data.len() <= inbox.1 {
+        *bytes += data.len();
+        messages.push_back(Bytes::copy_from_slice(data));
+    } else {
+        *full += 1;
+        metrics::full(Full::Inbox);
     }
 }
 

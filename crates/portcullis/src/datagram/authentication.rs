@@ -4,16 +4,14 @@
 //! while nobody waits for messages.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use portcullis_core::{ConnectionInformation, Stage};
 use tokio::time::timeout;
 
-use super::association::{Association, Owner};
+use super::association::{Association, Owner, bell};
 use super::connection::DtlsConnection;
-use super::endpoint::{Endpoint, Id};
 use super::split::DtlsSender;
 use crate::authentication::{
     Authentication, ClientCertificate, PendingCertificate, Reading, impossible,
@@ -27,35 +25,12 @@ pub(super) struct Authenticated {
     bell: Waker,
 }
 
-/// Makes the driver look after an association: once for each time that it has left its waker.
-struct Bell {
-    endpoint: Weak<Endpoint>,
-    id: Id,
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        if let Some(endpoint) = self.endpoint.upgrade() {
-            endpoint.ring(self.id);
-        }
-    }
-}
-
 impl Authenticated {
     pub(super) fn new(association: &Association, authentication: Authentication) -> Self {
-        let bell = Bell {
-            endpoint: Arc::downgrade(&association.endpoint),
-            id: association.id,
-        };
         Self {
             reading: Reading(authentication),
-            bell: Arc::new(bell).into(),
+            bell: bell(association),
         }
-    }
-
-    /// This side says nothing more.
-    pub(super) fn silence(&self) {
-        self.reading.0.silence();
     }
 
     /// Nobody hears more.
@@ -78,7 +53,7 @@ impl Association {
         };
         let ended = self.ended();
         if ended.is_some() {
-            authenticated.silence();
+            authenticated.reading.0.silence();
         }
         // It asks whoever judges, so no lock is held.
         let collected = authenticated.reading.0.collect();

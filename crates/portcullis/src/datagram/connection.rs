@@ -13,7 +13,7 @@ use portcullis_core::session::ClientSession;
 use portcullis_core::{ConnectionId, ConnectionInformation, Stage};
 use tokio::time::timeout;
 
-use super::association::Owner;
+use super::association::{Owner, Sent};
 use super::link::NOWHERE;
 use super::split::{DtlsReceiver, DtlsSender};
 use super::statistics::DtlsStatistics;
@@ -79,7 +79,7 @@ impl DtlsConnection {
     /// # Cancel safety
     /// Dropped, no message is lost.
     pub async fn recv(&mut self) -> Result<Bytes, Error> {
-        poll_fn(|cx| self.owner.poll_recv(cx)).await
+        poll_fn(|cx| self.poll_recv(cx)).await
     }
 
     /// Receives a message into `buf`; gives its length. Of one that is longer than `buf` the rest is lost, as with
@@ -111,12 +111,22 @@ impl DtlsConnection {
 
     /// Polls for a message: what [`recv`](Self::recv) awaits. One task waits at a time.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
-        self.owner.poll_recv(cx)
+        let received = self.owner.poll_recv(cx);
+        self.refresh();
+        received
+    }
+
+    /// Looks whether there was another handshake.
+    pub(super) fn refresh(&mut self) {
+        if let Some(information) = self.owner.settled_again() {
+            self.information = information;
+        }
     }
 
     /// Sends the slices as one message, in one datagram: of up to
     /// [`most_message_len`](Self::most_message_len) bytes, and one that is to arrive has no more than
-    /// [`max_message_len`](Self::max_message_len). Waits only for room in the system's buffer.
+    /// [`max_message_len`](Self::max_message_len). Waits only for room in the system's buffer, and while there is another
+    /// handshake.
     ///
     /// # Errors
     /// Of a message that is too long for a record or for the network, and then the connection is as it was;
@@ -162,19 +172,17 @@ impl DtlsConnection {
 
     /// The longest message whose datagram fits the path, as far as that is known, in bytes.
     pub fn max_message_len(&self) -> usize {
-        let length = self.owner.with_writer(|writer| writer.max_message_len());
-        length.unwrap_or_default()
+        self.owner.lengths().0
     }
 
     /// The longest message that there is: 16,384 bytes, or what the peer has asked for.
     pub fn most_message_len(&self) -> usize {
-        let length = self.owner.with_writer(|writer| writer.most_message_len());
-        length.unwrap_or_default()
+        self.owner.lengths().1
     }
 
     /// Says how long datagrams may be on the path, in bytes of UDP payload; at least 228.
     pub fn set_path_mtu(&self, bytes: u16) {
-        let _closed = self.owner.with_writer(|writer| writer.set_path_mtu(bytes));
+        self.owner.set_path_mtu(bytes);
     }
 
     /// What was negotiated.
@@ -281,8 +289,8 @@ impl fmt::Debug for DtlsConnection {
     }
 }
 
-/// Seals and sends; `Some`: there was no room.
-fn seal(owner: &Owner, message: &[&[u8]]) -> Result<Option<Vec<u8>>, Error> {
+/// Seals and sends.
+fn seal(owner: &Owner, message: &[&[u8]]) -> Result<Sent, Error> {
     if message.len() > SLICES {
         let slices: Vec<_> = message.iter().map(|slice| IoSlice::new(slice)).collect();
         return owner.send(&slices);
@@ -293,8 +301,12 @@ fn seal(owner: &Owner, message: &[&[u8]]) -> Result<Option<Vec<u8>>, Error> {
 }
 
 pub(super) async fn send(owner: &Owner, message: &[&[u8]]) -> Result<(), Error> {
-    let Some(datagram) = seal(owner, message)? else {
-        return Ok(());
+    let datagram = loop {
+        match seal(owner, message)? {
+            Sent::Done => return Ok(()),
+            Sent::Full(datagram) => break datagram,
+            Sent::Paused => poll_fn(|cx| owner.poll_sendable(cx)).await,
+        }
     };
     let sent = owner
         .endpoint
@@ -309,8 +321,8 @@ pub(super) async fn send(owner: &Owner, message: &[&[u8]]) -> Result<(), Error> 
 
 pub(super) fn try_send(owner: &Owner, message: &[&[u8]]) -> Result<(), Error> {
     match seal(owner, message)? {
-        None => Ok(()),
-        Some(_) => {
+        Sent::Done => Ok(()),
+        Sent::Full(_) | Sent::Paused => {
             let full = std::io::ErrorKind::WouldBlock.into();
             Err(Error::io(full, Stage::Connected))
         }

@@ -93,10 +93,16 @@ impl DtlsConnector {
     /// Connects over a UDP socket of its own, and shakes hands, all within the
     /// [`handshake_timeout`](TlsConnector::handshake_timeout). Of several addresses it is the first that there is a way to.
     ///
-    /// That nobody listens there ends nothing: anybody on the path can say so. Time does.
+    /// That nobody listens there is what the network says by ICMP, of a socket that is connected (Linux, Android, Windows), and
+    /// what anybody can forge who guesses this client's port. So it ends a handshake only while nothing at all has come from
+    /// there, and when it has been said again of the hello that was sent again: after a second, unless
+    /// [`Retransmission::initial`](crate::Retransmission::initial) is longer, and never before 900 milliseconds. Whoever
+    /// forges it has to begin before the server can answer and to keep the answer back for so long, and who can do that needs no
+    /// ICMP. Nothing ends a connection that way, nor a handshake that has begun; time does.
     ///
     /// # Errors
-    /// When there is no way to the address, or the handshake fails.
+    /// When there is no way to the address, or the handshake fails; of the kind
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) where nobody listens.
     ///
     /// # Cancel safety
     /// Dropped, the server is told `user_canceled`, if that can be done at once.
@@ -349,7 +355,7 @@ impl DtlsConnector {
         sessions = look(&conduct, &config, from_store, sessions, deadline).await;
         let offers = offers && !sessions.is_empty();
         let (endpoint, is_shared) = match way {
-            Way::Own(link, _) => (Arc::new(Endpoint::new(link)), false),
+            Way::Own(link, _) => (Arc::new(Endpoint::of_client(link)), false),
             Way::Shared(endpoint, _) => (endpoint, true),
         };
         let now = endpoint.now();

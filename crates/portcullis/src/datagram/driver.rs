@@ -9,20 +9,22 @@ use std::time::Duration;
 
 use portcullis_core::config::ServerConfig;
 use portcullis_core::{
-    Admission, ConnectionId, CookiePolicy, CookieSecret, Discarded, Gate, Misuse, Now, Stage,
-    Verdict,
+    Admission, ConnectionId, CookiePolicy, Discarded, Gate, Misuse, Now, Stage, Verdict,
 };
 use rustls_pki_types::UnixTime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::acceptor::DtlsAcceptor;
 use super::association::{Association, Owner, Standing};
+use super::ech_front::DtlsEchFront;
 use super::endpoint::{Endpoint, Id, Rung};
 use super::hello;
 use super::link::{Path, Room};
 use super::listener::DtlsIncoming;
 use super::lock;
 use super::options::DtlsOptions;
+use super::passages::Passages;
 use super::peers::Peers;
 use super::rivals::{Origin, Whose};
 use crate::accept::{Addresses, Place};
@@ -41,11 +43,13 @@ const ERRORS: usize = 16;
 const PAUSE: Duration = Duration::from_millis(5);
 
 pub(super) struct Driver {
-    endpoint: Arc<Endpoint>,
+    pub(super) endpoint: Arc<Endpoint>,
     /// `None` while what is there is looked at.
     room: Option<Room>,
-    peers: Peers,
-    door: Option<Door>,
+    pub(super) peers: Peers,
+    /// Clients of servers behind this one.
+    pub(super) passages: Option<Passages>,
+    pub(super) door: Option<Door>,
     /// The transport has failed.
     is_deaf: bool,
     errors: usize,
@@ -68,8 +72,10 @@ pub(super) struct Door {
     config: ServerConfig,
     generation: u64,
     options: DtlsOptions,
-    addresses: Arc<Mutex<Addresses>>,
+    pub(super) addresses: Arc<Mutex<Addresses>>,
     queue: mpsc::Sender<DtlsIncoming>,
+    /// Who is served by others.
+    pub(super) front: Option<DtlsEchFront>,
 }
 
 pub(super) fn prepared(acceptor: &TlsAcceptor) -> Result<(ServerConfig, u64), Misuse> {
@@ -90,18 +96,26 @@ pub(super) fn refuse_fallback(acceptor: &TlsAcceptor) -> Result<(), Misuse> {
 
 impl Door {
     pub(super) fn new(
-        acceptor: TlsAcceptor,
-        options: DtlsOptions,
+        acceptor: &DtlsAcceptor,
         cookies: CookiePolicy,
-        secret: Option<CookieSecret>,
     ) -> Result<(Self, mpsc::Receiver<DtlsIncoming>), Error> {
+        let DtlsAcceptor {
+            tls: acceptor,
+            options,
+            cookie_secret: secret,
+            front,
+        } = acceptor.clone();
         options.check()?;
         refuse_fallback(&acceptor)?;
         let (config, generation) = prepared(&acceptor)?;
         let (queue, incoming) = mpsc::channel(options.handshakes);
-        let mut gate = Gate::new(&config, cookies)?;
+        let mut gate = Gate::new(&config, cookies)?.decryptions(options.decryptions);
         if let Some(secret) = secret {
             gate = gate.cookie_secret(secret, UnixTime::now().into());
+        }
+        if let Some(front) = &front {
+            front.check(cookies, config.decrypts_hellos())?;
+            gate = gate.in_front();
         }
         let door = Self {
             gate,
@@ -111,8 +125,15 @@ impl Door {
             options,
             addresses: Addresses::new(options.per_address),
             queue,
+            front,
         };
         Ok((door, incoming))
+    }
+
+    fn passages(&self) -> Option<Passages> {
+        let front = self.front.as_ref()?;
+        let handshake = self.acceptor.conduct.handshake_timeout;
+        Some(Passages::new(handshake, front.idle))
     }
 
     /// Looks whether there is another configuration by now. One that does not do for datagrams changes nothing.
@@ -170,6 +191,7 @@ impl Driver {
             room: Some(endpoint.link.room()),
             endpoint,
             peers: Peers::default(),
+            passages: door.as_ref().and_then(Door::passages),
             door,
             is_deaf: false,
             errors: 0,
@@ -190,7 +212,9 @@ impl Driver {
     /// Silence is looked for an eighth of the time late, and where nobody asks for that, keys of handshakes that are
     /// over.
     fn plan_sweep(&mut self) {
-        let often = [self.idle, self.hibernate].into_iter().flatten().min();
+        let passages = self.passages.as_ref().map(Passages::every);
+        let often = [self.idle, self.hibernate, passages];
+        let often = often.into_iter().flatten().min();
         let every = often.map_or(KEYS, |time| {
             (time / 8).clamp(Duration::from_millis(5), Duration::from_secs(60))
         });
@@ -230,8 +254,10 @@ impl Driver {
         }
     }
 
-    fn publish(&self) {
-        lock(&self.endpoint.statistics).connections = self.peers.len();
+    pub(super) fn publish(&self) {
+        let mut statistics = lock(&self.endpoint.statistics);
+        statistics.connections = self.peers.len();
+        statistics.fronted.clients = self.passages.as_ref().map_or(0, Passages::len);
     }
 
     fn forget(&mut self, id: Id) {
@@ -261,7 +287,8 @@ impl Driver {
                 self.door = None;
             }
             self.do_what_is_due();
-            if is_closed && self.peers.len() == 0 {
+            let passed_on = self.passages.as_ref().map_or(0, Passages::len);
+            if is_closed && self.peers.len() + passed_on == 0 {
                 return Poll::Ready(());
             }
             if self.poll_receive(cx).is_ready() {
@@ -308,6 +335,17 @@ impl Driver {
             }
             Err(error) if self.endpoint.link.ends_with_errors() => self.fail(error),
             Err(_) => {
+                if self.endpoint.is_clients {
+                    // A handshake looks whether that is what nobody being there looks like.
+                    for association in self
+                        .peers
+                        .ids()
+                        .into_iter()
+                        .filter_map(|id| self.peers.get(id))
+                    {
+                        association.wake();
+                    }
+                }
                 self.errors += 1;
                 if self.errors >= ERRORS {
                     self.errors = 0;
@@ -350,6 +388,9 @@ impl Driver {
     fn on_datagram(&mut self, path: Path, datagram: &mut [u8], now: Now) {
         if let Some(association) = self.peers.identified(datagram).cloned() {
             return self.on_identified(&association, path, datagram, now);
+        }
+        if self.is_passed_on(path, datagram) {
+            return;
         }
         let mut here = self.peers.at(&path);
         if here.is_none() {
@@ -447,8 +488,13 @@ impl Driver {
                     statistics.send_failures += 1;
                 }
             }
-            Verdict::Admit(admission) => {
+            Verdict::Admit(mut admission) => {
                 drop(statistics);
+                if let Some(fronted) = admission.take_fronted()
+                    && self.forward(path, &fronted, admission.hello_random())
+                {
+                    return;
+                }
                 // Without a policy the gate has not looked.
                 let hello = admission.hello_random();
                 let hello = hello.or_else(|| hello::client_hello(datagram).flatten());
@@ -499,7 +545,7 @@ impl Driver {
             true => None,
             // Forged, it would count against somebody else. There are fewer of these than handshakes.
             false if admission.is_unproved() => None,
-            false => match Addresses::enter(&door.addresses, path.peer.ip()) {
+            false => match Addresses::enter(&door.addresses, client_of(&admission, path).ip()) {
                 Ok(place) => Some(place),
                 Err(_) => {
                     statistics.address_full += 1;
@@ -554,8 +600,9 @@ impl Driver {
         }
         // Before it looks for what is to be sent: what is asked for afterwards wakes it.
         let failure = association.attend();
+        let again = association.renegotiate();
         let due = match association.control(self.endpoint.monotonic()) {
-            Ok(due) => due.map(|due| self.endpoint.instant(due)),
+            Ok(due) => due.map(|due| self.endpoint.instant(due)).or(again),
             Err(error) => {
                 association.end(error);
                 if matches!(standing, Standing::Abandoned(_)) {
@@ -592,6 +639,10 @@ impl Driver {
     /// Looks who has been silent for long.
     fn sweep(&mut self) {
         let now = self.endpoint.monotonic();
+        if let Some(passages) = &mut self.passages {
+            passages.sweep(now.0);
+            self.publish();
+        }
         for id in self.peers.ids() {
             let Some(association) = self.peers.get(id) else {
                 continue;
@@ -629,6 +680,20 @@ impl Drop for Driver {
             }
         }
     }
+}
+
+/// Whose handshake it is: a server in front may have said so.
+fn client_of(admission: &Admission, path: Path) -> SocketAddr {
+    let client = admission.fronted_client().and_then(address);
+    client.unwrap_or(path.peer)
+}
+
+/// The address that was given to a gate so.
+pub(super) fn address(bytes: &[u8]) -> Option<SocketAddr> {
+    let (ip, port) = bytes.split_first_chunk::<16>()?;
+    let port = u16::from_be_bytes(port.try_into().ok()?);
+    let ip = std::net::Ipv6Addr::from(*ip);
+    Some((ip.to_canonical(), port).into())
 }
 
 /// An address as the gate knows it.

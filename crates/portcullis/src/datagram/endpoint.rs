@@ -25,6 +25,8 @@ pub(super) type Id = u64;
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) link: Link,
+    /// A socket of a client, which is connected with one server.
+    pub(super) is_clients: bool,
     /// What deadlines are measured from.
     origin: Instant,
     bell: Mutex<Bell>,
@@ -69,12 +71,22 @@ impl Endpoint {
     pub(super) fn new(link: Link) -> Self {
         Self {
             link,
+            is_clients: false,
             origin: Instant::now(),
             bell: Mutex::default(),
             group: Group::default(),
             foreign: Mutex::default(),
             last_id: AtomicU64::new(0),
             statistics: Mutex::default(),
+        }
+    }
+
+    /// Of a client that brings nothing but its own socket, or a transport.
+    pub(super) fn of_client(link: Link) -> Self {
+        let is_clients = matches!(link, Link::Socket(_));
+        Self {
+            is_clients,
+            ..Self::new(link)
         }
     }
 

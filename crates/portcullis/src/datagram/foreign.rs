@@ -15,19 +15,26 @@ use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
+use portcullis_core::Misuse;
+
+use super::connection::DtlsConnection;
 use super::endpoint::Endpoint;
 use super::link::Path;
 use super::lock;
+use crate::error::Error;
+use crate::metrics::{self, Way};
 
 /// How many datagrams wait to be taken at most, and how many bytes of them.
 const MOST: (usize, usize) = (1_024, 1 << 20);
 
-/// Datagrams that have come to the socket of a [`DtlsListener`](crate::DtlsListener) and are not DTLS: a stream of
-/// [`ForeignDatagram`], from [`DtlsListener::foreign`](crate::DtlsListener::foreign). Up to 1,024 of them, and 1 MiB,
+/// Datagrams that have come to the socket of a [`DtlsListener`](crate::DtlsListener), or of a client, and are not DTLS: a stream
+/// of [`ForeignDatagram`], from [`DtlsListener::foreign`](crate::DtlsListener::foreign) or
+/// [`DtlsConnection::foreign`](crate::DtlsConnection::foreign). Up to 1,024 of them, and 1 MiB,
 /// wait to be taken; what comes besides is dropped, and counted in
-/// [`DtlsListenerStatistics::foreign_full`](crate::DtlsListenerStatistics::foreign_full).
+/// [`DtlsListenerStatistics::foreign_full`](crate::DtlsListenerStatistics::foreign_full) or
+/// [`DtlsStatistics::foreign_full`](crate::DtlsStatistics::foreign_full).
 ///
-/// It ends when another one is asked for, or with the listener and its last connection.
+/// It ends when another one is asked for, or with the listener and its last connection; a client's with its connection.
 pub struct Foreign {
     endpoint: Arc<Endpoint>,
     datagrams: mpsc::Receiver<ForeignDatagram>,
@@ -93,12 +100,56 @@ impl Endpoint {
             Some(taker) if !taker.datagrams.is_closed() => taker.take(path, datagram),
             _ => return false,
         };
+        metrics::passed_on(Way::Foreign, taken);
         let mut statistics = lock(&self.statistics);
         match taken {
             true => statistics.foreign += 1,
             false => statistics.foreign_full += 1,
         }
         true
+    }
+}
+
+impl DtlsConnection {
+    /// Client with a socket of its own ([`DtlsConnector::connect`](crate::DtlsConnector::connect)): takes what comes to that and is not
+    /// DTLS, by the first byte of each datagram (RFC 7983, RFC 9443): STUN, TURN, ZRTP, RTP, whoever has sent it. Without this
+    /// it is dropped and counted. Of several calls the last one gets it. Where the system connects sockets (Linux, Android,
+    /// Windows) only what has the server's address comes, and elsewhere anything.
+    ///
+    /// ```
+    /// # use portcullis::{DtlsConnector, DtlsListener};
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # let mut other = listener.foreign();
+    /// # tokio::spawn(async move { listener.accept().await?.handshake().await?.recv().await });
+    /// let client = DtlsConnector::new(connector).connect(address, "localhost").await?;
+    /// let mut media = client.foreign()?;
+    /// media.send_to(&[128, 0, 0, 1], address).await?;
+    /// # let Some(packet) = other.recv().await else { return Ok(()) };
+    /// # other.answer(&[129, 0, 0, 1], &packet).await?;
+    /// if let Some(packet) = media.recv().await {
+    ///     println!("{} bytes of RTP", packet.contents().len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) of any other connection: at the socket of a listener
+    /// [`DtlsListener::foreign`](crate::DtlsListener::foreign) takes it, of whatever peer, and a transport of the caller's
+    /// gets nothing here but what the caller gives it.
+    pub fn foreign(&self) -> Result<Foreign, Error> {
+        match self.owner.endpoint.is_clients {
+            true => Ok(Foreign::new(Arc::clone(&self.owner.endpoint))),
+            false => Err(Misuse::new(
+                "foreign: the socket is a listener's, which has `foreign` as well, or the transport is the caller's",
+            )
+            .into()),
+        }
     }
 }
 

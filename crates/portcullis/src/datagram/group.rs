@@ -11,6 +11,7 @@ use super::endpoint::Endpoint;
 use super::link::Path;
 use super::lock;
 use crate::error::Error;
+use crate::metrics::{self, Way};
 
 /// As many as a byte tells apart.
 pub(super) const MOST_SOCKETS: usize = 256;
@@ -84,6 +85,7 @@ impl Endpoint {
         let is_taken = other
             .upgrade()
             .is_some_and(|other| other.with_bell(|bell| bell.hand(path, datagram)));
+        metrics::passed_on(Way::HandedOver, is_taken);
         let mut statistics = lock(&self.statistics);
         match is_taken {
             true => statistics.handed_over += 1,

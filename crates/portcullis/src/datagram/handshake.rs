@@ -15,8 +15,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::association::Owner;
 use super::connection::DtlsConnection;
+use super::doubt::Doubt;
+use super::endpoint::Endpoint;
 use super::hello;
 use super::link::NOWHERE;
+use super::renegotiation::Renegotiation;
 use super::transport::is_too_long;
 use crate::answers::AnswerFuture;
 use crate::authentication::Authentication;
@@ -45,11 +48,15 @@ pub(super) struct Running {
     early_message: Option<Bytes>,
     /// A client's early data could not be sent. Nothing sends it again.
     has_lost_early_data: bool,
+    /// At a client's own socket: whether anybody is there.
+    doubt: Option<Doubt>,
 }
 
 /// What it waits for.
 enum Woken {
     Datagram(Vec<u8>),
+    /// The network says that nobody is there.
+    Refused,
     Answer(Answer),
     /// Something is to be sent again.
     Due,
@@ -66,6 +73,7 @@ impl Running {
         is_server: bool,
     ) -> Self {
         owner.begin();
+        let is_clients = owner.endpoint.is_clients;
         Self {
             handshake: Some(Box::new(handshake)),
             owner: Some(owner),
@@ -77,6 +85,7 @@ impl Running {
             takes_early_data: false,
             early_message: None,
             has_lost_early_data: false,
+            doubt: is_clients.then(|| Doubt::new(Instant::now())),
         }
     }
 
@@ -134,7 +143,7 @@ impl Running {
         };
         self.deadline = deadline_from(Instant::now(), self.conduct.handshake_timeout);
         handshake.handle_timeout(owner.endpoint.now());
-        give(handshake, &self.conduct, answer, owner)
+        give(handshake, &self.conduct, answer, &owner.endpoint)
     }
 
     pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
@@ -147,7 +156,7 @@ impl Running {
             return Err(Error::closed());
         };
         let endpoint = &owner.endpoint;
-        let answering = &mut self.answering;
+        let (answering, doubt) = (&mut self.answering, &mut self.doubt);
         let mut sleep = pin!(sleep_until(self.deadline));
         loop {
             let due = match handshake.poll().map_err(Error::from)? {
@@ -175,7 +184,7 @@ impl Running {
                 Step::Ask(question) if until.is_at(&question) => return Ok(Some(question)),
                 Step::Ask(question) => {
                     match ask(&self.conduct, question) {
-                        Ok(answer) => give(handshake, &self.conduct, answer, owner)?,
+                        Ok(answer) => give(handshake, &self.conduct, answer, endpoint)?,
                         Err(future) => *answering = Some(future),
                     }
                     continue;
@@ -186,7 +195,7 @@ impl Running {
                     self.early_message = Some(message.into());
                     return Ok(None);
                 }
-                // There is no renegotiation over datagrams.
+                // It is the first.
                 _ => continue,
             };
             let due = due.filter(|due| *due < self.deadline);
@@ -194,7 +203,13 @@ impl Running {
             let woken = poll_fn(|cx| {
                 wait(
                     cx,
-                    |cx| owner.poll_datagram(cx),
+                    |cx| match owner.poll_datagram(cx) {
+                        Poll::Ready(datagram) => Poll::Ready(datagram.map(Woken::Datagram)),
+                        Poll::Pending if endpoint.link.take_refusal() => {
+                            Poll::Ready(Ok(Woken::Refused))
+                        }
+                        Poll::Pending => Poll::Pending,
+                    },
                     waiting,
                     sleep.as_mut(),
                     due,
@@ -202,13 +217,31 @@ impl Running {
                 )
             });
             match woken.await? {
-                Woken::Datagram(datagram) => handshake.receive(&datagram, endpoint.now()),
-                Woken::Due => handshake.handle_timeout(endpoint.now()),
+                Woken::Datagram(datagram) => {
+                    if let Some(doubt) = doubt {
+                        doubt.heard();
+                    }
+                    handshake.receive(&datagram, endpoint.now());
+                }
+                Woken::Refused => {
+                    if doubt
+                        .as_mut()
+                        .is_some_and(|doubt| doubt.told(Instant::now()))
+                    {
+                        return Err(Error::io(nobody_listens(), Stage::Connecting));
+                    }
+                }
+                Woken::Due => {
+                    if let Some(doubt) = doubt {
+                        doubt.says_again();
+                    }
+                    handshake.handle_timeout(endpoint.now());
+                }
                 Woken::Answer(answer) => {
                     *answering = None;
                     // An answer takes time, and a flight that it ends begins now.
                     handshake.handle_timeout(endpoint.now());
-                    give(handshake, &self.conduct, answer, owner)?;
+                    give(handshake, &self.conduct, answer, endpoint)?;
                 }
                 Woken::Late => {
                     let limit = self.conduct.handshake_timeout;
@@ -223,7 +256,7 @@ impl Running {
             return Err(Error::closed());
         };
         metrics::discards(&handshake.discards());
-        let connection = handshake.take_datagram_connection()?;
+        let mut connection = handshake.take_datagram_connection()?;
         let information: Arc<ConnectionInformation> = connection.information;
         let open = self.meter.connected(&information);
         span::record(span, &information, self.conduct.log);
@@ -234,6 +267,7 @@ impl Running {
             Some((place, _)) => Received::stored(place),
             None => Received::default(),
         };
+        Renegotiation::prepare(&owner, &mut connection.reader, &self.conduct);
         owner.connected(
             connection.reader,
             connection.writer,
@@ -275,21 +309,21 @@ impl Drop for Running {
     }
 }
 
-fn give(
+pub(super) fn give(
     handshake: &mut Handshake,
     conduct: &Conduct,
     answer: Answer,
-    owner: &Owner,
+    endpoint: &Endpoint,
 ) -> Result<(), Error> {
     let answer = conduct.instruct(answer);
-    let given = answer.and_then(|answer| handshake.answer(answer, owner.endpoint.now()));
+    let given = answer.and_then(|answer| handshake.answer(answer, endpoint.now()));
     // Its own answer will not come: dropped, the handshake tells the peer so.
     given.map_err(Error::from)
 }
 
 fn wait(
     cx: &mut Context<'_>,
-    poll_datagram: impl FnOnce(&mut Context<'_>) -> Poll<Result<Vec<u8>, Error>>,
+    poll_datagram: impl FnOnce(&mut Context<'_>) -> Poll<Result<Woken, Error>>,
     answering: &mut Option<AnswerFuture>,
     mut sleep: Pin<&mut Sleep>,
     due: Option<Instant>,
@@ -312,13 +346,18 @@ fn wait(
     let budget = ready!(poll_proceed(cx));
     if let Poll::Ready(datagram) = poll_datagram(cx) {
         budget.made_progress();
-        return Poll::Ready(datagram.map(Woken::Datagram));
+        return Poll::Ready(datagram);
     }
     if sleep.deadline() != until {
         sleep.as_mut().reset(until);
     }
     // Work that uses up the task's budget each time must end all the same.
     pin!(unconstrained(sleep)).poll(cx).map(|()| Ok(late))
+}
+
+fn nobody_listens() -> std::io::Error {
+    let why = "connection refused: nobody listens there, the network says";
+    std::io::Error::new(std::io::ErrorKind::ConnectionRefused, why)
 }
 
 /// Until when a handshake may take that began then.
@@ -336,7 +375,7 @@ mod tests {
         let (past, future) = (Instant::now(), Instant::now() + Duration::from_secs(60));
         let mut sleep = pin!(sleep_until(future));
         let mut flooded = |cx: &mut Context<'_>, due, deadline| {
-            let datagram = |_: &mut Context<'_>| Poll::Ready(Ok(Vec::new()));
+            let datagram = |_: &mut Context<'_>| Poll::Ready(Ok(Woken::Datagram(Vec::new())));
             wait(cx, datagram, &mut None, sleep.as_mut(), due, deadline)
         };
         poll_fn(|cx| {

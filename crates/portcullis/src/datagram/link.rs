@@ -117,6 +117,14 @@ impl Link {
         }
     }
 
+    /// Whether the network has said since the last call that nobody listens at the other end of a socket.
+    pub(super) fn take_refusal(&self) -> bool {
+        match self {
+            Self::Socket(socket) => socket.take_refusal(),
+            Self::Transport { .. } => false,
+        }
+    }
+
     /// Waits for room.
     ///
     /// # Cancel safety

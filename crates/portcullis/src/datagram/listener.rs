@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use portcullis_core::config::{Instructions, ServerConfig};
-use portcullis_core::{Admission, CookiePolicy, DatagramOptions, Handshake, Misuse};
+use portcullis_core::{Admission, CookiePolicy, CookieSecret, DatagramOptions, Handshake, Misuse};
 use tokio::net::ToSocketAddrs;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ use super::acceptor::DtlsAcceptor;
 use super::association::Owner;
 use super::connection::DtlsConnection;
 use super::connections::DtlsConnections;
-use super::driver::{Door, Driver, prepared, refuse_fallback};
+use super::driver::{Door, Driver, address, prepared, refuse_fallback};
 use super::early_data::DtlsEarlyHandshake;
 use super::endpoint::Endpoint;
 use super::foreign::Foreign;
@@ -117,7 +117,9 @@ impl DtlsListener {
     }
 
     /// Several listeners at one address, each with a socket and a task of its own, so that several processors receive:
-    /// the system gives each peer to one of them (`SO_REUSEPORT`; Unix). Each is bounded as if it were alone.
+    /// the system gives each peer to one of them (`SO_REUSEPORT`; Unix). Each is bounded as if it were alone. They take each
+    /// other's cookies, since a peer whose address changes, or a listener that goes, brings a second hello to another one:
+    /// without a [`cookie_secret`](DtlsAcceptor::cookie_secret) one is drawn for them.
     ///
     /// With [connection ids](crate::DtlsOptions::connection_ids) the first byte of each says which listener has the
     /// connection, and what comes to another one of them, since the peer has moved, is given to it: up to 1,024 datagrams and
@@ -134,7 +136,7 @@ impl DtlsListener {
         acceptor: impl Into<DtlsAcceptor>,
         count: usize,
     ) -> io::Result<Vec<Self>> {
-        let acceptor = acceptor.into();
+        let mut acceptor = acceptor.into();
         if count > MOST_SOCKETS {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -155,6 +157,9 @@ impl DtlsListener {
             endpoints.push(Arc::new(Endpoint::new(Link::Socket(Socket::new(socket)?))));
         }
         group::join(&endpoints);
+        if acceptor.cookie_secret.is_none() {
+            acceptor = acceptor.cookie_secret(CookieSecret::random().map_err(Error::from)?);
+        }
         let listeners = endpoints.into_iter();
         listeners
             .map(|endpoint| Ok(Self::at(endpoint, acceptor.clone())?))
@@ -186,8 +191,7 @@ impl DtlsListener {
         cookies: CookiePolicy,
         idle: Option<std::time::Duration>,
     ) -> Result<Self, Error> {
-        let secret = acceptor.cookie_secret.clone();
-        let (door, incoming) = Door::new(acceptor.tls.clone(), acceptor.options, cookies, secret)?;
+        let (door, incoming) = Door::new(&acceptor, cookies)?;
         Driver::listening(Arc::clone(&endpoint), door, idle).spawn();
         Ok(Self {
             endpoint,
@@ -443,6 +447,12 @@ impl DtlsIncoming {
     ) -> impl Future<Output = Result<PausedDtlsServer, Error>> + Send + 'static {
         let span = self.span();
         Box::pin(async move { PausedDtlsServer::reach(self.begin(true)?, span).await })
+    }
+
+    /// The client's address, if a server in front has passed it on ([`DtlsEchFront`](crate::DtlsEchFront)): it is in the
+    /// cookie that the two share. [`peer_addr`](Self::peer_addr) is that server's.
+    pub fn fronted_client(&self) -> Option<SocketAddr> {
+        self.admission.fronted_client().and_then(address)
     }
 
     fn span(&self) -> tracing::Span {

@@ -32,6 +32,7 @@ pub struct DtlsOptions {
     pub(super) handshakes: usize,
     pub(super) per_address: AddressLimits,
     pub(super) connections: usize,
+    pub(super) decryptions: u32,
     pub(super) inbox: (usize, usize),
     pub(super) idle: Option<Option<Duration>>,
     connection_ids: Option<usize>,
@@ -46,6 +47,7 @@ impl Default for DtlsOptions {
             handshakes: 1_024,
             per_address: AddressLimits::new(),
             connections: 100_000,
+            decryptions: 5_000,
             inbox: (1_024, 256 * 1024),
             idle: None,
             connection_ids: None,
@@ -100,6 +102,17 @@ impl DtlsOptions {
     #[must_use]
     pub fn connections(mut self, at_once: usize) -> Self {
         self.connections = at_once;
+        self
+    }
+
+    /// Server with [`ech_keys`](crate::config::ServerConfigBuilder::ech_keys): how many keys are tried in a second on
+    /// encrypted hellos of those whose addresses may be forged, and a tenth of a second's at once. 1 to 1,000,000; 5,000
+    /// by default, which is about a tenth of a processor. A hello is tried with the keys that have the id which it names, most
+    /// often one. What is over is dropped unread, counted as [`Discarded::TooManyEncrypted`](crate::Discarded), and
+    /// clients say it again: whoever sends more makes them wait.
+    #[must_use]
+    pub fn decryptions(mut self, per_second: u32) -> Self {
+        self.decryptions = per_second;
         self
     }
 
@@ -181,6 +194,7 @@ impl DtlsOptions {
         };
         within("handshakes", self.handshakes, 1, 1_000_000)?;
         within("connections", self.connections, 1, 10_000_000)?;
+        within("decryptions", self.decryptions as usize, 1, 1_000_000)?;
         if let Some(CookiePolicy::UnderLoad { handshakes }) = self.cookies {
             // Else whoever forges addresses could take all places.
             let most = self.handshakes - 1;
@@ -225,6 +239,8 @@ mod tests {
             default.handshakes(0),
             default.handshakes(1_000_001),
             default.connections(0),
+            default.decryptions(0),
+            default.decryptions(1_000_001),
             default.inbox(0, 1 << 20),
             default.inbox(1, 100),
             default.idle_timeout(Some(Duration::ZERO)),

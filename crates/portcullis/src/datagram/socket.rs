@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
@@ -22,6 +23,8 @@ const MOST_TOGETHER: usize = 65_000;
 pub(super) struct Socket {
     io: UdpSocket,
     state: UdpSocketState,
+    /// The network has said that nobody listens where something was sent.
+    is_refused: AtomicBool,
 }
 
 /// Where datagrams are received.
@@ -69,7 +72,11 @@ impl Socket {
         socket.set_nonblocking(true)?;
         let state = UdpSocketState::new((&socket).into())?;
         let io = UdpSocket::from_std(socket)?;
-        Ok(Self { io, state })
+        Ok(Self {
+            io,
+            state,
+            is_refused: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -97,7 +104,22 @@ impl Socket {
             src_ip: path.local,
         };
         let send = || self.state.try_send((&self.io).into(), &transmit);
-        self.io.try_io(Interest::WRITABLE, send)
+        let sent = self.io.try_io(Interest::WRITABLE, send);
+        self.note(sent)
+    }
+
+    fn note<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &done
+            && is_refusal(error)
+        {
+            self.is_refused.store(true, Ordering::Release);
+        }
+        done
+    }
+
+    /// Whether the network has said since the last call that nobody listens where something was sent.
+    pub(super) fn take_refusal(&self) -> bool {
+        self.is_refused.swap(false, Ordering::AcqRel)
     }
 
     pub(super) async fn writable(&self) -> io::Result<()> {
@@ -121,9 +143,19 @@ impl Socket {
             });
             match received {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                other => return Poll::Ready(other),
+                other => return Poll::Ready(self.note(other)),
             }
         }
+    }
+}
+
+/// ICMP's port unreachable, of a socket that is connected.
+pub(super) fn is_refusal(error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => true,
+        // As Windows says it.
+        io::ErrorKind::ConnectionReset => cfg!(windows),
+        _ => false,
     }
 }
 

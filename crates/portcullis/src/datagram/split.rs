@@ -129,8 +129,11 @@ pub(super) async fn send_many(owner: &Owner, messages: &[&[u8]]) -> Result<(), E
             count += 1;
         }
         let (together, behind) = rest.split_at(count);
+        let Some((datagrams, length)) = owner.seal_many(together)? else {
+            std::future::poll_fn(|cx| owner.poll_sendable(cx)).await;
+            continue;
+        };
         rest = behind;
-        let (datagrams, length) = owner.seal_many(together)?;
         if count == 1 {
             let sent = link.send(&owner.path(), &datagrams, None).await;
             sent.map_err(|error| refused(owner, error, length))?;

@@ -25,6 +25,11 @@ pub struct DtlsStatistics {
     pub moved: u64,
     /// Newest records from another address, whereto it was neither followed nor could be asked.
     pub moves_refused: u64,
+    /// Client with a socket of its own: what is not DTLS, and was given to
+    /// [`DtlsConnection::foreign`](crate::DtlsConnection::foreign). Where nobody has asked for it, it is in `discards`.
+    pub foreign: u64,
+    /// The same, but there was no room.
+    pub foreign_full: u64,
 }
 
 /// What a [`DtlsListener`](crate::DtlsListener) has seen besides its connections.
@@ -63,4 +68,30 @@ pub struct DtlsListenerStatistics {
     pub receive_failures: u64,
     /// Connections that are there, with handshakes under way and those that were just closed.
     pub connections: usize,
+    /// Clients that are passed on to servers behind.
+    pub fronted: DtlsFrontStatistics,
+}
+
+/// What a [`DtlsListener`](crate::DtlsListener) with a [`DtlsEchFront`](crate::DtlsEchFront) has passed on.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct DtlsFrontStatistics {
+    /// Clients that are passed on now, each of their addresses for itself.
+    pub clients: usize,
+    /// Those that were, in all.
+    pub opened: u64,
+    /// Of these: found again by a connection id at another address.
+    pub moved: u64,
+    /// Clients for whom there was no room ([`DtlsEchFront::clients`](crate::DtlsEchFront::clients)).
+    pub clients_full: u64,
+    /// Those for whom there was no socket.
+    pub socket_failures: u64,
+    /// Datagrams to servers behind.
+    pub to_servers: Flow,
+    /// Datagrams to clients.
+    pub to_clients: Flow,
+    /// Datagrams of either that the system did not take.
+    pub send_failures: u64,
+    /// Errors of receiving from servers behind, e.g. that nobody listens there.
+    pub receive_failures: u64,
 }

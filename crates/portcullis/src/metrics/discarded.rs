@@ -4,7 +4,7 @@
 use portcullis_core::{Discarded, Discards};
 
 #[cfg(feature = "dtls")]
-use super::{DISCARDED_BY, count, count_many};
+use super::{DISCARDED_BY, FOREIGN_BY, HANDED_OVER_BY, count, count_many};
 
 macro_rules! reasons {
     ($($name:ident = $label:literal,)+) => {
@@ -15,6 +15,7 @@ macro_rules! reasons {
             "handshakes_full",
             "address_full",
             "connections_full",
+            "clients_full",
             "other",
         ];
 
@@ -51,6 +52,7 @@ reasons! {
     StaleCookie = "stale_cookie",
     NoHello = "no_hello",
     NotWhole = "not_whole",
+    TooManyEncrypted = "too_many_encrypted",
 }
 
 /// What has no room for something that nothing is wrong with.
@@ -61,6 +63,8 @@ pub(crate) enum Full {
     Handshakes,
     Address,
     Connections,
+    /// Of servers behind this one.
+    Clients,
 }
 
 /// One was dropped.
@@ -85,6 +89,27 @@ pub(crate) fn full(of: Full) {
         Full::Handshakes => "handshakes_full",
         Full::Address => "address_full",
         Full::Connections => "connections_full",
+        Full::Clients => "clients_full",
     };
     count(&DISCARDED_BY, [reason]);
+}
+
+/// To whom a datagram goes that is not for whoever has received it.
+#[cfg(feature = "dtls")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Way {
+    /// It is not DTLS.
+    Foreign,
+    /// Another socket of the group has its connection.
+    HandedOver,
+}
+
+/// One was passed on, or there was no room for it.
+#[cfg(feature = "dtls")]
+pub(crate) fn passed_on(way: Way, is_taken: bool) {
+    let table = match way {
+        Way::Foreign => &FOREIGN_BY,
+        Way::HandedOver => &HANDED_OVER_BY,
+    };
+    count(table, [if is_taken { "taken" } else { "full" }]);
 }

@@ -28,7 +28,7 @@ use portcullis_core::{ConnectionInformation, Direction, ProtocolVersion};
 use crate::error::Error;
 
 #[cfg(feature = "dtls")]
-pub(crate) use self::discarded::{Full, discarded, discards, full};
+pub(crate) use self::discarded::{Full, Way, discarded, discards, full, passed_on};
 use self::table::Table;
 
 /// A number, as [`METRICS`] has it.
@@ -67,6 +67,7 @@ const DIRECTIONS: &[&str] = &["sent", "received"];
 const EARLY_DATA: &[&str] = &["accepted", "rejected"];
 const OPERATIONS: &[&str] = &["take", "put", "get", "claim"];
 const OUTCOMES: &[&str] = &["hit", "miss", "kept", "late", "lost"];
+const TAKEN: &[&str] = &["taken", "full"];
 
 const HANDSHAKES: &str = "tls_handshakes_total";
 const FAILURES: &str = "tls_handshake_failures_total";
@@ -76,6 +77,8 @@ const ALERTS: &str = "tls_alerts_total";
 const EARLY: &str = "tls_early_data_total";
 const STORE: &str = "tls_session_store_ops_total";
 const DISCARDED: &str = "dtls_discarded_total";
+const FOREIGN: &str = "dtls_foreign_total";
+const HANDED_OVER: &str = "dtls_handed_over_total";
 
 /// All numbers.
 pub const METRICS: &[Metric] = &[
@@ -134,6 +137,20 @@ pub const METRICS: &[Metric] = &[
         labels: &[("reason", discarded::REASONS)],
         description: "Records, datagrams and messages that were dropped over DTLS, by why; with the feature `dtls`.",
     },
+    Metric {
+        name: FOREIGN,
+        kind: MetricKind::Counter,
+        labels: &[("outcome", TAKEN)],
+        description: "Datagrams at a socket of DTLS that are something else, where somebody takes these; full: there was \
+                      no room for them. With the feature `dtls`.",
+    },
+    Metric {
+        name: HANDED_OVER,
+        kind: MetricKind::Counter,
+        labels: &[("outcome", TAKEN)],
+        description: "Datagrams for a connection at another socket of the same address, by their connection id; full: \
+                      there was no room for them there, or nobody. With the feature `dtls`.",
+    },
 ];
 
 /// Bounds, in seconds, for the histogram `tls_handshake_seconds`: from half a millisecond, which a
@@ -167,6 +184,10 @@ static EARLY_BY: Table<2> = Table::new(&METRICS[5]);
 static STORE_BY: Table<2> = Table::new(&METRICS[6]);
 #[cfg(feature = "dtls")]
 static DISCARDED_BY: Table<1> = Table::new(&METRICS[7]);
+#[cfg(feature = "dtls")]
+static FOREIGN_BY: Table<1> = Table::new(&METRICS[8]);
+#[cfg(feature = "dtls")]
+static HANDED_OVER_BY: Table<1> = Table::new(&METRICS[9]);
 
 static METADATA: Metadata<'static> = Metadata::new("portcullis", Level::INFO, Some("portcullis"));
 

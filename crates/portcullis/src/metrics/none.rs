@@ -27,7 +27,7 @@ pub(crate) fn alert(_error: &Error) {}
 pub(crate) fn store(_operation: &'static str, _outcome: &'static str) {}
 
 #[cfg(feature = "dtls")]
-pub(crate) use discards::{Full, discarded, discards, full};
+pub(crate) use discards::{Full, Way, discarded, discards, full, passed_on};
 
 #[cfg(feature = "dtls")]
 mod discards {
@@ -46,4 +46,12 @@ mod discards {
     pub(crate) fn discards(_all: &Discards) {}
 
     pub(crate) fn full(_of: Full) {}
+
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) enum Way {
+        Foreign,
+        HandedOver,
+    }
+
+    pub(crate) fn passed_on(_way: Way, _is_taken: bool) {}
 }

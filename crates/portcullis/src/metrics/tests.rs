@@ -48,7 +48,16 @@ fn every_table_has_its_number() {
     assert_eq!(
         names,
         [
-            HANDSHAKES, FAILURES, SECONDS, OPEN, ALERTS, EARLY, STORE, DISCARDED
+            HANDSHAKES,
+            FAILURES,
+            SECONDS,
+            OPEN,
+            ALERTS,
+            EARLY,
+            STORE,
+            DISCARDED,
+            FOREIGN,
+            HANDED_OVER
         ]
     );
 }

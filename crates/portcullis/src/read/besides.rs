@@ -28,6 +28,8 @@ pub(super) struct Further {
     pub(super) conduct: Conduct,
     /// The task that waits to read: a handshake may begin without it.
     pub(super) waiting: Option<Waker>,
+    /// Whether this side has asked for one, and the peer has not answered in time: it may answer yet.
+    pub(super) is_unanswered: bool,
 }
 
 /// What fewer have.
@@ -83,11 +85,41 @@ impl Receiving {
             match &mut besides.further {
                 Some(further) => further.conduct = conduct,
                 further => {
-                    let waiting = None;
-                    *further = Some(Box::new(Further { conduct, waiting }));
+                    *further = Some(Box::new(Further {
+                        conduct,
+                        waiting: None,
+                        is_unanswered: false,
+                    }));
                 }
             }
         }
+    }
+
+    /// Whether a write may have to look for what comes, as few have.
+    #[inline]
+    pub(crate) fn may_look(&self) -> bool {
+        let besides = self.besides.as_ref();
+        besides.is_some_and(|besides| besides.seldom.is_some() || besides.further.is_some())
+    }
+
+    /// The peer has not answered this side's request for another handshake in time.
+    pub(crate) fn note_unanswered(&mut self) {
+        if let Some(further) = self
+            .besides
+            .as_mut()
+            .and_then(|besides| besides.further.as_mut())
+        {
+            further.is_unanswered = true;
+        }
+    }
+
+    /// Whether it may answer yet.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        let further = self
+            .besides
+            .as_ref()
+            .and_then(|besides| besides.further.as_ref());
+        further.is_some_and(|further| further.is_unanswered)
     }
 
     /// Server: keeps early data that nobody has read.

@@ -4,6 +4,10 @@
 //! leaves that here when it is next polled, and takes a new one back. What the handshake says lies here
 //! until the writing half sends it: each half does the I/O of its direction. Only connections that may
 //! renegotiate have a meeting.
+//!
+//! Where nothing but the writer's key wants a handshake, the writing half says that it waits, the reading half that it is
+//! there, and only then the writer is left. Who has waited to write and does no more, because that was cancelled, so
+//! begins no handshake that nobody would send.
 
 use std::mem;
 use std::pin::{Pin, pin};
@@ -48,10 +52,14 @@ enum Place {
     Apart,
     /// The same, and the reading half waits for it.
     Wanted,
+    /// With its half, which waits because its key is to be replaced, for a moment.
+    Waiting,
+    /// The same, and the reading half, which is polled, has seen that.
+    Expected,
+    /// Here because of that, for the reading half to take; it does not stay for long.
+    Offered(Writer),
     /// Here, for the reading half to take.
     Here(Writer),
-    /// The same, because its key is to be replaced; it does not stay for long.
-    Offered(Writer),
     /// In the handshake.
     Away,
     /// Here, for its half to take: the handshake is over, or has not begun.
@@ -68,6 +76,8 @@ enum Place {
 pub(crate) enum Found {
     /// It goes on by itself.
     Nothing,
+    /// The same, as soon as it has another key, or has waited for that for a while.
+    Waiting,
     /// The same, and this is what the connection is now.
     Information(Arc<ConnectionInformation>),
     /// The handshake has the writer: what it has said is to be sent.
@@ -76,6 +86,17 @@ pub(crate) enum Found {
     Left,
     /// The handshake has failed. Its alert is to be sent.
     Failed(Error),
+}
+
+/// What the reading half sees of a writing half whose key is to be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// That it waits for nothing, or for what comes anyway.
+    Nothing,
+    /// That it waits, with the writer.
+    Waiting,
+    /// The writer, which nobody takes back now.
+    Writer,
 }
 
 impl Meeting {
@@ -112,11 +133,12 @@ impl Meeting {
                 Place::Back(..) => mem::replace(&mut table.place, Place::Apart),
                 Place::Failed(_) => mem::replace(&mut table.place, Place::Gone),
                 Place::Here(_) | Place::Offered(_) | Place::Away => Place::Away,
+                Place::Waiting | Place::Expected => Place::Waiting,
                 Place::Wanted => Place::Wanted,
                 Place::Apart => Place::Apart,
                 Place::Gone | Place::Deserted => Place::Gone,
             };
-            if !matches!(place, Place::Away) {
+            if !matches!(place, Place::Away | Place::Waiting) {
                 table.timer = None;
             }
             (mem::take(&mut table.said), place)
@@ -126,6 +148,7 @@ impl Meeting {
         }
         match place {
             Place::Apart | Place::Gone | Place::Deserted => Found::Nothing,
+            Place::Waiting | Place::Expected => Found::Waiting,
             Place::Here(_) | Place::Offered(_) | Place::Away => Found::Handshake,
             Place::Wanted => self.leave(write),
             Place::Back(writer, transmit, information) => {
@@ -143,7 +166,7 @@ impl Meeting {
     pub(crate) fn poll_late(&self, write: &mut Sending, cx: &mut Context<'_>) -> Poll<()> {
         let mut late = within_bounds(self.limit.saturating_mul(2));
         let place = ready!(self.with(|table| {
-            if let Place::Offered(_) = table.place {
+            if let Place::Waiting | Place::Expected | Place::Offered(_) = table.place {
                 late = late.min(OFFER);
             }
             let timer = table.timer.get_or_insert_with(|| Box::pin(sleep(late)));
@@ -157,6 +180,7 @@ impl Meeting {
         }));
         match place {
             Place::Here(writer) => write.go_on(Some((writer, Vec::new()))),
+            Place::Waiting | Place::Expected => write.forget_wish(),
             Place::Offered(writer) => {
                 write.go_on(Some((writer, Vec::new())));
                 write.forget_wish();
@@ -166,17 +190,33 @@ impl Meeting {
         Poll::Ready(())
     }
 
-    /// The writing half, which has a wish for another key and something to write: leaves its writer, so that the
-    /// reading half can begin. Whether it did.
+    /// The writing half, which has a wish for another key and something to write: waits. Whether that is new for the
+    /// reading half.
+    pub(crate) fn wait(&self) -> bool {
+        self.with(|table| {
+            let waits = matches!(table.place, Place::Apart);
+            if waits {
+                table.place = Place::Waiting;
+            }
+            waits
+        })
+    }
+
+    /// The writing half, which waits still: leaves its writer, if the reading half has seen that, so that it can begin.
+    /// Whether it did.
     pub(crate) fn offer(&self, write: &mut Sending) -> bool {
-        let Some(writer) = write.leave_writer() else {
+        let is_expected = self.with(|table| matches!(table.place, Place::Expected));
+        let Some(writer) = is_expected.then(|| write.leave_writer()).flatten() else {
             return false;
         };
         let mut left = Some(writer);
-        self.with(|table| match table.place {
-            Place::Apart => table.place = left.take().map_or(Place::Apart, Place::Offered),
-            Place::Wanted => table.place = left.take().map_or(Place::Wanted, Place::Here),
-            _ => {}
+        self.with(|table| {
+            if let Place::Expected = table.place
+                && let Some(writer) = left.take()
+            {
+                table.place = Place::Offered(writer);
+                table.timer = None;
+            }
         });
         let is_left = left.is_none();
         if let Some(writer) = left {
@@ -185,9 +225,28 @@ impl Meeting {
         is_left
     }
 
-    /// The reading half: whether the writer is there because its key is to be replaced.
-    pub(crate) fn is_offered(&self) -> bool {
-        self.with(|table| matches!(table.place, Place::Offered(_)))
+    /// The reading half, which is polled: what the writing half has for it, whose key is to be replaced.
+    pub(crate) fn look(&self) -> Seen {
+        self.with(|table| {
+            // From here on that has all its time again.
+            if let Place::Waiting | Place::Offered(_) = table.place {
+                table.timer = None;
+            }
+            match mem::replace(&mut table.place, Place::Away) {
+                Place::Waiting => {
+                    table.place = Place::Expected;
+                    Seen::Waiting
+                }
+                Place::Offered(writer) => {
+                    table.place = Place::Here(writer);
+                    Seen::Writer
+                }
+                place => {
+                    table.place = place;
+                    Seen::Nothing
+                }
+            }
+        })
     }
 
     fn leave(&self, write: &mut Sending) -> Found {
@@ -217,7 +276,7 @@ impl Meeting {
                 table.timer = None;
                 Ok(Some(writer))
             }
-            Place::Apart | Place::Wanted => {
+            Place::Apart | Place::Waiting | Place::Expected | Place::Wanted => {
                 table.place = Place::Wanted;
                 Ok(None)
             }

@@ -11,6 +11,7 @@ use portcullis_core::{ConnectionInformation, Handshake};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::meeting::Seen;
 use super::{REUNITED, ReuniteError, Shared, SplitIo, WriteHalf};
 use crate::environment::Member;
 use crate::error::Error;
@@ -156,8 +157,16 @@ impl<IO: SplitIo> ReadHalf<IO> {
                 // First, so that no wish is missed.
                 self.shared.reader.register(cx.waker());
                 // Not before the writer is there: it may not come, and the peer is to be read from.
-                if read.mailbox().wishes_to_renegotiate() && meeting.is_offered() {
-                    read.request_for_key();
+                if read.mailbox().wishes_to_renegotiate() && !read.is_renegotiating() {
+                    match meeting.look() {
+                        Seen::Nothing => {}
+                        Seen::Waiting => self.shared.writer.wake(),
+                        Seen::Writer if read.request_for_key() => {}
+                        Seen::Writer => {
+                            meeting.give_up();
+                            self.shared.writer.wake();
+                        }
+                    }
                 }
             }
         }

@@ -18,7 +18,7 @@ use crate::renegotiation::Ends;
 use crate::write::Sending;
 
 /// Before the writing half does anything else: leaves its writer for a handshake, sends what that says,
-/// takes back what it has made.
+/// takes back what it has made. Whether it then does that: who `writes` may have to wait for another key.
 #[cold]
 pub(super) fn attend<W: AsyncWrite + Unpin>(
     shared: &Shared,
@@ -26,23 +26,35 @@ pub(super) fn attend<W: AsyncWrite + Unpin>(
     io: &mut W,
     cx: &mut Context<'_>,
     information: &mut Arc<ConnectionInformation>,
-) {
+    writes: bool,
+) -> bool {
     let Some(meeting) = &shared.meeting else {
-        return;
+        return true;
     };
     // First, so that nothing that is left from here on is missed.
     shared.writer.register(cx.waker());
     match meeting.attend(write) {
-        Found::Nothing => return,
+        Found::Nothing => return true,
         Found::Information(new) => {
             *information = new;
-            return;
+            return true;
+        }
+        Found::Waiting if !writes || !write.wishes_to_renegotiate() => return true,
+        Found::Waiting if meeting.poll_late(write, cx).is_ready() => return true,
+        Found::Waiting => {
+            if meeting.offer(write) {
+                shared.reader.wake();
+                // From then on it is not waited for long.
+                cx.waker().wake_by_ref();
+            }
+            let _ = write.poll_flush(io, cx);
+            return false;
         }
         Found::Left => shared.reader.wake(),
         Found::Handshake => {
             if meeting.poll_late(write, cx).is_ready() {
                 shared.reader.wake();
-                return;
+                return true;
             }
         }
         Found::Failed(error) => {
@@ -51,11 +63,12 @@ pub(super) fn attend<W: AsyncWrite + Unpin>(
                 let _ = Pin::new(io).poll_shutdown(cx);
             }
             write.fail(error);
-            return;
+            return true;
         }
     }
     // What is written next waits; an error is kept for it.
     let _ = write.poll_flush(io, cx);
+    true
 }
 
 impl<IO: SplitIo> Ends for ReadHalf<IO> {

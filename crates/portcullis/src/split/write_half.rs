@@ -104,7 +104,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
             return Box::pin(self.send_timeout(buffers, within)).await;
         }
         let mut rest = Unsent::new(buffers);
-        poll_fn(|cx| self.poll_with(cx, |write, io, cx| rest.poll_send(write, io, cx))).await
+        poll_fn(|cx| self.poll_writing(cx, |write, io, cx| rest.poll_send(write, io, cx))).await
     }
 
     /// As [`TlsStream::send_timeout`](crate::TlsStream::send_timeout).
@@ -117,7 +117,7 @@ impl<IO: SplitIo> WriteHalf<IO> {
     pub async fn send_timeout(&mut self, buffers: &[&[u8]], within: Duration) -> Result<(), Error> {
         let mut rest = Unsent::new(buffers);
         let sending =
-            poll_fn(|cx| self.poll_with(cx, |write, io, cx| rest.poll_send(write, io, cx)));
+            poll_fn(|cx| self.poll_writing(cx, |write, io, cx| rest.poll_send(write, io, cx)));
         if let Ok(sent) = timeout_at(deadline(within), sending).await {
             return sent;
         }
@@ -184,9 +184,28 @@ impl<IO: SplitIo> WriteHalf<IO> {
         .await
     }
 
+    /// For what writes nothing new.
     fn poll_with<T>(
         &mut self,
         cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Sending, &mut IO::Write, &mut Context<'_>) -> Poll<Result<T, Error>>,
+    ) -> Poll<Result<T, Error>> {
+        self.poll_as(cx, false, poll)
+    }
+
+    /// For what does, and so may have to wait for another key.
+    fn poll_writing<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Sending, &mut IO::Write, &mut Context<'_>) -> Poll<Result<T, Error>>,
+    ) -> Poll<Result<T, Error>> {
+        self.poll_as(cx, true, poll)
+    }
+
+    fn poll_as<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        writes: bool,
         poll: impl FnOnce(&mut Sending, &mut IO::Write, &mut Context<'_>) -> Poll<Result<T, Error>>,
     ) -> Poll<Result<T, Error>> {
         let Some(parts) = &mut self.parts else {
@@ -198,9 +217,12 @@ impl<IO: SplitIo> WriteHalf<IO> {
             let Some(meeting) = &shared.meeting else {
                 return poll(write, io, cx);
             };
-            attend(shared, write, io, cx, information);
+            if !attend(shared, write, io, cx, information, writes) {
+                return Poll::Pending;
+            }
             let polled = poll(write, io, cx);
-            if polled.is_pending() && write.wishes_to_renegotiate() && meeting.offer(write) {
+            let waits = writes && polled.is_pending() && write.wishes_to_renegotiate();
+            if waits && meeting.wait() {
                 shared.reader.wake();
                 // From then on it is not waited for long.
                 cx.waker().wake_by_ref();
@@ -297,7 +319,7 @@ impl<IO: SplitIo> AsyncWrite for WriteHalf<IO> {
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.get_mut()
-            .poll_with(cx, |write, io, cx| write.poll_write(io, cx, data))
+            .poll_writing(cx, |write, io, cx| write.poll_write(io, cx, data))
             .map_err(Into::into)
     }
 

@@ -1,8 +1,8 @@
 //! Who is asked for a cookie, and by whom it is taken.
 
 use portcullis::{
-    ClientConfig, CookiePolicy, CookieSecret, DtlsAcceptor, DtlsConnector, DtlsOptions,
-    ServerConfig,
+    ClientConfig, CookiePolicy, CookieSecret, DtlsAcceptor, DtlsConnector, DtlsListener,
+    DtlsOptions, ProtocolVersion, ServerConfig,
 };
 use tokio::net::UdpSocket;
 
@@ -95,7 +95,7 @@ async fn a_cookie_of_one_server_is_good_at_another() {
         });
         let mut config = ClientConfig::builder(pki().roots.clone());
         if is_older {
-            config = config.versions([portcullis::ProtocolVersion::TLS_1_2]);
+            config = config.versions([ProtocolVersion::TLS_1_2]);
         }
         let dtls = DtlsConnector::new(config.build().unwrap());
         let connect = dtls.connect(address, name());
@@ -121,5 +121,64 @@ async fn a_cookie_of_one_server_is_good_at_another() {
         assert_eq!(statistics[1].admitted, 1);
         assert_eq!(statistics[1].sent.operations(), 0);
         balancer.abort();
+    }
+}
+
+/// A listener goes, and with it its socket: what comes from its peers is for the other one from there on, their second hellos as
+/// well.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn listeners_of_one_address_take_each_others_cookies() {
+    for version in [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2] {
+        let mut listeners = DtlsListener::bind_many("127.0.0.1:0", server(), 2)
+            .await
+            .unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        // Between the client and them: the answer to the first hello waits until there is one listener left.
+        let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let relay = near.local_addr().unwrap();
+        let client = ClientConfig::builder(pki().roots.clone()).versions([version]);
+        let dtls = DtlsConnector::new(client.build().unwrap());
+        let connecting = tokio::spawn(async move { dtls.connect(relay, name()).await });
+        let mut buffer = [0; 2_000];
+        let (length, client) = near.recv_from(&mut buffer).await.unwrap();
+        far.send_to(&buffer[..length], address).await.unwrap();
+        let (length, _) = far.recv_from(&mut buffer).await.unwrap();
+        let has_answered = |listener: &DtlsListener| listener.statistics().sent.operations() > 0;
+        let gone = listeners.iter().position(has_answered).unwrap();
+        drop(listeners.remove(gone));
+        let left = listeners.remove(0);
+        // The system gives it what is for the one that has gone when its task has ended.
+        let probe = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        eventually("there is one socket", || {
+            probe.send_to(b"x", address).unwrap();
+            let sockets = std::fs::read_to_string("/proc/net/udp").unwrap();
+            let port = format!("0100007F:{:04X} ", address.port());
+            sockets.matches(&port).count() == 1
+        })
+        .await;
+        near.send_to(&buffer[..length], client).await.unwrap();
+        tokio::spawn(async move {
+            let (mut up, mut down) = ([0; 2_000], [0; 2_000]);
+            loop {
+                tokio::select! {
+                    came = near.recv_from(&mut up) => {
+                        let (length, _) = came.unwrap();
+                        far.send_to(&up[..length], address).await.unwrap();
+                    }
+                    came = far.recv_from(&mut down) => {
+                        let (length, _) = came.unwrap();
+                        near.send_to(&down[..length], client).await.unwrap();
+                    }
+                }
+            }
+        });
+        let server = accept(&left).await.unwrap();
+        connecting.await.unwrap().unwrap();
+        // Its own answers are to what is no hello, of which there are none.
+        assert_eq!(left.statistics().sent.operations(), 0, "{version}");
+        assert_eq!(left.statistics().admitted, 1);
+        drop(server);
     }
 }

@@ -316,3 +316,167 @@ async fn halves_in_one_task_go_on() {
         assert!(!reader.information().is_renegotiated());
     }
 }
+
+/// A write that waits for another key is given up: nothing waits for it, and who reads is given what comes at once. The next
+/// one has the key.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_given_up_stops_no_reading() {
+    for of_client in [true, false] {
+        // When: before the reading half has seen it, in between, and when it has the writer.
+        for polls in 0..4 {
+            let (one, mut other) = pair(of_client, ALWAYS, ALWAYS).await;
+            let (mut reader, mut writer) = one.into_split();
+            let (data, mut sent) = (pattern(LONG), 0);
+            let start = tokio::time::Instant::now();
+            // As much as one key protects.
+            let mut received = vec![0; LONG];
+            loop {
+                let write = writer.write(&data[sent..sent + 10_000]).now_or_never();
+                let Some(written) = write else { break };
+                let written = written.unwrap();
+                let (flushed, read) = tokio::join!(
+                    writer.flush(),
+                    other.read_exact(&mut received[sent..sent + written])
+                );
+                flushed.unwrap();
+                read.unwrap();
+                sent += written;
+                assert!(sent < LONG - 10_000, "the key is never worn out");
+            }
+            for _ in 0..polls {
+                assert!(reader.read_u8().now_or_never().is_none());
+                if polls == 2 {
+                    let write = writer.write(&data[sent..sent + 10_000]).now_or_never();
+                    assert!(write.is_none());
+                }
+            }
+            // Nobody writes now.
+            for round in 0..3 {
+                passes_any(&mut other, &mut reader).await;
+                assert_eq!(
+                    start.elapsed(),
+                    Duration::ZERO,
+                    "{of_client}, {polls}, {round}"
+                );
+            }
+            let write = async {
+                writer.write_all(&data[sent..]).await.unwrap();
+                writer.flush().await.unwrap();
+            };
+            let read = async { other.read_exact(&mut received[sent..]).await.unwrap() };
+            let talk = async { tokio::join!(write, read) };
+            tokio::select! {
+                _ = soon(talk) => {}
+                read = reader.read_u8() => panic!("{read:?}"),
+            }
+            assert!(received == data);
+            assert!(
+                start.elapsed() < Duration::from_secs(1),
+                "{of_client}, {polls}"
+            );
+            let one = reader.reunite(writer).unwrap();
+            assert!(one.information().is_renegotiated(), "{of_client}, {polls}");
+            same(&one, &other);
+        }
+    }
+}
+
+/// The same, and the peer begins a handshake of its own meanwhile: that is declined as by any writing half that nobody polls,
+/// and the connection goes on.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_given_up_ends_no_connection() {
+    let soon_over = Duration::from_millis(200);
+    for of_client in [true, false] {
+        let (mut connector, mut acceptor) = wearing(ALWAYS, ALWAYS);
+        match of_client {
+            true => connector = connector.handshake_timeout(soon_over),
+            false => acceptor = acceptor.handshake_timeout(soon_over),
+        }
+        let (client, server) = connected(&connector, &acceptor).await;
+        let (one, mut other) = match of_client {
+            true => (client, server),
+            false => (server, client),
+        };
+        let (mut reader, mut writer) = one.into_split();
+        let mut sent = 0;
+        let mut received = vec![0; 10_000];
+        while let Some(written) = writer.write(&pattern(10_000)).now_or_never() {
+            let written = written.unwrap();
+            let read = other.read_exact(&mut received[..written]);
+            let (flushed, read) = tokio::join!(writer.flush(), read);
+            flushed.unwrap();
+            read.unwrap();
+            sent += written;
+            assert!(sent < LONG, "the key is never worn out");
+        }
+        assert!(reader.read_u8().now_or_never().is_none());
+        let begin = async {
+            let error = other.renegotiate().await.unwrap_err();
+            assert!(error.is_renegotiation_refused(), "{error}");
+        };
+        let decline = async {
+            let read = timeout(2 * soon_over, reader.read_u8()).await;
+            assert!(read.is_err(), "{of_client}: {read:?}");
+            writer.flush().await.unwrap();
+        };
+        soon(async { tokio::join!(begin, decline) }).await;
+        passes_any(&mut other, &mut reader).await;
+    }
+}
+
+/// With a transport that takes much from `one`, whether the other end reads or not. That does for half a minute not, which is
+/// longer than it is waited for, and `begins` another handshake itself or not.
+async fn a_late_answer(of_client: bool, begins: bool) {
+    const BEFORE: usize = 6 * 16_384;
+    let (client, server) = wearing(ALWAYS, ALWAYS);
+    let (near, far) = duplex(1024 * 1024);
+    let (client, server) = tokio::join!(client.upgrade(near, name()), server.upgrade(far));
+    let (mut one, mut other) = match of_client {
+        true => (client.unwrap(), server.unwrap()),
+        false => (server.unwrap(), client.unwrap()),
+    };
+    let start = tokio::time::Instant::now();
+    let write = async {
+        one.write_all(&pattern(LONG)).await.unwrap();
+        one.flush().await.unwrap();
+        let waited = start.elapsed();
+        assert!(waited >= Duration::from_secs(10) && waited < Duration::from_secs(30));
+        for _ in 0..60 {
+            one.write_all(b"more").await.unwrap();
+            one.flush().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let mut received = vec![0; LONG + 60 * 4];
+    let read = async {
+        let (before, behind) = received.split_at_mut(BEFORE);
+        other.read_exact(before).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        if begins {
+            other.renegotiate().await.unwrap();
+        }
+        other.read_exact(behind).await.unwrap();
+    };
+    tokio::join!(write, read);
+    assert!(received[..LONG] == pattern(LONG) && received[LONG..] == b"more".repeat(60));
+    assert!(one.information().is_renegotiated(), "{of_client}");
+    same(&one, &other);
+    passes(&mut other, &mut one).await;
+    passes(&mut one, &mut other).await;
+}
+
+/// Who writes and reads nothing answers it: else the peer would end the connection.
+#[tokio::test(start_paused = true)]
+async fn who_only_writes_sees_a_late_answer() {
+    for of_client in [true, false] {
+        a_late_answer(of_client, false).await;
+    }
+}
+
+/// The peer asks before it has seen that it was asked: its HelloRequest and the hello cross.
+#[tokio::test(start_paused = true)]
+async fn late_requests_that_cross() {
+    for of_client in [true, false] {
+        a_late_answer(of_client, true).await;
+    }
+}

@@ -178,7 +178,7 @@ async fn openssl_and_gnutls_have_the_extended_master_secret_if_we_do() {
     }
 }
 
-/// RFC 7627 §6.2, RFC 5705 §5: without it two connections may have the same secret, so nothing is
+/// RFC 7627 §5.4, §6.1, RFC 5705 §5: without it two connections may have the same secret, so nothing is
 /// exported from it.
 fn check(information: &ConnectionInformation, extended: bool, context: &str) {
     let mut key = [0; 48];

@@ -11,7 +11,9 @@ use crate::wire::extension::{
     EchOuter, EncryptedClientHello, Extension as _, RawExtension, put_extension,
 };
 use crate::wire::list::{Element as _, List};
-use crate::wire::{ClientHello, ExtensionType, HandshakeType, put_message};
+use crate::wire::{
+    ClientHello, ExtensionType, HandshakeType, grease_point as code_point, put_message,
+};
 
 /// The code points of one connection, the same in both hellos.
 #[derive(Clone, Copy)]
@@ -22,12 +24,6 @@ pub(super) struct Grease {
     scheme: u16,
     first_extension: ExtensionType,
     last_extension: ExtensionType,
-}
-
-/// §2: one of the sixteen.
-const fn code_point(random: u8) -> u16 {
-    let byte = (random & 0xf0 | 0x0a) as u16;
-    byte << 8 | byte
 }
 
 impl Grease {

@@ -24,7 +24,6 @@ use crate::information::EarlyDataStatus;
 use crate::key_schedule::{Transcript, TranscriptBuffer};
 use crate::psk::Shared;
 use crate::record::{ConnectionId, HandshakeBytes};
-use crate::role::Role;
 use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::version::{ProtocolVersion, Version};
@@ -54,7 +53,7 @@ pub(super) struct Client {
     /// If the hello has more than it means.
     pub(super) disguise: Option<Box<Disguise>>,
     /// What a HelloVerifyRequest had, if one came.
-    hello_cookie: Option<Box<[u8]>>,
+    pub(super) hello_cookie: Option<Box<[u8]>>,
     /// What is to stand on the server's records, over datagrams.
     pub(super) connection_id: Option<(ConnectionId, bool)>,
     /// How often a server has asked for a cookie by HelloVerifyRequest.
@@ -133,13 +132,13 @@ pub(crate) fn start(
 pub(super) struct ClientEnd {
     pub(super) config: Arc<ClientOptions>,
     pub(super) name: ServerName<'static>,
+    /// What the server has asked for by HelloVerifyRequest, if it did: it is said once more. A server of OpenSSL 3.0 that
+    /// asks for cookies does not read the hello of a further handshake that has none, and answers it with what it knows
+    /// of the first.
+    pub(super) hello_cookie: Option<Box<[u8]>>,
 }
 
 impl End for ClientEnd {
-    fn role(&self) -> Role {
-        Role::Client
-    }
-
     fn policy(&self) -> &Policy {
         &self.config.policy
     }
@@ -168,8 +167,8 @@ impl End for ClientEnd {
             early_data: None,
             early_data_status: EarlyDataStatus::NotOffered,
             disguise: None,
-            hello_cookie: None,
-            connection_id: None,
+            hello_cookie: self.hello_cookie.clone(),
+            connection_id: cx.connection_id(),
             verify_requests: 0,
             dialect: cx.dialect,
         };

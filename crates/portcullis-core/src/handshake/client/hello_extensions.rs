@@ -197,9 +197,10 @@ fn put_before_tls13(
     }
     // RFC 8422 §5.1.2: some servers want to see it.
     EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
-    if config.takes_tickets() && previous.is_none() {
-        // RFC 5077 §3.2: without a ticket it asks for one.
-        let ticket = session.filter(|session| !session.is_id);
+    if config.takes_tickets() {
+        // RFC 5077 §3.2: without a ticket it asks for one. So does another handshake of the same connection, as with
+        // OpenSSL, BoringSSL and Go: there are servers that answer what the first hello had (wolfSSL).
+        let ticket = session.filter(|session| !session.is_id && previous.is_none());
         SessionTicket::put(out, ticket.map_or(&[], |session| &session.ticket));
     }
 }

@@ -31,7 +31,11 @@ use super::table::states;
 pub(crate) fn end(config: crate::config::ClientConfig) -> std::sync::Arc<dyn super::machine::End> {
     let name = crate::testing::name();
     let config = config.0;
-    std::sync::Arc::new(hello::ClientEnd { config, name })
+    std::sync::Arc::new(hello::ClientEnd {
+        config,
+        name,
+        hello_cookie: None,
+    })
 }
 
 impl State {

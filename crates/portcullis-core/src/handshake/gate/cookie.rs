@@ -7,6 +7,7 @@
 //! 3, key u8, time u32, suite u16, group u16, flags u8, unchanging[8], hash[32 | 48], tag[16]
 //! 4, key u8, time u32, suite u16, group u16, config id u8, KDF u16, AEAD u16, enc<0..255>,
 //!    hidden(flags u8, instead[8], unchanging[8], hash[32 | 48]), tag[16]   with an encrypted hello (RFC 9849)
+//! 5, …, enc<0..255>, address<0..255>, hidden(…), tag[16]                 the same, of a server in front of others
 //! ```
 //!
 //! The time is in milliseconds since the gate began, or since 1970 where several servers share the secret. The tag is over
@@ -35,6 +36,7 @@ use crate::wire::codec::{Cursor, DecodeError, put_u16, put_vec8};
 /// The first byte: which layout this is.
 const FORMAT: u8 = 3;
 const ENCRYPTED: u8 = 4;
+const FRONTED: u8 = 5;
 const OLDER: u8 = 1;
 /// Where `enc` begins, with its length.
 const ENC: usize = 15;
@@ -63,6 +65,8 @@ pub(super) struct Secrets {
     drawn: Duration,
     /// Where they are from, if others have them, too; and which period and which seeds they are of.
     shared: Option<(CookieSecret, u64, u64)>,
+    /// Whether cookies say whose they are, for servers that do not see it.
+    is_front: bool,
 }
 
 fn draw(random: &mut Random) -> Result<HmacKey, CryptoFailure> {
@@ -81,7 +85,13 @@ impl Secrets {
             others: Vec::new(),
             drawn: Duration::ZERO,
             shared: None,
+            is_front: false,
         })
+    }
+
+    /// Cookies with an encrypted hello say whose they are.
+    pub(super) const fn front(&mut self) {
+        self.is_front = true;
     }
 
     /// Goes on with those that others have, too.
@@ -149,7 +159,12 @@ impl Secrets {
             }
             Some(ReturnedEch::Outer(outer)) => Some(outer),
         };
-        let format = if outer.is_some() { ENCRYPTED } else { FORMAT };
+        // Whether the hello was read is not to be seen by it.
+        let format = match outer {
+            None => FORMAT,
+            Some(_) if self.is_front => FRONTED,
+            Some(_) => ENCRYPTED,
+        };
         let mut cookie = vec![format, self.id];
         cookie.extend(milliseconds(now).to_be_bytes());
         cookie.extend(requested.suite.0.to_be_bytes());
@@ -161,6 +176,9 @@ impl Secrets {
             put_u16(&mut cookie, outer.named.cipher_suite.0);
             put_u16(&mut cookie, outer.named.cipher_suite.1);
             put_vec8(&mut cookie, |out| out.extend_from_slice(&outer.enc));
+            if self.is_front {
+                put_vec8(&mut cookie, |out| out.extend_from_slice(peer));
+            }
             if outer.declined.is_some() {
                 flags |= IS_DECLINED;
             }
@@ -233,7 +251,8 @@ impl Secrets {
         }
     }
 
-    /// What was sealed, if it was for this address, and not long ago.
+    /// What was sealed, if it was for this address, and not long ago. If `of_front` says so, for the address that a server in
+    /// front has written into it, which it gives.
     ///
     /// # Errors
     /// Whatever of it is wrong; nothing of it is believed then.
@@ -242,7 +261,8 @@ impl Secrets {
         peer: &[u8],
         now: Duration,
         cookie: &[u8],
-    ) -> Result<Requested, Discarded> {
+        of_front: bool,
+    ) -> Result<Opened, Discarded> {
         if cookie.len() > LONGEST {
             return Err(Discarded::BadCookie);
         }
@@ -250,6 +270,8 @@ impl Secrets {
             .split_last_chunk::<TAG>()
             .ok_or(Discarded::BadCookie)?;
         let id = sealed.get(1).ok_or(Discarded::BadCookie)?;
+        let client = fronted(sealed).map(|(client, _)| client);
+        let peer = client.filter(|_| of_front).unwrap_or(peer);
         let mut opened = Vec::new();
         self.check(*id, |key| {
             opened = sealed.to_vec();
@@ -257,8 +279,23 @@ impl Secrets {
             tag(key, peer, &opened).ct_eq(received)
         })?;
         let (time, requested) = decode(&opened).map_err(|DecodeError| Discarded::BadCookie)?;
-        Self::check_age(now, time).map(|()| requested)
+        Self::check_age(now, time)?;
+        Ok((requested, client.map(Into::into)))
     }
+}
+
+/// What was sealed, and the address in it, if a server in front has sealed it.
+type Opened = (Requested, Option<Box<[u8]>>);
+
+/// The address in a cookie of a server in front, and where it ends.
+fn fronted(sealed: &[u8]) -> Option<(&[u8], usize)> {
+    if sealed.first() != Some(&FRONTED) {
+        return None;
+    }
+    let at = ENC + 1 + usize::from(*sealed.get(ENC)?);
+    let length = usize::from(*sealed.get(at)?);
+    let behind = at + 1 + length;
+    Some((sealed.get(at + 1..behind)?, behind))
 }
 
 /// What stands in front of a hello: it is whole in the first piece, and says whose the cookie is.
@@ -317,11 +354,17 @@ fn tag(key: &HmacKey, peer: &[u8], sealed: &[u8]) -> [u8; TAG] {
 
 /// Hides what of the cookie is to be hidden, or shows it again.
 fn hide(key: &HmacKey, tag: &[u8; TAG], cookie: &mut [u8]) {
-    if cookie.first() != Some(&ENCRYPTED) {
-        return;
-    }
-    let enc = cookie.get(ENC).copied().unwrap_or_default();
-    let hidden = cookie.get_mut(ENC + 1 + usize::from(enc)..);
+    let from = match cookie.first() {
+        Some(&ENCRYPTED) => {
+            let enc = cookie.get(ENC).copied().unwrap_or_default();
+            ENC + 1 + usize::from(enc)
+        }
+        _ => match fronted(cookie) {
+            Some((_, behind)) => behind,
+            None => return,
+        },
+    };
+    let hidden = cookie.get_mut(from..);
     let blocks = hidden.unwrap_or_default().chunks_mut(32);
     for (block, number) in blocks.zip(0_u8..) {
         // No address has so many bytes, so that no tag is made of the same.
@@ -337,9 +380,10 @@ fn decode(sealed: &[u8]) -> Result<(u32, Requested), DecodeError> {
     Cursor::whole(sealed, |cursor| {
         let is_encrypted = match cursor.u8()? {
             FORMAT => false,
-            ENCRYPTED => true,
+            ENCRYPTED | FRONTED => true,
             _ => return Err(DecodeError),
         };
+        let is_fronted = sealed.first() == Some(&FRONTED);
         let _key = cursor.u8()?;
         let time = cursor.u32()?;
         let suite = CipherSuite(cursor.u16()?);
@@ -351,7 +395,11 @@ fn decode(sealed: &[u8]) -> Result<(u32, Requested), DecodeError> {
                     config_id: cursor.u8()?,
                     cipher_suite: (cursor.u16()?, cursor.u16()?),
                 };
-                Some((named, cursor.vec8()?))
+                let enc = cursor.vec8()?;
+                if is_fronted {
+                    let _client = cursor.vec8()?;
+                }
+                Some((named, enc))
             }
         };
         let flags = cursor.u8()?;

@@ -3,7 +3,9 @@
 //! RFC 9147 §5.1, RFC 6347 §4.2.1. A server keeps nothing of a client before its cookie has come back, but for the pieces of
 //! hellos that are too long for a datagram, in a fixed number of places.
 
+mod budget;
 mod cookie;
+mod front;
 mod pieces;
 mod shared_secret;
 #[cfg(test)]
@@ -11,10 +13,13 @@ mod tests;
 
 use core::time::Duration;
 
+use self::budget::Budget;
 use self::cookie::{OlderHello, Secrets};
+use self::front::is_decrypted;
+pub use self::front::{FrontedAnswer, FrontedHello};
 use self::pieces::{MAX_HELLO, Pieces};
 pub use self::shared_secret::CookieSecret;
-use super::server::{ReturnedCookie, ask_for_cookie, peel_forgetting};
+use super::server::{ReturnedCookie, ask_for_cookie, keys_tried, peel_forgetting, peel_fronted};
 use super::versions;
 use crate::alert::AlertDescription;
 use crate::clock::{Monotonic, Now};
@@ -51,7 +56,9 @@ pub enum CookiePolicy {
     ///
     /// So these are asked all the same, and it takes a round trip where waiting for more of them would take a timeout:
     /// whose hello has less than a third of the bytes of what is to be said to him, chiefly the chain, or is not whole in
-    /// its datagram; and who speaks DTLS 1.2 or older, and acknowledges nothing.
+    /// its datagram. So is who speaks DTLS 1.2 or older: where a datagram of the answer is lost, nothing but the hello, said
+    /// again, lets the server say that again, and clients are there that do not say it once they have a ServerHello (GnuTLS
+    /// 3.7), although RFC 6347 §4.2.4 has them do so.
     UnderLoad {
         /// How many of them are load.
         handshakes: usize,
@@ -69,7 +76,8 @@ pub enum Verdict {
     /// This datagram is sent back. It is never longer than twice what it answers: a hello, which may have come in
     /// several datagrams from this address.
     Reply(Vec<u8>),
-    /// A handshake begins.
+    /// A handshake begins, here or, of a hello that [was decrypted](Admission::take_fronted) in front of other servers, at one
+    /// of those.
     Admit(Admission),
 }
 
@@ -101,6 +109,10 @@ pub struct Admission {
     hello_random: Option<[u8; 32]>,
     /// Nobody has asked whether somebody reads there.
     pub(super) is_unproved: bool,
+    /// Whose cookie it is, if a server in front has asked for it.
+    client: Option<Box<[u8]>>,
+    /// What was decrypted, if it may be for a server behind.
+    fronted: Option<Box<FrontedHello>>,
 }
 
 impl core::fmt::Debug for Admission {
@@ -123,7 +135,21 @@ impl Admission {
             next_record: 0,
             hello_random: None,
             is_unproved: false,
+            client: None,
+            fronted: None,
         }
+    }
+
+    /// Of a gate that is [in front](Gate::in_front) of other servers: the hello that was decrypted, for the one that it is
+    /// for. `None` if there is none, or it was taken: whoever it is from is this side's own client.
+    pub fn take_fronted(&mut self) -> Option<Box<FrontedHello>> {
+        self.fronted.take()
+    }
+
+    /// The client's address as a server in front of this one knows it (RFC 9849 §3.1), in whose cookie it is: what that
+    /// has given its gate for `peer`.
+    pub fn fronted_client(&self) -> Option<&[u8]> {
+        self.client.as_deref()
     }
 
     /// The random of the hello: one that comes twice is not from two clients. `None` without a policy that asks for
@@ -140,6 +166,9 @@ pub struct Gate {
     secrets: Secrets,
     pieces: Pieces,
     random: Random,
+    decryptions: Budget,
+    /// Whether hellos that were decrypted are given out.
+    is_front: bool,
     /// When the first datagram came.
     began: Option<Monotonic>,
     /// How many handshakes are under way.
@@ -179,6 +208,8 @@ impl Gate {
             secrets: Secrets::new(&mut random).map_err(|why| error(why.into()))?,
             pieces: Pieces::default(),
             random,
+            decryptions: Budget::per_second(budget::DEFAULT),
+            is_front: false,
             began: None,
             // Unless it is told.
             handshakes: usize::MAX,
@@ -192,6 +223,34 @@ impl Gate {
     pub fn cookie_secret(mut self, secret: CookieSecret, now: Now) -> Self {
         self.secrets.share(secret, since_1970(now));
         self
+    }
+
+    /// How many keys are tried in a second on encrypted hellos (RFC 9849) of those whose addresses may be forged, and a tenth
+    /// of a second's at once; at least 1, and 5,000 by default. A hello is tried with the keys that have the id which it
+    /// names, most often one. What is over is [dropped](Discarded::TooManyEncrypted) unread, and clients say it again.
+    /// Second hellos, whose cookie has come back, do not count.
+    #[must_use]
+    pub fn decryptions(mut self, per_second: u32) -> Self {
+        self.decryptions = Budget::per_second(per_second);
+        self
+    }
+
+    /// In front of other servers (RFC 9849 §3.1, split mode): second hellos that were decrypted are
+    /// [given out](Admission::take_fronted). The configuration has
+    /// [`ech_keys`](crate::config::ServerConfigBuilder::ech_keys), and suites and groups that those behind have, too: what a
+    /// HelloRetryRequest says is chosen by it. The [`cookie_secret`](Self::cookie_secret) is theirs as well; their
+    /// configurations have [`ech_backend`](crate::config::ServerConfigBuilder::ech_backend), so they take a cookie that a
+    /// gate like this has given to somebody whose address they do not see.
+    #[must_use]
+    pub fn in_front(mut self) -> Self {
+        self.is_front = true;
+        self.secrets.front();
+        self
+    }
+
+    /// Whether cookies may be those that a server in front has given out.
+    fn is_behind(&self) -> bool {
+        self.config.is_behind_front() && self.secrets.are_shared()
     }
 
     /// Says how many handshakes are under way, for [`CookiePolicy::UnderLoad`]: before each datagram, or whenever it
@@ -225,7 +284,7 @@ impl Gate {
         if self.policy == CookiePolicy::Never {
             return Ok(Verdict::Admit(Admission::without_cookie(datagram)));
         }
-        if let Some(admission) = self.without_load(&hello, datagram) {
+        if let Some(admission) = self.without_load(&hello, datagram, now.monotonic) {
             return Ok(Verdict::Admit(admission));
         }
         let since = match self.secrets.are_shared() {
@@ -245,8 +304,9 @@ impl Gate {
             return bounded(plain_alert(first.sequence, alert), datagram.len());
         }
         let is_second = first.header.message_seq > 0;
-        // The cookie of a second hello is often in its first piece, and the rest of it is for the handshake.
-        if is_second && first.header.fragment_offset == 0 {
+        // The cookie of a second hello is often in its first piece, and the rest of it is for the handshake, but not where
+        // it is for another server.
+        if is_second && first.header.fragment_offset == 0 && !self.is_front {
             match find_cookie(first.fragment) {
                 Found::NoCookie => return Err(Discarded::BadCookie),
                 Found::MoreIsNeeded => {}
@@ -268,16 +328,58 @@ impl Gate {
             return Err(Discarded::NotWhole);
         };
         if !is_second {
+            if !self.may_decrypt(message.body(), now.monotonic) {
+                return Err(Discarded::TooManyEncrypted);
+            }
             return self.ask(peer, message, first, received, since);
         }
         let found = find_cookie(message.body());
+        let random = random_of(message.body());
         let whole = plain_message(first.sequence, first.header.message_seq, message.raw());
-        let admitted = self.admit(peer, &found, whole, first, received, since);
-        admitted.map(|verdict| verdict.of_hello(random_of(message.body())))
+        let admitted = self.admit(peer, &found, whole, first, received, since)?;
+        let last = hello.last().map_or(first.sequence, |piece| piece.sequence);
+        let verdict = match admitted {
+            Verdict::Admit(admission) if self.is_front => {
+                self.decrypt(admission, message, first, last, received)?
+            }
+            other => other,
+        };
+        Ok(verdict.of_hello(random))
+    }
+
+    /// Decrypts a second hello whose cookie was good, if its first was.
+    fn decrypt(
+        &self,
+        mut admission: Admission,
+        message: HandshakeBytes,
+        piece: &HelloPiece<'_>,
+        last: u64,
+        received: usize,
+    ) -> Result<Verdict, Discarded> {
+        if let Some(cookie) = &admission.returned
+            && is_decrypted(cookie.requested.ech.as_ref())
+        {
+            let (inner, view) = match peel_fronted(cookie, &self.config.0, message) {
+                Ok(peeled) => peeled,
+                Err(abort) => return bounded(told(abort, piece)?, received),
+            };
+            admission.fronted = Some(Box::new(FrontedHello {
+                view,
+                inner,
+                message_seq: piece.header.message_seq,
+                sequence: last,
+            }));
+        }
+        Ok(Verdict::Admit(admission))
     }
 
     /// Lets a first hello of DTLS 1.3 in that is long enough for what it is answered with, while there is no load.
-    fn without_load(&self, hello: &[HelloPiece<'_>], datagram: &[u8]) -> Option<Admission> {
+    fn without_load(
+        &mut self,
+        hello: &[HelloPiece<'_>],
+        datagram: &[u8],
+        now: Monotonic,
+    ) -> Option<Admission> {
         let CookiePolicy::UnderLoad { handshakes } = self.policy else {
             return None;
         };
@@ -286,6 +388,10 @@ impl Gate {
         let answer = self.longest_chain + BESIDES_CHAIN;
         let is_enough = datagram.len().saturating_mul(UNPROVED_AMPLIFICATION) >= answer;
         let is_short = datagram.len() <= MAX_HELLO;
+        // What is encrypted may be for a server behind, which has to see a cookie.
+        if self.is_front {
+            return None;
+        }
         if self.handshakes >= handshakes || !is_first_hello || !is_enough || !is_short {
             return None;
         }
@@ -295,11 +401,26 @@ impl Gate {
         if version.is_err() || version.is_ok_and(|version| version < Version::V1_3) {
             return None;
         }
+        // Who is over is asked, and then dropped: there is nothing left for that either.
+        if !self
+            .decryptions
+            .take(keys_tried(&self.config.0, &hello), now)
+        {
+            return None;
+        }
         Some(Admission {
             hello_random: Some(*hello.random),
             is_unproved: true,
             ..Admission::without_cookie(datagram)
         })
+    }
+
+    /// Whether this hello has nothing encrypted, or may be decrypted now.
+    fn may_decrypt(&mut self, hello: &[u8], now: Monotonic) -> bool {
+        // What is no hello is told so.
+        let hello = ClientHello::decode_as(Syntax::Dtls, hello);
+        let tries = hello.map_or(0, |hello| keys_tried(&self.config.0, &hello));
+        self.decryptions.take(tries, now)
     }
 
     fn admit(
@@ -311,14 +432,19 @@ impl Gate {
         received: usize,
         since: Duration,
     ) -> Result<Verdict, Discarded> {
+        let mut client = None;
         let returned = match found {
             // Only before DTLS 1.3 may a server ask more than once.
             Found::Cookie(_) if piece.header.message_seq > 1 => return Err(Discarded::NoHello),
-            Found::Cookie(cookie) => match self.secrets.open(peer, since, cookie) {
-                Ok(requested) => Some(Box::new(ReturnedCookie {
-                    requested,
-                    cookie: (*cookie).into(),
-                })),
+            Found::Cookie(cookie) => match self.secrets.open(peer, since, cookie, self.is_behind())
+            {
+                Ok((requested, fronted)) => {
+                    client = fronted.filter(|_| self.is_behind());
+                    Some(Box::new(ReturnedCookie {
+                        requested,
+                        cookie: (*cookie).into(),
+                    }))
+                }
                 Err(why) => return refuse(why, piece, received),
             },
             Found::Older(hello) => match self.secrets.check_older(peer, since, hello) {
@@ -339,6 +465,8 @@ impl Gate {
             next_record: piece.sequence,
             hello_random: None,
             is_unproved: false,
+            client,
+            fronted: None,
         }))
     }
 
@@ -376,16 +504,10 @@ impl Gate {
         received: usize,
         since: Duration,
     ) -> Result<Verdict, Discarded> {
-        let told = |abort| match abort {
-            Abort(Reason::Violation(violation) | Reason::Explained { violation, .. }) => {
-                Ok(plain_alert(piece.sequence, violation.alert()))
-            }
-            _ => Err(Discarded::NoHello),
-        };
         let instead = |hello: &[u8]| self.secrets.in_place_of_confirmation(peer, since, hello);
         let ((message, ech), returned) = match peel_forgetting(&self.config.0, message, instead) {
             Ok(peeled) => peeled,
-            Err(abort) => return bounded(told(abort)?, received),
+            Err(abort) => return bounded(told(abort, piece)?, received),
         };
         if let Ok(hello) = ClientHello::decode_as(Syntax::Dtls, message.body())
             && versions::choose(Dialect::Dtls, &self.config.0.policy.versions, &hello)
@@ -398,9 +520,19 @@ impl Gate {
         let ech = (ech.as_deref(), returned);
         let reply = match ask_for_cookie(&self.config.0, &message, ech, seal) {
             Ok(request) => plain_message(piece.sequence, 0, &request),
-            Err(abort) => told(abort)?,
+            Err(abort) => told(abort, piece)?,
         };
         bounded(reply, received)
+    }
+}
+
+/// Why there is no other answer.
+fn told(abort: Abort, piece: &HelloPiece<'_>) -> Result<Vec<u8>, Discarded> {
+    match abort {
+        Abort(Reason::Violation(violation) | Reason::Explained { violation, .. }) => {
+            Ok(plain_alert(piece.sequence, violation.alert()))
+        }
+        _ => Err(Discarded::NoHello),
     }
 }
 

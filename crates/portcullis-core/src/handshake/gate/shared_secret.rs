@@ -5,11 +5,15 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use zeroize::Zeroizing;
+
 use super::cookie::SECRET_LIFETIME;
+use crate::crypto::CryptoFailure;
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::hmac::HmacKey;
+use crate::crypto::random::Random;
 use crate::crypto::secret::ConstantTimeEq as _;
-use crate::error::Misuse;
+use crate::error::{Abort, Error, Misuse, Stage};
 
 const LABEL: &[u8] = b"portcullis cookie 1";
 /// The most seeds that are kept.
@@ -60,6 +64,19 @@ impl CookieSecret {
             keys: keys(seeds)?,
             generation: 0,
         }))))
+    }
+
+    /// Of a seed that is drawn here and that nobody else has: for several gates of one process.
+    ///
+    /// # Errors
+    /// When there are no random bytes.
+    pub fn random() -> Result<Self, Error> {
+        let mut seed = Zeroizing::new([0; 32]);
+        let filled = Random::system().fill(&mut *seed);
+        filled
+            .map_err(|failure| Abort::from(CryptoFailure::from(failure)))
+            .and_then(|()| Self::new([&seed[..]]).map_err(Abort::from))
+            .map_err(|abort| abort.into_silent_error(Stage::Start))
     }
 
     /// Changes the seeds, while gates have them. To a running fleet a new one is given in two steps: first behind the old

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::super::{expect, find};
+use super::super::{Cx, expect, find};
 use super::hello::check_syntax;
 use crate::Violation;
 use crate::config::ServerOptions;
@@ -197,6 +197,21 @@ impl Ech {
         )?;
         if let Some(end) = server_random.last_chunk_mut::<{ confirmation::LENGTH }>() {
             *end = value;
+        }
+        Ok(())
+    }
+
+    /// What a HelloRetryRequest says where nothing is confirmed: whoever looks on is not to see that nothing was read (§7.1,
+    /// §10.10.4).
+    pub(super) fn pretend(&mut self, cx: &mut Cx<'_>) -> Result<(), Abort> {
+        if let Self::Declined {
+            instead: instead @ None,
+            ..
+        } = self
+        {
+            let mut random = [0; confirmation::LENGTH];
+            cx.fill_random(&mut random)?;
+            *instead = Some(random);
         }
         Ok(())
     }

@@ -20,7 +20,6 @@ use crate::error::Abort;
 use crate::key_schedule::Unhashed;
 use crate::question::{AnswerContent, ChooseConfiguration, Question, QuestionId};
 use crate::record::HandshakeBytes;
-use crate::role::Role;
 use crate::version::Version;
 use crate::wire::ClientHello;
 use crate::wire::tls12::HelloRequest;
@@ -48,10 +47,6 @@ pub(super) struct ServerEnd {
 }
 
 impl End for ServerEnd {
-    fn role(&self) -> Role {
-        Role::Server
-    }
-
     fn policy(&self) -> &Policy {
         &self.config.policy
     }

@@ -8,6 +8,8 @@ mod certificate_types;
 mod ech;
 mod front;
 mod hello;
+#[cfg(feature = "dtls")]
+mod hello_watch;
 mod record_sizes;
 mod requested;
 #[cfg(feature = "dtls")]
@@ -27,12 +29,14 @@ pub(super) use ech::Named;
 pub use front::{EchFront, FrontStep};
 pub(crate) use hello::start;
 #[cfg(feature = "dtls")]
+pub(super) use hello_watch::ServerHelloWatch;
+#[cfg(feature = "dtls")]
 pub(crate) use returned_cookie::{ReturnedCookie, start_after_cookie};
 #[cfg(feature = "dtls")]
-pub(super) use returned_ech::{ReturnedEch, ReturnedOuter, peel_forgetting};
-pub(crate) use tls13::post_handshake_auth::{
-    AnsweredLater, IssuingLater, PostHandshakeServer, VerifyingLater,
+pub(super) use returned_ech::{
+    ReturnedEch, ReturnedOuter, keys_tried, peel_forgetting, peel_fronted,
 };
+pub(crate) use tls13::post_handshake_auth::{AnsweredLater, IssuingLater, VerifyingLater};
 #[cfg(feature = "dtls")]
 pub(super) use tls13::{Requested, UNCHANGING, ask_for_cookie};
 

@@ -6,7 +6,9 @@
 use super::super::{expect, find};
 use super::ech::{Ech, Named, Peeled, authenticated, inner_hello, peel, second_outer};
 use super::hello::check_syntax;
+use super::returned_cookie::ReturnedCookie;
 use crate::Violation;
+use crate::client_hello_view::ClientHelloView;
 use crate::config::ServerOptions;
 use crate::config::ech::ServerEch;
 use crate::dialect::Dialect;
@@ -14,7 +16,7 @@ use crate::ech::{Opened, confirmation};
 use crate::error::Abort;
 use crate::record::HandshakeBytes;
 use crate::wire::ClientHello;
-use crate::wire::extension::{EchOuter, EncryptedClientHello};
+use crate::wire::extension::{Cookie, EchOuter, EncryptedClientHello};
 
 /// What a server that keeps nothing of a first hello has to have back of the one in it.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,6 +78,34 @@ pub(in super::super) fn peel_forgetting(
     Ok(((message, ech), returned))
 }
 
+/// How many keys are tried on what this hello has encrypted.
+pub(in super::super) fn keys_tried(config: &ServerOptions, hello: &ClientHello<'_>) -> usize {
+    let Some(ServerEch::Keys(keys)) = &config.ech else {
+        return 0;
+    };
+    match find::<EncryptedClientHello<'_>>(&hello.extensions) {
+        Ok(Some(EncryptedClientHello::Outer(outer))) => keys.snapshot().tries(&outer),
+        _ => 0,
+    }
+}
+
+/// The second hello for a server behind this one, whose cookie has come back. The hello in it has to say the same cookie, or
+/// the server behind would take it for a stranger's.
+pub(in super::super) fn peel_fronted(
+    returned: &ReturnedCookie,
+    config: &ServerOptions,
+    message: HandshakeBytes,
+) -> Result<(HandshakeBytes, ClientHelloView), Abort> {
+    let (mut inner, _) = returned.peel(config, message)?;
+    let hello: ClientHello<'_> = expect(&inner)?;
+    let cookie = find::<Cookie<'_>>(&hello.extensions)?;
+    if cookie.is_none_or(|cookie| *cookie.cookie != *returned.cookie) {
+        return Err(Violation::BadCookie.into());
+    }
+    let view = ClientHelloView::of(&mut inner)?;
+    Ok((inner, view))
+}
+
 impl ReturnedEch {
     /// The second hello: gives the one that counts.
     pub(super) fn peel_second(
@@ -84,13 +114,17 @@ impl ReturnedEch {
         message: HandshakeBytes,
     ) -> Result<Peeled, Abort> {
         let dialect = Dialect::Dtls;
-        let returned = match self {
-            Self::Inner => {
+        let returned = match (self, &config.ech) {
+            // What a server in front has opened comes decrypted, too.
+            (Self::Outer(outer), Some(ServerEch::Backend)) if outer.declined.is_some() => {
+                return Err(Violation::EchOuterAtBackend.into());
+            }
+            (Self::Inner, _) | (Self::Outer(_), Some(ServerEch::Backend)) => {
                 let mut ech = Ech::Inner;
                 let message = ech.peel_second(message, dialect)?;
                 return Ok((message, Some(Box::new(ech))));
             }
-            Self::Outer(returned) => returned,
+            (Self::Outer(returned), _) => returned,
         };
         // As they are now: there may be others by the time that a cookie comes back.
         let keys = match &config.ech {

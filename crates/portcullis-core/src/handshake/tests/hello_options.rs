@@ -1,14 +1,16 @@
 //! What a hello has besides what is negotiated: a share that the server likes, a length, a name.
 
 use super::attack::{
-    By, client, connected_with, pair as tampered_pair, retrying_server, server, talk, ticket_keys,
+    By, authenticated_client, authenticating_server, client, connected_with, pair as tampered_pair,
+    retrying_server, server, talk, ticket_keys,
 };
 use super::parts::encrypted_extensions;
 use super::tamper::{Put, first};
 use crate::config::{ClientConfig, KeyShares, ServerNameIndication};
+use crate::step::Event;
 use crate::testing::{Pair, client_config, pki, server_config, sessions_of};
 use crate::wire::{ClientHello, ExtensionType as E, HandshakeMessage as _, HandshakeType as T};
-use crate::{NamedGroup as G, ProtocolVersion, Stage, Violation};
+use crate::{Direction, NamedGroup as G, ProtocolVersion, Stage, Violation};
 
 const ALL: [G; 4] = [G::X25519_MLKEM768, G::X25519, G::SECP256R1, G::SECP384R1];
 
@@ -278,4 +280,47 @@ fn options_after_choose_configuration() {
         .find(|one| one.name == "ticket_count")
         .unwrap();
     assert_eq!(count.value, crate::OptionValue::Number(7));
+}
+
+/// RFC 8701 §4.1: in CertificateRequest an extension and a scheme, and in each NewSessionTicket an extension; clients pass it
+/// by, and come back with the tickets.
+#[test]
+fn a_server_says_what_means_nothing_where_it_is_asked_to() {
+    let lengths = |grease: bool| {
+        let client = authenticated_client()
+            .session_tickets(true)
+            .observe_messages(true);
+        let server = authenticating_server()
+            .ticket_keys(ticket_keys())
+            .observe_messages(true)
+            .grease(grease);
+        let (client, server) = (client.build().unwrap(), server.build().unwrap());
+        let mut pair = Pair::new(client.clone(), server.clone());
+        pair.turn(&mut |_, question| Some(crate::testing::answer(question)));
+        assert_eq!(pair.client.stage(), Stage::Connected);
+        assert_eq!(pair.server.stage(), Stage::Connected);
+        let sent = pair.events.iter().filter_map(|event| match event {
+            Event::Message {
+                direction: Direction::Sent,
+                typ: typ @ (T::CERTIFICATE_REQUEST | T::NEW_SESSION_TICKET),
+                length,
+            } => Some((*typ, *length)),
+            _ => None,
+        });
+        let sent: Vec<_> = sent.collect();
+        let sessions = sessions_of(client.clone(), server.clone());
+        assert!(!sessions.is_empty());
+        let resumed = crate::testing::resuming(client, server, vec![sessions[0].clone()]);
+        let (client, _) = resumed.run();
+        assert!(client.unwrap().information.is_resumed());
+        sent
+    };
+    let (plain, greased) = (lengths(false), lengths(true));
+    assert!(plain.len() >= 2 && plain[0].0 == T::CERTIFICATE_REQUEST);
+    assert_eq!(plain.len(), greased.len());
+    for ((typ, before), (_, after)) in plain.iter().zip(&greased) {
+        // Type and length of an extension with nothing, and a scheme; or one with a byte.
+        let more = if *typ == T::CERTIFICATE_REQUEST { 6 } else { 5 };
+        assert_eq!(*after, before + more, "{typ}");
+    }
 }

@@ -69,6 +69,9 @@ reasons! {
     NoHello,
     /// A piece of a hello, which a gate keeps for a second until the rest comes.
     NotWhole,
+    /// A hello that is encrypted (RFC 9849), of an address that may be forged, and so many were decrypted in this second
+    /// ([`Gate::decryptions`](crate::Gate::decryptions)).
+    TooManyEncrypted,
 }
 
 /// How many records were dropped, by reason. The counters stay at their maximum.

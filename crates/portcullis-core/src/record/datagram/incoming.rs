@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use super::again::{self, Again};
 use super::connection_id::{ConnectionId, OwnIds};
 use super::early_data::Receiving;
 use super::epochs::{APPLICATION, EARLY_DATA, HANDSHAKE, OLDER, OlderRecord, Opened, ReadEpochs};
@@ -35,25 +36,27 @@ const MOST_ALERTS: usize = 4;
 /// and 32 KiB.
 pub(crate) struct Incoming {
     role: Role,
-    epochs: ReadEpochs,
+    pub(super) epochs: ReadEpochs,
     /// Records of epochs that may come next: whole, as they came.
     early: Vec<Vec<u8>>,
     /// Keys were installed since these were tried.
     retry_early: bool,
-    reassembly: Reassembly,
+    pub(super) reassembly: Reassembly,
     alerts: VecDeque<Message>,
     notes: Notes,
-    discards: Option<Box<Discards>>,
-    inner_limit: usize,
-    max_handshake_size: usize,
-    strict_alert_levels: bool,
+    pub(super) discards: Option<Box<Discards>>,
+    pub(super) inner_limit: usize,
+    pub(super) max_handshake_size: usize,
+    pub(super) strict_alert_levels: bool,
     warnings: u8,
-    /// The version is DTLS 1.2 or older: the keys are those of one epoch, whose records have the header of
+    /// The version is DTLS 1.2 or older: a handshake brings the keys of one epoch, whose records have the header of
     /// what is in the clear.
-    is_older: bool,
+    pub(super) is_older: bool,
+    /// There if it is not the first handshake of its connection.
+    pub(super) again: Option<Box<Again>>,
     /// What this side offers, or would answer with.
     offered: Option<(ConnectionId, bool)>,
-    ids: OwnIds,
+    pub(super) ids: OwnIds,
     /// Nothing has shown yet that somebody reads where these datagrams say that they come from.
     is_unproved: bool,
     /// There while early data may come that is accepted.
@@ -88,6 +91,7 @@ impl Incoming {
             strict_alert_levels: false,
             warnings: 0,
             is_older: false,
+            again: None,
             offered: connection_id,
             ids: OwnIds::offer(connection_id.map(|(id, _)| id)),
             is_unproved: false,
@@ -195,7 +199,7 @@ impl Incoming {
         }
         // With the keys of data nothing of the handshake is due any more.
         let due = self.epochs.newest();
-        if due >= APPLICATION {
+        if due >= APPLICATION && !self.is_older {
             return Ok(None);
         }
         let Some(message) = self.reassembly.pop(due) else {
@@ -217,9 +221,11 @@ impl Incoming {
             0 => HANDSHAKE,
             newest => newest.saturating_add(1),
         };
-        if epoch > HANDSHAKE && self.reassembly.holds(HANDSHAKE) {
+        let before = self.epochs.newest();
+        if before > 0 && self.reassembly.holds(before) {
             return Err(Violation::MessageSpansKeyChange.into());
         }
+        self.check_ids()?;
         self.reassembly.forget_before(epoch);
         self.epochs.install(epoch, keys);
         if epoch >= APPLICATION {
@@ -255,7 +261,10 @@ impl Incoming {
     /// # Errors
     /// When more has come, protected, all the same.
     pub(crate) fn end_of_flight(&mut self) -> Result<(), Violation> {
-        let protected = if self.is_older { OLDER } else { HANDSHAKE };
+        let protected = match self.is_older {
+            true => self.base().max(OLDER),
+            false => HANDSHAKE,
+        };
         if self.reassembly.holds(protected) {
             return Err(Violation::MessageAfterFlight);
         }
@@ -325,6 +334,10 @@ impl Incoming {
         now: Monotonic,
     ) -> Result<(), Fault> {
         match header {
+            // Whoever has recorded the first handshake can send it again.
+            Header::Plain { epoch: 0, .. } if self.again.is_some() => {
+                Err(Discarded::UnprotectedAfterKeys.into())
+            }
             Header::Plain {
                 typ,
                 epoch: 0,
@@ -333,10 +346,10 @@ impl Incoming {
             } => self.on_plain(typ, sequence, record.get(PLAIN..).unwrap_or_default()),
             Header::Plain {
                 typ,
-                epoch: epoch @ OLDER,
+                epoch,
                 sequence,
                 length,
-            } => {
+            } if epoch <= self.base().saturating_add(OLDER) => {
                 let header = OlderRecord {
                     epoch,
                     sequence,
@@ -344,7 +357,7 @@ impl Incoming {
                     has_id: typ == ContentType::TLS12_CID,
                     takes_data: false,
                 };
-                self.on_older(typ, header, record)
+                self.on_older(typ, header, record, now)
             }
             Header::Plain { .. } => Err(Discarded::UnknownEpoch.into()),
             Header::Unified(unified) => self.on_protected(unified, record, now),
@@ -413,7 +426,11 @@ impl Incoming {
 
     /// Takes a fragment; an error means that its record is not acknowledged.
     fn put(&mut self, epoch: u16, header: FragmentHeader, fragment: &[u8]) -> Result<(), Fault> {
-        match self.reassembly.put(epoch, header, fragment) {
+        let taken = match self.again.is_some() {
+            true => again::put(&mut self.reassembly, epoch, header, fragment),
+            false => self.reassembly.put(epoch, header, fragment),
+        };
+        match taken {
             Taken::New if epoch > 0 => self.notes.answered = true,
             Taken::New => {}
             Taken::Old => self.notes.repeated = true,
@@ -482,26 +499,35 @@ impl Incoming {
         }
     }
 
-    /// Of DTLS 1.2 and older, under the only keys there are.
+    /// Of DTLS 1.2 and older, under the keys that the handshake brings, or those before.
     fn on_older(
         &mut self,
         typ: ContentType,
         header: OlderRecord,
         record: &mut [u8],
+        now: Monotonic,
     ) -> Result<(), Fault> {
-        if !self.epochs.has_older(OLDER) {
-            return self.hold_record(record);
+        let is_next = header.epoch > self.base();
+        if !self.epochs.has_older(header.epoch) {
+            return match is_next {
+                true => self.hold_record(record),
+                false => Err(Discarded::UnknownEpoch.into()),
+            };
         }
         if self.ids.is_used() != header.has_id {
             return Err(Discarded::UnknownConnectionId.into());
         }
         // What is data is for the reader, even if the keys are there.
-        if typ == ContentType::APPLICATION_DATA {
+        if typ == ContentType::APPLICATION_DATA && is_next {
             return self.hold_record(record);
         }
         let limit = self.inner_limit.min(MAX_PLAINTEXT);
-        let sealed = header.has_id.then(|| record.to_vec());
-        let opened = match self.epochs.open_older(header, record, limit) {
+        let sealed = (header.has_id && is_next).then(|| record.to_vec());
+        let header = OlderRecord {
+            takes_data: !is_next,
+            ..header
+        };
+        let opened = match self.epochs.open_older(header, record, limit, now) {
             // Data, which shows only when it is opened (RFC 9146 §4).
             Err(Fault::Discard(Discarded::EarlyFull)) => {
                 return self.hold_record(sealed.as_deref().unwrap_or_default());
@@ -513,7 +539,13 @@ impl Incoming {
         match opened.typ {
             ContentType::HANDSHAKE => self.on_handshake(&opened, content),
             ContentType::ALERT => self.on_alert(content),
+            // Its keys change where the state says so.
+            ContentType::CHANGE_CIPHER_SPEC if !is_next => Ok(()),
             ContentType::CHANGE_CIPHER_SPEC => Err(Violation::UnexpectedChangeCipherSpec.into()),
+            ContentType::APPLICATION_DATA => match &mut self.again {
+                Some(again) => again.add_data(content),
+                None => Err(Violation::ApplicationDataTooEarly.into()),
+            },
             // Of a peer for whom the handshake is over; it asks again.
             ContentType::RETURN_ROUTABILITY_CHECK if self.ids.checks_paths => Ok(()),
             _ => Err(Violation::UnknownRecordType.into()),
@@ -546,7 +578,15 @@ impl Incoming {
             let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedMessage)?;
             let (header, fragment, behind) = split;
             rest = behind;
-            let epoch = if self.is_older { OLDER } else { HANDSHAKE };
+            let epoch = match self.is_older {
+                true => u16::try_from(opened.number.epoch).unwrap_or(u16::MAX),
+                false => HANDSHAKE,
+            };
+            if let Some(again) = &self.again
+                && again.is_of_another(self.role, epoch, header, &mut self.notes)
+            {
+                continue;
+            }
             self.put(epoch, header, fragment)?;
         }
         self.notes.arrived(opened.number);

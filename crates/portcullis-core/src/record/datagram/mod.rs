@@ -13,6 +13,7 @@
 //! What was not authenticated is [`Discarded`] and counted; what a record that opened proves may end the
 //! connection (§4.5.2). That is decided by the type [`Fault`], before anybody sees what was in the record.
 
+mod again;
 mod authentication;
 mod connection_id;
 mod discarded;
@@ -39,7 +40,10 @@ pub(crate) use incoming::Incoming;
 pub(crate) use notes::{Mail, Notes};
 pub use options::{DatagramOptions, Retransmission};
 pub(crate) use outgoing::Outgoing;
-pub(crate) use plain::{HelloPiece, hello_pieces, plain_alert, plain_message, plain_message_of};
+pub(crate) use plain::{
+    HelloPiece, hello_pieces, plain_alert, plain_message, plain_message_in_pieces,
+    plain_message_of, server_hello_pieces,
+};
 pub use reader::{Reader, Received, Records};
 pub(crate) use reassembly::{Reassembly, Taken};
 pub(crate) use transmitter::UNPROVED_AMPLIFICATION;

@@ -24,6 +24,8 @@ pub(crate) struct Notes {
     pub(super) answered: bool,
     /// A message has come again, so the peer waits for something.
     pub(super) repeated: bool,
+    /// The same of the handshake before the one that is under way.
+    pub(super) repeated_before: bool,
     /// The ACK is worth a record of its own now.
     pub(super) at_once: bool,
     /// What the peer wants on its records besides: a few of them, and whether from here on.
@@ -42,6 +44,7 @@ impl Notes {
             && self.acknowledged.is_empty()
             && !self.answered
             && !self.repeated
+            && !self.repeated_before
             && !self.at_once
             && self.peer_ids.is_none()
     }
@@ -65,6 +68,7 @@ impl Notes {
         }
         self.answered |= other.answered;
         self.repeated |= other.repeated;
+        self.repeated_before |= other.repeated_before;
         self.at_once |= other.at_once;
         self.unproved += other.unproved;
         self.proved |= other.proved;
@@ -209,7 +213,7 @@ impl Mail {
     }
 
     #[inline]
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed) != 0
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::connection_id::ConnectionId;
 use super::early_data::Sending;
-use super::epochs::{HANDSHAKE, OLDER, WriteEpoch};
+use super::epochs::{HANDSHAKE, WriteEpoch};
 use super::header::PLAIN;
 use super::notes::{Mail, Notes};
 use super::options::{DatagramOptions, LONGEST_TIMEOUT};
@@ -15,10 +15,11 @@ use super::transmitter::Transmitter;
 use super::writer::Writer;
 use crate::alert::AlertDescription;
 use crate::clock::Monotonic;
-use crate::error::{Abort, Reason};
+use crate::error::{Abort, Error, Reason};
 use crate::key_schedule::Hashed;
 use crate::record::assembler::MESSAGE_HEADER;
 use crate::record::keys::Keys;
+use crate::record::size::RecordSize;
 use crate::record::{PaddingPolicy, alert};
 use crate::version::ProtocolVersion;
 use crate::wire::FragmentHeader;
@@ -34,6 +35,8 @@ pub(crate) struct Outgoing {
     rest_due: Option<Monotonic>,
     /// There while a client may send early data.
     early_data: Option<Box<Sending>>,
+    /// In a handshake that is not the first: how long records are under the keys that it brings.
+    next_size: Option<RecordSize>,
 }
 
 /// How long a peer that has begun to answer may be silent, before it is given up: its own timer sends again what is
@@ -48,7 +51,26 @@ impl Outgoing {
             unsent: Vec::new(),
             rest_due: None,
             early_data: None,
+            next_size: None,
         }
+    }
+
+    /// Before DTLS 1.3: takes over from an established connection, for another handshake; one that `goes_on` was given
+    /// up before.
+    ///
+    /// # Errors
+    /// When nothing can be sent any more.
+    pub(crate) fn after(writer: &mut Writer, goes_on: bool, now: Monotonic) -> Result<Self, Error> {
+        let mut transmitter = writer.hand_over(now)?;
+        transmitter.begin_again(goes_on);
+        Ok(Self {
+            transmitter,
+            failure: None,
+            unsent: Vec::new(),
+            rest_due: None,
+            early_data: None,
+            next_size: Some(RecordSize::default()),
+        })
     }
 
     /// Goes on where a gate has answered before.
@@ -117,7 +139,12 @@ impl Outgoing {
     /// Says that the keys change, and changes to those of before TLS 1.3.
     pub(crate) fn switch_keys(&mut self, keys: Keys) {
         self.transmitter.change_cipher_spec();
-        self.transmitter.install(WriteEpoch::new(OLDER, keys));
+        // There is one left: else no handshake begins.
+        let epoch = self.transmitter.epoch().saturating_add(1);
+        self.transmitter.install(WriteEpoch::new(epoch, keys));
+        if let Some(size) = self.next_size.take() {
+            self.transmitter.size = size;
+        }
     }
 
     /// Until the server has answered, data goes out under these keys, at most so many bytes of it.
@@ -156,16 +183,33 @@ impl Outgoing {
         self.transmitter.set_connection_id(id);
     }
 
+    /// What the peer wants on protected records; empty for nothing.
+    pub(crate) fn connection_id(&self) -> ConnectionId {
+        self.transmitter.connection_id()
+    }
+
+    fn size(&mut self) -> &mut RecordSize {
+        match &mut self.next_size {
+            Some(size) => size,
+            None => &mut self.transmitter.size,
+        }
+    }
+
     pub(crate) fn set_record_size_limit(&mut self, limit: u16) {
-        self.transmitter.size.set_record_size_limit(limit);
+        self.size().set_record_size_limit(limit);
     }
 
     pub(crate) fn set_max_fragment(&mut self, limit: u16) {
-        self.transmitter.size.set_max_fragment(limit);
+        self.size().set_max_fragment(limit);
     }
 
     pub(crate) fn set_padding(&mut self, padding: PaddingPolicy) {
-        self.transmitter.size.set_padding(padding);
+        self.size().set_padding(padding);
+    }
+
+    /// The handshake comes to nothing, and what it has said is not said again.
+    pub(crate) fn end_again(&mut self) {
+        self.transmitter.end_again();
     }
 
     /// Takes in what reading has seen.
@@ -195,6 +239,7 @@ impl Outgoing {
     /// This side thinks; that is not the peer's silence.
     pub(crate) fn pause(&mut self) {
         self.rest_due = None;
+        self.transmitter.pause();
     }
 
     /// Does what is due.

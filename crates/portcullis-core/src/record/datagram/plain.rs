@@ -98,6 +98,81 @@ pub(crate) fn plain_message_of(
     close(ContentType::HANDSHAKE, version, sequence, record)
 }
 
+/// A message in datagrams of at most so many bytes, each of one record. Their numbers end with `sequence`: whoever passes a
+/// message on takes those of the records that it has come in.
+pub(crate) fn plain_message_in_pieces(
+    sequence: u64,
+    message_seq: u16,
+    message: &[u8],
+    longest: usize,
+) -> Vec<Vec<u8>> {
+    let (header, body) = message
+        .split_at_checked(HandshakeHeader::SIZE)
+        .unwrap_or_default();
+    let msg_type = HandshakeType(header.first().copied().unwrap_or_default());
+    // Lengths of messages have 24 bits.
+    let in_24_bits = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    let room = longest.saturating_sub(PLAIN + FragmentHeader::SIZE).max(1);
+    let count = body.len().div_ceil(room).max(1) as u64;
+    let first = sequence.saturating_sub(count - 1);
+    let pieces = body.chunks(room).zip(first..);
+    pieces
+        .zip((0_usize..).step_by(room))
+        .map(|((piece, sequence), offset)| {
+            let mut record = vec![0; PLAIN];
+            FragmentHeader {
+                msg_type,
+                length: in_24_bits(body.len()),
+                message_seq,
+                fragment_offset: in_24_bits(offset),
+                fragment_length: in_24_bits(piece.len()),
+            }
+            .put(&mut record);
+            record.extend_from_slice(piece);
+            close(
+                ContentType::HANDSHAKE,
+                ProtocolVersion::DTLS_1_2,
+                sequence,
+                record,
+            )
+        })
+        .collect()
+}
+
+/// The pieces of a ServerHello that a datagram begins with, in the clear; what follows them, or is something else, is passed
+/// by.
+pub(crate) fn server_hello_pieces(datagram: &[u8]) -> Vec<HelloPiece<'_>> {
+    let (mut rest, mut pieces) = (datagram, Vec::new());
+    let none = OwnIds::default();
+    while let Ok((
+        Header::Plain {
+            typ: ContentType::HANDSHAKE,
+            epoch: 0,
+            sequence,
+            ..
+        },
+        length,
+    )) = header::split(rest, &none)
+    {
+        let Some((record, behind)) = rest.split_at_checked(length) else {
+            break;
+        };
+        rest = behind;
+        let mut content = record.get(PLAIN..).unwrap_or_default();
+        while let Ok((header, fragment, behind)) = FragmentHeader::split(content) {
+            content = behind;
+            if header.msg_type == HandshakeType::SERVER_HELLO {
+                pieces.push(HelloPiece {
+                    header,
+                    fragment,
+                    sequence,
+                });
+            }
+        }
+    }
+    pieces
+}
+
 /// An alert in the clear.
 pub(crate) fn plain_alert(sequence: u64, description: AlertDescription) -> Vec<u8> {
     let mut record = vec![0; PLAIN];

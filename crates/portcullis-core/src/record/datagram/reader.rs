@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::authentication::is_of_authentication;
 use super::connection_id::{ConnectionId, MOST_SPARE, OwnIds};
-use super::epochs::{APPLICATION, OLDER, OlderRecord, Opened, ReadEpochs};
+use super::epochs::{APPLICATION, OlderRecord, Opened, ReadEpochs};
 use super::header::{self, Header, Unified};
 use super::notes::{Mail, Notes};
 use super::reassembly::{Reassembly, Taken};
@@ -19,7 +19,7 @@ use crate::record::assembler::HandshakeBytes;
 use crate::record::post_handshake::{
     MAX_NEW_SESSION_TICKET, Tickets, count, key_update, on_ticket,
 };
-use crate::record::{MAX_IDLE, MAX_TICKETS, MAX_WARNINGS, OnRequest, alert};
+use crate::record::{MAX_IDLE, MAX_TICKETS, MAX_WARNINGS, Older, alert};
 use crate::role::Role;
 use crate::session::ReceivedTicket;
 use crate::violation::Violation;
@@ -59,25 +59,27 @@ pub enum Received<'a> {
 pub struct Reader {
     pub(super) role: Role,
     pub(super) epochs: ReadEpochs,
-    inner_limit: usize,
-    reassembly: Reassembly,
+    pub(super) inner_limit: usize,
+    pub(super) max_handshake_size: u32,
+    pub(super) reassembly: Reassembly,
     /// The record of a KeyUpdate that waits for a message before it, and the message_seq of it.
     waiting_update: Option<(u16, RecordNumber)>,
-    strict_alert_levels: bool,
+    pub(super) strict_alert_levels: bool,
     /// DTLS 1.2 or older.
-    is_older: bool,
+    pub(super) is_older: bool,
     /// Nothing has come yet that only a peer sends that has all of this side's handshake.
     is_fresh: bool,
-    /// The session that the handshake has left, before DTLS 1.3.
-    session: Option<Box<ReceivedTicket>>,
-    on_wish: OnWish,
+    /// Before DTLS 1.3: the session that the handshake has left, and what becomes of the peer's wish for another one.
+    pub(super) older: Option<Box<Older>>,
+    /// What has come of another handshake, where there may be one.
+    pub(super) wish: Option<Box<Reassembly>>,
     /// Since the last data.
-    warnings: u8,
+    pub(super) warnings: u8,
     tickets_seen: u8,
     /// Whether the peer was asked to update its key because it is worn out.
     asked_for_update: bool,
     tickets: Option<Box<Tickets>>,
-    ids: OwnIds,
+    pub(super) ids: OwnIds,
     /// Messages about connection ids since the last data.
     id_messages: u8,
     /// Requests for a certificate since the last data.
@@ -86,24 +88,16 @@ pub struct Reader {
     pub(super) is_authenticating: bool,
     /// How many ids the peer has asked for, which nobody has looked at yet.
     ids_wanted: Option<u8>,
-    state: State,
-    discards: Option<Box<Discards>>,
+    pub(super) state: State,
+    pub(super) discards: Option<Box<Discards>>,
     pub(super) mail: Arc<Mail>,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Open,
     Closed { at: RecordNumber, until: Monotonic },
     Failed(Error),
-}
-
-/// What becomes of the peer's wish for another handshake, before DTLS 1.3.
-#[derive(Clone, Copy, Debug)]
-enum OnWish {
-    Decline,
-    Forbid(Option<&'static str>),
-    Ignore,
 }
 
 /// What a handshake leaves to it.
@@ -138,13 +132,15 @@ impl Reader {
             role: handed_over.role,
             epochs: handed_over.epochs,
             inner_limit: handed_over.inner_limit,
+            // Lengths of messages have 24 bits.
+            max_handshake_size: u32::try_from(handed_over.max_handshake_size).unwrap_or(u32::MAX),
             reassembly: Reassembly::new(handed_over.next_message.unwrap_or(u16::MAX), longest),
             waiting_update: None,
             strict_alert_levels: handed_over.strict_alert_levels,
             is_older: handed_over.is_older,
             is_fresh: true,
-            session: None,
-            on_wish: OnWish::Decline,
+            older: None,
+            wish: None,
             warnings: 0,
             tickets_seen: 0,
             asked_for_update: false,
@@ -161,14 +157,9 @@ impl Reader {
     }
 
     /// Before DTLS 1.3: gives the session, which is there since the handshake, and says what becomes of the
-    /// peer's wish for another one. Over datagrams there is none, so what would be accepted is declined.
-    pub(crate) fn leave(&mut self, session: Option<ReceivedTicket>, on_request: OnRequest) {
-        self.session = session.map(Box::new);
-        self.on_wish = match on_request {
-            OnRequest::Accept(_) | OnRequest::Decline => OnWish::Decline,
-            OnRequest::Forbid(why) => OnWish::Forbid(why),
-            OnRequest::Ignore => OnWish::Ignore,
-        };
+    /// peer's wish for another one.
+    pub(crate) fn leave(&mut self, older: Box<Older>) {
+        self.older = Some(older);
     }
 
     /// Makes sessions of the tickets that come.
@@ -192,8 +183,8 @@ impl Reader {
     /// The next ticket that has come (RFC 8446 §4.6.1); at most 8 are kept, and the oldest makes room. Before
     /// DTLS 1.3 it is the session that the handshake has left.
     pub fn take_ticket(&mut self) -> Option<ReceivedTicket> {
-        if let Some(session) = self.session.take() {
-            return Some(*session);
+        if let Some(session) = self.older.as_mut().and_then(|older| older.session.take()) {
+            return Some(session);
         }
         self.tickets.as_mut()?.take()
     }
@@ -244,6 +235,18 @@ impl Reader {
         self.epochs.forget_handshake(now);
     }
 
+    /// The newest epoch has this number.
+    #[cfg(test)]
+    pub(crate) fn set_epoch(&mut self, epoch: u16) {
+        self.epochs.set_epoch(epoch);
+    }
+
+    /// The newest epoch.
+    #[cfg(test)]
+    pub(crate) fn newest_epoch(&self) -> u16 {
+        self.epochs.newest()
+    }
+
     /// Of how many epochs there are keys.
     #[cfg(test)]
     pub(crate) fn epochs(&self) -> usize {
@@ -265,10 +268,10 @@ impl Reader {
             Header::Plain { epoch: 0, .. } => Err(Discarded::UnprotectedAfterKeys.into()),
             Header::Plain {
                 typ,
-                epoch: epoch @ OLDER,
+                epoch,
                 sequence,
                 length,
-            } => {
+            } if self.is_older => {
                 let header = OlderRecord {
                     epoch,
                     sequence,
@@ -332,11 +335,13 @@ impl Reader {
         is_newest: &mut bool,
     ) -> Result<Received<'d>, Fault> {
         self.check_id(header.has_id)?;
+        self.epochs.expire(now);
         let limit = self.inner_limit.min(MAX_PLAINTEXT);
-        let opened = self.epochs.open_older(header, record, limit)?;
+        let opened = self.epochs.open_older(header, record, limit, now)?;
         *is_newest |= opened.is_newest;
+        let is_late = self.is_late(&opened);
         if opened.typ == ContentType::APPLICATION_DATA {
-            if core::mem::take(&mut self.is_fresh) {
+            if !is_late && core::mem::take(&mut self.is_fresh) {
                 // RFC 6347 §4.2.4: who sends data has the last flight, if it was this side's.
                 self.mail.note(Notes {
                     answered: true,
@@ -347,47 +352,17 @@ impl Reader {
         }
         let content = record.get(opened.content.clone()).unwrap_or_default();
         match opened.typ {
-            ContentType::HANDSHAKE => self.on_older_handshake(content)?,
+            ContentType::HANDSHAKE => self.on_older_handshake(&opened, content)?,
             ContentType::ALERT => return self.on_alert(&opened, content, now),
             ContentType::RETURN_ROUTABILITY_CHECK => return self.on_path_message(content),
+            // Of the flight that has ended the last handshake: it was under the keys before.
+            ContentType::CHANGE_CIPHER_SPEC if is_late => {}
             ContentType::CHANGE_CIPHER_SPEC => {
                 return Err(Violation::UnexpectedChangeCipherSpec.into());
             }
             _ => return Err(Violation::UnknownRecordType.into()),
         }
         Ok(Received::Nothing)
-    }
-
-    /// The peer's last flight again, because it has not seen this side's; or a wish to begin anew, which is
-    /// declined (RFC 5246 §7.4.1.1).
-    fn on_older_handshake(&mut self, content: &[u8]) -> Result<(), Fault> {
-        let split = FragmentHeader::split(content).map_err(|_| Violation::MalformedMessage)?;
-        let (header, ..) = split;
-        match (self.role, header.msg_type) {
-            // With it the numbers begin anew (RFC 6347 §4.2.2).
-            (Role::Client, HandshakeType::HELLO_REQUEST)
-            | (Role::Server, HandshakeType::CLIENT_HELLO) => {
-                count(&mut self.warnings, MAX_WARNINGS, Violation::TooManyWarnings)?;
-                match self.on_wish {
-                    OnWish::Forbid(Some(why)) => {
-                        let forbidden = Violation::RenegotiationForbidden;
-                        return Err(Fault::Abort(forbidden.explained(why)));
-                    }
-                    OnWish::Forbid(None) => return Err(Violation::RenegotiationForbidden.into()),
-                    OnWish::Ignore => {}
-                    OnWish::Decline => self.mail.decline(),
-                }
-                Ok(())
-            }
-            _ if self.reassembly.is_old(header.message_seq) => {
-                self.mail.note(Notes {
-                    repeated: true,
-                    ..Notes::default()
-                });
-                Ok(())
-            }
-            _ => Err(Violation::UnexpectedPostHandshakeMessage.into()),
-        }
     }
 
     #[inline]
@@ -613,10 +588,7 @@ impl Reader {
         match alert.description {
             AlertDescription::CLOSE_NOTIFY if self.is_closed() => Ok(Received::Nothing),
             AlertDescription::CLOSE_NOTIFY => {
-                self.state = State::Closed {
-                    at: opened.number,
-                    until: Monotonic(now.0.saturating_add(OVERTAKEN)),
-                };
+                self.close_at(opened.number, now);
                 Ok(Received::Closed)
             }
             // RFC 5246 §7.2.2: a warning is one.
@@ -626,6 +598,12 @@ impl Reader {
             }
             description => Err(Fault::Abort(Abort(Reason::AlertReceived(description)))),
         }
+    }
+
+    /// The peer has said close_notify in this record.
+    pub(super) fn close_at(&mut self, at: RecordNumber, now: Monotonic) {
+        let until = Monotonic(now.0.saturating_add(OVERTAKEN));
+        self.state = State::Closed { at, until };
     }
 
     /// Reads the header of the next record. An id that is not known may be one that was given since.

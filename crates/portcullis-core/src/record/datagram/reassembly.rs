@@ -231,6 +231,13 @@ impl Reassembly {
         self.max_body = max_body;
     }
 
+    /// What is due does not come: the one behind it is.
+    pub(super) fn skip(&mut self) {
+        self.forget(0);
+        self.parts.pop_front();
+        self.next = self.next.and_then(|next| next.checked_add(1));
+    }
+
     /// The message_seq that is due.
     pub(super) const fn next(&self) -> Option<u16> {
         self.next

@@ -52,6 +52,9 @@ pub struct Writer {
     /// What is under way is of an authentication after the handshake.
     pub(super) is_authenticating: bool,
     key_update_at: u64,
+    /// Before DTLS 1.3: whether a key that wears out is worth another handshake, and whether it is time for that.
+    may_renegotiate: bool,
+    wishes_to_renegotiate: bool,
     /// Of data, sealed under this key.
     bytes: u64,
     ids: Ids,
@@ -97,6 +100,8 @@ impl Writer {
             is_updating: false,
             is_authenticating: false,
             key_update_at,
+            may_renegotiate: false,
+            wishes_to_renegotiate: false,
             bytes: 0,
             ids: Ids {
                 length,
@@ -160,19 +165,55 @@ impl Writer {
                 epoch.seal(typ, length, record)
             }
         };
-        let is_worn = epoch.is_worn() && !epoch.is_older();
-        let is_older = epoch.is_older();
+        let (is_worn, is_older) = (epoch.is_worn(), epoch.is_older());
         sealed.map_err(|failure| self.fail(failure.into()))?;
         self.bytes = self.bytes.saturating_add(length as u64);
-        if (is_worn || self.bytes > self.key_update_at)
-            && !is_older
-            && !self.is_updating
-            && self.update.is_none()
-        {
+        if is_worn || self.bytes > self.key_update_at {
+            self.renew_key(is_older);
+        }
+        Ok(total)
+    }
+
+    /// Before DTLS 1.3 only another handshake brings a key.
+    #[cold]
+    fn renew_key(&mut self, is_older: bool) {
+        if is_older {
+            if self.may_renegotiate && !self.wishes_to_renegotiate {
+                self.wishes_to_renegotiate = true;
+                self.mail.own_work();
+            }
+        } else if !self.is_updating && self.update.is_none() {
             self.update = Some(false);
             self.mail.own_work();
         }
-        Ok(total)
+    }
+
+    /// Before DTLS 1.3: whether this key is to be replaced by another handshake, which is
+    /// [possible](super::Reader::may_renegotiate): three quarters of the records that it may seal are sealed, or as many bytes as the
+    /// configuration says.
+    pub const fn wishes_to_renegotiate(&self) -> bool {
+        self.wishes_to_renegotiate
+    }
+
+    /// Before DTLS 1.3, where there may be another handshake: wishes for it once this many bytes are sealed, and in any
+    /// case in time for the key.
+    pub(crate) fn renegotiate_at(&mut self, bytes: Option<u64>) {
+        self.key_update_at = bytes.unwrap_or(u64::MAX);
+        self.may_renegotiate = true;
+    }
+
+    /// Gives what a handshake goes on with; nothing more is sent here.
+    ///
+    /// # Errors
+    /// When nothing can be sent any more, or the reader has failed.
+    pub(super) fn hand_over(&mut self, now: Monotonic) -> Result<Transmitter, Error> {
+        self.check_open()?;
+        self.read_mail(now);
+        self.check_open()?;
+        self.state = State::Failed(misuse(
+            "a handshake goes on with this connection: take the new one when it is over",
+        ));
+        Ok(self.transmitter.take())
     }
 
     /// Before DTLS 1.3 records have none of the sender's choice.
@@ -626,6 +667,13 @@ impl Writer {
     /// Has sent as many messages as there are numbers for.
     pub(crate) fn use_up_messages(&mut self) {
         self.transmitter.use_up_messages();
+    }
+
+    /// The newest epoch has this number.
+    pub(crate) fn set_epoch(&mut self, epoch: u16) {
+        if let Some(newest) = self.transmitter.newest_mut() {
+            newest.epoch = epoch;
+        }
     }
 
     /// Makes the key as old as its cipher lets it become, but for so many records.

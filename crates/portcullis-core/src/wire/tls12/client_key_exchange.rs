@@ -68,7 +68,7 @@ pub enum ClientShare<'a> {
     /// ECDHE: `ClientECDiffieHellmanPublic`, explicit, since the implicit form went with static
     /// client keys. At least one byte. Not checked to be a point.
     Point(&'a [u8]),
-    /// DHE: `dh_Yc`, explicit for the same reason; SRP: `srp_A` (RFC 5054 §2.8.2). At least one byte. Not
+    /// DHE: `dh_Yc`, explicit for the same reason; SRP: `srp_A` (RFC 5054 §2.8.3). At least one byte. Not
     /// checked to be in range.
     Number(&'a [u8]),
     /// RSA: `EncryptedPreMasterSecret`, 0 to 65,535 bytes (RFC 5246 §7.4.7.1). Whether it can have been

@@ -1,6 +1,6 @@
 //! ServerKeyExchange: what the server says of the key exchange, and its signature of that.
 //!
-//! RFC 5246 §7.4.3, RFC 8422 §5.4; RFC 4279 §2, RFC 5489 §2 for pre-shared keys; RFC 5054 §2.8.1.
+//! RFC 5246 §7.4.3, RFC 8422 §5.4; RFC 4279 §2, RFC 5489 §2 for pre-shared keys; RFC 5054 §2.8.2.
 
 use crate::named_group::NamedGroup;
 use crate::signature_scheme::SignatureScheme;
@@ -156,7 +156,7 @@ impl<'a> ServerDhParams<'a> {
 }
 
 /// The server's part of SRP: big-endian numbers and a salt of at least one byte each, of which nothing is
-/// checked (RFC 5054 §2.8.1).
+/// checked (RFC 5054 §2.8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerSrpParams<'a> {
     /// `srp_N`, the prime.

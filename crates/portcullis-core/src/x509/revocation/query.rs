@@ -22,10 +22,40 @@ pub struct CrlCheck {
     accepts_undetermined: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
-    Chain,
-    Peer,
+/// Of which certificates, and what decides.
+#[derive(Clone, Copy)]
+struct Scope {
+    is_chain: bool,
+    /// What reads lists is called through this pointer alone: a program that wants none is linked without it.
+    decide: fn(&mut RevocationCheck),
+}
+
+impl Scope {
+    const CHAIN: Self = Self {
+        is_chain: true,
+        decide: RevocationCheck::decide,
+    };
+    const PEER: Self = Self {
+        is_chain: false,
+        ..Self::CHAIN
+    };
+}
+
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_chain == other.is_chain
+    }
+}
+
+impl Eq for Scope {}
+
+impl core::fmt::Debug for Scope {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self.is_chain {
+            true => "Chain",
+            false => "Peer",
+        })
+    }
 }
 
 impl CrlCheck {
@@ -40,7 +70,7 @@ impl CrlCheck {
     /// Each on the way from the trust anchor to the peer, but for the anchor. What cannot be determined is refused.
     pub const fn chain() -> Self {
         Self {
-            scope: Some(Scope::Chain),
+            scope: Some(Scope::CHAIN),
             accepts_undetermined: false,
         }
     }
@@ -48,7 +78,7 @@ impl CrlCheck {
     /// That of the peer alone. What cannot be determined is refused.
     pub const fn peer() -> Self {
         Self {
-            scope: Some(Scope::Peer),
+            scope: Some(Scope::PEER),
             accepts_undetermined: false,
         }
     }
@@ -72,7 +102,7 @@ impl CrlCheck {
     }
 
     pub(super) const fn is_of_chain(self) -> bool {
-        matches!(self.scope, Some(Scope::Chain))
+        matches!(self.scope, Some(Scope { is_chain: true, .. }))
     }
 
     /// Whether a peer is accepted of which nothing can be determined.
@@ -322,9 +352,16 @@ impl RevocationCheck {
         }
     }
 
+    fn advance(&mut self) {
+        match self.policy.crl_check.scope {
+            Some(scope) => (scope.decide)(self),
+            None => self.state = State::Decided(Ok(())),
+        }
+    }
+
     /// Decides from the start, by the answers so far: a question is the place where these end. So there is no state
     /// in between, and the same answers always lead the same way.
-    fn advance(&mut self) {
+    fn decide(&mut self) {
         let mut decision = Decision::new(self, &self.answers);
         let end = decision.decide();
         let undetermined = core::mem::take(&mut decision.undetermined);

@@ -1,6 +1,7 @@
 //! What is sent of an association: messages, and what is due besides.
 
 use std::io::{self, IoSlice};
+use std::task::{Context, Poll, Waker};
 
 use portcullis_core::{Control, DatagramWriter, Monotonic, Stage};
 
@@ -12,10 +13,70 @@ use crate::scratch::Scratch;
 use crate::statistics::Flow;
 
 #[derive(Debug, Default)]
-pub(super) struct Writing {
-    pub(super) writer: Option<Box<DatagramWriter>>,
+pub(in super::super) struct Writing {
+    pub(in super::super) writer: Option<Box<DatagramWriter>>,
+    /// While another handshake has the writer.
+    paused: Option<Box<Paused>>,
     pub(super) sent: Flow,
     pub(super) failures: u64,
+}
+
+#[derive(Debug)]
+struct Paused {
+    /// The longest message that fits the path, and the longest that there is.
+    lengths: (usize, usize),
+    /// How long datagrams may be, if somebody has said so meanwhile.
+    path_mtu: Option<u16>,
+    /// Who waits to send.
+    senders: Vec<Waker>,
+}
+
+/// What became of a message.
+pub(in super::super) enum Sent {
+    Done,
+    /// It is sealed, and there is no room for it.
+    Full(Vec<u8>),
+    /// Nothing is sealed while another handshake goes on.
+    Paused,
+}
+
+impl Writing {
+    /// Another handshake has taken over from the writer.
+    pub(in super::super) fn pause(&mut self, lengths: (usize, usize)) {
+        self.writer = None;
+        self.paused = Some(Box::new(Paused {
+            lengths,
+            path_mtu: None,
+            senders: Vec::new(),
+        }));
+    }
+
+    pub(in super::super) const fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    /// It is over; gives whom to wake.
+    pub(in super::super) fn go_on(&mut self, writer: Option<Box<DatagramWriter>>) -> Vec<Waker> {
+        self.writer = writer;
+        let Some(paused) = self.paused.take() else {
+            return Vec::new();
+        };
+        if let (Some(bytes), Some(writer)) = (paused.path_mtu, &mut self.writer) {
+            writer.set_path_mtu(bytes);
+        }
+        paused.senders
+    }
+
+    pub(in super::super) fn poll_sendable(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let Some(paused) = &mut self.paused else {
+            return Poll::Ready(());
+        };
+        let mut senders = paused.senders.iter();
+        if !senders.any(|sender| sender.will_wake(cx.waker())) {
+            paused.senders.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
 }
 
 impl Association {
@@ -52,13 +113,16 @@ impl Association {
         deadline
     }
 
-    /// Seals and sends a message. `Some`: it is sealed, and there is no room for it.
-    pub(in super::super) fn send(&self, message: &[IoSlice<'_>]) -> Result<Option<Vec<u8>>, Error> {
+    /// Seals and sends a message.
+    pub(in super::super) fn send(&self, message: &[IoSlice<'_>]) -> Result<Sent, Error> {
         let mut scratch = Scratch::take();
         let (sealed, has_work) = {
             let mut writing = lock(&self.writing);
             let Some(writer) = &mut writing.writer else {
-                return Err(Error::closed());
+                return match writing.paused {
+                    Some(_) => Ok(Sent::Paused),
+                    None => Err(Error::closed()),
+                };
             };
             let sealed = writer.seal(message, &mut scratch);
             let has_work = writer.has_work();
@@ -73,8 +137,10 @@ impl Association {
         let length = sealed.map_err(Error::from)?;
         let datagram = scratch.get(..length).unwrap_or_default();
         match self.endpoint.link.try_send(&self.path(), datagram, None) {
-            Ok(()) => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(datagram.to_vec())),
+            Ok(()) => Ok(Sent::Done),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Ok(Sent::Full(datagram.to_vec()))
+            }
             Err(error) => {
                 self.is_refused(&error, length);
                 Err(Error::io(error, Stage::Connected))
@@ -96,17 +162,26 @@ impl Association {
         writer.map_or(0, |writer| writer.sealed_len(length))
     }
 
-    /// Seals messages, each as a datagram, one behind the other, all but the last of one length; gives that length.
+    /// Seals messages, each as a datagram, one behind the other, all but the last of one length; gives that length. `None`
+    /// while another handshake goes on.
     pub(in super::super) fn seal_many(
         &self,
         messages: &[&[u8]],
-    ) -> Result<(Vec<u8>, usize), Error> {
+    ) -> Result<Option<(Vec<u8>, usize)>, Error> {
         let mut datagrams = Vec::new();
         let mut first = None;
         let mut writing = lock(&self.writing);
-        let Writing { writer, sent, .. } = &mut *writing;
+        let Writing {
+            writer,
+            sent,
+            paused,
+            ..
+        } = &mut *writing;
         let Some(writer) = writer else {
-            return Err(Error::closed());
+            return match paused {
+                Some(_) => Ok(None),
+                None => Err(Error::closed()),
+            };
         };
         for message in messages {
             let (at, length) = (datagrams.len(), writer.sealed_len(message.len()));
@@ -121,7 +196,7 @@ impl Association {
         if has_work {
             self.ring();
         }
-        Ok((datagrams, first.unwrap_or_default()))
+        Ok(Some((datagrams, first.unwrap_or_default())))
     }
 
     /// Does something with the writer, and has the driver look whether there is something to be sent then.
@@ -137,6 +212,27 @@ impl Association {
         Ok(done)
     }
 
+    /// The longest message that fits the path, and the longest that there is, in bytes; 0 after the end.
+    pub(in super::super) fn lengths(&self) -> (usize, usize) {
+        let writing = lock(&self.writing);
+        match (&writing.writer, &writing.paused) {
+            (Some(writer), _) => (writer.max_message_len(), writer.most_message_len()),
+            (None, Some(paused)) => paused.lengths,
+            (None, None) => (0, 0),
+        }
+    }
+
+    pub(in super::super) fn set_path_mtu(&self, bytes: u16) {
+        {
+            let mut writing = lock(&self.writing);
+            if let Some(paused) = &mut writing.paused {
+                paused.path_mtu = Some(bytes);
+                return;
+            }
+        }
+        let _closed = self.with_writer(|writer| writer.set_path_mtu(bytes));
+    }
+
     /// Whether there is something to be sent besides messages.
     pub(in super::super) fn writer_has_work(&self) -> bool {
         let writing = lock(&self.writing);
@@ -148,9 +244,7 @@ impl Association {
 
     /// Says that no more comes.
     pub(in super::super) fn close_notify(&self) {
-        if let Some(authenticated) = self.authenticated.get() {
-            authenticated.silence();
-        }
+        self.close_again();
         let said = self.with_writer(DatagramWriter::close_notify);
         if said.is_ok() {
             // Now: the runtime may be about to end, and the driver with it.

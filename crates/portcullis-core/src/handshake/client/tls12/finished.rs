@@ -307,7 +307,16 @@ fn connected(mut flight: AwaitingFinished, cx: &mut Cx<'_>) -> Result<Outcome, A
         finished,
         previous: client.previous,
     };
-    let Client { config, name, .. } = client;
-    let end = ClientEnd { config, name };
+    let Client {
+        config,
+        name,
+        hello_cookie,
+        ..
+    } = client;
+    let end = ClientEnd {
+        config,
+        name,
+        hello_cookie,
+    };
     Ok(outcome.before_tls13(session, end, settled, cx.now))
 }

@@ -84,6 +84,7 @@ pub(in super::super) fn on_hello(
     let next_protocol = next_protocol(&client, &hello.extensions, parameters.alpn.is_some())?;
     if let Some(previous) = &client.previous {
         previous.check_protection(extended, suite.has_cbc().then_some(encrypt_then_mac))?;
+        previous.check_srtp(parameters.srtp.as_ref())?;
         // It was not offered again.
         parameters.alpn = previous.alpn();
     }

@@ -15,10 +15,10 @@ fn talkative() -> ClientConfig {
         .unwrap()
 }
 
-fn terse() -> ClientConfig {
+fn terse(version: ProtocolVersion) -> ClientConfig {
     ClientConfig::builder(pki().roots.clone())
-        .groups([NamedGroup::X25519])
-        .versions([ProtocolVersion::TLS_1_3])
+        .groups([NamedGroup::X25519, NamedGroup::SECP256R1])
+        .versions([version])
         .build()
         .unwrap()
 }
@@ -134,10 +134,14 @@ fn is_protected(mut datagram: &[u8]) -> bool {
 /// end all the same.
 #[test]
 fn who_was_not_asked_is_sent_three_times_what_came_from_there() {
-    for mtu in [1_200, 600, 228] {
+    let versions = [ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2];
+    for (mtu, version) in [1_200, 600, 228]
+        .into_iter()
+        .flat_map(|mtu| versions.map(|version| (mtu, version)))
+    {
         let config = builder().build().unwrap();
         let options = DatagramOptions::default().mtu(mtu);
-        let mut client = begin(terse(), options);
+        let mut client = begin(terse(version), options);
         let hellos = sent(&mut client);
         let admission = Admission {
             is_unproved: true,
@@ -157,7 +161,10 @@ fn who_was_not_asked_is_sent_three_times_what_came_from_there() {
             let mut is_quiet = true;
             for datagram in sent(&mut server) {
                 said += datagram.len();
-                assert!(is_proved || said <= 3 * heard, "{mtu}: {said} {heard}");
+                assert!(
+                    is_proved || said <= 3 * heard,
+                    "{mtu} {version}: {said} {heard}"
+                );
                 client.receive(&datagram, at(clock));
                 is_quiet = false;
             }
@@ -176,7 +183,7 @@ fn who_was_not_asked_is_sent_three_times_what_came_from_there() {
                 server.handle_timeout(at(clock));
                 client.handle_timeout(at(clock));
             }
-            assert!(waited < 40, "{mtu}: it does not end");
+            assert!(waited < 40, "{mtu} {version}: it does not end");
         }
         assert!(is_proved);
         assert!(said > 3 * hellos.iter().map(Vec::len).sum::<usize>());
@@ -188,7 +195,7 @@ fn who_was_not_asked_is_sent_three_times_what_came_from_there() {
 fn a_forged_address_is_not_flooded() {
     let config = builder().build().unwrap();
     let options = DatagramOptions::default();
-    let hello = sent(&mut begin(terse(), options)).remove(0);
+    let hello = sent(&mut begin(terse(ProtocolVersion::TLS_1_3), options)).remove(0);
     let admission = Admission {
         is_unproved: true,
         ..Admission::without_cookie(hello.clone())

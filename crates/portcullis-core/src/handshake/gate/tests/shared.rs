@@ -77,6 +77,17 @@ fn what_one_server_asks_for_may_come_to_another() {
 }
 
 #[test]
+fn gates_of_one_process_have_a_secret_that_nobody_else_has() {
+    let [own, others] = [(); 2].map(|()| CookieSecret::random().unwrap());
+    for version in VERSIONS {
+        let hello = second(&mut gate(&own, wall(0)), version, wall(1));
+        assert!(admits(&mut gate(&own, wall(0)), &hello, wall(2)));
+        assert!(!admits(&mut gate(&others, wall(0)), &hello, wall(2)));
+    }
+    assert_eq!(format!("{own:?}"), "CookieSecret(..)");
+}
+
+#[test]
 fn a_seed_is_replaced_while_servers_run() {
     let (ours, theirs) = (secret(&[0]), secret(&[0]));
     let (mut one, mut other) = (gate(&ours, wall(0)), gate(&theirs, wall(0)));

@@ -395,6 +395,9 @@ fn send_server_hello(
     }
     let Protocol { alpn, is_told } = Protocol::choose(config, &hello, previous)?;
     let srtp = srtp::choose(&config.policy, &hello, cx.dialect)?;
+    if let Some(previous) = previous {
+        previous.check_srtp(srtp.as_ref())?;
+    }
     let sizes = RecordSizes::choose(config, &hello, cx)?;
     let connection_ids = connection_ids::Agreement::choose(&hello.extensions, cx)?;
     let requests = !say.resumes && requests_certificate(say.exchange, config);
@@ -442,7 +445,7 @@ fn send_server_hello(
         });
     });
     if let Some(ids) = connection_ids {
-        ids.apply(cx);
+        ids.apply(cx)?;
     }
     sizes.apply(config.policy.max_fragment_sent, cx);
     let client_random = *hello.random;

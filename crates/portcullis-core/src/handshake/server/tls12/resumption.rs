@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::UnixTime;
 
+use super::super::super::negotiate;
 use super::super::super::peer::Judge;
 use super::super::super::{Cx, expect, find, wrong_answer};
 use super::super::Next;
@@ -224,7 +225,17 @@ fn fits(
     let Some(exchange) = established.suite.exchange() else {
         return Ok(false);
     };
-    let fits = config.policy.cipher_suites.contains(&established.suite)
+    // A session has its suite for good (§7.4.1.3). Where a full handshake with the same kind of key would come to another
+    // one, it is not resumed.
+    let kind = |suite: CipherSuite| {
+        suite
+            .info()
+            .map(|info| (info.key_exchange, info.authentication))
+    };
+    let code = cx.dialect.code(*version);
+    let first = negotiate::cipher_suites(config, code, hello.cipher_suites.iter())
+        .find(|suite| kind(*suite) == kind(established.suite));
+    let fits = first == Some(established.suite)
         && established.shared_key.as_ref().map(|name| name.kind) == exchange.shared()
         && session::fits(config, *version, hello, server_name, session, cx)?;
     let offered = hello

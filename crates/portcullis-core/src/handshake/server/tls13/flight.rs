@@ -45,11 +45,11 @@ use crate::wire::extension::{
     AlpnSelected, CertificateAuthorities, CertificateType, CompressCertificate, EarlyData,
     EchRetryConfigs, ExpectedTickets, KeyShareClientHello, KeyShareServerHello, OidFilter,
     OidFilters, SelectedIdentity, SelectedVersion, ServerNameAcknowledgement, SignatureAlgorithms,
-    SignatureAlgorithmsCert, StatusRequestEmpty, SupportedGroups, TicketRequest,
+    SignatureAlgorithmsCert, StatusRequestEmpty, SupportedGroups, TicketRequest, put_extension,
 };
 use crate::wire::{
     CertificateRequest, CertificateVerify, ClientHello, EncryptedExtensions, ExtensionType,
-    Finished, ServerHello,
+    Finished, ServerHello, grease_point,
 };
 use crate::x509::Identity;
 use crate::{NamedGroup, SignatureScheme, Violation};
@@ -205,8 +205,15 @@ pub(super) fn send_flight(
         ProvedBy::Certificate(identity, scheme) => (identity, *scheme),
     };
     if answering.config.asks_in_handshake() {
+        let grease = match answering.config.grease {
+            true => {
+                let [[extension, scheme, ..]] = cx.random_bytes()?;
+                Some([extension, scheme])
+            }
+            false => None,
+        };
         cx.send(&mut answering.transcript, |out| {
-            put_certificate_request(out, &[], &answering.config);
+            put_certificate_request(out, &[], &answering.config, grease);
         });
     }
     cx.send(&mut answering.transcript, |out| {
@@ -335,7 +342,7 @@ fn send_server_hello(
     let log = cx.secret_log(&config.policy, hello.random);
     let keys = HandshakeKeys::derive(&handshake_secret, &transcript.current(), log)?;
     if let Some(ids) = connection_ids {
-        ids.apply(cx);
+        ids.apply(cx)?;
     }
     cx.outgoing.install_write(keys.server)?;
     let read = match early_data {
@@ -417,11 +424,17 @@ fn key_share(
     Ok(key_exchange::respond(group, share.key_exchange, cx.random)?)
 }
 
-/// §4.3.2.
-pub(super) fn put_certificate_request(out: &mut Vec<u8>, context: &[u8], config: &ServerOptions) {
+/// §4.3.2; with an extension and a scheme that mean nothing, by these random bytes (RFC 8701 §4.1).
+pub(super) fn put_certificate_request(
+    out: &mut Vec<u8>,
+    context: &[u8],
+    config: &ServerOptions,
+    grease: Option<[u8; 2]>,
+) {
     CertificateRequest::put(out, context, |out| {
-        SignatureAlgorithms::put(out, &config.policy.schemes);
         let policy = &config.policy;
+        let nothing = grease.map(|[_, scheme]| SignatureScheme(grease_point(scheme)));
+        SignatureAlgorithms::put(out, nothing.iter().chain(&policy.schemes));
         if !policy
             .certificate_schemes()
             .eq(policy.schemes.iter().copied())
@@ -453,6 +466,9 @@ pub(super) fn put_certificate_request(out: &mut Vec<u8>, context: &[u8], config:
             Some(names) => CertificateAuthorities::put(out, names.iter().map(|name| &**name)),
             None if roots.is_empty() => {}
             None => CertificateAuthorities::put(out, roots.subjects()),
+        }
+        if let Some([extension, _]) = grease {
+            put_extension(out, ExtensionType(grease_point(extension)), |_| {});
         }
     });
 }

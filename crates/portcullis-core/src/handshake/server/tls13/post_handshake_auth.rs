@@ -11,7 +11,7 @@ use super::super::super::compressed::uncompressed;
 use super::super::super::offer::check_scheme;
 use super::super::super::peer::{Judge, check_signature, presented};
 use super::super::super::post_handshake_auth::{
-    AuthenticationId, AuthenticationStep, MAX_OPEN, Progress, locked,
+    AsksLater, AuthenticationId, AuthenticationStep, MAX_OPEN, Progress, locked,
 };
 use super::super::super::signed_content::signed_content;
 use super::super::super::{expect, wrong_answer};
@@ -121,89 +121,6 @@ impl PostHandshakeServer {
         }
     }
 
-    pub(in super::super::super) fn request(&self) -> Result<AuthenticationId, Misuse> {
-        if self.information.0.alpn.as_deref() == Some(b"h2") {
-            return Err(Misuse::new(
-                "request_client_certificate: HTTP/2 forbids it (RFC 9113 §9.2.3); offer http/1.1 alone where certificates \
-                 are asked for, or ask in the handshake",
-            ));
-        }
-        let mut context = [0; 16];
-        Random::system()
-            .fill(&mut context)
-            .map_err(|_| Misuse::new("request_client_certificate: there are no random bytes"))?;
-        let mut message = Vec::new();
-        put_certificate_request(&mut message, &context, &self.config);
-        if message.len() > MAX_RUN {
-            return Err(Misuse::new(format!(
-                "request_client_certificate: the request would have {} bytes with the names of all authorities, and \
-                 may have 32 KiB; name fewer, or turn send_certificate_authorities off",
-                message.len()
-            )));
-        }
-        let mut transcript = self.transcript.clone();
-        transcript.add(Hashed::new(&message));
-        let mut state = locked(&self.state);
-        let open = state.requests.len() + state.answered.len();
-        if open + usize::from(state.flight.is_some()) >= MAX_OPEN {
-            return Err(Misuse::new(format!(
-                "request_client_certificate: the client has not answered {MAX_OPEN} requests yet; wait for one"
-            )));
-        }
-        let id = AuthenticationId(state.next);
-        state.next += 1;
-        state.requests.push(Requested {
-            id,
-            context,
-            transcript,
-        });
-        state.out.push_back((Some(id), message));
-        Ok(id)
-    }
-
-    #[cfg(test)]
-    pub(in super::super::super) fn contexts(&self) -> Vec<Vec<u8>> {
-        let state = locked(&self.state);
-        let requests = state.requests.iter();
-        requests.map(|request| request.context.to_vec()).collect()
-    }
-
-    pub(in super::super::super) fn next(&self) -> Option<Box<AnsweredLater>> {
-        locked(&self.state).answered.pop_front()
-    }
-
-    pub(in super::super::super) fn begin(
-        &self,
-        answered: AnsweredLater,
-        now: UnixTime,
-    ) -> Result<Progress, Abort> {
-        let Some((shown, scheme)) = answered.shown else {
-            return match &self.config.client_authentication {
-                ClientAuthentication::Required(_) => Err(Violation::NoClientCertificate.into()),
-                _ => Ok(Progress::Done(AuthenticationStep::Declined)),
-            };
-        };
-        let judge = Judge::of_client(&self.config);
-        match judge.verify(&shown, now)? {
-            Some(proof) => self.issue(proof, scheme, now),
-            None => {
-                let question = judge.ask(&shown, now);
-                let paused = VerifyingLater(shown, scheme);
-                Ok(Progress::VerifyChain(question, Box::new(paused)))
-            }
-        }
-    }
-
-    pub(in super::super::super) fn judged(
-        &self,
-        VerifyingLater(shown, scheme): VerifyingLater,
-        answer: AnswerContent,
-        now: UnixTime,
-    ) -> Result<Progress, Abort> {
-        let proof = Judge::of_client(&self.config).on_answer(answer, &shown)?;
-        self.issue(proof, scheme, now)
-    }
-
     /// §4.6.1: the client that resumes from here on is the one that has authenticated.
     fn issue(
         &self,
@@ -260,30 +177,6 @@ impl PostHandshakeServer {
         done(chain)
     }
 
-    pub(in super::super::super) fn issued(
-        &self,
-        paused: IssuingLater,
-        answer: AnswerContent,
-        now: UnixTime,
-    ) -> Result<Progress, Abort> {
-        let IssuingLater {
-            nonce,
-            session,
-            chain,
-        } = paused;
-        match answer {
-            AnswerContent::ConfiguredTickets => self.seal(nonce, &session, now)?,
-            AnswerContent::Tickets(tickets) => {
-                check_tickets(&tickets, 1, MAX_TICKET)?;
-                if let Some(ticket) = tickets.first() {
-                    self.send_ticket(nonce, &session, ticket);
-                }
-            }
-            _ => return Err(wrong_answer()),
-        }
-        Ok(Progress::Done(AuthenticationStep::Presented(chain)))
-    }
-
     fn seal(&self, nonce: u8, session: &ServerSession, now: UnixTime) -> Result<(), Abort> {
         let random = &mut Random::system();
         if let Some(keys) = &self.config.ticket_keys
@@ -296,7 +189,7 @@ impl PostHandshakeServer {
 
     fn send_ticket(&self, nonce: u8, session: &ServerSession, ticket: &[u8]) {
         let mut message = Vec::new();
-        put_ticket(&mut message, nonce, session, ticket);
+        put_ticket(&mut message, nonce, session, ticket, self.config.grease);
         // A longer one has a chain that no ticket should have.
         if message.len() <= MAX_RUN {
             locked(&self.state).out.push_back((None, message));
@@ -381,6 +274,113 @@ pub(in super::super) fn check_filters(
 impl core::fmt::Debug for PostHandshakeServer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("PostHandshakeServer(..)")
+    }
+}
+
+impl AsksLater for PostHandshakeServer {
+    fn request(&self) -> Result<AuthenticationId, Misuse> {
+        if self.information.0.alpn.as_deref() == Some(b"h2") {
+            return Err(Misuse::new(
+                "request_client_certificate: HTTP/2 forbids it (RFC 9113 §9.2.3); offer http/1.1 alone where certificates \
+                 are asked for, or ask in the handshake",
+            ));
+        }
+        let mut context = [0; 16];
+        Random::system()
+            .fill(&mut context)
+            .map_err(|_| Misuse::new("request_client_certificate: there are no random bytes"))?;
+        let mut message = Vec::new();
+        // They are as good as any: whoever sees the context sees these, too.
+        let grease = context.first_chunk().filter(|_| self.config.grease);
+        put_certificate_request(&mut message, &context, &self.config, grease.copied());
+        if message.len() > MAX_RUN {
+            return Err(Misuse::new(format!(
+                "request_client_certificate: the request would have {} bytes with the names of all authorities, and \
+                 may have 32 KiB; name fewer, or turn send_certificate_authorities off",
+                message.len()
+            )));
+        }
+        let mut transcript = self.transcript.clone();
+        transcript.add(Hashed::new(&message));
+        let mut state = locked(&self.state);
+        let open = state.requests.len() + state.answered.len();
+        if open + usize::from(state.flight.is_some()) >= MAX_OPEN {
+            return Err(Misuse::new(format!(
+                "request_client_certificate: the client has not answered {MAX_OPEN} requests yet; wait for one"
+            )));
+        }
+        let id = AuthenticationId(state.next);
+        state.next += 1;
+        state.requests.push(Requested {
+            id,
+            context,
+            transcript,
+        });
+        state.out.push_back((Some(id), message));
+        Ok(id)
+    }
+
+    #[cfg(test)]
+    fn contexts(&self) -> Vec<Vec<u8>> {
+        let state = locked(&self.state);
+        let requests = state.requests.iter();
+        requests.map(|request| request.context.to_vec()).collect()
+    }
+
+    fn next(&self) -> Option<Box<AnsweredLater>> {
+        locked(&self.state).answered.pop_front()
+    }
+
+    fn begin(&self, answered: AnsweredLater, now: UnixTime) -> Result<Progress, Abort> {
+        let Some((shown, scheme)) = answered.shown else {
+            return match &self.config.client_authentication {
+                ClientAuthentication::Required(_) => Err(Violation::NoClientCertificate.into()),
+                _ => Ok(Progress::Done(AuthenticationStep::Declined)),
+            };
+        };
+        let judge = Judge::of_client(&self.config);
+        match judge.verify(&shown, now)? {
+            Some(proof) => self.issue(proof, scheme, now),
+            None => {
+                let question = judge.ask(&shown, now);
+                let paused = VerifyingLater(shown, scheme);
+                Ok(Progress::VerifyChain(question, Box::new(paused)))
+            }
+        }
+    }
+
+    fn judged(
+        &self,
+        VerifyingLater(shown, scheme): VerifyingLater,
+        answer: AnswerContent,
+        now: UnixTime,
+    ) -> Result<Progress, Abort> {
+        let proof = Judge::of_client(&self.config).on_answer(answer, &shown)?;
+        self.issue(proof, scheme, now)
+    }
+
+    fn issued(
+        &self,
+        paused: IssuingLater,
+        answer: AnswerContent,
+        now: UnixTime,
+    ) -> Result<Progress, Abort> {
+        let IssuingLater {
+            nonce,
+            session,
+            chain,
+        } = paused;
+        match answer {
+            AnswerContent::ConfiguredTickets => self.seal(nonce, &session, now)?,
+            AnswerContent::Tickets(tickets) => {
+                check_tickets(&tickets, 1, MAX_TICKET)?;
+                if let Some(ticket) = tickets.first() {
+                    self.send_ticket(nonce, &session, ticket);
+                }
+            }
+            _ => return Err(wrong_answer()),
+        }
+        Ok(Progress::Done(AuthenticationStep::Presented(chain)))
     }
 }
 

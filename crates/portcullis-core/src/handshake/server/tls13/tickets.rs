@@ -19,8 +19,8 @@ use crate::session::{
     EarlyDataTerms, Established, MAX_AUTHENTICATION, Peer, Secret, ServerSession, TicketKeys, age,
     max_ticket,
 };
-use crate::wire::NewSessionTicket;
-use crate::wire::extension::MaxEarlyDataSize;
+use crate::wire::extension::{MaxEarlyDataSize, put_extension};
+use crate::wire::{ExtensionType, NewSessionTicket, grease_point};
 use crate::x509::LeafDigests;
 use crate::{CryptoFailure, Misuse};
 
@@ -89,8 +89,11 @@ impl Issuing {
     }
 
     fn send(self, sessions: &[ServerSession], tickets: &[Vec<u8>], cx: &mut Cx<'_>) -> Next {
+        let grease = self.config.grease;
         for (nonce, (session, ticket)) in (0..).zip(sessions.iter().zip(tickets)) {
-            cx.send(&mut Unhashed, |out| put_ticket(out, nonce, session, ticket));
+            cx.send(&mut Unhashed, |out| {
+                put_ticket(out, nonce, session, ticket, grease);
+            });
         }
         Next::Connected(self.outcome)
     }
@@ -162,12 +165,25 @@ impl<'a> Recipe<'a> {
     }
 }
 
-/// Writes NewSessionTicket.
-pub(super) fn put_ticket(out: &mut Vec<u8>, nonce: u8, session: &ServerSession, ticket: &[u8]) {
+/// Writes NewSessionTicket; if wanted with an extension that means nothing (RFC 8701 §4.1).
+pub(super) fn put_ticket(
+    out: &mut Vec<u8>,
+    nonce: u8,
+    session: &ServerSession,
+    ticket: &[u8],
+    grease: bool,
+) {
     let (lifetime, age_add) = (session.lifetime, session.age_add);
     NewSessionTicket::put(out, lifetime, age_add, &[nonce], ticket, |out| {
         if let Some(terms) = &session.established.early_data {
             MaxEarlyDataSize::put(out, terms.limit());
+        }
+        if grease {
+            // By bytes that are random, and stand in the same message.
+            let [random, ..] = age_add.to_be_bytes();
+            put_extension(out, ExtensionType(grease_point(random)), |out| {
+                out.push(0);
+            });
         }
     });
 }

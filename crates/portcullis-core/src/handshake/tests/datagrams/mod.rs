@@ -11,6 +11,8 @@ pub(super) mod moved_secrets;
 pub(super) mod network;
 mod older;
 mod pair;
+mod renegotiation;
+mod rest;
 mod srtp;
 mod timers;
 mod violations;

@@ -96,6 +96,10 @@ pub(crate) struct Network {
     /// The early data that the server was given.
     pub(crate) early_data: Vec<Vec<u8>>,
     pub(crate) declines_early_data: bool,
+    /// A side that begins another handshake as soon as it is connected.
+    pub(crate) begins: Option<usize>,
+    /// How often each side was told that there is none.
+    pub(crate) declined: [usize; 2],
     /// What authentications after the handshake have come to, on each side.
     pub(crate) authenticated: [Vec<(AuthenticationId, AuthenticationStep)>; 2],
 }
@@ -134,8 +138,20 @@ impl Network {
             tamper: None,
             early_data: Vec::new(),
             declines_early_data: false,
+            begins: None,
+            declined: [0; 2],
             authenticated: Default::default(),
         }
+    }
+
+    /// This side begins another handshake, or answers one.
+    pub(crate) fn renegotiate(&mut self, side: usize) {
+        let (now, tamper) = (self.now(), self.tamper.take_if(|_| side == 1));
+        let connection = self.sides[side].connection();
+        let (reader, writer) = (&mut connection.reader, &mut connection.writer);
+        let random = crate::crypto::random::Random::system();
+        let begun = Handshake::renegotiate_datagrams_with(reader, writer, now, random, tamper);
+        self.sides[side] = Side::Handshake(Box::new(begun.unwrap()));
     }
 
     /// The client offers early data, of which there is none yet.
@@ -217,6 +233,10 @@ impl Network {
                         None
                     }
                     Ok(Step::Event(_)) => None,
+                    Ok(Step::Data(data)) => {
+                        self.received[side].push(data);
+                        None
+                    }
                     Ok(Step::EarlyData(data)) => {
                         self.early_data.push(data);
                         None
@@ -233,7 +253,6 @@ impl Network {
                         assert_eq!(deadline, handshake.deadline());
                         Some(deadline)
                     }
-                    Ok(other) => panic!("{other:?}"),
                     Err(error) => {
                         self.sides[side] = Side::Failed(error);
                         return None;
@@ -268,9 +287,14 @@ impl Network {
         else {
             panic!("only a handshake becomes a connection");
         };
+        self.declined[side] += usize::from(handshake.was_declined());
         let mut connection = handshake.into_datagram_connection().unwrap();
         let unread = core::mem::take(&mut connection.unread);
+        self.closed[side] += usize::from(connection.reader.is_closed());
         self.sides[side] = Side::Connected(Box::new(connection));
+        if self.begins.take_if(|begins| *begins == side).is_some() {
+            self.renegotiate(side);
+        }
         for datagram in unread {
             self.deliver(side, datagram);
         }
@@ -316,6 +340,9 @@ impl Network {
                 let tickets = tickets.take(if is_older { 0 } else { usize::MAX });
                 self.sessions
                     .extend(tickets.map(|ticket| ticket.into_session(now.wall)));
+                if connection.reader.take_request(now.wall).is_some() {
+                    self.renegotiate(side);
+                }
             }
         }
     }

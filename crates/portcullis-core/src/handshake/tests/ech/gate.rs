@@ -13,11 +13,11 @@ use crate::wire::extension::{Cookie, EchConfirmation};
 use crate::wire::{ExtensionType as E, HandshakeMessage as _, ServerHello};
 use crate::{CookiePolicy, DatagramConnection, Error, Gate, Verdict};
 
-const PEER: &[u8] = b"192.0.2.1:4433";
+pub(super) const PEER: &[u8] = b"192.0.2.1:4433";
 /// Before the body of a message that is whole in one record: the headers of record and fragment.
 const HEADERS: usize = 13 + 12;
 
-fn at(milliseconds: u64) -> Now {
+pub(super) fn at(milliseconds: u64) -> Now {
     Now {
         wall: now(),
         monotonic: Monotonic(core::time::Duration::from_millis(milliseconds)),
@@ -28,12 +28,12 @@ fn gate(server: &ServerConfig) -> Gate {
     Gate::new(server, CookiePolicy::Always).unwrap()
 }
 
-fn begin(client: ClientConfig, options: DatagramOptions) -> Handshake {
+pub(super) fn begin(client: ClientConfig, options: DatagramOptions) -> Handshake {
     let name = ServerName::try_from(SECRET).unwrap();
     Handshake::datagram_client(client, name, Vec::new(), options, at(0)).unwrap()
 }
 
-fn sent(handshake: &mut Handshake) -> Vec<Vec<u8>> {
+pub(super) fn sent(handshake: &mut Handshake) -> Vec<Vec<u8>> {
     let mut datagrams = Vec::new();
     loop {
         match handshake.poll() {
@@ -48,9 +48,9 @@ fn sent(handshake: &mut Handshake) -> Vec<Vec<u8>> {
     }
 }
 
-type Ended = Result<DatagramConnection, Error>;
+pub(super) type Ended = Result<DatagramConnection, Error>;
 
-fn ended(mut handshake: Handshake) -> Ended {
+pub(super) fn ended(mut handshake: Handshake) -> Ended {
     match handshake.poll() {
         Err(error) => Err(error),
         Ok(_) => handshake.into_datagram_connection(),
@@ -226,7 +226,7 @@ fn who_asks_for_a_cookie_as_dtls_1_2_does_has_read_no_inner_hello() {
 }
 
 /// Changes a hello that is whole in a datagram.
-fn changed(datagram: &[u8], change: impl FnOnce(&mut ClientHelloParts)) -> Vec<u8> {
+pub(super) fn changed(datagram: &[u8], change: impl FnOnce(&mut ClientHelloParts)) -> Vec<u8> {
     // The parts know hellos of streams: without a cookie, which is empty, as the session id before it is.
     const COOKIE: usize = 4 + 2 + 32 + 1;
     let mut message = datagram[13..17].to_vec();
@@ -517,4 +517,60 @@ fn a_server_behind_another_confirms_what_it_has_not_kept() {
         &hello,
         IN_SERVER_HELLO.start,
     );
+}
+
+/// Hellos of addresses that may be forged: a bound on keys that are tried, and nobody else waits for it.
+#[test]
+fn strangers_hellos_are_decrypted_so_many_in_a_second() {
+    let key = key(1);
+    let server = server(&key).groups([NamedGroup::X25519]).build().unwrap();
+    let options = DatagramOptions::default();
+    let hello = |config: ClientConfig| sent(&mut begin(config, options)).remove(0);
+    let encrypted = client(key.config_list()).build().unwrap();
+    let plain = || ClientConfig::builder(names().roots.clone());
+    let others = [
+        plain().build().unwrap(),
+        client(self::key(2).config_list()).build().unwrap(),
+    ];
+    let policies = [
+        CookiePolicy::Always,
+        CookiePolicy::UnderLoad { handshakes: 1 },
+    ];
+    for policy in policies {
+        let mut gate = Gate::new(&server, policy).unwrap().decryptions(10);
+        gate.set_handshakes(0);
+        let first = hello(encrypted.clone());
+        let flood = |gate: &mut Gate, time: u64| {
+            let verdicts = (0..100_u8).map(|peer| gate.on_datagram(&[peer], &first, at(time)));
+            let mut served = 0;
+            for verdict in verdicts {
+                match verdict {
+                    Verdict::Discard(why) => assert_eq!(why, Discarded::TooManyEncrypted),
+                    Verdict::Reply(_) | Verdict::Admit(_) => served += 1,
+                }
+            }
+            served
+        };
+        // One, and what may be spent ahead.
+        assert_eq!(flood(&mut gate, 0), 2);
+        for config in &others {
+            let verdict = gate.on_datagram(PEER, &hello(config.clone()), at(0));
+            assert!(!matches!(verdict, Verdict::Discard(_)), "{verdict:?}");
+        }
+        assert_eq!(flood(&mut gate, 99), 0);
+        assert_eq!(flood(&mut gate, 101), 1);
+        // Whose cookie has come back has had his turn.
+        gate.set_handshakes(1);
+        let mut client = begin(encrypted.clone(), options);
+        let mut first = sent(&mut client);
+        let reply = gate.on_datagram(PEER, &first.remove(0), at(900));
+        let Verdict::Reply(reply) = reply else {
+            panic!("{reply:?}");
+        };
+        client.receive(&reply, at(900));
+        assert!(flood(&mut gate, 900) > 0);
+        let second = sent(&mut client).remove(0);
+        let verdict = gate.on_datagram(PEER, &second, at(900));
+        assert!(matches!(verdict, Verdict::Admit(_)), "{verdict:?}");
+    }
 }

@@ -22,6 +22,8 @@ mod front;
 mod gate;
 mod hidden;
 mod rejected;
+#[cfg(feature = "dtls")]
+mod split;
 mod violations;
 
 const SECRET: &str = "secret.example";
@@ -139,4 +141,38 @@ fn old_versions_are_offered_in_the_outer_hello_alone() {
         client.build().unwrap(),
         server(&key).versions(versions).build().unwrap(),
     );
+}
+
+/// §7.1, §10.10.4: who looks on sees by a HelloRetryRequest neither that a hello was read nor that it was not.
+#[test]
+fn a_retry_that_has_read_nothing_looks_as_one_that_has() {
+    let (key, other) = (key(1), key(2));
+    let retry = |list: EchConfigList, server: ServerConfigBuilder| {
+        let client = client(list)
+            .groups([NamedGroup::X25519, NamedGroup::SECP384R1])
+            .key_shares(KeyShares::Groups(vec![NamedGroup::X25519]))
+            .build()
+            .unwrap();
+        let server = server.groups([NamedGroup::SECP384R1]).build().unwrap();
+        let mut pair = pair(client, server);
+        pair.turn(&mut |_, question| Some(crate::testing::answer(question)));
+        let sent = pair.server_sent;
+        let length = usize::from(sent[3]) << 8 | usize::from(sent[4]);
+        sent[..5 + length].to_vec()
+    };
+    let read = retry(key.config_list(), server(&key));
+    // The extension is the last: 8 bytes.
+    let end = [0xfe, 0x0d, 0, 8];
+    assert_eq!(read[read.len() - 12..][..4], end);
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let unread = retry(other.config_list(), server(&key));
+        assert_eq!(unread.len(), read.len());
+        assert_eq!(unread[unread.len() - 12..][..4], end);
+        seen.push(unread[unread.len() - 8..].to_vec());
+    }
+    assert_ne!(seen[0], seen[1]);
+    // Who has no keys says nothing of it, and a hello without one is not answered so.
+    let unknown = retry(other.config_list(), both_names());
+    assert_eq!(unknown.len(), read.len() - 12);
 }

@@ -512,15 +512,19 @@ fn without_signature_algorithms() {
     });
 }
 
-/// A session is not resumed there, so none is offered.
+/// A session is not resumed there, so none is offered; that there may be tickets is said again (RFC 5077 §3.2).
 #[test]
 fn no_session_is_resumed() {
     let tamper = first(T::CLIENT_HELLO, |raw| {
         vec![Put::Message(client_hello(raw, |hello| {
             assert!(hello.session_id.is_empty());
-            assert!(!hello.extensions.0.iter().any(|(typ, _)| {
-                [E::SESSION_TICKET, E::SUPPORTED_VERSIONS, E::KEY_SHARE, ALPN].contains(typ)
-            }));
+            let extensions = &hello.extensions.0;
+            assert!(
+                !extensions
+                    .iter()
+                    .any(|(typ, _)| [E::SUPPORTED_VERSIONS, E::KEY_SHARE, ALPN].contains(typ))
+            );
+            assert!(extensions.contains(&(E::SESSION_TICKET, Vec::new())));
             assert!(!hello.suites.contains(&0x00ff));
         }))]
     });

@@ -182,6 +182,34 @@ fn a_late_answer_is_one() {
     }
 }
 
+/// RFC 5246 §7.4.1.1: a server that asks before it has seen the hello that was given up gets no second one, and answers the
+/// first.
+#[test]
+fn a_request_that_has_crossed_a_hello_says_nothing() {
+    let mut ends = ends(client(), server());
+    let (client, server) = (&mut ends.client, &mut ends.server);
+    let mut begun = Handshake::renegotiate(&mut client.reader, &mut client.writer, now()).unwrap();
+    let hello = transmitted(&mut begun);
+    assert!(begun.give_up_renegotiation());
+    assert!(matches!(begun.poll(), Ok(Step::Connected)));
+    assert!(begun.was_declined());
+    *client = begun.into_connection().unwrap();
+    let mut asking = Handshake::renegotiate(&mut server.reader, &mut server.writer, now()).unwrap();
+    let request = transmitted(&mut asking);
+    assert!(super::asks(client, request));
+    let mut begun = Handshake::renegotiate(&mut client.reader, &mut client.writer, now()).unwrap();
+    assert!(transmitted(&mut begun).is_empty(), "its hello is out");
+    asking.receive(&hello, now());
+    let (client, server) = super::pair(begun, asking).run();
+    let mut ends = Ends {
+        client: client.unwrap(),
+        server: server.unwrap(),
+    };
+    assert!(ends.client.information.is_renegotiated());
+    assert!(ends.server.information.is_renegotiated());
+    ends.exchange();
+}
+
 /// What has been answered goes on, and what is no renegotiation is not given up so.
 #[test]
 fn what_is_answered_is_not_given_up() {

@@ -158,7 +158,7 @@ fn scheme_at(suite: CipherSuite, raw: &[u8]) -> usize {
         K::Ecdhe => vec8(4 + 3),
         // p, g, Ys (RFC 5246 §7.4.3)
         K::Dhe => vec16(vec16(vec16(4))),
-        // N, g, s, B (RFC 5054 §2.5.3)
+        // N, g, s, B (RFC 5054 §2.8.2)
         K::Srp => vec16(vec8(vec16(vec16(4)))),
         other => panic!("{other:?} signs nothing"),
     }

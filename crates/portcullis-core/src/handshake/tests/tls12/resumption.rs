@@ -193,6 +193,36 @@ fn another_suite_identity_or_name() {
     assert!(!is_resumed(&trusting, &client_like, &own));
 }
 
+/// A session has its suite for good (§7.4.1.3), and a full handshake would come to a better one: of the lists by which
+/// the server chooses, its own or the client's. One of another kind of key is no better.
+#[test]
+fn a_better_suite_means_a_full_handshake() {
+    use CipherSuite as C;
+    let (with_128, with_256) = (
+        C::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        C::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    );
+    let (client, server) = tickets();
+    for by_client in [true, false] {
+        let server = server.clone().honor_cipher_order(!by_client);
+        let session = session_of(&client.clone().cipher_suites([with_128]), &server);
+        for (first, second) in [(with_128, with_256), (with_256, with_128)] {
+            let of_rsa = C::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384;
+            let (ours, theirs) = ([of_rsa, first, second], [with_256, with_128, of_rsa]);
+            let lists = if by_client {
+                (ours, theirs)
+            } else {
+                (theirs, ours)
+            };
+            let client = client.clone().cipher_suites(lists.0);
+            let server = server.clone().cipher_suites(lists.1);
+            assert!(offers(&client, &session, now()) > 0);
+            let resumes = is_resumed(&client, &server, &session);
+            assert_eq!(resumes, first == with_128, "{by_client}, {first}");
+        }
+    }
+}
+
 /// The suite of the session is not in this hello (§7.4.1.3).
 #[test]
 fn a_hello_without_the_suite_of_its_session() {

@@ -318,6 +318,16 @@ const APART: &[(Violation, &str)] = &[
         Violation::RenegotiationChangedClient,
         "handshake::tests::renegotiation::violations::the_client_stays_who_it_is",
     ),
+    #[cfg(feature = "dtls")]
+    (
+        Violation::RenegotiationChangedConnectionId,
+        "handshake::tests::datagrams::renegotiation::connection_ids_stay",
+    ),
+    #[cfg(feature = "dtls")]
+    (
+        Violation::RenegotiationChangedSrtp,
+        "handshake::tests::datagrams::renegotiation::the_profile_of_srtp_stays",
+    ),
     (
         Violation::RenegotiationChangedName,
         "handshake::tests::renegotiation::violations::the_name_stays",

@@ -36,7 +36,7 @@ const KEPT: Duration = Duration::from_secs(240);
 const NUMBER_BITS: u32 = 48;
 /// The longest block of a cipher.
 const BLOCK: usize = 16;
-/// The epoch under the only keys of DTLS 1.2 and older.
+/// The epoch under the first keys of DTLS 1.2 and older.
 pub(super) const OLDER: u16 = 1;
 /// How many epochs are kept, so that two bits tell them apart.
 const MOST_EPOCHS: usize = 3;
@@ -158,6 +158,7 @@ impl ReadEpochs {
         header: OlderRecord,
         record: &mut [u8],
         limit: usize,
+        now: Monotonic,
     ) -> Result<Opened, Fault> {
         let epoch = header.epoch;
         let is_meant = |one: &ReadEpoch| one.epoch == epoch && one.protection.is_older();
@@ -166,8 +167,12 @@ impl ReadEpochs {
         let one = one.ok_or(Discarded::UnknownEpoch)?;
         // Who refuses a number of forgeries by ending gives everybody the means to end it (RFC 6347 §4.1.2.7); the limits
         // of RFC 9147 §4.5.3 are those of DTLS 1.3.
-        let opened = one.open_older(header, record, limit)?;
-        self.current = self.current.max(epoch);
+        let mut opened = one.open_older(header, record, limit)?;
+        opened.is_newest &= epoch >= self.current;
+        if epoch > self.current {
+            self.current = epoch;
+            self.retire(now);
+        }
         Ok(opened)
     }
 
@@ -228,11 +233,17 @@ impl ReadEpochs {
         }
     }
 
-    /// Gives the keys of the handshake, which is over, a time, also where nothing has come under newer ones.
+    /// Gives the keys of the handshake, which is over, a time, also where nothing has come under newer ones: before
+    /// DTLS 1.3 those that were the connection's before it.
     pub(super) fn forget_handshake(&mut self, now: Monotonic) {
         let end = Monotonic(now.0.saturating_add(KEPT));
-        if self.newest() >= APPLICATION {
-            for older in self.epochs.iter_mut().filter(|one| one.epoch < APPLICATION) {
+        let newest = self.epochs.last();
+        let first = match newest.is_some_and(|newest| newest.protection.is_older()) {
+            true => self.newest(),
+            false => APPLICATION,
+        };
+        if self.newest() >= first {
+            for older in self.epochs.iter_mut().filter(|one| one.epoch < first) {
                 older.expires.get_or_insert(end);
             }
         }
@@ -262,6 +273,12 @@ impl ReadEpochs {
 /// What only a test does.
 #[cfg(test)]
 impl ReadEpochs {
+    /// The newest epoch has this number.
+    pub(crate) fn set_epoch(&mut self, epoch: u16) {
+        self.epochs.last_mut().unwrap().epoch = epoch;
+        self.current = epoch;
+    }
+
     /// The key of this epoch may refuse so many records more.
     pub(crate) fn leave_forgeries(&mut self, epoch: u16, left: u64) {
         for one in self.epochs.iter_mut().filter(|one| one.epoch == epoch) {

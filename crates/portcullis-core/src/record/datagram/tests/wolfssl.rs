@@ -113,7 +113,7 @@ fn records_of_dtls_1_2_with_an_id_open() {
             has_id: true,
             takes_data: true,
         };
-        let opened = epochs.open_older(header, &mut record, MAX_PLAINTEXT);
+        let opened = epochs.open_older(header, &mut record, MAX_PLAINTEXT, Monotonic::default());
         let opened = opened.unwrap();
         assert_eq!((opened.typ, &record[opened.content]), (typ, content));
     }

@@ -51,6 +51,8 @@ pub(super) struct Transmitter {
     /// What is sent is a client's first hello, also with the cookie of a HelloVerifyRequest: its records say DTLS 1.0, which no server minds (RFC 9147 §4,
     /// RFC 6347 §4.1).
     is_first_hello: bool,
+    /// A client whose server has not said yet which version it is.
+    is_undecided: bool,
     /// What a round trip took, once one was measured.
     round_trip: Option<Duration>,
     /// How many bytes may go out yet; `None` since somebody has shown that he reads there.
@@ -63,8 +65,17 @@ pub(super) struct Transmitter {
 
 struct Busy {
     flight: Flight,
+    /// The last flight of the handshake before, while it is not known that the peer has it; when that was sent
+    /// again, and how often.
+    before: Flight,
+    before_sent: Monotonic,
+    before_repeats: u8,
     /// The peer is to answer now; what is sent after that begins another flight.
     is_ended: bool,
+    /// The peer has begun to answer, and maybe before DTLS 1.3: it is sent again where the answer does not come to its end.
+    is_answered: bool,
+    /// The handshake is over with it, before DTLS 1.3.
+    is_last: bool,
     timeout: Duration,
     /// How often the flight was sent.
     sendings: u8,
@@ -80,6 +91,13 @@ struct Busy {
 }
 
 impl Busy {
+    /// Nothing is waited for any more.
+    fn forget_flight(&mut self) {
+        self.flight.clear();
+        (self.is_ended, self.is_answered, self.is_last) = (false, false, false);
+        self.resend_at = None;
+    }
+
     /// Whether what is to be sent of the flight was sent before.
     const fn is_sent_again(&self) -> bool {
         self.sendings > 1 || self.repeats > 0
@@ -98,6 +116,7 @@ impl Transmitter {
             is_older: false,
             version: ProtocolVersion::DTLS_1_2,
             is_first_hello: false,
+            is_undecided: false,
             round_trip: None,
             credit: None,
             ids: None,
@@ -114,6 +133,7 @@ impl Transmitter {
     /// A client begins.
     pub(super) const fn begin_with_hello(&mut self) {
         self.is_first_hello = true;
+        self.is_undecided = true;
     }
 
     /// Nothing goes out but for what has come.
@@ -133,6 +153,7 @@ impl Transmitter {
 
     pub(super) fn decided_before_tls13(&mut self, version: ProtocolVersion) {
         (self.is_older, self.version) = (true, version);
+        self.is_undecided = false;
         if let Some(busy) = &mut self.busy {
             busy.to_acknowledge.clear();
         }
@@ -144,6 +165,12 @@ impl Transmitter {
 
     /// What is sent from here on is under these keys.
     pub(super) fn install(&mut self, mut epoch: WriteEpoch) {
+        if core::mem::take(&mut self.is_undecided)
+            && let Some(busy) = self.busy.as_mut().filter(|busy| busy.is_answered)
+        {
+            // DTLS 1.3, where the rest of the answer is the server's affair (RFC 9147 §5.8.1).
+            busy.forget_flight();
+        }
         epoch.set_id(self.connection_id());
         self.epochs.reserve_exact(1);
         self.epochs.push(Box::new(epoch));
@@ -224,7 +251,12 @@ impl Transmitter {
         self.busy.get_or_insert_with(|| {
             Box::new(Busy {
                 flight: Flight::default(),
+                before: Flight::default(),
+                before_sent: Monotonic::default(),
+                before_repeats: 0,
                 is_ended: false,
+                is_answered: false,
+                is_last: false,
                 timeout,
                 sendings: 0,
                 repeats: 0,
@@ -264,6 +296,30 @@ impl Transmitter {
         })
     }
 
+    /// Before DTLS 1.3: another handshake begins, whose messages are counted anew (RFC 6347 §4.2.2), unless it
+    /// `goes_on` with one that was given up. What is left of the last flight is kept for a peer that repeats its own.
+    pub(super) fn begin_again(&mut self, goes_on: bool) {
+        if !goes_on {
+            self.next_message = Some(0);
+        }
+        if let Some(busy) = &mut self.busy
+            && busy.is_ended
+            && !busy.flight.is_empty()
+        {
+            busy.before = core::mem::take(&mut busy.flight);
+            (busy.before_sent, busy.before_repeats) = (busy.last_sent, busy.repeats);
+            busy.forget_flight();
+        }
+    }
+
+    /// The handshake that has begun does not go on: nothing of it is sent again.
+    pub(super) fn end_again(&mut self) {
+        if let Some(busy) = &mut self.busy {
+            busy.forget_flight();
+        }
+        self.rest();
+    }
+
     /// Adds a change_cipher_spec to the flight (RFC 6347 §4.2.4: it is sent again with it).
     pub(super) fn change_cipher_spec(&mut self) {
         let epoch = self.epoch();
@@ -277,9 +333,7 @@ impl Transmitter {
         let busy = self.busy();
         if busy.is_ended {
             // The peer has answered the one before, or this one would not begin.
-            busy.flight.clear();
-            busy.is_ended = false;
-            busy.resend_at = None;
+            busy.forget_flight();
         }
         if busy.flight.is_empty() {
             (busy.sendings, busy.repeats) = (0, 0);
@@ -307,9 +361,27 @@ impl Transmitter {
         };
         if !busy.is_ended && !busy.flight.is_empty() {
             busy.is_ended = true;
+            busy.is_last = is_last;
             busy.sendings = 1;
             busy.last_sent = now;
             busy.resend_at = (!is_last).then(|| after(now, busy.timeout));
+        } else if busy.is_answered && is_over {
+            // Wholly.
+            busy.forget_flight();
+            self.rest();
+        } else if busy.is_answered && self.is_older && busy.resend_at.is_none() {
+            // RFC 6347 §4.2.4: as long as the next flight is not whole this one is sent again. The peer may have no timer, with
+            // the flight that ends the handshake, or nothing that it may send before it has heard more. One that has a timer
+            // is not to be disturbed.
+            let pause = busy.timeout.max(self.retransmission.initial);
+            busy.resend_at = Some(after(now, pause));
+        }
+    }
+
+    /// This side thinks: what else has come meanwhile nobody has looked at.
+    pub(super) fn pause(&mut self) {
+        if let Some(busy) = self.busy.as_mut().filter(|busy| busy.is_answered) {
+            busy.resend_at = None;
         }
     }
 
@@ -322,15 +394,16 @@ impl Transmitter {
         }
     }
 
-    /// Whether a flight is under way.
+    /// Whether a flight is under way that the peer has not begun to answer.
     pub(super) fn is_in_flight(&self) -> bool {
         let busy = self.busy.as_ref();
-        busy.is_some_and(|busy| !busy.flight.is_empty())
+        busy.is_some_and(|busy| !busy.flight.is_empty() && !busy.is_answered)
     }
 
     /// Says an alert, behind what was not sent yet; nothing is sent again.
     pub(super) fn alert(&mut self, alert: [u8; 2]) {
         let busy = self.busy();
+        busy.before.clear();
         if !busy.flight.has_to_send() {
             busy.flight.clear();
         }
@@ -365,6 +438,7 @@ impl Transmitter {
             acknowledged,
             answered,
             repeated,
+            repeated_before,
             at_once,
             peer_ids,
             unproved,
@@ -388,6 +462,9 @@ impl Transmitter {
         self.on_acknowledgement(&acknowledged, now);
         if repeated {
             self.on_repeat(now);
+        }
+        if repeated_before {
+            self.on_repeat_before(now);
         }
         if !arrived.is_empty() && !self.is_older {
             let busy = self.busy();
@@ -415,14 +492,19 @@ impl Transmitter {
         }
     }
 
-    /// The peer's next flight has begun: it has all of ours.
+    /// The peer's next flight has begun: it has all of ours. Before DTLS 1.3 that is kept until the other one is whole.
     fn answered(&mut self, now: Monotonic) {
         self.measure(now);
         self.is_first_hello = false;
+        let may_be_older = self.is_older || self.is_undecided;
         if let Some(busy) = &mut self.busy {
-            busy.flight.clear();
-            busy.is_ended = false;
-            busy.resend_at = None;
+            busy.before.clear();
+            if may_be_older && busy.is_ended && !busy.is_last && !busy.flight.is_empty() {
+                busy.is_answered = true;
+                busy.resend_at = None;
+            } else {
+                busy.forget_flight();
+            }
         }
         self.leave_epochs();
     }
@@ -431,6 +513,7 @@ impl Transmitter {
     fn measure(&mut self, now: Monotonic) {
         if let Some(busy) = &self.busy
             && busy.is_ended
+            && !busy.is_answered
             && (busy.sendings, busy.repeats) == (1, 0)
             && !busy.flight.is_empty()
         {
@@ -467,6 +550,7 @@ impl Transmitter {
         if let Some(busy) = &mut self.busy
             && prompt
             && busy.is_ended
+            && !busy.is_answered
             // Else the rest of it goes out first, now that there is credit.
             && !busy.flight.has_to_send()
             && busy.repeats < MOST_REPEATS
@@ -475,6 +559,19 @@ impl Transmitter {
             busy.last_sent = now;
             busy.repeats += 1;
             busy.flight.send_again();
+        }
+    }
+
+    /// The same of the handshake before: its end is lost, and another one has begun.
+    fn on_repeat_before(&mut self, now: Monotonic) {
+        let pause = self.first_timeout() / 2;
+        if let Some(busy) = &mut self.busy
+            && busy.before_repeats < MOST_REPEATS
+            && after(busy.before_sent, pause) <= now
+        {
+            busy.before_sent = now;
+            busy.before_repeats += 1;
+            busy.before.send_again();
         }
     }
 
@@ -519,7 +616,10 @@ impl Transmitter {
     /// Gives memory back that nothing needs any more.
     fn rest(&mut self) {
         let is_idle = |busy: &Busy| {
-            busy.flight.is_empty() && busy.to_acknowledge.is_empty() && busy.alert.is_none()
+            busy.flight.is_empty()
+                && busy.before.is_empty()
+                && busy.to_acknowledge.is_empty()
+                && busy.alert.is_none()
         };
         if self.busy.as_deref().is_some_and(is_idle) {
             self.busy = None;
@@ -529,11 +629,10 @@ impl Transmitter {
 
     /// Drops the keys that no message names any more.
     fn leave_epochs(&mut self) {
-        let flight = self
-            .busy
-            .as_ref()
-            .and_then(|busy| busy.flight.oldest_epoch());
-        let oldest = flight.unwrap_or(u16::MAX).min(self.epoch());
+        let busy = self.busy.as_ref();
+        let flights = busy.map(|busy| [busy.flight.oldest_epoch(), busy.before.oldest_epoch()]);
+        let oldest = flights.into_iter().flatten().flatten().min();
+        let oldest = oldest.unwrap_or(u16::MAX).min(self.epoch());
         if self
             .epochs
             .first()

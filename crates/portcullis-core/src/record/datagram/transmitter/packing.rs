@@ -40,6 +40,13 @@ impl Transmitter {
         if busy.acknowledge_at.is_some_and(|due| due <= now) {
             // Before what else there is: the peer's timer runs.
             self.put_acknowledgement(out)?;
+        } else if busy.before.has_to_send() {
+            core::mem::swap(&mut busy.before, &mut busy.flight);
+            let put = self.put_flight(out);
+            if let Some(busy) = &mut self.busy {
+                core::mem::swap(&mut busy.before, &mut busy.flight);
+            }
+            put?;
         } else if busy.is_ended && busy.flight.has_to_send() {
             // Not while it may become longer: it takes no more datagrams than it needs.
             self.put_flight(out)?;

@@ -38,7 +38,7 @@ use crate::{NamedGroup, Violation};
 pub(super) fn ask_for_another(
     config: Arc<ServerOptions>,
     message: HandshakeBytes,
-    ech: Option<Box<Ech>>,
+    mut ech: Option<Box<Ech>>,
     (suite, group): (CipherSuite, NamedGroup),
     (mut transcript, early_data): (Transcript, EarlyDataStatus),
     cx: &mut Cx<'_>,
@@ -61,6 +61,9 @@ pub(super) fn ask_for_another(
         None
     };
     let cookie: Option<Box<[u8]>> = cookie.map(|cookie| cookie.as_slice().into());
+    if let Some(ech) = ech.as_deref_mut() {
+        ech.pretend(cx)?;
+    }
     let asked = Asked {
         dialect: cx.dialect,
         suite,

@@ -1,8 +1,11 @@
 //! DTLS with wolfSSL (1.3 and 1.2), Mbed TLS and Erlang (1.2), in both roles, with connection IDs and without (RFC 9147 §9,
-//! RFC 9146), over UDP; also where a datagram of the server is lost.
+//! RFC 9146), over UDP; also where a datagram of the server is lost. BoringSSL has a file of its own.
 //!
-//! wolfSSL and Mbed TLS are built when they are first wanted, some 20 seconds of processor time each, and kept
-//! outside of the checkout (`tests/peers/fetch.sh`).
+//! wolfSSL, Mbed TLS and BoringSSL are built when they are first wanted, the first two in some 20 seconds of processor time
+//! each and BoringSSL in four minutes, and kept outside of the checkout (`tests/peers/fetch.sh`).
+
+mod boringssl;
+mod relay;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,8 +20,9 @@ use portcullis::{
 use portcullis_tests::peers::program::Output;
 use portcullis_tests::peers::{Program, fetched, free_port};
 use portcullis_tests::pki::pki;
-use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
+
+use crate::relay::{Lost, relay, relay_up_to};
 
 const LIMIT: Duration = Duration::from_secs(30);
 /// What a peer wants on our records. wolfSSL takes no longer one as it is built by default.
@@ -40,31 +44,6 @@ struct Case {
     /// The key exchange has ML-KEM, so that a ServerHello does not fit into one datagram.
     is_hybrid: bool,
     lost: Lost,
-}
-
-/// What of the server's is lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lost {
-    Nothing,
-    /// The first datagram with a ServerHello.
-    Hello,
-    /// The first that has 600 bytes, which is of the flight with the certificate.
-    Flight,
-}
-
-impl Lost {
-    fn takes(self, datagram: &[u8]) -> bool {
-        match self {
-            Self::Nothing => false,
-            // A HelloRetryRequest is one, too, with a random of its own (RFC 8446 §4.1.3).
-            Self::Hello => {
-                datagram[0] == 22
-                    && datagram.get(13) == Some(&2)
-                    && datagram.get(27..29) != Some(&[0xcf, 0x21])
-            }
-            Self::Flight => datagram.len() > 600,
-        }
-    }
 }
 
 fn cases() -> Vec<Case> {
@@ -174,47 +153,6 @@ impl Case {
         assert!(said.contains(lengths), "{said}");
         program.wait_for_line("HEARD from ").await;
     }
-}
-
-/// Between a client and the server at this address; the first datagram of the server that is to be lost is.
-async fn relay(server: SocketAddr, lost: Lost) -> SocketAddr {
-    relay_up_to(server, lost, usize::MAX).await
-}
-
-/// Behind a datagram of the client of this length it lets nothing more of his through.
-async fn relay_up_to(server: SocketAddr, lost: Lost, last: usize) -> SocketAddr {
-    let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    far.connect(server).await.unwrap();
-    let address = near.local_addr().unwrap();
-    tokio::spawn(async move {
-        let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
-        let (mut client, mut is_lost, mut is_over) = (None, false, false);
-        loop {
-            tokio::select! {
-                Ok((length, from)) = near.recv_from(&mut up) => {
-                    client = Some(from);
-                    if !is_over {
-                        let _ = far.send(&up[..length]).await;
-                    }
-                    is_over |= length == last;
-                }
-                received = far.recv(&mut down), if client.is_some() => {
-                    // A server that has ended is an error, behind which what it said before stands yet.
-                    let Ok(length) = received else {
-                        continue;
-                    };
-                    let datagram = &down[..length];
-                    if !is_lost && lost.takes(datagram) {
-                        is_lost = true;
-                    } else if let Some(client) = client {
-                        let _ = near.send_to(datagram, client).await;
-                    }
-                }
-            }
-        }
-    });
-    address
 }
 
 async fn our_server(case: Case) {
