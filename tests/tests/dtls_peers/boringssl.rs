@@ -239,12 +239,12 @@ async fn exchange(case: Case, client: &mut DtlsConnection, peer: &Program, until
 /// What it reads and writes with, the lower one first: 3 and 3 with the first keys for data (RFC 9147 §6.1), and one more each time
 /// that either side has asked the other for new ones.
 fn epochs(output: &Output) -> (u16, u16) {
-    let lines = output.stdout.lines().filter_map(|line| {
+    let mut lines = output.stdout.lines().filter_map(|line| {
         let (read, write) = line.strip_prefix("EPOCHS ")?.split_once(' ')?;
         let (read, write) = (read.parse().ok()?, write.parse().ok()?);
         Some((u16::min(read, write), u16::max(read, write)))
     });
-    lines.last().unwrap_or_default()
+    lines.next_back().unwrap_or_default()
 }
 
 /// All at once, in both roles: they wait for one another's timers most of the time.

@@ -485,6 +485,8 @@ async fn who_only_writes_sees_a_late_answer() {
 async fn late_requests_that_cross() {
     for of_client in [true, false] {
         a_late_answer(of_client, true).await;
+    }
+}
 
 /// The peer answers later than a writer waits for its own reading half: from there on a handshake has its usual time.
 #[tokio::test(start_paused = true)]
