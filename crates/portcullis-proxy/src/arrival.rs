@@ -84,7 +84,11 @@ pub(crate) fn begin(
         }
         let most = plan.limits.per_address;
         let client = arrived.client.map(|it| it.ip());
-        let Some(of_address) = shared.addresses.enter(client, most) else {
+        let addresses = match &came {
+            Came::Datagrams(Client::Flow(_)) => &shared.flow_addresses,
+            _ => &shared.addresses,
+        };
+        let Some(of_address) = addresses.enter(client, most) else {
             return proxied::refuse(&shared, &arrived, Outcome::Limit, None);
         };
         match came {

@@ -174,6 +174,10 @@ impl Server {
             *recent = Recent::default();
             return;
         }
+        if recent.out_until.is_some_and(|at| at > Instant::now()) {
+            // Of one and the same outage.
+            return;
+        }
         recent.failures += 1;
         if recent.failures >= FAILURES {
             recent.failures = 0;

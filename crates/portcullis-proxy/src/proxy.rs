@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     places: usize,
     pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) addresses: Addresses,
+    /// Of flows alone: their addresses may be forged, so they take no place of anybody else's.
+    pub(crate) flow_addresses: Addresses,
     pub(crate) doors: Doors,
     phase: watch::Sender<Phase>,
     /// What the last reload was refused for.
@@ -243,6 +245,7 @@ impl Proxy {
             places: limits.connections,
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             addresses: Addresses::default(),
+            flow_addresses: Addresses::default(),
             doors: Doors::default(),
             phase: watch::Sender::new(Phase::Running),
             reload_error: RwLock::default(),

@@ -117,7 +117,12 @@ fn an_idle_connection_holds_little_at_its_server() {
         );
         assert!(late <= 2_160, "{late}");
         assert!(without <= 2_390, "{without}");
-        assert!(with <= 3_430, "{with}");
+        // ring's are on this heap.
+        let ciphers = match portcullis::aes_gcm() {
+            "ring" => 2 * 544,
+            _ => 0,
+        };
+        assert!(with - ciphers <= 3_430, "{with}");
     });
 }
 

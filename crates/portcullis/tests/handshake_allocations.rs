@@ -53,12 +53,17 @@ async fn a_full_handshake_allocates_little() {
     handshake().await;
     let (client, server) = handshake().await;
     println!("client {client}, server {server}");
+    // ring's ciphers, one for each direction, are on this heap.
+    let ciphers = match portcullis::aes_gcm() {
+        "ring" => 2,
+        _ => 0,
+    };
     assert!(
-        client <= 32,
+        client <= 32 + ciphers,
         "a client's handshake allocates {client} times"
     );
     assert!(
-        server <= 25,
+        server <= 25 + ciphers,
         "a server's handshake allocates {server} times"
     );
 }

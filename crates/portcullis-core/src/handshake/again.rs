@@ -256,8 +256,9 @@ impl Handshake {
             // A server waits for a hello after this as before.
             let machine = self.machine.take();
             let unanswered = machine.filter(|machine| machine.role() == Role::Client);
+            let keeps = unanswered.is_some();
             let outcome = Outcome::unchanged(&again.kept, again.not_before, unanswered);
-            self.unchanged(outcome);
+            self.unchanged(outcome, keeps);
         }
         true
     }
@@ -277,15 +278,17 @@ impl Handshake {
             _ => return false,
         };
         let outcome = Outcome::unchanged(&again.kept, again.not_before, None);
-        self.unchanged(outcome);
+        self.unchanged(outcome, false);
         true
     }
 
-    fn unchanged(&mut self, outcome: Outcome) {
+    /// With `keeps` the handshake may go on.
+    #[cfg_attr(not(feature = "dtls"), allow(unused_variables))]
+    fn unchanged(&mut self, outcome: Outcome, keeps: bool) {
         #[cfg(feature = "dtls")]
         {
             self.incoming.end_again();
-            self.outgoing.end_again();
+            self.outgoing.end_again(keeps);
         }
         self.connected(outcome);
     }

@@ -112,10 +112,10 @@ impl Outgoing {
         Ok(Self::Datagram(Box::new(outgoing)))
     }
 
-    /// Over datagrams: a handshake that is not the first comes to nothing.
-    pub(crate) fn end_again(&mut self) {
+    /// Over datagrams: a handshake that is not the first comes to nothing, or may go on where `keeps` is set.
+    pub(crate) fn end_again(&mut self, keeps: bool) {
         if let Self::Datagram(datagram) = self {
-            datagram.end_again();
+            datagram.end_again(keeps);
         }
     }
 

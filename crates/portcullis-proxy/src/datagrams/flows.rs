@@ -19,8 +19,8 @@ const NEWCOMERS: usize = 256;
 /// What waits in one flow: datagrams, and their bytes.
 const DATAGRAMS: usize = 64;
 const BYTES: usize = 256 << 10;
-/// The bytes that wait in all flows of a socket.
-const ALL_BYTES: usize = 16 << 20;
+/// The bytes that wait in all flows of a socket: those that nobody serves yet, whose addresses may be forged, and the others.
+const ALL_BYTES: [usize; 2] = [4 << 20, 16 << 20];
 /// The longest datagram, and more.
 const LONGEST: usize = 1 << 16;
 /// After receiving has failed.
@@ -49,14 +49,15 @@ pub(crate) struct Flow {
     table: Arc<Table>,
     datagrams: mpsc::Receiver<Bytes>,
     bytes: Arc<AtomicUsize>,
+    is_served: bool,
 }
 
 #[derive(Debug)]
 struct Table {
     socket: UdpSocket,
     there: Mutex<HashMap<SocketAddr, Way>>,
-    /// Of all datagrams that wait.
-    bytes: AtomicUsize,
+    /// Of all datagrams that wait, in flows that nobody serves yet and in the others.
+    bytes: [AtomicUsize; 2],
     /// A flow has ended.
     ended: Notify,
     counts: Arc<Counts>,
@@ -68,6 +69,7 @@ struct Way {
     datagrams: mpsc::Sender<Bytes>,
     /// Of those that wait there.
     bytes: Arc<AtomicUsize>,
+    is_served: bool,
 }
 
 impl Flows {
@@ -79,7 +81,7 @@ impl Flows {
         let table = Arc::new(Table {
             socket: UdpSocket::from_std(socket)?,
             there: Mutex::default(),
-            bytes: AtomicUsize::new(0),
+            bytes: Default::default(),
             ended: Notify::new(),
             counts: Arc::default(),
         });
@@ -172,6 +174,7 @@ impl Table {
         let way = Way {
             datagrams: sender,
             bytes: Arc::clone(&bytes),
+            is_served: false,
         };
         self.put(&way, datagram);
         there.insert(peer, way);
@@ -182,6 +185,7 @@ impl Table {
             table: Arc::clone(self),
             datagrams,
             bytes,
+            is_served: false,
         });
     }
 
@@ -190,11 +194,16 @@ impl Table {
         let length = datagram.len();
         let fits =
             |bytes: &AtomicUsize, most: usize| bytes.load(Ordering::Acquire) + length <= most;
+        let ([new, served], [most_new, most_served]) = (&self.bytes, ALL_BYTES);
+        let (all, most) = match way.is_served {
+            false => (new, most_new),
+            true => (served, most_served),
+        };
         if fits(&way.bytes, BYTES)
-            && fits(&self.bytes, ALL_BYTES)
+            && fits(all, most)
             && let Ok(place) = way.datagrams.try_reserve()
         {
-            for bytes in [&*way.bytes, &self.bytes] {
+            for bytes in [&*way.bytes, all] {
                 bytes.fetch_add(length, Ordering::AcqRel);
             }
             return place.send(Bytes::copy_from_slice(datagram));
@@ -209,6 +218,9 @@ impl Flow {
     /// # Cancel safety
     /// Dropped, none is lost.
     pub(crate) async fn recv(&mut self) -> Bytes {
+        if !self.is_served {
+            self.serve();
+        }
         match self.datagrams.recv().await {
             Some(datagram) => self.taken(datagram),
             // The other end is in the table for as long as this is there.
@@ -216,8 +228,23 @@ impl Flow {
         }
     }
 
+    /// What waits here is no newcomer's any more.
+    fn serve(&mut self) {
+        self.is_served = true;
+        // Nothing is put meanwhile.
+        let mut there = self.table.there();
+        if let Some(way) = there.get_mut(&self.peer) {
+            way.is_served = true;
+        }
+        let [new, served] = &self.table.bytes;
+        let waiting = self.bytes.load(Ordering::Acquire);
+        new.fetch_sub(waiting, Ordering::AcqRel);
+        served.fetch_add(waiting, Ordering::AcqRel);
+    }
+
     fn taken(&self, datagram: Bytes) -> Bytes {
-        for bytes in [&*self.bytes, &self.table.bytes] {
+        let [new, served] = &self.table.bytes;
+        for bytes in [&*self.bytes, if self.is_served { served } else { new }] {
             bytes.fetch_sub(datagram.len(), Ordering::AcqRel);
         }
         datagram
@@ -255,6 +282,13 @@ mod tests {
         (Flows::new(socket).unwrap(), address)
     }
 
+    impl Flows {
+        fn waiting_bytes(&self) -> usize {
+            let all = self.table.bytes.iter();
+            all.map(|bytes| bytes.load(Ordering::Relaxed)).sum()
+        }
+    }
+
     async fn until(mut holds: impl FnMut() -> bool) {
         let seen = async {
             while !holds() {
@@ -274,8 +308,7 @@ mod tests {
         for at in 0..DATAGRAMS + 10 {
             client.send_to(&[0; 10], address).await.unwrap();
             until(|| {
-                flows.table.bytes.load(Ordering::Relaxed)
-                    + 10 * usize::try_from(waiting(&flows)).unwrap()
+                flows.waiting_bytes() + 10 * usize::try_from(waiting(&flows)).unwrap()
                     == 10 * (at + 1)
             })
             .await;
@@ -284,31 +317,40 @@ mod tests {
         let flow = flows.accept().await.unwrap();
         assert_eq!(flow.bytes.load(Ordering::Relaxed), 10 * DATAGRAMS);
         drop(flow);
-        assert_eq!(flows.table.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(flows.waiting_bytes(), 0);
         assert!(flows.table.there().is_empty());
         // By bytes: of one flow.
         let long = 60_000;
         for at in 0..6 {
             client.send_to(&vec![0; long], address).await.unwrap();
             let seen = |flows: &Flows| {
-                flows.table.bytes.load(Ordering::Relaxed) / long
-                    + usize::try_from(waiting(flows)).unwrap()
+                flows.waiting_bytes() / long + usize::try_from(waiting(flows)).unwrap()
             };
             until(|| seen(&flows) == 10 + at + 1).await;
         }
-        assert_eq!(
-            flows.table.bytes.load(Ordering::Relaxed),
-            BYTES / long * long
-        );
+        assert_eq!(flows.waiting_bytes(), BYTES / long * long);
         // Of all.
         let mut held = vec![flows.accept().await.unwrap()];
-        flows.table.bytes.store(ALL_BYTES, Ordering::Relaxed);
+        let [new, _] = &flows.table.bytes;
+        new.store(ALL_BYTES[0], Ordering::Relaxed);
         let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let before = waiting(&flows);
         other.send_to(b"x", address).await.unwrap();
         until(|| waiting(&flows) > before).await;
+        new.store(BYTES / long * long, Ordering::Relaxed);
         held.push(flows.accept().await.unwrap());
         assert_eq!(held[1].bytes.load(Ordering::Relaxed), 0);
+        // Who is served is not kept out by those who are not.
+        assert_eq!(held[0].recv().await.len(), long);
+        let [new, served] = &flows.table.bytes;
+        assert_eq!(new.load(Ordering::Relaxed), 0);
+        new.store(ALL_BYTES[0], Ordering::Relaxed);
+        client.send_to(b"x", address).await.unwrap();
+        until(|| held[0].bytes.load(Ordering::Relaxed) == 3 * long + 1).await;
+        served.store(ALL_BYTES[1], Ordering::Relaxed);
+        let before = waiting(&flows);
+        client.send_to(b"x", address).await.unwrap();
+        until(|| waiting(&flows) > before).await;
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis::{Discards, DtlsConnection, Error, Reason};
@@ -13,6 +14,8 @@ use super::flows::Flow;
 
 /// No datagram is longer.
 const LONGEST: usize = 1 << 16;
+/// After receiving has failed.
+const PAUSE: Duration = Duration::from_millis(5);
 
 thread_local! {
     /// Where a socket receives: a connection that waits has no room of its own.
@@ -125,7 +128,8 @@ async fn receive(socket: &UdpSocket) -> io::Result<Bytes> {
     loop {
         let ready = socket.ready(Interest::READABLE | Interest::ERROR).await?;
         if ready.is_error() {
-            if let Some(error) = socket.take_error()? {
+            // Else it is of one datagram, as that it was too long for its way.
+            if let Some(error) = socket.take_error()?.filter(is_refusal) {
                 return Err(error);
             }
             // A send was told.
@@ -139,6 +143,7 @@ async fn receive(socket: &UdpSocket) -> io::Result<Bytes> {
         });
         match received {
             Err(error) if io::Error::kind(&error) == io::ErrorKind::WouldBlock => {}
+            Err(error) if !is_refusal(&error) => tokio::time::sleep(PAUSE).await,
             other => return other,
         }
     }

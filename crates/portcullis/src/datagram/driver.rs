@@ -378,6 +378,10 @@ impl Driver {
             return;
         }
         if let Some(id) = self.peers.unknown_id(datagram)
+            && !self.passages.as_ref().is_some_and(|passages| {
+                // What servers behind have agreed on is nothing of the group's.
+                passages.are_at(&path) || passages.identified(datagram).is_some()
+            })
             && self.endpoint.hand_over(&id, path, datagram)
         {
             return;

@@ -31,11 +31,12 @@ impl Driver {
         let Some(from) = passages.identified(datagram) else {
             return false;
         };
-        let Some(place) = self.room_for_another(path) else {
+        // Nobody has shown yet that he reads there, so no place of that address is taken.
+        if !from.may_move() || self.is_full() {
             return true;
-        };
+        }
         if let Some(passages) = &mut self.passages {
-            let opened = passages.follow(&self.endpoint, &from, (path, Some(place)), datagram);
+            let opened = passages.follow(&self.endpoint, &from, path, datagram);
             let mut statistics = lock(&self.endpoint.statistics);
             statistics.fronted.moved += u64::from(opened.is_ok());
             statistics.fronted.opened += u64::from(opened.is_ok());
@@ -85,15 +86,27 @@ impl Driver {
         true
     }
 
-    /// A place for another client that is passed on, if there is one.
-    fn room_for_another(&self, path: Path) -> Option<crate::accept::Place> {
-        let door = self.door.as_ref()?;
-        let (front, passages) = (door.front.as_ref()?, self.passages.as_ref()?);
-        if passages.len() >= front.clients {
+    /// Whether so many clients are passed on that there is no room for another, which is counted.
+    fn is_full(&self) -> bool {
+        let front = self.door.as_ref().and_then(|door| door.front.as_ref());
+        let most = front.map_or(0, |front| front.clients);
+        let is_full = self
+            .passages
+            .as_ref()
+            .is_none_or(|passages| passages.len() >= most);
+        if is_full {
             lock(&self.endpoint.statistics).fronted.clients_full += 1;
             metrics::full(Full::Clients);
+        }
+        is_full
+    }
+
+    /// A place for another client that is passed on, if there is one.
+    fn room_for_another(&self, path: Path) -> Option<crate::accept::Place> {
+        if self.is_full() {
             return None;
         }
+        let door = self.door.as_ref()?;
         let place = Addresses::enter(&door.addresses, path.peer.ip()).ok();
         if place.is_none() {
             lock(&self.endpoint.statistics).address_full += 1;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
 
 use super::socket::{Area, LONGEST, Socket};
-use super::transport::{DatagramTransport, is_of_one_datagram};
+use super::transport::{DatagramTransport, is_of_one_datagram, is_too_long};
 
 /// Between which addresses a datagram goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,10 +108,14 @@ impl Link {
         };
         match send() {
             // It was told of an earlier datagram instead of sending this one.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => match send() {
-                Err(error) if is_of_one_datagram(&error) => Ok(()),
-                other => other,
-            },
+            Err(error)
+                if error.kind() == io::ErrorKind::ConnectionRefused || is_too_long(&error) =>
+            {
+                match send() {
+                    Err(error) if is_of_one_datagram(&error) => Ok(()),
+                    other => other,
+                }
+            }
             Err(error) if is_of_one_datagram(&error) => Ok(()),
             other => other,
         }

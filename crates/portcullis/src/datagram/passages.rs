@@ -26,6 +26,8 @@ use crate::sync::Mutex;
 const MOST_AT_A_PATH: usize = 2;
 /// How many addresses besides its first a client is known at, by a connection id. The newest take the places of the oldest.
 const MOST_MOVES: usize = 2;
+/// How much time is between two of these: each has a socket, and whoever knows the id can say it from any address.
+const BETWEEN_MOVES: Duration = Duration::from_secs(1);
 /// How many datagrams of a server are passed on before others have their turn.
 const BATCH: usize = 32;
 
@@ -54,8 +56,9 @@ pub(super) struct Passage {
     ids: Arc<Mutex<Ids>>,
     /// What its client's records have, from when its server has said so.
     id: Mutex<Option<ConnectionId>>,
-    /// Where else its client is, from the oldest on.
+    /// Where else its client is, from the oldest on, and when it was seen there first.
     moved: Mutex<Vec<Path>>,
+    moved_at: Mutex<Option<Duration>>,
     /// Where its client was at first, if it has moved here.
     origin: Option<Arc<Passage>>,
     _place: Option<Place>,
@@ -132,6 +135,26 @@ impl Passage {
         {
             has_keys.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether its client may be at another address now, for all that is known.
+    pub(super) fn may_move(&self) -> bool {
+        let now = self.endpoint.monotonic().0;
+        let mut last = lock(&self.moved_at);
+        if last.is_some_and(|last| now.saturating_sub(last) < BETWEEN_MOVES) {
+            return false;
+        }
+        *last = Some(now);
+        true
+    }
+
+    /// Whether its server has said nothing to this address.
+    fn is_unanswered(&self) -> bool {
+        let said = self
+            .said
+            .get(SERVER)
+            .map_or(0, |said| said.load(Ordering::Relaxed));
+        self.hello.is_none() && Duration::from_millis(said) <= self.began
     }
 
     /// Whether both have gone beyond hellos.
@@ -309,11 +332,11 @@ impl Passages {
         &mut self,
         endpoint: &Arc<Endpoint>,
         from: &Arc<Passage>,
-        (path, place): (Path, Option<Place>),
+        path: Path,
         datagram: &[u8],
     ) -> io::Result<()> {
         let origin = Some(Arc::clone(from));
-        let passage = self.begin(endpoint, (path, from.server), (None, None), place, origin)?;
+        let passage = self.begin(endpoint, (path, from.server), (None, None), None, origin)?;
         // Its handshake is over.
         for has_keys in &passage.has_keys {
             has_keys.store(true, Ordering::Relaxed);
@@ -323,7 +346,16 @@ impl Passages {
             let mut moved = lock(&from.moved);
             moved.retain(|one| self.by_path.contains_key(one));
             moved.push(path);
-            (moved.len() > MOST_MOVES).then(|| moved.remove(0))
+            let is_silent = |path: &Path| {
+                let here = self.by_path.get(path).into_iter().flatten();
+                here.into_iter().all(|one| one.is_unanswered())
+            };
+            // One where its server has not spoken yet, before one where it has.
+            let others = moved
+                .get(..MOST_MOVES)
+                .filter(|others| others.len() < moved.len());
+            let at = others.map(|others| others.iter().position(is_silent).unwrap_or(0));
+            at.map(|at| moved.remove(at))
         };
         if let Some(oldest) = oldest {
             self.remove(&oldest, |one| one.hello.is_none());
@@ -353,6 +385,7 @@ impl Passages {
             ids: Arc::clone(&self.ids),
             id: Mutex::default(),
             moved: Mutex::default(),
+            moved_at: Mutex::default(),
             origin,
             _place: place,
             task: Mutex::default(),

@@ -36,7 +36,7 @@ impl DatagramTransport for UdpSocket {
     fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match Self::poll_recv(self, cx, buf) {
             // Of what was sent before; anybody on the path can say so.
-            Poll::Ready(Err(error)) if is_of_one_datagram(&error) => {
+            Poll::Ready(Err(error)) if is_of_one_datagram(&error) || is_too_long(&error) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }

@@ -62,7 +62,10 @@ impl Outgoing {
     /// When nothing can be sent any more.
     pub(crate) fn after(writer: &mut Writer, goes_on: bool, now: Monotonic) -> Result<Self, Error> {
         let mut transmitter = writer.hand_over(now)?;
-        transmitter.begin_again(goes_on);
+        match goes_on {
+            true => transmitter.go_on_again(now),
+            false => transmitter.begin_again(),
+        }
         Ok(Self {
             transmitter,
             failure: None,
@@ -207,9 +210,9 @@ impl Outgoing {
         self.size().set_padding(padding);
     }
 
-    /// The handshake comes to nothing, and what it has said is not said again.
-    pub(crate) fn end_again(&mut self) {
-        self.transmitter.end_again();
+    /// The handshake comes to nothing for now, and what it has said is not said again. It may go on where `keeps` is set.
+    pub(crate) fn end_again(&mut self, keeps: bool) {
+        self.transmitter.end_again(keeps);
     }
 
     /// Takes in what reading has seen.

@@ -497,6 +497,27 @@ fn an_answer_after_giving_up_is_taken() {
     talk("late", &mut network);
 }
 
+/// A hello that was lost, given up, and wished for once more: it is the same hello that is said.
+#[test]
+fn a_hello_that_was_lost_is_said_again_after_giving_up() {
+    let mut network = plain();
+    run(&mut network);
+    network.renegotiate(0);
+    network.run_until(network.clock + Duration::from_millis(1), &mut |_, _| vec![]);
+    let Side::Handshake(handshake) = &mut network.sides[0] else {
+        panic!("it is over");
+    };
+    assert!(handshake.give_up_renegotiation());
+    run(&mut network);
+    assert_eq!(network.declined, [1, 0]);
+    talk("given up", &mut network);
+    network.renegotiate(0);
+    run(&mut network);
+    check("again", &mut network);
+    assert_eq!(network.declined, [1, 0]);
+    talk("again", &mut network);
+}
+
 /// The number has 16 bits: with the last one there is no further handshake.
 #[test]
 fn there_are_65_535_epochs() {

@@ -296,12 +296,10 @@ impl Transmitter {
         })
     }
 
-    /// Before DTLS 1.3: another handshake begins, whose messages are counted anew (RFC 6347 §4.2.2), unless it
-    /// `goes_on` with one that was given up. What is left of the last flight is kept for a peer that repeats its own.
-    pub(super) fn begin_again(&mut self, goes_on: bool) {
-        if !goes_on {
-            self.next_message = Some(0);
-        }
+    /// Before DTLS 1.3: another handshake begins, whose messages are counted anew (RFC 6347 §4.2.2). What is left of the
+    /// last flight is kept for a peer that repeats its own.
+    pub(super) fn begin_again(&mut self) {
+        self.next_message = Some(0);
         if let Some(busy) = &mut self.busy
             && busy.is_ended
             && !busy.flight.is_empty()
@@ -312,10 +310,25 @@ impl Transmitter {
         }
     }
 
-    /// The handshake that has begun does not go on: nothing of it is sent again.
-    pub(super) fn end_again(&mut self) {
-        if let Some(busy) = &mut self.busy {
-            busy.forget_flight();
+    /// One that was given up goes on: its hello, which may be lost, is sent again, unless its answer is here.
+    pub(super) fn go_on_again(&mut self, now: Monotonic) {
+        let timeout = self.first_timeout() / 2;
+        if let Some(busy) = &mut self.busy
+            && busy.is_ended
+            && !busy.flight.is_empty()
+        {
+            (busy.sendings, busy.repeats, busy.timeout) = (0, 0, timeout);
+            busy.resend_at = Some(now);
+        }
+    }
+
+    /// The handshake that has begun does not go on for now: nothing of it is sent again. With `keeps` it may, and only this
+    /// hello is one for it.
+    pub(super) fn end_again(&mut self, keeps: bool) {
+        match &mut self.busy {
+            Some(busy) if keeps && busy.is_ended => busy.resend_at = None,
+            Some(busy) => busy.forget_flight(),
+            None => {}
         }
         self.rest();
     }
