@@ -9,7 +9,7 @@ use crate::error::{Abort, Error, Stage};
 use crate::misuse::Misuse;
 
 /// How many ids of its own a side has given at most, and knows: the first, and those of NewConnectionId.
-pub(super) const MOST_OWN: usize = 8;
+pub(super) const MOST_OWN: u8 = 8;
 /// How many ids of the peer are kept beside the one in use.
 pub(super) const MOST_SPARE: usize = 4;
 
@@ -77,6 +77,10 @@ impl ConnectionId {
         self.length as usize
     }
 
+    pub(super) const fn length(&self) -> u8 {
+        self.length
+    }
+
     /// Whether it is put on no record.
     pub const fn is_empty(&self) -> bool {
         self.length == 0
@@ -107,8 +111,8 @@ impl core::fmt::Display for ConnectionId {
 /// What this side has given to the peer, as reading sees it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OwnIds {
-    /// Of one length; none if the peer's records have none.
-    ids: Vec<ConnectionId>,
+    /// Of one length; none if the peer's records have none. As long as it is: mostly there is one, or none.
+    ids: Box<[ConnectionId]>,
     /// Both sides have said that they know of connection ids.
     is_agreed: bool,
     /// The peer has an id on what it receives, too.
@@ -120,9 +124,10 @@ pub(super) struct OwnIds {
 impl OwnIds {
     /// What this side offers, or would answer with.
     pub(super) fn offer(id: Option<ConnectionId>) -> Self {
-        let mut this = Self::default();
-        this.ids.extend(id.filter(|id| !id.is_empty()));
-        this
+        Self {
+            ids: id.into_iter().filter(|id| !id.is_empty()).collect(),
+            ..Self::default()
+        }
     }
 
     /// The peer has said so, too, and receives this one. An empty one counts as none.
@@ -135,7 +140,7 @@ impl OwnIds {
     /// No more is waited for: without an answer there are none.
     pub(super) fn settle(&mut self) {
         if !self.is_agreed {
-            self.ids.clear();
+            self.ids = Box::default();
         }
     }
 
@@ -162,11 +167,13 @@ impl OwnIds {
     }
 
     pub(super) fn add(&mut self, ids: &[ConnectionId]) {
+        let mut own = core::mem::take(&mut self.ids).into_vec();
         for id in ids {
-            if self.ids.len() < MOST_OWN && !self.ids.contains(id) {
-                self.ids.push(*id);
+            if own.len() < MOST_OWN.into() && !own.contains(id) {
+                own.push(*id);
             }
         }
+        self.ids = own.into();
     }
 }
 
@@ -238,7 +245,7 @@ mod tests {
         let id = |n: u8| ConnectionId::of(&[n; 8]).unwrap();
         let mut own = OwnIds::offer(Some(id(0)));
         own.add(&(0..50).map(id).collect::<Vec<_>>());
-        assert_eq!(own.ids.len(), MOST_OWN);
+        assert_eq!(own.ids.len(), usize::from(MOST_OWN));
         let mut theirs = PeerIds::default();
         theirs.add(&(0..50).map(id).collect::<Vec<_>>(), false);
         assert_eq!((theirs.current, theirs.spare()), (ConnectionId::EMPTY, 4));

@@ -2,7 +2,7 @@
 //!
 //! RFC 9147 §5.8.1, §7.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::connection_id::{ConnectionId, MOST_OWN, MOST_SPARE};
 use crate::error::Error;
@@ -120,12 +120,19 @@ pub(crate) struct Mail {
     flags: AtomicU32,
     /// Whether this side has said close_notify.
     closed: AtomicU32,
-    notes: Mutex<Notes>,
+    /// There while it holds something: on an idle connection it is a pointer.
+    post: Mutex<Option<Box<Post>>>,
     failure: OnceLock<Error>,
-    /// Ids that the writer has given to the peer after the handshake, for the reader.
-    issued: Mutex<Vec<ConnectionId>>,
     /// There if the client may be asked for a certificate after the handshake. Boxed: most connections have none.
     authentication: Option<Box<Arc<dyn Authentication>>>,
+}
+
+/// What takes the lock.
+#[derive(Debug, Default)]
+struct Post {
+    notes: Notes,
+    /// Ids that the writer has given to the peer after the handshake, for the reader.
+    issued: Vec<ConnectionId>,
 }
 
 /// What was in it.
@@ -167,6 +174,10 @@ impl Mail {
         self.flags.fetch_or(AUTHENTICATE, Ordering::Release);
     }
 
+    fn post(&self) -> MutexGuard<'_, Option<Box<Post>>> {
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[inline]
     pub(super) fn has_work(&self) -> bool {
         self.flags.load(Ordering::Relaxed) != 0
@@ -180,22 +191,22 @@ impl Mail {
         if notes.is_empty() {
             return;
         }
-        let mut place = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        place.merge(notes);
+        self.post().get_or_insert_default().notes.merge(notes);
         self.flags.fetch_or(NOTES, Ordering::Release);
     }
 
     /// These are given to the peer.
     pub(super) fn issue(&self, ids: &[ConnectionId]) {
-        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut post = self.post();
+        let issued = &mut post.get_or_insert_default().issued;
         issued.extend_from_slice(ids);
-        issued.truncate(MOST_OWN);
+        issued.truncate(MOST_OWN.into());
     }
 
     /// What was given to the peer.
     pub(super) fn issued(&self) -> Vec<ConnectionId> {
-        let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
-        issued.clone()
+        let post = self.post();
+        post.as_ref().map_or(Vec::new(), |post| post.issued.clone())
     }
 
     pub(super) fn answer_key_update(&self) {
@@ -241,8 +252,11 @@ impl Mail {
         let work = Work(self.flags.swap(0, Ordering::Acquire));
         let mut notes = Notes::default();
         if work.0 & NOTES != 0 {
-            let mut place = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-            core::mem::swap(&mut notes, &mut place);
+            let mut place = self.post();
+            if let Some(post) = &mut *place {
+                notes = core::mem::take(&mut post.notes);
+            }
+            place.take_if(|post| post.issued.is_empty());
         }
         (work, notes)
     }

@@ -63,7 +63,7 @@ pub struct Reader {
     pub(super) max_handshake_size: u32,
     pub(super) reassembly: Reassembly,
     /// The record of a KeyUpdate that waits for a message before it, and the message_seq of it.
-    waiting_update: Option<(u16, RecordNumber)>,
+    waiting_update: Option<Box<(u16, RecordNumber)>>,
     pub(super) strict_alert_levels: bool,
     /// DTLS 1.2 or older.
     pub(super) is_older: bool,
@@ -96,8 +96,15 @@ pub struct Reader {
 #[derive(Debug)]
 pub(super) enum State {
     Open,
-    Closed { at: RecordNumber, until: Monotonic },
+    Closed(Box<Close>),
     Failed(Error),
+}
+
+/// The peer's close_notify: in which record it was, and how long data is still taken that it has overtaken.
+#[derive(Debug)]
+pub(super) struct Close {
+    at: RecordNumber,
+    until: Monotonic,
 }
 
 /// What a handshake leaves to it.
@@ -220,7 +227,7 @@ impl Reader {
 
     /// Whether the peer has said close_notify.
     pub fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed { .. })
+        matches!(self.state, State::Closed(_))
     }
 
     /// Gives the memory of the ciphers back until the next record comes.
@@ -375,8 +382,8 @@ impl Reader {
         if opened.number.epoch < APPLICATION.into() && !self.is_older {
             return Err(Violation::ApplicationDataTooEarly.into());
         }
-        if let State::Closed { at, until } = &self.state
-            && (opened.number > *at || now > *until)
+        if let State::Closed(close) = &self.state
+            && (opened.number > close.at || now > close.until)
         {
             return Err(Discarded::AfterClose.into());
         }
@@ -420,14 +427,16 @@ impl Reader {
         }
         // §8: to whom KeyUpdate is acknowledged, he uses the next key. So that has to be there.
         match update.filter(|message_seq| !self.reassembly.is_old(*message_seq)) {
-            Some(message_seq) => self.waiting_update = Some((message_seq, opened.number)),
+            Some(message_seq) => {
+                self.waiting_update = Some(Box::new((message_seq, opened.number)));
+            }
             None => notes.arrived(opened.number),
         }
-        if let Some((message_seq, number)) = self.waiting_update
-            && self.reassembly.is_old(message_seq)
+        if let Some(waiting) = &self.waiting_update
+            && self.reassembly.is_old(waiting.0)
         {
+            notes.arrived(waiting.1);
             self.waiting_update = None;
-            notes.arrived(number);
         }
         notes.at_once = true;
         self.mail.note(notes);
@@ -603,7 +612,7 @@ impl Reader {
     /// The peer has said close_notify in this record.
     pub(super) fn close_at(&mut self, at: RecordNumber, now: Monotonic) {
         let until = Monotonic(now.0.saturating_add(OVERTAKEN));
-        self.state = State::Closed { at, until };
+        self.state = State::Closed(Box::new(Close { at, until }));
     }
 
     /// Reads the header of the next record. An id that is not known may be one that was given since.

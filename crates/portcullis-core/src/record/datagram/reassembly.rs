@@ -46,9 +46,9 @@ pub(crate) struct Reassembly {
     /// From the one that is due on: what has come of each. Protected it is one, in the clear there may be
     /// several that contradict each other.
     parts: VecDeque<Vec<Part>>,
-    held: usize,
-    max_body: usize,
-    beside: usize,
+    /// The longest body, and what may be held beyond that; in bytes.
+    max_body: u32,
+    beside: u32,
 }
 
 /// A message of which something has come.
@@ -210,25 +210,29 @@ const fn range(header: FragmentHeader, fragment: &[u8]) -> (usize, usize) {
     (start, start + fragment.len())
 }
 
+/// Lengths of messages have 24 bits.
+fn bounded(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
 impl Reassembly {
     /// Begins with this message_seq; bodies have at most `max_body` bytes.
-    pub(super) const fn new(next: u16, max_body: usize) -> Self {
+    pub(super) fn new(next: u16, max_body: usize) -> Self {
         Self::bounded(next, max_body, BESIDE)
     }
 
     /// The same; so much may be held beyond the longest message.
-    pub(crate) const fn bounded(next: u16, max_body: usize, beside: usize) -> Self {
+    pub(crate) fn bounded(next: u16, max_body: usize, beside: usize) -> Self {
         Self {
             next: Some(next),
             parts: VecDeque::new(),
-            held: 0,
-            max_body,
-            beside,
+            max_body: bounded(max_body),
+            beside: bounded(beside),
         }
     }
 
     pub(super) fn set_max_body(&mut self, max_body: usize) {
-        self.max_body = max_body;
+        self.max_body = bounded(max_body);
     }
 
     /// What is due does not come: the one behind it is.
@@ -259,7 +263,7 @@ impl Reassembly {
         if ahead >= WINDOW {
             return Taken::Dropped(Discarded::BeyondWindow);
         }
-        if header.length as usize > self.max_body {
+        if header.length > self.max_body {
             return match epoch {
                 0 => Taken::Dropped(Discarded::UnprotectedFault),
                 _ => Taken::Broken(Violation::HandshakeMessageTooLong),
@@ -314,9 +318,7 @@ impl Reassembly {
         }
         let mut is_taken = true;
         for part in slot.iter_mut().filter(|part| fits(part)) {
-            let before = part.cost();
             is_taken &= part.put(header, fragment);
-            self.held = self.held - before + part.cost();
         }
         match is_taken {
             true => Taken::New,
@@ -325,9 +327,8 @@ impl Reassembly {
     }
 
     fn forget(&mut self, at: usize) {
-        let slot = self.parts.get_mut(at).map(core::mem::take);
-        for part in slot.unwrap_or_default() {
-            self.held -= part.cost();
+        if let Some(slot) = self.parts.get_mut(at) {
+            *slot = Vec::new();
         }
     }
 
@@ -335,16 +336,16 @@ impl Reassembly {
         if let Some(slot) = self.parts.get_mut(at)
             && version < slot.len()
         {
-            self.held -= slot.remove(version).cost();
+            slot.remove(version);
         }
     }
 
     /// Whether there is room for so much of the message at this place: those behind it make some, and then what
     /// of it does not fit.
     fn make_room(&mut self, at: usize, bytes: usize, fits: impl Fn(&Part) -> bool) -> bool {
-        let most = self.max_body + self.beside;
+        let most = self.max_body as usize + self.beside as usize;
         let mut farthest = self.parts.len();
-        while self.held + bytes > most {
+        while self.held() + bytes > most {
             farthest -= 1;
             if farthest > at {
                 self.forget(farthest);
@@ -377,7 +378,6 @@ impl Reassembly {
     pub(super) fn pop_any(&mut self) -> Option<(u16, HandshakeBytes)> {
         let slot = self.parts.front_mut()?;
         let at = slot.iter().position(Part::is_whole)?;
-        self.held -= slot.iter().map(Part::cost).sum::<usize>();
         let part = slot.swap_remove(at);
         self.parts.pop_front();
         let message_seq = self.next.unwrap_or_default();
@@ -424,6 +424,6 @@ impl Reassembly {
 
     /// What is held, in bytes.
     pub(crate) fn held(&self) -> usize {
-        self.held
+        self.parts.iter().flatten().map(Part::cost).sum()
     }
 }

@@ -66,16 +66,21 @@ pub struct Writer {
 #[derive(Debug, Default)]
 struct Ids {
     /// How long those of this side are, and how many were given; 0 if the peer's records have none.
-    length: usize,
+    length: u8,
     checks_paths: bool,
-    given: usize,
-    /// To be given, and whether the peer is to use one of them from then on.
-    to_give: Option<Vec<ConnectionId>>,
-    immediate: bool,
+    given: u8,
+    to_give: Option<Box<ToGive>>,
     /// How many of the peer's are to be asked for.
     to_request: Option<u8>,
     /// They were asked for, and have not come.
     is_requested: bool,
+}
+
+/// Ids that the peer is to have, and whether it is to use one of them from then on.
+#[derive(Debug, Default)]
+struct ToGive {
+    ids: Vec<ConnectionId>,
+    immediate: bool,
 }
 
 #[derive(Debug)]
@@ -93,7 +98,7 @@ impl Writer {
         (own_id, checks_paths): (Option<ConnectionId>, bool),
         mail: Arc<Mail>,
     ) -> Self {
-        let length = own_id.map_or(0, |id| id.len());
+        let length = own_id.map_or(0, |id| id.length());
         Self {
             transmitter,
             update: None,
@@ -106,7 +111,7 @@ impl Writer {
             ids: Ids {
                 length,
                 checks_paths,
-                given: usize::from(length > 0),
+                given: u8::from(length > 0),
                 ..Ids::default()
             },
             state: State::Open,
@@ -355,25 +360,26 @@ impl Writer {
                 "connection ids: the peer's records have none, or not in DTLS 1.3",
             ));
         }
-        if ids.iter().any(|id| id.len() != self.ids.length) {
+        if ids.iter().any(|id| id.length() != self.ids.length) {
             return Err(misuse(
                 "connection ids: all of one connection have one length",
             ));
         }
-        if self.ids.given + ids.len() > MOST_OWN {
+        let given = usize::from(self.ids.given) + ids.len();
+        let Some(given) = u8::try_from(given).ok().filter(|given| *given <= MOST_OWN) else {
             return Err(misuse(
                 "connection ids: a connection has 8 at most, the first included",
             ));
-        }
+        };
         if ids.is_empty() && immediate {
             return Err(misuse("connection ids: none of none can be used"));
         }
-        self.ids.given += ids.len();
+        self.ids.given = given;
         let to_give = self.ids.to_give.get_or_insert_default();
         // With `immediate` the first is to be used.
-        let at = if immediate { 0 } else { to_give.len() };
-        to_give.splice(at..at, ids.iter().copied());
-        self.ids.immediate |= immediate;
+        let at = if immediate { 0 } else { to_give.ids.len() };
+        to_give.ids.splice(at..at, ids.iter().copied());
+        to_give.immediate |= immediate;
         self.mail.issue(ids);
         self.mail.own_work();
         Ok(())
@@ -621,12 +627,12 @@ impl Writer {
             return;
         }
         let mut message = Vec::new();
-        if let Some(ids) = self.ids.to_give.take() {
-            let usage = match core::mem::take(&mut self.ids.immediate) {
+        if let Some(to_give) = self.ids.to_give.take() {
+            let usage = match to_give.immediate {
                 true => ConnectionIdUsage::IMMEDIATE,
                 false => ConnectionIdUsage::SPARE,
             };
-            NewConnectionId::put(&mut message, ids, usage);
+            NewConnectionId::put(&mut message, to_give.ids, usage);
         } else if let Some(count) = self.ids.to_request.take() {
             self.ids.is_requested = true;
             RequestConnectionId::put(&mut message, count);

@@ -21,13 +21,17 @@ pub(in super::super) struct WriteEpoch {
     next: u64,
     /// Records until the cipher's limit is reached.
     left: u64,
-    /// What the peer wants on them.
-    id: ConnectionId,
+    /// What the peer wants on them; boxed: mostly it wants nothing.
+    id: Option<Box<ConnectionId>>,
 }
 
 /// The least inner plaintext whose ciphertext is as long as the sample of the number.
 fn least_inner(tag: usize) -> usize {
     SAMPLE.saturating_sub(tag)
+}
+
+fn bytes(id: &Option<Box<ConnectionId>>) -> &[u8] {
+    id.as_ref().map_or(&[], |id| id.as_slice())
 }
 
 impl WriteEpoch {
@@ -42,20 +46,20 @@ impl WriteEpoch {
             protection,
             number_key: None,
             next: 0,
-            id: ConnectionId::EMPTY,
+            id: None,
         }
     }
 
     /// The peer wants this on the records from here on.
     pub(in super::super) fn set_id(&mut self, id: ConnectionId) {
-        self.id = id;
+        self.id = (!id.is_empty()).then(|| Box::new(id));
     }
 
     /// The epoch after this one, if there is one.
     pub(in super::super) fn next(&self) -> Option<Self> {
         let epoch = self.epoch.checked_add(1)?;
         Some(Self {
-            id: self.id,
+            id: self.id.clone(),
             ..Self::of(epoch, self.protection.next()?)
         })
     }
@@ -71,8 +75,8 @@ impl WriteEpoch {
     }
 
     /// Bytes of the header.
-    pub(in super::super) const fn head_len(&self) -> usize {
-        self.id.len()
+    pub(in super::super) fn head_len(&self) -> usize {
+        bytes(&self.id).len()
             + match &self.protection {
                 Protection::Tls13(_) => UNIFIED,
                 Protection::Older(_) => PLAIN,
@@ -81,7 +85,7 @@ impl WriteEpoch {
 
     /// Bytes of the type, where it is inside of what is encrypted (RFC 9146 §4).
     fn hidden_type(&self) -> usize {
-        usize::from(self.protection.is_older() && !self.id.is_empty())
+        usize::from(self.protection.is_older() && self.id.is_some())
     }
 
     /// The number of the next record.
@@ -157,7 +161,7 @@ impl WriteEpoch {
         let head_len = self.head_len();
         let protection = match &mut self.protection {
             Protection::Tls13(protection) => protection,
-            Protection::Older(_) if !self.id.is_empty() => {
+            Protection::Older(_) if self.id.is_some() => {
                 return self.older_with_id(record, |protection, number, head, body| {
                     protection.seal_with_id(number, head, typ, content_len, body)
                 });
@@ -169,7 +173,7 @@ impl WriteEpoch {
             }
         };
         let (head, body) = record.split_at_mut_checked(head_len).ok_or(FAILURE)?;
-        header::put_unified(head, self.id.as_slice(), self.epoch, self.next, body.len());
+        header::put_unified(head, bytes(&self.id), self.epoch, self.next, body.len());
         protection.seal_in_place(self.next, head, typ, content_len, body)?;
         self.hide(head, body)
     }
@@ -209,7 +213,7 @@ impl WriteEpoch {
         let (head, body) = split.ok_or(FAILURE)?;
         let number = u64::from(self.epoch) << NUMBER_BITS | self.next;
         let version = self.protection.older_version().ok_or(FAILURE)?;
-        let (id, typ) = (self.id.as_slice(), ContentType::TLS12_CID);
+        let (id, typ) = (bytes(&self.id), ContentType::TLS12_CID);
         header::put_older(head, id, typ, version, self.epoch, self.next, body.len());
         seal(&mut self.protection, number, head, body)?;
         Ok(self.count())
@@ -229,7 +233,7 @@ impl WriteEpoch {
             return Err(CryptoFailure::RecordKeys);
         };
         let mask = set_up(&mut self.number_key, protection)?.mask(sample)?;
-        let number = head.iter_mut().skip(1 + self.id.len()).take(2);
+        let number = head.iter_mut().skip(1 + bytes(&self.id).len()).take(2);
         for (byte, mask) in number.zip(mask) {
             *byte ^= mask;
         }
@@ -254,7 +258,7 @@ impl WriteEpoch {
         let protection = match &mut self.protection {
             Protection::Tls13(protection) => protection,
             Protection::Older(_) => {
-                let number = match self.id.is_empty() {
+                let number = match self.id.is_none() {
                     true => self.older(typ, record, |protection, number, head, body| {
                         protection.seal_from(number, head, typ, content, body)
                     }),
@@ -269,7 +273,7 @@ impl WriteEpoch {
             }
         };
         let (head, body) = record.split_at_mut_checked(head_len).ok_or(FAILURE)?;
-        header::put_unified(head, self.id.as_slice(), self.epoch, self.next, body.len());
+        header::put_unified(head, bytes(&self.id), self.epoch, self.next, body.len());
         let sealed = protection.seal_from(self.next, head, typ, content, body);
         let number = sealed.and_then(|()| self.hide(head, body));
         if number.is_err() {

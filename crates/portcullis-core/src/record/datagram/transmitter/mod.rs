@@ -26,7 +26,7 @@ const MOST_REPEATS: u8 = MOST_SENDINGS;
 /// How many bytes go to an address at which nobody may read, for each that has come from there.
 pub(crate) const UNPROVED_AMPLIFICATION: usize = 3;
 /// What is left of that for less than this is kept for what comes next: no datagram is worth so little.
-const LEAST_CREDIT: usize = 64;
+const LEAST_CREDIT: u32 = 64;
 /// An adaptive timeout is no shorter.
 const SHORTEST_ADAPTIVE: Duration = Duration::from_millis(200);
 
@@ -56,7 +56,7 @@ pub(super) struct Transmitter {
     /// What a round trip took, once one was measured.
     round_trip: Option<Duration>,
     /// How many bytes may go out yet; `None` since somebody has shown that he reads there.
-    credit: Option<usize>,
+    credit: Option<u32>,
     /// There if the peer wants ids on the records.
     ids: Option<Box<PeerIds>>,
     /// There while a flight, an acknowledgement or an alert is under way.
@@ -458,7 +458,8 @@ impl Transmitter {
             proved,
         } = notes;
         if let Some(left) = &mut self.credit {
-            *left = left.saturating_add(unproved.saturating_mul(UNPROVED_AMPLIFICATION));
+            let more = unproved.saturating_mul(UNPROVED_AMPLIFICATION);
+            *left = left.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
         }
         if proved {
             self.credit = None;

@@ -57,7 +57,7 @@ impl Transmitter {
             self.put_record(ContentType::ALERT, &said, out)?;
         }
         if let Some(left) = &mut self.credit {
-            *left = left.saturating_sub(out.len());
+            *left = left.saturating_sub(u32::try_from(out.len()).unwrap_or(u32::MAX));
         }
         self.rest();
         Ok(())
@@ -65,7 +65,7 @@ impl Transmitter {
 
     /// How long the next datagram may be.
     fn room(&self) -> usize {
-        self.mtu().min(self.credit.unwrap_or(usize::MAX))
+        self.mtu().min(self.credit.unwrap_or(u32::MAX) as usize)
     }
 
     fn put_acknowledgement(&mut self, out: &mut Vec<u8>) -> Result<(), Abort> {
