@@ -16,8 +16,8 @@ use portcullis_core::{
 use rustls_pki_types::UnixTime;
 use tokio::task::coop::poll_proceed;
 
-pub(super) use self::writing::Sent;
 use self::writing::Writing;
+pub(super) use self::writing::{Sent, Together};
 use super::authentication::Authenticated;
 use super::endpoint::{Endpoint, Id};
 use super::hello;
@@ -46,7 +46,9 @@ pub(super) struct Association {
     pub(super) id: Id,
     /// Where the peer is.
     path: Mutex<Path>,
-    pub(super) moves: Mutex<Moves>,
+    pub(super) migration: Migration,
+    /// There once the peer was elsewhere: hardly any is.
+    pub(super) moves: Mutex<Option<Box<Moves>>>,
     /// Where the client may be asked for a certificate after the handshake.
     pub(super) authenticated: OnceLock<Box<Authenticated>>,
     /// Where there may be another handshake.
@@ -58,7 +60,7 @@ pub(super) struct Association {
     /// The peer was not asked for a cookie, and nothing has shown since that he reads where he says.
     pub(super) is_unproved: AtomicBool,
     /// Messages and bytes that wait to be read.
-    pub(super) inbox: (usize, usize),
+    pub(super) inbox: (u32, u32),
     pub(super) reading: Mutex<Reading>,
     pub(super) writing: Mutex<Writing>,
     /// Whether the driver knows that it has something to do.
@@ -94,17 +96,16 @@ pub(super) struct Reading {
     /// Of the messages, or of the datagrams of a handshake.
     bytes: usize,
     /// Nothing comes any more: the peer has closed, or something has failed.
-    pub(super) end: Option<Result<(), Error>>,
+    pub(super) end: Option<Box<Result<(), Error>>>,
     /// A handshake that has ended since another one is at its address: it says nothing there.
     has_given_way: bool,
-    sessions: Sessions,
+    /// Boxed: a server has none.
+    sessions: Option<Box<Sessions>>,
     pub(super) waker: Option<Waker>,
     received: Flow,
     inbox_full: u64,
     /// When the peer was heard.
     pub(super) heard: Monotonic,
-    /// Of the last datagram.
-    seen: Seen,
 }
 
 impl fmt::Debug for Reading {
@@ -120,15 +121,18 @@ impl fmt::Debug for Reading {
 
 pub(super) enum Phase {
     /// Datagrams wait for whoever runs the handshake.
-    Handshake {
-        datagrams: VecDeque<Vec<u8>>,
-        most: (usize, usize),
-    },
+    Handshake(Box<Waiting>),
     Connected(Box<DatagramReader>),
     /// Another handshake goes on with it.
     Renegotiating(Box<Meanwhile>),
     /// Nobody reads: the last words are said, and heard.
     Abandoned(Option<Box<DatagramReader>>),
+}
+
+/// What has come for a handshake, and how much of that is kept.
+pub(super) struct Waiting {
+    datagrams: VecDeque<Vec<u8>>,
+    most: (usize, usize),
 }
 
 /// What a datagram has told besides what is read.
@@ -167,7 +171,7 @@ impl Association {
         id: Id,
         path: Path,
         origin: Origin,
-        (inbox, migration): ((usize, usize), Migration),
+        (inbox, migration): ((u32, u32), Migration),
         heard: Monotonic,
     ) -> Self {
         let (hello, is_unproved) = match origin {
@@ -178,7 +182,8 @@ impl Association {
             endpoint,
             id,
             path: Mutex::new(path),
-            moves: Mutex::new(Moves::new(migration)),
+            migration,
+            moves: Mutex::default(),
             authenticated: OnceLock::new(),
             again: OnceLock::new(),
             hello: hello.map_or_else(OnceLock::new, OnceLock::from),
@@ -186,20 +191,19 @@ impl Association {
             is_unproved: AtomicBool::new(is_unproved),
             inbox,
             reading: Mutex::new(Reading {
-                phase: Phase::Handshake {
+                phase: Phase::Handshake(Box::new(Waiting {
                     datagrams: VecDeque::new(),
                     most: FEW,
-                },
+                })),
                 messages: VecDeque::new(),
                 bytes: 0,
                 end: None,
                 has_given_way: false,
-                sessions: Sessions::default(),
+                sessions: None,
                 waker: None,
                 received: Flow::default(),
                 inbox_full: 0,
                 heard,
-                seen: Seen::default(),
             }),
             writing: Mutex::default(),
             is_rung: AtomicBool::new(false),
@@ -233,8 +237,9 @@ impl Association {
     pub(super) fn receive(&self, datagram: &mut [u8], from: Path, now: Monotonic) -> Came {
         let length = datagram.len();
         let mut reading = lock(&self.reading);
-        let (has_work, waker) = reading.take(datagram, self.inbox, now);
-        let (seen, ids_wanted) = (reading.seen, reading.ids_wanted());
+        let mut seen = Seen::default();
+        let (has_work, waker) = reading.take(datagram, self.inbox, now, &mut seen);
+        let ids_wanted = reading.ids_wanted();
         drop(reading);
         if let Some(waker) = waker {
             waker.wake();
@@ -250,7 +255,7 @@ impl Association {
 
     pub(super) fn standing(&self) -> Standing {
         match &lock(&self.reading).phase {
-            Phase::Handshake { .. } => Standing::Handshake,
+            Phase::Handshake(_) => Standing::Handshake,
             Phase::Connected(_) | Phase::Renegotiating(_) => Standing::Connected,
             Phase::Abandoned(reader) => {
                 let has_closed = reader.as_ref().is_none_or(|reader| reader.is_closed());
@@ -273,7 +278,7 @@ impl Association {
             authenticated.end(Some(&error));
         }
         let mut reading = lock(&self.reading);
-        reading.end.get_or_insert(Err(error));
+        reading.end.get_or_insert_with(|| Box::new(Err(error)));
         let waker = reading.waker.take();
         drop(reading);
         if let Some(waker) = waker {
@@ -285,15 +290,22 @@ impl Association {
     /// Ends without a word, if it is a handshake that is weaker than one that begins with this hello. Whether it did.
     pub(super) fn give_way(&self, hello: Option<[u8; 32]>) -> bool {
         let mut reading = lock(&self.reading);
-        let is_shaking = matches!(reading.phase, Phase::Handshake { .. });
+        let is_shaking = matches!(reading.phase, Phase::Handshake(_));
         if !is_shaking || !self.is_weaker_than(hello) {
             return false;
         }
         reading.has_given_way = true;
-        reading.end.get_or_insert(Err(Error::limit(match self.is_called {
-            true => "the peer has called at the same time: the connection is the one that the listener accepts",
-            false => "another client has shown that it reads at this address, which was not known of this one",
-        })));
+        let why = match self.is_called {
+            true => {
+                "the peer has called at the same time: the connection is the one that the listener accepts"
+            }
+            false => {
+                "another client has shown that it reads at this address, which was not known of this one"
+            }
+        };
+        reading
+            .end
+            .get_or_insert_with(|| Box::new(Err(Error::limit(why))));
         let waker = reading.waker.take();
         drop(reading);
         if let Some(waker) = waker {
@@ -328,16 +340,16 @@ impl Association {
 
     /// Somebody runs the handshake.
     pub(super) fn begin(&self) {
-        if let Phase::Handshake { most, .. } = &mut lock(&self.reading).phase {
-            *most = MANY;
+        if let Phase::Handshake(waiting) = &mut lock(&self.reading).phase {
+            waiting.most = MANY;
         }
     }
 
     pub(super) fn poll_datagram(&self, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>, Error>> {
         let mut reading = lock(&self.reading);
         let Reading { phase, bytes, .. } = &mut *reading;
-        if let Phase::Handshake { datagrams, .. } = phase
-            && let Some(datagram) = datagrams.pop_front()
+        if let Phase::Handshake(waiting) = phase
+            && let Some(datagram) = waiting.datagrams.pop_front()
         {
             *bytes -= datagram.len();
             return Poll::Ready(Ok(datagram));
@@ -353,7 +365,7 @@ impl Association {
         // Held: it is decided with the random that the peer gets to know, or nothing is sent.
         let reading = lock(&self.reading);
         if reading.has_given_way
-            && let Some(Err(error)) = &reading.end
+            && let Some(Err(error)) = reading.end.as_deref()
         {
             return Err(error.clone());
         }
@@ -371,7 +383,7 @@ impl Association {
         reader: DatagramReader,
         writer: DatagramWriter,
         unread: Vec<Vec<u8>>,
-        (sessions, authentication): (Sessions, Option<Authentication>),
+        (sessions, authentication): (Option<Box<Sessions>>, Option<Authentication>),
     ) {
         if let Some(authentication) = authentication {
             let authenticated = Authenticated::new(self, authentication);
@@ -383,11 +395,11 @@ impl Association {
         reading.sessions = sessions;
         reading.bytes = 0;
         let before = std::mem::replace(&mut reading.phase, Phase::Connected(Box::new(reader)));
-        let Phase::Handshake { datagrams, .. } = before else {
+        let Phase::Handshake(waiting) = before else {
             return;
         };
-        for mut datagram in unread.into_iter().chain(datagrams) {
-            reading.open(&mut datagram, self.inbox, now);
+        for mut datagram in unread.into_iter().chain(waiting.datagrams) {
+            reading.open(&mut datagram, self.inbox, now, &mut Seen::default());
         }
         drop(reading);
         self.authenticate();
@@ -436,12 +448,12 @@ impl Association {
     }
 
     pub(super) fn take_session(&self) -> Option<ClientSession> {
-        lock(&self.reading).sessions.take()
+        lock(&self.reading).sessions.as_mut()?.take()
     }
 
     /// How it has ended, if it has.
     pub(super) fn ended(&self) -> Option<Result<(), Error>> {
-        lock(&self.reading).end.clone()
+        lock(&self.reading).end.as_deref().cloned()
     }
 
     /// Whether the peer has closed, or it has failed; what came before is forgotten.
@@ -461,7 +473,7 @@ impl Association {
             let over = Phase::Abandoned(None);
             reading.phase = match std::mem::replace(&mut reading.phase, over) {
                 Phase::Connected(reader) => Phase::Abandoned(Some(reader)),
-                Phase::Handshake { .. } | Phase::Renegotiating(_) | Phase::Abandoned(_) => {
+                Phase::Handshake(_) | Phase::Renegotiating(_) | Phase::Abandoned(_) => {
                     Phase::Abandoned(None)
                 }
             };
@@ -480,7 +492,8 @@ impl Association {
         };
         let (moved, moves_refused) = {
             let moves = lock(&self.moves);
-            (moves.moved, moves.refused)
+            let moves = moves.as_ref();
+            moves.map_or((0, 0), |moves| (moves.moved, moves.refused))
         };
         let (foreign, foreign_full) = match self.endpoint.is_clients {
             true => {
@@ -514,13 +527,14 @@ impl Reading {
     fn take(
         &mut self,
         datagram: &mut [u8],
-        inbox: (usize, usize),
+        inbox: (u32, u32),
         now: Monotonic,
+        seen: &mut Seen,
     ) -> (bool, Option<Waker>) {
         self.received.count(datagram.len());
-        self.seen = Seen::default();
         match &mut self.phase {
-            Phase::Handshake { datagrams, most } => {
+            Phase::Handshake(waiting) => {
+                let (datagrams, most) = (&mut waiting.datagrams, waiting.most);
                 let has_room = datagrams.len() < most.0 && self.bytes + datagram.len() <= most.1;
                 if !has_room {
                     self.inbox_full += 1;
@@ -533,12 +547,11 @@ impl Reading {
             }
             Phase::Connected(_) => {
                 let had = self.messages.len();
-                let has_work = self.open(datagram, inbox, now);
+                let has_work = self.open(datagram, inbox, now, seen);
                 let wakes = self.messages.len() > had || self.end.is_some();
                 (has_work, self.waker.take_if(|_| wakes))
             }
             Phase::Renegotiating(meanwhile) => {
-                self.seen = Seen::default();
                 let has_room = meanwhile.add(datagram);
                 if !has_room {
                     self.inbox_full += 1;
@@ -561,8 +574,9 @@ impl Reading {
     pub(super) fn open(
         &mut self,
         datagram: &mut [u8],
-        inbox: (usize, usize),
+        inbox: (u32, u32),
         now: Monotonic,
+        seen: &mut Seen,
     ) -> bool {
         let Phase::Connected(reader) = &mut self.phase else {
             return false;
@@ -579,23 +593,23 @@ impl Reading {
                     keep(inboxed, data, inbox);
                 }
                 Ok(Some(Received::Closed)) => {
-                    self.end.get_or_insert(Ok(()));
+                    self.end.get_or_insert_with(|| Box::new(Ok(())));
                 }
-                Ok(Some(Received::PathChallenge(cookie))) => self.seen.challenge = Some(cookie),
-                Ok(Some(Received::PathResponse(cookie))) => self.seen.response = Some(cookie),
+                Ok(Some(Received::PathChallenge(cookie))) => seen.challenge = Some(cookie),
+                Ok(Some(Received::PathResponse(cookie))) => seen.response = Some(cookie),
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(error) => {
-                    self.end.get_or_insert_with(|| Err(error.into()));
+                    self.end.get_or_insert_with(|| Box::new(Err(error.into())));
                     break;
                 }
             }
             self.heard = now;
         }
-        self.seen.is_newest = records.is_newest();
+        seen.is_newest = records.is_newest();
         while let Some(ticket) = reader.take_ticket() {
             let session = ticket.into_session(UnixTime::now());
-            self.sessions.receive(session);
+            self.sessions.get_or_insert_default().receive(session);
         }
         reader.writer_has_work() || reader.take_request(UnixTime::now()).is_some()
     }
@@ -610,7 +624,7 @@ impl Reading {
 
     /// How it has ended; the task is woken when it does.
     fn poll_end<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        match &self.end {
+        match self.end.as_deref() {
             Some(Ok(())) => Poll::Ready(Err(Error::closed())),
             Some(Err(error)) => Poll::Ready(Err(error.clone())),
             None => {
@@ -628,9 +642,9 @@ impl Reading {
 fn keep(
     (messages, bytes, full): (&mut VecDeque<Bytes>, &mut usize, &mut u64),
     data: &[u8],
-    inbox: (usize, usize),
+    inbox: (u32, u32),
 ) {
-    if messages.len() < inbox.0 && *bytes + data.len() <= inbox.1 {
+    if messages.len() < inbox.0 as usize && *bytes + data.len() <= inbox.1 as usize {
         *bytes += data.len();
         messages.push_back(Bytes::copy_from_slice(data));
     } else {

@@ -229,7 +229,7 @@ impl Driver {
         place: Option<Place>,
     ) -> Owner {
         let (id, now) = (self.endpoint.next_id(), self.endpoint.monotonic());
-        let bounds = (options.inbox, options.migration);
+        let bounds = (options.inbox_bounds(), options.migration);
         let endpoint = Arc::clone(&self.endpoint);
         let association = Association::new(endpoint, id, path, origin, bounds, now);
         let association = Arc::new(association);

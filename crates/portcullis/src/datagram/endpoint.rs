@@ -113,7 +113,7 @@ impl Endpoint {
         options: &DtlsOptions,
         connection_id: ConnectionId,
     ) -> Owner {
-        let bounds = (options.inbox, options.migration);
+        let bounds = (options.inbox_bounds(), options.migration);
         let (id, now) = (self.next_id(), self.monotonic());
         let association = Association::new(Arc::clone(self), id, path, Origin::Called, bounds, now);
         let association = Arc::new(association);

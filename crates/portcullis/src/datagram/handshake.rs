@@ -263,10 +263,8 @@ impl Running {
         let authentication = connection
             .authentication
             .map(|core| Authentication::new(core, &self.conduct));
-        let sessions = match self.sessions.take() {
-            Some((place, _)) => Received::stored(place),
-            None => Received::default(),
-        };
+        let place = self.sessions.take();
+        let sessions = place.map(|(place, _)| Box::new(Received::stored(place)));
         Renegotiation::prepare(&owner, &mut connection.reader, &self.conduct);
         owner.connected(
             connection.reader,

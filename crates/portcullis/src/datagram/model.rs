@@ -25,7 +25,6 @@ use super::moves::Migration;
 use super::rivals::Origin;
 use super::transport::DatagramTransport;
 use crate::error::Error;
-use crate::sessions::Received as Sessions;
 
 /// In words: loom's own stacks are too short for debug builds of AWS-LC's callers.
 const STACK: usize = 1 << 16;
@@ -140,12 +139,7 @@ fn with_a_message(message: &[u8]) -> (Arc<Association>, Vec<u8>) {
     let message = [IoSlice::new(message)];
     client.writer.seal(&message, &mut datagram).unwrap();
     let association = association(&endpoint());
-    association.connected(
-        server.reader,
-        server.writer,
-        Vec::new(),
-        (Sessions::default(), None),
-    );
+    association.connected(server.reader, server.writer, Vec::new(), (None, None));
     (association, datagram)
 }
 

@@ -40,8 +40,6 @@ const AMPLIFICATION: usize = 3;
 /// Of an association.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    policy: Migration,
-    /// Boxed: hardly anybody moves.
     trial: Option<Box<Trial>>,
     pub(super) moved: u64,
     pub(super) refused: u64,
@@ -57,15 +55,6 @@ struct Trial {
     again: Monotonic,
 }
 
-impl Moves {
-    pub(super) fn new(policy: Migration) -> Self {
-        Self {
-            policy,
-            ..Self::default()
-        }
-    }
-}
-
 impl Association {
     /// Something has come from `from`, `length` bytes. Whether the peer is there from here on.
     pub(super) fn heard_from(
@@ -79,15 +68,17 @@ impl Association {
             self.answer(cookie, from);
         }
         if from.peer == self.path().peer {
-            if seen.is_newest {
+            if seen.is_newest
+                && let Some(moves) = &mut *lock(&self.moves)
+            {
                 // It is where it was.
-                lock(&self.moves).trial = None;
+                moves.trial = None;
             }
             return false;
         }
         let mut moves = lock(&self.moves);
-        let moves = &mut *moves;
-        let has_moved = match moves.policy {
+        let moves = moves.get_or_insert_default();
+        let has_moved = match self.migration {
             Migration::Refuse => {
                 moves.refused += u64::from(seen.is_newest);
                 false

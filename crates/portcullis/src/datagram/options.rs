@@ -216,6 +216,12 @@ impl DtlsOptions {
         Ok(())
     }
 
+    /// Messages and bytes, within the bounds of [`check`](Self::check).
+    pub(super) fn inbox_bounds(&self) -> (u32, u32) {
+        let bounded = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        (bounded(self.inbox.0), bounded(self.inbox.1))
+    }
+
     /// Of a listener.
     pub(super) fn listeners_idle(&self) -> Option<Duration> {
         self.idle.unwrap_or(Some(IDLE))

@@ -14,7 +14,7 @@ use portcullis_core::{
 };
 use tokio::time::Instant;
 
-use super::association::{Association, Owner, Phase, bell};
+use super::association::{Association, Owner, Phase, Seen, bell};
 use super::connection::DtlsConnection;
 use super::handshake::{deadline_from, give};
 use super::lock;
@@ -283,7 +283,7 @@ impl Association {
         self.release(Some(Box::new(connection.writer)));
         let mut reading = lock(&self.reading);
         if connection.reader.is_closed() {
-            reading.end.get_or_insert(Ok(()));
+            reading.end.get_or_insert_with(|| Box::new(Ok(())));
         }
         let next = match reading.phase {
             Phase::Renegotiating(_) => Phase::Connected(Box::new(connection.reader)),
@@ -296,7 +296,7 @@ impl Association {
             return;
         };
         for mut datagram in connection.unread.into_iter().chain(meanwhile.datagrams) {
-            reading.open(&mut datagram, self.inbox, now);
+            reading.open(&mut datagram, self.inbox, now, &mut Seen::default());
         }
         let waker = reading.waker.take();
         drop(reading);

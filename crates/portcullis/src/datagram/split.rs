@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use portcullis_core::{ConnectionInformation, Stage};
 
-use super::association::Owner;
+use super::association::{Owner, Together};
 use super::connection::{self, DtlsConnection};
 use super::statistics::DtlsStatistics;
 use crate::delivery::{Active, ActiveStream};
@@ -128,29 +128,53 @@ pub(super) async fn send_many(owner: &Owner, messages: &[&[u8]]) -> Result<(), E
         if count < most && rest.get(count).is_some_and(|next| next.len() < first.len()) {
             count += 1;
         }
-        let (together, behind) = rest.split_at(count);
-        let Some((datagrams, length)) = owner.seal_many(together)? else {
-            std::future::poll_fn(|cx| owner.poll_sendable(cx)).await;
-            continue;
+        let together = rest.get(..count).unwrap_or_default();
+        let sent = match owner.send_together(together)? {
+            Together::Sent(count) => count,
+            Together::Unsent {
+                count,
+                datagrams,
+                length,
+                error,
+            } => {
+                send_later(owner, &datagrams, length, error).await?;
+                count
+            }
+            Together::Paused => {
+                std::future::poll_fn(|cx| owner.poll_sendable(cx)).await;
+                0
+            }
         };
-        rest = behind;
-        if count == 1 {
-            let sent = link.send(&owner.path(), &datagrams, None).await;
-            sent.map_err(|error| refused(owner, error, length))?;
-            continue;
+        rest = rest.get(sent..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Sends what was not sent at once because of this error.
+async fn send_later(
+    owner: &Owner,
+    datagrams: &[u8],
+    length: usize,
+    error: io::Error,
+) -> Result<(), Error> {
+    let link = &owner.endpoint.link;
+    let is_one = datagrams.len() == length;
+    let sent = match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            let each = (!is_one).then_some(length);
+            link.send(&owner.path(), datagrams, each).await
         }
-        if link
-            .send(&owner.path(), &datagrams, Some(length))
-            .await
-            .is_ok()
-        {
-            continue;
-        }
-        // The device cannot do it after all.
-        for datagram in datagrams.chunks(length) {
-            let sent = link.send(&owner.path(), datagram, None).await;
-            sent.map_err(|error| refused(owner, error, datagram.len()))?;
-        }
+        _ => Err(error),
+    };
+    match sent {
+        Err(error) if is_one => return Err(refused(owner, error, length)),
+        Ok(()) => return Ok(()),
+        Err(_) => {}
+    }
+    // The device cannot do it after all.
+    for datagram in datagrams.chunks(length) {
+        let sent = link.send(&owner.path(), datagram, None).await;
+        sent.map_err(|error| refused(owner, error, datagram.len()))?;
     }
     Ok(())
 }

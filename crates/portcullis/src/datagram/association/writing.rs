@@ -40,6 +40,21 @@ pub(in super::super) enum Sent {
     Paused,
 }
 
+/// What became of several.
+pub(in super::super) enum Together {
+    /// So many of them are sent.
+    Sent(usize),
+    /// So many are sealed, and there was no room for them, or they are refused: in pieces of this length.
+    Unsent {
+        count: usize,
+        datagrams: Vec<u8>,
+        length: usize,
+        error: io::Error,
+    },
+    /// Nothing is sealed while another handshake goes on.
+    Paused,
+}
+
 impl Writing {
     /// Another handshake has taken over from the writer.
     pub(in super::super) fn pause(&mut self, lengths: (usize, usize)) {
@@ -162,14 +177,14 @@ impl Association {
         writer.map_or(0, |writer| writer.sealed_len(length))
     }
 
-    /// Seals messages, each as a datagram, one behind the other, all but the last of one length; gives that length. `None`
-    /// while another handshake goes on.
-    pub(in super::super) fn seal_many(
-        &self,
-        messages: &[&[u8]],
-    ) -> Result<Option<(Vec<u8>, usize)>, Error> {
-        let mut datagrams = Vec::new();
-        let mut first = None;
+    /// Seals messages, each as a datagram, one behind the other, all but the last of one length, and gives them to the
+    /// system in one call. They stand where the thread has room for them, so nothing is allocated.
+    ///
+    /// # Errors
+    /// Of the first message. When a later one cannot be sealed, those before it are sent.
+    pub(in super::super) fn send_together(&self, messages: &[&[u8]]) -> Result<Together, Error> {
+        let mut scratch = Scratch::take();
+        let (mut end, mut length, mut count, mut failure) = (0, 0, 0, None);
         let mut writing = lock(&self.writing);
         let Writing {
             writer,
@@ -179,24 +194,44 @@ impl Association {
         } = &mut *writing;
         let Some(writer) = writer else {
             return match paused {
-                Some(_) => Ok(None),
+                Some(_) => Ok(Together::Paused),
                 None => Err(Error::closed()),
             };
         };
         for message in messages {
-            let (at, length) = (datagrams.len(), writer.sealed_len(message.len()));
-            datagrams.resize(at + length, 0);
-            let place = datagrams.get_mut(at..).unwrap_or_default();
-            writer.seal(&[IoSlice::new(message)], place)?;
-            sent.count(length);
-            first.get_or_insert(length);
+            let place = scratch.get_mut(end..).unwrap_or_default();
+            match writer.seal(&[IoSlice::new(message)], place) {
+                Ok(sealed) => {
+                    sent.count(sealed);
+                    end += sealed;
+                    length = length.max(sealed);
+                    count += 1;
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
         }
         let has_work = writer.has_work();
         drop(writing);
         if has_work {
             self.ring();
         }
-        Ok(Some((datagrams, first.unwrap_or_default())))
+        if let Some(error) = failure.filter(|_| count == 0) {
+            return Err(error.into());
+        }
+        let datagrams = scratch.get(..end).unwrap_or_default();
+        let each = (count > 1).then_some(length);
+        match self.endpoint.link.try_send(&self.path(), datagrams, each) {
+            Ok(()) => Ok(Together::Sent(count)),
+            Err(error) => Ok(Together::Unsent {
+                count,
+                datagrams: datagrams.to_vec(),
+                length,
+                error,
+            }),
+        }
     }
 
     /// Does something with the writer, and has the driver look whether there is something to be sent then.
