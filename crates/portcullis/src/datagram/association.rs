@@ -103,7 +103,7 @@ pub(super) struct Reading {
     sessions: Option<Box<Sessions>>,
     pub(super) waker: Option<Waker>,
     received: Flow,
-    inbox_full: u64,
+    inbox_full: u32,
     /// When the peer was heard.
     pub(super) heard: Monotonic,
 }
@@ -512,7 +512,7 @@ impl Association {
                 Phase::Renegotiating(meanwhile) => meanwhile.discards.clone(),
                 _ => Discards::default(),
             },
-            inbox_full: reading.inbox_full,
+            inbox_full: reading.inbox_full.into(),
             send_failures,
             moved,
             moves_refused,
@@ -537,7 +537,7 @@ impl Reading {
                 let (datagrams, most) = (&mut waiting.datagrams, waiting.most);
                 let has_room = datagrams.len() < most.0 && self.bytes + datagram.len() <= most.1;
                 if !has_room {
-                    self.inbox_full += 1;
+                    self.inbox_full = self.inbox_full.saturating_add(1);
                     metrics::full(Full::Inbox);
                     return (false, None);
                 }
@@ -554,7 +554,7 @@ impl Reading {
             Phase::Renegotiating(meanwhile) => {
                 let has_room = meanwhile.add(datagram);
                 if !has_room {
-                    self.inbox_full += 1;
+                    self.inbox_full = self.inbox_full.saturating_add(1);
                     metrics::full(Full::Inbox);
                 }
                 (has_room, None)
@@ -640,7 +640,7 @@ impl Reading {
 
 /// Keeps a message until it is read, if there is room.
 fn keep(
-    (messages, bytes, full): (&mut VecDeque<Bytes>, &mut usize, &mut u64),
+    (messages, bytes, full): (&mut VecDeque<Bytes>, &mut usize, &mut u32),
     data: &[u8],
     inbox: (u32, u32),
 ) {
@@ -648,7 +648,7 @@ fn keep(
         *bytes += data.len();
         messages.push_back(Bytes::copy_from_slice(data));
     } else {
-        *full += 1;
+        *full = full.saturating_add(1);
         metrics::full(Full::Inbox);
     }
 }

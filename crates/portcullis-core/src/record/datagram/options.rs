@@ -67,6 +67,51 @@ impl Retransmission {
     }
 }
 
+/// The same, as a connection keeps it: in half the bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Timing {
+    initial: Micros,
+    pub(super) adaptive: bool,
+    pub(super) prompt: bool,
+}
+
+/// A time of at most an hour, to the microsecond.
+#[derive(Clone, Copy)]
+pub(super) struct Micros(u32);
+
+impl From<Duration> for Micros {
+    fn from(time: Duration) -> Self {
+        Self(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))
+    }
+}
+
+impl From<Micros> for Duration {
+    fn from(time: Micros) -> Self {
+        Self::from_micros(time.0.into())
+    }
+}
+
+impl From<Retransmission> for Timing {
+    fn from(retransmission: Retransmission) -> Self {
+        Self {
+            initial: retransmission.initial.into(),
+            adaptive: retransmission.adaptive,
+            prompt: retransmission.prompt,
+        }
+    }
+}
+
+impl Timing {
+    pub(super) fn initial(self) -> Duration {
+        self.initial.into()
+    }
+
+    /// Within 1 ms to 60 s.
+    pub(super) fn set_initial(&mut self, initial: Duration) {
+        self.initial = initial.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT).into();
+    }
+}
+
 impl Default for DatagramOptions {
     fn default() -> Self {
         Self {

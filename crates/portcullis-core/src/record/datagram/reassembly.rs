@@ -45,7 +45,7 @@ pub(crate) struct Reassembly {
     next: Option<u16>,
     /// From the one that is due on: what has come of each. Protected it is one, in the clear there may be
     /// several that contradict each other.
-    parts: VecDeque<Vec<Part>>,
+    parts: Vec<Vec<Part>>,
     /// The longest body, and what may be held beyond that; in bytes.
     max_body: u32,
     beside: u32,
@@ -225,7 +225,7 @@ impl Reassembly {
     pub(crate) fn bounded(next: u16, max_body: usize, beside: usize) -> Self {
         Self {
             next: Some(next),
-            parts: VecDeque::new(),
+            parts: Vec::new(),
             max_body: bounded(max_body),
             beside: bounded(beside),
         }
@@ -237,8 +237,9 @@ impl Reassembly {
 
     /// What is due does not come: the one behind it is.
     pub(super) fn skip(&mut self) {
-        self.forget(0);
-        self.parts.pop_front();
+        if !self.parts.is_empty() {
+            self.parts.remove(0);
+        }
         self.next = self.next.and_then(|next| next.checked_add(1));
     }
 
@@ -364,7 +365,7 @@ impl Reassembly {
     /// The message that is due, if it is whole and came in the epoch that is due. One of an older epoch is
     /// dropped: anybody could have sent it.
     pub(crate) fn pop(&mut self, epoch: u16) -> Option<HandshakeBytes> {
-        let of = self.parts.front()?.first()?.epoch;
+        let of = self.parts.first()?.first()?.epoch;
         if of < epoch {
             self.forget(0);
         }
@@ -376,14 +377,15 @@ impl Reassembly {
 
     /// The message that is due, if it is whole, and the epoch in which it came.
     pub(super) fn pop_any(&mut self) -> Option<(u16, HandshakeBytes)> {
-        let slot = self.parts.front_mut()?;
+        let slot = self.parts.first_mut()?;
         let at = slot.iter().position(Part::is_whole)?;
         let part = slot.swap_remove(at);
-        self.parts.pop_front();
+        // There are a few at most.
+        self.parts.remove(0);
         let message_seq = self.next.unwrap_or_default();
         self.next = self.next.and_then(|next| next.checked_add(1));
         if self.parts.is_empty() {
-            self.parts = VecDeque::new();
+            self.parts = Vec::new();
         }
         let body = part.pieces.into_iter().next().map(|(_, bytes)| bytes);
         let body = Vec::from(body.unwrap_or_default());

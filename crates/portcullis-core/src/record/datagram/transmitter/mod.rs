@@ -11,7 +11,7 @@ use super::connection_id::{ConnectionId, PeerIds};
 use super::epochs::WriteEpoch;
 use super::flight::Flight;
 use super::notes::{Notes, push};
-use super::options::{DatagramOptions, LONGEST_TIMEOUT, Retransmission, SHORTEST_TIMEOUT};
+use super::options::{DatagramOptions, LONGEST_TIMEOUT, Micros, Timing};
 use crate::clock::Monotonic;
 use crate::error::{Abort, Reason};
 use crate::key_schedule::Hashed;
@@ -41,7 +41,7 @@ pub(super) struct Transmitter {
     /// The message_seq of the next message; `None` when there are no more.
     next_message: Option<u16>,
     pub(super) size: RecordSize,
-    retransmission: Retransmission,
+    timing: Timing,
     mtu: u16,
     /// The version is DTLS 1.2 or older: nothing is acknowledged but by the next flight, and the last flight is
     /// sent again only if the peer repeats its own.
@@ -54,7 +54,7 @@ pub(super) struct Transmitter {
     /// A client whose server has not said yet which version it is.
     is_undecided: bool,
     /// What a round trip took, once one was measured.
-    round_trip: Option<Duration>,
+    round_trip: Option<Micros>,
     /// How many bytes may go out yet; `None` since somebody has shown that he reads there.
     credit: Option<u32>,
     /// There if the peer wants ids on the records.
@@ -111,7 +111,7 @@ impl Transmitter {
             plain: 0,
             next_message: Some(0),
             size: RecordSize::default(),
-            retransmission: options.retransmission,
+            timing: options.retransmission.into(),
             mtu: options.mtu,
             is_older: false,
             version: ProtocolVersion::DTLS_1_2,
@@ -229,8 +229,7 @@ impl Transmitter {
     /// Says how long a first answer is waited for, of the flight that is under way, too.
     pub(super) fn set_initial_timeout(&mut self, initial: Duration) {
         let before = self.first_timeout();
-        let initial = initial.clamp(SHORTEST_TIMEOUT, LONGEST_TIMEOUT);
-        self.retransmission.initial = initial;
+        self.timing.set_initial(initial);
         let first = self.first_timeout();
         let Some(busy) = &mut self.busy else {
             return;
@@ -271,13 +270,14 @@ impl Transmitter {
 
     /// RFC 9147 §5.8.2.
     fn first_timeout(&self) -> Duration {
-        let retransmission = self.retransmission;
+        let initial = self.timing.initial();
         match self.round_trip {
-            Some(taken) if retransmission.adaptive => {
-                let least = SHORTEST_ADAPTIVE.min(retransmission.initial);
-                taken.saturating_mul(3).clamp(least, retransmission.initial)
+            Some(taken) if self.timing.adaptive => {
+                let least = SHORTEST_ADAPTIVE.min(initial);
+                let taken = Duration::from(taken);
+                taken.saturating_mul(3).clamp(least, initial)
             }
-            _ => retransmission.initial,
+            _ => initial,
         }
     }
 
@@ -386,7 +386,7 @@ impl Transmitter {
             // RFC 6347 §4.2.4: as long as the next flight is not whole this one is sent again. The peer may have no timer, with
             // the flight that ends the handshake, or nothing that it may send before it has heard more. One that has a timer
             // is not to be disturbed.
-            let pause = busy.timeout.max(self.retransmission.initial);
+            let pause = busy.timeout.max(self.timing.initial());
             busy.resend_at = Some(after(now, pause));
         }
     }
@@ -485,7 +485,7 @@ impl Transmitter {
             for number in arrived {
                 push(&mut busy.to_acknowledge, number);
             }
-            let is_prompt = at_once && self.retransmission.prompt;
+            let is_prompt = at_once && self.timing.prompt;
             self.schedule_acknowledgement(is_prompt, now);
         }
         self.rest();
@@ -531,12 +531,12 @@ impl Transmitter {
             && (busy.sendings, busy.repeats) == (1, 0)
             && !busy.flight.is_empty()
         {
-            self.round_trip = now.0.checked_sub(busy.last_sent.0);
+            self.round_trip = now.0.checked_sub(busy.last_sent.0).map(Micros::from);
         }
     }
 
     fn on_acknowledgement(&mut self, numbers: &[RecordNumber], now: Monotonic) {
-        let prompt = self.retransmission.prompt;
+        let prompt = self.timing.prompt;
         let round_trip = self.round_trip;
         let Some(busy) = &mut self.busy else {
             return;
@@ -552,7 +552,7 @@ impl Transmitter {
             self.answered(now);
         } else if prompt && busy.is_ended && busy.flight.has_gap() {
             // §7.2: what is missing is sent again, once in a round trip.
-            let pause = round_trip.unwrap_or(busy.timeout / 4);
+            let pause = round_trip.map_or(busy.timeout / 4, Duration::from);
             let soon = after(busy.last_sent, pause).max(now);
             busy.resend_at = busy.resend_at.map(|before| before.min(soon));
         }
@@ -560,7 +560,7 @@ impl Transmitter {
 
     /// The peer has not got what it waits for; that is worth a sending in half a timeout.
     fn on_repeat(&mut self, now: Monotonic) {
-        let prompt = self.retransmission.prompt || self.is_older;
+        let prompt = self.timing.prompt || self.is_older;
         if let Some(busy) = &mut self.busy
             && prompt
             && busy.is_ended
