@@ -10,6 +10,8 @@
 pub mod cases;
 mod cores;
 pub mod counted;
+#[cfg(feature = "dtls")]
+pub mod datagrams;
 pub mod floor;
 pub mod job;
 pub mod memory;

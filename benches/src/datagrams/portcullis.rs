@@ -3,7 +3,6 @@
 use std::io::IoSlice;
 use std::time::{Duration, SystemTime};
 
-use portcullis_benches::pki::{Pki, SERVER_NAME};
 use portcullis_core::config::{ClientConfig, ServerConfig};
 use portcullis_core::question::Question;
 use portcullis_core::suite::CipherSuite;
@@ -14,7 +13,8 @@ use portcullis_core::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 
-use crate::{Failure, Pair};
+use super::{Failure, Pair};
+use crate::pki::{Pki, SERVER_NAME};
 
 /// Nothing is lost, so nobody waits.
 fn now() -> Now {
@@ -71,14 +71,27 @@ impl Side {
     }
 }
 
-pub(crate) struct Portcullis {
+/// Both sides' configurations.
+#[derive(Debug)]
+pub struct Prepared {
+    client: ClientConfig,
+    server: ServerConfig,
+}
+
+/// Connected.
+#[derive(Debug)]
+pub struct Portcullis {
     client: Box<DatagramConnection>,
     server: Box<DatagramConnection>,
     datagram: Vec<u8>,
 }
 
-impl Portcullis {
-    pub(crate) fn connected(pki: &Pki) -> Result<Self, Failure> {
+impl Prepared {
+    /// This version with this suite, and X25519: before TLS 1.3 the curve of the certificate has to be among the groups, too.
+    ///
+    /// # Errors
+    /// When the version does not have the suite.
+    pub fn new(pki: &Pki, version: ProtocolVersion, suite: CipherSuite) -> Result<Self, Failure> {
         let root = CertificateDer::from(pki.root.clone());
         let key = PrivatePkcs8KeyDer::from(pki.ecdsa_p256.key.clone());
         let identity = Identity::from_der(
@@ -87,19 +100,27 @@ impl Portcullis {
         )?;
         let mut roots = Roots::empty();
         roots.add_der(root)?;
-        let suite = [CipherSuite::TLS_AES_128_GCM_SHA256];
         let client = ClientConfig::builder(roots)
-            .versions([ProtocolVersion::TLS_1_3])
-            .cipher_suites(suite)
-            .groups([NamedGroup::X25519])
+            .versions([version])
+            .cipher_suites([suite])
+            .groups([NamedGroup::X25519, NamedGroup::SECP256R1])
             .build()?;
         let server = ServerConfig::builder()
             .identity(identity)
-            .versions([ProtocolVersion::TLS_1_3])
-            .cipher_suites(suite)
-            .groups([NamedGroup::X25519])
+            .versions([version])
+            .cipher_suites([suite])
+            .groups([NamedGroup::X25519, NamedGroup::SECP256R1])
             .resumption(false)
             .build()?;
+        Ok(Self { client, server })
+    }
+
+    /// A full handshake without a cookie.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn connect(&self) -> Result<Portcullis, Failure> {
+        let (client, server) = (self.client.clone(), self.server.clone());
         let (name, options) = (
             ServerName::try_from(SERVER_NAME)?,
             DatagramOptions::default(),
@@ -127,7 +148,7 @@ impl Portcullis {
         let (Side::Connected(client), Side::Connected(server)) = (client, server) else {
             return Err("not connected".into());
         };
-        Ok(Self {
+        Ok(Portcullis {
             client,
             server,
             datagram: Vec::new(),
