@@ -102,9 +102,8 @@ impl Said<'_> {
         }
         SignatureAlgorithms::put(out, &policy.schemes);
         // What may sign certificates differs from what may sign the handshake.
-        let of_certificates = policy.certificate_schemes();
-        if !of_certificates.eq(policy.schemes.iter().copied()) {
-            SignatureAlgorithmsCert::put(out, policy.certificate_schemes());
+        if let Some(of_certificates) = &policy.said_of_certificates {
+            SignatureAlgorithmsCert::put(out, of_certificates);
         }
     }
 
