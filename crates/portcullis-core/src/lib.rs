@@ -113,7 +113,7 @@ pub use named_group::NamedGroup;
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use record::{
-    ConnectionId, Control, DatagramOptions, DatagramReader, DatagramWriter, Discarded, Discards,
+    ConnectionId, Control, DatagramOptions, DatagramReader, DatagramWriter, Discarded, Discards, Heard,
     Received, Records, Retransmission,
 };
 pub use record::{
