@@ -113,8 +113,8 @@ pub use named_group::NamedGroup;
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use record::{
-    ConnectionId, Control, DatagramOptions, DatagramReader, DatagramWriter, Discarded, Discards, Heard,
-    Received, Records, Retransmission,
+    ConnectionId, Control, DatagramOptions, DatagramReader, DatagramWriter, Discarded, Discards,
+    Heard, Received, Records, Retransmission,
 };
 pub use record::{
     Frame, Mailbox, Opened, PaddingPolicy, ParkedCipher, PeerRequest, Reader, Sealed, Writer,

@@ -18,9 +18,7 @@ use crate::connection::DatagramConnection;
 use crate::crypto::CryptoFailure;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Stage};
-use crate::record::{
-    DatagramOptions, Discards, Heard, Incoming, Later, Mail, Outgoing, ToWriter,
-};
+use crate::record::{DatagramOptions, Discards, Heard, Incoming, Later, Mail, Outgoing, ToWriter};
 use crate::role::Role;
 use crate::session::ClientSession;
 use crate::wire::PathMessageType;

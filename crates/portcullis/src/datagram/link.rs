@@ -212,7 +212,8 @@ mod tests {
                 Some(io::ErrorKind::Other) => Err(io::Error::from_raw_os_error(90)),
                 Some(kind) => Err(kind.into()),
                 None => {
-                    self.taken.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    self.taken
+                        .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     Ok(())
                 }
             }
@@ -230,8 +231,7 @@ mod tests {
         use io::ErrorKind::{ConnectionRefused, HostUnreachable, NotConnected, Other};
 
         let long: Option<fn(&io::Error) -> bool> = Some(is_too_long);
-        let fatal: Option<fn(&io::Error) -> bool> =
-            Some(|error| error.kind() == NotConnected);
+        let fatal: Option<fn(&io::Error) -> bool> = Some(|error| error.kind() == NotConnected);
         for (errors, taken, fails) in [
             (vec![], 1, None),
             (vec![Other], 1, None),
@@ -248,7 +248,11 @@ mod tests {
                 taken: 0.into(),
             });
             let sent = Link::over(std::sync::Arc::clone(&told)).try_send(&NOWHERE, b"x", None);
-            assert_eq!(told.taken.load(std::sync::atomic::Ordering::Relaxed), taken, "{what}");
+            assert_eq!(
+                told.taken.load(std::sync::atomic::Ordering::Relaxed),
+                taken,
+                "{what}"
+            );
             match (sent, fails) {
                 (Ok(()), None) => {}
                 (Err(error), Some(is_it)) => assert!(is_it(&error), "{what}: {error}"),

@@ -326,7 +326,10 @@ impl Association {
         let Phase::Renegotiating(meanwhile) = before else {
             return;
         };
-        let waiting = meanwhile.datagrams.into_iter().map(|(_, datagram)| datagram);
+        let waiting = meanwhile
+            .datagrams
+            .into_iter()
+            .map(|(_, datagram)| datagram);
         for mut datagram in connection.unread.into_iter().chain(waiting) {
             reading.open(&mut datagram, self.inbox, now);
         }

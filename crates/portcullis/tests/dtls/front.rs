@@ -9,7 +9,8 @@ use portcullis::config::{ClientConfigBuilder, KeyShares};
 use portcullis::ech::{EchKey, EchKeys, EchStatus};
 use portcullis::{
     ClientConfig, CookieSecret, DatagramOptions, DtlsAcceptor, DtlsConnector, DtlsEchFront,
-    DtlsListener, DtlsOptions, Identity, NamedGroup, Retransmission, ServerConfig, TlsAcceptor, TlsConnector,
+    DtlsListener, DtlsOptions, Identity, NamedGroup, Retransmission, ServerConfig, TlsAcceptor,
+    TlsConnector,
 };
 use tokio::net::UdpSocket;
 
@@ -208,14 +209,18 @@ async fn ids_of_servers_behind_are_none_of_the_sockets_in_front() {
     let with_ids = || impatient().connection_ids(Some(8));
     // Ids that begin with 0 to 3, as those of the sockets in front.
     let acceptor = acceptor_behind(&pki().other, with_ids());
-    let behind = DtlsListener::bind_many("127.0.0.1:0", acceptor, 4).await.unwrap();
+    let behind = DtlsListener::bind_many("127.0.0.1:0", acceptor, 4)
+        .await
+        .unwrap();
     let server = behind[0].local_addr().unwrap();
     for listener in behind {
         let _served = serve_behind(listener);
     }
     let keys = EchKeys::new([key.clone()]).unwrap();
     let acceptor = acceptor_in_front(keys, front(server), &GROUPS, with_ids());
-    let listeners = DtlsListener::bind_many("127.0.0.1:0", acceptor, 4).await.unwrap();
+    let listeners = DtlsListener::bind_many("127.0.0.1:0", acceptor, 4)
+        .await
+        .unwrap();
     let address = listeners[0].local_addr().unwrap();
     let dtls = connector(client(&key).groups(GROUPS)).options(impatient().connection_ids(Some(0)));
     for _ in 0..8 {
@@ -295,7 +300,10 @@ async fn a_copied_record_opens_few_ways() {
     eventually("one way more", || listener.statistics().fronted.moved > 0).await;
     ask(&mut client, b"still here").await;
     let fronted = listener.statistics().fronted;
-    assert!(fronted.moved <= 1 + began.elapsed().as_secs(), "{fronted:?}");
+    assert!(
+        fronted.moved <= 1 + began.elapsed().as_secs(),
+        "{fronted:?}"
+    );
 }
 
 /// Who goes on elsewhere needs room as everybody does.
@@ -313,7 +321,10 @@ async fn a_client_that_moves_takes_no_place_where_there_is_none() {
     moves.notify_one();
     tokio::time::sleep(Duration::from_millis(50)).await;
     client.send(&[b"there"]).await.unwrap();
-    eventually("there is no place", || listener.statistics().fronted.clients_full > 0).await;
+    eventually("there is no place", || {
+        listener.statistics().fronted.clients_full > 0
+    })
+    .await;
     let fronted = listener.statistics().fronted;
     assert_eq!((fronted.clients, fronted.moved), (1, 0));
 }
@@ -504,6 +515,28 @@ async fn clients_that_are_passed_on_have_a_bound() {
     let full = hasty.connect(address, other_name()).await.unwrap_err();
     assert!(full.is_timeout(), "{full}");
     assert!(listener.statistics().fronted.clients_full > 0);
+    ask(&mut first, b"still here").await;
+}
+
+#[tokio::test]
+async fn clients_of_one_address_have_a_bound_of_their_own() {
+    let key = key();
+    let (server, _served) = behind(impatient()).await;
+    let keys = EchKeys::new([key.clone()]).unwrap();
+    let one = impatient().per_address(1);
+    let acceptor = acceptor_in_front(keys, front(server), &GROUPS, one);
+    let (listener, address) = listen(acceptor).await;
+    let dtls = connector(client(&key).groups(GROUPS));
+    let mut first = dtls.connect(address, other_name()).await.unwrap();
+    ask(&mut first, b"here").await;
+    let config = client(&key).groups(GROUPS).build().unwrap();
+    let hasty = TlsConnector::new(config).handshake_timeout(Duration::from_millis(500));
+    let hasty = DtlsConnector::new(hasty).options(impatient());
+    let full = hasty.connect(address, other_name()).await.unwrap_err();
+    assert!(full.is_timeout(), "{full}");
+    let statistics = listener.statistics();
+    assert!(statistics.address_full > 0);
+    assert_eq!(statistics.fronted.clients, 1);
     ask(&mut first, b"still here").await;
 }
 

@@ -39,11 +39,7 @@ impl Transmitter {
         if let Some(place) = record.get_mut(head..head + content.len()) {
             place.copy_from_slice(&content);
         }
-        epoch.seal(
-            ContentType::RETURN_ROUTABILITY_CHECK,
-            content.len(),
-            record,
-        )?;
+        epoch.seal(ContentType::RETURN_ROUTABILITY_CHECK, content.len(), record)?;
         Ok(Some(total))
     }
 

@@ -177,7 +177,9 @@ fn a_hello_request_after_giving_up_goes_on_with_the_same_hello() {
         talk(what, &mut network);
         // The first comes behind the HelloRequest, and before it is said again.
         let slow = LATENCY + LATENCY / 2;
-        give_up(&mut network, &mut |_, datagram| vec![(slow, datagram.to_vec())]);
+        give_up(&mut network, &mut |_, datagram| {
+            vec![(slow, datagram.to_vec())]
+        });
         network.renegotiate(1);
         run(&mut network);
         check(what, &mut network);

@@ -182,7 +182,10 @@ fn paths_are_checked_meanwhile() {
         out.truncate(length);
         out
     });
-    assert_eq!((challenge.challenge, challenge.response), (Some(asked), None));
+    assert_eq!(
+        (challenge.challenge, challenge.response),
+        (Some(asked), None)
+    );
     let Side::Handshake(handshake) = &mut network.sides[1] else {
         panic!("it is over");
     };
@@ -206,7 +209,10 @@ fn paths_are_checked_meanwhile() {
         out.truncate(length);
         out
     });
-    assert_eq!((answered.challenge, answered.response), (None, Some(cookie)));
+    assert_eq!(
+        (answered.challenge, answered.response),
+        (None, Some(cookie))
+    );
     run(&mut network);
     check("paths", &mut network);
     talk("paths", &mut network);
