@@ -8,9 +8,9 @@ use std::time::Duration;
 use portcullis::config::{ClientConfigBuilder, KeyShares};
 use portcullis::ech::{EchKey, EchKeys, EchStatus};
 use portcullis::{
-    ClientConfig, CookieSecret, DatagramOptions, DtlsAcceptor, DtlsConnector, DtlsEchFront,
-    DtlsListener, DtlsOptions, Identity, NamedGroup, Retransmission, ServerConfig, TlsAcceptor,
-    TlsConnector,
+    AddressLimits, ClientConfig, CookieSecret, DatagramOptions, DtlsAcceptor, DtlsConnector,
+    DtlsEchFront, DtlsListener, DtlsOptions, Identity, NamedGroup, Retransmission, ServerConfig,
+    TlsAcceptor, TlsConnector,
 };
 use tokio::net::UdpSocket;
 
@@ -523,7 +523,7 @@ async fn clients_of_one_address_have_a_bound_of_their_own() {
     let key = key();
     let (server, _served) = behind(impatient()).await;
     let keys = EchKeys::new([key.clone()]).unwrap();
-    let one = impatient().per_address(1);
+    let one = impatient().per_address(AddressLimits::new().handshakes(1));
     let acceptor = acceptor_in_front(keys, front(server), &GROUPS, one);
     let (listener, address) = listen(acceptor).await;
     let dtls = connector(client(&key).groups(GROUPS));

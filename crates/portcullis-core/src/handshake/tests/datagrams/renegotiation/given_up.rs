@@ -247,6 +247,35 @@ fn a_hello_that_was_given_up_is_not_said_with_the_flight_before() {
     check("resumed", &mut network);
 }
 
+/// The first part of an answer says that the hello is there.
+#[test]
+fn a_hello_whose_answer_has_begun_is_not_said_again() {
+    let mut network = small();
+    run(&mut network);
+    give_up(&mut network, &mut |_, datagram| {
+        vec![(LATENCY * 3, datagram.to_vec())]
+    });
+    let said = network.sent;
+    let ours = |network: &Network| {
+        network
+            .lengths
+            .iter()
+            .filter(|(from, _)| *from == 0)
+            .count()
+    };
+    let before = ours(&network);
+    let mut slow = |index: usize, datagram: &[u8]| {
+        let delay = if index == said { LATENCY } else { LATENCY * 10 };
+        vec![(delay, datagram.to_vec())]
+    };
+    network.run_until(network.clock + LATENCY * 9, &mut slow);
+    assert!(matches!(network.sides[0], Side::Handshake(_)));
+    assert_eq!(ours(&network), before);
+    run(&mut network);
+    check("in pieces", &mut network);
+    assert_eq!(network.declined, [1, 0]);
+}
+
 /// RFC 6298 §3: which of the two was answered nobody knows.
 #[test]
 fn no_round_trip_is_measured_of_a_hello_that_was_said_twice() {
