@@ -189,8 +189,8 @@ async fn a_peer_that_moves_in_a_renegotiation_is_followed() {
         let server_config = server_config().to_builder().versions(older());
         let server_config = server_config.renegotiation(always).build().unwrap();
         let acceptor = DtlsAcceptor::new(server_config).options(options(8));
-        let (listener, address) = listen(acceptor).await;
-        let (router, address) = Router::new(address).await;
+        let (listener, to) = listen(acceptor).await;
+        let (router, address) = Router::new(to).await;
         let dtls = DtlsConnector::new(client_config).options(options(0));
         let (client, server) = tokio::join!(dtls.connect(address, name()), accept(&listener));
         let (mut client, mut server) = (client.unwrap(), server.unwrap());
@@ -223,6 +223,19 @@ async fn a_peer_that_moves_in_a_renegotiation_is_followed() {
         // And it is known there.
         let server = tokio::spawn(echo_and_say_where(server));
         ask(&mut client, b"from another one").await;
+        // Whoever is at the address before is somebody else.
+        let socket = loop {
+            match UdpSocket::bind(before).await {
+                Ok(socket) => break socket,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        socket.connect(to).await.unwrap();
+        let (other, theirs) = tokio::join!(dtls.upgrade(socket, name()), accept(&listener));
+        let mut other = other.unwrap();
+        tokio::spawn(echo(theirs.unwrap()));
+        ask(&mut other, b"from the first address").await;
+        ask(&mut client, b"and still from another one").await;
         client.close(Duration::from_secs(5)).await.unwrap();
         assert_eq!(server.await.unwrap(), Some(after));
     }

@@ -155,6 +155,9 @@ fn a_hello_that_was_lost_is_said_again_after_giving_up() {
     talk("again", &mut network);
 }
 
+/// Nothing has waited for a timeout.
+const SOON: Duration = Duration::from_millis(500);
+
 /// Of a side whose hello is out for a moment.
 fn give_up(network: &mut Network, hello: &mut dyn FnMut(usize, &[u8]) -> Vec<(Duration, Vec<u8>)>) {
     network.renegotiate(0);
@@ -193,9 +196,12 @@ fn a_hello_request_after_giving_up_goes_on_with_the_same_hello() {
 fn give_up_and_lose(what: &str, network: &mut Network) {
     network.declined = [0, 0];
     give_up(network, &mut |_, _| Vec::new());
+    let begun = network.clock;
     network.renegotiate(1);
     run(network);
     check(what, network);
+    // It is said at once.
+    assert!(network.clock - begun < SOON, "{what}");
     assert_eq!(network.declined, [1, 0], "{what}");
     talk(what, network);
 }
@@ -208,10 +214,12 @@ fn data_after_giving_up_answers_no_hello() {
         run(&mut network);
         give_up(&mut network, &mut |_, _| Vec::new());
         talk(what, &mut network);
+        let begun = network.clock;
         network.renegotiate(0);
         run(&mut network);
         check(what, &mut network);
         assert_eq!(network.declined, [1, 0], "{what}");
+        assert!(network.clock - begun < SOON, "{what}");
     }
 }
 
@@ -367,4 +375,29 @@ fn refusals_are_believed_in_the_end() {
         assert_eq!(network.sent - before, said, "hellos and alerts");
         talk("refused", &mut network);
     }
+}
+
+/// However often it was said: as many answers in a row as are not too many.
+#[test]
+fn refusals_that_do_not_come_are_few() {
+    let mut network = of(
+        client(V1_2),
+        server(V1_2).renegotiation(Renegotiation::Decline),
+    );
+    run(&mut network);
+    network.renegotiate(0);
+    let mut sent = 0;
+    network.run(&mut |_, datagram| {
+        sent += 1;
+        match sent {
+            1..=6 => Vec::new(),
+            _ => usual(datagram),
+        }
+    });
+    assert_eq!(network.declined, [1, 0]);
+    talk("refused", &mut network);
+    network.renegotiate(0);
+    run(&mut network);
+    assert_eq!(network.declined, [2, 0]);
+    talk("refused", &mut network);
 }
