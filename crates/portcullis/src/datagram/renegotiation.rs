@@ -455,7 +455,8 @@ impl DtlsConnection {
     /// ([`DtlsOptions::inbox`](crate::DtlsOptions::inbox)); those that overtake the handshake, or are overtaken by it, are still
     /// taken. [`send`](Self::send) waits until it is over, and [`try_send`](Self::try_send) has no room.
     /// [`information`](Self::information) is that of the new handshake from then on; where the peer has asked for it, from the
-    /// next [`recv`](Self::recv) on. Certificate, version, protocol, connection ids and the profile of SRTP stay.
+    /// next [`recv`](Self::recv) on. A peer that moves meanwhile is followed as without it
+    /// ([`Migration`](crate::Migration)). Certificate, version, protocol, connection ids and the profile of SRTP stay.
     ///
     /// # Errors
     /// * [`Reason::Misuse`](crate::Reason::Misuse) at once where there can be none: in DTLS 1.3, with a peer without RFC 5746,
