@@ -75,7 +75,7 @@ enum Action {
     Bench(Box<bench::Bench>),
     /// Find out what a server of TLS or DTLS speaks, and what is to be said against it.
     Scan(Box<scan::Scan>),
-    /// Terminate, originate and pass on TLS, between clients and servers that are elsewhere.
+    /// Terminate, originate and pass on TLS and DTLS, between clients and servers that are elsewhere.
     #[cfg(unix)]
     Proxy(Box<proxy::Command>),
     /// Print what completes this command in a shell.

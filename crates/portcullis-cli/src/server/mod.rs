@@ -117,8 +117,9 @@ pub(crate) struct Server {
     /// Append the connections' secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
-    /// Speak DTLS, over UDP, and give back each message that comes. With --early-data clients are asked for a cookie under load
-    /// alone, since a second hello has none.
+    /// Speak DTLS, over UDP, and give back each message that comes. With --early-data clients of DTLS 1.3 are asked for a
+    /// cookie only under load, or if their hello is in pieces or short beside the answer, since a second hello has no early
+    /// data; older ones are always asked.
     #[arg(long, conflicts_with_all = ["www", "dir"])]
     dtls: bool,
     /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
