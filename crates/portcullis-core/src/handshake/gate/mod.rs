@@ -170,6 +170,8 @@ pub struct Gate {
     pieces: Pieces,
     random: Random,
     decryptions: Budget,
+    /// Of second hellos in front of other servers.
+    second_decryptions: Budget,
     /// Whether hellos that were decrypted are given out.
     is_front: bool,
     /// When the first datagram came.
@@ -212,6 +214,7 @@ impl Gate {
             pieces: Pieces::default(),
             random,
             decryptions: Budget::per_second(budget::DEFAULT),
+            second_decryptions: Budget::per_second(budget::DEFAULT),
             is_front: false,
             began: None,
             // Unless it is told.
@@ -231,10 +234,12 @@ impl Gate {
     /// How many keys are tried in a second on encrypted hellos (RFC 9849) of those whose addresses may be forged, and a tenth
     /// of a second's at once; at least 1, and 5,000 by default. A hello is tried with the keys that have the id which it
     /// names, most often one. What is over is [dropped](Discarded::TooManyEncrypted) unread, and clients say it again.
-    /// Second hellos, whose cookie has come back, do not count.
+    /// Second hellos, whose cookie has come back, do not count; [in front](Self::in_front) of other servers, where they are
+    /// decrypted before there is a handshake, as many of them are, besides.
     #[must_use]
     pub fn decryptions(mut self, per_second: u32) -> Self {
         self.decryptions = Budget::per_second(per_second);
+        self.second_decryptions = Budget::per_second(per_second);
         self
     }
 
@@ -343,7 +348,7 @@ impl Gate {
         let last = hello.last().map_or(first.sequence, |piece| piece.sequence);
         let verdict = match admitted {
             Verdict::Admit(admission) if self.is_front => {
-                self.decrypt(admission, message, first, last, received)?
+                self.decrypt(admission, message, first, (last, received), now.monotonic)?
             }
             other => other,
         };
@@ -352,16 +357,20 @@ impl Gate {
 
     /// Decrypts a second hello whose cookie was good, if its first was.
     fn decrypt(
-        &self,
+        &mut self,
         mut admission: Admission,
         message: HandshakeBytes,
         piece: &HelloPiece<'_>,
-        last: u64,
-        received: usize,
+        (last, received): (u64, usize),
+        now: Monotonic,
     ) -> Result<Verdict, Discarded> {
         if let Some(cookie) = &admission.returned
             && is_decrypted(cookie.requested.ech.as_ref())
         {
+            // With the key that the first was decrypted with.
+            if !self.second_decryptions.take(1, now) {
+                return Err(Discarded::TooManyEncrypted);
+            }
             let (inner, view) = match peel_fronted(cookie, &self.config.0, message) {
                 Ok(peeled) => peeled,
                 Err(abort) => return bounded(told(abort, piece)?, received),

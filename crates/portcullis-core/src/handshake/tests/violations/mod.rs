@@ -401,12 +401,12 @@ const APART: &[(Violation, &str)] = &[
     #[cfg(feature = "dtls")]
     (
         Violation::RenegotiationChangedConnectionId,
-        "handshake::tests::datagrams::renegotiation::connection_ids_stay",
+        "handshake::tests::datagrams::renegotiation::lasting::connection_ids_stay",
     ),
     #[cfg(feature = "dtls")]
     (
         Violation::RenegotiationChangedSrtp,
-        "handshake::tests::datagrams::renegotiation::the_profile_of_srtp_stays",
+        "handshake::tests::datagrams::renegotiation::lasting::the_profile_of_srtp_stays",
     ),
     (
         Violation::RenegotiationChangedName,
