@@ -446,8 +446,8 @@ fn refused(is_older: bool) -> Error {
              connection authenticates anew"
         }
         true => {
-            "renegotiate: this connection cannot: the configuration must have `Renegotiation::Once` \
-             or `Accept`, the peer must know RFC 5746, the protocol must not be HTTP/2, a session \
+            "renegotiate: this connection cannot: the configuration must have `Renegotiation::Once`, \
+             which allows one, or `Accept`, the peer must know RFC 5746, the protocol must not be HTTP/2, a session \
              that is resumed must have the extended master secret, and neither end may have closed"
         }
     };

@@ -51,14 +51,17 @@ pub enum CookiePolicy {
     #[default]
     Always,
     /// Nobody, while fewer handshakes than this are under way ([`Gate::set_handshakes`]), which saves those clients a round
-    /// trip; everybody from then on. Whoever was not asked is sent at most three times the bytes that have come from his
-    /// address, until something has come that only who reads there can send, which is what RFC 9000 §8.1 allows.
+    /// trip; everybody from then on. A client that was not asked is sent at most three times the bytes that have come from
+    /// its address, until something has come that only somebody who reads there can send, as RFC 9000 §8.1 has it.
     ///
-    /// So these are asked all the same, and it takes a round trip where waiting for more of them would take a timeout:
-    /// whose hello has less than a third of the bytes of what is to be said to him, chiefly the chain, or is not whole in
-    /// its datagram. So is who speaks DTLS 1.2 or older: where a datagram of the answer is lost, nothing but the hello, said
-    /// again, lets the server say that again, and clients are there that do not say it once they have a ServerHello (GnuTLS
-    /// 3.7), although RFC 6347 §4.2.4 has them do so.
+    /// Some clients are asked even while there is no load:
+    ///
+    /// - those whose hello has less than a third of the bytes of the answer, which is chiefly the chain, or is not whole in
+    ///   its datagram. To be asked costs them a round trip; to wait until more has come from them would cost a timeout;
+    /// - those that speak DTLS 1.2 or older. Where a datagram of the answer is lost, only the hello, said again, lets the
+    ///   server send it again, and some clients do not repeat their hello once they have a ServerHello (GnuTLS 3.7),
+    ///   although RFC 6347 §4.2.4 has them do so;
+    /// - all, if the gate is [in front](Gate::in_front) of other servers, which have to see a cookie.
     UnderLoad {
         /// How many of them are load.
         handshakes: usize,
