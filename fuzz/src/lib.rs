@@ -12,6 +12,7 @@ pub mod datagrams;
 pub mod difference;
 pub mod differential;
 pub mod dist_terms;
+pub mod dtls_hello;
 pub mod early_data;
 pub mod ech;
 pub mod encrypted_key;

@@ -9,7 +9,7 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, datagrams, differential, dist_terms, ech, encrypted_key,
+    certificate, codec, conversation, crl, datagrams, differential, dist_terms, dtls_hello, ech, encrypted_key,
     gates, hello_view, later, ocsp, p12, packets, pem, proxy_config, proxy_header, record,
     renegotiation, sealed, walk,
 };
@@ -86,6 +86,20 @@ fn gates() {
 #[test]
 fn gates_of_a_fleet() {
     each("dtls_gates", gates::run);
+}
+
+#[test]
+fn hellos_over_datagrams() {
+    each("dtls_hello", |data| {
+        dtls_hello::run(data);
+        // And what is next to them.
+        for at in 0..data.len() {
+            let mut other = data.to_vec();
+            other[at] ^= 1 << (at % 8);
+            dtls_hello::run(&other);
+            dtls_hello::run(&data[..at]);
+        }
+    });
 }
 
 #[test]

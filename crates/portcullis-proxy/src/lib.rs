@@ -41,6 +41,7 @@ mod meter;
 mod proxied;
 mod proxy;
 mod proxy_header;
+mod quiet;
 mod record;
 mod route;
 mod rules;

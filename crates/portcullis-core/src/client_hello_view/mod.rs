@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.1.2, §4.2.
 
+#[cfg(feature = "dtls")]
+mod datagrams;
 mod peek;
 
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use crate::wire::{
     ClientHello, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType, Syntax,
 };
 
+#[cfg(feature = "dtls")]
+pub use datagrams::{DatagramPeek, PeekedDatagram};
 pub use peek::Peek;
 
 /// A ClientHello as it came, unauthenticated and in the client's order.
