@@ -82,6 +82,14 @@ impl Destination {
         Self { addresses, ..self }
     }
 
+    /// The same with no more time than this.
+    pub(crate) fn limited_to(self, most: Duration) -> Self {
+        Self {
+            limit: self.limit.min(most),
+            ..self
+        }
+    }
+
     /// When a connection that begins now has to stand.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.limit

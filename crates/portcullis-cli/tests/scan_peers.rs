@@ -282,18 +282,23 @@ fn facts(report: &Value) -> BTreeMap<String, String> {
         let version = groups["version"].as_str().unwrap();
         put(format!("groups.{version}"), names(&groups));
     }
-    if report["signature_schemes"].is_object() {
-        put("schemes".to_owned(), names(&report["signature_schemes"]));
+    for schemes in all("signature_schemes") {
+        let version = schemes["version"].as_str().unwrap();
+        put(format!("schemes.{version}"), names(&schemes));
     }
     put(
         "findings".to_owned(),
         sorted(all("findings").iter().map(|finding| &finding["id"])),
     );
-    let others = report["other_certificates"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let leaves = others.map(|other| &other["chain"][0]["key"]);
+    let others = || {
+        let others = report["other_certificates"].as_array();
+        others.into_iter().flatten()
+    };
+    let proved = others().map(|other| &other["proved"]);
+    let proved = [&report["certificates_proved"]].into_iter().chain(proved);
+    let proved: Vec<_> = proved.map(word).collect();
+    put("proved".to_owned(), proved.join(" "));
+    let leaves = others().map(|other| &other["chain"][0]["key"]);
     put("other_keys".to_owned(), sorted(leaves));
     put(
         "keys".to_owned(),

@@ -11,8 +11,11 @@ mod hello;
 mod judge;
 mod library;
 mod prober;
+mod renegotiation;
 mod reply;
 mod report;
+mod rules;
+mod shown;
 mod ssl2;
 mod suites;
 
@@ -26,10 +29,10 @@ use crate::connect::Route;
 use crate::connecting::Trust;
 use crate::failure::Failure;
 use crate::text::printable;
-use judge::Rule;
 use prober::{OVER, Prober};
 use reply::NOT_TLS;
 use report::Report;
+use rules::{Known, Rule, Verdict};
 
 #[derive(Debug, Args)]
 pub(crate) struct Scan {
@@ -122,8 +125,21 @@ impl Scan {
         let found = library::all(&mut prober, &seen, &trust).await?;
         let leaves = found.leaves();
         let findings = judge::findings(&seen, &found, &leaves);
-        let hit = |ruled: &&Ruled| ruled.rule.is_hit(&seen, &found, &leaves, &findings);
-        let hit: Vec<_> = self.fail_on.iter().filter(hit).collect();
+        let known = Known {
+            seen: &seen,
+            found: &found,
+            leaves: &leaves,
+            findings: &findings,
+        };
+        let mut hit = Vec::new();
+        let mut undecided = Vec::new();
+        for ruled in &self.fail_on {
+            match ruled.rule.verdict(known) {
+                Verdict::Hit => hit.push(ruled),
+                Verdict::Undecided(why) => undecided.push((ruled.text.clone(), why)),
+                Verdict::Passed => {}
+            }
+        }
         let report = Report {
             target: self.target.clone(),
             address: address.map(|address| address.to_string()),
@@ -133,6 +149,7 @@ impl Scan {
             connections: prober.used(),
             ended: prober.ended().map(str::to_owned),
             failed_rules: hit.iter().map(|ruled| ruled.text.clone()).collect(),
+            undecided_rules: undecided.clone(),
             seen: &seen,
             found: &found,
             findings: &findings,
@@ -161,6 +178,14 @@ impl Scan {
             return Err(Failure::incomplete(
                 "--fail-on incomplete: not everything could be found out",
             ));
+        }
+        if let Some((_, why)) = undecided.first() {
+            let rules: Vec<_> = undecided.iter().map(|(rule, _)| &**rule).collect();
+            return Err(Failure::incomplete(format!(
+                "--fail-on {}: whether it is so could not be found out: {}",
+                rules.join(", "),
+                printable(why)
+            )));
         }
         // What ended before it had begun says nothing of the server.
         let is_cut = |why: &&str| prober.ended() == Some(*why) || *why == OVER;
