@@ -1,11 +1,77 @@
 //! Names of algorithms on the command line.
 
-use portcullis::suite::CipherSuite;
+use portcullis::suite::{CipherSuite, KeyExchange};
 use portcullis::{NamedGroup, ProtocolVersion, SignatureScheme};
+
+use crate::failure::Failure;
 
 /// The versions of TLS between two, which may be the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Versions(pub(crate) Vec<ProtocolVersion>);
+
+/// Refuses an option that is of TLS 1.3 where `--tls` names others.
+pub(crate) fn takes_newest(option: &str, versions: Option<&Versions>) -> Result<(), Failure> {
+    match versions {
+        Some(Versions(versions)) if !versions.contains(&ProtocolVersion::TLS_1_3) => Err(
+            Failure::usage(format!("{option}: it takes TLSv1.3, and --tls has it not")),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a password where `--tls` names TLS 1.3, in which nobody logs in, and no suites are named that it could have.
+pub(crate) fn takes_older(
+    option: &str,
+    versions: Option<&Versions>,
+    named: &[CipherSuite],
+) -> Result<(), Failure> {
+    match versions {
+        Some(Versions(versions))
+            if named.is_empty() && versions.contains(&ProtocolVersion::TLS_1_3) =>
+        {
+            Err(Failure::usage(format!(
+                "{option}: nobody logs in with a password in TLSv1.3; leave it out of --tls, or name cipher suites for it \
+                 in --ciphers"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses `--groups` where none is agreed on. Without suites they are those of everyone.
+pub(crate) fn check_groups(
+    groups: &[NamedGroup],
+    suites: &[CipherSuite],
+    versions: Option<&Versions>,
+) -> Result<(), Failure> {
+    let agrees = |suite: &CipherSuite| {
+        suite.info().is_some_and(|info| {
+            let is_spoken = |version: &ProtocolVersion| info.exists_in(*version);
+            let is_spoken =
+                versions.is_none_or(|Versions(versions)| versions.iter().any(is_spoken));
+            let has_none = matches!(
+                info.key_exchange,
+                KeyExchange::Rsa | KeyExchange::Psk | KeyExchange::RsaPsk | KeyExchange::Srp
+            );
+            is_spoken && !has_none
+        })
+    };
+    match groups.is_empty() || suites.is_empty() || suites.iter().any(agrees) {
+        true => Ok(()),
+        false => Err(Failure::usage(
+            "--groups has no effect: no cipher suite that is offered agrees on a group",
+        )),
+    }
+}
+
+/// Refuses a protocol that is named twice.
+pub(crate) fn check_alpn(names: &[String]) -> Result<(), Failure> {
+    let mut known = std::collections::HashSet::new();
+    match names.iter().find(|name| !known.insert(*name)) {
+        Some(name) => Err(Failure::usage(format!("--alpn: {name} is there twice"))),
+        None => Ok(()),
+    }
+}
 
 /// Reads `1.2..1.3`, or `1.3` alone.
 pub(crate) fn versions(range: &str) -> Result<Versions, String> {

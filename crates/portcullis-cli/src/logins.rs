@@ -8,6 +8,7 @@ use portcullis::suite::CipherSuite;
 use portcullis::{SrpGroup, SrpUsers, SrpVerifier};
 use zeroize::Zeroizing;
 
+use crate::algorithms::{Versions, takes_older};
 use crate::failure::Failure;
 use crate::files::secret;
 
@@ -74,6 +75,18 @@ impl Login {
         self.srp.is_some()
     }
 
+    /// Whether there is a version to log in with.
+    pub(crate) fn check(
+        &self,
+        named: &[CipherSuite],
+        versions: Option<&Versions>,
+    ) -> Result<(), Failure> {
+        match self.srp {
+            Some(_) => takes_older("--srp", versions, named),
+            None => Ok(()),
+        }
+    }
+
     /// The cipher suites that are named, or those that go with a password if there is one.
     pub(crate) fn ciphers<'a>(&self, named: &'a [CipherSuite]) -> &'a [CipherSuite] {
         ciphers(self.is_there(), named)
@@ -102,6 +115,18 @@ pub(crate) struct Users {
 }
 
 impl Users {
+    /// Whether there is a version to log in with.
+    pub(crate) fn check(
+        &self,
+        named: &[CipherSuite],
+        versions: Option<&Versions>,
+    ) -> Result<(), Failure> {
+        match self.srp_file {
+            Some(_) => takes_older("--srp-file", versions, named),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn load(&self) -> Result<Option<SrpUsers>, Failure> {
         let Some(file) = &self.srp_file else {
             return Ok(None);

@@ -9,7 +9,7 @@ use portcullis::suite::CipherSuite;
 use portcullis::{PreSharedKey, ProtocolVersion};
 use zeroize::Zeroizing;
 
-use crate::algorithms::Versions;
+use crate::algorithms::{Versions, takes_newest};
 use crate::failure::Failure;
 
 /// What is negotiated with keys where no cipher suites are named: those whose records are read by
@@ -83,8 +83,15 @@ impl SharedKeys {
         self.psk.is_some() || self.psk_file.is_some()
     }
 
-    /// Whether a key can be used with one of the cipher suites that are named.
-    pub(crate) fn check(&self, named: &[CipherSuite]) -> Result<(), Failure> {
+    /// Whether a key can be used with one of the cipher suites that are named, in these versions.
+    pub(crate) fn check(
+        &self,
+        named: &[CipherSuite],
+        versions: Option<&Versions>,
+    ) -> Result<(), Failure> {
+        if self.psk_import.is_some() {
+            takes_newest("--psk-import", versions)?;
+        }
         let goes_with_keys = |suite: &CipherSuite| {
             let name = suite.to_string();
             match exists_in(*suite, ProtocolVersion::TLS_1_3) {

@@ -486,6 +486,65 @@ fn an_option_without_effect_is_refused() {
         let said = sentence(run(&arguments), 2);
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
+    // What the other options leave nothing to do for, or contradict.
+    let psk = ["--psk", "a:00112233445566778899aabbccddeeff"];
+    let older = ["--tls", "1.2"];
+    let plain = ["--ciphers", "PSK-AES128-GCM-SHA256"];
+    let rsa = ["--ciphers", "AES128-SHA"];
+    let new = ["--ciphers", "TLS_AES_128_GCM_SHA256"];
+    let import = ["--psk-import", "context"];
+    let groups = ["--groups", "x25519"];
+    let no_groups = "--groups has no effect: no cipher suite that is offered agrees on a group";
+    let no_new = |option: &str| format!("{option}: it takes TLSv1.3, and --tls has it not");
+    let alike: [(&[&[&str]], String); 4] = [
+        (&[&psk, &plain, &groups], no_groups.to_owned()),
+        (&[&psk, &import, &older], no_new("--psk-import")),
+        (&[&["--alpn", "a,b,a"]], "--alpn: a is there twice".to_owned()),
+        (
+            &[&new, &older],
+            "--ciphers: TLS_AES_128_GCM_SHA256 cannot be used in TLSv1.2; leave it out, or name its version".to_owned(),
+        ),
+    ];
+    let of_client: [(&[&[&str]], String); 8] = [
+        (&[&rsa, &older, &groups], no_groups.to_owned()),
+        (&[&["--early-data", &made.ca], &older], no_new("--early-data")),
+        (&[&["--ech", "grease"], &older], no_new("--ech")),
+        (
+            &[&["--srp", "bob", "--srp-password-file", &made.ca, "--tls", "1.2..1.3"]],
+            "--srp: nobody logs in with a password in TLSv1.3; leave it out of --tls, or name cipher suites for it in --ciphers"
+                .to_owned(),
+        ),
+        (
+            &[&["--srp", "bob", "--srp-password-file", &made.ca], &groups],
+            no_groups.to_owned(),
+        ),
+        (
+            &[&psk, &["--sigalgs", "ed25519"]],
+            "--sigalgs has no effect with a pre-shared key or a password".to_owned(),
+        ),
+        (
+            &[&psk, &plain, &["--cert", &made.cert, "--key", &made.key]],
+            "--cert has no effect: no suite of --ciphers has certificates".to_owned(),
+        ),
+        // It is the versions that are wrong with these suites.
+        (
+            &[&new, &older, &["--cafile", &made.ca]],
+            "--ciphers: TLS_AES_128_GCM_SHA256 cannot be used in TLSv1.2".to_owned(),
+        ),
+    ];
+    let of_server: [(&[&[&str]], String); 1] = [(
+        &[&["--srp-file", &made.ca, "--tls", "1.3"]],
+        "--srp-file: nobody logs in with a password in TLSv1.3".to_owned(),
+    )];
+    let client = |row| (["client", "127.0.0.1:1"], row);
+    let server = |row| (["server", "--listen=192.0.2.1:1"], row);
+    let both = alike.iter().flat_map(|row| [client(row), server(row)]);
+    let rows = both.chain(of_client.iter().map(client));
+    for (command, (options, expected)) in rows.chain(of_server.iter().map(server)) {
+        let arguments = [&command[..], &options.concat()].concat();
+        let said = sentence(run(&arguments), 2);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
     // By clap, with its usage.
     for arguments in [
         &["server", "--www", "--dir", "."][..],

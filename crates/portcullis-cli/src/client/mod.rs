@@ -225,6 +225,7 @@ impl Client {
                 "--save-cert {file}: is there already"
             )));
         }
+        self.check_options()?;
         self.check_certificates()?;
         let misuse = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let trust = match self.insecure {
@@ -232,7 +233,6 @@ impl Client {
             false if self.trusts_nobody() => Some(Trust::none()),
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
-        self.keys.check(&self.ciphers)?;
         let (keys, login) = (self.keys.load()?, self.login.load()?);
         let identity = match &self.cert {
             Some(cert) => Some(self.password.identity(cert, self.key.as_deref())?),
@@ -291,16 +291,46 @@ impl Client {
         }))
     }
 
-    /// Refuses what is about the server's certificates where none can come.
+    /// Refuses what has no effect, or contradicts another option.
+    fn check_options(&self) -> Result<(), Failure> {
+        let versions = self.tls.as_ref();
+        algorithms::check_alpn(&self.alpn)?;
+        self.keys.check(&self.ciphers, versions)?;
+        self.login.check(&self.ciphers, versions)?;
+        algorithms::check_groups(&self.groups, &self.suites(), versions)?;
+        for (is_given, option) in [
+            (self.sessions.have_early_data(), "--early-data"),
+            (self.ech.is_some(), "--ech"),
+        ] {
+            if is_given {
+                algorithms::takes_newest(option, versions)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what is about certificates where none can come.
     fn check_certificates(&self) -> Result<(), Failure> {
         let may_come = !self.trusts_nobody() && self.suites_have_certificates();
-        let cafile = self.cafile.is_some().then_some("--cafile");
-        let Some(option) = cafile.into_iter().chain(self.about_certificates()).next() else {
-            return Ok(());
-        };
-        if may_come {
+        // Suites that there are not in these versions are refused for that.
+        if may_come
+            || !self.ciphers.is_empty() && !self.ciphers.iter().any(|it| self.is_spoken(*it))
+        {
             return Ok(());
         }
+        // Nobody is asked for one, either.
+        let own = self.cert.is_some() && !self.post_handshake_auth;
+        let more = [
+            (self.cafile.is_some(), "--cafile"),
+            (!self.sigalgs.is_empty(), "--sigalgs"),
+            (own, "--cert"),
+        ];
+        let more = more
+            .into_iter()
+            .filter_map(|(is_given, name)| is_given.then_some(name));
+        let Some(option) = more.chain(self.about_certificates()).next() else {
+            return Ok(());
+        };
         Err(Failure::usage(match self.ciphers.is_empty() {
             true => format!(
                 "{option} has no effect with a pre-shared key or a password, and no --ciphers that have certificates"
@@ -333,22 +363,28 @@ impl Client {
         suites.is_empty() || suites.iter().any(|suite| self.has_certificates(*suite))
     }
 
-    fn has_certificates(&self, suite: CipherSuite) -> bool {
+    /// Whether there is a suite in the versions that are spoken.
+    fn is_spoken(&self, suite: CipherSuite) -> bool {
         let Some(info) = suite.info() else {
             return false;
         };
-        let is_spoken = self
-            .tls
+        self.tls
             .as_ref()
             .is_none_or(|algorithms::Versions(versions)| {
                 let mut versions = versions.iter();
                 versions.any(|version| info.exists_in(*version))
-            });
+            })
+    }
+
+    fn has_certificates(&self, suite: CipherSuite) -> bool {
+        let Some(info) = suite.info() else {
+            return false;
+        };
         let by_certificate = !matches!(
             info.authentication,
             Authentication::Psk | Authentication::Srp | Authentication::Anonymous
         );
-        is_spoken && by_certificate
+        self.is_spoken(suite) && by_certificate
     }
 
     /// The cipher suites that are offered; none are those of every client.

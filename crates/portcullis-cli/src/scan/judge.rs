@@ -7,12 +7,16 @@ use super::codes::{self, Over, Weakness};
 use super::hello::{TLS_1_2, TLS_1_3};
 use super::library::Found;
 use super::ssl2;
+use crate::certificate;
 use portcullis::NamedGroup;
 
 /// How few days are worth a word.
 const SOON: i64 = 30;
 /// The shortest prime that resists (RFC 9325 §4.5).
 const SHORTEST_PRIME: usize = 2_048;
+
+/// The shortest key of RSA that resists (RFC 9325 §4.2).
+const SHORTEST_KEY: usize = 2_048;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
@@ -30,7 +34,7 @@ impl Severity {
 }
 
 /// The names of all findings. They stay as they are; new ones come.
-pub(super) const FINDINGS: [(&str, Severity); 29] = {
+pub(super) const FINDINGS: [(&str, Severity); 31] = {
     use Severity::{Bad, Warn};
     [
         ("version.ssl2", Bad),
@@ -62,6 +66,8 @@ pub(super) const FINDINGS: [(&str, Severity); 29] = {
         ("certificate.untrusted", Bad),
         ("certificate.expired", Bad),
         ("certificate.expires", Warn),
+        ("certificate.weak-key", Bad),
+        ("certificate.weak-signature", Bad),
     ]
 };
 
@@ -246,6 +252,26 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaves: &[Value]) -> Vec<Find
             Some(days @ ..SOON) => say("certificate.expires", format!("expires in {days} days")),
             _ => {}
         }
+    }
+    let mut weak = std::collections::BTreeSet::new();
+    for der in found.shown.iter().flat_map(|shown| &shown.chain) {
+        if let Some(bits @ ..SHORTEST_KEY) = certificate::rsa_bits(der) {
+            let what = "which is too short to be trusted";
+            weak.insert((
+                "certificate.weak-key",
+                format!("an RSA key of {bits} bits, {what}"),
+            ));
+        }
+        if let Some(hash) = certificate::broken_signature(der) {
+            let what = "by which another one can be made that has it, too";
+            weak.insert((
+                "certificate.weak-signature",
+                format!("a signature with {hash}, {what}"),
+            ));
+        }
+    }
+    for (id, text) in weak {
+        say(id, text);
     }
     findings
 }

@@ -330,6 +330,7 @@ mod tests {
     use super::super::judge::findings;
     use super::super::shown::Shown;
     use super::*;
+    use crate::certificate;
 
     fn verdict(rule: &Rule, seen: &Seen, found: &Found, leaves: &[Value]) -> Verdict {
         let findings = &findings(seen, found, leaves);
@@ -350,7 +351,7 @@ mod tests {
 
     fn shown(verdict: Result<String, String>, is_proved: bool) -> Shown {
         Shown {
-            chain: vec![vec![1].into()],
+            chain: vec![certificate::tests::weak()],
             verdict,
             is_proved,
         }
@@ -497,6 +498,10 @@ mod tests {
 
     /// A server that declines everything but what is said here, and has one certificate for 100 days.
     fn fine() -> (Seen, Found, Vec<Value>) {
+        let strong = Shown {
+            chain: vec![vec![1].into()],
+            ..shown(Ok("us".to_owned()), true)
+        };
         let all = [ssl2::VERSION, 0x0300, 0x0301, 0x0302, TLS_1_2, TLS_1_3];
         let seen = Seen {
             versions: all
@@ -514,7 +519,7 @@ mod tests {
             ..Seen::default()
         };
         let found = Found {
-            shown: vec![shown(Ok("us".to_owned()), true)],
+            shown: vec![strong],
             schemes: Some(accepted(&[0x0403])),
             early_data: Some(Offered::No),
             renegotiation: Some(Offered::No),

@@ -239,6 +239,11 @@ impl Server {
                 )));
             }
         }
+        let versions = self.tls.as_ref();
+        algorithms::check_alpn(&self.alpn)?;
+        self.keys.check(&self.ciphers, versions)?;
+        self.users.check(&self.ciphers, versions)?;
+        algorithms::check_groups(&self.groups, &self.suites(), versions)?;
         let names_none = !self
             .sigalgs
             .iter()
@@ -264,6 +269,12 @@ impl Server {
             ))),
             None => Ok(service),
         }
+    }
+
+    /// The cipher suites that are accepted; none are those of every server.
+    fn suites(&self) -> Vec<CipherSuite> {
+        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
+        algorithms::with_old(self.users.ciphers(&named), self.tls.as_ref())
     }
 
     /// Who the server is, and whom it trusts.
@@ -345,12 +356,10 @@ impl Server {
         if !self.sigalgs.is_empty() {
             builder = builder.signature_schemes(self.sigalgs.clone());
         }
-        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
-        let ciphers = algorithms::with_old(self.users.ciphers(&named), self.tls.as_ref());
+        let ciphers = self.suites();
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }
-        self.keys.check(&self.ciphers)?;
         for key in self.keys.load()? {
             builder = builder.psk(key);
         }
