@@ -32,6 +32,7 @@ mod starttls;
 mod target;
 mod text;
 mod ticket_key;
+mod tunnel;
 mod version;
 mod wording;
 

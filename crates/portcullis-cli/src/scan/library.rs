@@ -482,6 +482,18 @@ pub(super) fn connecting(
         supported.filter(has_certificates).filter(usable).collect()
     });
     let mut groups = groups(versions.contains(&ProtocolVersion::TLS_1_3));
+    // Of groups that no suite agrees on nothing is said.
+    let agrees_by = |exchange: KeyExchange| {
+        let mut suites = suites.iter().filter_map(|suite| suite.info());
+        suites.any(|info| {
+            matches!(info.key_exchange, KeyExchange::Any) || info.key_exchange == exchange
+        })
+    };
+    let (curves, fields) = (agrees_by(KeyExchange::Ecdhe), agrees_by(KeyExchange::Dhe));
+    groups.retain(|group| match group.0 {
+        0x0100..HYBRIDS => fields,
+        _ => curves,
+    });
     if let (Over::Datagrams, [ProtocolVersion::TLS_1_3]) = (prober.over, &*versions) {
         // A share that does not fit into the first hello is asked for, and a second hello has no early data (RFC 8446
         // §4.2.10): what the server has besides is good enough.
@@ -493,10 +505,12 @@ pub(super) fn connecting(
     }
     let mut config = ClientConfig::dangerous_builder_without_verification()
         .cipher_suites(suites)
-        .groups(groups)
         .versions(versions)
         .alpn(wish.alpn)
         .request_ocsp_response(true);
+    if !groups.is_empty() {
+        config = config.groups(groups);
+    }
     if let Some(schemes) = wish.schemes {
         // Whoever signed the certificate is none of this.
         let any = SignatureScheme::SUPPORTED.iter().copied();
@@ -531,6 +545,26 @@ mod tests {
     use crate::connect::Route;
 
     #[tokio::test]
+    async fn over_datagrams_no_handshake_says_its_hello_for_long() {
+        let route = Route {
+            starttls: None,
+            name: None,
+            resolve: Vec::new(),
+            ipv4: false,
+            ipv6: false,
+            bind: None,
+            proxy: None,
+            timeout: Some(3_600),
+        };
+        let to = route.to("127.0.0.1:1").unwrap();
+        let total = Duration::from_secs(60);
+        let prober = Prober::new(to, 300, 1_000, total);
+        assert_eq!(destination(&prober).limit, Duration::from_secs(3_600));
+        let prober = prober.over_datagrams();
+        assert_eq!(destination(&prober).limit, LONGEST_HANDSHAKE);
+    }
+
+    #[tokio::test]
     async fn early_data_is_as_unknown_as_resumption() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -540,6 +574,10 @@ mod tests {
             starttls: None,
             name: None,
             resolve: Vec::new(),
+            ipv4: false,
+            ipv6: false,
+            bind: None,
+            proxy: None,
             timeout: Some(1),
         };
         let destination = route.to(&address.to_string()).unwrap();
