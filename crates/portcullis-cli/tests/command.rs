@@ -652,7 +652,7 @@ fn completions_and_manual_pages_have_every_command() {
 /// `docs/command.md` and the README name no option and no command that is not there.
 #[test]
 fn the_guide_names_what_is_there() {
-    let commands: [&[&str]; 26] = [
+    let commands: [&[&str]; 27] = [
         &["client"],
         &["server"],
         &["cert", "dev"],
@@ -665,6 +665,7 @@ fn the_guide_names_what_is_there() {
         &["cert", "p12", "make"],
         &["crl", "fetch"],
         &["crl", "check"],
+        &["crl", "show"],
         &["ech", "new"],
         &["ech", "show"],
         &["ech", "front"],

@@ -56,7 +56,7 @@ pub(crate) struct Scan {
     /// Seconds for all of it, 1 to 3,600.
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     total: u64,
-    /// End with exit code 7 if one of these is the case, separated by commas: bad or warn (any such finding), incomplete
+    /// End with exit code 7 if one of these is the case, and with 8 if that could not be found out, separated by commas: bad or warn (any such finding), incomplete
     /// (exit code 8), version<1.2, suite=cbc (null, export, anonymous, rc4, des, 3des, cbc, rsa-kx, no-fs), no-pq,
     /// no-fs, untrusted, expires<30d, early-data, compression, renegotiation, fallback, or the name of a finding.
     #[arg(long, value_delimiter = ',', value_name = "RULES", value_parser = clap::value_parser!(Ruled))]
