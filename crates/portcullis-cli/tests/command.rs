@@ -707,3 +707,52 @@ fn the_guide_names_what_is_there() {
         );
     }
 }
+
+/// A line for each client of a server, whatever becomes of it.
+#[test]
+fn a_server_tells_programs_of_its_clients() {
+    let made = Certificates::make();
+    let line = |server: &mut Server| -> Value {
+        let mut line = String::new();
+        let mut stdout = std::io::BufReader::new(server.child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"))
+    };
+    for over in [&[][..], &["--dtls"]] {
+        let mutual = ["--json", "--client-auth", "required", "--cafile", &made.ca];
+        let options = [&made.server()[..], &mutual, over].concat();
+        let connect = |server: &Server, own: &[&str]| {
+            let target = format!("localhost:{}", server.port());
+            let fixed = [&*target, "--resolve", "127.0.0.1", "--cafile", &made.ca];
+            client(&[&fixed[..], own, over].concat(), b"")
+        };
+        let own = ["--cert", &made.client_cert, "--key", &made.client_key];
+        let mut server = Server::once(&options);
+        connect(&server, &own);
+        let told = line(&mut server);
+        assert_eq!(
+            (&told["schema"], &told["ok"], &told["server_name"]),
+            (
+                &"portcullis.server/1".into(),
+                &true.into(),
+                &"localhost".into()
+            ),
+            "{told}"
+        );
+        assert!(told["client"].as_str().unwrap().starts_with("127.0.0.1:"));
+        assert_eq!(
+            told["peer_certificates"][0]["names"][0], "alice@a.test",
+            "{told}"
+        );
+        assert_eq!(told["resumed"], false);
+        let mut server = Server::once(&options);
+        connect(&server, &[]);
+        let told = line(&mut server);
+        assert_eq!(
+            (&told["ok"], &told["error"]["class"]),
+            (&false.into(), &"handshake".into()),
+            "{told}"
+        );
+        assert_eq!(told["error"]["alert"]["direction"], "sent", "{told}");
+    }
+}

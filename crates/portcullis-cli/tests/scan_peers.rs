@@ -98,7 +98,9 @@ fn made() -> Certificates {
     let p384 = "-newkey ec -pkeyopt ec_paramgen_curve:P-384";
     openssl(&format!("{new} {p384} -keyout p384-key.pem -out p384.pem"));
     // A short key, and a signature with a broken hash.
-    openssl("req -nodes -newkey rsa:1024 -subj /CN=localhost -keyout weak-key.pem -out weak.csr");
+    openssl(
+        "req -nodes -newkey rsa:1024 -subj /O=weak/CN=localhost -keyout weak-key.pem -out weak.csr",
+    );
     openssl(
         "x509 -req -in weak.csr -CA rsa.pem -CAkey rsa-key.pem -set_serial 7 -sha1 -days 3 -out weak.pem",
     );

@@ -507,6 +507,9 @@ pub(super) fn connecting(
         .cipher_suites(suites)
         .versions(versions)
         .alpn(wish.alpn)
+        // What is too short is said, and hinders nobody from asking.
+        .key_minimum(1_024)
+        .dh_minimum(1_024)
         .request_ocsp_response(true);
     if !groups.is_empty() {
         config = config.groups(groups);
