@@ -98,11 +98,13 @@ fn made() -> Certificates {
     let p384 = "-newkey ec -pkeyopt ec_paramgen_curve:P-384";
     openssl(&format!("{new} {p384} -keyout p384-key.pem -out p384.pem"));
     // A short key, and a signature with a broken hash.
+    let new = "req -x509 -nodes -days 3 -newkey rsa:2048";
+    openssl(&format!(
+        "{new} -subj /CN=weak-authority -keyout weak-ca-key.pem -out weak-ca.pem"
+    ));
+    openssl("req -nodes -newkey rsa:1024 -subj /CN=localhost -keyout weak-key.pem -out weak.csr");
     openssl(
-        "req -nodes -newkey rsa:1024 -subj /O=weak/CN=localhost -keyout weak-key.pem -out weak.csr",
-    );
-    openssl(
-        "x509 -req -in weak.csr -CA rsa.pem -CAkey rsa-key.pem -set_serial 7 -sha1 -days 3 -out weak.pem",
+        "x509 -req -in weak.csr -CA weak-ca.pem -CAkey weak-ca-key.pem -set_serial 7 -sha1 -days 3 -out weak.pem",
     );
     openssl("genpkey -genparam -algorithm DH -pkeyopt group:modp_1536 -out dh.pem");
     made
