@@ -14,7 +14,7 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use portcullis::config::{Renegotiation, ServerNameIndication};
 use portcullis::ech::EchConfigList;
-use portcullis::suite::{Authentication, CipherSuite};
+use portcullis::suite::CipherSuite;
 use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsOptions,
     EarlyDataOutcome, Identity, MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey,
@@ -259,6 +259,8 @@ impl Client {
             false if self.trusts_nobody() => Some(Trust::none()),
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
+        self.keys.check(&self.ciphers, self.tls.as_ref())?;
+        self.login.check(&self.ciphers, self.tls.as_ref())?;
         let (keys, login) = (self.keys.load()?, self.login.load()?);
         let identity = match &self.cert {
             Some(cert) => Some(self.password.identity(cert, self.key.as_deref())?),
@@ -321,8 +323,6 @@ impl Client {
     fn check_options(&self) -> Result<(), Failure> {
         let versions = self.tls.as_ref();
         algorithms::check_alpn(&self.alpn)?;
-        self.keys.check(&self.ciphers, versions)?;
-        self.login.check(&self.ciphers, versions)?;
         algorithms::check_groups(&self.groups, &self.suites(), versions)?;
         for (is_given, option) in [
             (self.sessions.have_early_data(), "--early-data"),
@@ -339,9 +339,8 @@ impl Client {
     fn check_certificates(&self) -> Result<(), Failure> {
         let may_come = !self.trusts_nobody() && self.suites_have_certificates();
         // Suites that there are not in these versions are refused for that.
-        if may_come
-            || !self.ciphers.is_empty() && !self.ciphers.iter().any(|it| self.is_spoken(*it))
-        {
+        let spoken = |suite: &CipherSuite| algorithms::is_spoken(*suite, self.tls.as_ref());
+        if may_come || !self.ciphers.is_empty() && !self.ciphers.iter().any(spoken) {
             return Ok(());
         }
         // Nobody is asked for one, either.
@@ -386,31 +385,8 @@ impl Client {
     /// Whether there is a suite with which a server can show a certificate.
     fn suites_have_certificates(&self) -> bool {
         let suites = self.suites();
-        suites.is_empty() || suites.iter().any(|suite| self.has_certificates(*suite))
-    }
-
-    /// Whether there is a suite in the versions that are spoken.
-    fn is_spoken(&self, suite: CipherSuite) -> bool {
-        let Some(info) = suite.info() else {
-            return false;
-        };
-        self.tls
-            .as_ref()
-            .is_none_or(|algorithms::Versions(versions)| {
-                let mut versions = versions.iter();
-                versions.any(|version| info.exists_in(*version))
-            })
-    }
-
-    fn has_certificates(&self, suite: CipherSuite) -> bool {
-        let Some(info) = suite.info() else {
-            return false;
-        };
-        let by_certificate = !matches!(
-            info.authentication,
-            Authentication::Psk | Authentication::Srp | Authentication::Anonymous
-        );
-        self.is_spoken(suite) && by_certificate
+        let may_show = |suite| algorithms::has_certificates(suite, self.tls.as_ref());
+        suites.is_empty() || suites.into_iter().any(may_show)
     }
 
     /// The cipher suites that are offered; none are those of every client.
