@@ -3,12 +3,56 @@
 use std::fmt::Write as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use portcullis::suite::{Authentication, CipherSuite};
+use portcullis::suite::{Authentication, CipherSuite, KeyExchange};
 use portcullis::{NamedGroup, ProtocolVersion, SignatureScheme};
+
+use crate::failure::Failure;
 
 /// The versions of TLS between two, which may be the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Versions(pub(crate) Vec<ProtocolVersion>);
+
+/// Refuses an option that is of TLS 1.3 where `--tls` names others.
+pub(crate) fn takes_newest(option: &str, versions: Option<&Versions>) -> Result<(), Failure> {
+    match versions {
+        Some(Versions(versions)) if !versions.contains(&ProtocolVersion::TLS_1_3) => Err(
+            Failure::usage(format!("{option}: it takes TLSv1.3, and --tls has it not")),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses `--groups` where none is agreed on. Without suites they are those of everyone.
+pub(crate) fn check_groups(
+    groups: &[NamedGroup],
+    suites: &[CipherSuite],
+    versions: Option<&Versions>,
+) -> Result<(), Failure> {
+    let agrees = |suite: &CipherSuite| {
+        suite.info().is_some_and(|info| {
+            let has_none = matches!(
+                info.key_exchange,
+                KeyExchange::Rsa | KeyExchange::Psk | KeyExchange::RsaPsk | KeyExchange::Srp
+            );
+            is_spoken(*suite, versions) && !has_none
+        })
+    };
+    match groups.is_empty() || suites.is_empty() || suites.iter().any(agrees) {
+        true => Ok(()),
+        false => Err(Failure::usage(
+            "--groups has no effect: no cipher suite that is offered agrees on a group",
+        )),
+    }
+}
+
+/// Refuses a protocol that is named twice.
+pub(crate) fn check_alpn(names: &[String]) -> Result<(), Failure> {
+    let mut known = std::collections::HashSet::new();
+    match names.iter().find(|name| !known.insert(*name)) {
+        Some(name) => Err(Failure::usage(format!("--alpn: {name} is there twice"))),
+        None => Ok(()),
+    }
+}
 
 /// Reads `1.2..1.3`, or `1.3` alone.
 pub(crate) fn versions(range: &str) -> Result<Versions, String> {
@@ -116,20 +160,27 @@ fn nearest<T: ToString>(typed: &str, values: &[T]) -> Vec<String> {
     near.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
+/// Whether there is a suite in one of these versions.
+pub(crate) fn is_spoken(suite: CipherSuite, versions: Option<&Versions>) -> bool {
+    let Some(info) = suite.info() else {
+        return false;
+    };
+    versions.is_none_or(|Versions(versions)| {
+        let mut versions = versions.iter();
+        versions.any(|version| info.exists_in(*version))
+    })
+}
+
 /// Whether a server can show a certificate with a suite, in one of these versions.
 pub(crate) fn has_certificates(suite: CipherSuite, versions: Option<&Versions>) -> bool {
     let Some(info) = suite.info() else {
         return false;
     };
-    let is_spoken = versions.is_none_or(|Versions(versions)| {
-        let mut versions = versions.iter();
-        versions.any(|version| info.exists_in(*version))
-    });
     let by_certificate = !matches!(
         info.authentication,
         Authentication::Psk | Authentication::Srp | Authentication::Anonymous
     );
-    is_spoken && by_certificate
+    is_spoken(suite, versions) && by_certificate
 }
 
 /// What TLS 1.1 and 1.0 have with keys that are agreed on anew for each connection.

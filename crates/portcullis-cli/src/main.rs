@@ -32,6 +32,7 @@ mod starttls;
 mod target;
 mod text;
 mod ticket_key;
+mod tunnel;
 mod version;
 mod wording;
 
@@ -43,8 +44,8 @@ use failure::Failure;
 ///
 /// Exit codes: 0 all went well; 1 the transport failed; 2 bad usage or bad files; 3 the peer's
 /// certificate was refused, or expires too soon; 4 the handshake failed otherwise; 5 the
-/// connection broke after the handshake; 6 time ran out; 7 a rule of `scan --fail-on` was hit; 8 the
-/// scan is not complete, where that was a rule.
+/// connection broke after the handshake; 6 time ran out; 7 a rule of `scan --fail-on` was hit; 8 what
+/// one is about could not be found out.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, long_version = version::long())]
 struct Command {

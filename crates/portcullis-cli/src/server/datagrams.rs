@@ -14,7 +14,7 @@ use portcullis::{
 use super::{MAX_CONNECTIONS, Server, failed};
 use crate::failure::Failure;
 use crate::report;
-use crate::said::say;
+use crate::said::{say, tell};
 
 /// How many handshakes are load, for a server of early data. Others are asked for a cookie, and have none.
 const LOAD: usize = 256;
@@ -25,6 +25,8 @@ const CERTIFICATE_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 struct Manner {
     is_verbose: bool,
+    /// Whether programs are told, too.
+    tells: bool,
     takes_early_data: bool,
     /// The message at which the client is asked for its certificate.
     private: Option<Arc<str>>,
@@ -39,6 +41,7 @@ impl Server {
         }
         let manner = Manner {
             is_verbose: self.verbosity.is_verbose(),
+            tells: self.json,
             takes_early_data: self.sessions.takes_early_data(),
             private: self.ask_later.as_deref().map(Arc::from),
         };
@@ -54,12 +57,20 @@ impl Server {
         loop {
             let incoming = listener.accept().await.map_err(failed)?;
             let manner = manner.clone();
+            let peer = incoming.peer_addr();
+            let tells = manner.tells;
+            let told = move |failure: &Failure| {
+                if tells {
+                    tell(&report::of_failure(peer, failure));
+                }
+            };
             if self.once {
-                return serve(incoming, &manner).await;
+                let served = serve(incoming, &manner).await;
+                return served.inspect_err(told);
             }
             tokio::spawn(async move {
-                let peer = incoming.peer_addr();
                 if let Err(failure) = serve(incoming, &manner).await {
+                    told(&failure);
                     let peer = peer.map(|peer| format!("{peer}: ")).unwrap_or_default();
                     say(format!("portcullis: {peer}{failure}"));
                 }
@@ -73,6 +84,10 @@ async fn serve(incoming: DtlsIncoming, manner: &Manner) -> Result<(), Failure> {
         true => early(incoming, manner).await?,
         false => (incoming.handshake().await.map_err(failed)?, Vec::new()),
     };
+    if manner.tells {
+        let told = report::of_client(connection.peer_addr(), connection.information());
+        tell(&told);
+    }
     if manner.is_verbose {
         let peer = connection.peer_addr().map(|peer| peer.to_string());
         let peer = peer.unwrap_or_default();

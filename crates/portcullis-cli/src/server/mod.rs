@@ -27,7 +27,7 @@ use crate::cert::KeyPassword;
 use crate::crl::Lists;
 use crate::failure::Failure;
 use crate::logins::Users;
-use crate::said::say;
+use crate::said::{say, tell};
 use crate::shared_keys::SharedKeys;
 use crate::{Verbosity, algorithms, cert, key_log, report};
 use folder::Folder;
@@ -130,6 +130,9 @@ pub(crate) struct Server {
     /// peer wants. [default without a number: 8]
     #[arg(long, value_name = "BYTES", requires = "dtls", num_args = 0..=1, default_missing_value = "8", value_parser = crate::parse_cid)]
     cid: Option<usize>,
+    /// Print each handshake, and what failed, as a line of JSON on standard output, behind READY.
+    #[arg(long)]
+    json: bool,
     /// Serve one connection and exit; the exit code says how it went.
     #[arg(long)]
     once: bool,
@@ -194,15 +197,18 @@ impl Server {
             };
             let conduct = Conduct {
                 is_verbose: server.verbosity.is_verbose(),
+                tells: server.json,
                 takes_early_data: server.sessions.takes_early_data(),
             };
+            let peer = incoming.peer_addr();
             if server.once {
-                return service.serve(incoming, conduct).await;
+                let served = service.serve(incoming, conduct).await;
+                return served.inspect_err(|failure| conduct.tell(peer, failure));
             }
             let service = service.clone();
             tokio::spawn(async move {
-                let peer = incoming.peer_addr();
                 if let Err(failure) = service.serve(incoming, conduct).await {
+                    conduct.tell(peer, &failure);
                     say(format!("portcullis: {peer}: {failure}"));
                 }
                 drop(place);
@@ -240,6 +246,9 @@ impl Server {
                 )));
             }
         }
+        let versions = self.tls.as_ref();
+        algorithms::check_alpn(&self.alpn)?;
+        algorithms::check_groups(&self.groups, &self.suites(), versions)?;
         let names_none = !self
             .sigalgs
             .iter()
@@ -482,7 +491,17 @@ enum Service {
 #[derive(Clone, Copy, Debug)]
 struct Conduct {
     is_verbose: bool,
+    /// Whether programs are told, too.
+    tells: bool,
     takes_early_data: bool,
+}
+
+impl Conduct {
+    fn tell(self, peer: SocketAddr, failure: &Failure) {
+        if self.tells {
+            tell(&report::of_failure(Some(peer), failure));
+        }
+    }
 }
 
 impl Service {
@@ -493,6 +512,9 @@ impl Service {
             true => self.early(incoming, conduct.is_verbose).await?,
             false => (incoming.handshake().await.map_err(failed)?, Vec::new()),
         };
+        if conduct.tells {
+            tell(&report::of_client(Some(peer), stream.information()));
+        }
         if conduct.is_verbose {
             let facts = report::text(stream.information());
             say(format!("{:<17}{peer}\n{facts}", "client:"));
