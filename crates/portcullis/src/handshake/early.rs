@@ -371,6 +371,16 @@ impl Until {
             Self::HelloSent => stage == Stage::WaitServerHello,
             Self::EarlyData => stage == Stage::WaitEndOfEarlyData,
             Self::MoreEarlyData => stage != Stage::WaitEndOfEarlyData,
+            // Who is asked for another hello has no early data any more.
+            #[cfg(feature = "dtls")]
+            Self::FlightSent => matches!(
+                stage,
+                Stage::WaitFinished
+                    | Stage::WaitCertificate
+                    | Stage::WaitSecondClientHello
+                    | Stage::WaitClientKeyExchange
+                    | Stage::WaitChangeCipherSpec
+            ),
             _ => false,
         }
     }

@@ -53,6 +53,9 @@ pub enum Until {
     EarlyData,
     /// A server's: up to more early data, or to the end of it.
     MoreEarlyData,
+    /// A server's over datagrams: up to where its flight is out, so that data may follow, or to more early data, or to the end.
+    #[cfg(feature = "dtls")]
+    FlightSent,
     End,
 }
 
