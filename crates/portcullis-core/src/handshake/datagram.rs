@@ -183,6 +183,12 @@ impl Handshake {
         self.outgoing.set_initial_timeout(initial);
     }
 
+    /// As a server over datagrams: whether nobody has asked if somebody reads at the peer's address, and nothing has come since
+    /// that shows it ([`Admission::is_unproved`]).
+    pub fn is_unproved(&self) -> bool {
+        self.incoming.is_unproved()
+    }
+
     /// What was dropped of what came over datagrams.
     pub fn discards(&self) -> Discards {
         self.incoming.discards()

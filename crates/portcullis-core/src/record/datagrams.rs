@@ -64,6 +64,14 @@ impl Incoming {
         }
     }
 
+    /// Over datagrams: whether nothing has shown since that somebody does.
+    pub(crate) fn is_unproved(&self) -> bool {
+        match self {
+            Self::Stream(_) => false,
+            Self::Datagram(datagram) => datagram.is_unproved(),
+        }
+    }
+
     /// What was dropped over datagrams.
     pub(crate) fn discards(&self) -> Discards {
         match self {

@@ -371,16 +371,9 @@ impl Until {
             Self::HelloSent => stage == Stage::WaitServerHello,
             Self::EarlyData => stage == Stage::WaitEndOfEarlyData,
             Self::MoreEarlyData => stage != Stage::WaitEndOfEarlyData,
-            // Who is asked for another hello has no early data any more.
+            // Who has accepted early data asks for no certificate.
             #[cfg(feature = "dtls")]
-            Self::FlightSent => matches!(
-                stage,
-                Stage::WaitFinished
-                    | Stage::WaitCertificate
-                    | Stage::WaitSecondClientHello
-                    | Stage::WaitClientKeyExchange
-                    | Stage::WaitChangeCipherSpec
-            ),
+            Self::FlightSent => stage == Stage::WaitFinished,
             _ => false,
         }
     }

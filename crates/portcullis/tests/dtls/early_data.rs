@@ -368,7 +368,10 @@ async fn what_may_not_be_said_early_is_not() {
         let connecting = dtls.upgrade_with_early_data(near, name(), message);
         let (client, served) = tokio::join!(connecting, serving);
         let ((mut client, _), (_server, heard)) = (client.unwrap(), served.unwrap());
-        assert_eq!(heard.is_some(), std::ptr::eq(acceptor, &open) && !message.is_empty());
+        assert_eq!(
+            heard.is_some(),
+            std::ptr::eq(acceptor, &open) && !message.is_empty()
+        );
         assert_eq!(&client.recv().await.unwrap()[..], answer);
     }
 }

@@ -107,6 +107,10 @@ impl Incoming {
         self.is_unproved = true;
     }
 
+    pub(crate) const fn is_unproved(&self) -> bool {
+        self.is_unproved
+    }
+
     /// A record has opened, and its keys have only those who have read what was sent.
     const fn is_proved(&mut self) {
         if self.is_unproved {

@@ -11,7 +11,7 @@ use super::early_data::{
 use super::loss::{ALL, Chance, Damage, damaged};
 use super::network::{LATENCY, Network, Side, usual};
 use crate::config::ServerConfig;
-use crate::record::{ConnectionId, DatagramOptions, Discarded};
+use crate::record::{ConnectionId, DatagramOptions, Discarded, PaddingPolicy};
 use crate::session::ClientSession;
 use crate::{Admission, EarlyDataStatus, Handshake, Stage, Step};
 
@@ -192,7 +192,27 @@ fn an_address_that_is_not_proved_is_not_flooded() {
         assert!(matches!(step(&mut server), Step::Wait { .. }));
     }
     server.receive(&recorded[0], now);
+    // It is the first to go.
+    assert_eq!((server.room(), server.send(b"!")), (0, 0));
     assert!(matches!(step(&mut server), Step::Transmit(_)));
+    assert_eq!(server.send(b"!"), 1);
+    assert!(server.is_unproved());
+}
+
+/// What nobody sees of a message is sent, too.
+#[test]
+fn padding_counts_as_well() {
+    let config = server().early_data(super::super::early_data::local());
+    let config = config.padding(PaddingPolicy::Block(512)).build().unwrap();
+    let mut network = saying(&config, sessions(&config), &[b"one"]);
+    network.unproved = Some((0, 0));
+    until_it_has_answered(&mut network);
+    let server = handshake(&mut network, 1);
+    let fits = (0..10).take_while(|_| server.send(b"short") > 0).count();
+    assert!((1..10).contains(&fits) && server.room() > 100, "{fits}");
+    network.run(&mut |_, datagram| usual(datagram));
+    assert_eq!(core::mem::take(&mut network.received[0]).len(), fits);
+    settled(&mut network, EarlyDataStatus::Accepted, &"padded");
 }
 
 /// Whoever is not let say anything over a stream is not here either.

@@ -68,7 +68,7 @@ impl Transmitter {
     /// How many bytes of data may go out in a datagram of their own before the handshake is over, as far as the address at
     /// which nobody may read allows; none while something else has to go out first.
     pub(in super::super) fn room_for_data(&self) -> u64 {
-        let goes_first = |busy: &Busy| busy.flight.has_to_send() || busy.alert.is_some();
+        let goes_first = |busy: &Busy| busy.flight.has_to_send();
         if self.busy.as_deref().is_some_and(goes_first) {
             return 0;
         }
