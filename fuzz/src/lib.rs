@@ -13,6 +13,7 @@ pub mod difference;
 pub mod differential;
 pub mod dist_terms;
 pub mod early_data;
+pub mod early_datagrams;
 pub mod ech;
 pub mod encrypted_key;
 pub mod end;
