@@ -260,7 +260,9 @@ impl Running {
             return Ok(false);
         }
         let mut is_sent = false;
-        while let Some(datagram) = handshake.take_transmit() {
+        // It is the last. What is refused as too long may bring the flight behind it, which is said again when somebody goes on.
+        let datagrams: Vec<_> = std::iter::from_fn(|| handshake.take_transmit()).collect();
+        for datagram in datagrams {
             is_sent = transmit(handshake, owner, &datagram, self.deadline).await?;
         }
         Ok(is_sent)

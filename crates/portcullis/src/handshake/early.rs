@@ -366,7 +366,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
 impl Until {
     /// Whether who stands there has come as far.
-    pub(super) fn is_at_stage(self, stage: Stage) -> bool {
+    pub(crate) fn is_at_stage(self, stage: Stage) -> bool {
         match self {
             Self::HelloSent => stage == Stage::WaitServerHello,
             Self::EarlyData => stage == Stage::WaitEndOfEarlyData,

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use portcullis::config::ServerConfigBuilder;
 use portcullis::pki_types::{ServerName, UnixTime};
+use portcullis::question::{Answer, ClaimEarlyData};
 use portcullis::session::{AntiReplay, BloomFilters, ClientSession};
 use portcullis::{
-    ClientConfig, CookiePolicy, DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnector,
-    DtlsListener, DtlsOptions, EarlyDataOutcome, EarlyDataRejection, EarlyDataStatus, Error,
-    NamedGroup, TlsAcceptor, TlsConnector,
+    Answers, ClientConfig, CookiePolicy, DatagramTransport, DtlsAcceptor, DtlsConnection,
+    DtlsConnector, DtlsListener, DtlsOptions, EarlyDataOutcome, EarlyDataRejection,
+    EarlyDataStatus, Error, NamedGroup, Questions, TlsAcceptor, TlsConnector,
 };
 use tokio::io::ReadBuf;
 
@@ -281,10 +282,30 @@ fn is_of_epoch(datagram: &[u8], low_bits: u8) -> bool {
     datagram[0] & 0b1110_0011 == 0b0010_0000 | low_bits
 }
 
+/// Has to think about whether it knows early data: more comes meanwhile.
+struct Thinking;
+
+impl Answers for Thinking {
+    fn questions(&self) -> Questions {
+        Questions::none().and_early_data()
+    }
+
+    async fn claim_early_data(&self, question: ClaimEarlyData) -> Answer {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        question.accept()
+    }
+}
+
 /// The client has the answer although its Finished has not come.
 #[tokio::test(start_paused = true)]
 async fn an_answer_does_not_wait_for_the_end_of_the_handshake() {
-    let acceptor = without_cookie(acceptor());
+    let asking = taking().early_data(AntiReplay::asked()).build().unwrap();
+    let thinking = TlsAcceptor::new(asking).answers(Thinking);
+    answered_early(without_cookie(acceptor())).await;
+    answered_early(without_cookie(thinking)).await;
+}
+
+async fn answered_early(acceptor: DtlsAcceptor) {
     let session = session(&acceptor, name()).await;
     let dtls = DtlsConnector::new(TlsConnector::new(by_hand()).offering([session]));
     let (near, far) = link(64);
