@@ -75,7 +75,7 @@ enum Action {
     Bench(Box<bench::Bench>),
     /// Find out what a server of TLS or DTLS speaks, and what is to be said against it.
     Scan(Box<scan::Scan>),
-    /// Terminate, originate and pass on TLS, between clients and servers that are elsewhere.
+    /// Terminate, originate and pass on TLS and DTLS, between clients and servers that are elsewhere.
     #[cfg(unix)]
     Proxy(Box<proxy::Command>),
     /// Print what completes this command in a shell.
@@ -128,7 +128,14 @@ impl Action {
 
 #[tokio::main]
 async fn main() {
-    let action = Command::parse().action;
+    let action = match Command::try_parse() {
+        Ok(command) => command.action,
+        Err(error) if algorithms::asks_for_ciphers(&error) => {
+            print!("{}", algorithms::all_ciphers());
+            std::process::exit(output::finish().map_or_else(|failure| failure.exit_code(), |()| 0));
+        }
+        Err(error) => error.exit(),
+    };
     let log = match &action {
         Action::Server(_) | Action::Ech(_) => said::log(),
         #[cfg(unix)]

@@ -341,8 +341,23 @@ fn mistakes_get_one_sentence_and_exit_code_2() {
         assert!(said.contains("`--ciphers help` lists all"), "{said}");
     }
     let output = client(&["localhost:1", "--ciphers", "help"], b"");
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.matches("TLS_").count() > 50, "{said}");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let default =
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256          ECDHE-RSA-AES128-GCM-SHA256      default";
+    assert!(said.lines().any(|line| line == default), "{said}");
+    let named = "TLS_RSA_WITH_AES_128_CBC_SHA                   AES128-SHA";
+    assert!(said.lines().any(|line| line == named), "{said}");
+    assert!(
+        said.lines().count() > 50 && said.lines().all(|line| line.starts_with("TLS_")),
+        "{said}"
+    );
+    // Asked in another place it is no name.
+    for other in [["--groups", "help"], ["--sigalgs", "help"]] {
+        let output = client(&[&["localhost:1"][..], &other].concat(), b"");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
     for arguments in [&["server"][..], &["bench", "serve"]] {
         let output = run(&[arguments, &["--listen", "4434"]].concat());
         assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -394,6 +409,38 @@ fn what_few_peers_have_is_there_by_name() {
         let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(facts[fact], name, "{facts}");
         assert_eq!(server.exit_code(), Some(0));
+    }
+}
+
+/// As OpenSSL and the summary write them, in small letters, and with a blank behind a comma.
+#[test]
+fn names_are_read_as_people_write_them() {
+    let suites = "tls_aes_128_gcm_sha256, ecdhe-ecdsa-aes128-gcm-sha256";
+    let server = Server::start(&[
+        "--ciphers",
+        suites,
+        "--groups",
+        "X25519, secp256r1",
+        "--tls",
+        "TLSv1.2 .. tlsv1.3",
+        "--sigalgs",
+        "ed25519, ECDSA_SHA1",
+    ]);
+    for (version, suite) in [
+        ("TLSv1.2", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+        ("tlsv1.3", "TLS_AES_128_GCM_SHA256"),
+    ] {
+        let arguments = [&server.address, "--insecure", "--json", "--tls", version];
+        let output = client(&arguments, b"");
+        let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(facts["cipher_suite"], suite, "{facts}");
+        assert_eq!(facts["version"], version.replace("tlsv", "TLSv"), "{facts}");
+    }
+    for wrong in ["1.4", "tlsv", "TLSv1.1.1", "é1.2"] {
+        let output = client(&["localhost:1", "--tls", wrong], b"");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("give one of 1.3, 1.2, 1.1, 1.0"), "{said}");
     }
 }
 

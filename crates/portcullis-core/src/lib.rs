@@ -114,7 +114,7 @@ pub use named_group::NamedGroup;
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use record::{
     ConnectionId, Control, DatagramOptions, DatagramReader, DatagramWriter, Discarded, Discards,
-    Received, Records, Retransmission,
+    Heard, Received, Records, Retransmission,
 };
 pub use record::{
     Frame, Mailbox, Opened, PaddingPolicy, ParkedCipher, PeerRequest, Reader, Sealed, Writer,

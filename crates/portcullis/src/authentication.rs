@@ -324,7 +324,8 @@ pub(crate) fn impossible(version: ProtocolVersion) -> Error {
              client_authentication"
         }
         _ => {
-            "request_client_certificate: before TLSv1.3 it takes another handshake: see `renegotiate`"
+            "request_client_certificate: before TLSv1.3 clients are asked in each handshake, or in none, as \
+             client_authentication says; `renegotiate` begins another one"
         }
     })
     .into()

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use portcullis::config::Renegotiation;
 use portcullis::ech::EchConfigList;
-use portcullis::suite::{Authentication, CipherSuite};
+use portcullis::suite::CipherSuite;
 use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsOptions,
     EarlyDataOutcome, Identity, MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey,
@@ -232,7 +232,8 @@ impl Client {
             false if self.trusts_nobody() => Some(Trust::none()),
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
-        self.keys.check(&self.ciphers)?;
+        self.keys.check(&self.ciphers, self.tls.as_ref())?;
+        self.login.check(&self.ciphers, self.tls.as_ref())?;
         let (keys, login) = (self.keys.load()?, self.login.load()?);
         let identity = match &self.cert {
             Some(cert) => Some(self.password.identity(cert, self.key.as_deref())?),
@@ -330,25 +331,8 @@ impl Client {
     /// Whether there is a suite with which a server can show a certificate.
     fn suites_have_certificates(&self) -> bool {
         let suites = self.suites();
-        suites.is_empty() || suites.iter().any(|suite| self.has_certificates(*suite))
-    }
-
-    fn has_certificates(&self, suite: CipherSuite) -> bool {
-        let Some(info) = suite.info() else {
-            return false;
-        };
-        let is_spoken = self
-            .tls
-            .as_ref()
-            .is_none_or(|algorithms::Versions(versions)| {
-                let mut versions = versions.iter();
-                versions.any(|version| info.exists_in(*version))
-            });
-        let by_certificate = !matches!(
-            info.authentication,
-            Authentication::Psk | Authentication::Srp | Authentication::Anonymous
-        );
-        is_spoken && by_certificate
+        let may_show = |suite| algorithms::has_certificates(suite, self.tls.as_ref());
+        suites.is_empty() || suites.into_iter().any(may_show)
     }
 
     /// The cipher suites that are offered; none are those of every client.

@@ -117,8 +117,9 @@ pub(crate) struct Server {
     /// Append the connections' secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
-    /// Speak DTLS, over UDP, and give back each message that comes. With --early-data clients are asked for a cookie under load
-    /// alone, since a second hello has none.
+    /// Speak DTLS, over UDP, and give back each message that comes. With --early-data clients of DTLS 1.3 are asked for a
+    /// cookie only under load, or if their hello is in pieces or short beside the answer, since a second hello has no early
+    /// data; older ones are always asked.
     #[arg(long, conflicts_with_all = ["www", "dir"])]
     dtls: bool,
     /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
@@ -250,6 +251,7 @@ impl Server {
                  SHA-224, which are signed with only where they are named",
             ));
         }
+        self.check_ciphers()?;
         let service = match (&self.dir, self.www) {
             (Some(folder), _) => Service::Files(Folder::open(folder)?),
             (None, true) => Service::Page {
@@ -264,6 +266,30 @@ impl Server {
             ))),
             None => Ok(service),
         }
+    }
+
+    /// Whether keys, passwords, versions and the certificate go with the cipher suites.
+    fn check_ciphers(&self) -> Result<(), Failure> {
+        self.keys.check(&self.ciphers, self.tls.as_ref())?;
+        self.users.check(&self.ciphers, self.tls.as_ref())?;
+        let suites = self.suites();
+        let may_show = |suite| algorithms::has_certificates(suite, self.tls.as_ref());
+        if self.cert.is_none() || suites.is_empty() || suites.into_iter().any(may_show) {
+            return Ok(());
+        }
+        Err(Failure::usage(match self.ciphers.is_empty() {
+            true => {
+                "--cert has no effect with a pre-shared key or a password, and no --ciphers that have certificates; for a \
+                 password these are such as TLS_SRP_SHA_RSA_WITH_AES_256_CBC_SHA"
+            }
+            false => "--cert has no effect: no suite of --ciphers has certificates",
+        }))
+    }
+
+    /// The cipher suites that are accepted; none are those of every server.
+    fn suites(&self) -> Vec<CipherSuite> {
+        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
+        algorithms::with_old(self.users.ciphers(&named), self.tls.as_ref())
     }
 
     /// Who the server is, and whom it trusts.
@@ -345,12 +371,10 @@ impl Server {
         if !self.sigalgs.is_empty() {
             builder = builder.signature_schemes(self.sigalgs.clone());
         }
-        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
-        let ciphers = algorithms::with_old(self.users.ciphers(&named), self.tls.as_ref());
+        let ciphers = self.suites();
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }
-        self.keys.check(&self.ciphers)?;
         for key in self.keys.load()? {
             builder = builder.psk(key);
         }

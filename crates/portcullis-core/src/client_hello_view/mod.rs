@@ -134,8 +134,8 @@ impl ClientHelloView {
 
     /// The host the client wants to talk to, in lower case, without a trailing dot.
     ///
-    /// `None` when there is no name, or one that is not made of the letters, digits, hyphens,
-    /// underscores and dots of a DNS name (RFC 6066 §3).
+    /// `None` when there is no name (RFC 6066 §3), or one that is not made of the letters, digits, hyphens,
+    /// underscores and dots of a DNS name.
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }

@@ -40,7 +40,7 @@ pub(crate) use authentication::{Authentication, MAX_RUN, ToWriter};
 pub(crate) use datagram::ConnectionId;
 #[cfg(feature = "dtls")]
 pub use datagram::{
-    ConnectionId, Control, DatagramOptions, Discarded, Discards, Reader as DatagramReader,
+    ConnectionId, Control, DatagramOptions, Discarded, Discards, Heard, Reader as DatagramReader,
     Received, Records, Retransmission, Writer as DatagramWriter,
 };
 #[cfg(feature = "dtls")]

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::again::{self, Again};
+use super::again::{self, Again, Heard};
 use super::connection_id::{ConnectionId, OwnIds};
 use super::early_data::Receiving;
 use super::epochs::{APPLICATION, EARLY_DATA, HANDSHAKE, OLDER, OlderRecord, Opened, ReadEpochs};
@@ -160,6 +160,9 @@ impl Incoming {
     pub(crate) fn receive(&mut self, datagram: &[u8], now: Monotonic) -> Result<(), Abort> {
         if self.is_unproved {
             self.notes.unproved += datagram.len();
+        }
+        if let Some(again) = &mut self.again {
+            again.heard = Heard::default();
         }
         let mut datagram = datagram.to_vec();
         let mut rest = datagram.as_mut_slice();
@@ -541,6 +544,9 @@ impl Incoming {
             opened => opened?,
         };
         self.is_proved();
+        if let Some(again) = &mut self.again {
+            again.heard.opened(&opened);
+        }
         let content = record.get(opened.content.clone()).unwrap_or_default();
         match opened.typ {
             ContentType::HANDSHAKE => self.on_handshake(&opened, content),
@@ -552,8 +558,12 @@ impl Incoming {
                 Some(again) => again.add_data(content),
                 None => Err(Violation::ApplicationDataTooEarly.into()),
             },
-            // Of a peer for whom the handshake is over; it asks again.
-            ContentType::RETURN_ROUTABILITY_CHECK if self.ids.checks_paths => Ok(()),
+            ContentType::RETURN_ROUTABILITY_CHECK if self.ids.checks_paths => match &mut self.again
+            {
+                Some(again) => Ok(again.heard.on_path_message(content)?),
+                // Of a peer for whom the handshake is over; it asks again.
+                None => Ok(()),
+            },
             _ => Err(Violation::UnknownRecordType.into()),
         }
     }

@@ -34,6 +34,7 @@ mod tests;
 mod transmitter;
 mod writer;
 
+pub use again::Heard;
 pub use connection_id::ConnectionId;
 pub use discarded::{Discarded, Discards};
 pub(crate) use incoming::Incoming;

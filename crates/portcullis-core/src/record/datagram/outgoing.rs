@@ -22,7 +22,7 @@ use crate::record::keys::Keys;
 use crate::record::size::RecordSize;
 use crate::record::{PaddingPolicy, alert};
 use crate::version::ProtocolVersion;
-use crate::wire::FragmentHeader;
+use crate::wire::{FragmentHeader, PathMessageType};
 
 /// The writing side during the handshake.
 pub(crate) struct Outgoing {
@@ -240,6 +240,24 @@ impl Outgoing {
     /// The handshake comes to nothing for now, and what it has said is not said again. It may go on where `keeps` is set.
     pub(crate) fn end_again(&mut self, keeps: bool) {
         self.transmitter.end_again(keeps);
+    }
+
+    /// Seals a message about the path; see [`Transmitter::seal_path_message`].
+    ///
+    /// # Errors
+    /// When the crypto library fails, or the key has done what it may.
+    pub(crate) fn seal_path_message(
+        &mut self,
+        msg_type: PathMessageType,
+        cookie: [u8; 8],
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Abort> {
+        self.transmitter.seal_path_message(msg_type, cookie, out)
+    }
+
+    /// The peer has declined a handshake that is not the first; whether it may have meant an earlier one.
+    pub(crate) fn is_late_refusal(&mut self) -> bool {
+        self.transmitter.is_late_refusal()
     }
 
     /// Takes in what reading has seen.
