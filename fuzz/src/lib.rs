@@ -14,6 +14,7 @@ pub mod differential;
 pub mod dist_terms;
 pub mod dtls_hello;
 pub mod early_data;
+pub mod early_datagrams;
 pub mod ech;
 pub mod encrypted_key;
 pub mod end;

@@ -107,6 +107,27 @@ fn records_over_datagrams() {
     each("dtls_record", datagrams::record);
 }
 
+/// Undisturbed, of every length and with all ids, and then with what nobody has thought of.
+#[test]
+fn early_data_over_datagrams() {
+    let _turn = turn();
+    let mut state = 9_u64;
+    let mut next = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % bound
+    };
+    for shape in (0..=0x7f).filter(|shape| shape & 0x0c == 0x0c) {
+        datagrams::conversation(&[shape]);
+        for _ in 0..8 {
+            let script = (0..1 + next(60)).map(|_| next(256) as u8);
+            let input: Vec<u8> = std::iter::once(shape).chain(script).collect();
+            datagrams::conversation(&input);
+        }
+    }
+}
+
 /// Without a fuzzer: what nobody has thought of.
 #[test]
 fn datagrams_of_random_bytes() {

@@ -185,6 +185,12 @@ impl Handshake {
         self.outgoing.set_initial_timeout(initial);
     }
 
+    /// As a server over datagrams: whether nobody has asked if somebody reads at the peer's address, and nothing has come since
+    /// that shows it ([`Admission::is_unproved`]).
+    pub fn is_unproved(&self) -> bool {
+        self.incoming.is_unproved()
+    }
+
     /// In a renegotiation over datagrams: what the datagram that was given to [`receive`](Self::receive) last has told
     /// besides. Nothing in any other handshake: before it is over nobody moves.
     pub fn heard(&self) -> Heard {

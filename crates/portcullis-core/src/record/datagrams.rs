@@ -65,6 +65,14 @@ impl Incoming {
         }
     }
 
+    /// Over datagrams: whether nothing has shown since that somebody does.
+    pub(crate) fn is_unproved(&self) -> bool {
+        match self {
+            Self::Stream(_) => false,
+            Self::Datagram(datagram) => datagram.is_unproved(),
+        }
+    }
+
     /// Over datagrams: what the last one has told, in a handshake that is not the first.
     pub(crate) fn heard(&self) -> Heard {
         match self {

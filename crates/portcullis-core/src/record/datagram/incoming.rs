@@ -27,6 +27,8 @@ use crate::wire::{Ack, ContentType, FragmentHeader, MAX_PLAINTEXT, RecordNumber}
 /// behind a ServerHello, and more.
 const MOST_EARLY: usize = 64;
 const MOST_EARLY_BYTES: usize = 16 * 1024;
+/// A part of both is kept for the handshake: of four parts, data has three.
+const DATA_PARTS: usize = 3;
 /// Alerts that wait to be taken; anybody can send them in the clear.
 const MOST_ALERTS: usize = 4;
 
@@ -103,6 +105,10 @@ impl Incoming {
     /// Nobody has asked yet whether somebody reads where the datagrams come from.
     pub(crate) const fn begin_unproved(&mut self) {
         self.is_unproved = true;
+    }
+
+    pub(crate) const fn is_unproved(&self) -> bool {
+        self.is_unproved
     }
 
     /// A record has opened, and its keys have only those who have read what was sent.
@@ -567,12 +573,22 @@ impl Incoming {
         if ![HANDSHAKE, APPLICATION].contains(&unified.epoch.into()) {
             return Err(Discarded::UnknownEpoch.into());
         }
-        self.hold_record(record)
+        match unified.epoch == (APPLICATION & 3) as u8 {
+            // Else what a server says behind its flight, and the network before, would keep the flight out.
+            true => self.hold_within(record, DATA_PARTS),
+            false => self.hold_record(record),
+        }
     }
 
     fn hold_record(&mut self, record: &[u8]) -> Result<(), Fault> {
+        self.hold_within(record, 4)
+    }
+
+    /// Within so many of four parts of what may be held.
+    fn hold_within(&mut self, record: &[u8], parts: usize) -> Result<(), Fault> {
         let held: usize = self.early.iter().map(Vec::len).sum();
-        if self.early.len() == MOST_EARLY || held + record.len() > MOST_EARLY_BYTES {
+        let (records, bytes) = (MOST_EARLY / 4 * parts, MOST_EARLY_BYTES / 4 * parts);
+        if self.early.len() >= records || held + record.len() > bytes {
             return Err(Discarded::EarlyFull.into());
         }
         self.early.push(record.to_vec());

@@ -27,7 +27,7 @@ use crate::{AlertDescription, AlertLevel};
 const MOST_CLOSES: u8 = 3;
 /// Records of a key that are kept for what is not data: a KeyUpdate that nobody acknowledges may be sent
 /// often.
-const KEPT_RECORDS: u64 = 1_024;
+pub(super) const KEPT_RECORDS: u64 = 1_024;
 
 /// What [`Writer::poll_control`] wants to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,12 @@ impl Writer {
             state: State::Open,
             mail,
         }
+    }
+
+    /// So many bytes of data were sealed under the key before.
+    pub(super) const fn after(mut self, bytes: u64) -> Self {
+        self.bytes = bytes;
+        self
     }
 
     /// Seals a message as one record, which is one datagram; gives its length. `out` has at least
