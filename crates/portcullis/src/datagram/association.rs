@@ -23,7 +23,7 @@ use super::endpoint::{Endpoint, Id};
 use super::hello;
 use super::link::Path;
 use super::lock;
-use super::moves::{Migration, Moves};
+use super::moves::{Migration, Moves, Sealer};
 use super::renegotiation::{Meanwhile, Renegotiation};
 use super::rivals::Origin;
 use super::statistics::DtlsStatistics;
@@ -233,13 +233,14 @@ impl Association {
     pub(super) fn receive(&self, datagram: &mut [u8], from: Path, now: Monotonic) -> Came {
         let length = datagram.len();
         let mut reading = lock(&self.reading);
-        let (has_work, waker) = reading.take(datagram, self.inbox, now);
+        let (has_work, waker) = reading.take(datagram, from, self.inbox, now);
         let (seen, ids_wanted) = (reading.seen, reading.ids_wanted());
         drop(reading);
         if let Some(waker) = waker {
             waker.wake();
         }
-        let has_moved = self.heard_from(from, length, &seen, now);
+        // While another handshake goes on nothing was seen yet.
+        let has_moved = self.heard_from(from, length, &seen, now, Sealer::Writer);
         let has_answers = self.authenticate();
         Came {
             has_work: has_work || has_moved || has_answers,
@@ -429,7 +430,6 @@ impl Association {
             &mut reading.inbox_full,
         );
         keep(inboxed, message, self.inbox);
-        reading.heard = self.endpoint.monotonic();
         if let Some(waker) = reading.waker.take() {
             waker.wake();
         }
@@ -514,6 +514,7 @@ impl Reading {
     fn take(
         &mut self,
         datagram: &mut [u8],
+        from: Path,
         inbox: (usize, usize),
         now: Monotonic,
     ) -> (bool, Option<Waker>) {
@@ -538,8 +539,7 @@ impl Reading {
                 (has_work, self.waker.take_if(|_| wakes))
             }
             Phase::Renegotiating(meanwhile) => {
-                self.seen = Seen::default();
-                let has_room = meanwhile.add(datagram);
+                let has_room = meanwhile.add(from, datagram);
                 if !has_room {
                     self.inbox_full += 1;
                     metrics::full(Full::Inbox);

@@ -111,7 +111,7 @@ fn go_on(
 }
 
 /// Goes on with a session in which a user had logged in, if a full handshake would take the same password
-/// today. The name in the hello does not count (§2.2).
+/// today. The name in the hello does not count (§2.5.1.1).
 pub(super) fn resume_with_user(
     negotiated: Negotiated,
     resumption: Box<Resumption>,

@@ -555,12 +555,12 @@ fn send_finished(
         }
         ProvedBy::Certificate(..) | ProvedBy::External(_) => None,
     };
+    if sent.answering.early_data == EarlyDataStatus::Accepted {
+        // §2.3: who resumes has proved who it is, so early data may be answered.
+        cx.outgoing.allow_data();
+    }
     match read {
         None => Ok(WaitFinished { sent, peer }.into()),
-        Some(keys) => {
-            // §2.3: who resumes has proved who it is, so early data may be answered.
-            cx.outgoing.allow_data(u64::MAX);
-            Ok(WaitEndOfEarlyData { sent, peer, keys }.into())
-        }
+        Some(keys) => Ok(WaitEndOfEarlyData { sent, peer, keys }.into()),
     }
 }
