@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use rustix::io::Errno;
 use tokio::io::{Interest, Ready};
 use tokio::net::UdpSocket;
 
@@ -118,17 +119,40 @@ impl Socket {
     /// # Cancel safety
     /// Dropped, it was sent, or not.
     pub(super) async fn send(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
+        match self.send_from(path.local, path.peer, contents).await {
+            // It was that of a group after all, as only who knows the networks can tell, or is the host's no more.
+            Err(error) if path.local.is_some() && is_of_source(&error) => {
+                self.send_from(None, path.peer, contents).await
+            }
+            sent => sent,
+        }
+    }
+
+    async fn send_from(
+        &self,
+        src_ip: Option<IpAddr>,
+        destination: SocketAddr,
+        contents: &[u8],
+    ) -> io::Result<()> {
         let transmit = Transmit {
-            destination: path.peer,
+            destination,
             ecn: None,
             contents,
             segment_size: None,
-            src_ip: path.local,
+            src_ip,
         };
         let send = || self.state.try_send((&self.io).into(), &transmit);
         let ready = || self.io.ready(Interest::WRITABLE);
         as_soon_as_there_is_room(|| self.io.try_io(Interest::WRITABLE, send), ready).await
     }
+}
+
+/// Whether nothing can be sent from the address that was to be that of the sender.
+fn is_of_source(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::INVAL | Errno::ADDRNOTAVAIL | Errno::NETUNREACH)
+    )
 }
 
 /// What is too long for the path is cut by the system and put together again by the peer's, as without [`UdpSocketState`], which

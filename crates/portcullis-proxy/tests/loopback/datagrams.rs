@@ -180,6 +180,27 @@ async fn dtls_begins_here_with_a_connection_for_each_address() {
     assert_eq!(ask_udp(&one, to, b"x").await, b"back,again:x");
 }
 
+/// Nobody can be answered from the address of a network.
+#[tokio::test]
+async fn who_asks_a_whole_network_is_answered_too() {
+    let files = Files::new();
+    let back = udp_echo("a").await;
+    let proxy = files.start(&format!(
+        r#"
+        [[listen]]
+        name = "in"
+        address = "udp:0.0.0.0:0"
+        [[route]]
+        tls = "off"
+        backend = {{ servers = ["udp:{back}"] }}
+        "#
+    ));
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.set_broadcast(true).unwrap();
+    let to = ([127, 255, 255, 255], proxy.address().port()).into();
+    assert_eq!(ask_udp(&client, to, b"x").await, b"a:x");
+}
+
 #[tokio::test]
 async fn a_server_of_another_name_gets_nothing() {
     let files = Files::new();

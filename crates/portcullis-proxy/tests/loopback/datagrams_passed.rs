@@ -111,7 +111,7 @@ async fn each_client_stays_with_its_server_and_hellos_come_in_fragments() {
     for at in 0..6 {
         let mut connector = DtlsConnector::new(files.connector(&[]));
         if at % 2 == 0 {
-            connector = connector.options(small.clone());
+            connector = connector.options(small);
         }
         let connecting = connector.connect(proxy.address(), "one.test");
         let mut client = connecting.await.unwrap();
