@@ -125,6 +125,7 @@ impl Prk {
     /// or empty, and at most as many bytes as the hash gives: one HMAC, which cannot fail.
     pub(crate) fn expand_label(&self, label: Label, context: Option<&Digest>, len: u8) -> Secret {
         debug_assert!(usize::from(len) <= self.algorithm.output_len());
+        #[allow(clippy::cast_possible_truncation, reason = "it is 6")]
         const PREFIX: u8 = PREFIX_LEN as u8;
         // In one piece, by copies of sizes that are known: there are some twenty of these in a handshake.
         let mut info = Short::<128>::new();
