@@ -158,8 +158,11 @@ fn a_hello_that_was_lost_is_said_again_after_giving_up() {
 /// Nothing has waited for a timeout.
 const SOON: Duration = Duration::from_millis(500);
 
+/// What arrives of a datagram, and when.
+type Arrivals = Vec<(Duration, Vec<u8>)>;
+
 /// Of a side whose hello is out for a moment.
-fn give_up(network: &mut Network, hello: &mut dyn FnMut(usize, &[u8]) -> Vec<(Duration, Vec<u8>)>) {
+fn give_up(network: &mut Network, hello: &mut dyn FnMut(usize, &[u8]) -> Arrivals) {
     network.renegotiate(0);
     network.run_until(network.clock + Duration::from_millis(1), hello);
     let Side::Handshake(handshake) = &mut network.sides[0] else {
