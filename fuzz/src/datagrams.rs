@@ -14,18 +14,19 @@ use portcullis_core::{
     Now, ProtocolVersion, Received, Step, Verdict,
 };
 
+use crate::early_datagrams;
 use crate::ech;
 use crate::memory;
 use crate::pki::{NOW, name, pki};
 
 /// What a handshake may hold, and what the test holds beside it.
-const MOST_HELD: usize = 2 << 20;
+pub(crate) const MOST_HELD: usize = 2 << 20;
 
 const ALWAYS: Renegotiation = Renegotiation::Accept {
     apart: Duration::ZERO,
 };
 
-fn at(milliseconds: u64) -> Now {
+pub(crate) fn at(milliseconds: u64) -> Now {
     Now {
         wall: NOW,
         monotonic: Monotonic(Duration::from_millis(milliseconds)),
@@ -40,6 +41,8 @@ const AGAIN: u8 = 0x04;
 /// Of the same byte, where its version is DTLS 1.3: the hello is encrypted, or pretends to be.
 const ENCRYPTED: u8 = 0x04;
 const PRETENDED: u8 = 0x08;
+/// Both: it is a [conversation](early_datagrams::conversation) with early data.
+const EARLY: u8 = ENCRYPTED | PRETENDED;
 
 /// The suite of DTLS 1.2 that `shape` wants, if it wants that.
 fn older(shape: u8) -> Option<CipherSuite> {
@@ -91,7 +94,7 @@ fn again(shape: u8) -> Option<usize> {
 }
 
 /// What the client and the server offer of connection ids, by the bits of `shape`.
-fn identified(options: DatagramOptions, shape: u8) -> [DatagramOptions; 2] {
+pub(crate) fn identified(options: DatagramOptions, shape: u8) -> [DatagramOptions; 2] {
     let with = |bit: u8, id: &[u8]| {
         let id = ConnectionId::new(id).expect("it is short");
         match shape & bit {
@@ -256,7 +259,7 @@ impl Side {
     }
 }
 
-fn open(
+pub(crate) fn open(
     connection: &mut DatagramConnection,
     datagram: &mut [u8],
     now: Now,
@@ -279,6 +282,10 @@ pub fn conversation(data: &[u8]) {
     let mut script = Script(data);
     let shape = script.byte().unwrap_or(0);
     let mtu = [1_200, 228, 400, 1_472][usize::from(shape % 4)];
+    if shape & (OLDER | EARLY) == EARLY {
+        let ends = identified(DatagramOptions::default().mtu(mtu), shape);
+        return early_datagrams::conversation(ends, mtu >= 1_200, script);
+    }
     let [options, of_server] = identified(DatagramOptions::default().mtu(mtu), shape);
     let is_untouched = script.0.is_empty();
     let begun = Handshake::datagram_client(client(shape), name(), Vec::new(), options, at(0));

@@ -9,7 +9,7 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, datagrams, differential, dist_terms, ech, encrypted_key,
+    certificate, codec, conversation, crl, datagrams, differential, dist_terms, dtls_hello, ech, encrypted_key,
     gates, hello_view, later, ocsp, p12, packets, pem, proxy_config, proxy_header, record,
     renegotiation, sealed, walk,
 };
@@ -89,8 +89,43 @@ fn gates_of_a_fleet() {
 }
 
 #[test]
+fn hellos_over_datagrams() {
+    each("dtls_hello", |data| {
+        dtls_hello::run(data);
+        // And what is next to them.
+        for at in 0..data.len() {
+            let mut other = data.to_vec();
+            other[at] ^= 1 << (at % 8);
+            dtls_hello::run(&other);
+            dtls_hello::run(&data[..at]);
+        }
+    });
+}
+
+#[test]
 fn records_over_datagrams() {
     each("dtls_record", datagrams::record);
+}
+
+/// Undisturbed, of every length and with all ids, and then with what nobody has thought of.
+#[test]
+fn early_data_over_datagrams() {
+    let _turn = turn();
+    let mut state = 9_u64;
+    let mut next = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % bound
+    };
+    for shape in (0..=0x7f).filter(|shape| shape & 0x0c == 0x0c) {
+        datagrams::conversation(&[shape]);
+        for _ in 0..8 {
+            let script = (0..1 + next(60)).map(|_| next(256) as u8);
+            let input: Vec<u8> = std::iter::once(shape).chain(script).collect();
+            datagrams::conversation(&input);
+        }
+    }
 }
 
 /// Without a fuzzer: what nobody has thought of.

@@ -55,6 +55,16 @@ struct Fleet;
 
 /// The code of the page compiles.
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/keys.md")]
+struct Keys;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/old-devices.md")]
+struct OldDevices;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/how-to/dtls.md")]
 struct Dtls;
 

@@ -1,4 +1,4 @@
-//! Another handshake on a connection of DTLS 1.2 and 1.0 with OpenSSL, begun by either side; also where datagrams
+//! Another handshake on a connection of DTLS 1.2 and 1.0 with OpenSSL and GnuTLS, begun by either side; also where datagrams
 //! are lost.
 
 use std::net::{SocketAddr, UdpSocket};
@@ -217,5 +217,54 @@ async fn our_server_with_openssl() {
         let accepted = async { listener.accept().await?.handshake().await };
         let mut connection = accepted.await.unwrap_or_else(|error| panic!("{error}"));
         both_begin(&mut connection, &mut client, "R\n", case).await;
+    }
+}
+
+/// Its client begins as soon as it is connected, and this side does behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_server_with_gnutls() {
+    let root = pki().root.file.to_str().unwrap();
+    let listener = DtlsListener::bind("127.0.0.1:0", acceptor(CASES[0]))
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let mut words = vec!["gnutls-cli", "--udp", "--rehandshake", "--port", &port];
+    words.extend(["--x509cafile", root, "--verify-hostname", "localhost"]);
+    words.extend(["--sni-hostname", "localhost", "127.0.0.1"]);
+    let mut client = Program::start(&words);
+    let accepted = async { listener.accept().await?.handshake().await };
+    let mut connection = accepted.await.unwrap_or_else(|error| panic!("{error}"));
+    let before = keys(&connection);
+    client.wait_for("ReHandshake was completed");
+    we_hear(&mut connection, &mut client, "x after theirs").await;
+    assert!(connection.information().is_renegotiated());
+    assert_ne!(before, keys(&connection));
+    they_hear(&connection, &mut client, "ours after theirs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_client_with_gnutls() {
+    let identity = &pki().ecdsa_p256;
+    let (chain, key) = (&identity.chain_file, &identity.key_file);
+    let (chain, key) = (chain.to_str().unwrap(), key.to_str().unwrap());
+    let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+    let port = address.port().to_string();
+    let mut words = vec!["gnutls-serv", "--udp", "--echo", "--port", &port];
+    words.extend(["--x509certfile", chain, "--x509keyfile", key]);
+    let mut server = Program::start(&words);
+    server.wait_for("listening on IPv4");
+    let connecting = connector(CASES[0]).connect(address, "localhost");
+    let mut connection = connecting.await.unwrap_or_else(|error| panic!("{error}"));
+    for round in 0..3 {
+        let before = keys(&connection);
+        let renegotiated = timeout(PATIENCE, connection.renegotiate()).await;
+        renegotiated
+            .expect("in time")
+            .unwrap_or_else(|error| panic!("{round}: {error}"));
+        assert_ne!(before, keys(&connection));
+        let line = format!("after {round}\n");
+        connection.send(&[line.as_bytes()]).await.unwrap();
+        let answer = connection.recv_timeout(PATIENCE).await.unwrap();
+        assert_eq!(&answer[..], line.as_bytes());
     }
 }

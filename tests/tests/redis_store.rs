@@ -370,8 +370,8 @@ async fn a_closed_store_is_empty() {
 #[test]
 fn urls_that_cannot_work() {
     for (url, says) in [
-        ("http://127.0.0.1/", "cannot be used"),
-        ("rediss://:hidden@127.0.0.1/", "RedisStore::connecting"),
+        ("http://127.0.0.1/", "; it is redis://HOST:PORT"),
+        ("rediss://:hidden@127.0.0.1/", "`redis_over_tls`"),
         ("redis://:hidden@127.0.0.1/x", "cannot be used"),
     ] {
         let error = RedisStore::open(url, keys()).unwrap_err();

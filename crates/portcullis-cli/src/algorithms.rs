@@ -1,20 +1,75 @@
 //! Names of algorithms on the command line.
 
-use portcullis::suite::CipherSuite;
+use std::fmt::Write as _;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use portcullis::suite::{Authentication, CipherSuite, KeyExchange};
 use portcullis::{NamedGroup, ProtocolVersion, SignatureScheme};
+
+use crate::failure::Failure;
 
 /// The versions of TLS between two, which may be the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Versions(pub(crate) Vec<ProtocolVersion>);
 
+/// Refuses an option that is of TLS 1.3 where `--tls` names others.
+pub(crate) fn takes_newest(option: &str, versions: Option<&Versions>) -> Result<(), Failure> {
+    match versions {
+        Some(Versions(versions)) if !versions.contains(&ProtocolVersion::TLS_1_3) => Err(
+            Failure::usage(format!("{option}: it takes TLSv1.3, and --tls has it not")),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses `--groups` where none is agreed on. Without suites they are those of everyone.
+pub(crate) fn check_groups(
+    groups: &[NamedGroup],
+    suites: &[CipherSuite],
+    versions: Option<&Versions>,
+) -> Result<(), Failure> {
+    let agrees = |suite: &CipherSuite| {
+        suite.info().is_some_and(|info| {
+            let has_none = matches!(
+                info.key_exchange,
+                KeyExchange::Rsa | KeyExchange::Psk | KeyExchange::RsaPsk | KeyExchange::Srp
+            );
+            is_spoken(*suite, versions) && !has_none
+        })
+    };
+    match groups.is_empty() || suites.is_empty() || suites.iter().any(agrees) {
+        true => Ok(()),
+        false => Err(Failure::usage(
+            "--groups has no effect: no cipher suite that is offered agrees on a group",
+        )),
+    }
+}
+
+/// Refuses a protocol that is named twice.
+pub(crate) fn check_alpn(names: &[String]) -> Result<(), Failure> {
+    let mut known = std::collections::HashSet::new();
+    match names.iter().find(|name| !known.insert(*name)) {
+        Some(name) => Err(Failure::usage(format!("--alpn: {name} is there twice"))),
+        None => Ok(()),
+    }
+}
+
 /// Reads `1.2..1.3`, or `1.3` alone.
 pub(crate) fn versions(range: &str) -> Result<Versions, String> {
     let (from, to) = range.split_once("..").unwrap_or((range, range));
     let place = |number: &str| {
-        let name = format!("TLSv{}", number.trim());
+        let number = number.trim();
+        let name = match number.get(..4) {
+            Some(prefix) if prefix.eq_ignore_ascii_case("TLSv") => number.to_owned(),
+            _ => format!("TLSv{number}"),
+        };
         let mut supported = ProtocolVersion::SUPPORTED.iter();
         supported
-            .position(|version| version.name() == Some(&name))
+            .position(|version| {
+                version
+                    .name()
+                    .is_some_and(|known| known.eq_ignore_ascii_case(&name))
+            })
             .ok_or_else(|| {
                 format!(
                     "{number:?} is no version of TLS that is spoken here; give one of {}, or two as \
@@ -35,7 +90,7 @@ pub(crate) fn versions(range: &str) -> Result<Versions, String> {
 
 /// Reads a group by its IANA name.
 pub(crate) fn group(name: &str) -> Result<NamedGroup, String> {
-    let known = NamedGroup::from_name(name);
+    let known = NamedGroup::from_name(name.trim());
     if let Some(why) = known.and_then(NamedGroup::why_never) {
         return Err(format!("not implemented: {why}"));
     }
@@ -49,11 +104,38 @@ pub(crate) fn group(name: &str) -> Result<NamedGroup, String> {
         })
 }
 
+/// What is asked for in place of a cipher suite.
+const HELP: &str = "help";
+
+/// Whether arguments were not understood because they ask which cipher suites there are.
+pub(crate) fn asks_for_ciphers(error: &clap::Error) -> bool {
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    error.kind() == ErrorKind::ValueValidation
+        && said(ContextKind::InvalidValue) == HELP
+        && said(ContextKind::InvalidArg).starts_with("--ciphers ")
+}
+
+/// A line for each cipher suite: its name, what OpenSSL calls it, and whether it is there unnamed.
+pub(crate) fn all_ciphers() -> String {
+    let mut lines = String::new();
+    for suite in CipherSuite::SUPPORTED {
+        let openssl = suite.openssl_name().unwrap_or_default();
+        let default = match CipherSuite::DEFAULT.contains(suite) {
+            true => "  default",
+            false => "",
+        };
+        let line = format!("{:<45}  {openssl:<31}{default}", suite.to_string());
+        let _ = writeln!(lines, "{}", line.trim_end());
+    }
+    lines
+}
+
 /// Reads a cipher suite by its RFC or OpenSSL name. There are too many to be told unasked.
 pub(crate) fn cipher(name: &str) -> Result<CipherSuite, String> {
-    if name == "help" {
-        return Err(format!("choose from {}", list(CipherSuite::SUPPORTED)));
-    }
+    let name = name.trim();
     name.parse::<CipherSuite>()
         .ok()
         .filter(|suite| CipherSuite::SUPPORTED.contains(suite))
@@ -76,6 +158,29 @@ fn nearest<T: ToString>(typed: &str, values: &[T]) -> Vec<String> {
         .collect();
     near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     near.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// Whether there is a suite in one of these versions.
+pub(crate) fn is_spoken(suite: CipherSuite, versions: Option<&Versions>) -> bool {
+    let Some(info) = suite.info() else {
+        return false;
+    };
+    versions.is_none_or(|Versions(versions)| {
+        let mut versions = versions.iter();
+        versions.any(|version| info.exists_in(*version))
+    })
+}
+
+/// Whether a server can show a certificate with a suite, in one of these versions.
+pub(crate) fn has_certificates(suite: CipherSuite, versions: Option<&Versions>) -> bool {
+    let Some(info) = suite.info() else {
+        return false;
+    };
+    let by_certificate = !matches!(
+        info.authentication,
+        Authentication::Psk | Authentication::Srp | Authentication::Anonymous
+    );
+    is_spoken(suite, versions) && by_certificate
 }
 
 /// What TLS 1.1 and 1.0 have with keys that are agreed on anew for each connection.
@@ -111,7 +216,7 @@ pub(crate) fn with_old(named: &[CipherSuite], versions: Option<&Versions>) -> Ve
 
 /// Reads a signature scheme by its IANA name.
 pub(crate) fn signature_scheme(name: &str) -> Result<SignatureScheme, String> {
-    SignatureScheme::from_name(name)
+    SignatureScheme::from_name(name.trim())
         .filter(|scheme| SignatureScheme::SUPPORTED.contains(scheme))
         .ok_or_else(|| {
             format!(

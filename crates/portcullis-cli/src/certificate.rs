@@ -268,6 +268,28 @@ pub(crate) fn curve(der: &CertificateDer<'_>) -> Option<Option<u16>> {
     Some(Some(group))
 }
 
+/// How many bits an RSA key has; nothing of others.
+pub(crate) fn rsa_bits(der: &CertificateDer<'_>) -> Option<usize> {
+    let (_, read) = X509Certificate::from_der(der).ok()?;
+    match read.public_key().parsed() {
+        Ok(PublicKey::RSA(rsa)) => Some(bits(rsa.modulus)),
+        _ => None,
+    }
+}
+
+/// What a certificate was signed with, if that is broken: MD2, MD5 or SHA-1. Nobody relies on the signature of what signs
+/// itself.
+pub(crate) fn broken_signature(der: &CertificateDer<'_>) -> Option<&'static str> {
+    let (_, read) = X509Certificate::from_der(der).ok()?;
+    let hash = match &*read.signature_algorithm.algorithm.to_id_string() {
+        "1.2.840.113549.1.1.2" => "MD2",
+        "1.2.840.113549.1.1.4" => "MD5",
+        "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" | "1.2.840.10040.4.3" => "SHA-1",
+        _ => return None,
+    };
+    (read.subject() != read.issuer()).then_some(hash)
+}
+
 /// The length of a positive number.
 fn bits(number: &[u8]) -> usize {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
@@ -312,8 +334,28 @@ fn purposes(certificate: &X509Certificate<'_>) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A certificate with an RSA key of 1,024 bits, signed with SHA-1 by another one: `openssl x509 -req -sha1`.
+    pub(crate) fn weak() -> CertificateDer<'static> {
+        STANDARD.decode(WEAK).unwrap().into()
+    }
+
+    const WEAK: &str = "MIIBhzCB8QIBATANBgkqhkiG9w0BAQUFADANMQswCQYDVQQDDAJjYTAeFw0yNjExMzAxOTU0MzJaFw0yNjEyMDMxOTU0MzJaMAwxCjAIBgNVBAMMAWEwgZ8wDQYJKoZIhvcNAQEBBQADgY0AMIGJAoGBALHvpvncD6KSCOVkMNlNbu3Dz9EuSyv102W2zNGrb/gSCWeIzVb0NaZ+F23vyCXL4zFCceZ9q85j1XCjKrsLKZA2hbq/yjANXBuuO9w1kGdSrU9Fn6fAx62jzTSlDjJrIqstcPxIJqZdHU7w3V2rxH2MSUmQAAcx8b0AK1gRSiuFAgMBAAEwDQYJKoZIhvcNAQEFBQADgYEAp95wk8AW3hE+w1zBhVMFf1VhiJwctoQYcWewgP7K8ApHP7G2/yj0+APM698sB68nUvdxyhIxBgEN3R/51a4EZJbmaS4kobcQ51cpUR0/V+uwbEjZrP88ougPd47SgN0JLtQ+nemNMBpzOKZsK6fUUpM13ucyE75oWcUB+BzR1OQ=";
+
+    #[test]
+    fn short_keys_and_broken_signatures_are_seen() {
+        assert_eq!(rsa_bits(&weak()), Some(1_024));
+        assert_eq!(broken_signature(&weak()), Some("SHA-1"));
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = rcgen::CertificateParams::default().self_signed(&key);
+        let made = made.unwrap();
+        assert_eq!(rsa_bits(made.der()), None);
+        assert_eq!(broken_signature(made.der()), None);
+        let none = CertificateDer::from(vec![0x30, 0]);
+        assert_eq!((rsa_bits(&none), broken_signature(&none)), (None, None));
+    }
 
     #[test]
     fn the_curve_of_a_key_is_a_group() {

@@ -1,5 +1,7 @@
 //! Revocation lists: `portcullis crl`, and the options by which a client and a server look for peers in them.
 
+mod show;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +19,6 @@ use portcullis::{
 };
 
 use crate::cert;
-use crate::certificate::unix_date;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 use crate::text::printable;
@@ -219,6 +220,8 @@ pub(crate) enum Command {
     Fetch(Fetch),
     /// Say whether the certificates of a file were revoked.
     Check(Box<Check>),
+    /// Print what is in the revocation lists of files.
+    Show(show::Show),
 }
 
 impl Command {
@@ -226,6 +229,7 @@ impl Command {
         match self {
             Self::Fetch(fetch) => fetch.run().await,
             Self::Check(check) => check.run().await,
+            Self::Show(show) => show.run(),
         }
     }
 }
@@ -267,24 +271,9 @@ impl Fetch {
             files::create(out, list.as_der(), Readers::Everyone)
                 .map_err(|error| Failure::usage(format!("--out {}: {error}", out.display())))?;
         }
-        describe(&list);
+        print!("{}", show::text(&list));
         Ok(())
     }
-}
-
-/// What a list says of itself. Its signature is not verified: nobody has said whose it should be.
-fn describe(list: &Crl) {
-    let number = list.number().unwrap_or_else(|| "none".to_owned());
-    println!("issuer    {}", list.issuer_name());
-    println!("number    {number}");
-    println!("revoked   {}", list.len());
-    println!("issued    {}", unix_date(list.this_update()));
-    match list.next_update() {
-        Some(next) if list.is_stale(UnixTime::now()) => println!("over      {}", unix_date(next)),
-        Some(next) => println!("good to   {}", unix_date(next)),
-        None => println!("good to   unknown: it does not say (nextUpdate)"),
-    }
-    println!("signature not verified");
 }
 
 #[derive(Debug, Args)]

@@ -178,7 +178,20 @@ impl Failure {
 
     /// Whether the peer has said by an alert why it goes.
     pub(crate) fn is_refusal_of_peer(&self) -> bool {
-        matches!(self.facts.alert, Some((Direction::Received, _)))
+        self.refusal().is_some()
+    }
+
+    /// The alert by which the peer has said why it goes.
+    pub(crate) fn refusal(&self) -> Option<AlertDescription> {
+        match self.facts.alert {
+            Some((Direction::Received, alert)) => Some(alert),
+            _ => None,
+        }
+    }
+
+    /// The step that failed, by the name that it has in JSON.
+    pub(crate) fn stage(&self) -> Option<&str> {
+        self.facts.stage.as_deref()
     }
 
     /// What the process exits with.

@@ -77,13 +77,13 @@ fn whole(path: &Path, contents: &[u8], readers: Readers) -> io::Result<NamedTemp
     Ok(file)
 }
 
-/// What the system says, without the name of a file that nobody has asked for.
+/// What the system says, without the name of a file that nobody has asked for. `tempfile` puts it behind, and keeps the
+/// error of the system to itself.
 fn without_name(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|inner| inner.source());
-    let of_system = inner.and_then(|inner| inner.downcast_ref::<io::Error>());
-    match of_system.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => error,
+    let text = error.to_string();
+    match text.rsplit_once(" at path ") {
+        Some((said, _)) if error.raw_os_error().is_none() => io::Error::new(error.kind(), said),
+        _ => error,
     }
 }
 
@@ -117,6 +117,18 @@ mod tests {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use super::*;
+
+    #[test]
+    fn nobody_reads_the_name_of_a_file_that_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nowhere").join("keys");
+        let error = create(&path, b"one", Readers::Owner).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            error.to_string(),
+            io::Error::from_raw_os_error(2).to_string()
+        );
+    }
 
     #[test]
     fn a_file_that_is_replaced_is_for_whom_it_is_written() {

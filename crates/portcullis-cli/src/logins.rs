@@ -5,9 +5,10 @@ use std::{env, fs};
 
 use clap::Args;
 use portcullis::suite::CipherSuite;
-use portcullis::{SrpGroup, SrpUsers, SrpVerifier};
+use portcullis::{ProtocolVersion, SrpGroup, SrpUsers, SrpVerifier};
 use zeroize::Zeroizing;
 
+use crate::algorithms::Versions;
 use crate::failure::Failure;
 use crate::files::secret;
 
@@ -59,6 +60,11 @@ impl Login {
             (Some(file), _) => first_line(file).map_err(|error| {
                 Failure::usage(format!("--srp-password-file {}: {error}", file.display()))
             })?,
+            (None, Some(value)) if value.is_empty() => {
+                return Err(Failure::usage(format!(
+                    "--srp {user}: the variable {VARIABLE} is empty"
+                )));
+            }
             (None, Some(value)) => Zeroizing::new(value.into_encoded_bytes()),
             (None, None) => {
                 return Err(Failure::usage(format!(
@@ -74,9 +80,37 @@ impl Login {
         self.srp.is_some()
     }
 
+    /// Whether the versions that are named have passwords.
+    pub(crate) fn check(
+        &self,
+        named: &[CipherSuite],
+        versions: Option<&Versions>,
+    ) -> Result<(), Failure> {
+        check("--srp", self.is_there() && named.is_empty(), versions)
+    }
+
     /// The cipher suites that are named, or those that go with a password if there is one.
     pub(crate) fn ciphers<'a>(&self, named: &'a [CipherSuite]) -> &'a [CipherSuite] {
         ciphers(self.is_there(), named)
+    }
+}
+
+/// Where no cipher suites are named each version takes one with which somebody logs in.
+fn check(option: &str, are_chosen: bool, versions: Option<&Versions>) -> Result<(), Failure> {
+    let newest = ProtocolVersion::TLS_1_3;
+    match versions {
+        Some(Versions(versions)) if are_chosen && versions.as_slice() == [newest] => {
+            Err(Failure::usage(format!(
+                "{option}: passwords are for TLS 1.2 and older; name such a version in --tls"
+            )))
+        }
+        Some(Versions(versions)) if are_chosen && versions.contains(&newest) => {
+            Err(Failure::usage(format!(
+                "{option}: passwords are for TLS 1.2 and older; leave 1.3 out of --tls, or name cipher suites for it, \
+                 too, in --ciphers"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -121,6 +155,16 @@ impl Users {
                 "{length} bytes, and at least {LEAST_SEED} are needed; make some with `openssl rand 32`"
             ))),
         }
+    }
+
+    /// As of [`Login`].
+    pub(crate) fn check(
+        &self,
+        named: &[CipherSuite],
+        versions: Option<&Versions>,
+    ) -> Result<(), Failure> {
+        let are_chosen = self.srp_file.is_some() && named.is_empty();
+        check("--srp-file", are_chosen, versions)
     }
 
     /// The cipher suites that are named, or those that go with passwords if there are some.

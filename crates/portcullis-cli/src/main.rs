@@ -32,6 +32,7 @@ mod starttls;
 mod target;
 mod text;
 mod ticket_key;
+mod tunnel;
 mod version;
 mod wording;
 
@@ -43,8 +44,8 @@ use failure::Failure;
 ///
 /// Exit codes: 0 all went well; 1 the transport failed; 2 bad usage or bad files; 3 the peer's
 /// certificate was refused, or expires too soon; 4 the handshake failed otherwise; 5 the
-/// connection broke after the handshake; 6 time ran out; 7 a rule of `scan --fail-on` was hit; 8 the
-/// scan is not complete, where that was a rule.
+/// connection broke after the handshake; 6 time ran out; 7 a rule of `scan --fail-on` was hit; 8 what
+/// one is about could not be found out.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, long_version = version::long())]
 struct Command {
@@ -75,7 +76,7 @@ enum Action {
     Bench(Box<bench::Bench>),
     /// Find out what a server of TLS or DTLS speaks, and what is to be said against it.
     Scan(Box<scan::Scan>),
-    /// Terminate, originate and pass on TLS, between clients and servers that are elsewhere.
+    /// Terminate, originate and pass on TLS and DTLS, between clients and servers that are elsewhere.
     #[cfg(unix)]
     Proxy(Box<proxy::Command>),
     /// Print what completes this command in a shell.
@@ -128,7 +129,14 @@ impl Action {
 
 #[tokio::main]
 async fn main() {
-    let action = Command::parse().action;
+    let action = match Command::try_parse() {
+        Ok(command) => command.action,
+        Err(error) if algorithms::asks_for_ciphers(&error) => {
+            print!("{}", algorithms::all_ciphers());
+            std::process::exit(output::finish().map_or_else(|failure| failure.exit_code(), |()| 0));
+        }
+        Err(error) => error.exit(),
+    };
     let log = match &action {
         Action::Server(_) | Action::Ech(_) => said::log(),
         #[cfg(unix)]

@@ -12,6 +12,7 @@ use portcullis::{
 use serde_json::{Map, Value, json};
 
 use crate::certificate;
+use crate::failure::Failure;
 use crate::text::{hex, printable};
 
 /// What was found about the peer's chain.
@@ -170,6 +171,35 @@ fn name(status: OcspStatus) -> &'static str {
         OcspStatus::Unknown => "unknown",
         _ => "a status that is not known",
     }
+}
+
+/// What a server knows of a connection, for programs.
+pub(crate) fn of_client(client: Option<SocketAddr>, information: &ConnectionInformation) -> Value {
+    let mut report = whom(client);
+    report.insert("ok".to_owned(), true.into());
+    let name = information.server_name();
+    report.insert("server_name".to_owned(), name.into());
+    report.append(&mut negotiated(information));
+    let chain = information.peer_certificates().iter();
+    let chain: Vec<_> = chain.map(|der| certificate::json(der, false)).collect();
+    report.insert("peer_certificates".to_owned(), chain.into());
+    report.into()
+}
+
+/// Why a client has not been served, or not to the end.
+pub(crate) fn of_failure(client: Option<SocketAddr>, failure: &Failure) -> Value {
+    let mut report = whom(client);
+    report.insert("ok".to_owned(), false.into());
+    report.insert("error".to_owned(), failure.json());
+    report.into()
+}
+
+fn whom(client: Option<SocketAddr>) -> Map<String, Value> {
+    let mut report = Map::new();
+    report.insert("schema".to_owned(), "portcullis.server/1".into());
+    let client = client.map(|client| client.to_string());
+    report.insert("client".to_owned(), client.into());
+    report
 }
 
 /// What a server knows of a connection: one line for each fact, then the client's chain.

@@ -1,4 +1,4 @@
-//! What commands that serve say on standard error, which nobody has to read.
+//! What commands that serve say on standard error, and as JSON on standard output, which nobody has to read.
 //!
 //! A pipe that is not read stops whoever writes to it. So a thread of its own writes, and what it has no room for is
 //! left out and counted: connections wait for nobody.
@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::wording::{line_with_options, with_options};
@@ -18,16 +19,39 @@ const MOST: usize = 256;
 const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 
 static STANDARD_ERROR: OnceLock<Sayer> = OnceLock::new();
+static STANDARD_OUTPUT: OnceLock<Sayer> = OnceLock::new();
 
 /// Says something, a line or several, and does not wait until it is written.
 pub(crate) fn say(text: impl Into<String>) {
-    let sayer = STANDARD_ERROR.get_or_init(|| Sayer::start(io::stderr()));
+    let sayer = STANDARD_ERROR.get_or_init(|| Sayer::start(io::stderr(), messages));
     sayer.say(with_options(&text.into()).into_owned());
+}
+
+/// Says something to programs, as a line of standard output, and does not wait until it is written.
+pub(crate) fn tell(line: &Value) {
+    let sayer = STANDARD_OUTPUT.get_or_init(|| Sayer::start(io::stdout(), lines));
+    sayer.say(line.to_string());
+}
+
+/// What is said of what was left out.
+type LeftOut = fn(u64) -> String;
+
+fn messages(count: u64) -> String {
+    format!(
+        "portcullis: {count} messages are left out here: standard error was not read as fast as they came"
+    )
+}
+
+fn lines(count: u64) -> String {
+    json!({ "left_out": count }).to_string()
 }
 
 /// Waits, for a second at most, until what was said is written. Whether it is: if not, nobody reads it, and whoever
 /// writes more waits without end.
 pub(crate) fn flush() -> bool {
+    if let Some(sayer) = STANDARD_OUTPUT.get() {
+        sayer.flush(FLUSH_WITHIN);
+    }
     let sayer = STANDARD_ERROR.get();
     sayer.is_none_or(|sayer| sayer.flush(FLUSH_WITHIN))
 }
@@ -86,19 +110,17 @@ impl Said {
     }
 
     /// What is to be written next: what was left out came last.
-    fn next(&mut self) -> Option<String> {
+    fn next(&mut self, say: LeftOut) -> Option<String> {
         let next = self.waiting.pop_front();
         next.or_else(|| match std::mem::take(&mut self.left_out) {
             0 => None,
-            count => Some(format!(
-                "portcullis: {count} messages are left out here: standard error was not read as fast as they came"
-            )),
+            count => Some(say(count)),
         })
     }
 }
 
 impl Sayer {
-    fn start(mut into: impl Write + Send + 'static) -> Self {
+    fn start(mut into: impl Write + Send + 'static, say: LeftOut) -> Self {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("said".to_owned());
@@ -106,7 +128,7 @@ impl Sayer {
         let _ = thread.spawn(move || {
             let mut said = theirs.said();
             loop {
-                let next = said.next();
+                let next = said.next(say);
                 said.is_writing = next.is_some();
                 theirs.changed.notify_all();
                 let Some(text) = next else {
@@ -117,6 +139,7 @@ impl Sayer {
                 drop(said);
                 // Standard error that is closed is no reason to end.
                 let _ = into.write_all(format!("{}\n", text.trim_end_matches('\n')).as_bytes());
+                let _ = into.flush();
                 said = theirs.said();
             }
         });
@@ -172,7 +195,7 @@ mod tests {
     fn who_says_something_does_not_wait_for_who_reads_it() {
         let written = Arc::new(Mutex::new(Vec::new()));
         let held = written.lock().unwrap();
-        let sayer = Sayer::start(Pipe(Arc::clone(&written)));
+        let sayer = Sayer::start(Pipe(Arc::clone(&written)), messages);
         for number in 0..10 * MOST {
             sayer.say(number.to_string());
         }

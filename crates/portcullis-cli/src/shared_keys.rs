@@ -83,8 +83,19 @@ impl SharedKeys {
         self.psk.is_some() || self.psk_file.is_some()
     }
 
-    /// Whether a key can be used with one of the cipher suites that are named.
-    pub(crate) fn check(&self, named: &[CipherSuite]) -> Result<(), Failure> {
+    /// Whether a key can be used with one of the cipher suites and in the versions that are named.
+    pub(crate) fn check(
+        &self,
+        named: &[CipherSuite],
+        versions: Option<&Versions>,
+    ) -> Result<(), Failure> {
+        let is_old = |version: &ProtocolVersion| *version != ProtocolVersion::TLS_1_3;
+        let mut others = versions.iter().flat_map(|Versions(versions)| versions);
+        if self.psk_import.is_some() && named.is_empty() && others.any(is_old) {
+            return Err(Failure::usage(
+                "--psk-import: imported keys are for TLS 1.3 alone; name no other version in --tls, or leave it out",
+            ));
+        }
         let goes_with_keys = |suite: &CipherSuite| {
             let name = suite.to_string();
             match exists_in(*suite, ProtocolVersion::TLS_1_3) {

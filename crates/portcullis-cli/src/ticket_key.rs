@@ -3,6 +3,7 @@
 //! A file has the secret that seals, the one that will, and those that did, of 48 bytes each, as
 //! `server --ticket-key` reads it. So whoever has the file of yesterday opens what is sealed today.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -52,7 +53,13 @@ impl TicketKey {
                 secrets.extend_from_slice(&*fresh()?);
                 secrets.extend_from_slice(&*fresh()?);
                 let written = files::create(&file, &secrets, files::Readers::Owner);
-                written.map_err(|error| about(&file, &error))?;
+                written.map_err(|error| match error.kind() {
+                    ErrorKind::AlreadyExists => about(
+                        &file,
+                        &"is there already; `ticket-key rotate` changes its keys",
+                    ),
+                    _ => about(&file, &error),
+                })?;
                 println!("{}", seals(&secrets));
                 Ok(())
             }

@@ -119,7 +119,7 @@ const CHANGES: &[Change] = &[
     // Commands on a connection.
     ("`update_keys` changes keys", "`:update-keys` changes keys"),
     (
-        "the configuration must have `Renegotiation::Once` or `Accept`, ",
+        "the configuration must have `Renegotiation::Once`, which allows one, or `Accept`, ",
         "",
     ),
     (
@@ -309,8 +309,8 @@ mod tests {
                  authenticates anew",
             ),
             (
-                "renegotiate: this connection cannot: the configuration must have `Renegotiation::Once` or `Accept`, \
-                 the peer must know RFC 5746",
+                "renegotiate: this connection cannot: the configuration must have `Renegotiation::Once`, which allows \
+                 one, or `Accept`, the peer must know RFC 5746",
                 "renegotiate: this connection cannot: the peer must know RFC 5746",
             ),
             (

@@ -341,8 +341,23 @@ fn mistakes_get_one_sentence_and_exit_code_2() {
         assert!(said.contains("`--ciphers help` lists all"), "{said}");
     }
     let output = client(&["localhost:1", "--ciphers", "help"], b"");
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.matches("TLS_").count() > 50, "{said}");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let default =
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256          ECDHE-RSA-AES128-GCM-SHA256      default";
+    assert!(said.lines().any(|line| line == default), "{said}");
+    let named = "TLS_RSA_WITH_AES_128_CBC_SHA                   AES128-SHA";
+    assert!(said.lines().any(|line| line == named), "{said}");
+    assert!(
+        said.lines().count() > 50 && said.lines().all(|line| line.starts_with("TLS_")),
+        "{said}"
+    );
+    // Asked in another place it is no name.
+    for other in [["--groups", "help"], ["--sigalgs", "help"]] {
+        let output = client(&[&["localhost:1"][..], &other].concat(), b"");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
     for arguments in [&["server"][..], &["bench", "serve"]] {
         let output = run(&[arguments, &["--listen", "4434"]].concat());
         assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -394,6 +409,38 @@ fn what_few_peers_have_is_there_by_name() {
         let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(facts[fact], name, "{facts}");
         assert_eq!(server.exit_code(), Some(0));
+    }
+}
+
+/// As OpenSSL and the summary write them, in small letters, and with a blank behind a comma.
+#[test]
+fn names_are_read_as_people_write_them() {
+    let suites = "tls_aes_128_gcm_sha256, ecdhe-ecdsa-aes128-gcm-sha256";
+    let server = Server::start(&[
+        "--ciphers",
+        suites,
+        "--groups",
+        "X25519, secp256r1",
+        "--tls",
+        "TLSv1.2 .. tlsv1.3",
+        "--sigalgs",
+        "ed25519, ECDSA_SHA1",
+    ]);
+    for (version, suite) in [
+        ("TLSv1.2", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+        ("tlsv1.3", "TLS_AES_128_GCM_SHA256"),
+    ] {
+        let arguments = [&server.address, "--insecure", "--json", "--tls", version];
+        let output = client(&arguments, b"");
+        let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(facts["cipher_suite"], suite, "{facts}");
+        assert_eq!(facts["version"], version.replace("tlsv", "TLSv"), "{facts}");
+    }
+    for wrong in ["1.4", "tlsv", "TLSv1.1.1", "é1.2"] {
+        let output = client(&["localhost:1", "--tls", wrong], b"");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("give one of 1.3, 1.2, 1.1, 1.0"), "{said}");
     }
 }
 
@@ -483,6 +530,74 @@ fn an_option_without_effect_is_refused() {
             // Nobody can listen there: one that is not refused ends all the same.
             arguments.extend(["--listen", "192.0.2.1:1"]);
         }
+        let said = sentence(run(&arguments), 2);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    // What the other options leave nothing to do for, or contradict.
+    let psk = ["--psk", "a:00112233445566778899aabbccddeeff"];
+    let older = ["--tls", "1.2"];
+    let plain = ["--ciphers", "PSK-AES128-GCM-SHA256"];
+    let rsa = ["--ciphers", "AES128-SHA"];
+    let new = ["--ciphers", "TLS_AES_128_GCM_SHA256"];
+    let import = ["--psk-import", "context"];
+    let groups = ["--groups", "x25519"];
+    let no_groups = "--groups has no effect: no cipher suite that is offered agrees on a group";
+    let no_new = |option: &str| format!("{option}: it takes TLSv1.3, and --tls has it not");
+    let alike: [(&[&[&str]], String); 4] = [
+        (&[&psk, &plain, &groups], no_groups.to_owned()),
+        (&[&psk, &import, &older], "--psk-import: imported keys are for TLS 1.3 alone; name no other version in --tls".to_owned()),
+        (&[&["--alpn", "a,b,a"]], "--alpn: a is there twice".to_owned()),
+        (
+            &[&new, &older],
+            "--ciphers: TLS_AES_128_GCM_SHA256 cannot be used in TLSv1.2; leave it out, or name its version".to_owned(),
+        ),
+    ];
+    let of_client: [(&[&[&str]], String); 8] = [
+        (&[&rsa, &older, &groups], no_groups.to_owned()),
+        (
+            &[&["--early-data", &made.ca], &older],
+            no_new("--early-data"),
+        ),
+        (&[&["--ech", "grease"], &older], no_new("--ech")),
+        (
+            &[&[
+                "--srp",
+                "bob",
+                "--srp-password-file",
+                &made.ca,
+                "--tls",
+                "1.2..1.3",
+            ]],
+            "--srp: passwords are for TLS 1.2 and older; leave 1.3 out of --tls".to_owned(),
+        ),
+        (
+            &[&["--srp", "bob", "--srp-password-file", &made.ca], &groups],
+            no_groups.to_owned(),
+        ),
+        (
+            &[&psk, &["--sigalgs", "ed25519"]],
+            "--sigalgs has no effect with a pre-shared key or a password".to_owned(),
+        ),
+        (
+            &[&psk, &plain, &["--cert", &made.cert, "--key", &made.key]],
+            "--cert has no effect: no suite of --ciphers has certificates".to_owned(),
+        ),
+        // It is the versions that are wrong with these suites.
+        (
+            &[&new, &older, &["--cafile", &made.ca]],
+            "--ciphers: TLS_AES_128_GCM_SHA256 cannot be used in TLSv1.2".to_owned(),
+        ),
+    ];
+    let of_server: [(&[&[&str]], String); 1] = [(
+        &[&["--srp-file", &made.ca, "--tls", "1.3"]],
+        "--srp-file: passwords are for TLS 1.2 and older".to_owned(),
+    )];
+    let client = |row| (["client", "127.0.0.1:1"], row);
+    let server = |row| (["server", "--listen=192.0.2.1:1"], row);
+    let both = alike.iter().flat_map(|row| [client(row), server(row)]);
+    let rows = both.chain(of_client.iter().map(client));
+    for (command, (options, expected)) in rows.chain(of_server.iter().map(server)) {
+        let arguments = [&command[..], &options.concat()].concat();
         let said = sentence(run(&arguments), 2);
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
@@ -593,7 +708,7 @@ fn completions_and_manual_pages_have_every_command() {
 /// `docs/command.md` and the README name no option and no command that is not there.
 #[test]
 fn the_guide_names_what_is_there() {
-    let commands: [&[&str]; 26] = [
+    let commands: [&[&str]; 27] = [
         &["client"],
         &["server"],
         &["cert", "dev"],
@@ -606,6 +721,7 @@ fn the_guide_names_what_is_there() {
         &["cert", "p12", "make"],
         &["crl", "fetch"],
         &["crl", "check"],
+        &["crl", "show"],
         &["ech", "new"],
         &["ech", "show"],
         &["ech", "front"],
@@ -645,5 +761,54 @@ fn the_guide_names_what_is_there() {
             guide.contains(&format!("| `{}", command.join(" "))),
             "{command:?}"
         );
+    }
+}
+
+/// A line for each client of a server, whatever becomes of it.
+#[test]
+fn a_server_tells_programs_of_its_clients() {
+    let made = Certificates::make();
+    let line = |server: &mut Server| -> Value {
+        let mut line = String::new();
+        let mut stdout = std::io::BufReader::new(server.child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"))
+    };
+    for over in [&[][..], &["--dtls"]] {
+        let mutual = ["--json", "--client-auth", "required", "--cafile", &made.ca];
+        let options = [&made.server()[..], &mutual, over].concat();
+        let connect = |server: &Server, own: &[&str]| {
+            let target = format!("localhost:{}", server.port());
+            let fixed = [&*target, "--resolve", "127.0.0.1", "--cafile", &made.ca];
+            client(&[&fixed[..], own, over].concat(), b"")
+        };
+        let own = ["--cert", &made.client_cert, "--key", &made.client_key];
+        let mut server = Server::once(&options);
+        connect(&server, &own);
+        let told = line(&mut server);
+        assert_eq!(
+            (&told["schema"], &told["ok"], &told["server_name"]),
+            (
+                &"portcullis.server/1".into(),
+                &true.into(),
+                &"localhost".into()
+            ),
+            "{told}"
+        );
+        assert!(told["client"].as_str().unwrap().starts_with("127.0.0.1:"));
+        assert_eq!(
+            told["peer_certificates"][0]["names"][0], "alice@a.test",
+            "{told}"
+        );
+        assert_eq!(told["resumed"], false);
+        let mut server = Server::once(&options);
+        connect(&server, &[]);
+        let told = line(&mut server);
+        assert_eq!(
+            (&told["ok"], &told["error"]["class"]),
+            (&false.into(), &"handshake".into()),
+            "{told}"
+        );
+        assert_eq!(told["error"]["alert"]["direction"], "sent", "{told}");
     }
 }

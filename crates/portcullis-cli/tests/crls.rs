@@ -87,6 +87,47 @@ fn a_file_is_looked_for_in_lists() {
 }
 
 #[test]
+fn what_is_in_lists_is_shown() {
+    let made = Certificates::make();
+    let der = list(&made, &[&made.client_cert]);
+    let file = write(&made, "list.der", &der);
+    // Two of them in PEM, and one in DER.
+    let pem = pem::encode(&pem::Pem::new("X509 CRL", der));
+    let both = write(&made, "list.pem", pem.repeat(2).as_bytes());
+    let said = printed(run(&["crl", "show", &file, &both]));
+    assert_eq!(said.matches("number    7\n").count(), 3, "{said}");
+    assert!(said.contains("issued    2020-01-01") && said.contains("good to   2049-01-01"));
+    assert!(said.contains("signature not verified\n") && !said.contains("superseded"));
+    let said = printed(run(&["crl", "show", &file, "--revoked"]));
+    let pem = pem::parse(fs::read(&made.client_cert).unwrap()).unwrap();
+    let (_, certificate) = X509Certificate::from_der(pem.contents()).unwrap();
+    let serial = certificate.raw_serial().iter();
+    let serial: Vec<_> = serial.map(|byte| format!("{byte:02x}")).collect();
+    let shown = |text: &str| text.replace(':', "").to_lowercase();
+    let last = said.lines().last().unwrap();
+    assert!(shown(last).contains(&serial.concat()), "{last}");
+    assert!(
+        last.contains(" at 2026-01-02T00:00:00Z, Superseded"),
+        "{last}"
+    );
+    let said = printed(run(&["crl", "show", &file, "--revoked", "--json"]));
+    let line: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&line["count"], &line["number"], &line["over"]),
+        (&1.into(), &"7".into(), &false.into()),
+        "{line}"
+    );
+    assert_eq!(
+        shown(line["revoked"][0]["serial"].as_str().unwrap()),
+        serial.concat()
+    );
+    assert_eq!(line["revoked"][0]["reason"], "Superseded");
+    let line = printed(run(&["crl", "show", &file, "--json"]));
+    assert!(!line.contains("revoked"), "{line}");
+    assert!(sentence(run(&["crl", "show", &made.key]), 2).contains("no revocation list"));
+}
+
+#[test]
 fn peers_are_looked_for_in_lists() {
     let made = Certificates::make();
     let none = write(&made, "none.der", &list(&made, &[]));

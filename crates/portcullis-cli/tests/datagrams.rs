@@ -243,6 +243,53 @@ fn early_data_is_a_message() {
     }
 }
 
+/// Where no cookie is asked for anybody can have written a hello, and there is nobody who could be served.
+#[test]
+fn a_hello_alone_is_not_the_client_that_is_served() {
+    let made = Certificates::make();
+    let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let limit = std::time::Duration::from_secs(20);
+    stranger.set_read_timeout(Some(limit)).unwrap();
+    let own = stranger.local_addr().unwrap().to_string();
+    // So long that it can be answered without a cookie.
+    let protocol = "p".repeat(200);
+    let recorded = ["--dtls", "--insecure", "--groups", "x25519", "--timeout"];
+    let recorded = [&[&*own][..], &recorded, &["1", "--alpn", &protocol]].concat();
+    sentence(client(&recorded, b""), 6);
+    let mut hello = [0; 2_048];
+    let length = stranger.recv(&mut hello).unwrap();
+
+    let takes = ["--dtls", "--tickets", "--early-data"];
+    let mut server = Server::once(&[&made.server()[..], &takes].concat());
+    let target: std::net::SocketAddr = format!("127.0.0.1:{}", server.port()).parse().unwrap();
+    stranger.send_to(&hello[..length], target).unwrap();
+    let mut answer = [0; 2_048];
+    while stranger.recv_from(&mut answer).unwrap().1 != target {}
+    // RFC 8446 §4.1.3: a ServerHello that asks for no second hello.
+    assert_eq!((answer[0], answer[13]), (22, 2));
+    assert_ne!(answer[27..31], [0xcf, 0x21, 0xad, 0x74]);
+
+    let target = format!("localhost:{}", server.port());
+    let honest = ["--dtls", "--resolve", "127.0.0.1", "--cafile"];
+    let honest = [&[&*target][..], &honest, &[&made.ca]].concat();
+    assert_eq!(printed(client(&honest, b"hello\n")), "hello\n");
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+/// One that has shown that it is there is the one, also where it wants nothing of this server.
+#[test]
+fn a_client_that_refuses_is_the_one_that_is_served() {
+    let (made, other) = (Certificates::make(), Certificates::make());
+    let takes = ["--dtls", "--tickets", "--early-data"];
+    let mut server = Server::once(&[&made.server()[..], &takes].concat());
+    let target = format!("localhost:{}", server.port());
+    let common = ["--dtls", "--groups", "x25519", "--resolve", "127.0.0.1"];
+    let protocol = "p".repeat(200);
+    let more = ["--alpn", &protocol, "--cafile", &other.ca];
+    sentence(client(&[&[&*target][..], &common, &more].concat(), b""), 3);
+    assert_eq!(server.exit_code(), Some(4));
+}
+
 #[test]
 fn what_has_no_effect_over_datagrams_is_refused() {
     for arguments in [

@@ -5,8 +5,10 @@ mod support;
 use std::fs;
 
 use serde_json::Value;
-use support::{Server, client};
+use support::{Certificates, Server, client, run, sentence};
 
+/// Nobody can listen there: a server that is not refused ends all the same.
+const NOWHERE: [&str; 3] = ["server", "--listen", "192.0.2.1:1"];
 const KEYS: &str =
     "alice:00112233445566778899aabbccddeeff\n\nmeter:17:0102030405060708090a0b0c0d0e0f10\n";
 
@@ -129,6 +131,21 @@ fn keys_that_are_imported() {
     let said = client(&["localhost:1", "--psk-import", "c"], b"");
     let said = String::from_utf8(said.stderr).unwrap();
     assert!(said.contains("--psk-import: there is no key"), "{said}");
+    for versions in ["1.2", "1.2..1.3"] {
+        let old = [&arguments[..], &["--tls", versions]].concat();
+        for mut command in [vec!["client", "localhost:1"], NOWHERE.to_vec()] {
+            command.extend(&old);
+            let said = sentence(run(&command), 2);
+            assert!(
+                said.contains("--psk-import: imported keys are for TLS 1.3 alone"),
+                "{said}"
+            );
+        }
+    }
+    let newest = [&arguments[..], &["--tls", "1.3"]].concat();
+    let server = Server::start(&newest);
+    let output = client(&[&[&*server.address], &newest[..]].concat(), b"x");
+    assert_eq!(output.stdout, b"x", "{output:?}");
 }
 
 #[test]
@@ -208,6 +225,24 @@ fn what_needs_a_certificate_is_refused_where_none_can_come() {
                 "{arguments:?}: {said}"
             );
         }
+    }
+    // A server cannot show its own, either.
+    let made = Certificates::make();
+    let verifiers = folder.path().join("users.srpv").display().to_string();
+    let users = ["--srp-file", &verifiers];
+    let old = [&keys[..], &["--tls", "1.2"]].concat();
+    for (secret, why) in [
+        (&old[..], "and no --ciphers that have certificates"),
+        (&users, "TLS_SRP_SHA_RSA_WITH_AES_256_CBC_SHA"),
+        (&named, "no suite of --ciphers has certificates"),
+        (&anonymous[1..], "no suite of --ciphers has certificates"),
+    ] {
+        let arguments = [&NOWHERE[..], &made.server(), secret].concat();
+        let said = sentence(run(&arguments), 2);
+        assert!(
+            said.contains("--cert has no effect") && said.contains(why),
+            "{arguments:?}: {said}"
+        );
     }
     let cafile = [&["localhost:1"], &named[..], &["--cafile", &file]].concat();
     let said = String::from_utf8(client(&cafile, b"").stderr).unwrap();

@@ -170,6 +170,10 @@ fn what_is_missing_is_named() {
     let with_file = |file| [&alice[..], &["--srp-password-file", file]].concat();
     refused(&with_file(&empty), "its first line is empty");
     refused(&with_file("/nowhere"), "--srp-password-file /nowhere: ");
+    let output = client(&["localhost:1", "--srp", "alice"], Some(""), b"");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("PORTCULLIS_SRP_PASSWORD is empty"), "{said}");
+    assert_eq!(output.status.code(), Some(2), "{said}");
     refused(
         &[&alice[..], &["--psk", "a:00"]].concat(),
         "cannot be used with",
@@ -179,6 +183,30 @@ fn what_is_missing_is_named() {
     refused(&no_effect, "--cafile has no effect");
     let modern = ["--ciphers", "TLS_AES_128_GCM_SHA256", "--insecure"];
     refused(&[&with_file(&empty)[..], &modern].concat(), "srp: ");
+    // Suites that nobody has named are not spoken of.
+    for (versions, why) in [
+        (
+            "1.3",
+            "passwords are for TLS 1.2 and older; name such a version in --tls",
+        ),
+        ("1.2..1.3", "leave 1.3 out of --tls"),
+    ] {
+        let versions = ["--tls", versions];
+        let of_client = [&with_file(&empty)[..], &versions].concat();
+        refused(&of_client, why);
+        let of_server = [
+            // Nobody can listen there: one that is not refused ends all the same.
+            &["server", "--listen", "192.0.2.1:1", "--srp-file", &users],
+            &versions[..],
+        ];
+        let output = portcullis(&of_server.concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains("--srp-file: passwords") && said.contains(why),
+            "{said}"
+        );
+    }
     let bad = folder.path().join("bad.srpv").display().to_string();
     fs::write(&bad, "V\t0F\t0F\talice\t1023\t\n").unwrap();
     for (file, why) in [

@@ -232,17 +232,15 @@ fn keys_for_encrypted_hellos_are_seen() {
     }
 }
 
-/// The library shakes no hands in it, and the certificate is of three days.
-#[test]
-fn certificates_are_read_where_no_handshake_comes_to_an_end() {
-    let made = Certificates::make();
+/// One in which the library shakes no hands, with a certificate of so many days that it signs nothing with.
+fn camellia_alone(days: i64) -> String {
     let signed = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    parameters.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(3);
+    parameters.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(days);
     let der = parameters.self_signed(&signed).unwrap().der().to_vec();
     // TLS_RSA_WITH_CAMELLIA_128_CBC_SHA.
     const CAMELLIA: [u8; 2] = [0, 0x41];
-    let address = scripted(move |io| {
+    scripted(move |io| {
         let mut hello = [0; 2_000];
         let read = io.read(&mut hello).unwrap_or(0);
         let Some(hello) = hello.get(9..read).filter(|hello| hello.len() > 40) else {
@@ -271,7 +269,13 @@ fn certificates_are_read_where_no_handshake_comes_to_an_end() {
         record.extend(flight);
         let _ = io.write_all(&record);
         let _ = io.read_to_end(&mut Vec::new());
-    });
+    })
+}
+
+#[test]
+fn certificates_are_read_where_no_handshake_comes_to_an_end() {
+    let made = Certificates::make();
+    let address = camellia_alone(3);
     let rules = "expires<30d,untrusted,suite=cbc,suite=rsa-kx,no-fs";
     let output = scan(
         &address,
@@ -285,7 +289,83 @@ fn certificates_are_read_where_no_handshake_comes_to_an_end() {
     assert_eq!(suite, "TLS_RSA_WITH_CAMELLIA_128_CBC_SHA");
     assert_eq!(report["certificates"][0]["names"][0], "localhost");
     assert!(report["handshake_failed"].is_string() && report["complete"] == false);
+    assert_eq!(report["certificates_proved"], false);
     sentence(output, 7);
+    // One that is good for long is nobody's as long as nobody has signed with its key.
+    let address = camellia_alone(100);
+    let more = ["--json", "--timeout", "1", "--fail-on", "expires<30d,bad"];
+    let output = scan(&address, &made, &more);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // It is of an authority that nobody knows, which is bad enough.
+    assert_eq!(
+        report["failed_rules"],
+        serde_json::json!(["bad"]),
+        "{report}"
+    );
+    assert_eq!(report["undecided_rules"][0]["rule"], "expires<30d");
+    sentence(output, 7);
+    let more = ["--timeout", "1", "--fail-on", "expires<30d"];
+    let output = scan(&address, &made, &more);
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    for line in [
+        "certificate                   NOT PROVED: no handshake has shown",
+        "UNDECIDED expires<30d: no handshake has shown",
+    ] {
+        assert!(text.lines().any(|seen| seen.starts_with(line)), "{text}");
+    }
+    assert_eq!(
+        sentence(output, 8),
+        "portcullis: --fail-on expires<30d: whether it is so could not be found out: no handshake has shown that the server \
+         has the certificate's key\n"
+    );
+}
+
+/// TLS 1.3 with a suite that the library does not speak, so that no certificate is seen.
+#[test]
+fn a_rule_about_certificates_is_not_passed_where_none_is_seen() {
+    let made = Certificates::make();
+    // TLS_SM4_GCM_SM3.
+    const SM4: [u8; 2] = [0, 0xc6];
+    const RETRY: [u8; 32] = [
+        0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8,
+        0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8,
+        0x33, 0x9c,
+    ];
+    let address = scripted(|io| {
+        let mut hello = [0; 4_000];
+        let read = io.read(&mut hello).unwrap_or(0);
+        let Some(hello) = hello.get(9..read).filter(|hello| hello.len() > 40) else {
+            return;
+        };
+        let length = usize::from(u16::from_be_bytes([hello[35], hello[36]]));
+        let (suites, extensions) = hello[37..].split_at(length.min(hello.len() - 37));
+        let is_new = extensions.windows(5).any(|part| part == [0, 43, 0, 3, 2]);
+        let answer = match is_new && suites.chunks(2).any(|suite| suite == SM4) {
+            false => vec![21, 3, 3, 0, 2, 2, 40],
+            true => {
+                let mut answer = vec![22, 3, 3, 0, 56, 2, 0, 0, 52, 3, 3];
+                answer.extend(RETRY);
+                answer.extend([0, SM4[0], SM4[1], 0, 0, 12]);
+                answer.extend([0, 43, 0, 2, 3, 4, 0, 51, 0, 2, 0, 29]);
+                answer
+            }
+        };
+        let _ = io.write_all(&answer);
+        let _ = io.read_to_end(&mut Vec::new());
+    });
+    let rules = "expires<30d,untrusted,certificate.expired";
+    let more = ["--json", "--timeout", "1", "--fail-on", rules];
+    let output = scan(&address, &made, &more);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        report["suites"][0]["accepted"][0]["name"],
+        "TLS_SM4_GCM_SM3"
+    );
+    assert_eq!(report["failed_rules"], serde_json::json!([]), "{report}");
+    let undecided = report["undecided_rules"].as_array().unwrap();
+    let undecided: Vec<_> = undecided.iter().map(|rule| &rule["rule"]).collect();
+    assert_eq!(undecided, rules.split(',').collect::<Vec<_>>(), "{report}");
+    assert!(sentence(output, 8).contains(rules.replace(',', ", ").as_str()));
 }
 
 /// Says what a server of POP3 says, and hands on what comes behind it.
@@ -339,14 +419,17 @@ fn what_is_behind_starttls_is_scanned() {
 /// A server of the nineties: SSL 2 and 3, a suite for export, DEFLATE, and no word about renegotiation.
 #[test]
 fn what_is_long_broken_is_seen() {
-    const EXPORT: [u8; 2] = [0, 3];
+    // TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA with a good prime, TLS_DHE_RSA_EXPORT_WITH_DES40_CBC_SHA with a short one, and
+    // TLS_RSA_EXPORT_WITH_RC4_40_MD5 without one.
+    const SUITES: [([u8; 2], usize); 3] = [([0, 0x16], 256), ([0, 0x14], 64), ([0, 3], 0)];
     let made = Certificates::make();
     let address = scripted(|io| {
         let mut hello = [0; 2_000];
         let read = io.read(&mut hello).unwrap_or(0);
         if hello[0] == 0x80 {
-            // SERVER-HELLO without a certificate, ciphers, or a name of the connection.
-            let _ = io.write_all(&[0x80, 11, 4, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0]);
+            // SERVER-HELLO without a certificate or a name of the connection, and with two kinds of ciphers.
+            let head = [0x80, 17, 4, 0, 1, 0, 2, 0, 0, 0, 6, 0, 0];
+            let _ = io.write_all(&[&head[..], &[7, 0, 0xc0, 2, 0, 0x80]].concat());
             let _ = io.read_to_end(&mut Vec::new());
             return;
         }
@@ -356,16 +439,31 @@ fn what_is_long_broken_is_seen() {
         // Version, random, an empty session id, and the suites behind their length.
         let length = usize::from(u16::from_be_bytes([hello[35], hello[36]]));
         let (suites, methods) = hello[37..].split_at(length);
-        let has_export = suites.chunks(2).any(|suite| suite == EXPORT);
-        if hello[..2] != [3, 0] || !has_export {
+        let chosen = SUITES
+            .iter()
+            .find(|(suite, _)| suites.chunks(2).any(|offered| offered == suite));
+        let (true, Some((suite, prime))) = (hello[..2] == [3, 0], chosen) else {
             let _ = io.write_all(&[21, 3, 0, 0, 2, 2, 40]);
             return;
-        }
+        };
         let deflate = u8::from(methods[1..].starts_with(&[1]));
-        let mut flight = vec![22, 3, 0, 0, 46, 2, 0, 0, 38, 3, 0];
+        let mut flight = vec![2, 0, 0, 38, 3, 0];
         flight.extend([7; 32]);
-        flight.extend([0, EXPORT[0], EXPORT[1], deflate, 14, 0, 0, 0]);
-        let _ = io.write_all(&flight);
+        flight.extend([0, suite[0], suite[1], deflate]);
+        if *prime > 0 {
+            let length = |length: usize| (length as u16).to_be_bytes();
+            flight.extend([12, 0]);
+            flight.extend(length(prime + 10));
+            flight.extend(length(*prime));
+            flight.extend(vec![0xff; *prime]);
+            // The generator, the server's share, and a signature, which nobody looks at.
+            flight.extend([0, 1, 2, 0, 1, 3, 0, 0]);
+        }
+        flight.extend([14, 0, 0, 0]);
+        let mut record = vec![22, 3, 0];
+        record.extend((flight.len() as u16).to_be_bytes());
+        record.extend(flight);
+        let _ = io.write_all(&record);
         let _ = io.read_to_end(&mut Vec::new());
     });
     let rules = [
@@ -373,7 +471,7 @@ fn what_is_long_broken_is_seen() {
         "--timeout",
         "1",
         "--fail-on",
-        "suite=export,compression,renegotiation,version<1.1",
+        "suite=export,suite=3des,dh.short,compression,renegotiation,version<1.1",
     ];
     let output = scan(&address, &made, &rules);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -390,6 +488,8 @@ fn what_is_long_broken_is_seen() {
         "version.no-tls1.3",
         "suite.export",
         "suite.rc4",
+        "suite.3des",
+        "dh.short",
         "compression",
         "renegotiation.insecure",
     ] {
@@ -397,10 +497,31 @@ fn what_is_long_broken_is_seen() {
     }
     assert_eq!(
         report["failed_rules"].as_array().unwrap().len(),
-        4,
+        6,
         "{report}"
     );
-    assert_eq!(report["facts"]["compression"], "yes");
+    let facts = &report["facts"];
+    assert_eq!(facts["compression"], "yes");
+    assert_eq!(
+        (&facts["dh_bits"], &facts["dh_bits_export"]),
+        (&2_048.into(), &512.into())
+    );
+    // What nobody renegotiates with is not asked to.
+    assert!(facts["client_renegotiation"].is_null(), "{facts}");
+    let suites = report["suites"].as_array().unwrap();
+    let ssl2 = suites
+        .iter()
+        .find(|suites| suites["version"] == "SSLv2")
+        .unwrap();
+    let names = [&ssl2["accepted"][0]["name"], &ssl2["accepted"][1]["name"]];
+    assert_eq!(
+        names,
+        [
+            "SSL_CK_DES_192_EDE3_CBC_WITH_MD5",
+            "SSL_CK_RC4_128_EXPORT40_WITH_MD5"
+        ]
+    );
+    assert_eq!(ssl2["accepted"][1]["id"], "0x020080");
     sentence(output, 7);
 }
 

@@ -97,6 +97,15 @@ fn made() -> Certificates {
     ));
     let p384 = "-newkey ec -pkeyopt ec_paramgen_curve:P-384";
     openssl(&format!("{new} {p384} -keyout p384-key.pem -out p384.pem"));
+    // A short key, and a signature with a broken hash.
+    let new = "req -x509 -nodes -days 3 -newkey rsa:2048";
+    openssl(&format!(
+        "{new} -subj /CN=weak-authority -keyout weak-ca-key.pem -out weak-ca.pem"
+    ));
+    openssl("req -nodes -newkey rsa:1024 -subj /CN=localhost -keyout weak-key.pem -out weak.csr");
+    openssl(
+        "x509 -req -in weak.csr -CA weak-ca.pem -CAkey weak-ca-key.pem -set_serial 7 -sha1 -days 3 -out weak.pem",
+    );
     openssl("genpkey -genparam -algorithm DH -pkeyopt group:modp_1536 -out dh.pem");
     made
 }
@@ -282,18 +291,23 @@ fn facts(report: &Value) -> BTreeMap<String, String> {
         let version = groups["version"].as_str().unwrap();
         put(format!("groups.{version}"), names(&groups));
     }
-    if report["signature_schemes"].is_object() {
-        put("schemes".to_owned(), names(&report["signature_schemes"]));
+    for schemes in all("signature_schemes") {
+        let version = schemes["version"].as_str().unwrap();
+        put(format!("schemes.{version}"), names(&schemes));
     }
     put(
         "findings".to_owned(),
         sorted(all("findings").iter().map(|finding| &finding["id"])),
     );
-    let others = report["other_certificates"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let leaves = others.map(|other| &other["chain"][0]["key"]);
+    let others = || {
+        let others = report["other_certificates"].as_array();
+        others.into_iter().flatten()
+    };
+    let proved = others().map(|other| &other["proved"]);
+    let proved = [&report["certificates_proved"]].into_iter().chain(proved);
+    let proved: Vec<_> = proved.map(word).collect();
+    put("proved".to_owned(), proved.join(" "));
+    let leaves = others().map(|other| &other["chain"][0]["key"]);
     put("other_keys".to_owned(), sorted(leaves));
     put(
         "keys".to_owned(),

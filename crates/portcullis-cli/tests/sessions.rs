@@ -201,7 +201,11 @@ fn servers_with_the_same_keys_are_one() {
     let file = made.path("sessions");
     let first = printed(run(&["ticket-key", "new", &keys]));
     let next = |said: &str| said.lines().nth(1).unwrap()["next:  ".len()..].to_owned();
-    assert!(sentence(run(&["ticket-key", "new", &keys]), 2).contains(&keys));
+    let said = sentence(run(&["ticket-key", "new", &keys]), 2);
+    assert_eq!(
+        said,
+        format!("portcullis: {keys}: is there already; `ticket-key rotate` changes its keys\n")
+    );
     fs::write(&seed, [7; 48]).unwrap();
     let both = ["--sess-in", &file, "--sess-out", &file];
     for shared in [["--ticket-key", &keys], ["--ticket-seed", &seed]] {
@@ -264,6 +268,10 @@ fn a_killed_server_resumes_from_its_disk() {
     fs::write(&key, [6; 33]).unwrap();
     let said = sentence(run(&arguments), 2);
     assert!(said.contains("no file of store keys"), "{said}");
+    assert!(
+        said.contains("`openssl rand 32`") && said.contains("it has 33 bytes"),
+        "{said}"
+    );
 }
 
 /// Options that would have no effect, or would let replays through.
@@ -322,7 +330,7 @@ fn options_that_do_not_go_together() {
                 "--replay-guard",
                 "x:hidden",
             ],
-            "no place",
+            "no such place; there are memory, redis://, ",
         ),
         (
             &["--store", "memory", "--store-key", &key],
@@ -339,7 +347,10 @@ fn options_that_do_not_go_together() {
             "no effect",
         ),
         (&["--store", secret], "name a --store-key"),
-        (&["--store", "elsewhere:hidden"], "no place"),
+        (
+            &["--store", "elsewhere:hidden"],
+            "no such place; there are memory, disk:PATH, redis://, ",
+        ),
         (
             &["--store", "redis:hidden", "--store-key", &key],
             "no file of store keys",
@@ -351,9 +362,16 @@ fn options_that_do_not_go_together() {
         (&["--tickets", "--early-data", "0"], "0 bytes are none"),
         (
             &["--tickets", "--early-data", "--early-data-window", "61"],
-            "1 to 60",
+            "'--early-data-window <SECONDS>': 61 is not in 1..=60",
         ),
-        (&["--tickets", "--ticket-period", "0"], "ticket keys"),
+        (
+            &["--tickets", "--ticket-period", "0"],
+            "'--ticket-period <SECONDS>': 0 is not in 1..=604800",
+        ),
+        (
+            &["--tickets", "--ticket-period", "604801"],
+            "'--ticket-period <SECONDS>': 604801 is not in 1..=604800",
+        ),
     ] {
         let mut arguments = vec!["server", "--listen", "127.0.0.1:0"];
         arguments.extend(options);

@@ -244,3 +244,57 @@ fn a_chain_and_a_session_of_openssl_are_said() {
         );
     }
 }
+
+/// Both ends have the same keying material, with and without a context before and in TLS 1.3.
+#[test]
+fn keying_material_is_that_of_openssl() {
+    let made = Certificates::make();
+    for version in ["-tls1_3", "-tls1_2"] {
+        let fixed = [
+            "s_server",
+            "-accept",
+            "127.0.0.1:0",
+            "-naccept",
+            "1",
+            version,
+        ];
+        let exported = ["-keymatexport", "EXPORTER-test", "-keymatexportlen", "20"];
+        let own = ["-cert", &made.cert, "-key", &made.key];
+        let mut child = openssl(&[&fixed[..], &exported, &own].concat())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let address = line.strip_prefix("ACCEPT ")?;
+            Some(address.rsplit(':').next()?.to_owned())
+        });
+        let target = format!("localhost:{}", port.unwrap());
+        let wanted = [
+            "--keying-material",
+            "EXPORTER-test",
+            "--keying-length",
+            "20",
+        ];
+        let fixed = [
+            &*target,
+            "--resolve",
+            "127.0.0.1",
+            "--cafile",
+            &made.ca,
+            "--json",
+        ];
+        let output = client(&[&fixed[..], &wanted].concat(), b"");
+        let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let theirs = lines.map_while(Result::ok).find_map(|line| {
+            let material = line.trim().strip_prefix("Keying material: ")?;
+            Some(material.to_lowercase())
+        });
+        let _ = child.kill();
+        let _ = child.wait();
+        let ours = facts["keying_material"].as_str().map(str::to_lowercase);
+        assert!(ours.is_some() && ours == theirs, "{version}: {facts}");
+    }
+}

@@ -375,6 +375,42 @@ fn a_file_of_ticket_keys_that_cannot_be_read_any_more() {
     );
 }
 
+/// Sessions on a disk that another key has sealed cost full handshakes, and whoever has mistaken the file of keys hears why.
+#[test]
+fn sessions_that_another_key_has_sealed() {
+    let made = Certificates::make();
+    let (store, key, session) = (made.path("store"), made.path("key"), made.path("session"));
+    let place = format!("disk:{store}");
+    let options = ["--store", &place, "--store-key", &key];
+    fs::write(&key, [5; 32]).unwrap();
+    let first = serve(&made, &options);
+    let connect = |server: &Server, more: &[&str]| {
+        let arguments = [&*server.address, "--cafile", &made.ca, "--tls", "1.2", "-v"];
+        let output = client(&[&arguments[..], more].concat(), b"");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    connect(&first, &["--sess-out", &session]);
+    drop(first);
+    fs::write(&key, [6; 32]).unwrap();
+    let mut second = serve(&made, &options);
+    let lines = lines(&mut second);
+    for _ in 0..2 {
+        let summary = connect(&second, &["--sess-in", &session]);
+        assert!(summary.contains("resumed:         no\n"), "{summary}");
+    }
+    let line = next(&lines);
+    assert!(
+        line.starts_with(
+            "portcullis: --store: a session in the store was not sealed with any of its store keys"
+        ),
+        "{line}"
+    );
+    assert!(line.contains("those sessions expire"), "{line}");
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert!(lines.try_recv().is_err(), "it is said once");
+}
+
 /// A key that does not fit is said within seconds, and at once to who asks.
 #[cfg(unix)]
 #[test]

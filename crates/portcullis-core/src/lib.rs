@@ -90,6 +90,9 @@ mod testing;
 
 pub use alert::{AlertDescription, AlertLevel};
 pub use client_hello_view::{ClientHelloView, Peek};
+#[cfg(feature = "dtls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
+pub use client_hello_view::{DatagramPeek, PeekedDatagram};
 pub use clock::{Monotonic, Now};
 pub use configured::{ConfiguredOption, OptionValue};
 pub use connection::Connection;
@@ -114,7 +117,7 @@ pub use named_group::NamedGroup;
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use record::{
     ConnectionId, Control, DatagramOptions, DatagramReader, DatagramWriter, Discarded, Discards,
-    Received, Records, Retransmission,
+    Heard, Received, Records, Retransmission,
 };
 pub use record::{
     Frame, Mailbox, Opened, PaddingPolicy, ParkedCipher, PeerRequest, Reader, Sealed, Writer,

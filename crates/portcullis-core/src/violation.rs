@@ -168,18 +168,19 @@ violations! {
         RenegotiationChangedVersion => PROTOCOL_VERSION, "RFC 5246 §7.4.1", "the peer renegotiates with another version";
         RenegotiationChangedCertificate => ILLEGAL_PARAMETER, "RFC 7627 §1", "the server renegotiates with another certificate";
         RenegotiationChangedClient => ILLEGAL_PARAMETER, "RFC 5246 §7.4.6, RFC 7627 §1", "the client renegotiates as somebody else than it has proved to be, or as nobody";
-        RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.4", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with the extended master secret where the connection had none";
+        RenegotiationChangedProtection => ILLEGAL_PARAMETER, "RFC 7366 §3.1, RFC 7627 §5.2", "the peer renegotiates without the extended master secret or encrypt-then-MAC that the connection has, or with the extended master secret where the connection had none";
         RenegotiationChangedProtocol => ILLEGAL_PARAMETER, "RFC 7301 §3.2", "the client renegotiates without the application protocol of the connection among those that it offers";
         RenegotiationChangedConnectionId => ILLEGAL_PARAMETER, "RFC 9146 §3", "a renegotiation says other connection ids than the handshake before, or none";
         RenegotiationChangedSrtp => ILLEGAL_PARAMETER, "RFC 5764 §4.1", "a renegotiation settles another profile of SRTP, or none, where the handshake before settled one";
-        RenegotiationChangedName => ILLEGAL_PARAMETER, "RFC 6066 §3", "the client renegotiates with another server name";
+        RenegotiationChangedName => ILLEGAL_PARAMETER, "RFC 6066 §11.1", "the client renegotiates with another server name";
         DataBeforeFinished => UNEXPECTED_MESSAGE, "RFC 5246 §7.4.9", "the peer sent data between the change_cipher_spec and the Finished of a renegotiation";
     }
     "the flight before TLS 1.3" {
         CurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.4", "the server chose a curve that was not offered";
-        WeakGroup => INSUFFICIENT_SECURITY, "RFC 7919 §3.1", "the server chose a Diffie-Hellman group whose prime is even, or has fewer bits than `dh_minimum` or more than 8,192 (4,096 if no RFC has it), or whose generator is none";
-        BadDhShare => ILLEGAL_PARAMETER, "RFC 7919 §5.1", "the peer sent a Diffie-Hellman share that is not above 1 and below the prime less 1";
+        WeakGroup => INSUFFICIENT_SECURITY, "RFC 7919 §3, §3.1", "the server chose a Diffie-Hellman group whose prime is even, or has fewer bits than `dh_minimum` or more than 8,192 (4,096 if no RFC has it), or whose generator is none";
+        BadDhShare => HANDSHAKE_FAILURE, "RFC 7919 §3, §4, §5.1", "the peer sent a Diffie-Hellman share that is not above 1 and below the prime less 1";
         KeyDoesNotFitSuite => ILLEGAL_PARAMETER, "RFC 5246 §7.4.2", "the key in the server's certificate is of another kind than the cipher suite says";
+        RequestByAnonymousServer => HANDSHAKE_FAILURE, "RFC 5246 §7.4.4", "the server asked for a certificate, and chose a cipher suite by which it shows nothing of itself";
         LeafCurveNotOffered => ILLEGAL_PARAMETER, "RFC 8422 §5.1", "the key in the server's certificate is on a curve that was not offered";
         NoClientCertificateBefore13 => HANDSHAKE_FAILURE, "RFC 5246 §7.4.6", "the client sent no certificate although one is required";
         BadSrpGroup => INSUFFICIENT_SECURITY, "RFC 5054 §2.5.3", "the server chose a prime and generator for SRP that are none of the RFC's, or a prime of fewer bits than `dh_minimum`";

@@ -18,6 +18,7 @@ use crate::listener::Peer;
 use crate::meter::Outcome;
 use crate::proxied;
 use crate::proxy::{Phase, Shared};
+use crate::record::Record;
 use crate::stream::Plain;
 
 /// How often it is looked whether a client has left.
@@ -89,7 +90,13 @@ pub(crate) fn begin(
             _ => &shared.addresses,
         };
         let Some(of_address) = addresses.enter(client, most) else {
-            return proxied::refuse(&shared, &arrived, Outcome::Limit, None);
+            return match came {
+                Came::Datagrams(Client::Flow(_)) => {
+                    let record = Record::new(&shared, &arrived);
+                    record.end_of_anybody(&shared, None, Outcome::Limit);
+                }
+                _ => proxied::refuse(&shared, &arrived, Outcome::Limit, None),
+            };
         };
         match came {
             Came::Stream(io) => proxied::serve(&shared, &plan, arrived, io, handshake).await,

@@ -11,6 +11,7 @@ use portcullis::pki_types::ServerName;
 use portcullis::{
     ClientConfig, DtlsConnector, EofPolicy, MemorySessionStore, SessionStore, TlsConnector,
 };
+use rustix::io::Errno;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, UdpSocket, UnixStream, lookup_host};
 use tokio::time::error::Elapsed;
@@ -96,10 +97,20 @@ impl Originate {
     }
 }
 
+/// So long the addresses of a name are good for datagrams, whose sources may be forged: each of them would be a look-up; and so
+/// long it has none.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
+const UNKNOWN_FOR: Duration = Duration::from_secs(1);
+
+/// What a look-up has said, and until when that is good.
+type Known = Option<(Instant, Result<Arc<[SocketAddr]>, String>)>;
+
 /// One server.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) address: ServerAddress,
+    /// Of servers that are sent datagrams. Whoever holds it looks up for all.
+    known: tokio::sync::Mutex<Known>,
     open: AtomicUsize,
     /// What health checks say.
     is_down: AtomicBool,
@@ -139,6 +150,7 @@ impl Server {
     pub(crate) fn new(address: ServerAddress) -> Self {
         Self {
             address,
+            known: tokio::sync::Mutex::default(),
             open: AtomicUsize::new(0),
             is_down: AtomicBool::new(false),
             recent: Mutex::default(),
@@ -166,6 +178,34 @@ impl Server {
     /// Nobody checks it any more.
     pub(crate) fn is_not_down(&self) {
         self.is_down.store(false, Ordering::Relaxed);
+    }
+
+    /// The addresses of its name.
+    ///
+    /// # Cancel safety
+    /// Dropped, what was looked up is forgotten.
+    async fn addresses(&self, host: &str, port: u16) -> io::Result<Arc<[SocketAddr]>> {
+        let mut known = self.known.lock().await;
+        if known
+            .as_ref()
+            .is_none_or(|(until, _)| *until <= Instant::now())
+        {
+            let found = lookup_host((host, port)).await;
+            let found = found.map(Iterator::collect::<Arc<[_]>>);
+            let (good_for, found) = match found {
+                Ok(found) if found.is_empty() => {
+                    (UNKNOWN_FOR, Err("the name has no address".to_owned()))
+                }
+                Ok(found) => (KNOWN_FOR, Ok(found)),
+                Err(error) => (UNKNOWN_FOR, Err(error.to_string())),
+            };
+            *known = Some((Instant::now() + good_for, found));
+        }
+        match &*known {
+            Some((_, Ok(found))) => Ok(Arc::clone(found)),
+            Some((_, Err(why))) => Err(io::Error::new(io::ErrorKind::NotFound, why.clone())),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     fn note(&self, ok: bool) {
@@ -298,11 +338,11 @@ impl Backend {
     }
 
     /// A socket for datagrams to this server, with DTLS if it speaks that; else nobody was asked whether it is there.
-    async fn reach_datagrams(&self, server: &ServerAddress) -> io::Result<Side> {
-        let ServerAddress::Udp { host, port } = server else {
+    async fn reach_datagrams(&self, server: &Server) -> io::Result<Side> {
+        let ServerAddress::Udp { host, port } = &server.address else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let socket = connect_udp(host, *port).await?;
+        let socket = connect_udp(&server.addresses(host, *port).await?).await?;
         let Some(tls) = &self.tls else {
             return Ok(Side::Socket(socket));
         };
@@ -324,14 +364,15 @@ impl Backend {
                 let is_there = async {
                     match &server.address {
                         // With DTLS: without it nobody says whether somebody is there.
-                        address @ ServerAddress::Udp { .. } => {
-                            self.reach_datagrams(address).await.is_ok()
-                        }
-                        address => self.reach(address, &header).await.is_ok(),
+                        ServerAddress::Udp { .. } => self.reach_datagrams(server).await.map(drop),
+                        address => self.reach(address, &header).await.map(drop),
                     }
                 };
-                let looked = timeout_at(Instant::now() + within, is_there);
-                let ok = looked.await.unwrap_or(false);
+                let looked = in_time(timeout_at(Instant::now() + within, is_there).await);
+                if looked.as_ref().is_err_and(is_of_this_machine) {
+                    continue;
+                }
+                let ok = looked.is_ok();
                 (*failed, *passed) = if ok {
                     (0, *passed + 1)
                 } else {
@@ -357,20 +398,40 @@ impl Backend {
 }
 
 /// A socket that is connected to the first address that there is a way to.
-async fn connect_udp(host: &str, port: u16) -> io::Result<UdpSocket> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in lookup_host((host, port)).await? {
+async fn connect_udp(addresses: &[SocketAddr]) -> io::Result<UdpSocket> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for &address in addresses {
         let any: SocketAddr = match address {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
-        let socket = UdpSocket::bind(any).await?;
-        match socket.connect(address).await {
-            Ok(()) => return Ok(socket),
+        let connected = async {
+            let socket = UdpSocket::bind(any).await?;
+            socket.connect(address).await?;
+            Ok(socket)
+        };
+        match connected.await {
+            Ok(socket) => return Ok(socket),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+/// Whether it says something of this machine, and of no server: there are no more descriptors, ports or memory.
+fn is_of_this_machine(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::MFILE
+                | Errno::NFILE
+                | Errno::NOBUFS
+                | Errno::NOMEM
+                | Errno::ADDRINUSE
+                | Errno::ADDRNOTAVAIL
+                | Errno::AGAIN
+        )
+    )
 }
 
 fn in_time<T>(reached: Result<io::Result<T>, Elapsed>) -> io::Result<T> {
@@ -417,7 +478,9 @@ impl Picking {
 
     /// It was not reached.
     pub(crate) fn failed(&mut self, place: &Place, error: &io::Error) {
-        place.note(false);
+        if !is_of_this_machine(error) {
+            place.note(false);
+        }
         let (backend, server) = (&self.backend.name, place.server());
         tracing::debug!(backend, %server, %error, "not reached");
         self.why = Some(format!("{server}: {error}"));
@@ -436,7 +499,7 @@ impl Picking {
     pub(crate) async fn datagrams(&mut self) -> Result<(Side, Place), Unreachable> {
         while let Some((place, until)) = self.next() {
             let backend = Arc::clone(&self.backend);
-            let reached = timeout_at(until, backend.reach_datagrams(place.server())).await;
+            let reached = timeout_at(until, backend.reach_datagrams(&place.0)).await;
             match in_time(reached) {
                 Ok(side) => {
                     if matches!(side, Side::Dtls(_)) {
@@ -470,6 +533,53 @@ mod tests {
             std::mem::forget(place);
         }
         assert_eq!(backend.next(&[0, 1, 2]).map(|(at, _)| at), None);
+    }
+
+    /// Of a name whose addresses are known nobody asks again, until that is old.
+    #[tokio::test]
+    async fn datagrams_look_a_name_up_seldom() {
+        let backend = Backend::of(&["udp:localhost:9"]);
+        let server = &backend.servers[0];
+        let known: SocketAddr = "127.0.0.99:9".parse().unwrap();
+        let reached = async || match backend.reach_datagrams(server).await.unwrap() {
+            Side::Socket(socket) => socket.peer_addr().unwrap(),
+            other => panic!("{other:?}"),
+        };
+        *server.known.lock().await = Some((Instant::now() + KNOWN_FOR, Ok([known].into())));
+        assert_eq!(reached().await, known);
+        *server.known.lock().await = Some((Instant::now(), Ok([known].into())));
+        assert_ne!(reached().await, known);
+        // What is not there is remembered, too, and for less time.
+        let (until, found) = server.known.lock().await.clone().unwrap();
+        assert!(found.is_ok() && until > Instant::now() + UNKNOWN_FOR);
+        *server.known.lock().await =
+            Some((Instant::now() + UNKNOWN_FOR, Err("not there".to_owned())));
+        let error = backend.reach_datagrams(server).await.unwrap_err();
+        assert_eq!(error.to_string(), "not there");
+    }
+
+    #[test]
+    fn what_fails_here_says_nothing_of_a_server() {
+        let backend = Arc::new(Backend::of(&["a:1"]));
+        let failed = |errno: Errno| {
+            for _ in 0..FAILURES {
+                let (_, place) = backend.next(&[]).unwrap();
+                Picking::new(&backend, Duration::ZERO).failed(&place, &errno.into());
+            }
+            backend.servers[0].is_up()
+        };
+        for errno in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOBUFS,
+            Errno::NOMEM,
+            Errno::ADDRINUSE,
+            Errno::ADDRNOTAVAIL,
+            Errno::AGAIN,
+        ] {
+            assert!(failed(errno), "{errno:?}");
+        }
+        assert!(!failed(Errno::CONNREFUSED));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A TLS proxy over `portcullis`: it terminates TLS, originates it, does both, or passes it on by the name in the hello.
+//! A proxy of TLS and DTLS over `portcullis`: it terminates them, originates them, or does both; TLS it also passes on by
+//! the name in the hello.
 //!
 //! [`Config`] reads and checks a file, or makes one of a few words ([`Simple`]); [`Proxy`] runs it. The command
 //! `portcullis proxy` is this with arguments; `docs/proxy.md` has every key of the file.
@@ -40,6 +41,7 @@ mod meter;
 mod proxied;
 mod proxy;
 mod proxy_header;
+mod quiet;
 mod record;
 mod route;
 mod rules;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::{AddressLimits, DtlsAcceptor, DtlsListener, DtlsOptions};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::ListenAddress;
@@ -18,7 +18,7 @@ use crate::arrival::{Came, begin};
 use crate::config::{Limits, Listener, Plan};
 use crate::datagrams::Client;
 use crate::datagrams::doors::Doors;
-use crate::datagrams::flows::Flows;
+use crate::datagrams::flows::{Beginning, Flows};
 use crate::proxy::{Phase, Shared};
 use crate::stream::Plain;
 use crate::termination;
@@ -34,7 +34,7 @@ pub(crate) enum Listening {
     Tcp(TcpListener),
     Unix(UnixListener),
     Dtls(Arc<DtlsListener>),
-    /// Datagrams without DTLS.
+    /// Datagrams without DTLS, or whose DTLS is passed on.
     Udp(Flows),
 }
 
@@ -85,10 +85,14 @@ impl Listening {
         }
     }
 
-    /// A UDP socket: with DTLS, unless the listener's only route has none.
+    /// A UDP socket: with DTLS, unless the listener's only route has none, or its routes pass it on.
     fn of_datagrams(socket: Socket, listener: &Listener, plan: &Plan) -> io::Result<Self> {
-        if listener.routes.plain().is_some() {
-            return Flows::new(socket.into()).map(Self::Udp);
+        let beginning = match listener.routes.passes() {
+            true => Some(Beginning::Hello),
+            false => listener.routes.plain().map(|_| Beginning::Anything),
+        };
+        if let Some(beginning) = beginning {
+            return Flows::new(socket.into(), beginning).map(Self::Udp);
         }
         let Some(first) = termination::first(listener) else {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -134,7 +138,7 @@ impl Listening {
         let found = match self {
             Self::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),
             Self::Dtls(listener) => listener.local_addr().map(ListenAddress::Udp),
-            Self::Udp(flows) => flows.socket().local_addr().map(ListenAddress::Udp),
+            Self::Udp(flows) => flows.local_addr().map(ListenAddress::Udp),
             Self::Unix(_) => Ok(configured.clone()),
         };
         found.unwrap_or_else(|_| configured.clone())
@@ -167,18 +171,34 @@ impl Listening {
             }
             Self::Udp(flows) => {
                 let flow = flows.accept().await?;
-                let peer = flow.peer;
+                let peer = flow.peer();
                 (Client::Flow(flow), peer)
             }
         };
         Ok((Came::Datagrams(client), Peer::Ip(peer)))
     }
 
-    /// The same of who waits already.
+    /// The same of who waits already. The system is asked itself: Tokio knows only what was there when it has looked last.
     async fn waiting(&mut self) -> Option<(Came, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (io, peer) = accepted(SockRef::from(&*listener)).ok()?;
+                let io = TcpStream::from_std(io.into()).ok()?;
+                let _ = io.set_nodelay(true);
+                let peer = Peer::Ip(peer.as_socket()?);
+                return Some((Came::Stream(Plain::Tcp(io)), peer));
+            }
+            Self::Unix(listener) => {
+                let (io, _) = accepted(SockRef::from(&*listener)).ok()?;
+                let io = UnixStream::from_std(io.into()).ok()?;
+                return Some((Came::Stream(Plain::Unix(io)), Peer::Unix));
+            }
+            Self::Dtls(_) | Self::Udp(_) => {}
+        }
         tokio::select! {
             biased;
-            accepted = self.accept() => accepted.ok(),
+            // What a task may do in one go may be spent, and then nobody would seem to wait.
+            accepted = tokio::task::unconstrained(self.accept()) => accepted.ok(),
             () = std::future::ready(()) => None,
         }
     }
@@ -189,6 +209,20 @@ impl Listening {
             Self::Dtls(listener) => doors.add_dtls(listener),
             Self::Udp(flows) => doors.add_flows(flows.counts()),
             Self::Tcp(_) | Self::Unix(_) => {}
+        }
+    }
+}
+
+/// Who waits in the queue. Those that have gone meanwhile are passed by.
+fn accepted(listener: SockRef<'_>) -> io::Result<(Socket, SockAddr)> {
+    loop {
+        match listener.accept() {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            other => {
+                let (socket, peer) = other?;
+                socket.set_nonblocking(true)?;
+                return Ok((socket, peer));
+            }
         }
     }
 }
@@ -290,6 +324,8 @@ async fn accept_all(shared: &Arc<Shared>, name: &Arc<str>, listening: &mut Liste
             return;
         };
         begin(shared, name, came, &peer, place, handshake);
+        // Those who were accepted go on meanwhile.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -324,7 +324,7 @@ async fn begin_early(
 }
 
 /// What a server is told of the client before anything else.
-fn header(
+pub(crate) fn header(
     route: &Route,
     information: Option<&ConnectionInformation>,
     addresses: Option<(SocketAddr, SocketAddr)>,
@@ -348,6 +348,7 @@ fn header(
         });
     let client = Client {
         addresses,
+        is_of_datagrams: route.backend.is_udp(),
         alpn: protocol.as_deref(),
         authority: name.as_deref(),
         tls,

@@ -20,6 +20,7 @@ use crate::datagrams::doors::Doors;
 use crate::limits::Addresses;
 use crate::listener::{self, Listening};
 use crate::meter::Meter;
+use crate::quiet::Quiet;
 use crate::take_over::{self, Inherited};
 use crate::watch::Watch;
 use crate::workers::{Share, Workers};
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     /// Of flows alone: their addresses may be forged, so they take no place of anybody else's.
     pub(crate) flow_addresses: Addresses,
     pub(crate) doors: Doors,
+    pub(crate) quiet: Quiet,
     phase: watch::Sender<Phase>,
     /// What the last reload was refused for.
     reload_error: RwLock<Option<String>>,
@@ -247,6 +249,7 @@ impl Proxy {
             addresses: Addresses::default(),
             flow_addresses: Addresses::default(),
             doors: Doors::default(),
+            quiet: Quiet::default(),
             phase: watch::Sender::new(Phase::Running),
             reload_error: RwLock::default(),
             plan: RwLock::new(Arc::new(plan)),

@@ -14,6 +14,8 @@ pub(crate) enum Version {
 pub(crate) struct Client<'a> {
     /// Where it is, and where it has connected to. `None` for Unix sockets.
     pub(crate) addresses: Option<(SocketAddr, SocketAddr)>,
+    /// Version 2: whether it speaks over UDP.
+    pub(crate) is_of_datagrams: bool,
     /// Version 2: the protocol that was agreed on, or that the client offers first.
     pub(crate) alpn: Option<&'a [u8]>,
     /// Version 2: the name in its hello.
@@ -99,7 +101,9 @@ fn v2(addresses: Option<(SocketAddr, SocketAddr)>, client: &Client<'_>) -> Vec<u
             }
             body.extend(from.port().to_be_bytes());
             body.extend(to.port().to_be_bytes());
-            if from.is_ipv4() { 0x11 } else { 0x21 }
+            // The family, and how it is spoken: as a stream or in datagrams.
+            let family = if from.is_ipv4() { 0x10 } else { 0x20 };
+            family | if client.is_of_datagrams { 2 } else { 1 }
         }
     };
     if let Some(tls) = &client.tls {
@@ -201,6 +205,18 @@ mod tests {
         assert_eq!(header(Version::V2, &client), expected);
         let local = [&SIGNATURE[..], &[0x20, 0, 0, 0]].concat();
         assert_eq!(own(Version::V2), local);
+    }
+
+    #[test]
+    fn headers_before_datagrams() {
+        for (from, to, family) in [
+            ("192.0.2.1:1", "198.51.100.2:2", 0x12),
+            ("[2001:db8::1]:1", "[2001:db8::2]:2", 0x22),
+        ] {
+            let mut client = client(from, to);
+            client.is_of_datagrams = true;
+            assert_eq!(header(Version::V2, &client)[12..14], [0x21, family]);
+        }
     }
 
     #[test]

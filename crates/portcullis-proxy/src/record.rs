@@ -161,6 +161,21 @@ impl Record {
         }
     }
 
+    /// The same of a client whose address may be forged: of each outcome a line a second.
+    pub(crate) fn end_of_anybody(
+        mut self,
+        shared: &Shared,
+        route: Option<&Route>,
+        outcome: Outcome,
+    ) {
+        match shared.quiet.admit(outcome) {
+            Some(0) => {}
+            Some(count) => self.note("lines_left_out", count),
+            None => self.is_on = false,
+        }
+        self.end(shared, route, outcome);
+    }
+
     pub(crate) fn end(mut self, shared: &Shared, route: Option<&Route>, outcome: Outcome) {
         shared.meter.ended(route.map(|it| &*it.counts), outcome);
         if !self.is_on {

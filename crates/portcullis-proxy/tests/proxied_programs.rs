@@ -527,3 +527,78 @@ async fn the_proxy_speaks_dtls_to_a_server_of_gnutls() {
         assert_eq!(&answer[..length], &said);
     }
 }
+
+/// Clients and servers of others shake hands through the proxy, each with the server of its name, which asks it for a cookie.
+#[tokio::test(flavor = "multi_thread")]
+async fn openssl_and_gnutls_meet_where_dtls_is_passed_on() {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    let files = Files::new();
+    files.server("gnutls", &["gnutls.test"]);
+    files.server("openssl", &["openssl.test"]);
+    let path = |name: &str| files.path(name).display().to_string();
+    let ports = [free_port(), free_port()];
+    let _gnutls = Program::start(
+        "gnutls-serv",
+        &[
+            "--udp",
+            "--echo",
+            "--port",
+            &ports[0].to_string(),
+            "--x509certfile",
+            &path("gnutls.pem"),
+            "--x509keyfile",
+            &path("gnutls.key"),
+        ],
+    );
+    let mut openssl = Command::new("openssl")
+        .args(["s_server", "-dtls1_2", "-listen", "-quiet", "-accept"])
+        .arg(format!("127.0.0.1:{}", ports[1]))
+        .args(["-cert", &path("openssl.pem"), "-key", &path("openssl.key")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let routes = ["gnutls", "openssl"].iter().zip(ports).map(|(name, port)| {
+        format!(
+            "[[route]]\nnames = \"{name}.test\"\ntls = \"pass\"\nbackend = {{ servers = \"udp:127.0.0.1:{port}\" }}\n"
+        )
+    });
+    let proxy = files.start(&format!(
+        "[[listen]]\nname = \"in\"\naddress = \"udp:127.0.0.1:0\"\n{}",
+        routes.collect::<String>()
+    ));
+    let (to, authority) = (proxy.address(), path("ca.pem"));
+    for client in [
+        format!(
+            "openssl s_client -dtls1_2 -quiet -no_ign_eof -connect {to} -servername gnutls.test -verify_hostname gnutls.test \
+             -verify_return_error -CAfile {authority}"
+        ),
+        format!(
+            "gnutls-cli --udp --port {} --x509cafile {authority} --sni-hostname gnutls.test --verify-hostname gnutls.test 127.0.0.1",
+            to.port()
+        ),
+    ] {
+        // It may not listen yet.
+        let both = format!("(sleep 1; echo one; sleep 1; echo two; sleep 1) | timeout 30 {client}");
+        let told = said("sh", &["-c", &both]).await;
+        for answer in ["one\n", "two\n"] {
+            assert!(told.contains(answer), "{client}\n{told}");
+        }
+    }
+    // It speaks with one client.
+    let config = portcullis::ClientConfig::builder(files.roots())
+        .versions([portcullis::ProtocolVersion::TLS_1_2]);
+    let connector = portcullis::DtlsConnector::new(config.build().unwrap());
+    let mut client = connector.connect(to, "openssl.test").await.unwrap();
+    client.send(&[b"to the server\n"]).await.unwrap();
+    let mut told = BufReader::new(openssl.stdout.take().unwrap()).lines();
+    let line = tokio::time::timeout(Duration::from_secs(10), told.next_line()).await;
+    assert_eq!(line.unwrap().unwrap().unwrap(), "to the server");
+    let mut says = openssl.stdin.take().unwrap();
+    says.write_all(b"to the client\n").await.unwrap();
+    let answer = client.recv_timeout(Duration::from_secs(10)).await;
+    assert_eq!(answer.unwrap(), "to the client\n");
+}

@@ -132,10 +132,7 @@ impl Authentication {
     /// Deals with what has come.
     pub(crate) fn collect(&self) -> Result<(), Error> {
         while let Some(authenticating) = self.0.core.take() {
-            // Dropped, a client does not answer.
-            if !self.is_moot() {
-                self.go_on(Unanswered::new(self, authenticating))?;
-            }
+            self.go_on(Unanswered::new(self, authenticating))?;
         }
         Ok(())
     }
@@ -158,6 +155,10 @@ impl Authentication {
     fn go_on(&self, mut unanswered: Unanswered) -> Result<(), Error> {
         let id = unanswered.id;
         loop {
+            if self.is_moot() {
+                // Dropped, a client does not answer.
+                return Ok(());
+            }
             let authenticating = unanswered.authenticating()?;
             let step = match authenticating.poll(UnixTime::now()) {
                 Ok(step) => step,
@@ -168,7 +169,6 @@ impl Authentication {
                 }
             };
             match step {
-                AuthenticationStep::Ask(_) if self.is_moot() => return Ok(()),
                 AuthenticationStep::Ask(question) => match self.0.conduct.answer(question) {
                     Ok(answer) => authenticating.answer(answer, UnixTime::now())?,
                     Err(answering) => {
@@ -202,7 +202,6 @@ impl Authentication {
         let this = self.clone();
         runtime.spawn(async move {
             match timeout(ANSWER_LIMIT, answering).await {
-                Ok(_) if this.is_moot() => drop(unanswered),
                 Ok(answer) => {
                     let answered = unanswered.authenticating().and_then(|authenticating| {
                         Ok(authenticating.answer(answer, UnixTime::now())?)
@@ -325,7 +324,8 @@ pub(crate) fn impossible(version: ProtocolVersion) -> Error {
              client_authentication"
         }
         _ => {
-            "request_client_certificate: before TLSv1.3 it takes another handshake: see `renegotiate`"
+            "request_client_certificate: before TLSv1.3 clients are asked in each handshake, or in none, as \
+             client_authentication says; `renegotiate` begins another one"
         }
     })
     .into()

@@ -276,15 +276,23 @@ impl Conduct {
 
     /// Somebody has to remember what was accepted, if the configuration wants to know.
     fn check_early_data(&self, config: &ServerConfig, questions: Questions) -> Result<(), Misuse> {
-        if config.relies_on_single_use()
-            && let Some(store) = &self.session_store
-            && !store.gives_once()
-        {
-            return Err(Misuse::new(
-                "early_data: the configuration has AntiReplay::single_use_tickets(), and this session_store may give \
-                 a ticket twice, after a restart or a fail-over (ServerSessionStore::gives_once); take \
-                 AntiReplay::asked() and a `replay_guard`",
-            ));
+        if config.relies_on_single_use() {
+            match &self.session_store {
+                Some(store) if !store.gives_once() => {
+                    return Err(Misuse::new(
+                        "early_data: the configuration has AntiReplay::single_use_tickets(), and this session_store may give \
+                         a ticket twice, after a restart or a fail-over (ServerSessionStore::gives_once); take \
+                         AntiReplay::asked() and a `replay_guard`",
+                    ));
+                }
+                None if !questions.tickets => {
+                    return Err(Misuse::new(
+                        "early_data: the configuration has AntiReplay::single_use_tickets(), and nobody keeps tickets; give \
+                         the acceptor a `session_store`, or answers with `and_tickets`",
+                    ));
+                }
+                _ => {}
+            }
         }
         if config.asks_early_data() && self.replay_guard.is_none() && !questions.early_data {
             return Err(Misuse::new(

@@ -244,8 +244,8 @@ pub use portcullis_core::{
 #[cfg(feature = "dtls")]
 #[cfg_attr(docsrs, doc(cfg(feature = "dtls")))]
 pub use portcullis_core::{
-    ConnectionId as DtlsConnectionId, CookiePolicy, CookieSecret, DatagramOptions, Discarded,
-    Discards, Retransmission, SrtpKeys, SrtpProfile,
+    ConnectionId as DtlsConnectionId, CookiePolicy, CookieSecret, DatagramOptions, DatagramPeek,
+    Discarded, Discards, PeekedDatagram, Retransmission, SrtpKeys, SrtpProfile,
 };
 #[cfg(feature = "crl-hash-dir")]
 #[cfg_attr(docsrs, doc(cfg(feature = "crl-hash-dir")))]

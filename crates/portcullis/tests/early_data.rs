@@ -537,6 +537,8 @@ async fn configurations_without_anybody_who_remembers() {
         TlsAcceptor::new(config).session_store(store)
     };
     let single_use = AntiReplay::single_use_tickets;
+    let says = refused(TlsAcceptor::new(of_a_store(single_use()).build().unwrap())).await;
+    assert!(says.contains("nobody keeps tickets"), "{says}");
     let says = refused(with_store(single_use(), forgetful())).await;
     assert!(says.contains("gives_once"), "{says}");
     let near = MemoryServerSessionStore::default;

@@ -6,7 +6,8 @@
 // With a chain the client may be asked for it after the handshake; with a root the server asks, after the first message,
 // and gives back the next one that comes behind the answer.
 // CID is the connection id that it wants, "-" for none; GROUP is "any" or "hybrid", or "early": two connections, the second of
-// which resumes the first, with "early from wolfSSL" before the handshake, or what the client has said then.
+// which resumes the first, with "early from wolfSSL" before the handshake, or what the client has said then, which a server
+// gives back at once.
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,8 +113,12 @@ next:
     char message[2048];
     int early = 0;
     if (session && is_server) {
-        while (wolfSSL_read_early_data(ssl, message, sizeof message, &early) > 0 && early > 0)
+        while (wolfSSL_read_early_data(ssl, message, sizeof message, &early) > 0 && early > 0) {
             printf("EARLY %.*s\n", early, message);
+            // Its flight is out, and the client's Finished is not here yet.
+            if (wolfSSL_write(ssl, message, early) <= 0)
+                must(0, "an early answer");
+        }
     } else if (session) {
         const char *said = "early from wolfSSL";
         must(wolfSSL_set_session(ssl, session), "the session");

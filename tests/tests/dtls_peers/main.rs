@@ -323,6 +323,8 @@ async fn our_server_takes_early_data_of_wolfssl() {
         let mut early = incoming.handshake_with_early_data().unwrap();
         let mut messages = Vec::new();
         while let Some(message) = early.recv().await.unwrap() {
+            // Before the handshake is over.
+            assert!(early.send(&[&message]).await.unwrap());
             messages.push(message);
         }
         let heard = messages
@@ -332,7 +334,9 @@ async fn our_server_takes_early_data_of_wolfssl() {
         let mut server = early.handshake().await.unwrap();
         let question = server.recv_timeout(LIMIT).await.unwrap();
         server.send(&[&question]).await.unwrap();
-        peer.wait_for_line("HEARD from wolfSSL").await;
+        // What it hears first.
+        let heard = format!("HEARD {}", expected.unwrap_or("from wolfSSL"));
+        peer.wait_for_line(&heard).await;
     }
     peer.wait_for_line("EARLY accepted=1").await;
 }
@@ -372,6 +376,11 @@ async fn wolfssl_takes_early_data_of_our_client() {
             _ => EarlyDataOutcome::Accepted,
         };
         assert_eq!(outcome, expected, "{}", peer.output());
+        if round == 2 {
+            // It has answered before it had our Finished.
+            let answer = client.recv_timeout(LIMIT).await.unwrap();
+            assert_eq!(&answer[..], early.as_bytes());
+        }
         client.send(&[message]).await.unwrap();
         let answer = client.recv_timeout(LIMIT).await.unwrap();
         assert_eq!(&answer[..], message);

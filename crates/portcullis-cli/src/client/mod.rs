@@ -12,16 +12,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use portcullis::config::Renegotiation;
+use portcullis::config::{Renegotiation, ServerNameIndication};
 use portcullis::ech::EchConfigList;
-use portcullis::suite::{Authentication, CipherSuite};
+use portcullis::suite::CipherSuite;
 use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsOptions,
     EarlyDataOutcome, Identity, MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey,
-    SignatureScheme, TlsStream,
+    ServerName, SignatureScheme, TlsStream,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use zeroize::Zeroizing;
 
 use crate::cert::KeyPassword;
 use crate::connect::Route;
@@ -31,6 +32,7 @@ use crate::failure::Failure;
 use crate::logins::{Credentials, Login};
 use crate::report::{self, Report};
 use crate::shared_keys::SharedKeys;
+use crate::text::hex;
 use crate::wording::NO_CERTIFICATE_WANTED;
 use crate::{Verbosity, algorithms, certificate, files, key_log};
 use conversation::{CLOSE_WITHIN, Manner, converse};
@@ -43,6 +45,9 @@ pub(crate) struct Client {
     target: String,
     #[command(flatten)]
     route: Route,
+    /// Ask for this name (SNI) in place of the one that the certificate must have, or with `none` for no name.
+    #[arg(long, value_parser = asked_for, value_name = "NAME|none")]
+    sni: Option<ServerNameIndication>,
     /// Trust the certificates in this PEM file instead of those of the operating system.
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     cafile: Option<PathBuf>,
@@ -100,6 +105,16 @@ pub(crate) struct Client {
     /// Append the connection's secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
+    /// Print keying material of the connection with this label, in hexadecimal (RFC 5705, RFC 8446 §7.5): with --json in
+    /// its line, and else on standard error. It is a secret of both ends.
+    #[arg(long, value_name = "LABEL")]
+    keying_material: Option<String>,
+    /// With --keying-material: how many bytes, 1 to 4,096. [default: 32]
+    #[arg(long, value_name = "BYTES", requires = "keying_material", value_parser = clap::value_parser!(u16).range(1..=4_096))]
+    keying_length: Option<u16>,
+    /// With --keying-material: its context. Before TLS 1.3 an empty one is another than none.
+    #[arg(long, value_name = "TEXT", requires = "keying_material")]
+    keying_context: Option<String>,
     /// Print what was negotiated, or what failed, as one line of JSON before anything else. What
     /// fails after that line is a line of JSON on standard error.
     #[arg(long)]
@@ -111,7 +126,7 @@ pub(crate) struct Client {
     #[arg(long, value_name = "FILE")]
     save_cert: Option<PathBuf>,
     /// Speak DTLS, over UDP: each line of standard input is a message, and each message that comes is printed.
-    #[arg(long, conflicts_with_all = ["commands", "starttls"])]
+    #[arg(long, conflicts_with_all = ["commands", "starttls", "bind", "proxy"])]
     dtls: bool,
     /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
     #[arg(long, value_name = "BYTES", requires = "dtls", value_parser = clap::value_parser!(u16).range(228..=65_507))]
@@ -135,6 +150,17 @@ enum Status {
     Accept,
     /// Whoever has none is refused.
     Require,
+}
+
+/// Reads what is asked for.
+fn asked_for(text: &str) -> Result<ServerNameIndication, String> {
+    if text == "none" {
+        return Ok(ServerNameIndication::Omit);
+    }
+    match ServerName::try_from(text.to_owned()) {
+        Ok(ServerName::DnsName(name)) => Ok(ServerNameIndication::SendOther(name)),
+        _ => Err("it is a host name in its ASCII form, or none; an address is no such name (RFC 6066 §3)".to_owned()),
+    }
 }
 
 impl Client {
@@ -225,6 +251,7 @@ impl Client {
                 "--save-cert {file}: is there already"
             )));
         }
+        self.check_options()?;
         self.check_certificates()?;
         let misuse = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let trust = match self.insecure {
@@ -232,7 +259,8 @@ impl Client {
             false if self.trusts_nobody() => Some(Trust::none()),
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
-        self.keys.check(&self.ciphers)?;
+        self.keys.check(&self.ciphers, self.tls.as_ref())?;
+        self.login.check(&self.ciphers, self.tls.as_ref())?;
         let (keys, login) = (self.keys.load()?, self.login.load()?);
         let identity = match &self.cert {
             Some(cert) => Some(self.password.identity(cert, self.key.as_deref())?),
@@ -291,16 +319,43 @@ impl Client {
         }))
     }
 
-    /// Refuses what is about the server's certificates where none can come.
+    /// Refuses what has no effect, or contradicts another option.
+    fn check_options(&self) -> Result<(), Failure> {
+        let versions = self.tls.as_ref();
+        algorithms::check_alpn(&self.alpn)?;
+        algorithms::check_groups(&self.groups, &self.suites(), versions)?;
+        for (is_given, option) in [
+            (self.sessions.have_early_data(), "--early-data"),
+            (self.ech.is_some(), "--ech"),
+        ] {
+            if is_given {
+                algorithms::takes_newest(option, versions)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what is about certificates where none can come.
     fn check_certificates(&self) -> Result<(), Failure> {
         let may_come = !self.trusts_nobody() && self.suites_have_certificates();
-        let cafile = self.cafile.is_some().then_some("--cafile");
-        let Some(option) = cafile.into_iter().chain(self.about_certificates()).next() else {
-            return Ok(());
-        };
-        if may_come {
+        // Suites that there are not in these versions are refused for that.
+        let spoken = |suite: &CipherSuite| algorithms::is_spoken(*suite, self.tls.as_ref());
+        if may_come || !self.ciphers.is_empty() && !self.ciphers.iter().any(spoken) {
             return Ok(());
         }
+        // Nobody is asked for one, either.
+        let own = self.cert.is_some() && !self.post_handshake_auth;
+        let more = [
+            (self.cafile.is_some(), "--cafile"),
+            (!self.sigalgs.is_empty(), "--sigalgs"),
+            (own, "--cert"),
+        ];
+        let more = more
+            .into_iter()
+            .filter_map(|(is_given, name)| is_given.then_some(name));
+        let Some(option) = more.chain(self.about_certificates()).next() else {
+            return Ok(());
+        };
         Err(Failure::usage(match self.ciphers.is_empty() {
             true => format!(
                 "{option} has no effect with a pre-shared key or a password, and no --ciphers that have certificates"
@@ -330,25 +385,8 @@ impl Client {
     /// Whether there is a suite with which a server can show a certificate.
     fn suites_have_certificates(&self) -> bool {
         let suites = self.suites();
-        suites.is_empty() || suites.iter().any(|suite| self.has_certificates(*suite))
-    }
-
-    fn has_certificates(&self, suite: CipherSuite) -> bool {
-        let Some(info) = suite.info() else {
-            return false;
-        };
-        let is_spoken = self
-            .tls
-            .as_ref()
-            .is_none_or(|algorithms::Versions(versions)| {
-                let mut versions = versions.iter();
-                versions.any(|version| info.exists_in(*version))
-            });
-        let by_certificate = !matches!(
-            info.authentication,
-            Authentication::Psk | Authentication::Srp | Authentication::Anonymous
-        );
-        is_spoken && by_certificate
+        let may_show = |suite| algorithms::has_certificates(suite, self.tls.as_ref());
+        suites.is_empty() || suites.into_iter().any(may_show)
     }
 
     /// The cipher suites that are offered; none are those of every client.
@@ -404,6 +442,9 @@ impl Client {
             builder = builder.renegotiation(Renegotiation::Accept {
                 apart: Renegotiation::APART,
             });
+        }
+        if let Some(name) = &self.sni {
+            builder = builder.server_name_indication(name.clone());
         }
         builder
             .alpn(&self.alpn)
@@ -506,6 +547,7 @@ impl Client {
         information: &ConnectionInformation,
     ) -> Result<(), Failure> {
         let chain = information.peer_certificates();
+        let material = self.material(information)?;
         let report =
             (self.json || self.wants_text()).then(|| connecting.report(Some(information), chain));
         if let (Some(report), true) = (&report, self.wants_text()) {
@@ -515,11 +557,34 @@ impl Client {
         if let (Some(report), true) = (&report, self.json) {
             let mut line = report.json(self.showcerts);
             insert(&mut line, "ok", true.into());
+            if let Some(material) = &material {
+                insert(&mut line, "keying_material", material.as_str().into());
+            }
             before = format!("{line}\n");
         } else if self.showcerts {
             before = certificate::pem(chain);
         }
+        if let (Some(material), false) = (&material, self.json) {
+            eprintln!("{:<17}{}", "keying material:", material.as_str());
+        }
         print(&before)
+    }
+
+    /// The keying material that is wanted, in hexadecimal.
+    fn material(
+        &self,
+        information: &ConnectionInformation,
+    ) -> Result<Option<Zeroizing<String>>, Failure> {
+        let Some(label) = &self.keying_material else {
+            return Ok(None);
+        };
+        let length = usize::from(self.keying_length.unwrap_or(32));
+        let mut material = Zeroizing::new(vec![0; length]);
+        let context = self.keying_context.as_deref().map(str::as_bytes);
+        information
+            .export_keying_material(label.as_bytes(), context, &mut material)
+            .map_err(|misuse| Failure::usage(format!("--keying-material: {misuse}")))?;
+        Ok(Some(Zeroizing::new(hex(&material, ""))))
     }
 
     /// Says how far it came; what remains to be said of the failure is in the result.

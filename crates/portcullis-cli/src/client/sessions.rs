@@ -52,6 +52,11 @@ impl Sessions {
         (self.reconnect > 0 || self.sess_out.is_some()).then(Arc::default)
     }
 
+    /// Whether there is early data to be sent.
+    pub(super) const fn have_early_data(&self) -> bool {
+        self.early_data.is_some()
+    }
+
     /// What is offered first.
     pub(super) fn read(&self) -> Result<Vec<ClientSession>, Failure> {
         let Some(file) = &self.sess_in else {

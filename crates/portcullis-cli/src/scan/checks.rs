@@ -4,7 +4,7 @@
 
 use portcullis::CertificateDer;
 
-use super::codes::{self, Over, VERSIONS};
+use super::codes::{self, Over, VERSIONS, Weakness};
 use super::hello::{Hello, TLS_1_2, TLS_1_3};
 use super::prober::{INTERNAL_ERROR, Outcome, Prober, alert};
 use super::reply::{NOT_TLS, Needs, ServerHello};
@@ -20,7 +20,7 @@ const INAPPROPRIATE_FALLBACK: u8 = 86;
 /// What servers say to what they do not speak (RFC 8446 §6.2, RFC 7507 §3): handshake_failure, illegal_parameter,
 /// protocol_version, insufficient_security, inappropriate_fallback. Any other alert says that something went wrong, or
 /// that the name or the client is not wanted, and nothing of what was offered.
-fn declines(alert: u8) -> bool {
+pub(super) fn declines(alert: u8) -> bool {
     matches!(
         alert,
         40 | 47 | PROTOCOL_VERSION | 71 | INAPPROPRIATE_FALLBACK
@@ -118,10 +118,14 @@ pub(super) struct Seen {
     pub(super) suites: Vec<Suites>,
     /// Of TLS 1.3, and of the newest version before it.
     pub(super) groups: Vec<(u16, Accepted)>,
-    /// Of TLS 1.2.
+    /// Of TLS 1.2: those of TLS 1.3 are encrypted.
     pub(super) schemes: Option<Accepted>,
     /// How long the prime of DHE is, or why that is not known. `None`: there is no DHE.
     pub(super) dh_bits: Option<Result<usize, String>>,
+    /// The same of the suites for export, which have a prime of their own.
+    pub(super) dh_bits_export: Option<Result<usize, String>>,
+    /// The kinds of ciphers of SSL 2, or why they are not known. `None`: it is not spoken.
+    pub(super) ssl2_ciphers: Option<Result<Vec<ssl2::Cipher>, String>>,
     pub(super) facts: Vec<(&'static str, Offered)>,
     /// Over datagrams: whether a version was spoken only after a cookie.
     pub(super) cookies: Vec<(u16, bool)>,
@@ -185,7 +189,19 @@ impl Seen {
             && self.facts.iter().all(|(_, offered)| known(offered))
             && self.lists().all(|list| list.unknown.is_none())
             && orders.into_iter().all(|why| why.is_none())
-            && !matches!(self.dh_bits, Some(Err(_)))
+            && self.primes().all(|bits| bits.is_ok())
+            && !matches!(self.ssl2_ciphers, Some(Err(_)))
+    }
+
+    /// The primes of DHE.
+    pub(super) fn primes(&self) -> impl Iterator<Item = &Result<usize, String>> {
+        self.dh_bits.iter().chain(&self.dh_bits_export)
+    }
+
+    /// What a server says to something that it is asked about by name.
+    pub(super) fn fact(&self, name: &str) -> Option<&Offered> {
+        let mut facts = self.facts.iter();
+        facts.find_map(|(fact, offered)| (*fact == name).then_some(offered))
     }
 
     /// All that was found by elimination.
@@ -214,8 +230,9 @@ pub(super) async fn all(prober: &mut Prober) -> Seen {
         return seen;
     }
     if prober.over == Over::Stream {
-        let offered = prober.ssl2(&seen).await;
+        let (offered, ciphers) = prober.ssl2(&seen).await;
         seen.versions.push((ssl2::VERSION, Some(offered)));
+        seen.ssl2_ciphers = ciphers;
     }
     for (version, _) in VERSIONS {
         if seen.offers(version) {
@@ -291,11 +308,14 @@ impl Prober {
         Offered::No
     }
 
-    /// Whether SSL 2 is spoken. Who closes at a hello that is none of TLS has declined it, if it answers others.
-    async fn ssl2(&mut self, seen: &Seen) -> Offered {
+    /// Whether SSL 2 is spoken, and with which ciphers. Who closes at a hello that is none of TLS has declined it, if it
+    /// answers others.
+    async fn ssl2(&mut self, seen: &Seen) -> (Offered, Option<Result<Vec<ssl2::Cipher>, String>>) {
         let answers = |(_, offered): &(u16, Option<Offered>)| *offered == Some(Offered::Yes);
-        match self.ask_ssl2().await {
-            Ok(ssl2::Answer::Hello) => Offered::Yes,
+        let offered = match self.ask_ssl2().await {
+            Ok(ssl2::Answer::Hello(ciphers)) => {
+                return (Offered::Yes, Some(ciphers.map_err(str::to_owned)));
+            }
             Ok(ssl2::Answer::Alert(INTERNAL_ERROR)) => Offered::Unknown(alert(INTERNAL_ERROR)),
             Ok(ssl2::Answer::Error | ssl2::Answer::Alert(_)) => Offered::No,
             Ok(ssl2::Answer::Closed) if seen.versions.iter().any(answers) => Offered::No,
@@ -303,7 +323,8 @@ impl Prober {
                 Offered::Unknown("closed or reset, as all other hellos were".to_owned())
             }
             Err(why) => Offered::Unknown(why),
-        }
+        };
+        (offered, None)
     }
 
     /// Leaves away what was chosen until nothing is, or what stands `behind`.
@@ -529,12 +550,11 @@ impl Prober {
             let groups = self.groups_of_older(version, &curves).await;
             seen.groups.push((version, groups));
         }
-        if !fields.is_empty() {
-            let hello = self.hello(version, &fields);
-            let answer = self.ask(&hello, Needs::Flight).await.hello();
-            let unread = || "the answer has no prime that can be read".to_owned();
-            seen.dh_bits = Some(answer.and_then(|answer| answer.prime_bits.ok_or_else(unread)));
-        }
+        // Those for export have a prime of their own, and a server that has others prefers these.
+        let is_export = |code: &u16| Weakness::Export.is_of(*code);
+        let (export, usual): (Vec<u16>, Vec<u16>) = fields.into_iter().partition(is_export);
+        seen.dh_bits = self.prime(version, &usual).await;
+        seen.dh_bits_export = self.prime(version, &export).await;
         let signed = those(&Suite::is_signed);
         if version == TLS_1_2 && !signed.is_empty() {
             let hello = |prober: &Self, left: &[u16]| Hello {
@@ -552,6 +572,17 @@ impl Prober {
         let fallback = self.fallback(seen).await;
         seen.facts
             .extend(fallback.map(|offered| ("fallback_scsv", offered)));
+    }
+
+    /// How long the prime is with these suites. `None`: there are none.
+    async fn prime(&mut self, version: u16, suites: &[u16]) -> Option<Result<usize, String>> {
+        if suites.is_empty() {
+            return None;
+        }
+        let hello = self.hello(version, suites);
+        let answer = self.ask(&hello, Needs::Flight).await.hello();
+        let unread = || "the answer has no prime that can be read".to_owned();
+        Some(answer.and_then(|answer| answer.prime_bits.ok_or_else(unread)))
     }
 
     /// What servers echo.

@@ -2,24 +2,26 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use portcullis::config::Renegotiation;
 use portcullis::ech::EchKey;
 use portcullis::suite::{Authentication, CipherSuite, KeyExchange};
-use portcullis::x509::PresentedChain;
 use portcullis::{
-    CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsConnector,
-    DtlsOptions, EarlyDataOutcome, MemorySessionStore, NamedGroup, ProtocolVersion, TlsConnector,
-    TlsStream,
+    AlertDescription, ClientConfig, ConnectionInformation, DatagramOptions, DtlsConnection,
+    DtlsConnector, DtlsOptions, EarlyDataOutcome, MemorySessionStore, NamedGroup, ProtocolVersion,
+    SignatureScheme, TlsConnector, TlsStream,
 };
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::checks::{Offered, Seen};
+use super::checks::{Accepted, Offered, Seen};
 use super::codes::Over;
 use super::hello::{TLS_1_2, TLS_1_3};
 use super::prober::{OVER, Prober};
-use super::suites::Suite;
+use super::renegotiation;
+use super::shown::{self, Shown};
 use crate::certificate;
 use crate::connect::{self, Destination};
 use crate::connecting::{self, Connecting, Trust};
@@ -28,22 +30,29 @@ use crate::failure::Failure;
 /// Groups with ML-KEM have this code, or a higher one.
 const HYBRIDS: u16 = 0x0200;
 
+/// A datagram with a hello in which there is a share of ML-KEM-1024 and a curve, and a ticket.
+const LONG: u16 = 4_096;
+
+/// A hello is said again after 1, 2, 4 … seconds, at last each minute (RFC 9147 §5.8.2): seven times in this time.
+const LONGEST_HANDSHAKE: Duration = Duration::from_secs(120);
+
 /// How long a server may take to close after we have: until then its tickets come.
-const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The same over datagrams, where nobody may notice that we have: its tickets are on their way with what it says last.
-const HEARD_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
 
 /// What the library's client has found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    pub(super) chain: Vec<CertificateDer<'static>>,
-    /// Whether it is trusted; or why there is none.
-    pub(super) verdict: Option<Result<String, String>>,
-    /// What else the server shows, to those who want a certificate of another kind.
-    pub(super) others: Vec<Other>,
+    /// Certificates, the one first that the server shows to who does not say which.
+    pub(super) shown: Vec<Shown>,
     /// Why there may be more of these.
-    pub(super) others_unknown: Option<String>,
+    pub(super) shown_unknown: Option<String>,
+    /// What the server signs with in TLS 1.3.
+    pub(super) schemes: Option<Accepted>,
+    /// Whether a client may begin a handshake within a connection.
+    pub(super) renegotiation: Option<Offered>,
     pub(super) ocsp: Option<Offered>,
     pub(super) alpn: Vec<(&'static str, String)>,
     pub(super) resumption: Vec<(u16, Offered)>,
@@ -54,33 +63,26 @@ pub(super) struct Found {
     pub(super) failed: Option<String>,
 }
 
-/// A chain that was read from what is sent in clear.
-#[derive(Debug)]
-pub(super) struct Other {
-    pub(super) chain: Vec<CertificateDer<'static>>,
-    pub(super) verdict: Result<String, String>,
-}
-
 impl Found {
     /// What every server certificate says, the first one's first.
     pub(super) fn leaves(&self) -> Vec<Value> {
-        let others = self.others.iter().map(|other| &other.chain);
-        let chains = [&self.chain].into_iter().chain(others);
-        let leaves = chains.filter_map(|chain| chain.first());
+        let leaves = self.shown.iter().filter_map(|shown| shown.chain.first());
         leaves.map(|der| certificate::json(der, false)).collect()
     }
 
     /// Why certificates are not trusted.
     pub(super) fn distrust(&self) -> impl Iterator<Item = &str> {
-        let others = self.others.iter().map(|other| &other.verdict);
-        let all = self.verdict.iter().chain(others);
-        all.filter_map(|verdict| verdict.as_ref().err().map(String::as_str))
+        let verdicts = self.shown.iter().map(|shown| shown.verdict.as_ref());
+        verdicts.filter_map(|verdict| verdict.err().map(String::as_str))
     }
 
     pub(super) fn is_complete(&self) -> bool {
         let known = |offered: &Offered| offered.why().is_none();
         self.failed.is_none()
-            && self.others_unknown.is_none()
+            && self.shown_unknown.is_none()
+            && self.shown.iter().all(|shown| shown.is_proved)
+            && self.schemes.iter().all(|schemes| schemes.unknown.is_none())
+            && self.renegotiation.iter().all(known)
             && self.ocsp.iter().all(known)
             && self.early_data.iter().all(known)
             && self.ech.iter().all(known)
@@ -94,34 +96,44 @@ impl Found {
 
 pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Result<Found, Failure> {
     let mut found = Found::default();
-    let mut connecting = connecting(prober, seen, &[], None)?.asking_for_status();
+    let mut connecting = connecting(prober, seen, Wish::default())?.asking_for_status();
     match connect(prober, &mut connecting).await {
         Ok(stream) => {
             let response = stream.information().ocsp_response().is_some();
             found.ocsp = Some(Offered::of(response));
-            found.chain = connecting.chain();
-            found.verdict = connecting.judged_by(trust);
+            if let Some(shown) = shown::on(&connecting, trust, true) {
+                found.show(shown);
+            }
             let _ = stream.close().await;
         }
-        Err(why) => {
+        Err(refused) => {
             // What was shown before it failed.
-            found.chain = connecting.chain();
-            found.verdict = connecting.judged_by(trust);
-            found.failed = Some(why.0);
-            if let (true, Some(version)) = (found.chain.is_empty(), seen.newest_older()) {
-                // Before TLS 1.3 it is shown before the handshake can fail.
-                if let Ok(chain) = prober.chain(version, seen.suites_of(version)).await {
-                    found.verdict = Some(judged(&connecting, &chain, trust));
-                    found.chain = chain;
-                }
+            if let Some(shown) = shown::on(&connecting, trust, false) {
+                found.show(shown);
             }
-            others(prober, seen, &connecting, trust, &mut found).await;
-            return Ok(found);
+            found.failed = Some(refused.why);
         }
     }
-    others(prober, seen, &connecting, trust, &mut found).await;
+    shown::of_older(prober, seen, trust, &mut found).await?;
+    if let Some(why) = &found.failed {
+        if seen.offers(TLS_1_3) {
+            found.schemes = Some(Accepted {
+                unknown: Some(why.clone()),
+                ..Accepted::default()
+            });
+        }
+        return Ok(found);
+    }
+    if seen.offers(TLS_1_3) {
+        found.schemes = Some(shown::schemes(prober, seen, trust, &mut found).await?);
+    }
+    found.renegotiation = renegotiation::by_client(prober, seen).await?;
     for protocol in ["h2", "http/1.1", "x-unknown"] {
-        let mut connecting = self::connecting(prober, seen, &[protocol], None)?;
+        let wish = Wish {
+            alpn: &[protocol],
+            ..Wish::default()
+        };
+        let mut connecting = self::connecting(prober, seen, wish)?;
         let word = match connect(prober, &mut connecting).await {
             Ok(stream) => {
                 let word = match stream.information().alpn_protocol() {
@@ -131,8 +143,11 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
                 let _ = stream.close().await;
                 word.to_owned()
             }
-            Err(Refused(_, true)) => "refused".to_owned(),
-            Err(Refused(why, false)) => format!("unknown: {why}"),
+            Err(Refused {
+                alert: Some(AlertDescription::NO_APPLICATION_PROTOCOL),
+                ..
+            }) => "refused".to_owned(),
+            Err(refused) => format!("unknown: {}", refused.why),
         };
         found.alpn.push((protocol, word));
     }
@@ -142,11 +157,15 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
     ] {
         if seen.offers(code) {
             let store = Arc::new(MemorySessionStore::new(16));
-            let mut connecting = self::connecting(prober, seen, &[], Some(version))?
+            let wish = Wish {
+                version: Some(version),
+                ..Wish::default()
+            };
+            let mut connecting = self::connecting(prober, seen, wish)?
                 .with(|connector| connector.session_store(store));
             let offered = resumption(prober, &mut connecting).await;
             if code == TLS_1_3 {
-                let early_data = early_data(prober, &mut connecting, &offered).await;
+                let early_data = early_data(prober, seen, &mut connecting, &offered).await;
                 found.early_data = Some(early_data);
             }
             found.resumption.push((code, offered));
@@ -156,46 +175,6 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
         found.ech = Some(ech(prober).await);
     }
     Ok(found)
-}
-
-/// Asks for the certificate of each kind, where there are several and they are sent in clear.
-async fn others(
-    prober: &mut Prober,
-    seen: &Seen,
-    connecting: &Connecting,
-    trust: &Trust,
-    found: &mut Found,
-) {
-    let Some(version) = seen.newest_older() else {
-        return;
-    };
-    let kinds = [Suite::has_curve_certificate, Suite::has_rsa_certificate].map(|is| {
-        let suites = seen.suites_of(version).iter().copied();
-        let suites = suites.filter(|code| Suite::of(*code).is_some_and(is));
-        suites.collect::<Vec<_>>()
-    });
-    if kinds.iter().any(Vec::is_empty) {
-        return;
-    }
-    for suites in kinds {
-        match prober.chain(version, &suites).await {
-            Ok(chain) if chain.first() == found.chain.first() => {}
-            Ok(chain) => found.others.push(Other {
-                verdict: judged(connecting, &chain, trust),
-                chain,
-            }),
-            Err(why) => found.others_unknown = Some(why),
-        }
-    }
-}
-
-fn judged(
-    connecting: &Connecting,
-    chain: &[CertificateDer<'static>],
-    trust: &Trust,
-) -> Result<String, String> {
-    let presented = PresentedChain::new(chain.to_vec()).map_err(|error| error.to_string())?;
-    connecting.judge(&presented, trust)
 }
 
 /// Encrypts a hello to a key that nobody has. A server that has others answers with them (RFC 9849 §7.1); one that has
@@ -219,7 +198,7 @@ async fn ech(prober: &mut Prober) -> Offered {
     if let Err(why) = prober.turn().await {
         return Offered::Unknown(why);
     }
-    let destination = prober.destination().clone();
+    let destination = destination(prober);
     let deadline = destination.deadline().min(prober.until());
     if prober.over == Over::Datagrams {
         return ech_over_datagrams(prober, config, destination, deadline).await;
@@ -281,17 +260,25 @@ fn not_encrypted(prober: &mut Prober, error: &portcullis::Error) -> Offered {
     }
 }
 
-/// Why there is no connection, and whether the server has refused the application protocol.
-struct Refused(String, bool);
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) why: String,
+    /// What the server has said.
+    pub(super) alert: Option<AlertDescription>,
+    /// Whether the server said that when its key exchange was there already and was right, with the signature if it has one
+    /// (before TLS 1.3).
+    pub(super) came_after_signature: bool,
+}
 
 /// A connection, over what is scanned.
-enum Connection {
+pub(super) enum Connection {
     Stream(TlsStream<TcpStream>),
     Datagrams(DtlsConnection),
 }
 
 impl Connection {
-    fn information(&self) -> &ConnectionInformation {
+    pub(super) fn information(&self) -> &ConnectionInformation {
         match self {
             Self::Stream(stream) => stream.information(),
             Self::Datagrams(connection) => connection.information(),
@@ -299,7 +286,7 @@ impl Connection {
     }
 
     /// Closes it when its tickets are here. An error says that the server has refused us.
-    async fn close(self) -> Result<(), Failure> {
+    pub(super) async fn close(self) -> Result<(), Failure> {
         match self {
             Self::Stream(stream) => connecting::close(stream, CLOSE_WITHIN).await,
             Self::Datagrams(connection) => match connection.close(HEARD_WITHIN).await {
@@ -310,8 +297,15 @@ impl Connection {
     }
 }
 
-async fn connect(prober: &mut Prober, connecting: &mut Connecting) -> Result<Connection, Refused> {
-    prober.turn().await.map_err(|why| Refused(why, false))?;
+pub(super) async fn connect(
+    prober: &mut Prober,
+    connecting: &mut Connecting,
+) -> Result<Connection, Refused> {
+    prober.turn().await.map_err(|why| Refused {
+        why,
+        alert: None,
+        came_after_signature: false,
+    })?;
     let until = prober.until();
     let connected = match prober.over {
         Over::Stream => {
@@ -324,13 +318,19 @@ async fn connect(prober: &mut Prober, connecting: &mut Connecting) -> Result<Con
             connected.map(|(connection, _)| Connection::Datagrams(connection))
         }
     };
-    let refused = |failure: &Failure| {
-        let facts = failure.json();
-        let is_protocol = facts["alert"]["name"] == "no_application_protocol";
-        Refused(failure.to_string(), is_protocol)
-    };
     prober.note(is_answered(&connected));
-    connected.map_err(|failure| refused(&failure))
+    connected.map_err(|failure| {
+        let waits_for_end = matches!(
+            failure.stage(),
+            Some("WaitNewSessionTicket" | "WaitChangeCipherSpec" | "WaitFinished")
+        );
+        let alert = failure.refusal();
+        Refused {
+            why: failure.to_string(),
+            alert,
+            came_after_signature: alert.is_some() && waits_for_end,
+        }
+    })
 }
 
 /// Until the time is over.
@@ -361,7 +361,7 @@ async fn resumption(prober: &mut Prober, connecting: &mut Connecting) -> Offered
                     return Offered::of(is_resumed);
                 }
             }
-            Err(why) => return Offered::Unknown(why.0),
+            Err(refused) => return Offered::Unknown(refused.why),
         }
     }
     Offered::No
@@ -370,6 +370,7 @@ async fn resumption(prober: &mut Prober, connecting: &mut Connecting) -> Offered
 /// One byte, which is sent with the ticket and never again. Whoever does not resume takes none.
 async fn early_data(
     prober: &mut Prober,
+    seen: &Seen,
     connecting: &mut Connecting,
     resumption: &Offered,
 ) -> Offered {
@@ -387,7 +388,12 @@ async fn early_data(
             connected.map(|(stream, outcome)| (Connection::Stream(stream), outcome))
         }
         Over::Datagrams => {
-            let connecting = connecting.connect_dtls_with_early_data(DtlsOptions::default(), byte);
+            // Where all shares are long the hello is, too, and has to be one datagram all the same: it is cut on its way.
+            let options = match has_short_groups(seen) {
+                true => DtlsOptions::default(),
+                false => DtlsOptions::default().datagrams(DatagramOptions::default().mtu(LONG)),
+            };
+            let connecting = connecting.connect_dtls_with_early_data(options, byte);
             let connected = within(until, connecting).await;
             connected.map(|(connection, outcome)| (Connection::Datagrams(connection), outcome))
         }
@@ -413,15 +419,39 @@ fn groups(has_new: bool) -> Vec<NamedGroup> {
     groups.filter(is_usable).collect()
 }
 
+/// Whether the server has groups of TLS 1.3 whose shares are short, as far as is known.
+fn has_short_groups(seen: &Seen) -> bool {
+    let accepted = accepted_groups(seen);
+    accepted.is_empty() || accepted.iter().any(|code| *code < HYBRIDS)
+}
+
+fn accepted_groups(seen: &Seen) -> Vec<u16> {
+    let groups = seen.groups.iter().filter(|(code, _)| *code == TLS_1_3);
+    let groups = groups.flat_map(|(_, accepted)| &accepted.codes);
+    groups.copied().collect()
+}
+
+/// What a client is to be like.
+#[derive(Debug, Default)]
+pub(super) struct Wish<'a> {
+    pub(super) alpn: &'a [&'a str],
+    /// `None`: all that the server speaks.
+    pub(super) version: Option<ProtocolVersion>,
+    /// `None`: all that have certificates.
+    pub(super) suites: Option<Vec<CipherSuite>>,
+    /// How the server may sign.
+    pub(super) schemes: Option<Vec<SignatureScheme>>,
+    pub(super) renegotiates: bool,
+}
+
 /// Everything that is spoken here and has certificates, and nobody is refused.
-fn connecting(
+pub(super) fn connecting(
     prober: &Prober,
     seen: &Seen,
-    alpn: &[&str],
-    version: Option<ProtocolVersion>,
+    wish: Wish<'_>,
 ) -> Result<Connecting, Failure> {
     let misuse = |error: portcullis::Misuse| Failure::usage(error.to_string());
-    let suites = CipherSuite::SUPPORTED.iter().copied().filter(|suite| {
+    let has_certificates = |suite: &CipherSuite| {
         suite.info().is_some_and(|info| {
             matches!(
                 info.authentication,
@@ -431,8 +461,8 @@ fn connecting(
                 KeyExchange::Any | KeyExchange::Ecdhe | KeyExchange::Dhe | KeyExchange::Rsa
             )
         })
-    });
-    let versions: Vec<_> = match version {
+    };
+    let versions: Vec<_> = match wish.version {
         Some(version) => vec![version],
         None => {
             let supported = ProtocolVersion::SUPPORTED.iter().copied();
@@ -447,27 +477,67 @@ fn connecting(
         let info = suite.info();
         info.is_some_and(|info| versions.iter().any(|version| info.exists_in(*version)))
     };
-    let suites: Vec<_> = suites.filter(usable).collect();
+    let suites = wish.suites.unwrap_or_else(|| {
+        let supported = CipherSuite::SUPPORTED.iter().copied();
+        supported.filter(has_certificates).filter(usable).collect()
+    });
     let mut groups = groups(versions.contains(&ProtocolVersion::TLS_1_3));
+    // Of groups that no suite agrees on nothing is said.
+    let agrees_by = |exchange: KeyExchange| {
+        let mut suites = suites.iter().filter_map(|suite| suite.info());
+        suites.any(|info| {
+            matches!(info.key_exchange, KeyExchange::Any) || info.key_exchange == exchange
+        })
+    };
+    let (curves, fields) = (agrees_by(KeyExchange::Ecdhe), agrees_by(KeyExchange::Dhe));
+    groups.retain(|group| match group.0 {
+        0x0100..HYBRIDS => fields,
+        _ => curves,
+    });
     if let (Over::Datagrams, [ProtocolVersion::TLS_1_3]) = (prober.over, &*versions) {
         // A share that does not fit into the first hello is asked for, and a second hello has no early data (RFC 8446
         // §4.2.10): what the server has besides is good enough.
-        let accepted = seen.groups.iter().filter(|(code, _)| *code == TLS_1_3);
-        let accepted: Vec<_> = accepted
-            .flat_map(|(_, accepted)| &accepted.codes)
-            .filter(|code| **code < HYBRIDS)
-            .collect();
-        groups.retain(|group| accepted.is_empty() || accepted.contains(&&group.0));
+        let mut accepted = accepted_groups(seen);
+        if has_short_groups(seen) {
+            accepted.retain(|code| *code < HYBRIDS);
+        }
+        groups.retain(|group| accepted.is_empty() || accepted.contains(&group.0));
     }
-    let config = ClientConfig::dangerous_builder_without_verification()
+    let mut config = ClientConfig::dangerous_builder_without_verification()
         .cipher_suites(suites)
-        .groups(groups)
         .versions(versions)
-        .alpn(alpn)
-        .request_ocsp_response(true)
-        .build()
-        .map_err(misuse)?;
-    Ok(Connecting::new(prober.destination().clone(), config, None))
+        .alpn(wish.alpn)
+        // What is too short is said, and hinders nobody from asking.
+        .key_minimum(1_024)
+        .dh_minimum(1_024)
+        .request_ocsp_response(true);
+    if !groups.is_empty() {
+        config = config.groups(groups);
+    }
+    if let Some(schemes) = wish.schemes {
+        // Whoever signed the certificate is none of this.
+        let any = SignatureScheme::SUPPORTED.iter().copied();
+        let any: Vec<_> = any
+            .filter(|scheme| !scheme.to_string().starts_with("dsa_"))
+            .collect();
+        config = config
+            .signature_schemes(schemes)
+            .certificate_signature_schemes(any);
+    }
+    if wish.renegotiates {
+        config = config.renegotiation(Renegotiation::Once);
+    }
+    let config = config.build().map_err(misuse)?;
+    Ok(Connecting::new(destination(prober), config, None))
+}
+
+fn destination(prober: &Prober) -> Destination {
+    let destination = prober.destination().clone();
+    match prober.over {
+        Over::Stream => destination,
+        // No hello is said more than eight times, as everywhere here.
+        Over::Datagrams => destination.limited_to(LONGEST_HANDSHAKE),
+    }
 }
 
 #[cfg(test)]
@@ -476,6 +546,26 @@ mod tests {
 
     use super::*;
     use crate::connect::Route;
+
+    #[tokio::test]
+    async fn over_datagrams_no_handshake_says_its_hello_for_long() {
+        let route = Route {
+            starttls: None,
+            name: None,
+            resolve: Vec::new(),
+            ipv4: false,
+            ipv6: false,
+            bind: None,
+            proxy: None,
+            timeout: Some(3_600),
+        };
+        let to = route.to("127.0.0.1:1").unwrap();
+        let total = Duration::from_secs(60);
+        let prober = Prober::new(to, 300, 1_000, total);
+        assert_eq!(destination(&prober).limit, Duration::from_secs(3_600));
+        let prober = prober.over_datagrams();
+        assert_eq!(destination(&prober).limit, LONGEST_HANDSHAKE);
+    }
 
     #[tokio::test]
     async fn early_data_is_as_unknown_as_resumption() {
@@ -487,22 +577,31 @@ mod tests {
             starttls: None,
             name: None,
             resolve: Vec::new(),
+            ipv4: false,
+            ipv6: false,
+            bind: None,
+            proxy: None,
             timeout: Some(1),
         };
         let destination = route.to(&address.to_string()).unwrap();
-        let mut prober = Prober::new(destination, 300, 1_000, std::time::Duration::from_secs(60));
+        let mut prober = Prober::new(destination, 300, 1_000, Duration::from_secs(60));
         let new = Some(ProtocolVersion::TLS_1_3);
-        let mut connecting = connecting(&prober, &Seen::default(), &[], new).unwrap();
+        let seen = Seen::default();
+        let wish = Wish {
+            version: new,
+            ..Wish::default()
+        };
+        let mut connecting = connecting(&prober, &seen, wish).unwrap();
         let late = Offered::Unknown("late".to_owned());
         for resumption in [Offered::No, late] {
-            let offered = early_data(&mut prober, &mut connecting, &resumption).await;
+            let offered = early_data(&mut prober, &seen, &mut connecting, &resumption).await;
             assert_eq!(offered, resumption);
         }
         assert_eq!(prober.used(), 0);
         // A server that does not answer is left alone after a while, also if it is asked for this.
         let mut offered = Offered::No;
         for _ in 0..7 {
-            offered = early_data(&mut prober, &mut connecting, &Offered::Yes).await;
+            offered = early_data(&mut prober, &seen, &mut connecting, &Offered::Yes).await;
         }
         assert_eq!(offered.why(), Some("the server stopped answering"));
     }

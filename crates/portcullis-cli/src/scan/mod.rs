@@ -11,8 +11,11 @@ mod hello;
 mod judge;
 mod library;
 mod prober;
+mod renegotiation;
 mod reply;
 mod report;
+mod rules;
+mod shown;
 mod ssl2;
 mod suites;
 
@@ -26,10 +29,10 @@ use crate::connect::Route;
 use crate::connecting::Trust;
 use crate::failure::Failure;
 use crate::text::printable;
-use judge::Rule;
 use prober::{OVER, Prober};
 use reply::NOT_TLS;
 use report::Report;
+use rules::{Known, Rule, Verdict};
 
 #[derive(Debug, Args)]
 pub(crate) struct Scan {
@@ -39,7 +42,7 @@ pub(crate) struct Scan {
     #[command(flatten)]
     route: Route,
     /// Scan DTLS over UDP.
-    #[arg(long, conflicts_with = "starttls")]
+    #[arg(long, conflicts_with_all = ["starttls", "bind", "proxy"])]
     dtls: bool,
     /// Trust the certificates in this PEM file instead of those of the operating system.
     #[arg(long, value_name = "FILE")]
@@ -53,7 +56,7 @@ pub(crate) struct Scan {
     /// Seconds for all of it, 1 to 3,600.
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     total: u64,
-    /// End with exit code 7 if one of these is the case, separated by commas: bad or warn (any such finding), incomplete
+    /// End with exit code 7 if one of these is the case, and with 8 if that could not be found out, separated by commas: bad or warn (any such finding), incomplete
     /// (exit code 8), version<1.2, suite=cbc (null, export, anonymous, rc4, des, 3des, cbc, rsa-kx, no-fs), no-pq,
     /// no-fs, untrusted, expires<30d, early-data, compression, renegotiation, fallback, or the name of a finding.
     #[arg(long, value_delimiter = ',', value_name = "RULES", value_parser = clap::value_parser!(Ruled))]
@@ -122,8 +125,21 @@ impl Scan {
         let found = library::all(&mut prober, &seen, &trust).await?;
         let leaves = found.leaves();
         let findings = judge::findings(&seen, &found, &leaves);
-        let hit = |ruled: &&Ruled| ruled.rule.is_hit(&seen, &found, &leaves, &findings);
-        let hit: Vec<_> = self.fail_on.iter().filter(hit).collect();
+        let known = Known {
+            seen: &seen,
+            found: &found,
+            leaves: &leaves,
+            findings: &findings,
+        };
+        let mut hit = Vec::new();
+        let mut undecided = Vec::new();
+        for ruled in &self.fail_on {
+            match ruled.rule.verdict(known) {
+                Verdict::Hit => hit.push(ruled),
+                Verdict::Undecided(why) => undecided.push((ruled.text.clone(), why)),
+                Verdict::Passed => {}
+            }
+        }
         let report = Report {
             target: self.target.clone(),
             address: address.map(|address| address.to_string()),
@@ -133,6 +149,7 @@ impl Scan {
             connections: prober.used(),
             ended: prober.ended().map(str::to_owned),
             failed_rules: hit.iter().map(|ruled| ruled.text.clone()).collect(),
+            undecided_rules: undecided.clone(),
             seen: &seen,
             found: &found,
             findings: &findings,
@@ -161,6 +178,14 @@ impl Scan {
             return Err(Failure::incomplete(
                 "--fail-on incomplete: not everything could be found out",
             ));
+        }
+        if let Some((_, why)) = undecided.first() {
+            let rules: Vec<_> = undecided.iter().map(|(rule, _)| &**rule).collect();
+            return Err(Failure::incomplete(format!(
+                "--fail-on {}: whether it is so could not be found out: {}",
+                rules.join(", "),
+                printable(why)
+            )));
         }
         // What ended before it had begun says nothing of the server.
         let is_cut = |why: &&str| prober.ended() == Some(*why) || *why == OVER;

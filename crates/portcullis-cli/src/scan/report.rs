@@ -7,8 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::checks::{Accepted, Offered, Seen};
 use super::codes::{Over, group_name, scheme_name, suite_name};
+use super::hello::{TLS_1_2, TLS_1_3};
 use super::judge::Finding;
 use super::library::Found;
+use super::shown::Shown;
+use super::ssl2;
 use crate::certificate;
 use crate::text::{printable, printable_sentence};
 
@@ -22,6 +25,8 @@ pub(super) struct Report<'a> {
     /// Why it has ended before its time, if it has.
     pub(super) ended: Option<String>,
     pub(super) failed_rules: Vec<String>,
+    /// Rules of which nobody knows whether they are hit, and why.
+    pub(super) undecided_rules: Vec<(String, String)>,
     pub(super) seen: &'a Seen,
     pub(super) found: &'a Found,
     pub(super) findings: &'a [Finding],
@@ -43,6 +48,7 @@ impl Report<'_> {
             ("ocsp_staple", &found.ocsp),
             ("early_data", &found.early_data),
             ("ech", &found.ech),
+            ("client_renegotiation", &found.renegotiation),
         ];
         for (name, offered) in more {
             facts.insert(name.to_owned(), offered.as_ref().map(word).into());
@@ -67,11 +73,16 @@ impl Report<'_> {
                 .map(|(version, always)| (version_name(*version), word(&Offered::of(*always))));
             facts.insert("cookie".to_owned(), cookies.collect::<Map<_, _>>().into());
         }
-        let dh_bits = seen.dh_bits.as_ref().map(|bits| match bits {
-            Ok(bits) => Value::from(*bits),
-            Err(why) => unknown(why),
-        });
-        facts.insert("dh_bits".to_owned(), dh_bits.into());
+        for (name, bits) in [
+            ("dh_bits", &seen.dh_bits),
+            ("dh_bits_export", &seen.dh_bits_export),
+        ] {
+            let bits = bits.as_ref().map(|bits| match bits {
+                Ok(bits) => Value::from(*bits),
+                Err(why) => unknown(why),
+            });
+            facts.insert(name.to_owned(), bits.into());
+        }
         let versions = seen
             .versions
             .iter()
@@ -79,7 +90,7 @@ impl Report<'_> {
         let protocols: Vec<_> = versions
             .map(|(version, offered)| json!({ "version": version_name(*version), "offered": offered.word(), "why": offered.why().map(printable) }))
             .collect();
-        let suites: Vec<_> = seen
+        let mut suites: Vec<_> = seen
             .suites
             .iter()
             .map(|suites| {
@@ -90,6 +101,25 @@ impl Report<'_> {
                 value
             })
             .collect();
+        if let Some(ciphers) = &seen.ssl2_ciphers {
+            let accepted = ciphers.iter().flatten();
+            let accepted = accepted
+                .map(|cipher| json!({ "id": ssl2::id(*cipher), "name": ssl2::name(*cipher) }));
+            let why = ciphers.as_ref().err().map(|why| printable(why));
+            // A client chooses of what the server has.
+            suites.push(json!({
+                "version": version_name(ssl2::VERSION),
+                "order": "client",
+                "accepted": accepted.collect::<Vec<_>>(),
+                "unknown": why,
+                "broken": null,
+            }));
+        }
+        let schemes = self.schemes().map(|(version, schemes)| {
+            let mut value = list(schemes, scheme_name);
+            value["version"] = version_name(version).into();
+            value
+        });
         let groups: Vec<_> = seen
             .groups
             .iter()
@@ -104,12 +134,17 @@ impl Report<'_> {
                 value
             })
             .collect();
-        let chain = found.chain.iter().map(|der| certificate::json(der, false));
-        let others = found.others.iter().map(|other| {
-            let chain = other.chain.iter().map(|der| certificate::json(der, false));
-            json!({ "chain": chain.collect::<Vec<_>>(), "trusted": other.verdict.is_ok() })
+        let chain = |shown: &Shown| {
+            let chain = shown.chain.iter();
+            chain
+                .map(|der| certificate::json(der, false))
+                .collect::<Vec<_>>()
+        };
+        let first = found.shown.first();
+        let others = found.shown.iter().skip(1).map(|other| {
+            json!({ "chain": chain(other), "trusted": other.verdict.is_ok(), "proved": other.is_proved })
         });
-        let others = match &found.others_unknown {
+        let others = match &found.shown_unknown {
             Some(why) => unknown(why),
             None => others.collect::<Vec<_>>().into(),
         };
@@ -131,15 +166,24 @@ impl Report<'_> {
             "protocols": protocols,
             "suites": suites,
             "groups": groups,
-            "signature_schemes": seen.schemes.as_ref().map(|schemes| list(schemes, scheme_name)),
-            "certificates": chain.collect::<Vec<_>>(),
+            "signature_schemes": schemes.collect::<Vec<_>>(),
+            "certificates": first.map(chain).unwrap_or_default(),
+            "certificates_proved": first.map(|shown| shown.is_proved),
             "other_certificates": others,
-            "trusted": found.verdict.as_ref().map(Result::is_ok),
+            "trusted": first.map(|shown| shown.verdict.is_ok()),
             "handshake_failed": found.failed.as_deref().map(printable_sentence),
             "facts": facts,
             "findings": findings.collect::<Vec<_>>(),
             "failed_rules": self.failed_rules,
+            "undecided_rules": self.undecided_rules.iter().map(|(rule, why)| json!({ "rule": rule, "why": printable_sentence(why) })).collect::<Vec<_>>(),
         })
+    }
+
+    /// By the versions in which signatures are made so.
+    fn schemes(&self) -> impl Iterator<Item = (u16, &Accepted)> {
+        let new = self.found.schemes.iter().map(|schemes| (TLS_1_3, schemes));
+        let old = self.seen.schemes.iter().map(|schemes| (TLS_1_2, schemes));
+        new.chain(old)
     }
 
     pub(super) fn text(&self) -> String {
@@ -175,20 +219,34 @@ impl Report<'_> {
                 say(&format!("{name} suite"), line);
             }
         }
+        if let Some(ciphers) = &seen.ssl2_ciphers {
+            let name = format!("{} suite", version_name(ssl2::VERSION));
+            for cipher in ciphers.iter().flatten() {
+                say(&name, ssl2::name(*cipher));
+            }
+            if let Err(why) = ciphers {
+                say(&name, format!("unknown: {}", printable(why)));
+            }
+        }
         for (version, groups) in &seen.groups {
             for line in lines(groups, group_name) {
                 say(&format!("{} group", version_name(*version)), line);
             }
         }
-        if let Some(schemes) = &seen.schemes {
+        for (version, schemes) in self.schemes() {
             for line in lines(schemes, scheme_name) {
-                say("signature", line);
+                say(&format!("{} signature", version_name(version)), line);
             }
         }
-        match &seen.dh_bits {
-            Some(Ok(bits)) => say("DHE prime", format!("{bits} bits")),
-            Some(Err(why)) => say("DHE prime", format!("unknown: {}", printable(why))),
-            None => {}
+        for (name, bits) in [
+            ("DHE prime", &seen.dh_bits),
+            ("DHE prime for export", &seen.dh_bits_export),
+        ] {
+            match bits {
+                Some(Ok(bits)) => say(name, format!("{bits} bits")),
+                Some(Err(why)) => say(name, format!("unknown: {}", printable(why))),
+                None => {}
+            }
         }
         for (name, offered) in &seen.facts {
             say(&name.replace('_', " "), said(offered));
@@ -207,6 +265,7 @@ impl Report<'_> {
             ("early data", &found.early_data),
             ("OCSP staple", &found.ocsp),
             ("encrypted hello", &found.ech),
+            ("client renegotiation", &found.renegotiation),
         ] {
             if let Some(offered) = offered {
                 say(name, said(offered));
@@ -215,31 +274,28 @@ impl Report<'_> {
         for (name, answer) in &found.alpn {
             say(&format!("ALPN {name}"), printable(answer));
         }
-        match &found.verdict {
-            Some(Ok(by)) => say("certificate", format!("trusted, by {by}")),
-            Some(Err(why)) => say(
-                "certificate",
-                format!("NOT trusted: {}", printable_sentence(why)),
-            ),
-            None => {}
-        }
         if let Some(why) = &found.failed {
             say("handshake", format!("FAILED: {}", printable_sentence(why)));
         }
-        for (number, der) in found.chain.iter().enumerate() {
-            text.push_str(&certificate::text(number, der));
-        }
-        for other in &found.others {
-            let verdict = match &other.verdict {
+        for (at, shown) in found.shown.iter().enumerate() {
+            let verdict = match &shown.verdict {
                 Ok(by) => format!("trusted, by {by}"),
                 Err(why) => format!("NOT trusted: {}", printable_sentence(why)),
             };
-            let _ = writeln!(text, "{:<30}{verdict}", "another certificate");
-            for (number, der) in other.chain.iter().enumerate() {
+            let name = match at {
+                0 => "certificate",
+                _ => "another certificate",
+            };
+            let _ = writeln!(text, "{name:<30}{verdict}");
+            if !shown.is_proved {
+                let why = "NOT PROVED: no handshake has shown that the server has its key";
+                let _ = writeln!(text, "{name:<30}{why}");
+            }
+            for (number, der) in shown.chain.iter().enumerate() {
                 text.push_str(&certificate::text(number, der));
             }
         }
-        if let Some(why) = &found.others_unknown {
+        if let Some(why) = &found.shown_unknown {
             let _ = writeln!(
                 text,
                 "{:<30}unknown: {}",
@@ -255,6 +311,9 @@ impl Report<'_> {
                 finding.id,
                 printable_sentence(&finding.text)
             );
+        }
+        for (rule, why) in &self.undecided_rules {
+            let _ = writeln!(text, "UNDECIDED {rule}: {}", printable_sentence(why));
         }
         let _ = writeln!(
             text,

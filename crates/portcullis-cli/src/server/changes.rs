@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis::{StoreError, TicketKeyFile};
+use portcullis::{StoreError, StoreErrorKind, TicketKeyFile};
 use tokio::time::sleep;
 
 use crate::said::say;
@@ -28,6 +28,23 @@ pub(super) async fn of_file(file: TicketKeyFile) {
             None => say("portcullis: --ticket-key: the file is right again"),
         }
         said = wrong;
+    }
+}
+
+/// What fails in a store, which costs sessions and no connection; but for what is said elsewhere.
+pub(super) async fn of_store(
+    option: &str,
+    said_elsewhere: &[StoreErrorKind],
+    last_error: impl Fn() -> Option<StoreError>,
+) {
+    let mut said = None;
+    loop {
+        sleep(EVERY).await;
+        let Some(error) = last_error() else { continue };
+        if !said_elsewhere.contains(&error.kind()) && said.as_ref() != Some(&error) {
+            say(format!("portcullis: {option}: {error}"));
+            said = Some(error);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The server over DTLS: each message goes back to whoever has sent it.
 
 use std::fmt::Write as _;
-
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use portcullis::{
     ClientCertificate, CookiePolicy, DtlsAcceptor, DtlsConnection, DtlsIncoming, DtlsListener,
     TlsAcceptor,
 };
+use tokio::task::JoinSet;
 
 use super::{MAX_CONNECTIONS, Server, failed};
 use crate::failure::Failure;
 use crate::report;
-use crate::said::say;
+use crate::said::{say, tell};
 
 /// How many handshakes are load, for a server of early data. Others are asked for a cookie, and have none.
 const LOAD: usize = 256;
@@ -25,6 +26,8 @@ const CERTIFICATE_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 struct Manner {
     is_verbose: bool,
+    /// Whether programs are told, too.
+    tells: bool,
     takes_early_data: bool,
     /// The message at which the client is asked for its certificate.
     private: Option<Arc<str>>,
@@ -39,6 +42,7 @@ impl Server {
         }
         let manner = Manner {
             is_verbose: self.verbosity.is_verbose(),
+            tells: self.json,
             takes_early_data: self.sessions.takes_early_data(),
             private: self.ask_later.as_deref().map(Arc::from),
         };
@@ -51,28 +55,106 @@ impl Server {
             .await
             .map_err(listen)?;
         println!("READY {}", listener.local_addr().map_err(listen)?);
+        if self.once {
+            let (connection, unanswered) = first(&listener, &manner).await?;
+            let peer = connection.peer_addr();
+            let served = serve(connection, unanswered, &manner).await;
+            return served.inspect_err(|failure| manner.tell(peer, failure));
+        }
         loop {
             let incoming = listener.accept().await.map_err(failed)?;
             let manner = manner.clone();
-            if self.once {
-                return serve(incoming, &manner).await;
-            }
             tokio::spawn(async move {
                 let peer = incoming.peer_addr();
-                if let Err(failure) = serve(incoming, &manner).await {
-                    let peer = peer.map(|peer| format!("{peer}: ")).unwrap_or_default();
-                    say(format!("portcullis: {peer}{failure}"));
+                let served = async {
+                    let shaken = shake(incoming, &manner).await;
+                    let (connection, unanswered) = shaken.map_err(|failed| failed.why)?;
+                    serve(connection, unanswered, &manner).await
+                };
+                if let Err(failure) = served.await {
+                    manner.say(peer, &failure);
                 }
             });
         }
     }
 }
 
-async fn serve(incoming: DtlsIncoming, manner: &Manner) -> Result<(), Failure> {
-    let (connection, first) = match manner.takes_early_data {
-        true => early(incoming, manner).await?,
-        false => (incoming.handshake().await.map_err(failed)?, Vec::new()),
-    };
+impl Manner {
+    /// Tells programs.
+    fn tell(&self, peer: Option<SocketAddr>, failure: &Failure) {
+        if self.tells {
+            tell(&report::of_failure(peer, failure));
+        }
+    }
+
+    /// Tells programs and people.
+    fn say(&self, peer: Option<SocketAddr>, failure: &Failure) {
+        self.tell(peer, failure);
+        let peer = peer.map(|peer| format!("{peer}: ")).unwrap_or_default();
+        say(format!("portcullis: {peer}{failure}"));
+    }
+}
+
+/// A handshake that has come to nothing.
+struct Failed {
+    why: Failure,
+    peer: Option<SocketAddr>,
+    /// Whether it is known that there was somebody at that address.
+    is_proved: bool,
+}
+
+/// A connection, and the messages that came early and are not answered yet.
+type Shaken = Result<(DtlsConnection, Vec<Bytes>), Failed>;
+
+/// The first client that is there: where no cookie is asked for, anybody can write hellos with any address, and answers
+/// nothing.
+async fn first(
+    listener: &DtlsListener,
+    manner: &Manner,
+) -> Result<(DtlsConnection, Vec<Bytes>), Failure> {
+    let mut shaking: JoinSet<Shaken> = JoinSet::new();
+    loop {
+        tokio::select! {
+            incoming = listener.accept() => {
+                let (incoming, manner) = (incoming.map_err(failed)?, manner.clone());
+                shaking.spawn(async move { shake(incoming, &manner).await });
+            }
+            Some(shaken) = shaking.join_next() => match shaken {
+                Ok(Ok(shaken)) => return Ok(shaken),
+                Ok(Err(Failed { why, peer, is_proved: true })) => {
+                    manner.tell(peer, &why);
+                    return Err(why);
+                }
+                Ok(Err(Failed { why, peer, .. })) => manner.say(peer, &why),
+                Err(error) => return Err(Failure::connection(&error.into())),
+            },
+        }
+    }
+}
+
+async fn shake(incoming: DtlsIncoming, manner: &Manner) -> Shaken {
+    if manner.takes_early_data {
+        return early(incoming, manner).await;
+    }
+    // It was asked for a cookie.
+    let (peer, is_proved) = (incoming.peer_addr(), true);
+    let connection = incoming.handshake().await.map_err(|error| Failed {
+        why: failed(error),
+        peer,
+        is_proved,
+    })?;
+    Ok((connection, Vec::new()))
+}
+
+async fn serve(
+    connection: DtlsConnection,
+    unanswered: Vec<Bytes>,
+    manner: &Manner,
+) -> Result<(), Failure> {
+    if manner.tells {
+        let told = report::of_client(connection.peer_addr(), connection.information());
+        tell(&told);
+    }
     if manner.is_verbose {
         let peer = connection.peer_addr().map(|peer| peer.to_string());
         let peer = peer.unwrap_or_default();
@@ -82,27 +164,48 @@ async fn serve(incoming: DtlsIncoming, manner: &Manner) -> Result<(), Failure> {
         }
         say(format!("{:<17}{peer}\n{facts}", "client:"));
     }
-    let echoed = echo(connection, first, manner.private.as_deref()).await;
+    let echoed = echo(connection, unanswered, manner.private.as_deref()).await;
     echoed.map_err(|error| Failure::connection(&error.into()))
 }
 
-/// A handshake, and the messages that came early, which go back after it: nothing is said before.
-async fn early(
-    incoming: DtlsIncoming,
-    manner: &Manner,
-) -> Result<(DtlsConnection, Vec<Bytes>), Failure> {
+/// A handshake, and the messages that came early, which go back at once; or after it, where that is for clients with a
+/// certificate, or more than may be sent to an address at which nobody may read.
+async fn early(incoming: DtlsIncoming, manner: &Manner) -> Shaken {
     let peer = incoming.peer_addr();
-    let mut early = incoming.handshake_with_early_data().map_err(failed)?;
-    let mut first = Vec::new();
+    let failed = |error, is_proved| Failed {
+        why: failed(error),
+        peer,
+        is_proved,
+    };
+    let early = incoming.handshake_with_early_data();
+    let mut early = early.map_err(|error| failed(error, true))?;
+    let mut unanswered = Vec::new();
     // They end within what the tickets allow.
-    while let Some(message) = early.recv().await.map_err(failed)? {
+    loop {
+        let message = match early.recv().await {
+            Ok(Some(message)) => message,
+            Ok(None) => break,
+            Err(error) => return Err(failed(error, early.is_proved())),
+        };
         if manner.is_verbose {
             let peer = peer.map(|peer| format!("{peer}: ")).unwrap_or_default();
             say(format!("{peer}{} bytes of early data", message.len()));
         }
-        first.push(message);
+        let private = manner.private.as_deref();
+        let is_answered = match private.is_some_and(|private| is_line(&message, private)) {
+            true => false,
+            false => match early.send(&[&message]).await {
+                Ok(is_sent) => is_sent,
+                Err(error) => return Err(failed(error, early.is_proved())),
+            },
+        };
+        if !is_answered {
+            unanswered.push(message);
+        }
     }
-    Ok((early.handshake().await.map_err(failed)?, first))
+    let connection = early.handshake().await;
+    let connection = connection.map_err(|error| failed(error, true))?;
+    Ok((connection, unanswered))
 }
 
 /// Gives each message back, first those that are here already. At the private one the client is asked for its certificate

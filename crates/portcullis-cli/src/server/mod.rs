@@ -27,7 +27,7 @@ use crate::cert::KeyPassword;
 use crate::crl::Lists;
 use crate::failure::Failure;
 use crate::logins::Users;
-use crate::said::say;
+use crate::said::{say, tell};
 use crate::shared_keys::SharedKeys;
 use crate::{Verbosity, algorithms, cert, key_log, report};
 use folder::Folder;
@@ -117,8 +117,9 @@ pub(crate) struct Server {
     /// Append the connections' secrets to this file (SSLKEYLOGFILE format).
     #[arg(long, value_name = "FILE")]
     keylog: Option<PathBuf>,
-    /// Speak DTLS, over UDP, and give back each message that comes. With --early-data clients are asked for a cookie under load
-    /// alone, since a second hello has none.
+    /// Speak DTLS, over UDP, and give back each message that comes. With --early-data clients of DTLS 1.3 are asked for a
+    /// cookie only under load, or if their hello is in pieces or short beside the answer, since a second hello has no early
+    /// data; older ones are always asked.
     #[arg(long, conflicts_with_all = ["www", "dir"])]
     dtls: bool,
     /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
@@ -129,6 +130,9 @@ pub(crate) struct Server {
     /// peer wants. [default without a number: 8]
     #[arg(long, value_name = "BYTES", requires = "dtls", num_args = 0..=1, default_missing_value = "8", value_parser = crate::parse_cid)]
     cid: Option<usize>,
+    /// Print each handshake, and what failed, as a line of JSON on standard output, behind READY.
+    #[arg(long)]
+    json: bool,
     /// Serve one connection and exit; the exit code says how it went.
     #[arg(long)]
     once: bool,
@@ -193,15 +197,18 @@ impl Server {
             };
             let conduct = Conduct {
                 is_verbose: server.verbosity.is_verbose(),
+                tells: server.json,
                 takes_early_data: server.sessions.takes_early_data(),
             };
+            let peer = incoming.peer_addr();
             if server.once {
-                return service.serve(incoming, conduct).await;
+                let served = service.serve(incoming, conduct).await;
+                return served.inspect_err(|failure| conduct.tell(peer, failure));
             }
             let service = service.clone();
             tokio::spawn(async move {
-                let peer = incoming.peer_addr();
                 if let Err(failure) = service.serve(incoming, conduct).await {
+                    conduct.tell(peer, &failure);
                     say(format!("portcullis: {peer}: {failure}"));
                 }
                 drop(place);
@@ -239,6 +246,9 @@ impl Server {
                 )));
             }
         }
+        let versions = self.tls.as_ref();
+        algorithms::check_alpn(&self.alpn)?;
+        algorithms::check_groups(&self.groups, &self.suites(), versions)?;
         let names_none = !self
             .sigalgs
             .iter()
@@ -250,6 +260,7 @@ impl Server {
                  SHA-224, which are signed with only where they are named",
             ));
         }
+        self.check_ciphers()?;
         let service = match (&self.dir, self.www) {
             (Some(folder), _) => Service::Files(Folder::open(folder)?),
             (None, true) => Service::Page {
@@ -264,6 +275,30 @@ impl Server {
             ))),
             None => Ok(service),
         }
+    }
+
+    /// Whether keys, passwords, versions and the certificate go with the cipher suites.
+    fn check_ciphers(&self) -> Result<(), Failure> {
+        self.keys.check(&self.ciphers, self.tls.as_ref())?;
+        self.users.check(&self.ciphers, self.tls.as_ref())?;
+        let suites = self.suites();
+        let may_show = |suite| algorithms::has_certificates(suite, self.tls.as_ref());
+        if self.cert.is_none() || suites.is_empty() || suites.into_iter().any(may_show) {
+            return Ok(());
+        }
+        Err(Failure::usage(match self.ciphers.is_empty() {
+            true => {
+                "--cert has no effect with a pre-shared key or a password, and no --ciphers that have certificates; for a \
+                 password these are such as TLS_SRP_SHA_RSA_WITH_AES_256_CBC_SHA"
+            }
+            false => "--cert has no effect: no suite of --ciphers has certificates",
+        }))
+    }
+
+    /// The cipher suites that are accepted; none are those of every server.
+    fn suites(&self) -> Vec<CipherSuite> {
+        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
+        algorithms::with_old(self.users.ciphers(&named), self.tls.as_ref())
     }
 
     /// Who the server is, and whom it trusts.
@@ -345,12 +380,10 @@ impl Server {
         if !self.sigalgs.is_empty() {
             builder = builder.signature_schemes(self.sigalgs.clone());
         }
-        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
-        let ciphers = algorithms::with_old(self.users.ciphers(&named), self.tls.as_ref());
+        let ciphers = self.suites();
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }
-        self.keys.check(&self.ciphers)?;
         for key in self.keys.load()? {
             builder = builder.psk(key);
         }
@@ -458,7 +491,17 @@ enum Service {
 #[derive(Clone, Copy, Debug)]
 struct Conduct {
     is_verbose: bool,
+    /// Whether programs are told, too.
+    tells: bool,
     takes_early_data: bool,
+}
+
+impl Conduct {
+    fn tell(self, peer: SocketAddr, failure: &Failure) {
+        if self.tells {
+            tell(&report::of_failure(Some(peer), failure));
+        }
+    }
 }
 
 impl Service {
@@ -469,6 +512,9 @@ impl Service {
             true => self.early(incoming, conduct.is_verbose).await?,
             false => (incoming.handshake().await.map_err(failed)?, Vec::new()),
         };
+        if conduct.tells {
+            tell(&report::of_client(Some(peer), stream.information()));
+        }
         if conduct.is_verbose {
             let facts = report::text(stream.information());
             say(format!("{:<17}{peer}\n{facts}", "client:"));

@@ -12,8 +12,8 @@ use portcullis::pki_types::UnixTime;
 use portcullis::session::{AntiReplay, BloomFilters, TicketKeys};
 use portcullis::{
     ClientConfig, DiskStore, MemoryReplayGuard, MemoryServerSessionStore, RedisReplayGuard,
-    RedisStore, ReplayGuard, Roots, ServerSessionStore, StoreError, StoreKeys, TicketKeyFile,
-    TlsAcceptor, TlsConnector, redis_over_tls, replay_guard_over_tls,
+    RedisStore, ReplayGuard, Roots, ServerSessionStore, StoreError, StoreErrorKind, StoreKeys,
+    TicketKeyFile, TlsAcceptor, TlsConnector, redis_over_tls, replay_guard_over_tls,
 };
 use zeroize::Zeroizing;
 
@@ -48,7 +48,7 @@ pub(crate) struct Sessions {
     ticket_seed: Option<PathBuf>,
     /// How long a key seals tickets, without --ticket-key: 1 to 604,800 seconds, 7,200 unless it is said. With a seed
     /// all servers need the same.
-    #[arg(long, value_name = "SECONDS", conflicts_with = "ticket_key")]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "ticket_key", value_parser = clap::value_parser!(u64).range(1..=604_800))]
     ticket_period: Option<u64>,
     /// Take the ticket keys from this file, as `portcullis ticket-key` makes it, and again whenever it changes.
     #[arg(long, value_name = "FILE")]
@@ -68,7 +68,7 @@ pub(crate) struct Sessions {
     #[arg(long, value_name = "BYTES", num_args = 0..=1, default_missing_value = "16384")]
     early_data: Option<u32>,
     /// How far the age of a ticket may be off for its early data to be accepted: 1 to 60 seconds, 10 unless it is said.
-    #[arg(long, value_name = "SECONDS", requires = "early_data")]
+    #[arg(long, value_name = "SECONDS", requires = "early_data", value_parser = clap::value_parser!(u64).range(1..=60))]
     early_data_window: Option<u64>,
     /// Who remembers which early data was accepted, where others have the ticket keys, too: redis://, rediss:// or
     /// unix://, the same for all servers; or memory, for a single one that keeps its keys.
@@ -111,9 +111,15 @@ impl Place {
             Some(("disk", path)) if !path.is_empty() => Ok(Kind::Disk(Path::new(path))),
             Some(("redis" | "unix" | "redis+unix", _)) => Ok(Kind::Redis(text)),
             Some(("rediss", _)) => Ok(Kind::RedisOverTls(text)),
-            _ => Err(Failure::usage(format!(
-                "{option}: no place; there are memory, disk:PATH, redis://, rediss:// and unix://"
-            ))),
+            _ => {
+                let disk = match option {
+                    "--store" => "disk:PATH, ",
+                    _ => "",
+                };
+                Err(Failure::usage(format!(
+                    "{option}: no such place; there are memory, {disk}redis://, rediss:// and unix://"
+                )))
+            }
         }
     }
 }
@@ -258,6 +264,9 @@ impl Sessions {
         match (kind, keys) {
             (Kind::Disk(path), Some(keys)) => {
                 let store = DiskStore::open(path, keys).await.map_err(wrong)?;
+                let asked = store.clone();
+                let last_error = move || asked.last_error();
+                tokio::spawn(changes::of_store("--store", &[], last_error));
                 opened.store = Some(Arc::new(store));
             }
             (Kind::Redis(url), Some(keys)) => {
@@ -293,6 +302,10 @@ impl Sessions {
             is_there,
             ask,
         ));
+        let asked = store.clone();
+        let gone = &[StoreErrorKind::Unavailable, StoreErrorKind::Late];
+        let last_error = move || asked.last_error();
+        tokio::spawn(changes::of_store("--store", gone, last_error));
         if self.takes_early_data() {
             opened.asks(self.begun(store.replay_guard(), "--store").await);
         }
@@ -389,9 +402,11 @@ fn store_keys(path: &Path) -> Result<StoreKeys, Failure> {
     let bytes = secret("--store-key", path)?;
     let (keys, rest) = bytes.as_chunks::<{ StoreKeys::KEY_LEN }>();
     if !rest.is_empty() {
-        return Err(about(
-            &"no file of store keys, which are 32 random bytes each and nothing else",
-        ));
+        return Err(about(&format!(
+            "no file of store keys, which are 32 random bytes each, such as those of `openssl rand 32`, and nothing else; \
+             it has {} bytes",
+            bytes.len()
+        )));
     }
     StoreKeys::new(keys).map_err(|error| about(&error))
 }

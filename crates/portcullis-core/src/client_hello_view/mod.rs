@@ -2,6 +2,8 @@
 //!
 //! RFC 8446 §4.1.2, §4.2.
 
+#[cfg(feature = "dtls")]
+mod datagrams;
 mod peek;
 
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use crate::wire::{
     ClientHello, ExtensionType, HandshakeHeader, HandshakeMessage, HandshakeType, Syntax,
 };
 
+#[cfg(feature = "dtls")]
+pub use datagrams::{DatagramPeek, PeekedDatagram};
 pub use peek::Peek;
 
 /// A ClientHello as it came, unauthenticated and in the client's order.
@@ -134,8 +138,8 @@ impl ClientHelloView {
 
     /// The host the client wants to talk to, in lower case, without a trailing dot.
     ///
-    /// `None` when there is no name, or one that is not made of the letters, digits, hyphens,
-    /// underscores and dots of a DNS name (RFC 6066 §3).
+    /// `None` when there is no name (RFC 6066 §3), or one that is not made of the letters, digits, hyphens,
+    /// underscores and dots of a DNS name.
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }

@@ -140,6 +140,9 @@ impl ServerConfigBuilder {
     /// ([`early_data_window`](Self::early_data_window)), and that nobody has claimed before. Otherwise the
     /// handshake goes on without it. Of configurations with the same [rotating](TicketKeys::rotating) keys the first one's
     /// `AntiReplay::local` remembers for all, and none of them may have another kind.
+    ///
+    /// In `portcullis` it is read where a server shakes hands `with_early_data`, as `accept_with_early_data` of its acceptor
+    /// and `handshake_with_early_data` of what its listener accepts. With every other way to shake hands none is accepted.
     pub fn early_data(mut self, anti_replay: impl Into<Option<AntiReplay>>) -> Self {
         self.server.early_data.anti_replay = anti_replay.into();
         self

@@ -39,7 +39,7 @@ macro_rules! common_options {
         }
 
         /// The fewest bits that the prime of DHE may have before TLS 1.3: 1,024 to 8,192. A client refuses
-        /// a server whose group is smaller with `insufficient_security` (RFC 7919 §3.1), also one of SRP
+        /// a server whose group is smaller with `insufficient_security` (RFC 7919 §3, §3.1), also one of SRP
         /// (RFC 5054 §2.5.3). A server uses none but for users whose verifiers were made in it, and no
         /// [group](Self::groups) that is named for DHE may be smaller.
         /// Default: 2,048. Fewer than that are within reach of states (Logjam).

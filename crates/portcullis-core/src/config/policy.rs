@@ -116,6 +116,8 @@ pub(crate) struct Policy {
     pub(crate) groups: Vec<NamedGroup>,
     pub(crate) schemes: Vec<SignatureScheme>,
     pub(crate) certificate_schemes: Option<Vec<SignatureScheme>>,
+    /// What of these is said to the peer, where it is not what `schemes` says; from [`check`](Self::check).
+    pub(crate) said_of_certificates: Option<Box<[SignatureScheme]>>,
     pub(crate) memo: SignatureMemo,
     /// Whether its size was given.
     pub(crate) memo_is_chosen: bool,
@@ -195,6 +197,7 @@ impl Default for Policy {
             groups: Vec::new(),
             schemes: Vec::new(),
             certificate_schemes: None,
+            said_of_certificates: None,
             memo: SignatureMemo::default(),
             memo_is_chosen: false,
             alpn: Vec::new(),
@@ -371,6 +374,8 @@ impl Policy {
             }
             implemented(option, list, SignatureScheme::SUPPORTED)?;
         }
+        let of_certificates: Box<[_]> = self.certificate_schemes().collect();
+        self.said_of_certificates = Some(of_certificates).filter(|said| **said != *self.schemes);
         self.check_psks()?;
         check_protocols("alpn", &self.alpn)?;
         if let Some(protocols) = &self.next_protocols {

@@ -10,12 +10,11 @@ use core::time::Duration;
 /// §5.4): what asks there is declined. Version, application protocol, the server's certificate and
 /// the protection of a connection stay as they were, and over datagrams connection ids and the profile of SRTP, too.
 ///
-/// Where this side may ask it does so by itself before its key is worn out, which else is the end of the connection: after
-/// seven eighths of what the cipher allows (with AES-GCM 280 GB, or 1.9 · 10^9 records), or after
+/// Where this side may ask, it does so by itself before its key is worn out, which would be the end of the connection:
+/// after seven eighths of what the cipher allows (with AES-GCM 280 GB, or 1.9 · 10^9 records), or after
 /// [`key_update_at`](crate::config::ClientConfigBuilder::key_update_at) bytes if that is less; over datagrams after three
-/// quarters of the records. A
-/// peer that declines or does not answer keeps the connection until the key is used up. Some end it when they are
-/// asked, as BoringSSL's clients do by default.
+/// quarters of the records. With a peer that declines or does not answer the connection goes on until the key is used up.
+/// Some peers end it when they are asked, as BoringSSL's clients do by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Renegotiation {

@@ -93,6 +93,11 @@ impl Digest {
         (self.bytes, self.len)
     }
 
+    /// The bytes with the zeros behind them.
+    pub(super) const fn padded(&self) -> &[u8; HashAlgorithm::MAX_OUTPUT_LEN] {
+        &self.bytes
+    }
+
     /// How many bytes the hash gives.
     pub(crate) const fn len(&self) -> u8 {
         self.len

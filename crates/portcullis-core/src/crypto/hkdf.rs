@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use super::CryptoFailure;
 use super::hash::{Digest, HashAlgorithm};
-use super::hmac::HmacKey;
+use super::hmac::{HmacKey, Short};
 use super::secret::Secret;
 
 /// HKDF-Extract without a salt, which stands for zeros (RFC 5869 §2.2): a key that is the same for all connections.
@@ -26,15 +26,22 @@ pub(crate) fn extract(algorithm: HashAlgorithm, salt: &[u8], ikm: &[u8]) -> Secr
     HmacKey::new(algorithm, salt).mac(iter::once(ikm))
 }
 
-/// A label of RFC 8446, without its prefix; short enough by construction.
+/// A label of RFC 8446, without its prefix; short enough by construction. Behind it are zeros.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Label(&'static [u8]);
+pub(crate) struct Label {
+    bytes: [u8; MAX_LABEL_LEN],
+    len: u8,
+}
 
 impl Label {
     /// For use in constants.
     pub(crate) const fn new(label: &'static [u8]) -> Self {
         assert!(!label.is_empty() && label.len() <= MAX_LABEL_LEN);
-        Self(label)
+        let mut bytes = [0; MAX_LABEL_LEN];
+        bytes.split_at_mut(label.len()).0.copy_from_slice(label);
+        #[allow(clippy::cast_possible_truncation, reason = "asserted above")]
+        let len = label.len() as u8;
+        Self { bytes, len }
     }
 }
 
@@ -118,30 +125,19 @@ impl Prk {
     /// or empty, and at most as many bytes as the hash gives: one HMAC, which cannot fail.
     pub(crate) fn expand_label(&self, label: Label, context: Option<&Digest>, len: u8) -> Secret {
         debug_assert!(usize::from(len) <= self.algorithm.output_len());
-        #[allow(clippy::cast_possible_truncation, reason = "Label::new checks it")]
-        let label_len = (PREFIX_LEN + label.0.len()) as u8;
-        let context_len = context.map_or(0, Digest::len);
-        // In one piece: the hash has a price for each.
-        const MAX_LEN: usize =
-            3 + PREFIX_LEN + MAX_LABEL_LEN + 1 + HashAlgorithm::MAX_OUTPUT_LEN + 1;
-        let mut info = [0; MAX_LEN];
-        let mut used = 0;
-        let parts: [&[u8]; 6] = [
-            &[0, len, label_len],
-            self.prefix.as_bytes(),
-            label.0,
-            &[context_len],
-            context.map_or(&[], Digest::as_slice),
-            &[1], // the counter of HKDF-Expand
-        ];
-        for part in parts {
-            if let Some(room) = info.get_mut(used..used + part.len()) {
-                room.copy_from_slice(part);
-                used += part.len();
-            }
+        #[allow(clippy::cast_possible_truncation, reason = "it is 6")]
+        const PREFIX: u8 = PREFIX_LEN as u8;
+        // In one piece, by copies of sizes that are known: there are some twenty of these in a handshake.
+        let mut info = Short::<128>::new();
+        info.push(&[0, len, PREFIX + label.len], 3);
+        info.push(self.prefix.as_bytes(), PREFIX_LEN);
+        info.push(&label.bytes, label.len.into());
+        info.push(&[context.map_or(0, Digest::len)], 1);
+        if let Some(context) = context {
+            info.push(context.padded(), context.len().into());
         }
-        let info = info.get(..used).unwrap_or_default();
-        let mut expanded = self.key.mac(iter::once(info));
+        info.push(&[1], 1); // the counter of HKDF-Expand
+        let mut expanded = self.key.mac_short(info);
         expanded.truncate(len.into());
         expanded
     }

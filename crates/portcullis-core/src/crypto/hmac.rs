@@ -54,10 +54,49 @@ impl HmacKey {
         }
     }
 
+    /// The same of a short message.
+    pub(super) fn mac_short<const N: usize>(&self, message: Short<N>) -> Secret {
+        match self {
+            Self::Sha256(states, _) => states.mac_short(message),
+            Self::Sha384(states) => states.mac_short(message),
+        }
+    }
+
     /// Whether `received` is the HMAC of the message, in constant time.
     pub(crate) fn verify(&self, message: &[u8], received: &[u8]) -> bool {
         let expected = self.mac(iter::once(message));
         expected.as_slice().ct_eq(received)
+    }
+}
+
+/// A short message that is no secret, with zeros behind it: it is padded and compressed where it stands.
+pub(super) struct Short<const N: usize> {
+    bytes: [u8; N],
+    used: usize,
+}
+
+impl<const N: usize> Short<N> {
+    pub(super) const fn new() -> Self {
+        // Whole blocks of every hash.
+        const { assert!(N.is_multiple_of(128)) };
+        Self {
+            bytes: [0; N],
+            used: 0,
+        }
+    }
+
+    /// Appends the first `len` bytes of `padded`, behind which are zeros: a copy whose size is known beforehand. What
+    /// does not fit, with the padding that is still to come, is left out, and that is a mistake of ours.
+    pub(super) fn push<const M: usize>(&mut self, padded: &[u8; M], len: usize) {
+        const PADDING: usize = 17;
+        let room = self.bytes.get_mut(self.used..).unwrap_or_default();
+        let fits = self.used + len + PADDING <= N;
+        let room = room.first_chunk_mut().filter(|_| fits);
+        debug_assert!(room.is_some() && len <= M, "a message is not short");
+        if let Some(room) = room {
+            *room = *padded;
+            self.used += len;
+        }
     }
 }
 
@@ -111,6 +150,10 @@ impl<H: BlockHash> States<H> {
 
     fn mac<'a>(&self, message: impl Iterator<Item = &'a [u8]>) -> Secret {
         self.outer.finish_hash(&self.inner.absorb(message))
+    }
+
+    fn mac_short<const N: usize>(&self, message: Short<N>) -> Secret {
+        self.outer.finish_hash(&self.inner.absorb_short(message))
     }
 }
 
@@ -180,6 +223,23 @@ impl<H: BlockHash> State<H> {
         state
     }
 
+    /// The same of a short message.
+    fn absorb_short<const N: usize>(&self, mut message: Short<N>) -> Self {
+        let mut state = Self(self.0);
+        let size = H::EMPTY.as_ref().len();
+        // As above: with a bit and the length it fits, and N is a number of whole blocks.
+        let end = (message.used + 1 + size / 8).next_multiple_of(size);
+        let (padded, _) = message.bytes.split_at_mut(end.min(N));
+        if let Some(first) = padded.get_mut(message.used) {
+            *first = 0x80;
+        }
+        if let Some(last) = padded.last_chunk_mut() {
+            *last = H::length(8 * (size + message.used) as u64);
+        }
+        H::compress_front(&mut state.0, padded);
+        state
+    }
+
     /// The hash of the one block that is in the state and of the hash that `inner` has come to: that is always one
     /// block more, in which all has its place.
     fn finish_hash(&self, inner: &Self) -> Secret {
@@ -229,6 +289,33 @@ mod tests {
     use aws_lc_rs::hmac;
 
     use super::*;
+
+    #[test]
+    fn a_short_message_has_the_mac_of_any() {
+        for algorithm in [HashAlgorithm::Sha256, HashAlgorithm::Sha384] {
+            let key = HmacKey::new(algorithm, &[7; 48]);
+            let parts = |split: usize| {
+                let mut front = [0; 128];
+                front[..split].fill(9);
+                front
+            };
+            // To the end of what fits: one block of each hash, two of the shorter.
+            for len in 0..=111 {
+                for split in [0, 1, len / 2, len] {
+                    let split = split.min(len);
+                    let mut short = Short::<256>::new();
+                    short.push(&parts(split), split);
+                    short.push(&parts(len - split), len - split);
+                    let expected = key.mac(iter::once([9; 111].split_at(len).0));
+                    assert_eq!(
+                        key.mac_short(short),
+                        expected,
+                        "{algorithm:?} {len} {split}"
+                    );
+                }
+            }
+        }
+    }
 
     #[test]
     fn the_library_makes_the_same() {

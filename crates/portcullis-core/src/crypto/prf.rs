@@ -81,10 +81,14 @@ impl PrfKey {
     /// Fills `out` with `PRF(key, label, seed)`; the seed is given in parts.
     pub(crate) fn prf(&self, label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
         match self {
-            Self::Suite(key) => p_hash(key, label, seed, out, |to, byte| *to = byte),
+            Self::Suite(key) => p_hash(key, label, seed, out, copy),
             Self::Md5Sha1 { md5, sha1 } => {
-                p_hash(md5, label, seed, out, |to, byte| *to = byte);
-                p_hash(sha1, label, seed, out, |to, byte| *to ^= byte);
+                p_hash(md5, label, seed, out, copy);
+                p_hash(sha1, label, seed, out, |to, from| {
+                    for (to, byte) in to.iter_mut().zip(from) {
+                        *to ^= byte;
+                    }
+                });
             }
         }
     }
@@ -105,8 +109,18 @@ fn short_or_hashed<H: block_hash::BlockHash, D: AsMut<[u8]>>(
     states
 }
 
-/// `P_hash(key, label + seed)`; each of its bytes meets the one in `out` by `put`.
-fn p_hash(key: &impl Mac, label: &[u8], seed: &[&[u8]], out: &mut [u8], put: impl Fn(&mut u8, u8)) {
+fn copy(to: &mut [u8], from: &[u8]) {
+    to.copy_from_slice(from);
+}
+
+/// `P_hash(key, label + seed)`; its bytes meet those in `out` by `put`, as many at once as the hash gives.
+fn p_hash(
+    key: &impl Mac,
+    label: &[u8],
+    seed: &[&[u8]],
+    out: &mut [u8],
+    put: impl Fn(&mut [u8], &[u8]),
+) {
     let seed = || iter::once(label).chain(seed.iter().copied());
     let mut previous: Option<Secret> = None;
     let mut rest = out;
@@ -117,9 +131,7 @@ fn p_hash(key: &impl Mac, label: &[u8], seed: &[&[u8]], out: &mut [u8], put: imp
         };
         let block = key.mac(iter::once(a.as_slice()).chain(seed()));
         let (now, later) = rest.split_at_mut(rest.len().min(block.as_slice().len()));
-        for (to, byte) in now.iter_mut().zip(block.as_slice()) {
-            put(to, *byte);
-        }
+        put(now, block.as_slice().split_at(now.len()).0);
         rest = later;
         previous = Some(a);
     }

@@ -64,12 +64,14 @@ impl fmt::Debug for SharedSecret {
 /// where nobody wipes it.
 #[inline(never)]
 pub(crate) fn wipe_stack() {
-    /// In KiB: more than the calls take that have keys. In pieces, which are set faster than the whole.
-    const PIECES: usize = if cfg!(debug_assertions) { 24 } else { 8 };
+    /// Of the size, with the address to return to behind each 2 KiB: 8 KiB in all, more than the calls take that have
+    /// keys. In pieces, which the C library sets faster than the whole as long as they have less than that.
+    const PIECES: usize = if cfg!(debug_assertions) { 12 } else { 4 };
+    const PIECE: usize = 2_040;
 
     #[inline(never)]
     fn wipe(pieces: usize) {
-        let below = [0_u8; 1024];
+        let below = [0_u8; PIECE];
         optimization_barrier(&below);
         if pieces > 1 {
             wipe(pieces - 1);

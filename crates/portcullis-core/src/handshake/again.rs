@@ -66,6 +66,53 @@ impl Beginning {
     }
 }
 
+/// The reading half of a connection that another handshake takes over from.
+trait Predecessor {
+    fn is_before_tls13(&self) -> bool;
+    /// Whether the peer has asked for it.
+    fn is_requested(&self) -> bool;
+    fn another(&mut self) -> Option<&mut Another>;
+    /// What reads on.
+    fn incoming(&mut self) -> Incoming;
+}
+
+impl Predecessor for Reader {
+    fn is_before_tls13(&self) -> bool {
+        self.is_before_tls13()
+    }
+
+    fn is_requested(&self) -> bool {
+        self.is_requested()
+    }
+
+    fn another(&mut self) -> Option<&mut Another> {
+        self.another()
+    }
+
+    fn incoming(&mut self) -> Incoming {
+        Incoming::after(self)
+    }
+}
+
+#[cfg(feature = "dtls")]
+impl Predecessor for DatagramReader {
+    fn is_before_tls13(&self) -> bool {
+        self.is_before_tls13()
+    }
+
+    fn is_requested(&self) -> bool {
+        self.is_requested()
+    }
+
+    fn another(&mut self) -> Option<&mut Another> {
+        self.another()
+    }
+
+    fn incoming(&mut self) -> Incoming {
+        Incoming::after_datagrams(self)
+    }
+}
+
 /// How it has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -127,22 +174,33 @@ impl Handshake {
         random: Random,
         #[cfg(test)] tamper: Option<super::tests::Tamper>,
     ) -> Result<Self, Error> {
-        let is_older = reader.is_before_tls13();
+        Self::take_over(
+            reader,
+            |_| Outgoing::after(writer),
+            (now, random),
+            #[cfg(test)]
+            tamper,
+        )
+    }
+
+    /// Nothing has changed where it gives an error. `outgoing` is told whether a handshake goes on that was given up.
+    fn take_over(
+        reader: &mut impl Predecessor,
+        outgoing: impl FnOnce(bool) -> Result<Outgoing, Error>,
+        (now, random): (Now, Random),
+        #[cfg(test)] tamper: Option<super::tests::Tamper>,
+    ) -> Result<Self, Error> {
+        let (is_older, is_asked) = (reader.is_before_tls13(), reader.is_requested());
         let Some(another) = reader.another() else {
             return Err(refused(is_older));
         };
         let Some(mut beginning) = Beginning::of(another) else {
             return Err(refused(is_older));
         };
-        let outgoing = Outgoing::after(writer)?;
+        let outgoing = outgoing(another.unanswered.is_some())?;
         beginning.unanswered = another.unanswered.take();
-        beginning.is_asked = reader.is_requested();
-        let mut this = Self::over(
-            Incoming::after(reader),
-            outgoing,
-            beginning.policy(),
-            random,
-        );
+        beginning.is_asked = is_asked;
+        let mut this = Self::over(reader.incoming(), outgoing, beginning.policy(), random);
         this.now = now;
         #[cfg(test)]
         if let Some(tamper) = tamper {
@@ -242,7 +300,8 @@ impl Handshake {
     /// connection goes on with the old keys. A HelloRequest may be ignored (RFC 5246 §7.4.1.1), and there are
     /// servers that ignore a ClientHello. An answer that comes all the same later on is one to
     /// [`Reader::take_request`], with which that handshake goes on; so is a HelloRequest, which has crossed the hello, and
-    /// then the handshake can be given up again.
+    /// then the handshake can be given up again. Over datagrams the same hello is said once more then, unless its answer is
+    /// here, and until then it is not said at all.
     ///
     /// Whether that was possible: not once something of an answer is here, nor in any other handshake.
     pub fn give_up_renegotiation(&mut self) -> bool {
@@ -272,6 +331,14 @@ impl Handshake {
         let Some(again) = self.again.as_mut().filter(|again| !again.has_begun) else {
             return false;
         };
+        #[cfg(feature = "dtls")]
+        if level == AlertLevel::WARNING
+            && description == AlertDescription::NO_RENEGOTIATION
+            && self.outgoing.is_late_refusal()
+        {
+            // Was this one meant, it is said again, and declined once more.
+            return true;
+        }
         again.end = match description {
             AlertDescription::NO_RENEGOTIATION if level == AlertLevel::WARNING => Ending::Declined,
             AlertDescription::CLOSE_NOTIFY => Ending::Closed,
@@ -361,27 +428,13 @@ impl Handshake {
         random: Random,
         #[cfg(test)] tamper: Option<super::tests::Tamper>,
     ) -> Result<Self, Error> {
-        let is_older = reader.is_before_tls13();
-        let is_asked = reader.is_requested();
-        let Some(another) = reader.another() else {
-            return Err(refused(is_older));
-        };
-        let Some(mut beginning) = Beginning::of(another) else {
-            return Err(refused(is_older));
-        };
-        let goes_on = another.unanswered.is_some();
-        let outgoing = Outgoing::after_datagrams(writer, goes_on, now.monotonic)?;
-        beginning.unanswered = another.unanswered.take();
-        beginning.is_asked = is_asked;
-        let incoming = Incoming::after_datagrams(reader);
-        let mut this = Self::over(incoming, outgoing, beginning.policy(), random);
-        this.now = now;
-        #[cfg(test)]
-        if let Some(tamper) = tamper {
-            this.tamper(tamper);
-        }
-        this.begin_again(beginning)?;
-        Ok(this)
+        Self::take_over(
+            reader,
+            |goes_on| Outgoing::after_datagrams(writer, goes_on, now.monotonic),
+            (now, random),
+            #[cfg(test)]
+            tamper,
+        )
     }
 }
 
@@ -393,8 +446,8 @@ fn refused(is_older: bool) -> Error {
              connection authenticates anew"
         }
         true => {
-            "renegotiate: this connection cannot: the configuration must have `Renegotiation::Once` \
-             or `Accept`, the peer must know RFC 5746, the protocol must not be HTTP/2, a session \
+            "renegotiate: this connection cannot: the configuration must have `Renegotiation::Once`, \
+             which allows one, or `Accept`, the peer must know RFC 5746, the protocol must not be HTTP/2, a session \
              that is resumed must have the extended master secret, and neither end may have closed"
         }
     };

@@ -15,11 +15,13 @@ use super::{Outcome, PostHandshakeAuthentication};
 use crate::clock::{Monotonic, Now};
 use crate::config::{ClientConfig, Policy, ServerConfig};
 use crate::connection::DatagramConnection;
+use crate::crypto::CryptoFailure;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Stage};
-use crate::record::{DatagramOptions, Discards, Incoming, Later, Mail, Outgoing, ToWriter};
+use crate::record::{DatagramOptions, Discards, Heard, Incoming, Later, Mail, Outgoing, ToWriter};
 use crate::role::Role;
 use crate::session::ClientSession;
+use crate::wire::PathMessageType;
 
 fn misuse(misuse: Misuse) -> Error {
     Abort::from(misuse).into_silent_error(Stage::Start)
@@ -181,6 +183,64 @@ impl Handshake {
     /// too, so that there may be another [`deadline`](Self::deadline). Nothing over a stream.
     pub fn set_initial_timeout(&mut self, initial: Duration) {
         self.outgoing.set_initial_timeout(initial);
+    }
+
+    /// As a server over datagrams: whether nobody has asked if somebody reads at the peer's address, and nothing has come since
+    /// that shows it ([`Admission::is_unproved`]).
+    pub fn is_unproved(&self) -> bool {
+        self.incoming.is_unproved()
+    }
+
+    /// In a renegotiation over datagrams: what the datagram that was given to [`receive`](Self::receive) last has told
+    /// besides. Nothing in any other handshake: before it is over nobody moves.
+    pub fn heard(&self) -> Heard {
+        self.incoming.heard()
+    }
+
+    /// In a renegotiation over datagrams: seals a question to the peer whether it reads somewhere else (RFC 9853 §5), and
+    /// gives its cookie and the length of the datagram, which is to be sent there alone. `out` has 256 bytes at least. As
+    /// [`DatagramWriter::path_challenge`](crate::DatagramWriter::path_challenge) otherwise.
+    ///
+    /// # Errors
+    /// [`Reason::Misuse`](crate::Reason::Misuse) when the two sides have not agreed on that, `out` is too short, or this is
+    /// the first handshake of its connection. When the crypto library fails.
+    pub fn path_challenge(&mut self, out: &mut [u8]) -> Result<([u8; 8], usize), Error> {
+        let mut cookie = [0; 8];
+        let drawn = Random::system().fill(&mut cookie);
+        drawn.map_err(|failure| {
+            Abort::from(CryptoFailure::from(failure)).into_silent_error(self.stage())
+        })?;
+        let length = self.path_message(PathMessageType::CHALLENGE, cookie, out)?;
+        Ok((cookie, length))
+    }
+
+    /// Answers a [challenge](Heard::challenge): goes to where that has come from.
+    ///
+    /// # Errors
+    /// As [`path_challenge`](Self::path_challenge).
+    pub fn path_response(&mut self, cookie: [u8; 8], out: &mut [u8]) -> Result<usize, Error> {
+        self.path_message(PathMessageType::RESPONSE, cookie, out)
+    }
+
+    fn path_message(
+        &mut self,
+        msg_type: PathMessageType,
+        cookie: [u8; 8],
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        let stage = self.stage();
+        let misuse = |why| Abort::from(Misuse::new(why)).into_silent_error(stage);
+        if !self.incoming.checks_paths() {
+            return Err(misuse(
+                "paths are not checked: the two sides have not agreed on `rrc`, or there is no connection yet",
+            ));
+        }
+        let sealed = self.outgoing.seal_path_message(msg_type, cookie, out);
+        let sealed = sealed.map_err(|abort| abort.into_silent_error(stage))?;
+        sealed.ok_or_else(|| misuse("the output is too short: it takes 256 bytes"))
     }
 
     /// What was dropped of what came over datagrams.

@@ -498,7 +498,7 @@ impl Handshake {
                 .any(|one| one < Version::V1_3)
     }
 
-    fn take_output(&mut self) -> Vec<u8> {
+    pub(super) fn take_output(&mut self) -> Vec<u8> {
         match self.outgoing.take(self.now.monotonic) {
             Ok(bytes) => bytes,
             Err(abort) => {

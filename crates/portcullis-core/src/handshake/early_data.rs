@@ -53,7 +53,9 @@ impl Handshake {
 
     /// How many bytes [`send`](Self::send) takes now. For a client what is left of the session's limit,
     /// from the start until the server's Finished has come, at the latest; for a server that has accepted
-    /// early data as many as there are, once its flight is out and until its connection is taken.
+    /// early data as many as there are, once its flight is out and until its connection is taken. Over datagrams
+    /// to an address at which nobody may read ([`Admission::is_unproved`](crate::Admission::is_unproved)) it is three times what has
+    /// come from there, less what was sent.
     pub fn room(&self) -> usize {
         match self.error {
             None => usize::try_from(self.outgoing.room()).unwrap_or(usize::MAX),
@@ -63,10 +65,13 @@ impl Handshake {
 
     /// Sends data before the handshake is over, as much as there is [room](Self::room) for: a client's
     /// early data (0-RTT), or a server's data to a client whose early data it has accepted (0.5-RTT).
-    /// Gives how many bytes were taken; the next polls transmit them. Over datagrams this is a message, which is taken whole or
-    /// not at all, and lost as others are: also not if it is longer than a record
-    /// ([`max_fragment_sent`](crate::config::ClientConfigBuilder::max_fragment_sent)), or its datagram than
-    /// [`mtu`](crate::DatagramOptions::mtu); a server has none there.
+    /// Gives how many bytes were taken; the next polls transmit them, or [`take_transmit`](Self::take_transmit). Over datagrams
+    /// this is a message, which is taken whole or not at all, and lost as others are: also not if it is empty, longer than a record
+    /// ([`max_fragment_sent`](crate::config::ClientConfigBuilder::max_fragment_sent)), or its datagram longer than
+    /// [`mtu`](crate::DatagramOptions::mtu). What is not transmitted when the connection is taken is lost there, too.
+    ///
+    /// A server says this to somebody who has the key of a session, or has recorded who had it, and sends that again (§8): only
+    /// who has the key can read the answer.
     pub fn send(&mut self, data: &[u8]) -> usize {
         if self.room() == 0 {
             return 0;
@@ -78,6 +83,12 @@ impl Handshake {
                 0
             }
         }
+    }
+
+    /// What can be transmitted at once, over datagrams one of them, without going on: for a driver that has called
+    /// [`send`](Self::send), and has no use yet for what else [`poll`](Self::poll) would say. `None` for nothing.
+    pub fn take_transmit(&mut self) -> Option<Vec<u8>> {
+        Some(self.take_output()).filter(|bytes| !bytes.is_empty())
     }
 
     /// Whether early data was accepted, of which more may come: as [`Step::EarlyData`](crate::Step::EarlyData).

@@ -201,7 +201,7 @@ impl<'a> Judge<'a> {
     }
 
     /// A client's session that was kept as it is has the OCSP response that came with its first connection. The client may
-    /// show that until it is over (RFC 6066 §8), so it is judged anew as if it came now: a proof, if it calls the
+    /// show that until it is over (RFC 6960 §4.2.2.1), so it is judged anew as if it came now: a proof, if it calls the
     /// certificate good. `None` if there is none, as in all that was written down, or if somebody wants to be asked.
     pub(super) fn verify_with_staple(&self, shown: &Presented, now: UnixTime) -> Option<PeerProof> {
         if self.is_asked || self.checks_crls(shown) {

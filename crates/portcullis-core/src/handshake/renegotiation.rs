@@ -96,7 +96,7 @@ impl Previous {
         both
     }
 
-    /// RFC 7627 §5.4, RFC 7366 §3.1: `encrypt_then_mac` says it of the suite that is chosen now, if that
+    /// RFC 7627 §5.2 (in all handshakes), RFC 7366 §3.1: `encrypt_then_mac` says it of the suite that is chosen now, if that
     /// leaves the choice.
     pub(crate) fn check_protection(
         &self,
@@ -148,6 +148,7 @@ impl Previous {
     }
 
     /// A client that asks for a name in this hello asks for that of the first. One that asks for none has that all the same.
+    /// RFC 6066 §11.1: applications rely on the name that they were told.
     pub(crate) fn check_name(&self, name: Option<&str>) -> Result<(), Violation> {
         match name.is_none_or(|name| self.information().server_name.as_deref() == Some(name)) {
             true => Ok(()),

@@ -3,11 +3,12 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::datagram::{self, ConnectionId, DatagramOptions, Discards};
+use super::datagram::{self, ConnectionId, DatagramOptions, Discards, Heard};
 use super::{DatagramReader, DatagramWriter, Incoming, Outgoing, Role};
 use crate::clock::Monotonic;
 use crate::error::{Abort, Error};
 use crate::violation::Violation;
+use crate::wire::PathMessageType;
 
 impl Incoming {
     /// Over datagrams; see [`datagram::Incoming::new`].
@@ -64,6 +65,30 @@ impl Incoming {
         }
     }
 
+    /// Over datagrams: whether nothing has shown since that somebody does.
+    pub(crate) fn is_unproved(&self) -> bool {
+        match self {
+            Self::Stream(_) => false,
+            Self::Datagram(datagram) => datagram.is_unproved(),
+        }
+    }
+
+    /// Over datagrams: what the last one has told, in a handshake that is not the first.
+    pub(crate) fn heard(&self) -> Heard {
+        match self {
+            Self::Stream(_) => Heard::default(),
+            Self::Datagram(datagram) => datagram.heard(),
+        }
+    }
+
+    /// Over datagrams: whether paths are checked on a connection, and another handshake goes on with it.
+    pub(crate) fn checks_paths(&self) -> bool {
+        match self {
+            Self::Stream(_) => false,
+            Self::Datagram(datagram) => datagram.checks_paths(),
+        }
+    }
+
     /// What was dropped over datagrams.
     pub(crate) fn discards(&self) -> Discards {
         match self {
@@ -116,6 +141,30 @@ impl Outgoing {
     pub(crate) fn end_again(&mut self, keeps: bool) {
         if let Self::Datagram(datagram) = self {
             datagram.end_again(keeps);
+        }
+    }
+
+    /// Over datagrams: seals a message about the path; `None` where there is no room for it.
+    ///
+    /// # Errors
+    /// When the crypto library fails, or the key has done what it may.
+    pub(crate) fn seal_path_message(
+        &mut self,
+        msg_type: PathMessageType,
+        cookie: [u8; 8],
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Abort> {
+        match self {
+            Self::Stream(_) => Ok(None),
+            Self::Datagram(datagram) => datagram.seal_path_message(msg_type, cookie, out),
+        }
+    }
+
+    /// Over datagrams: whether the peer may have declined a handshake before that which is under way.
+    pub(crate) fn is_late_refusal(&mut self) -> bool {
+        match self {
+            Self::Stream(_) => false,
+            Self::Datagram(datagram) => datagram.is_late_refusal(),
         }
     }
 

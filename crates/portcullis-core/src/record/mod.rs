@@ -40,13 +40,14 @@ pub(crate) use authentication::{Authentication, MAX_RUN, ToWriter};
 pub(crate) use datagram::ConnectionId;
 #[cfg(feature = "dtls")]
 pub use datagram::{
-    ConnectionId, Control, DatagramOptions, Discarded, Discards, Reader as DatagramReader,
+    ConnectionId, Control, DatagramOptions, Discarded, Discards, Heard, Reader as DatagramReader,
     Received, Records, Retransmission, Writer as DatagramWriter,
 };
 #[cfg(feature = "dtls")]
 pub(crate) use datagram::{
-    HelloPiece, Mail, Reassembly, Taken, UNPROVED_AMPLIFICATION, hello_pieces, plain_alert,
-    plain_message, plain_message_in_pieces, plain_message_of, server_hello_pieces,
+    HelloPiece, Mail, Reassembly, Taken, UNPROVED_AMPLIFICATION, first_hello_pieces, hello_pieces,
+    is_said_to_anybody, plain_alert, plain_message, plain_message_in_pieces, plain_message_of,
+    server_hello_pieces,
 };
 pub(crate) use incoming::Incoming;
 pub(crate) use keys::Keys;

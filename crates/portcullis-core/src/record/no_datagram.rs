@@ -141,7 +141,11 @@ impl Outgoing {
         match *self {}
     }
 
-    pub(crate) fn early_data(&mut self, _: &[u8]) -> Result<usize, Abort> {
+    pub(crate) fn allow_data(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn data(&mut self, _: &[u8]) -> Result<usize, Abort> {
         match *self {}
     }
 

@@ -163,10 +163,11 @@ impl Outgoing {
         }
     }
 
-    /// Lets a server's data go out before the handshake is over; never over datagrams.
-    pub(crate) fn allow_data(&mut self, bytes: u64) {
-        if let Self::Stream(stream) = self {
-            stream.allow_data(bytes);
+    /// Lets a server's data go out before the handshake is over.
+    pub(crate) fn allow_data(&mut self) {
+        match self {
+            Self::Stream(stream) => stream.allow_data(u64::MAX),
+            Self::Datagram(datagram) => datagram.allow_data(),
         }
     }
 
@@ -186,7 +187,7 @@ impl Outgoing {
     pub(crate) fn data(&mut self, data: &[u8]) -> Result<usize, Abort> {
         match self {
             Self::Stream(stream) => stream.data(data),
-            Self::Datagram(datagram) => datagram.early_data(data),
+            Self::Datagram(datagram) => datagram.data(data),
         }
     }
 
@@ -328,6 +329,14 @@ impl Outgoing {
 /// What only a test sends, over datagrams.
 #[cfg(all(test, feature = "dtls"))]
 impl Outgoing {
+    /// The newest key may seal so many records more.
+    pub(crate) fn wear_out(&mut self, left: u64) {
+        match self {
+            Self::Datagram(datagram) => datagram.wear_out(left),
+            Self::Stream(_) => panic!("this test is of datagrams"),
+        }
+    }
+
     pub(crate) fn forge_early_data(&mut self, typ: crate::wire::ContentType, content: &[u8]) {
         match self {
             Self::Datagram(datagram) => datagram.forge_early_data(typ, content),

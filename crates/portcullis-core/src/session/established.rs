@@ -247,7 +247,9 @@ impl Established {
         match owner {
             Role::Client => put_digest(out, self.shown.as_deref()),
             Role::Server => put_vec8(out, |out| {
-                out.extend(leaf.into_iter().flat_map(|leaf| leaf.end_point.as_bytes()));
+                if let Some(leaf) = leaf {
+                    out.extend_from_slice(leaf.end_point.as_bytes());
+                }
             }),
         }
         put_vec16(out, |out| {
@@ -385,7 +387,11 @@ impl Peer {
 }
 
 fn put_digest(out: &mut Vec<u8>, digest: Option<&Sha256Digest>) {
-    put_vec8(out, |out| out.extend(digest.into_iter().flatten()));
+    put_vec8(out, |out| {
+        if let Some(digest) = digest {
+            out.extend_from_slice(digest);
+        }
+    });
 }
 
 fn read_digest<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a Sha256Digest>, DecodeError> {

@@ -45,6 +45,7 @@ pub(crate) use anti_replay::{Claims, Filters, ReplayToken, token};
 pub(crate) use client::Resumable;
 pub(crate) use early_data::EarlyDataTerms;
 pub(crate) use established::{Established, Peer, Secret};
+pub(crate) use ticket_keys::Salt;
 
 use std::time::Duration;
 

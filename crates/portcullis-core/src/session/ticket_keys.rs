@@ -25,6 +25,8 @@ const NAME_LEN: usize = 16;
 const KEY_LEN: usize = 32;
 /// In one block of the hash with the label; no two of 2^64 are the same.
 const SALT_LEN: usize = 24;
+/// What the key of one ticket is derived from: random, and public.
+pub(crate) type Salt = [u8; SALT_LEN];
 const HEAD_LEN: usize = NAME_LEN + SALT_LEN;
 
 const LABEL: &[u8] = b"portcullis ticket 2";
@@ -261,20 +263,31 @@ impl TicketKeys {
         now: UnixTime,
         random: &mut Random,
     ) -> Result<Option<Vec<u8>>, CryptoFailure> {
+        let mut salt = [0; SALT_LEN];
+        random.fill(&mut salt)?;
+        self.seal_salted(session, &salt, now, random)
+    }
+
+    /// The same with a salt that was drawn together with other random bytes, and is for this ticket alone.
+    pub(crate) fn seal_salted(
+        &self,
+        session: &[u8],
+        salt: &Salt,
+        now: UnixTime,
+        random: &mut Random,
+    ) -> Result<Option<Vec<u8>>, CryptoFailure> {
         const FAILURE: CryptoFailure = CryptoFailure::SealingTicket;
         if HEAD_LEN + session.len() + TAG_LEN > MAX_TICKET {
             return Ok(None);
         }
         let current = self.current(now, random)?;
-        let mut salt = [0; SALT_LEN];
-        random.fill(&mut salt)?;
         let mut ticket = Vec::with_capacity(HEAD_LEN + session.len() + TAG_LEN);
         ticket.extend_from_slice(&current.name);
-        ticket.extend_from_slice(&salt);
+        ticket.extend_from_slice(salt);
         ticket.resize(HEAD_LEN + session.len() + TAG_LEN, 0);
         let (_, sealed) = ticket.split_at_mut_checked(HEAD_LEN).ok_or(FAILURE)?;
         current
-            .of_ticket(&salt)?
+            .of_ticket(salt)?
             .seal_scatter(0, &current.name, session, &[], sealed)
             .map_err(|_| FAILURE)?;
         Ok(Some(ticket))

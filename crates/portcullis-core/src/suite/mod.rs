@@ -460,17 +460,29 @@ impl FromStr for CipherSuite {
     type Err = UnknownSuite;
 
     /// Reads the RFC's or OpenSSL's name of a suite in the table, and the two names OTP spells
-    /// in its own way (`TLS_DHE_PSK_WITH_AES_…_CCM_8`).
+    /// in its own way (`TLS_DHE_PSK_WITH_AES_…_CCM_8`), whatever their case.
     fn from_str(name: &str) -> Result<Self, UnknownSuite> {
-        let rfc = match name {
-            "TLS_DHE_PSK_WITH_AES_128_CCM_8" => "TLS_PSK_DHE_WITH_AES_128_CCM_8",
-            "TLS_DHE_PSK_WITH_AES_256_CCM_8" => "TLS_PSK_DHE_WITH_AES_256_CCM_8",
-            _ => name,
-        };
+        const OTP: [(&str, &str); 2] = [
+            (
+                "TLS_DHE_PSK_WITH_AES_128_CCM_8",
+                "TLS_PSK_DHE_WITH_AES_128_CCM_8",
+            ),
+            (
+                "TLS_DHE_PSK_WITH_AES_256_CCM_8",
+                "TLS_PSK_DHE_WITH_AES_256_CCM_8",
+            ),
+        ];
+        let otp = OTP.iter().find(|(otp, _)| otp.eq_ignore_ascii_case(name));
+        let rfc = otp.map_or(name, |(_, rfc)| rfc);
         Self::KNOWN
             .iter()
             .copied()
-            .find(|suite| suite.name() == Some(rfc) || suite.openssl_name() == Some(name))
+            .find(|suite| {
+                let is = |known: Option<&str>, name| {
+                    known.is_some_and(|known| known.eq_ignore_ascii_case(name))
+                };
+                is(suite.name(), rfc) || is(suite.openssl_name(), name)
+            })
             .ok_or_else(|| UnknownSuite {
                 name: name.to_owned(),
             })

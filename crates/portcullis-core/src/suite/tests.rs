@@ -29,7 +29,14 @@ fn names_there_and_back() {
         assert_eq!(info.suite, *suite);
         assert_eq!(info.name.parse(), Ok(*suite));
         assert_eq!(info.openssl_name.parse(), Ok(*suite));
+        // As for groups and schemes: no two names differ in their case alone.
+        assert_eq!(info.name.to_lowercase().parse(), Ok(*suite));
+        assert_eq!(info.openssl_name.to_lowercase().parse(), Ok(*suite));
     }
+    assert_eq!(
+        "tls_dhe_psk_with_aes_128_ccm_8".parse(),
+        Ok(CipherSuite::TLS_PSK_DHE_WITH_AES_128_CCM_8)
+    );
     let unknown = "TLS_NONSENSE".parse::<CipherSuite>().unwrap_err();
     assert!(unknown.to_string().contains("TLS_NONSENSE"));
     assert_eq!(CipherSuite(0x0a0a).to_string(), "0x0a0a");

@@ -91,14 +91,13 @@ impl ClientHello<'_> {
     }
 }
 
-impl<'a> HandshakeMessage<'a> for ClientHello<'a> {
-    const TYPE: HandshakeType = HandshakeType::CLIENT_HELLO;
-
-    fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
-        Self::decode_as(Syntax::Tls, body)
-    }
-
-    fn decode_as(syntax: Syntax, body: &'a [u8]) -> Result<Self, DecodeError> {
+impl<'a> ClientHello<'a> {
+    /// Reads a body that has been through [`decode_as`](HandshakeMessage::decode_as) before: lists are not walked. Of other
+    /// bytes a list may be cut short where it has no syntax.
+    ///
+    /// # Errors
+    /// When the fields and their lengths are not those of a hello.
+    pub(crate) fn of_decoded(syntax: Syntax, body: &'a [u8]) -> Result<Self, DecodeError> {
         Cursor::whole(body, |cursor| {
             Ok(Self {
                 legacy_version: ProtocolVersion(cursor.u16()?),
@@ -108,10 +107,34 @@ impl<'a> HandshakeMessage<'a> for ClientHello<'a> {
                     Syntax::Tls => None,
                     Syntax::Dtls => Some(cursor.vec8()?),
                 },
-                cipher_suites: List::decode_non_empty(cursor.vec16()?)?,
-                legacy_compression_methods: List::decode_non_empty(cursor.vec8()?)?,
-                extensions: Extensions::read_optional(cursor)?,
+                cipher_suites: List::checked(cursor.vec16()?),
+                legacy_compression_methods: List::checked(cursor.vec8()?),
+                extensions: match cursor.is_empty() {
+                    true => Extensions::default(),
+                    false => Extensions::checked(cursor.vec16()?),
+                },
             })
+        })
+    }
+}
+
+impl<'a> HandshakeMessage<'a> for ClientHello<'a> {
+    const TYPE: HandshakeType = HandshakeType::CLIENT_HELLO;
+
+    fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::decode_as(Syntax::Tls, body)
+    }
+
+    fn decode_as(syntax: Syntax, body: &'a [u8]) -> Result<Self, DecodeError> {
+        let hello = Self::of_decoded(syntax, body)?;
+        // What that leaves out.
+        Extensions::decode(hello.extensions.as_bytes())?;
+        Ok(Self {
+            cipher_suites: List::decode_non_empty(hello.cipher_suites.as_bytes())?,
+            legacy_compression_methods: List::decode_non_empty(
+                hello.legacy_compression_methods.as_bytes(),
+            )?,
+            ..hello
         })
     }
 
@@ -216,6 +239,56 @@ mod tests {
         let hello = ClientHello::decode(&over_stream[4..]).unwrap();
         assert_eq!(hello.legacy_cookie, None);
         assert!(ClientHello::decode_as(Syntax::Dtls, &over_stream[4..]).is_err());
+    }
+
+    #[test]
+    fn what_was_decoded_is_read_again() {
+        let whole = |cookie: Option<&[u8]>| {
+            let mut out = Vec::new();
+            let suites = [CipherSuite(0x1a1a), CipherSuite::TLS_AES_128_GCM_SHA256];
+            let ids = (&[4; 32][..], cookie);
+            ClientHello::put_with_cookie(
+                &mut out,
+                ProtocolVersion::TLS_1_2,
+                &[3; 32],
+                ids,
+                suites,
+                |out| {
+                    out.extend_from_slice(&[0, 0x2b, 0, 3, 2, 3, 4, 0x2a, 0x2a, 0, 0]);
+                },
+            );
+            out.split_off(4)
+        };
+        for (syntax, body) in [
+            (Syntax::Tls, whole(None)),
+            (Syntax::Dtls, whole(Some(&[5; 20]))),
+        ] {
+            let mut decoded = 0;
+            // Each length of the body, and each byte of it changed.
+            let shorter = (0..=body.len()).map(|len| body[..len].to_vec());
+            let changed = (0..body.len()).flat_map(|at| {
+                [1, 2, 0x7f, 0xff].map(|change| {
+                    let mut body = body.clone();
+                    body[at] ^= change;
+                    body
+                })
+            });
+            for body in shorter.chain(changed) {
+                let again = ClientHello::of_decoded(syntax, &body);
+                match ClientHello::decode_as(syntax, &body) {
+                    Ok(hello) => {
+                        assert_eq!(again, Ok(hello));
+                        decoded += 1;
+                    }
+                    // Bytes that nobody should ask it about end all the same.
+                    Err(_) => {
+                        let count = again.map_or(0, |again| again.extensions.iter().count());
+                        assert!(count <= body.len());
+                    }
+                }
+            }
+            assert!(decoded > 2);
+        }
     }
 
     #[test]

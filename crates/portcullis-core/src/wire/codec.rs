@@ -153,30 +153,30 @@ impl<'a> Cursor<'a> {
 /// Callers bound what they write (configuration is checked when it is built), so a body that
 /// outgrows its length field is a defect of ours, caught by the assertion in tests.
 fn prefixed<const WIDTH: usize>(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
-    let behind = reserve(out, WIDTH);
+    let behind = reserve::<WIDTH>(out);
     body(out);
-    fill_in(out, WIDTH, behind);
+    fill_in::<WIDTH>(out, behind);
 }
 
 /// Leaves room for a length; gives where what it counts begins. Apart, as [`fill_in`] is, because each vector that is
 /// written has its own [`prefixed`].
 #[inline(never)]
-fn reserve(out: &mut Vec<u8>, width: usize) -> usize {
-    out.extend(core::iter::repeat_n(0, width));
+fn reserve<const WIDTH: usize>(out: &mut Vec<u8>) -> usize {
+    out.extend_from_slice(&[0; WIDTH]);
     out.len()
 }
 
 #[inline(never)]
-fn fill_in(out: &mut [u8], width: usize, behind: usize) {
+fn fill_in<const WIDTH: usize>(out: &mut [u8], behind: usize) {
     let length = out.len().saturating_sub(behind);
     debug_assert!(
-        length < 1 << (8 * width),
+        length < 1 << (8 * WIDTH),
         "a vector outgrew its length field"
     );
+    let (front, _) = out.split_at_mut(behind.min(out.len()));
     let bytes = (length as u64).to_be_bytes();
-    let field = out.get_mut(behind.saturating_sub(width)..behind);
-    if let (Some(field), Some(value)) = (field, bytes.get(8 - width..)) {
-        field.copy_from_slice(value);
+    if let (Some(field), Some(value)) = (front.last_chunk_mut::<WIDTH>(), bytes.last_chunk()) {
+        *field = *value;
     }
 }
 

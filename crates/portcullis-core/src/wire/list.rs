@@ -21,6 +21,17 @@ pub trait Element<'a>: Sized {
 
     /// Writes the element.
     fn put(&self, out: &mut Vec<u8>);
+
+    /// Whether these bytes are nothing but elements.
+    fn are_in(bytes: &'a [u8]) -> bool {
+        let mut cursor = Cursor::new(bytes);
+        while !cursor.is_empty() {
+            if Self::decode(&mut cursor).is_err() {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 /// A vector of elements, borrowed from the message and checked when it was decoded.
@@ -35,11 +46,10 @@ impl<'a, T: Element<'a>> List<'a, T> {
     /// # Errors
     /// When they are not.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut cursor = Cursor::new(bytes);
-        while !cursor.is_empty() {
-            T::decode(&mut cursor)?;
+        match T::are_in(bytes) {
+            true => Ok(Self::checked(bytes)),
+            false => Err(DecodeError),
         }
-        Ok(Self::checked(bytes))
     }
 
     /// The same, and there must be at least one element.
@@ -206,6 +216,11 @@ macro_rules! code_point_elements {
 
             fn put(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.0.to_be_bytes());
+            }
+
+            /// All values are numbers of one size.
+            fn are_in(bytes: &'a [u8]) -> bool {
+                bytes.len().is_multiple_of(size_of::<Self>())
             }
         }
     )+ };

@@ -649,9 +649,7 @@ impl Maker<'_> {
                 );
                 self.wrong(&entry.name.span(), text);
             }
-            if routes.plain().is_some() {
-                self.warn_of_any_address(entry, listener);
-            }
+            self.check_passing(entry, listener);
             if routes.plain().is_some() && routes.0.len() > 1 {
                 let text = format!(
                     "listener \"{name}\" has a route with tls = \"off\" and others: without TLS there is nothing to tell \

@@ -103,7 +103,8 @@ impl Plan {
     pub(crate) fn needs_restart(&self, next: &Self) -> Option<String> {
         let sockets = |plan: &Self| -> Vec<_> {
             let sockets = plan.listeners.iter().map(|listener| {
-                let kind = listener.routes.plain().is_some();
+                let passes = listener.is_udp() && listener.routes.passes();
+                let kind = (listener.routes.plain().is_some(), passes);
                 (listener.name.clone(), listener.addresses.clone(), kind)
             });
             sockets.collect()

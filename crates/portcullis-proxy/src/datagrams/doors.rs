@@ -52,6 +52,12 @@ impl Heard {
         let [newcomers, waiting] =
             [&counts.newcomers, &counts.waiting].map(|it| it.load(Ordering::Relaxed));
         self.add(&Discards::default(), [0, 0, newcomers, waiting]);
+        let no_hello = Discarded::ALL
+            .iter()
+            .position(|it| *it == Discarded::NoHello);
+        if let Some(sum) = no_hello.and_then(|at| self.discarded.get_mut(at)) {
+            *sum += counts.no_hello.load(Ordering::Relaxed);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Clients that speak UDP without DTLS: a flow for each address that datagrams come from.
+//! Clients whose DTLS, if they speak it, does not end here: a flow for each address that datagrams come from.
 //!
 //! One task receives, and gives each datagram to the flow of its address. An address can be forged, so all of it is
 //! bounded: flows by `limits.connections`, those that nobody serves yet, and what waits in each and in all of them.
@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::UdpSocket;
+use portcullis::DatagramPeek;
 use tokio::sync::{Notify, mpsc};
+
+use super::socket::{Area, Path, Socket};
 
 /// Flows that nobody serves yet.
 const NEWCOMERS: usize = 256;
@@ -21,8 +23,6 @@ const DATAGRAMS: usize = 64;
 const BYTES: usize = 256 << 10;
 /// The bytes that wait in all flows of a socket: those that nobody serves yet, whose addresses may be forged, and the others.
 const ALL_BYTES: [usize; 2] = [4 << 20, 16 << 20];
-/// The longest datagram, and more.
-const LONGEST: usize = 1 << 16;
 /// After receiving has failed.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -33,6 +33,16 @@ pub(crate) struct Counts {
     pub(crate) waiting: AtomicU64,
     /// Of addresses that there was no place for.
     pub(crate) newcomers: AtomicU64,
+    /// With which nobody begins a connection.
+    pub(crate) no_hello: AtomicU64,
+}
+
+/// What flows begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    Anything,
+    /// A part of a ClientHello.
+    Hello,
 }
 
 /// A socket whose clients are told apart by their addresses. Dropped, it takes no more of them.
@@ -45,7 +55,7 @@ pub(crate) struct Flows {
 /// What comes from one address. Dropped, it is forgotten.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    pub(crate) peer: SocketAddr,
+    path: Path,
     table: Arc<Table>,
     datagrams: mpsc::Receiver<Bytes>,
     bytes: Arc<AtomicUsize>,
@@ -54,8 +64,9 @@ pub(crate) struct Flow {
 
 #[derive(Debug)]
 struct Table {
-    socket: UdpSocket,
-    there: Mutex<HashMap<SocketAddr, Way>>,
+    socket: Socket,
+    beginning: Beginning,
+    there: Mutex<HashMap<Path, Way>>,
     /// Of all datagrams that wait, in flows that nobody serves yet and in the others.
     bytes: [AtomicUsize; 2],
     /// A flow has ended.
@@ -77,9 +88,10 @@ impl Flows {
     ///
     /// # Errors
     /// When the socket cannot be had.
-    pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+    pub(crate) fn new(socket: std::net::UdpSocket, beginning: Beginning) -> io::Result<Self> {
         let table = Arc::new(Table {
-            socket: UdpSocket::from_std(socket)?,
+            socket: Socket::new(socket)?,
+            beginning,
             there: Mutex::default(),
             bytes: Default::default(),
             ended: Notify::new(),
@@ -90,8 +102,8 @@ impl Flows {
         Ok(Self { newcomers, table })
     }
 
-    pub(crate) fn socket(&self) -> &UdpSocket {
-        &self.table.socket
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.table.socket.local_addr()
     }
 
     pub(crate) fn counts(&self) -> &Arc<Counts> {
@@ -112,7 +124,7 @@ impl Flows {
 }
 
 async fn receive(table: Arc<Table>, newcomers: mpsc::Sender<Flow>) {
-    let mut area = vec![0; LONGEST];
+    let mut area = Area::default();
     // `None` once no more are taken: flows that nobody has taken are dropped with it.
     let mut newcomers = Some(newcomers);
     loop {
@@ -128,16 +140,19 @@ async fn receive(table: Arc<Table>, newcomers: mpsc::Sender<Flow>) {
             }
         };
         let received = tokio::select! {
-            received = table.socket.recv_from(&mut area) => received,
+            received = table.socket.recv(&mut area) => received,
             () = over => {
                 newcomers = None;
                 continue;
             }
         };
         match received {
-            Ok((length, peer)) => {
-                let datagram = area.get(..length).unwrap_or_default();
-                table.give(peer, datagram, newcomers.as_ref());
+            Ok(()) => {
+                for (path, datagram) in area.datagrams() {
+                    table.give(path, datagram, newcomers.as_ref());
+                }
+                // Whoever sends without an end keeps nobody else from running.
+                tokio::task::consume_budget().await;
             }
             // It is of one datagram, or there is no memory.
             Err(_) => tokio::time::sleep(PAUSE).await,
@@ -146,21 +161,20 @@ async fn receive(table: Arc<Table>, newcomers: mpsc::Sender<Flow>) {
 }
 
 impl Table {
-    fn there(&self) -> MutexGuard<'_, HashMap<SocketAddr, Way>> {
+    fn there(&self) -> MutexGuard<'_, HashMap<Path, Way>> {
         self.there.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn give(
-        self: &Arc<Self>,
-        peer: SocketAddr,
-        datagram: &[u8],
-        newcomers: Option<&mpsc::Sender<Flow>>,
-    ) {
+    fn give(self: &Arc<Self>, path: Path, datagram: &[u8], newcomers: Option<&mpsc::Sender<Flow>>) {
         let mut there = self.there();
-        if let Some(way) = there.get(&peer) {
+        if let Some(way) = there.get(&path) {
             return self.put(way, datagram);
         }
         let Some(newcomers) = newcomers else { return };
+        if self.beginning == Beginning::Hello && DatagramPeek::check(datagram).is_err() {
+            self.counts.no_hello.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let place = match newcomers.try_reserve() {
             Ok(place) => place,
             Err(mpsc::error::TrySendError::Closed(())) => return,
@@ -177,11 +191,11 @@ impl Table {
             is_served: false,
         };
         self.put(&way, datagram);
-        there.insert(peer, way);
+        there.insert(path, way);
         // Who is dropped at once forgets itself.
         drop(there);
         place.send(Flow {
-            peer,
+            path,
             table: Arc::clone(self),
             datagrams,
             bytes,
@@ -213,6 +227,17 @@ impl Table {
 }
 
 impl Flow {
+    pub(crate) const fn peer(&self) -> SocketAddr {
+        self.path.peer
+    }
+
+    /// Where the client has sent to, as far as that is known.
+    pub(crate) fn destination(&self) -> Option<SocketAddr> {
+        let bound = self.table.socket.local_addr().ok()?;
+        let ip = self.path.local.unwrap_or(bound.ip());
+        (!ip.is_unspecified()).then(|| SocketAddr::new(ip, bound.port()))
+    }
+
     /// The next datagram.
     ///
     /// # Cancel safety
@@ -233,7 +258,7 @@ impl Flow {
         self.is_served = true;
         // Nothing is put meanwhile.
         let mut there = self.table.there();
-        if let Some(way) = there.get_mut(&self.peer) {
+        if let Some(way) = there.get_mut(&self.path) {
             way.is_served = true;
         }
         let [new, served] = &self.table.bytes;
@@ -255,15 +280,14 @@ impl Flow {
     /// # Errors
     /// Those of the system.
     pub(crate) async fn send(&self, datagram: &[u8]) -> io::Result<()> {
-        let sent = self.table.socket.send_to(datagram, self.peer).await;
-        sent.map(drop)
+        self.table.socket.send(&self.path, datagram).await
     }
 }
 
 impl Drop for Flow {
     fn drop(&mut self) {
         // With it the other end, so that nothing comes behind what is counted out.
-        self.table.there().remove(&self.peer);
+        self.table.there().remove(&self.path);
         while let Ok(datagram) = self.datagrams.try_recv() {
             self.taken(datagram);
         }
@@ -273,13 +297,15 @@ impl Drop for Flow {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::UdpSocket;
+
     use super::*;
 
     async fn flows() -> (Flows, SocketAddr) {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let address = socket.local_addr().unwrap();
-        (Flows::new(socket).unwrap(), address)
+        (Flows::new(socket, Beginning::Anything).unwrap(), address)
     }
 
     impl Flows {

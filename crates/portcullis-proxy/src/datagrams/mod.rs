@@ -5,17 +5,21 @@
 
 pub(crate) mod doors;
 pub(crate) mod flows;
+mod hello;
 mod side;
+mod socket;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use portcullis::DtlsIncoming;
+use portcullis::{AlertDescription, ConnectionInformation, DtlsIncoming};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
 use self::flows::Flow;
+use self::hello::Trial;
 pub(crate) use self::side::Side;
 use self::side::{NoMore, Unsent};
 use crate::access_log::cut;
@@ -23,9 +27,10 @@ use crate::arrival::Arrived;
 use crate::backend::{Picking, Place};
 use crate::config::{Listener, Plan};
 use crate::meter::Outcome;
+use crate::proxied;
 use crate::proxy::{Phase, Shared};
 use crate::record::Record;
-use crate::route::Route;
+use crate::route::{Mode, Route};
 use crate::termination::{Refused, Termination};
 
 /// So often in a row a server may not be reached that has been there.
@@ -43,6 +48,17 @@ struct Begun {
     client: Side,
     route: Arc<Route>,
     server: Server,
+    /// What was read of a client whose hello is passed on.
+    hello: Vec<Bytes>,
+}
+
+/// A client that is known as far as it takes to choose its server.
+struct Greeted {
+    client: Side,
+    route: Arc<Route>,
+    hello: Vec<Bytes>,
+    name: Option<String>,
+    protocol: Option<Vec<u8>>,
 }
 
 /// A server, and those that are left if nobody is there.
@@ -50,6 +66,8 @@ struct Server {
     side: Side,
     place: Place,
     picking: Picking,
+    /// What stands before each datagram to it: nobody else tells them that come from different clients apart.
+    header: Vec<u8>,
     /// Whether it has said something.
     is_heard: bool,
     refusals: u32,
@@ -73,6 +91,7 @@ struct Over {
     client: Option<&'static str>,
     server: Option<&'static str>,
     why: Option<NoMore>,
+    reason: Option<&'static str>,
 }
 
 /// One connection, to its end.
@@ -85,31 +104,42 @@ pub(crate) async fn serve(
 ) {
     let mut record = Record::new(shared, &arrived);
     let mut phase = shared.phase();
-    let beginning = Box::pin(begin(plan, &arrived.listener, client, &mut record));
+    let is_flow = matches!(client, Client::Flow(_));
+    let beginning = Box::pin(begin(plan, &arrived, client, &mut record));
     let begun = tokio::select! {
         begun = beginning => begun,
         () = phase.over(Phase::Draining) => Err(Refused { route: None, outcome: Outcome::Drained }),
     };
-    drop(handshake);
     let begun = match begun {
         Ok(begun) => begun,
-        Err(Refused { route, outcome }) => return record.end(shared, route.as_deref(), outcome),
+        Err(Refused { route, outcome }) => {
+            let route = route.as_deref();
+            return match is_flow {
+                true => record.end_of_anybody(shared, route, outcome),
+                false => record.end(shared, route, outcome),
+            };
+        }
     };
     let Begun {
         client,
         route,
         server,
+        hello,
     } = begun;
     record.note("backend", route.backend.name.as_str());
     record.note("route", route.label.as_str());
     record.rest();
     let open = shared.meter.open(&route.counts);
     let times = &plan.timeouts;
+    let is_passed = matches!(route.mode, Mode::Pass);
     let mut passing = Passing {
         idle: match client {
-            Side::Dtls(_) => times.dtls_idle,
-            Side::Flow(_) | Side::Socket(_) => times.udp_idle,
+            Side::Flow(_) | Side::Socket(_) if !is_passed => times.udp_idle,
+            _ => times.dtls_idle,
         },
+        // Others give theirs back.
+        trial: is_passed.then(|| Trial::new(times.handshake, handshake)),
+        hello,
         within: times.connect,
         stall: times.stall,
         client,
@@ -125,6 +155,7 @@ pub(crate) async fn serve(
         client,
         server,
         moved,
+        trial,
         ..
     } = passing;
     record.note("server", server.place.server().to_string());
@@ -144,27 +175,53 @@ pub(crate) async fn serve(
         record.note("dtls_discarded", dropped);
     }
     over.note(&mut record);
+    let is_unserved = is_flow && over.outcome == Outcome::NoBackend;
+    if let (Side::Flow(flow), true, true) = (&client, is_unserved, is_passed) {
+        hello::alert(flow, AlertDescription::INTERNAL_ERROR).await;
+    }
+    let is_anybody = trial.is_some() || is_unserved;
     // Before the line: who reads it finds it so.
-    drop((client, server));
-    record.end(shared, Some(&route), over.outcome);
+    drop((client, server, trial));
+    match is_anybody {
+        true => record.end_of_anybody(shared, Some(&route), over.outcome),
+        false => record.end(shared, Some(&route), over.outcome),
+    }
 }
 
 /// Up to where datagrams can be passed on.
 async fn begin(
     plan: &Plan,
-    listener: &Arc<Listener>,
+    arrived: &Arrived,
     client: Client,
     record: &mut Record,
 ) -> Result<Begun, Refused> {
-    let (client, route) = match client {
+    let listener = &arrived.listener;
+    let greeted = match client {
         Client::Dtls(incoming) => terminate(plan, listener, incoming, record).await?,
-        Client::Flow(flow) => {
-            let Some(route) = listener.routes.plain() else {
-                return Err(Refused::internal());
-            };
-            (Side::Flow(flow), Arc::clone(route))
-        }
+        Client::Flow(flow) => match listener.routes.plain() {
+            Some(route) => Greeted {
+                client: Side::Flow(flow),
+                route: Arc::clone(route),
+                hello: Vec::new(),
+                name: None,
+                protocol: None,
+            },
+            None => greet(plan, listener, flow, record).await?,
+        },
     };
+    let Greeted {
+        client,
+        route,
+        hello,
+        name,
+        protocol,
+    } = greeted;
+    let (information, destination) = match &client {
+        Side::Dtls(connection) => (Some(connection.information()), connection.local_addr()),
+        Side::Flow(flow) => (None, flow.destination()),
+        Side::Socket(_) => (None, None),
+    };
+    let header = header(arrived, &route, information, destination, name, protocol);
     let began = Instant::now();
     let mut picking = Picking::new(&route.backend, plan.timeouts.connect);
     match picking.datagrams().await {
@@ -174,6 +231,7 @@ async fn begin(
                 side,
                 place,
                 picking,
+                header,
                 is_heard: false,
                 refusals: 0,
             };
@@ -181,14 +239,78 @@ async fn begin(
                 client,
                 route,
                 server,
+                hello,
             })
         }
         Err(why) => {
             record.note("backend", route.backend.name.as_str());
             record.note("reason", cut(&why.to_string()));
+            if let (Side::Flow(flow), Mode::Pass) = (&client, &route.mode) {
+                hello::alert(flow, AlertDescription::INTERNAL_ERROR).await;
+            }
             Err(Refused {
                 route: Some(route),
                 outcome: Outcome::NoBackend,
+            })
+        }
+    }
+}
+
+/// What stands before each datagram to a server that wants it.
+fn header(
+    arrived: &Arrived,
+    route: &Route,
+    information: Option<&ConnectionInformation>,
+    destination: Option<SocketAddr>,
+    name: Option<String>,
+    protocol: Option<Vec<u8>>,
+) -> Vec<u8> {
+    let addresses = arrived.client.zip(destination);
+    proxied::header(route, information, addresses, name, protocol)
+}
+
+/// Reads the hello of a client, and finds its route.
+async fn greet(
+    plan: &Plan,
+    listener: &Arc<Listener>,
+    mut flow: Flow,
+    record: &mut Record,
+) -> Result<Greeted, Refused> {
+    let began = Instant::now();
+    let hello = hello::read(&mut flow, plan.timeouts.handshake).await;
+    let hello = hello.map_err(|why| {
+        record.note("reason", why.reason());
+        Refused {
+            route: None,
+            outcome: Outcome::Handshake,
+        }
+    })?;
+    let view = &hello.view;
+    record.note("server_name", view.server_name().map(cut));
+    let protocols: Vec<_> = view.alpn_protocols().collect();
+    let chosen = listener
+        .routes
+        .choose(view.server_name(), protocols.iter().copied());
+    match chosen {
+        Ok(route) => {
+            record.note_time("ms_handshake", began.elapsed());
+            let protocol = protocols.first().map(|it| it.to_vec());
+            let shown = protocol.as_deref().map(String::from_utf8_lossy);
+            record.note("alpn", shown.map(|it| cut(&it)));
+            Ok(Greeted {
+                client: Side::Flow(flow),
+                route: Arc::clone(route),
+                name: view.server_name().map(str::to_owned),
+                protocol,
+                hello: hello.read,
+            })
+        }
+        Err(why) => {
+            record.note("reason", why.reason());
+            hello::alert(&flow, why.alert()).await;
+            Err(Refused {
+                route: None,
+                outcome: Outcome::NoRoute,
             })
         }
     }
@@ -200,7 +322,7 @@ async fn terminate(
     listener: &Arc<Listener>,
     incoming: DtlsIncoming,
     record: &mut Record,
-) -> Result<(Side, Arc<Route>), Refused> {
+) -> Result<Greeted, Refused> {
     let began = Instant::now();
     let Some(termination) = Termination::begin(plan, listener) else {
         return Err(Refused::internal());
@@ -223,9 +345,16 @@ async fn terminate(
     let information = connection.information();
     record.note_tls(information);
     record.note("server_name", information.server_name().map(cut));
-    let protocol = information.alpn_protocol().map(String::from_utf8_lossy);
-    record.note("alpn", protocol.map(|it| cut(&it)));
-    Ok((Side::Dtls(connection), route))
+    let protocol = information.alpn_protocol();
+    let shown = protocol.map(String::from_utf8_lossy);
+    record.note("alpn", shown.map(|it| cut(&it)));
+    Ok(Greeted {
+        route,
+        hello: Vec::new(),
+        name: information.server_name().map(str::to_owned),
+        protocol: protocol.map(<[u8]>::to_vec),
+        client: Side::Dtls(connection),
+    })
 }
 
 /// Datagrams that are passed on both ways.
@@ -234,6 +363,10 @@ struct Passing {
     server: Server,
     /// From the client, and to it.
     moved: [Moved; 2],
+    /// As long as the client may be nobody.
+    trial: Option<Trial>,
+    /// What is passed on first.
+    hello: Vec<Bytes>,
     idle: Duration,
     /// For another server, if nobody is at this one.
     within: Duration,
@@ -249,8 +382,13 @@ enum Came {
 impl Passing {
     /// Until it is over. Dropped, what is counted is right but for one datagram.
     async fn run(&mut self) -> Over {
+        for datagram in std::mem::take(&mut self.hello) {
+            if let Err(over) = self.pass_in(&datagram).await {
+                return over;
+            }
+        }
         let mut last = Instant::now();
-        let mut silence = Box::pin(sleep(self.idle));
+        let mut silence = Box::pin(sleep(self.left(last)));
         loop {
             let came = tokio::select! {
                 came = self.client.recv() => Came::FromClient(came),
@@ -260,6 +398,8 @@ impl Passing {
             match came {
                 Came::FromClient(Ok(datagram)) => {
                     last = Instant::now();
+                    // Its place for a handshake is free with it.
+                    self.trial = self.trial.take().filter(|trial| !trial.is_over());
                     if let Err(over) = self.pass_in(&datagram).await {
                         return over;
                     }
@@ -267,6 +407,9 @@ impl Passing {
                 Came::FromServer(Ok(datagram)) => {
                     last = Instant::now();
                     self.server.answered();
+                    if let Some(trial) = &mut self.trial {
+                        trial.on_answer(&datagram);
+                    }
                     let sent = timeout(self.stall, self.client.send(&datagram)).await;
                     self.moved[1].count(&datagram, sent.unwrap_or(Err(Unsent::Lost)));
                 }
@@ -277,19 +420,37 @@ impl Passing {
                 }
                 Came::FromClient(Err(why)) => return Over::client(why),
                 Came::FromServer(Err(why)) => return Over::server(why),
-                Came::Nothing => match self.idle.checked_sub(last.elapsed()) {
-                    None | Some(Duration::ZERO) => return Over::both(Outcome::Idle, "idle"),
-                    Some(left) => silence.set(sleep(left)),
+                Came::Nothing => match self.left(last) {
+                    Duration::ZERO if self.is_late() => return Over::late(),
+                    Duration::ZERO => return Over::both(Outcome::Idle, "idle"),
+                    left => silence.set(sleep(left)),
                 },
             }
         }
     }
 
+    /// For so long nobody has to say anything.
+    fn left(&self, last: Instant) -> Duration {
+        let idle = self.idle.saturating_sub(last.elapsed());
+        self.trial
+            .as_ref()
+            .map_or(idle, |trial| idle.min(trial.left()))
+    }
+
+    fn is_late(&self) -> bool {
+        let trial = self.trial.as_ref();
+        trial.is_some_and(|trial| trial.left().is_zero())
+    }
+
     async fn pass_in(&mut self, datagram: &Bytes) -> Result<(), Over> {
-        let mut sent = timeout(self.stall, self.server.side.send(datagram)).await;
+        let whole = match &*self.server.header {
+            [] => datagram.clone(),
+            header => [header, datagram].concat().into(),
+        };
+        let mut sent = timeout(self.stall, self.server.side.send(&whole)).await;
         if let Ok(Err(Unsent::Unreachable(error))) = sent {
             self.server.refused(error, self.within).await?;
-            sent = timeout(self.stall, self.server.side.send(datagram)).await;
+            sent = timeout(self.stall, self.server.side.send(&whole)).await;
         }
         self.moved[0].count(datagram, sent.unwrap_or(Err(Unsent::Lost)));
         Ok(())
@@ -351,6 +512,18 @@ impl Over {
             client: Some(word),
             server: Some(word),
             why: None,
+            reason: None,
+        }
+    }
+
+    /// The client may be nobody, and has had its time.
+    const fn late() -> Self {
+        Self {
+            outcome: Outcome::Handshake,
+            client: None,
+            server: None,
+            why: None,
+            reason: Some("no handshake came about in time"),
         }
     }
 
@@ -361,6 +534,7 @@ impl Over {
             client: Some(word),
             server: None,
             why: Some(why),
+            reason: None,
         }
     }
 
@@ -371,6 +545,7 @@ impl Over {
             client: None,
             server: Some(word),
             why: Some(why),
+            reason: None,
         }
     }
 
@@ -379,6 +554,9 @@ impl Over {
             if let Some(word) = word {
                 record.note(key, word);
             }
+        }
+        if let Some(reason) = self.reason {
+            record.note("reason", reason);
         }
         match &self.why {
             Some(NoMore::Failed(error)) => record.note_error(error),

@@ -11,6 +11,7 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use super::flows::Flow;
+use super::socket::as_soon_as_there_is_room;
 
 /// No datagram is longer.
 const LONGEST: usize = 1 << 16;
@@ -77,7 +78,10 @@ impl Side {
         let sent = match self {
             Self::Dtls(connection) => return sent(connection.send(&[datagram]).await),
             Self::Flow(flow) => flow.send(datagram).await,
-            Self::Socket(socket) => socket.send(datagram).await.map(drop),
+            Self::Socket(socket) => {
+                let send = || socket.try_send(datagram).map(drop);
+                as_soon_as_there_is_room(send, || socket.ready(Interest::WRITABLE)).await
+            }
         };
         sent.map_err(|error| match error {
             error if is_too_long(&error) => Unsent::TooLong,

@@ -180,6 +180,27 @@ async fn dtls_begins_here_with_a_connection_for_each_address() {
     assert_eq!(ask_udp(&one, to, b"x").await, b"back,again:x");
 }
 
+/// Nobody can be answered from the address of a network.
+#[tokio::test]
+async fn who_asks_a_whole_network_is_answered_too() {
+    let files = Files::new();
+    let back = udp_echo("a").await;
+    let proxy = files.start(&format!(
+        r#"
+        [[listen]]
+        name = "in"
+        address = "udp:0.0.0.0:0"
+        [[route]]
+        tls = "off"
+        backend = {{ servers = ["udp:{back}"] }}
+        "#
+    ));
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.set_broadcast(true).unwrap();
+    let to = ([127, 255, 255, 255], proxy.address().port()).into();
+    assert_eq!(ask_udp(&client, to, b"x").await, b"a:x");
+}
+
 #[tokio::test]
 async fn a_server_of_another_name_gets_nothing() {
     let files = Files::new();
@@ -493,7 +514,7 @@ async fn what_means_nothing_over_datagrams_is_refused_by_name() {
                 address,
                 &format!("{address}\nproxy_protocol = {{ from = \"10.0.0.0/8\" }}"),
             ),
-            "proxy_protocol: there is no header",
+            "proxy_protocol: headers of the PROXY protocol are not read before datagrams",
             "proxy_protocol",
         ),
         (
@@ -517,8 +538,16 @@ async fn what_means_nothing_over_datagrams_is_refused_by_name() {
             "[[route]]",
         ),
         (
-            with(servers, &format!("{servers}\nsend_proxy = \"v2\"")),
-            "send_proxy: datagrams are passed on without a header",
+            with(servers, &format!("{servers}\nsend_proxy = \"v1\"")),
+            "send_proxy: version 1 of the header has no form for datagrams",
+            "send_proxy",
+        ),
+        (
+            with(
+                servers,
+                &format!("{servers}\nsend_proxy = \"v2\"\ntls = {{ name = \"a\" }}"),
+            ),
+            "send_proxy: over udp: the header stands in each datagram",
             "send_proxy",
         ),
         (
@@ -546,16 +575,16 @@ async fn what_means_nothing_over_datagrams_is_refused_by_name() {
             "truncation",
         ),
         (
-            with("identity = \"one\"", "tls = \"pass\""),
-            "tls = \"pass\" is there over TCP alone",
-            "tls = \"pass\"",
+            format!("{usual}\n[[route]]\ntls = \"pass\"\nbackend = \"back\""),
+            "listener \"in\" passes DTLS on for some names and terminates it for others",
+            "name = \"in\"",
         ),
         (
             with(
                 "identity = \"one\"",
                 "identity = \"one\"\nearly_data = { backend_is_idempotent = true }",
             ),
-            "early_data is taken over TCP alone",
+            "early_data: over datagrams each client is asked for a cookie",
             "early_data",
         ),
         (
@@ -588,14 +617,12 @@ async fn what_means_nothing_over_datagrams_is_refused_by_name() {
         "[[route]]\nlisten = \"tcp\"\ntls = \"off\"\nbackend = { servers = \"127.0.0.1:9\" }\n[[route]]\nlisten = \"in\"",
     );
     files.config(&both);
-    let any = originating("", loopback(), "name = \"a.test\", roots = \"@/ca.pem\"");
-    let any = any
-        .replace("udp:127.0.0.1:0\"]", "udp:127.0.0.1:9\"]")
-        .replace("udp:127.0.0.1:0", "udp:0.0.0.0:0");
-    let config = files.config(&any);
-    let warnings: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
-    assert!(
-        warnings.iter().any(|it| it.contains("several addresses")),
-        "{warnings:?}"
+    // DTLS that is passed on, with what its hello is read for.
+    let passed = usual.replace(
+        "identity = \"one\"\n",
+        "tls = \"pass\"\nalpn = [\"coap\"]\n",
     );
+    assert!(passed.contains("pass"));
+    files.config(&passed);
+    files.config(&with(servers, &format!("{servers}\nsend_proxy = \"v2\"")));
 }

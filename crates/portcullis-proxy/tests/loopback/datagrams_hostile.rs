@@ -13,14 +13,14 @@ const LOG: &str = r#"log = { access = "@/access.log" }"#;
 const ADMIN: &str = r#"admin = { listen = "127.0.0.1:0" }"#;
 
 /// The value of a row of the metrics; 0 without one.
-async fn metric(admin: SocketAddr, row: &str) -> u64 {
+pub(crate) async fn metric(admin: SocketAddr, row: &str) -> u64 {
     let (_, page) = get(admin, "/metrics").await;
     let row = format!("portcullis_proxy_{row} ");
     let mut values = page.lines().filter_map(|line| line.strip_prefix(&row));
     values.next().map_or(0, |value| value.parse().unwrap())
 }
 
-async fn until_metric(admin: SocketAddr, row: &str, holds: impl Fn(u64) -> bool) {
+pub(crate) async fn until_metric(admin: SocketAddr, row: &str, holds: impl Fn(u64) -> bool) {
     for _ in 0..200 {
         if holds(metric(admin, row).await) {
             return;
@@ -30,18 +30,27 @@ async fn until_metric(admin: SocketAddr, row: &str, holds: impl Fn(u64) -> bool)
     panic!("{row} is {} for 10 seconds", metric(admin, row).await);
 }
 
-/// The first datagram of a client's.
-async fn hello(files: &Files) -> Vec<u8> {
+/// The datagrams of a client's first hello.
+pub(crate) async fn hello(files: &Files) -> Vec<Vec<u8>> {
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let connector = DtlsConnector::new(files.connector(&[]));
     let connecting = connector.connect(server.local_addr().unwrap(), "one.test");
-    let mut area = vec![0; 65_536];
-    let length = tokio::select! {
-        received = server.recv(&mut area) => received.unwrap(),
-        _ = connecting => panic!("nobody has answered"),
+    let receiving = async {
+        let (mut pieces, mut peek) = (Vec::new(), portcullis::DatagramPeek::new());
+        let mut area = vec![0; 65_536];
+        loop {
+            let length = server.recv(&mut area).await.unwrap();
+            pieces.push(area[..length].to_vec());
+            let peeked = peek.on_datagram(&area[..length]);
+            if matches!(peeked, portcullis::PeekedDatagram::Hello(_)) {
+                return pieces;
+            }
+        }
     };
-    area.truncate(length);
-    area
+    tokio::select! {
+        pieces = receiving => pieces,
+        _ = connecting => panic!("nobody has answered"),
+    }
 }
 
 #[tokio::test]
@@ -52,7 +61,7 @@ async fn hellos_from_forged_addresses_leave_nothing() {
     let more = format!("{ADMIN}\n{LOG}\nlimits = {{ connections = 4, handshakes = 2 }}");
     let proxy = files.start(&dtls_terminating(&more, back, ""));
     let admin = proxy.0.admin().unwrap();
-    let hello = hello(&files).await;
+    let hello = hello(&files).await.remove(0);
     for at in 0..2_000 {
         // Another port each time, and nobody reads there.
         let forged = UdpSocket::bind("127.0.0.1:0").await.unwrap();

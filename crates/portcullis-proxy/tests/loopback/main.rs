@@ -5,6 +5,7 @@
 mod configuration;
 mod datagrams;
 mod datagrams_hostile;
+mod datagrams_passed;
 mod early;
 mod ends;
 mod hostile;

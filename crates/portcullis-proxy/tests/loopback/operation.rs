@@ -187,3 +187,25 @@ fn workers_serve_by_themselves_and_end_with_the_proxy() {
     }
     panic!("threads are left");
 }
+
+/// Whoever waits in the system's queue was answered by it: all of them are served, however many they are.
+#[tokio::test]
+async fn a_long_queue_is_accepted_to_its_end_when_the_proxy_ends() {
+    const CLIENTS: usize = 400;
+
+    let files = Files::new();
+    let back = echo("a").await;
+    let proxy = files.start(&plain("", "127.0.0.1:0", &back.to_string()));
+    let to = proxy.address();
+    // Nothing else runs in this thread meanwhile.
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| std::net::TcpStream::connect(to).unwrap())
+        .collect();
+    let draining = tokio::spawn(proxy.0.drain());
+    for client in clients {
+        client.set_nonblocking(true).unwrap();
+        let mut client = TcpStream::from_std(client).unwrap();
+        assert_eq!(talk(&mut client, "x").await.unwrap(), "a:x");
+    }
+    draining.await.unwrap();
+}

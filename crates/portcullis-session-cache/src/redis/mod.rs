@@ -96,11 +96,15 @@ fn connections(
     };
     if url.trim_start().starts_with("rediss:") {
         return Err(wrong(
-            &"rediss:// is TLS, which this store does not bring; make connections over a TLS stream and \
-              give them to `RedisStore::connecting`",
+            &"rediss:// is TLS, which this store does not bring: `portcullis` has `redis_over_tls` and \
+              `replay_guard_over_tls`; or make connections over a TLS stream and give them to `RedisStore::connecting`",
         ));
     }
-    let client = Client::open(url).map_err(|error| wrong(&error))?;
+    let client = Client::open(url).map_err(|error| {
+        wrong(&format!(
+            "{error}; it is redis://HOST:PORT/DATABASE, or unix://PATH"
+        ))
+    })?;
     Ok(move || -> StoreFuture<'static, Connected> {
         let client = client.clone();
         // This store has time limits of its own.

@@ -6,7 +6,7 @@ use portcullis_core::{CookiePolicy, CookieSecret, Misuse, Stage};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::DtlsConnection;
-use super::driver::prepared;
+use super::door::prepared;
 use super::early_data::DtlsEarlyHandshake;
 use super::ech_front::DtlsEchFront;
 use super::endpoint::Endpoint;

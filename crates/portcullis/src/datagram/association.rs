@@ -23,7 +23,7 @@ use super::endpoint::{Endpoint, Id};
 use super::hello;
 use super::link::Path;
 use super::lock;
-use super::moves::{Migration, Moves};
+use super::moves::{Migration, Moves, Sealer};
 use super::renegotiation::{Meanwhile, Renegotiation};
 use super::rivals::Origin;
 use super::statistics::DtlsStatistics;
@@ -238,13 +238,14 @@ impl Association {
         let length = datagram.len();
         let mut reading = lock(&self.reading);
         let mut seen = Seen::default();
-        let (has_work, waker) = reading.take(datagram, self.inbox, now, &mut seen);
+        let (has_work, waker) = reading.take(datagram, from, self.inbox, now, &mut seen);
         let ids_wanted = reading.ids_wanted();
         drop(reading);
         if let Some(waker) = waker {
             waker.wake();
         }
-        let has_moved = self.heard_from(from, length, &seen, now);
+        // While another handshake goes on nothing was seen yet.
+        let has_moved = self.heard_from(from, length, &seen, now, Sealer::Writer);
         let has_answers = self.authenticate();
         Came {
             has_work: has_work || has_moved || has_answers,
@@ -441,7 +442,6 @@ impl Association {
             &mut reading.inbox_full,
         );
         keep(inboxed, message, self.inbox);
-        reading.heard = self.endpoint.monotonic();
         if let Some(waker) = reading.waker.take() {
             waker.wake();
         }
@@ -527,6 +527,7 @@ impl Reading {
     fn take(
         &mut self,
         datagram: &mut [u8],
+        from: Path,
         inbox: (u32, u32),
         now: Monotonic,
         seen: &mut Seen,
@@ -552,7 +553,7 @@ impl Reading {
                 (has_work, self.waker.take_if(|_| wakes))
             }
             Phase::Renegotiating(meanwhile) => {
-                let has_room = meanwhile.add(datagram);
+                let has_room = meanwhile.add(from, datagram);
                 if !has_room {
                     self.inbox_full = self.inbox_full.saturating_add(1);
                     metrics::full(Full::Inbox);

@@ -1,23 +1,16 @@
 //! The one task of a socket: who may come in, whose datagram that is, and what is due.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use portcullis_core::config::ServerConfig;
-use portcullis_core::{
-    Admission, ConnectionId, CookiePolicy, Discarded, Gate, Misuse, Now, Stage, Verdict,
-};
-use rustls_pki_types::UnixTime;
-use tokio::sync::mpsc;
+use portcullis_core::{Admission, ConnectionId, CookiePolicy, Discarded, Now, Stage, Verdict};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::acceptor::DtlsAcceptor;
 use super::association::{Association, Owner, Standing};
-use super::ech_front::DtlsEchFront;
+use super::door::{Door, bytes, client_of};
 use super::endpoint::{Endpoint, Id, Rung};
 use super::hello;
 use super::link::{Path, Room};
@@ -28,10 +21,7 @@ use super::passages::Passages;
 use super::peers::Peers;
 use super::rivals::{Origin, Whose};
 use crate::accept::{Addresses, Place};
-use crate::acceptor::TlsAcceptor;
-use crate::answers::Questions;
 use crate::error::Error;
-use crate::log_level::log_at;
 use crate::metrics::{self, Full};
 
 /// How often it receives before others have their turn.
@@ -63,99 +53,6 @@ pub(super) struct Driver {
 
 /// How often keys of handshakes that are over are looked for. They are kept for so long.
 const KEYS: Duration = Duration::from_secs(240);
-
-/// Where clients come in.
-pub(super) struct Door {
-    gate: Gate,
-    acceptor: TlsAcceptor,
-    /// The acceptor's configuration, as handshakes over datagrams take it, and which one that was.
-    config: ServerConfig,
-    generation: u64,
-    options: DtlsOptions,
-    pub(super) addresses: Arc<Mutex<Addresses>>,
-    queue: mpsc::Sender<DtlsIncoming>,
-    /// Who is served by others.
-    pub(super) front: Option<DtlsEchFront>,
-}
-
-pub(super) fn prepared(acceptor: &TlsAcceptor) -> Result<(ServerConfig, u64), Misuse> {
-    let generation = acceptor.config.generation();
-    let config = acceptor.config.current();
-    let config = acceptor.conduct.server_config(&config, Questions::none())?;
-    Ok((config.for_datagrams()?, generation))
-}
-
-pub(super) fn refuse_fallback(acceptor: &TlsAcceptor) -> Result<(), Misuse> {
-    match acceptor.conduct.plaintext_fallback {
-        true => Err(Misuse::new(
-            "plaintext_fallback: over datagrams nothing is given back; leave it out there",
-        )),
-        false => Ok(()),
-    }
-}
-
-impl Door {
-    pub(super) fn new(
-        acceptor: &DtlsAcceptor,
-        cookies: CookiePolicy,
-    ) -> Result<(Self, mpsc::Receiver<DtlsIncoming>), Error> {
-        let DtlsAcceptor {
-            tls: acceptor,
-            options,
-            cookie_secret: secret,
-            front,
-        } = acceptor.clone();
-        options.check()?;
-        refuse_fallback(&acceptor)?;
-        let (config, generation) = prepared(&acceptor)?;
-        let (queue, incoming) = mpsc::channel(options.handshakes);
-        let mut gate = Gate::new(&config, cookies)?.decryptions(options.decryptions);
-        if let Some(secret) = secret {
-            gate = gate.cookie_secret(secret, UnixTime::now().into());
-        }
-        if let Some(front) = &front {
-            front.check(cookies, config.decrypts_hellos())?;
-            gate = gate.in_front();
-        }
-        let door = Self {
-            gate,
-            acceptor,
-            config,
-            generation,
-            options,
-            addresses: Addresses::new(options.per_address),
-            queue,
-            front,
-        };
-        Ok((door, incoming))
-    }
-
-    fn passages(&self) -> Option<Passages> {
-        let front = self.front.as_ref()?;
-        let handshake = self.acceptor.conduct.handshake_timeout;
-        Some(Passages::new(handshake, front.idle))
-    }
-
-    /// Looks whether there is another configuration by now. One that does not do for datagrams changes nothing.
-    fn reload(&mut self) {
-        if self.acceptor.config.generation() == self.generation {
-            return;
-        }
-        match prepared(&self.acceptor) {
-            Ok((config, generation)) => {
-                self.generation = generation;
-                if self.gate.replace_config(&config).is_ok() {
-                    self.config = config;
-                }
-            }
-            Err(error) => {
-                self.generation = self.acceptor.config.generation();
-                let log = self.acceptor.conduct.log;
-                log_at!(log, WARN, %error, "DTLS goes on with the configuration before");
-            }
-        }
-    }
-}
 
 impl Driver {
     /// For clients, through a door.
@@ -604,7 +501,11 @@ impl Driver {
         }
         // Before it looks for what is to be sent: what is asked for afterwards wakes it.
         let failure = association.attend();
+        let before = association.path();
         let again = association.renegotiate();
+        if association.path().peer != before.peer {
+            self.peers.moved(id, before);
+        }
         let due = match association.control(self.endpoint.monotonic()) {
             Ok(due) => due.map(|due| self.endpoint.instant(due)).or(again),
             Err(error) => {
@@ -684,30 +585,4 @@ impl Drop for Driver {
             }
         }
     }
-}
-
-/// Whose handshake it is: a server in front may have said so.
-fn client_of(admission: &Admission, path: Path) -> SocketAddr {
-    let client = admission.fronted_client().and_then(address);
-    client.unwrap_or(path.peer)
-}
-
-/// The address that was given to a gate so.
-pub(super) fn address(bytes: &[u8]) -> Option<SocketAddr> {
-    let (ip, port) = bytes.split_first_chunk::<16>()?;
-    let port = u16::from_be_bytes(port.try_into().ok()?);
-    let ip = std::net::Ipv6Addr::from(*ip);
-    Some((ip.to_canonical(), port).into())
-}
-
-/// An address as the gate knows it.
-fn bytes(address: SocketAddr) -> [u8; 18] {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-        IpAddr::V6(ip) => ip,
-    };
-    let mut bytes = [0; 18];
-    let both = ip.octets().into_iter().chain(address.port().to_be_bytes());
-    bytes.iter_mut().zip(both).for_each(|(to, from)| *to = from);
-    bytes
 }

@@ -23,7 +23,62 @@ use crate::name::ToServerName;
 /// They may be what somebody has recorded and sends again; what keeps that from being accepted is the configuration's
 /// [`AntiReplay`](crate::session::AntiReplay), and a client that is told nothing may send its request again by itself (RFC
 /// 8446 §8). So act on them only if no harm comes from acting twice. They are lost and come in another order as all messages
-/// do, and one that comes after the handshake is over is lost as well. Nothing can be answered before that.
+/// do, and one that comes after the handshake is over is lost as well. They can be answered before it is: see
+/// [`send`](Self::send).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use portcullis::pki_types::UnixTime;
+/// use portcullis::session::{AntiReplay, BloomFilters};
+/// use portcullis::{
+///     CookiePolicy, DtlsAcceptor, DtlsListener, DtlsOptions, NamedGroup, ServerConfig, TlsAcceptor,
+/// };
+/// # use portcullis::{DtlsConnector, EarlyDataOutcome};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (identity, roots) = dev_identity();
+/// # let connector = portcullis::TlsConnector::new(portcullis::ClientConfig::builder(roots).build()?);
+/// # let connector = DtlsConnector::new(connector);
+/// let long_ago = UnixTime::since_unix_epoch(Duration::ZERO);
+/// let config = ServerConfig::builder()
+///     .identity(identity)
+///     .early_data(AntiReplay::local(BloomFilters::LARGE, long_ago)?)
+///     // Whose share fits into the first datagram: a second hello has no early data.
+///     .groups([NamedGroup::X25519])
+///     .build()?;
+/// let options = DtlsOptions::new().cookies(CookiePolicy::UnderLoad { handshakes: 256 });
+/// let acceptor = DtlsAcceptor::new(TlsAcceptor::new(config)).options(options);
+/// let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await?;
+/// # let address = listener.local_addr()?;
+/// # let serve = async { listener.accept().await?.handshake().await?.send(&[b"!"]).await };
+/// # let first = async { connector.connect(address, "localhost").await?.recv().await };
+/// # let (received, sent) = tokio::join!(first, serve);
+/// # (received?, sent?);
+/// # let client = tokio::spawn(async move {
+/// #     let connecting = connector.connect_with_early_data(address, "localhost", "time?");
+/// #     let (mut client, outcome) = connecting.await?;
+/// #     assert_eq!(outcome, EarlyDataOutcome::Accepted);
+/// #     client.recv().await
+/// # });
+/// let mut early = listener.accept().await?.handshake_with_early_data()?;
+/// let mut unsaid = Vec::new();
+/// while let Some(question) = early.recv().await? {
+///     assert_eq!(&question[..], b"time?");
+///     if !early.send(&[b"noon"]).await? {
+///         unsaid.push("noon");
+///     }
+/// }
+/// let connection = early.handshake().await?;
+/// for answer in unsaid {
+///     connection.send(&[answer.as_bytes()]).await?;
+/// }
+/// # assert_eq!(&client.await??[..], b"noon");
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// A client without early data, or whose early data was not accepted, gives one of these, too, which has no message. A second
 /// hello has none (RFC 8446 §4.2.10), so none is accepted of a client that was asked for a cookie
@@ -50,9 +105,17 @@ impl DtlsEarlyHandshake {
 
     /// The client's address; `None` over a transport that has none. Before the handshake is over nothing has shown that the client
     /// reads there, unless it was asked for a cookie ([`CookiePolicy`](crate::CookiePolicy)), and then there is no early data:
-    /// whoever sends it can have written any address. So allow nobody anything for an address here.
+    /// whoever sends it can have written any address. So allow nobody anything for an address here, unless
+    /// [`is_proved`](Self::is_proved).
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.running.peer_addr()
+    }
+
+    /// Whether it is known that the client reads at its address: it was asked for a cookie, has sent what only somebody can send
+    /// who has read what was sent there, or the options say that addresses are proved by other means
+    /// ([`CookiePolicy::Never`](crate::CookiePolicy::Never)).
+    pub fn is_proved(&self) -> bool {
+        self.running.is_proved()
     }
 
     /// Shakes hands up to the next message of early data; `None` when the handshake is over. Of those that nobody receives 64
@@ -64,6 +127,9 @@ impl DtlsEarlyHandshake {
     /// # Cancel safety
     /// Dropped, no message is lost, and the handshake stands still until this is called again.
     pub async fn recv(&mut self) -> Result<Option<Bytes>, Error> {
+        if let Some(message) = self.running.early_message() {
+            return Ok(Some(message));
+        }
         if self.is_over {
             return Ok(None);
         }
@@ -73,6 +139,32 @@ impl DtlsEarlyHandshake {
         let message = self.running.early_message();
         self.is_over = message.is_none();
         Ok(message)
+    }
+
+    /// Sends the slices as one message, in one datagram, before the handshake is over (0.5-RTT, RFC 8446 §2.3): the client has it
+    /// when its own handshake is over, a round trip earlier than otherwise, if it is not lost. Waits until this side has
+    /// answered the hello, where it has not. Gives whether it was sent. It is not, and may be
+    /// [sent](DtlsConnection::send) when the handshake is over,
+    /// - to a client whose early data was not accepted, or that has offered none: over TCP there is no
+    ///   [writer](crate::EarlyHandshake::writer) for those either;
+    /// - if it is empty, or longer than a record or than [`mtu`](portcullis_core::DatagramOptions::mtu) allows, or the system does
+    ///   not take it;
+    /// - if the client would be sent more than three times the bytes that have come from its address, as long as that
+    ///   [is not proved](Self::is_proved) (RFC 9147 §5.1). What this side says in the handshake counts, too, so little is left for
+    ///   long answers: the hello of a client has some 500 bytes.
+    ///
+    /// Whoever has recorded early data and sends it again is answered as well, and can read nothing of it.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    /// Dropped, the message was sent, or not, but whole.
+    pub async fn send(&mut self, message: &[&[u8]]) -> Result<bool, Error> {
+        let span = self.span.clone();
+        let message = message.concat();
+        let sending = self.running.send_early(&message, &span);
+        sending.instrument(span.clone()).await
     }
 
     /// Goes on to the end of the handshake. Early data that nobody has received is forgotten.

@@ -87,7 +87,8 @@ impl DtlsEchFront {
     }
 
     /// How long neither side may say anything before a client is forgotten: 10 milliseconds to 30 years, 10 minutes by
-    /// default. It is seen an eighth of the time late. A handshake has the
+    /// default. That is noticed up to an eighth of it later, and at most a minute. A client that goes on speaking while its
+    /// server is silent is forgotten after six times as long. A handshake has the
     /// [time](crate::TlsAcceptor::handshake_timeout) of the listener's own.
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {

@@ -161,19 +161,10 @@ impl Running {
         loop {
             let due = match handshake.poll().map_err(Error::from)? {
                 Step::Transmit(datagram) => {
-                    owner.about_to_send(&datagram)?;
-                    owner.count_sent(datagram.len());
                     // What the system does not take is lost, and sent again in its time, but for early data.
-                    let path = owner.path();
-                    let sending = endpoint.link.send(&path, &datagram, None);
-                    let sent = tokio::time::timeout_at(self.deadline, sending).await;
-                    if !matches!(sent, Ok(Ok(_))) && hello::is_early_data(&datagram) {
+                    let is_sent = transmit(handshake, owner, &datagram, self.deadline).await?;
+                    if !is_sent && hello::is_early_data(&datagram) {
                         self.has_lost_early_data = true;
-                    }
-                    if let Ok(Err(error)) = sent
-                        && is_too_long(&error)
-                    {
-                        handshake.datagram_too_long(datagram.len());
                     }
                     continue;
                 }
@@ -190,6 +181,7 @@ impl Running {
                     continue;
                 }
                 Step::Connected => return Ok(None),
+                Step::Wait { .. } if until.is_at_stage(handshake.stage()) => return Ok(None),
                 Step::Wait { deadline } => deadline.map(|due| endpoint.instant(due)),
                 Step::EarlyData(message) if self.takes_early_data => {
                     self.early_message = Some(message.into());
@@ -251,6 +243,37 @@ impl Running {
         }
     }
 
+    /// Sends a message as soon as the flight is out; gives whether the system has taken it. Not if it may not be sent yet.
+    pub(super) async fn send_early(
+        &mut self,
+        message: &[u8],
+        span: &tracing::Span,
+    ) -> Result<bool, Error> {
+        // Early data is there when the flight is out.
+        if self.early_message.is_none() {
+            self.reach(Until::FlightSent, span).await?;
+        }
+        let (Some(handshake), Some(owner)) = (&mut self.handshake, &self.owner) else {
+            return Err(Error::closed());
+        };
+        if handshake.send(message) == 0 {
+            return Ok(false);
+        }
+        let mut is_sent = false;
+        // It is the last. What is refused as too long may bring the flight behind it, which is said again when somebody goes on.
+        let datagrams: Vec<_> = std::iter::from_fn(|| handshake.take_transmit()).collect();
+        for datagram in datagrams {
+            is_sent = transmit(handshake, owner, &datagram, self.deadline).await?;
+        }
+        Ok(is_sent)
+    }
+
+    /// Whether something has shown that the peer reads at its address.
+    pub(super) fn is_proved(&self) -> bool {
+        let handshake = self.handshake.as_ref();
+        handshake.is_none_or(|handshake| !handshake.is_unproved())
+    }
+
     pub(super) fn finish(mut self, span: &tracing::Span) -> Result<DtlsConnection, Error> {
         let (Some(mut handshake), Some(owner)) = (self.handshake.take(), self.owner.take()) else {
             return Err(Error::closed());
@@ -305,6 +328,26 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.say_the_rest();
     }
+}
+
+/// Sends a datagram, until the handshake has to be over; gives whether the system has taken it.
+async fn transmit(
+    handshake: &mut Handshake,
+    owner: &Owner,
+    datagram: &[u8],
+    deadline: Instant,
+) -> Result<bool, Error> {
+    owner.about_to_send(datagram)?;
+    owner.count_sent(datagram.len());
+    let path = owner.path();
+    let sending = owner.endpoint.link.send(&path, datagram, None);
+    let sent = tokio::time::timeout_at(deadline, sending).await;
+    if let Ok(Err(error)) = &sent
+        && is_too_long(error)
+    {
+        handshake.datagram_too_long(datagram.len());
+    }
+    Ok(matches!(sent, Ok(Ok(_))))
 }
 
 pub(super) fn give(

@@ -193,6 +193,74 @@ impl Room {
 mod tests {
     use super::*;
 
+    /// A transport that says these, the last one first, one after the other, and then takes what it is given.
+    #[cfg(target_os = "linux")]
+    struct Told {
+        errors: std::sync::Mutex<Vec<io::ErrorKind>>,
+        taken: std::sync::atomic::AtomicUsize,
+    }
+
+    #[cfg(target_os = "linux")]
+    impl DatagramTransport for std::sync::Arc<Told> {
+        fn poll_recv(&self, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn try_send(&self, _: &[u8]) -> io::Result<()> {
+            match self.errors.lock().unwrap().pop() {
+                // EMSGSIZE, for which the standard library has no name.
+                Some(io::ErrorKind::Other) => Err(io::Error::from_raw_os_error(90)),
+                Some(kind) => Err(kind.into()),
+                None => {
+                    self.taken
+                        .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    Ok(())
+                }
+            }
+        }
+
+        fn poll_send_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    /// An error may be of an earlier datagram, by ICMP: this one is sent all the same, and ends nothing.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_error_of_an_earlier_datagram_is_passed_over() {
+        use io::ErrorKind::{ConnectionRefused, HostUnreachable, NotConnected, Other};
+
+        let long: Option<fn(&io::Error) -> bool> = Some(is_too_long);
+        let fatal: Option<fn(&io::Error) -> bool> = Some(|error| error.kind() == NotConnected);
+        for (errors, taken, fails) in [
+            (vec![], 1, None),
+            (vec![Other], 1, None),
+            (vec![ConnectionRefused], 1, None),
+            // Twice it is of this one: too long, or lost.
+            (vec![Other, Other], 0, long),
+            (vec![ConnectionRefused, ConnectionRefused], 0, None),
+            (vec![HostUnreachable], 0, None),
+            (vec![NotConnected], 0, fatal),
+        ] {
+            let what = format!("{errors:?}");
+            let told = std::sync::Arc::new(Told {
+                errors: errors.into(),
+                taken: 0.into(),
+            });
+            let sent = Link::over(std::sync::Arc::clone(&told)).try_send(&NOWHERE, b"x", None);
+            assert_eq!(
+                told.taken.load(std::sync::atomic::Ordering::Relaxed),
+                taken,
+                "{what}"
+            );
+            match (sent, fails) {
+                (Ok(()), None) => {}
+                (Err(error), Some(is_it)) => assert!(is_it(&error), "{what}: {error}"),
+                (sent, _) => panic!("{what}: {sent:?}"),
+            }
+        }
+    }
+
     #[test]
     fn nobody_is_at_port_0() {
         for (peer, is_nobodys) in [

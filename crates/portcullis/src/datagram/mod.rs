@@ -16,6 +16,7 @@ mod authentication;
 mod connection;
 mod connections;
 mod connector;
+mod door;
 mod doubt;
 mod driver;
 mod early_data;

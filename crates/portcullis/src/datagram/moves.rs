@@ -5,7 +5,7 @@
 //! sent goes to the old address until something has come back from the new one that was sent there alone, and until
 //! then that is no more than three times what came from there.
 
-use portcullis_core::Monotonic;
+use portcullis_core::{DatagramWriter, Handshake, Monotonic};
 
 use super::association::{Association, Seen};
 use super::link::Path;
@@ -55,6 +55,33 @@ struct Trial {
     again: Monotonic,
 }
 
+/// Who seals what is said about paths.
+pub(super) enum Sealer<'a> {
+    /// The connection's writer.
+    Writer,
+    /// The handshake that goes on with the connection.
+    Handshake(&'a mut Handshake),
+}
+
+impl Sealer<'_> {
+    fn challenge(&mut self, of: &Association, out: &mut [u8]) -> Option<([u8; 8], usize)> {
+        match self {
+            Self::Writer => of.with_writer(|writer| writer.path_challenge(out)).ok()?,
+            Self::Handshake(handshake) => handshake.path_challenge(out),
+        }
+        .ok()
+    }
+
+    fn response(&mut self, of: &Association, cookie: [u8; 8], out: &mut [u8]) -> Option<usize> {
+        let respond = |writer: &mut DatagramWriter| writer.path_response(cookie, out);
+        match self {
+            Self::Writer => of.with_writer(respond).ok()?,
+            Self::Handshake(handshake) => handshake.path_response(cookie, out),
+        }
+        .ok()
+    }
+}
+
 impl Association {
     /// Something has come from `from`, `length` bytes. Whether the peer is there from here on.
     pub(super) fn heard_from(
@@ -63,9 +90,10 @@ impl Association {
         length: usize,
         seen: &Seen,
         now: Monotonic,
+        mut sealer: Sealer<'_>,
     ) -> bool {
         if let Some(cookie) = seen.challenge {
-            self.answer(cookie, from);
+            self.answer(cookie, from, &mut sealer);
         }
         if from.peer == self.path().peer {
             if seen.is_newest
@@ -99,7 +127,8 @@ impl Association {
                     // Of several the newest counts.
                     there if seen.is_newest => {
                         let before = there.map(|trial| trial.cookies);
-                        let trial = self.try_path(from, length, before.unwrap_or_default(), now);
+                        let before = before.unwrap_or_default();
+                        let trial = self.try_path((from, length), before, now, &mut sealer);
                         moves.refused += u64::from(trial.is_none());
                         moves.trial = trial.or(moves.trial.take());
                         false
@@ -122,14 +151,13 @@ impl Association {
     /// could foresee, as the number of a record that it acknowledges, would prove nothing.
     fn try_path(
         &self,
-        to: Path,
-        length: usize,
+        (to, length): (Path, usize),
         mut cookies: Vec<[u8; 8]>,
         now: Monotonic,
+        sealer: &mut Sealer<'_>,
     ) -> Option<Box<Trial>> {
         let mut scratch = Scratch::take();
-        let challenge = self.with_writer(|writer| writer.path_challenge(&mut scratch));
-        let (cookie, sealed) = challenge.ok()?.ok()?;
+        let (cookie, sealed) = sealer.challenge(self, &mut scratch)?;
         if sealed > length.saturating_mul(AMPLIFICATION) {
             return None;
         }
@@ -144,10 +172,9 @@ impl Association {
         }))
     }
 
-    fn answer(&self, cookie: [u8; 8], to: Path) {
+    fn answer(&self, cookie: [u8; 8], to: Path, sealer: &mut Sealer<'_>) {
         let mut scratch = Scratch::take();
-        let sealed = self.with_writer(|writer| writer.path_response(cookie, &mut scratch));
-        if let Ok(Ok(length)) = sealed {
+        if let Some(length) = sealer.response(self, cookie, &mut scratch) {
             let datagram = scratch.get(..length).unwrap_or_default();
             let _lost = self.endpoint.link.try_send(&to, datagram, None);
         }

@@ -28,6 +28,8 @@ const MOST_AT_A_PATH: usize = 2;
 const MOST_MOVES: usize = 2;
 /// How much time is between two of these: each has a socket, and whoever knows the id can say it from any address.
 const BETWEEN_MOVES: Duration = Duration::from_secs(1);
+/// A client that goes on speaking keeps its place for so many times the idle timeout, while its server is silent.
+const ONE_SIDED: u32 = 6;
 /// How many datagrams of a server are passed on before others have their turn.
 const BATCH: usize = 32;
 
@@ -433,13 +435,17 @@ impl Passages {
                 if !passage.is_established() {
                     return now.saturating_sub(passage.began) >= handshake;
                 }
+                let [client, server] = passage.said.each_ref().map(|said| {
+                    let said = Duration::from_millis(said.load(Ordering::Relaxed));
+                    now.saturating_sub(said)
+                });
                 // What a client says may be for the newest alone, so of others their server's word counts.
                 let is_newest = newest.is_some_and(|one| std::ptr::eq(one, passage));
-                let mut said = passage.said.iter().skip(usize::from(!is_newest));
-                !said.any(|said| {
-                    let said = Duration::from_millis(said.load(Ordering::Relaxed));
-                    now.saturating_sub(said) < idle
-                })
+                server
+                    >= match is_newest && client < idle {
+                        true => idle.saturating_mul(ONE_SIDED),
+                        false => idle,
+                    }
             });
         }
     }

@@ -17,7 +17,9 @@ use tokio::time::Instant;
 use super::association::{Association, Owner, Phase, Seen, bell};
 use super::connection::DtlsConnection;
 use super::handshake::{deadline_from, give};
+use super::link::Path;
 use super::lock;
+use super::moves::Sealer;
 use super::split::DtlsReceiver;
 use super::transport::is_too_long;
 use crate::answers::AnswerFuture;
@@ -26,8 +28,8 @@ use crate::error::Error;
 use crate::handshake::{ask, observe};
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
-/// Datagrams that wait for it; beyond that they are lost.
-const MOST: usize = 64;
+/// Datagrams that wait for it, and bytes of them; beyond that they are lost.
+const MOST: (usize, usize) = (64, 64 * 1024);
 
 /// What a connection has that may have another handshake.
 pub(super) struct Renegotiation {
@@ -62,19 +64,29 @@ struct Running {
 
 /// How a connection is known while a handshake goes on with it.
 pub(super) struct Meanwhile {
-    pub(super) datagrams: VecDeque<Vec<u8>>,
+    /// What waits, and where it has come from.
+    datagrams: VecDeque<(Path, Vec<u8>)>,
+    bytes: usize,
     pub(super) discards: Discards,
     pub(super) ids: Option<(portcullis_core::ConnectionId, portcullis_core::ConnectionId)>,
 }
 
 impl Meanwhile {
     /// Whether there was room.
-    pub(super) fn add(&mut self, datagram: &[u8]) -> bool {
-        let has_room = self.datagrams.len() < MOST;
+    pub(super) fn add(&mut self, from: Path, datagram: &[u8]) -> bool {
+        let bytes = self.bytes + datagram.len();
+        let has_room = self.datagrams.len() < MOST.0 && bytes <= MOST.1;
         if has_room {
-            self.datagrams.push_back(datagram.to_vec());
+            self.datagrams.push_back((from, datagram.to_vec()));
+            self.bytes = bytes;
         }
         has_room
+    }
+
+    fn next(&mut self) -> Option<(Path, Vec<u8>)> {
+        let (from, datagram) = self.datagrams.pop_front()?;
+        self.bytes -= datagram.len();
+        Some((from, datagram))
     }
 }
 
@@ -185,6 +197,7 @@ impl Association {
         writing.pause(lengths);
         reading.phase = Phase::Renegotiating(Box::new(Meanwhile {
             datagrams: VecDeque::new(),
+            bytes: 0,
             discards,
             ids,
         }));
@@ -233,8 +246,8 @@ impl Association {
                     return Ok(None);
                 }
                 Step::Wait { deadline } => {
-                    if let Some(datagram) = self.next_meanwhile() {
-                        handshake.receive(&datagram, endpoint.now());
+                    if let Some((from, datagram)) = self.next_meanwhile() {
+                        self.receive_again(handshake, from, &datagram);
                         continue;
                     }
                     let due = deadline.map(|due| endpoint.instant(due));
@@ -270,11 +283,29 @@ impl Association {
         }
     }
 
-    fn next_meanwhile(&self) -> Option<Vec<u8>> {
+    fn next_meanwhile(&self) -> Option<(Path, Vec<u8>)> {
         match &mut lock(&self.reading).phase {
-            Phase::Renegotiating(meanwhile) => meanwhile.datagrams.pop_front(),
+            Phase::Renegotiating(meanwhile) => meanwhile.next(),
             _ => None,
         }
+    }
+
+    /// Who is silent, and who has moved, is as it is without a handshake.
+    fn receive_again(&self, handshake: &mut Handshake, from: Path, datagram: &[u8]) {
+        let now = self.endpoint.now();
+        handshake.receive(datagram, now);
+        let heard = handshake.heard();
+        if heard.has_opened {
+            lock(&self.reading).heard = now.monotonic;
+        }
+        let seen = Seen {
+            is_newest: heard.is_newest,
+            challenge: heard.challenge,
+            response: heard.response,
+        };
+        let sealer = Sealer::Handshake(handshake);
+        // The driver looks whether it has moved.
+        let _moved = self.heard_from(from, datagram.len(), &seen, now.monotonic, sealer);
     }
 
     /// The connection goes on with these halves.
@@ -295,7 +326,11 @@ impl Association {
         let Phase::Renegotiating(meanwhile) = before else {
             return;
         };
-        for mut datagram in connection.unread.into_iter().chain(meanwhile.datagrams) {
+        let waiting = meanwhile
+            .datagrams
+            .into_iter()
+            .map(|(_, datagram)| datagram);
+        for mut datagram in connection.unread.into_iter().chain(waiting) {
             reading.open(&mut datagram, self.inbox, now, &mut Seen::default());
         }
         let waker = reading.waker.take();
@@ -420,7 +455,8 @@ impl DtlsConnection {
     /// ([`DtlsOptions::inbox`](crate::DtlsOptions::inbox)); those that overtake the handshake, or are overtaken by it, are still
     /// taken. [`send`](Self::send) waits until it is over, and [`try_send`](Self::try_send) has no room.
     /// [`information`](Self::information) is that of the new handshake from then on; where the peer has asked for it, from the
-    /// next [`recv`](Self::recv) on. Certificate, version, protocol, connection ids and the profile of SRTP stay.
+    /// next [`recv`](Self::recv) on. A peer that moves meanwhile is followed as without it
+    /// ([`Migration`](crate::Migration)). Certificate, version, protocol, connection ids and the profile of SRTP stay.
     ///
     /// # Errors
     /// * [`Reason::Misuse`](crate::Reason::Misuse) at once where there can be none: in DTLS 1.3, with a peer without RFC 5746,
@@ -451,5 +487,38 @@ impl DtlsReceiver {
     /// Dropped, the handshake goes on in the socket's task.
     pub async fn renegotiate(&mut self) -> Result<(), Error> {
         self.connection.renegotiate().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meanwhile() -> Meanwhile {
+        Meanwhile {
+            datagrams: VecDeque::new(),
+            bytes: 0,
+            discards: Discards::default(),
+            ids: None,
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let from = Path {
+            peer: ([127, 0, 0, 1], 4433).into(),
+            local: None,
+        };
+        for (length, most) in [(0, 64), (1, 64), (1_024, 64), (1_025, 63), (65_000, 1)] {
+            let (mut waiting, datagram) = (meanwhile(), vec![0; length]);
+            let count = (0..200).filter(|_| waiting.add(from, &datagram)).count();
+            assert_eq!(count, most, "{length}");
+            // What is taken makes room.
+            for _ in 0..100 {
+                assert_eq!(waiting.next(), Some((from, datagram.clone())));
+                assert!(waiting.add(from, &datagram));
+                assert!(!waiting.add(from, &datagram));
+            }
+        }
     }
 }

@@ -35,8 +35,7 @@ pub trait DatagramTransport: Send + Sync + 'static {
 impl DatagramTransport for UdpSocket {
     fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match Self::poll_recv(self, cx, buf) {
-            // Of what was sent before; anybody on the path can say so.
-            Poll::Ready(Err(error)) if is_of_one_datagram(&error) || is_too_long(&error) => {
+            Poll::Ready(Err(error)) if is_of_the_past(&error) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -67,6 +66,11 @@ pub(super) fn is_too_long(error: &io::Error) -> bool {
     error.raw_os_error() == Some(TOO_LONG)
 }
 
+/// Whether an error of receiving is of a datagram that was sent before: anybody on the path can say so, by ICMP.
+fn is_of_the_past(error: &io::Error) -> bool {
+    is_of_one_datagram(error) || is_too_long(error)
+}
+
 /// Whether an error says what became of a datagram, and nothing of the socket: it is as if it were lost.
 pub(super) fn is_of_one_datagram(error: &io::Error) -> bool {
     use io::ErrorKind::{
@@ -85,4 +89,26 @@ pub(super) fn is_of_one_datagram(error: &io::Error) -> bool {
             // A rule of a firewall.
             | PermissionDenied
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_network_says_of_a_datagram_ends_nothing() {
+        // ECONNREFUSED, EHOSTUNREACH, EMSGSIZE; EBADF, ENOTCONN, ENOMEM.
+        for (code, is_past) in [
+            (111, true),
+            (113, true),
+            (90, true),
+            (9, false),
+            (107, false),
+            (12, false),
+        ] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(is_of_the_past(&error), is_past, "{error}");
+        }
+    }
 }

@@ -366,11 +366,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
 impl Until {
     /// Whether who stands there has come as far.
-    pub(super) fn is_at_stage(self, stage: Stage) -> bool {
+    pub(crate) fn is_at_stage(self, stage: Stage) -> bool {
         match self {
             Self::HelloSent => stage == Stage::WaitServerHello,
             Self::EarlyData => stage == Stage::WaitEndOfEarlyData,
             Self::MoreEarlyData => stage != Stage::WaitEndOfEarlyData,
+            // Who has accepted early data asks for no certificate.
+            #[cfg(feature = "dtls")]
+            Self::FlightSent => stage == Stage::WaitFinished,
             _ => false,
         }
     }

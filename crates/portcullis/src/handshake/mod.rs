@@ -53,6 +53,10 @@ pub enum Until {
     EarlyData,
     /// A server's: up to more early data, or to the end of it.
     MoreEarlyData,
+    /// A server's over datagrams: up to where nothing but the client's Finished is waited for, so that data may follow the
+    /// flight, or to more early data, or to the end.
+    #[cfg(feature = "dtls")]
+    FlightSent,
     End,
 }
 

@@ -1,5 +1,6 @@
 //! What `tracing` is told of a handshake: a span with the names of OpenTelemetry, and its end.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use portcullis_core::ech::EchStatus;
@@ -23,7 +24,7 @@ pub(crate) fn client(
     if log == Some(LogLevel::Off) {
         return Span::none();
     }
-    let name = seen.unwrap_or_else(|| name.to_str().into_owned());
+    let name = seen.map_or_else(|| name.to_str(), Cow::Owned);
     let span = tracing::info_span!(
         "tls.handshake",
         role = "client",

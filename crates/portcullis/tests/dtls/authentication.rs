@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use portcullis::question::{Answer, Sign, VerifyChain};
+use portcullis::question::{Answer, ChooseIdentity, Sign, VerifyChain};
 use portcullis::{
     Answers, ClientAuthentication, ClientCertificate, DtlsAcceptor, DtlsConnection, DtlsConnector,
     Error, ProtocolVersion, Questions, TlsAcceptor, TlsConnector, Violation,
@@ -175,6 +175,61 @@ async fn who_has_closed_signs_nothing() {
         assert_eq!(signed.0.load(Ordering::Relaxed), expected);
         drop(halves);
     }
+}
+
+/// Chooses when it is told to, and counts what it signs then.
+#[derive(Clone, Default)]
+struct Slow(Arc<Notify>, Counting);
+
+impl Answers for Slow {
+    fn questions(&self) -> Questions {
+        Questions::none().and_identity().and_signature()
+    }
+
+    async fn choose_identity(&self, question: ChooseIdentity) -> Answer {
+        self.0.notified().await;
+        question.present(pki().client.clone())
+    }
+
+    async fn sign(&self, question: Sign) -> Answer {
+        self.1.sign(question).await
+    }
+}
+
+/// Nor is it gone on with.
+#[tokio::test(start_paused = true)]
+async fn who_closes_meanwhile_signs_nothing() {
+    for has_closed in [true, false] {
+        let slow = Slow::default();
+        let connector = connector(false).answers(slow.clone());
+        let (client, server) = connected(connector, optional(), 0).await;
+        let pending = server.request_client_certificate().unwrap();
+        let (receiver, sender) = client.into_split();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if has_closed {
+            sender.close_notify();
+        }
+        slow.0.notify_waiters();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let signed = slow.1.0.load(Ordering::Relaxed);
+        assert_eq!(signed, usize::from(!has_closed));
+        assert_eq!(pending.await.is_ok(), !has_closed);
+        drop((receiver, sender));
+    }
+}
+
+/// The request and the end come together.
+#[tokio::test(start_paused = true)]
+async fn who_is_left_signs_nothing() {
+    let signed = Counting::default();
+    let connector = connector(true).answers(signed.clone());
+    let (client, server) = connected(connector, optional(), 0).await;
+    let pending = server.request_client_certificate().unwrap();
+    drop(server);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(pending.await.is_err());
+    assert_eq!(signed.0.load(Ordering::Relaxed), 0);
+    drop(client);
 }
 
 /// Panics when it is asked, but not at once.

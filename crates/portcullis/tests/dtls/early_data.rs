@@ -1,16 +1,19 @@
 //! Early data (RFC 8446 §2.3, RFC 9147 §5.6): a message with the hello.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use portcullis::config::ServerConfigBuilder;
 use portcullis::pki_types::{ServerName, UnixTime};
+use portcullis::question::{Answer, ClaimEarlyData};
 use portcullis::session::{AntiReplay, BloomFilters, ClientSession};
 use portcullis::{
-    ClientConfig, CookiePolicy, DatagramTransport, DtlsAcceptor, DtlsConnection, DtlsConnector,
-    DtlsListener, DtlsOptions, EarlyDataOutcome, EarlyDataRejection, EarlyDataStatus, Error,
-    NamedGroup, TlsAcceptor, TlsConnector,
+    Answers, ClientConfig, CookiePolicy, DatagramTransport, DtlsAcceptor, DtlsConnection,
+    DtlsConnector, DtlsListener, DtlsOptions, EarlyDataOutcome, EarlyDataRejection,
+    EarlyDataStatus, Error, NamedGroup, Questions, TlsAcceptor, TlsConnector,
 };
 use tokio::io::ReadBuf;
 
@@ -252,4 +255,225 @@ async fn what_is_not_sent_whole_comes_back() {
     let (outcome, status) = say(&DtlsConnector::new(tls), &big, b"early", true).await;
     assert_eq!(status, EarlyDataStatus::Accepted);
     assert_eq!(outcome, EarlyDataOutcome::NotOffered("early".into()));
+}
+
+/// A transport that loses what is not let through.
+struct Through<F>(End, F);
+
+impl<F: Fn(&[u8]) -> io::Result<bool> + Send + Sync + 'static> DatagramTransport for Through<F> {
+    fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_recv(cx, buf)
+    }
+
+    fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
+        match self.1(datagram)? {
+            true => self.0.try_send(datagram),
+            false => Ok(()),
+        }
+    }
+
+    fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_send_ready(cx)
+    }
+}
+
+/// RFC 9147 §4, §6.1: whether a datagram begins with a record of an epoch that ends so.
+fn is_of_epoch(datagram: &[u8], low_bits: u8) -> bool {
+    datagram[0] & 0b1110_0011 == 0b0010_0000 | low_bits
+}
+
+/// Has to think about whether it knows early data: more comes meanwhile.
+struct Thinking;
+
+impl Answers for Thinking {
+    fn questions(&self) -> Questions {
+        Questions::none().and_early_data()
+    }
+
+    async fn claim_early_data(&self, question: ClaimEarlyData) -> Answer {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        question.accept()
+    }
+}
+
+/// The client has the answer although its Finished has not come.
+#[tokio::test(start_paused = true)]
+async fn an_answer_does_not_wait_for_the_end_of_the_handshake() {
+    let asking = taking().early_data(AntiReplay::asked()).build().unwrap();
+    let thinking = TlsAcceptor::new(asking).answers(Thinking);
+    answered_early(without_cookie(acceptor())).await;
+    answered_early(without_cookie(thinking)).await;
+}
+
+async fn answered_early(acceptor: DtlsAcceptor) {
+    let session = session(&acceptor, name()).await;
+    let dtls = DtlsConnector::new(TlsConnector::new(by_hand()).offering([session]));
+    let (near, far) = link(64);
+    let loses = Arc::new(AtomicBool::new(true));
+    let losing = Arc::clone(&loses);
+    let near = Through(near, move |datagram: &[u8]| {
+        Ok(!is_of_epoch(datagram, 2) || !losing.load(Relaxed))
+    });
+    let serving = tokio::spawn(async move {
+        let mut early = acceptor.accept_with_early_data(far).await?;
+        // Before anybody has looked whether there is any; what comes meanwhile waits.
+        assert!(early.send(&[b"hello", b", ", b"you"]).await?);
+        assert_eq!(early.recv().await?.unwrap(), "what time is it?");
+        assert!(early.send(&[b"noon"]).await?);
+        assert!(early.recv().await?.is_none());
+        // The connection is not taken yet.
+        assert!(early.send(&[b"or later"]).await?);
+        early.handshake().await
+    });
+    let connecting = dtls.upgrade_with_early_data(near, name(), "what time is it?");
+    let (mut client, outcome) = connecting.await.unwrap();
+    assert_eq!(outcome, EarlyDataOutcome::Accepted);
+    for expected in ["hello, you", "noon"] {
+        assert_eq!(&client.recv().await.unwrap()[..], expected.as_bytes());
+    }
+    assert!(!serving.is_finished());
+    loses.store(false, Relaxed);
+    let server = serving.await.unwrap().unwrap();
+    assert_eq!(server.information().early_data(), EarlyDataStatus::Accepted);
+    server.send(&[b"bye"]).await.unwrap();
+    for expected in ["or later", "bye"] {
+        assert_eq!(&client.recv().await.unwrap()[..], expected.as_bytes());
+    }
+}
+
+/// What the server has not said early it can say later.
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_said_early_is_not() {
+    let cookies = DtlsOptions::new().cookies(CookiePolicy::Always);
+    let asking = DtlsAcceptor::new(acceptor()).options(cookies);
+    let plain = without_cookie(TlsAcceptor::new(server_config()));
+    let open = without_cookie(acceptor());
+    let early = Some("early");
+    for (acceptor, is_resumed, message, answer, refuses) in [
+        // No session, no early data, a cookie, a server that takes none.
+        (&open, false, None, &b"answer"[..], false),
+        (&open, true, None, b"answer", false),
+        (&asking, true, early, b"answer", false),
+        (&plain, true, early, b"answer", false),
+        // None, too long, and not taken by the system.
+        (&open, true, early, b"", false),
+        (&open, true, early, &[7; 1_300], false),
+        (&open, true, early, b"answer", true),
+    ] {
+        let mut tls = TlsConnector::new(by_hand());
+        if is_resumed {
+            tls = tls.offering([session(acceptor, name()).await]);
+        }
+        let dtls = DtlsConnector::new(tls);
+        let (near, far) = link(64);
+        let was_refused = AtomicBool::new(false);
+        let far = Through(far, move |datagram: &[u8]| {
+            let is_refused = refuses && is_of_epoch(datagram, 3);
+            match is_refused && !was_refused.swap(true, Relaxed) {
+                true => Err(io::Error::from_raw_os_error(EMSGSIZE)),
+                false => Ok(true),
+            }
+        });
+        let serving = async {
+            let mut early = acceptor.accept_with_early_data(far).await?;
+            assert!(!early.send(&[answer]).await?);
+            let heard = early.recv().await?;
+            if heard.is_some() {
+                assert!(early.recv().await?.is_none());
+            }
+            let server = early.handshake().await?;
+            server.send(&[answer]).await?;
+            Ok::<_, Error>((server, heard))
+        };
+        let message = message.unwrap_or_default();
+        let connecting = dtls.upgrade_with_early_data(near, name(), message);
+        let (client, served) = tokio::join!(connecting, serving);
+        let ((mut client, _), (_server, heard)) = (client.unwrap(), served.unwrap());
+        assert_eq!(
+            heard.is_some(),
+            std::ptr::eq(acceptor, &open) && !message.is_empty()
+        );
+        assert_eq!(&client.recv().await.unwrap()[..], answer);
+    }
+}
+
+/// RFC 9147 §5.1: somebody else may have to read it.
+#[tokio::test]
+async fn an_address_is_sent_three_times_what_came_from_there() {
+    let (listener, address) = listener().await;
+    let dtls = connector();
+    with_session(&dtls, &listener, address).await;
+    let connecting = dtls.connect_with_early_data(address, name(), "early");
+    let serving = async {
+        let mut early = listener.accept().await?.handshake_with_early_data()?;
+        let mut said = 0;
+        while early.send(&[&[7; 100]]).await? {
+            said += 1;
+        }
+        assert!(!early.is_proved());
+        while early.recv().await?.is_some() {}
+        assert!(early.is_proved());
+        assert!(early.send(&[&[7; 1_100]]).await?);
+        Ok::<_, Error>((early.handshake().await?, said))
+    };
+    let (client, served) = tokio::join!(connecting, serving);
+    let ((mut client, outcome), (_server, said)) = (client.unwrap(), served.unwrap());
+    assert_eq!(outcome, EarlyDataOutcome::Accepted);
+    // Of hello and message less than 700 bytes have come.
+    assert!((1..=3 * 700 / 122).contains(&said), "{said}");
+    for _ in 0..said {
+        assert_eq!(&client.recv().await.unwrap()[..], [7; 100]);
+    }
+    assert_eq!(&client.recv().await.unwrap()[..], [7; 1_100]);
+}
+
+/// The first session that is offered in fact counts, whatever was allowed in those that are passed over.
+#[tokio::test(start_paused = true)]
+async fn a_session_behind_another_allows_it() {
+    let open = without_cookie(acceptor());
+    let none = server_config().to_builder().identity(pki().other.clone());
+    let none = without_cookie(TlsAcceptor::new(none.build().unwrap()));
+    let sessions = [
+        session(&none, other_name()).await,
+        session(&open, name()).await,
+    ];
+    assert_eq!(sessions[0].max_early_data(), 0);
+    let tls = TlsConnector::new(by_hand()).offering(sessions);
+    let (near, far) = link(64);
+    let serving = async {
+        let mut early = open.accept_with_early_data(far).await?;
+        let heard = early.recv().await?;
+        Ok::<_, Error>((heard, early.handshake().await?))
+    };
+    let dtls = DtlsConnector::new(tls);
+    let connecting = dtls.upgrade_with_early_data(near, name(), "early");
+    let (client, served) = tokio::join!(connecting, serving);
+    assert_eq!(client.unwrap().1, EarlyDataOutcome::Accepted);
+    assert_eq!(served.unwrap().0.unwrap(), "early");
+}
+
+/// A hello that the system does not take is said again, and says nothing of the early data behind it.
+#[tokio::test(start_paused = true)]
+async fn a_hello_that_is_not_taken_is_no_lost_early_data() {
+    let open = without_cookie(acceptor());
+    let session = session(&open, name()).await;
+    let (near, far) = link(64);
+    let (was_refused, held) = (AtomicBool::new(false), AtomicBool::new(false));
+    let near = Through(near, move |datagram: &[u8]| {
+        if !was_refused.swap(true, Relaxed) {
+            return Err(io::Error::other("not now"));
+        }
+        // It would be the first that the server sees.
+        Ok(held.swap(true, Relaxed) || !is_of_epoch(datagram, 1))
+    });
+    let serving = async {
+        let early = open.accept_with_early_data(far).await?;
+        early.handshake().await
+    };
+    let dtls = DtlsConnector::new(TlsConnector::new(by_hand()).offering([session]));
+    let connecting = dtls.upgrade_with_early_data(near, name(), "early");
+    let (client, server) = tokio::join!(connecting, serving);
+    assert_eq!(client.unwrap().1, EarlyDataOutcome::Accepted);
+    let status = server.unwrap().information().early_data();
+    assert_eq!(status, EarlyDataStatus::Accepted);
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use portcullis::config::{ClientConfigBuilder, KeyShares};
 use portcullis::ech::{EchKey, EchKeys, EchStatus};
 use portcullis::{
-    ClientConfig, CookieSecret, DatagramOptions, DtlsAcceptor, DtlsConnector, DtlsEchFront,
-    DtlsListener, DtlsOptions, NamedGroup, Retransmission, ServerConfig, TlsAcceptor, TlsConnector,
+    AddressLimits, ClientConfig, CookieSecret, DatagramOptions, DtlsAcceptor, DtlsConnector,
+    DtlsEchFront, DtlsListener, DtlsOptions, Identity, NamedGroup, Retransmission, ServerConfig,
+    TlsAcceptor, TlsConnector,
 };
 use tokio::net::UdpSocket;
 
@@ -34,17 +35,24 @@ fn impatient() -> DtlsOptions {
     DtlsOptions::new().datagrams(datagrams)
 }
 
-/// A server that is behind another, and how many clients it has had whose address it was told.
-async fn behind(options: DtlsOptions) -> (SocketAddr, Arc<AtomicUsize>) {
+fn acceptor_behind(identity: &Identity, options: DtlsOptions) -> DtlsAcceptor {
     let config = ServerConfig::builder()
-        .identity(pki().other.clone())
+        .identity(identity.clone())
         .ech_backend(true)
         .build()
         .unwrap();
-    let acceptor = DtlsAcceptor::new(TlsAcceptor::new(config))
+    DtlsAcceptor::new(TlsAcceptor::new(config))
         .options(options)
-        .cookie_secret(secret());
-    let (listener, address) = listen(acceptor).await;
+        .cookie_secret(secret())
+}
+
+/// A server that is behind another, and how many clients it has had whose address it was told.
+async fn behind(options: DtlsOptions) -> (SocketAddr, Arc<AtomicUsize>) {
+    let (listener, address) = listen(acceptor_behind(&pki().other, options)).await;
+    (address, serve_behind(listener))
+}
+
+fn serve_behind(listener: DtlsListener) -> Arc<AtomicUsize> {
     let served = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&served);
     tokio::spawn(async move {
@@ -61,7 +69,7 @@ async fn behind(options: DtlsOptions) -> (SocketAddr, Arc<AtomicUsize>) {
             });
         }
     });
-    (address, served)
+    served
 }
 
 /// In front of a server for one name.
@@ -75,19 +83,28 @@ fn other_name_text() -> &'static str {
     "other.example"
 }
 
+fn acceptor_in_front(
+    keys: EchKeys,
+    front: DtlsEchFront,
+    groups: &[NamedGroup],
+    options: DtlsOptions,
+) -> DtlsAcceptor {
+    let config = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .groups(groups.to_vec())
+        .ech_keys(keys);
+    DtlsAcceptor::new(TlsAcceptor::new(config.build().unwrap()))
+        .options(options)
+        .ech_front(front)
+}
+
 /// The listener in front, which serves its own clients.
 async fn listen_in_front(
     keys: EchKeys,
     front: DtlsEchFront,
     groups: &[NamedGroup],
 ) -> (Arc<DtlsListener>, SocketAddr) {
-    let config = ServerConfig::builder()
-        .identity(pki().server.clone())
-        .groups(groups.to_vec())
-        .ech_keys(keys);
-    let acceptor = DtlsAcceptor::new(TlsAcceptor::new(config.build().unwrap()))
-        .options(impatient())
-        .ech_front(front);
+    let acceptor = acceptor_in_front(keys, front, groups, impatient());
     let (listener, address) = listen(acceptor).await;
     let listener = Arc::new(listener);
     let accepting = Arc::clone(&listener);
@@ -156,6 +173,64 @@ async fn clients_are_passed_on_and_others_are_served() {
     }
 }
 
+/// By what the hello says that was encrypted; its public name is the same.
+#[tokio::test]
+async fn each_client_is_passed_on_to_the_server_of_its_name() {
+    let key = key();
+    let (other, served_other) = behind(impatient()).await;
+    let (listener, named) = listen(acceptor_behind(&pki().server, impatient())).await;
+    let served_named = serve_behind(listener);
+    let front = DtlsEchFront::new(secret(), move |hello| match hello.server_name() {
+        Some(name) if name == other_name_text() => Some(other),
+        Some(PUBLIC) => Some(named),
+        _ => None,
+    });
+    let keys = EchKeys::new([key.clone()]).unwrap();
+    let (listener, address) = listen_in_front(keys, front, &GROUPS).await;
+    let dtls = connector(client(&key).groups(GROUPS));
+    // All at once: each has a way of its own.
+    let mut clients = Vec::new();
+    for to_other in [true, false, false, true, false] {
+        let name = if to_other { other_name() } else { name() };
+        clients.push(dtls.connect(address, name).await.unwrap());
+    }
+    for (client, message) in clients.iter_mut().zip([b"a", b"b", b"c", b"d", b"e"]) {
+        ask(client, message).await;
+    }
+    let served = [&served_other, &served_named].map(|one| one.load(Ordering::Relaxed));
+    assert_eq!(served, [2, 3]);
+    assert_eq!(listener.statistics().fronted.clients, 5);
+}
+
+/// What servers behind have agreed on names no socket here, though it looks so.
+#[tokio::test]
+async fn ids_of_servers_behind_are_none_of_the_sockets_in_front() {
+    let key = key();
+    let with_ids = || impatient().connection_ids(Some(8));
+    // Ids that begin with 0 to 3, as those of the sockets in front.
+    let acceptor = acceptor_behind(&pki().other, with_ids());
+    let behind = DtlsListener::bind_many("127.0.0.1:0", acceptor, 4)
+        .await
+        .unwrap();
+    let server = behind[0].local_addr().unwrap();
+    for listener in behind {
+        let _served = serve_behind(listener);
+    }
+    let keys = EchKeys::new([key.clone()]).unwrap();
+    let acceptor = acceptor_in_front(keys, front(server), &GROUPS, with_ids());
+    let listeners = DtlsListener::bind_many("127.0.0.1:0", acceptor, 4)
+        .await
+        .unwrap();
+    let address = listeners[0].local_addr().unwrap();
+    let dtls = connector(client(&key).groups(GROUPS)).options(impatient().connection_ids(Some(0)));
+    for _ in 0..8 {
+        let mut client = dtls.connect(address, other_name()).await.unwrap();
+        ask(&mut client, b"with an id").await;
+    }
+    let handed_over = listeners.iter().map(|one| one.statistics().handed_over);
+    assert_eq!(handed_over.sum::<u64>(), 0);
+}
+
 #[tokio::test]
 async fn clients_that_are_passed_on_come_through_where_much_is_lost() {
     let key = key();
@@ -200,6 +275,58 @@ async fn a_client_that_moves_is_found_by_its_connection_id() {
         // Where it first was, and no more than two places else.
         assert!(fronted.clients <= 3, "{fronted:?}");
     }
+}
+
+/// Whoever has copied a record can send it from anywhere: it takes a socket a second, and no place of anybody's address.
+#[tokio::test]
+async fn a_copied_record_opens_few_ways() {
+    let key = key();
+    let (server, _served) = behind(impatient().connection_ids(Some(8))).await;
+    let keys = EchKeys::new([key.clone()]).unwrap();
+    let began = std::time::Instant::now();
+    let (listener, address) = listen_in_front(keys, front(server).clients(4), &GROUPS).await;
+    let (spied, seen) = spying_relay(address).await;
+    let dtls = connector(client(&key).groups(GROUPS));
+    let dtls = dtls.options(impatient().connection_ids(Some(0)));
+    let mut client = dtls.connect(spied, other_name()).await.unwrap();
+    ask(&mut client, b"here").await;
+    let copied = seen.lock().unwrap().last().unwrap().clone();
+    assert!(matches!(copied[0], 0x30..=0x3f));
+    for _ in 0..50 {
+        let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        stranger.send_to(&copied, address).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    eventually("one way more", || listener.statistics().fronted.moved > 0).await;
+    ask(&mut client, b"still here").await;
+    let fronted = listener.statistics().fronted;
+    assert!(
+        fronted.moved <= 1 + began.elapsed().as_secs(),
+        "{fronted:?}"
+    );
+}
+
+/// Who goes on elsewhere needs room as everybody does.
+#[tokio::test]
+async fn a_client_that_moves_takes_no_place_where_there_is_none() {
+    let key = key();
+    let (server, _served) = behind(impatient().connection_ids(Some(8))).await;
+    let keys = EchKeys::new([key.clone()]).unwrap();
+    let (listener, address) = listen_in_front(keys, front(server).clients(1), &GROUPS).await;
+    let (moving, moves) = moving_relay(address).await;
+    let dtls = connector(client(&key).groups(GROUPS));
+    let dtls = dtls.options(impatient().connection_ids(Some(0)));
+    let mut client = dtls.connect(moving, other_name()).await.unwrap();
+    ask(&mut client, b"here").await;
+    moves.notify_one();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    client.send(&[b"there"]).await.unwrap();
+    eventually("there is no place", || {
+        listener.statistics().fronted.clients_full > 0
+    })
+    .await;
+    let fronted = listener.statistics().fronted;
+    assert_eq!((fronted.clients, fronted.moved), (1, 0));
 }
 
 /// Its address for a client; from the listener it is at another one each time that it is told so.
@@ -335,6 +462,43 @@ async fn a_client_that_starts_anew_is_passed_on_beside_the_one_before() {
     .await;
 }
 
+/// One that speaks keeps its place for a while, and not for ever.
+#[tokio::test]
+async fn a_client_whose_server_is_silent_is_forgotten() {
+    let key = key();
+    let (listener, server) = listen(acceptor_behind(&pki().other, impatient())).await;
+    let silent = tokio::spawn(async move {
+        let mut connection = listener.accept().await?.handshake().await?;
+        let mut received = 0;
+        while connection.recv().await.is_ok() {
+            received += 1;
+        }
+        Ok::<usize, portcullis::Error>(received)
+    });
+    let keys = EchKeys::new([key.clone()]).unwrap();
+    let idle = Duration::from_millis(500);
+    let front = front(server).idle_timeout(idle);
+    let (listener, address) = listen_in_front(keys, front, &GROUPS).await;
+    let dtls = connector(client(&key).groups(GROUPS));
+    let client = dtls.connect(address, other_name()).await.unwrap();
+    let began = std::time::Instant::now();
+    let speaks = async {
+        loop {
+            client.send(&[b"is somebody there?"]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let forgotten = eventually("it is forgotten", || {
+        listener.statistics().fronted.clients == 0
+    });
+    tokio::select! {
+        () = forgotten => {}
+        () = speaks => {}
+    }
+    assert!(began.elapsed() >= 5 * idle, "{:?}", began.elapsed());
+    silent.abort();
+}
+
 #[tokio::test]
 async fn clients_that_are_passed_on_have_a_bound() {
     let key = key();
@@ -351,6 +515,28 @@ async fn clients_that_are_passed_on_have_a_bound() {
     let full = hasty.connect(address, other_name()).await.unwrap_err();
     assert!(full.is_timeout(), "{full}");
     assert!(listener.statistics().fronted.clients_full > 0);
+    ask(&mut first, b"still here").await;
+}
+
+#[tokio::test]
+async fn clients_of_one_address_have_a_bound_of_their_own() {
+    let key = key();
+    let (server, _served) = behind(impatient()).await;
+    let keys = EchKeys::new([key.clone()]).unwrap();
+    let one = impatient().per_address(AddressLimits::new().handshakes(1));
+    let acceptor = acceptor_in_front(keys, front(server), &GROUPS, one);
+    let (listener, address) = listen(acceptor).await;
+    let dtls = connector(client(&key).groups(GROUPS));
+    let mut first = dtls.connect(address, other_name()).await.unwrap();
+    ask(&mut first, b"here").await;
+    let config = client(&key).groups(GROUPS).build().unwrap();
+    let hasty = TlsConnector::new(config).handshake_timeout(Duration::from_millis(500));
+    let hasty = DtlsConnector::new(hasty).options(impatient());
+    let full = hasty.connect(address, other_name()).await.unwrap_err();
+    assert!(full.is_timeout(), "{full}");
+    let statistics = listener.statistics();
+    assert!(statistics.address_full > 0);
+    assert_eq!(statistics.fronted.clients, 1);
     ask(&mut first, b"still here").await;
 }
 

@@ -1,9 +1,11 @@
 //! Peers whose address changes: who they are says their connection id, where they are a test.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use portcullis::config::Renegotiation;
 use portcullis::{
     ClientConfig, DatagramOptions, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsListener,
     DtlsOptions, Migration, ProtocolVersion, ServerConfig,
@@ -26,6 +28,11 @@ struct Router {
     seen: Mutex<Vec<Vec<u8>>>,
     /// Of what the client sends, nothing goes on.
     is_cut: Mutex<bool>,
+    /// Of what the server sends, nothing goes on, and how much that was.
+    is_deaf: Mutex<bool>,
+    lost: AtomicUsize,
+    /// That begins with the next datagram of the client.
+    turns_deaf: Mutex<bool>,
 }
 
 impl Router {
@@ -41,6 +48,9 @@ impl Router {
             changed: Notify::new(),
             seen: Mutex::default(),
             is_cut: Mutex::default(),
+            is_deaf: Mutex::default(),
+            lost: AtomicUsize::new(0),
+            turns_deaf: Mutex::default(),
         });
         let (up, down) = (Arc::clone(&router), Arc::clone(&router));
         tokio::spawn(async move {
@@ -49,6 +59,9 @@ impl Router {
                 let (length, from) = up.near.recv_from(&mut bytes).await.unwrap();
                 *up.client.lock().unwrap() = Some(from);
                 up.seen.lock().unwrap().push(bytes[..length].to_vec());
+                if std::mem::take(&mut *up.turns_deaf.lock().unwrap()) {
+                    *up.is_deaf.lock().unwrap() = true;
+                }
                 let far = Arc::clone(&up.far.lock().unwrap());
                 if !*up.is_cut.lock().unwrap() {
                     let _ = far.send_to(&bytes[..length], up.server).await;
@@ -63,6 +76,10 @@ impl Router {
                     () = down.changed.notified() => {}
                     came = far.recv_from(&mut bytes) => {
                         let client = *down.client.lock().unwrap();
+                        if *down.is_deaf.lock().unwrap() {
+                            down.lost.fetch_add(1, Ordering::Relaxed);
+                            continue;
+                        }
                         if let (Ok((length, _)), Some(client)) = (came, client) {
                             let _ = down.near.send_to(&bytes[..length], client).await;
                         }
@@ -157,6 +174,70 @@ async fn a_connection_survives_a_change_of_address() {
         }
         client.close(Duration::from_secs(5)).await.unwrap();
         assert_eq!(server.await.unwrap(), Some(after), "{is_older}");
+    }
+}
+
+/// Also while another handshake goes on: who begins it, or answers it, is somewhere else before it is over.
+#[tokio::test]
+async fn a_peer_that_moves_in_a_renegotiation_is_followed() {
+    for server_begins in [false, true] {
+        let always = Renegotiation::Accept {
+            apart: Duration::ZERO,
+        };
+        let client_config = client_config().to_builder().versions(older());
+        let client_config = client_config.renegotiation(always).build().unwrap();
+        let server_config = server_config().to_builder().versions(older());
+        let server_config = server_config.renegotiation(always).build().unwrap();
+        let acceptor = DtlsAcceptor::new(server_config).options(options(8));
+        let (listener, to) = listen(acceptor).await;
+        let (router, address) = Router::new(to).await;
+        let dtls = DtlsConnector::new(client_config).options(options(0));
+        let (client, server) = tokio::join!(dtls.connect(address, name()), accept(&listener));
+        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        let before = server.peer_addr().unwrap();
+        client.send(&[b"from the first address"]).await.unwrap();
+        assert_eq!(&server.recv().await.unwrap()[..], b"from the first address");
+        let moves = async {
+            // The client's hello is there, and what answers it is lost.
+            *router.turns_deaf.lock().unwrap() = true;
+            crate::eventually("the hello is answered", || {
+                router.lost.load(Ordering::Relaxed) > 0
+            })
+            .await;
+            let after = router.rebind().await;
+            *router.is_deaf.lock().unwrap() = false;
+            after
+        };
+        let after = if server_begins {
+            let (renegotiated, after) = tokio::join!(server.renegotiate(), moves);
+            renegotiated.unwrap();
+            after
+        } else {
+            let (renegotiated, after) = tokio::join!(client.renegotiate(), moves);
+            renegotiated.unwrap();
+            after
+        };
+        assert_ne!(before, after);
+        assert_eq!(server.peer_addr(), Some(after), "{server_begins}");
+        assert_eq!(server.statistics().moved, 1);
+        // And it is known there.
+        let server = tokio::spawn(echo_and_say_where(server));
+        ask(&mut client, b"from another one").await;
+        // Whoever is at the address before is somebody else.
+        let socket = loop {
+            match UdpSocket::bind(before).await {
+                Ok(socket) => break socket,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        socket.connect(to).await.unwrap();
+        let (other, theirs) = tokio::join!(dtls.upgrade(socket, name()), accept(&listener));
+        let mut other = other.unwrap();
+        tokio::spawn(echo(theirs.unwrap()));
+        ask(&mut other, b"from the first address").await;
+        ask(&mut client, b"and still from another one").await;
+        client.close(Duration::from_secs(5)).await.unwrap();
+        assert_eq!(server.await.unwrap(), Some(after));
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use portcullis::config::Renegotiation;
 use portcullis::{
-    Active, DtlsAcceptor, DtlsConnection, DtlsConnector, Error, Message, ProtocolVersion, Reason,
-    TlsAcceptor, TlsConnector,
+    Active, DtlsAcceptor, DtlsConnection, DtlsConnector, DtlsOptions, Error, Message,
+    ProtocolVersion, Reason, TlsAcceptor, TlsConnector, answers,
 };
 
 use crate::ends::*;
@@ -188,6 +188,27 @@ async fn a_peer_that_does_not_answer_ends_it() {
     assert!(sending.await.unwrap().is_err());
     assert!(receiver.recv().await.unwrap_err().is_timeout());
     drop(client);
+}
+
+/// A client that asks again and again is there: a handshake that takes longer than it may be silent ends nothing.
+#[tokio::test(start_paused = true)]
+async fn a_long_handshake_is_no_silence() {
+    let (connector, acceptor) = ends(ALWAYS, ALWAYS, u64::MAX);
+    let slow = answers::identity_by_name(|_| async {
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        Ok(Some(pki().server.clone()))
+    });
+    let options = DtlsOptions::new().idle_timeout(Some(Duration::from_secs(4)));
+    let (near, far) = link(64);
+    let dtls = DtlsConnector::new(connector);
+    let acceptor = DtlsAcceptor::new(acceptor.answers(slow)).options(options);
+    let (client, server) = tokio::join!(dtls.upgrade(near, name()), acceptor.accept(far));
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    client.renegotiate().await.unwrap();
+    client.send(&[b"it goes on"]).await.unwrap();
+    assert_eq!(&server.recv().await.unwrap()[..], b"it goes on");
+    // And who says nothing is silent.
+    assert!(server.recv().await.unwrap_err().is_timeout());
 }
 
 /// Dropped in the middle of it, the peer hears so.

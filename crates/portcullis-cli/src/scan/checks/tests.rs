@@ -68,6 +68,10 @@ async fn patient(
         starttls: None,
         name: Some("server.test".to_owned()),
         resolve: Vec::new(),
+        ipv4: false,
+        ipv6: false,
+        bind: None,
+        proxy: None,
         timeout: Some(seconds),
     };
     let destination = route.to(&listener.local_addr().unwrap().to_string());
@@ -302,6 +306,10 @@ async fn prober_of_datagrams(
         starttls: None,
         name: None,
         resolve: Vec::new(),
+        ipv4: false,
+        ipv6: false,
+        bind: None,
+        proxy: None,
         timeout: Some(seconds),
     };
     let destination = route.to(&socket.local_addr().unwrap().to_string());

@@ -118,8 +118,9 @@ pub(super) struct Prime {
     pub(super) bits: u32,
     /// x of the formula.
     offset: u32,
-    /// The size of an exponent in bits: twice the strength of the group (RFC 7919 §5.2). So few are
-    /// enough because half of the prime is a prime too, which leaves no small subgroup to look into.
+    /// The size of an exponent in bits: the least by which the group keeps its strength, and more than twice that (RFC
+    /// 7919 §5.2, appendix A). So few are enough because half of the prime is a prime too, which leaves no small subgroup
+    /// to look into.
     pub(super) exponent_bits: u32,
 }
 

@@ -208,7 +208,7 @@ impl Group {
     }
 
     /// A fresh key pair: an exponent is never used twice, so that nothing can be learnt of it by
-    /// asking again (Raccoon, RFC 7919 §5.1).
+    /// asking again (Raccoon, CVE-2020-1968).
     ///
     /// # Errors
     /// When there is no randomness.

@@ -4,13 +4,13 @@
 
 use rustls_pki_types::UnixTime;
 
-use super::super::renegotiation::Previous;
 use super::hello::{Client, Shares};
-use super::resumption::{self, OfferedPsk, OlderSession};
+use super::resumption::{self, OfferedPsk};
 use crate::compression::CertificateCompression;
+use crate::config::ExtendedMasterSecret;
 use crate::config::certificate_types::is_default;
-use crate::config::{ClientOptions, ExtendedMasterSecret};
 use crate::dialect::Dialect;
+use crate::suite::Exchange;
 use crate::version::Version;
 use crate::wire::extension::{
     self as extension, Alpn, CertificateAuthorities, ClientCertificateTypes, CompressCertificate,
@@ -44,8 +44,7 @@ impl Said<'_> {
             SupportedVersions::put(out, &config.policy.versions);
         }
         if config.policy.speaks_older() {
-            let (older, previous) = (&self.client.older, &self.client.previous);
-            put_before_tls13(out, config, older.as_deref(), previous.as_deref());
+            self.put_before_tls13(out);
         }
         if let (true, Some(chain)) = (config.send_certificate_authorities, config.chain_policy()) {
             CertificateAuthorities::put(out, chain.roots().subjects());
@@ -58,6 +57,12 @@ impl Said<'_> {
     /// Not in a renegotiation, which is of before.
     fn speaks_tls13(&self) -> bool {
         self.client.config.policy.speaks(Version::V1_3) && self.client.previous.is_none()
+    }
+
+    /// Whether a suite of before TLS 1.3 has such a key exchange.
+    fn offers(&self, exchange: impl Fn(Exchange) -> bool) -> bool {
+        let mut suites = self.client.config.policy.cipher_suites.iter();
+        suites.any(|suite| suite.exchange().is_some_and(&exchange))
     }
 
     /// §4.2.2: what a HelloRetryRequest had.
@@ -95,16 +100,19 @@ impl Said<'_> {
     /// §4.2.7, §4.2.3.
     fn put_algorithms(&self, out: &mut Vec<u8>) {
         let policy = &self.client.config.policy;
-        SupportedGroups::put(out, &policy.groups);
+        // RFC 8422 §4, RFC 7919 §2: not where no suite has a use for them.
+        let has_group = |exchange: Exchange| exchange.has_points() || exchange.has_field();
+        if self.speaks_tls13() || self.offers(has_group) {
+            SupportedGroups::put(out, &policy.groups);
+        }
         // RFC 5246 §7.4.1.4.1: not for servers before TLS 1.2.
         if policy.newest() < Version::V1_2 {
             return;
         }
         SignatureAlgorithms::put(out, &policy.schemes);
         // What may sign certificates differs from what may sign the handshake.
-        let of_certificates = policy.certificate_schemes();
-        if !of_certificates.eq(policy.schemes.iter().copied()) {
-            SignatureAlgorithmsCert::put(out, policy.certificate_schemes());
+        if let Some(of_certificates) = &policy.said_of_certificates {
+            SignatureAlgorithmsCert::put(out, of_certificates);
         }
     }
 
@@ -168,39 +176,44 @@ impl Said<'_> {
             resumption::put_psks(out, config, self.sessions, self.now);
         }
     }
-}
 
-/// What only a server that goes on before TLS 1.3 looks at.
-fn put_before_tls13(
-    out: &mut Vec<u8>,
-    config: &ClientOptions,
-    session: Option<&OlderSession>,
-    previous: Option<&Previous>,
-) {
-    if config.policy.extended_master_secret != ExtendedMasterSecret::Off {
-        extension::ExtendedMasterSecret::put(out);
-    }
-    if config.policy.offers_encrypt_then_mac() {
-        extension::EncryptThenMac::put(out);
-    }
-    // RFC 5746 §3.4: in the first hello it is empty.
-    match previous {
-        None => RenegotiationInfo::put(out, &[]),
-        Some(previous) => previous.put_of_client(out),
-    }
-    // Once for a connection, as ALPN.
-    if config.policy.next_protocols.is_some() && previous.is_none() {
-        NextProtocolOffer::put(out);
-    }
-    if let Some(login) = &config.srp {
-        SrpUser::put(out, login.user());
-    }
-    // RFC 8422 §5.1.2: some servers want to see it.
-    EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
-    if config.takes_tickets() {
-        // RFC 5077 §3.2: without a ticket it asks for one. So does another handshake of the same connection, as with
-        // OpenSSL, BoringSSL and Go: there are servers that answer what the first hello had (wolfSSL).
-        let ticket = session.filter(|session| !session.is_id && previous.is_none());
-        SessionTicket::put(out, ticket.map_or(&[], |session| &session.ticket));
+    /// What only a server that goes on before TLS 1.3 looks at.
+    fn put_before_tls13(&self, out: &mut Vec<u8>) {
+        let Client {
+            config,
+            older,
+            previous,
+            ..
+        } = self.client;
+        if config.policy.extended_master_secret != ExtendedMasterSecret::Off {
+            extension::ExtendedMasterSecret::put(out);
+        }
+        if config.policy.offers_encrypt_then_mac() {
+            extension::EncryptThenMac::put(out);
+        }
+        // RFC 5746 §3.4: in the first hello it is empty.
+        match previous {
+            None => RenegotiationInfo::put(out, &[]),
+            Some(previous) => previous.put_of_client(out),
+        }
+        // Once for a connection, as ALPN.
+        if config.policy.next_protocols.is_some() && previous.is_none() {
+            NextProtocolOffer::put(out);
+        }
+        if let Some(login) = &config.srp {
+            SrpUser::put(out, login.user());
+        }
+        // RFC 8422 §5.1.2: some servers want to see it; §4: not without a suite that it is about.
+        if self.offers(Exchange::has_points) {
+            EcPointFormats::put(out, [EcPointFormat::UNCOMPRESSED]);
+        }
+        if config.takes_tickets() {
+            // RFC 5077 §3.2: without a ticket it asks for one. So does another handshake of the same connection, as with
+            // OpenSSL, BoringSSL and Go: there are servers that answer what the first hello had (wolfSSL).
+            let ticket = older
+                .as_deref()
+                .filter(|session| !session.is_id && previous.is_none());
+            SessionTicket::put(out, ticket.map_or(&[], |session| &session.ticket));
+        }
     }
 }

@@ -51,14 +51,17 @@ pub enum CookiePolicy {
     #[default]
     Always,
     /// Nobody, while fewer handshakes than this are under way ([`Gate::set_handshakes`]), which saves those clients a round
-    /// trip; everybody from then on. Whoever was not asked is sent at most three times the bytes that have come from his
-    /// address, until something has come that only who reads there can send, which is what RFC 9000 §8.1 allows.
+    /// trip; everybody from then on. A client that was not asked is sent at most three times the bytes that have come from
+    /// its address, until something has come that only somebody who reads there can send, as RFC 9000 §8.1 has it.
     ///
-    /// So these are asked all the same, and it takes a round trip where waiting for more of them would take a timeout:
-    /// whose hello has less than a third of the bytes of what is to be said to him, chiefly the chain, or is not whole in
-    /// its datagram. So is who speaks DTLS 1.2 or older: where a datagram of the answer is lost, nothing but the hello, said
-    /// again, lets the server say that again, and clients are there that do not say it once they have a ServerHello (GnuTLS
-    /// 3.7), although RFC 6347 §4.2.4 has them do so.
+    /// Some clients are asked even while there is no load:
+    ///
+    /// - those whose hello has less than a third of the bytes of the answer, which is chiefly the chain, or is not whole in
+    ///   its datagram. To be asked costs them a round trip; to wait until more has come from them would cost a timeout;
+    /// - those that speak DTLS 1.2 or older. Where a datagram of the answer is lost, only the hello, said again, lets the
+    ///   server send it again, and some clients do not repeat their hello once they have a ServerHello (GnuTLS 3.7),
+    ///   although RFC 6347 §4.2.4 has them do so;
+    /// - all, if the gate is [in front](Gate::in_front) of other servers, which have to see a cookie.
     UnderLoad {
         /// How many of them are load.
         handshakes: usize,
@@ -167,6 +170,8 @@ pub struct Gate {
     pieces: Pieces,
     random: Random,
     decryptions: Budget,
+    /// Of second hellos in front of other servers.
+    second_decryptions: Budget,
     /// Whether hellos that were decrypted are given out.
     is_front: bool,
     /// When the first datagram came.
@@ -209,6 +214,7 @@ impl Gate {
             pieces: Pieces::default(),
             random,
             decryptions: Budget::per_second(budget::DEFAULT),
+            second_decryptions: Budget::per_second(budget::DEFAULT),
             is_front: false,
             began: None,
             // Unless it is told.
@@ -228,10 +234,12 @@ impl Gate {
     /// How many keys are tried in a second on encrypted hellos (RFC 9849) of those whose addresses may be forged, and a tenth
     /// of a second's at once; at least 1, and 5,000 by default. A hello is tried with the keys that have the id which it
     /// names, most often one. What is over is [dropped](Discarded::TooManyEncrypted) unread, and clients say it again.
-    /// Second hellos, whose cookie has come back, do not count.
+    /// Second hellos, whose cookie has come back, do not count; [in front](Self::in_front) of other servers, where they are
+    /// decrypted before there is a handshake, as many of them are, besides.
     #[must_use]
     pub fn decryptions(mut self, per_second: u32) -> Self {
         self.decryptions = Budget::per_second(per_second);
+        self.second_decryptions = Budget::per_second(per_second);
         self
     }
 
@@ -340,7 +348,7 @@ impl Gate {
         let last = hello.last().map_or(first.sequence, |piece| piece.sequence);
         let verdict = match admitted {
             Verdict::Admit(admission) if self.is_front => {
-                self.decrypt(admission, message, first, last, received)?
+                self.decrypt(admission, message, first, (last, received), now.monotonic)?
             }
             other => other,
         };
@@ -349,16 +357,20 @@ impl Gate {
 
     /// Decrypts a second hello whose cookie was good, if its first was.
     fn decrypt(
-        &self,
+        &mut self,
         mut admission: Admission,
         message: HandshakeBytes,
         piece: &HelloPiece<'_>,
-        last: u64,
-        received: usize,
+        (last, received): (u64, usize),
+        now: Monotonic,
     ) -> Result<Verdict, Discarded> {
         if let Some(cookie) = &admission.returned
             && is_decrypted(cookie.requested.ech.as_ref())
         {
+            // With the key that the first was decrypted with.
+            if !self.second_decryptions.take(1, now) {
+                return Err(Discarded::TooManyEncrypted);
+            }
             let (inner, view) = match peel_fronted(cookie, &self.config.0, message) {
                 Ok(peeled) => peeled,
                 Err(abort) => return bounded(told(abort, piece)?, received),

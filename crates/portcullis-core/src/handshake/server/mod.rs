@@ -43,6 +43,13 @@ pub(super) use tls13::{Requested, UNCHANGING, ask_for_cookie};
 use super::machine::Hello;
 use super::table::states;
 use crate::error::{Abort, Misuse};
+use crate::record::HandshakeBytes;
+use crate::wire::ClientHello;
+
+/// The hello that was read as one when it came: its syntax is not checked again.
+fn decoded_hello(message: &HandshakeBytes) -> Result<ClientHello<'_>, Abort> {
+    Ok(ClientHello::of_decoded(message.syntax(), message.body())?)
+}
 
 /// An answer to [`OpenTickets`](crate::question::OpenTickets) with an index of its own.
 fn unknown_ticket() -> Abort {

@@ -90,8 +90,8 @@ pub(super) fn host_name_of(hello: &ClientHello<'_>) -> Result<Option<String>, Ab
     }
 }
 
-/// RFC 6066 §3: letters, digits, hyphens (and underscores) between dots; compared without case.
-/// Applications look for it in directories and databases, so nothing else is let pass. An IPv6
+/// RFC 6066 §3: ASCII, compared without case. Which characters a label has it does not say; applications look for names
+/// in directories and databases, so nothing but letters, digits, hyphens and underscores between dots is let pass. An IPv6
 /// address, which some clients send, is no name.
 pub(super) fn host_name(name: &[u8]) -> Result<Option<String>, Abort> {
     if let Some(host) = host(name) {

@@ -65,6 +65,25 @@ fn the_nonce_makes_the_key() {
     assert_eq!(psk(1), psk(2));
 }
 
+/// What is random is drawn for all tickets at once, and no ticket has that of another: two with one salt would be sealed by
+/// one key under one nonce.
+#[test]
+fn each_ticket_has_its_own_salt_and_addition() {
+    let server = server().ticket_keys(ticket_keys()).build().unwrap();
+    let sessions = sessions_of(resuming_client().build().unwrap(), server);
+    assert_eq!(sessions.len(), 3);
+    let differ = |of: &dyn Fn(&ClientSession) -> Vec<u8>| {
+        let mut all: Vec<_> = sessions.iter().map(of).collect();
+        all.sort();
+        all.dedup();
+        all.len() == sessions.len()
+    };
+    // Behind the 16 bytes of the key's name.
+    assert!(differ(&|session| session.ticket[16..40].to_vec()));
+    let age = |session: &ClientSession| session.obfuscated_age(now());
+    assert!(differ(&|session| age(session).to_be_bytes().to_vec()));
+}
+
 /// Connects a client whose hello is changed to a server that would resume its session.
 fn changed(change: impl Fn(&mut ClientHelloParts) + Send + 'static) -> (Connection, Connection) {
     let (client, server) = (

@@ -23,7 +23,9 @@ use crate::record::post_handshake::count;
 use crate::record::{Another, MAX_CLIENT_HELLO, MAX_WARNINGS, OnRequest, PeerRequest};
 use crate::role::Role;
 use crate::violation::Violation;
-use crate::wire::{FragmentHeader, HandshakeType, RecordNumber};
+use crate::wire::{
+    FragmentHeader, HandshakeType, PathMessageType, RecordNumber, ReturnRoutabilityCheck,
+};
 
 /// Messages of the application that wait to be taken from a handshake: more than one datagram has room for.
 const MOST_DATA: usize = 64;
@@ -37,7 +39,47 @@ pub(super) struct Again {
     next_before: Option<u16>,
     /// Both sides have said their connection ids once more.
     pub(super) has_agreed: bool,
+    /// Of the last datagram.
+    pub(super) heard: Heard,
     data: VecDeque<Vec<u8>>,
+}
+
+/// What a datagram has told besides messages, in a handshake that is not the first of its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Heard {
+    /// A record of it has opened: it is the peer's.
+    pub has_opened: bool,
+    /// As [`Records::is_newest`](super::Records::is_newest): only from where such a one comes a peer may have moved to.
+    pub is_newest: bool,
+    /// The peer asks whether this side reads where this has come from (RFC 9853 §5): the cookie goes back there with
+    /// [`Handshake::path_response`](crate::Handshake::path_response).
+    pub challenge: Option<[u8; 8]>,
+    /// The peer reads where the challenge with this cookie was sent to.
+    pub response: Option<[u8; 8]>,
+}
+
+impl Heard {
+    /// A record has opened.
+    pub(super) fn opened(&mut self, opened: &Opened) {
+        self.has_opened = true;
+        self.is_newest |= opened.is_newest;
+    }
+
+    /// RFC 9853 §4, under the keys of the connection so far.
+    pub(super) fn on_path_message(&mut self, content: &[u8]) -> Result<(), Violation> {
+        let message = ReturnRoutabilityCheck::decode(content);
+        let message = message.map_err(|_| Violation::MalformedPathMessage)?;
+        let Some(ReturnRoutabilityCheck { msg_type, cookie }) = message else {
+            return Ok(());
+        };
+        match msg_type {
+            PathMessageType::CHALLENGE => self.challenge = Some(cookie),
+            PathMessageType::RESPONSE => self.response = Some(cookie),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 impl Again {
@@ -115,6 +157,7 @@ impl Incoming {
             base,
             next_before: reader.reassembly.next(),
             has_agreed: false,
+            heard: Heard::default(),
             data: VecDeque::new(),
         }));
         let taken = Misuse::new(
@@ -127,6 +170,18 @@ impl Incoming {
     /// A message of the application that has come under the keys before.
     pub(crate) fn take_data(&mut self) -> Option<Vec<u8>> {
         self.again.as_mut()?.data.pop_front()
+    }
+
+    /// What the last datagram has told; nothing in the first handshake of a connection.
+    pub(crate) fn heard(&self) -> Heard {
+        self.again
+            .as_ref()
+            .map_or_else(Heard::default, |again| again.heard)
+    }
+
+    /// Whether the two sides have agreed to check paths, on the connection that this handshake goes on with.
+    pub(crate) fn checks_paths(&self) -> bool {
+        self.again.is_some() && self.ids.checks_paths
     }
 
     /// The epoch of the connection so far; 0 in its first handshake.
@@ -322,16 +377,10 @@ impl Reader {
                 true => Taken::New,
                 false => put(wish, epoch, header, fragment),
             };
-            if role == Role::Client
-                && !is_answer
-                && let Some(another) = self.another()
-            {
-                // It begins anew.
-                another.unanswered = None;
-            }
-            // Who begins another handshake has all of the one before.
+            // Who begins another handshake has all of the one before, and maybe nothing of a hello that was given up.
             self.mail.note(Notes {
-                answered: true,
+                answered: is_answer,
+                has_before: true,
                 ..Notes::default()
             });
             return match taken {

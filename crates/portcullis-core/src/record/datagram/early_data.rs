@@ -1,7 +1,8 @@
-//! Early data: messages under keys of their own, epoch 1, before the handshake is over.
+//! Early data: messages under keys of their own, epoch 1, before the handshake is over; and what a server says meanwhile,
+//! under the keys of data.
 //!
-//! RFC 8446 §4.2.10; RFC 9147 §5.6, §6.1. Like any data it is lost, or comes in another order, and nothing sends it again; where
-//! it ends says the epoch of what follows.
+//! RFC 8446 §2.3, §4.2.10; RFC 9147 §5.6, §6.1. Like any data it is lost, or comes in another order, and nothing sends it again;
+//! where it ends says the epoch of what follows.
 
 use std::collections::VecDeque;
 
@@ -45,25 +46,16 @@ impl Sending {
         size: &RecordSize,
         mtu: usize,
     ) -> Result<usize, Abort> {
-        let length = data.len();
-        if length == 0 || length as u64 > self.room || length > size.protected() {
+        let length = data.len() as u64;
+        if length > self.room {
             return Ok(0);
         }
-        let sealed = self.epoch.record_len(length + size.padding(length));
-        if sealed > mtu {
-            // Nothing sends it again, so a path that refuses it would lose it for good.
+        let Some(datagram) = sealed(&mut self.epoch, data, size, mtu)? else {
             return Ok(0);
-        }
-        let mut record = vec![0; sealed];
-        let head = self.epoch.head_len();
-        if let Some(content) = record.get_mut(head..head + length) {
-            content.copy_from_slice(data);
-        }
-        let typ = ContentType::APPLICATION_DATA;
-        self.epoch.seal(typ, length, &mut record)?;
-        self.room -= length as u64;
-        self.datagrams.push_back(record);
-        Ok(length)
+        };
+        self.room -= length;
+        self.datagrams.push_back(datagram);
+        Ok(data.len())
     }
 
     /// A record of any type and content, beyond any limit.
@@ -80,6 +72,42 @@ impl Sending {
     pub(super) fn datagram(&mut self) -> Option<Vec<u8>> {
         self.datagrams.pop_front()
     }
+}
+
+/// A message as one record, which is one datagram of at most so many bytes. None if it is empty or too long: nothing sends it
+/// again, so a path that refuses it would lose it for good.
+///
+/// # Errors
+/// When the crypto library fails, or the key has done what it may.
+pub(super) fn sealed(
+    epoch: &mut WriteEpoch,
+    data: &[u8],
+    size: &RecordSize,
+    most: usize,
+) -> Result<Option<Vec<u8>>, Abort> {
+    let length = data.len();
+    if length == 0 || length > size.protected() {
+        return Ok(None);
+    }
+    let total = epoch.record_len(length + size.padding(length));
+    if total > most {
+        return Ok(None);
+    }
+    let mut record = vec![0; total];
+    let head = epoch.head_len();
+    if let Some(content) = record.get_mut(head..head + length) {
+        content.copy_from_slice(data);
+    }
+    epoch.seal(ContentType::APPLICATION_DATA, length, &mut record)?;
+    Ok(Some(record))
+}
+
+/// What a server says before it has the client's Finished.
+#[derive(Default)]
+pub(super) struct Answering {
+    /// Of what was said, so that its key is changed in time.
+    pub(super) bytes: u64,
+    pub(super) datagrams: VecDeque<Vec<u8>>,
 }
 
 /// What a server has accepted.

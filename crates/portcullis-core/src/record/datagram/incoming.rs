@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::again::{self, Again};
+use super::again::{self, Again, Heard};
 use super::connection_id::{ConnectionId, OwnIds};
 use super::early_data::Receiving;
 use super::epochs::{APPLICATION, EARLY_DATA, HANDSHAKE, OLDER, OlderRecord, Opened, ReadEpochs};
@@ -27,6 +27,8 @@ use crate::wire::{Ack, ContentType, FragmentHeader, MAX_PLAINTEXT, RecordNumber}
 /// behind a ServerHello, and more.
 const MOST_EARLY: usize = 64;
 const MOST_EARLY_BYTES: usize = 16 * 1024;
+/// A part of both is kept for the handshake: of four parts, data has three.
+const DATA_PARTS: usize = 3;
 /// Alerts that wait to be taken; anybody can send them in the clear.
 const MOST_ALERTS: usize = 4;
 
@@ -105,6 +107,10 @@ impl Incoming {
         self.is_unproved = true;
     }
 
+    pub(crate) const fn is_unproved(&self) -> bool {
+        self.is_unproved
+    }
+
     /// A record has opened, and its keys have only those who have read what was sent.
     const fn is_proved(&mut self) {
         if self.is_unproved {
@@ -154,6 +160,9 @@ impl Incoming {
     pub(crate) fn receive(&mut self, datagram: &[u8], now: Monotonic) -> Result<(), Abort> {
         if self.is_unproved {
             self.notes.unproved += datagram.len();
+        }
+        if let Some(again) = &mut self.again {
+            again.heard = Heard::default();
         }
         let mut datagram = datagram.to_vec();
         let mut rest = datagram.as_mut_slice();
@@ -535,6 +544,9 @@ impl Incoming {
             opened => opened?,
         };
         self.is_proved();
+        if let Some(again) = &mut self.again {
+            again.heard.opened(&opened);
+        }
         let content = record.get(opened.content.clone()).unwrap_or_default();
         match opened.typ {
             ContentType::HANDSHAKE => self.on_handshake(&opened, content),
@@ -546,8 +558,12 @@ impl Incoming {
                 Some(again) => again.add_data(content),
                 None => Err(Violation::ApplicationDataTooEarly.into()),
             },
-            // Of a peer for whom the handshake is over; it asks again.
-            ContentType::RETURN_ROUTABILITY_CHECK if self.ids.checks_paths => Ok(()),
+            ContentType::RETURN_ROUTABILITY_CHECK if self.ids.checks_paths => match &mut self.again
+            {
+                Some(again) => Ok(again.heard.on_path_message(content)?),
+                // Of a peer for whom the handshake is over; it asks again.
+                None => Ok(()),
+            },
             _ => Err(Violation::UnknownRecordType.into()),
         }
     }
@@ -557,12 +573,22 @@ impl Incoming {
         if ![HANDSHAKE, APPLICATION].contains(&unified.epoch.into()) {
             return Err(Discarded::UnknownEpoch.into());
         }
-        self.hold_record(record)
+        match unified.epoch == (APPLICATION & 3) as u8 {
+            // Else what a server says behind its flight, and the network before, would keep the flight out.
+            true => self.hold_within(record, DATA_PARTS),
+            false => self.hold_record(record),
+        }
     }
 
     fn hold_record(&mut self, record: &[u8]) -> Result<(), Fault> {
+        self.hold_within(record, 4)
+    }
+
+    /// Within so many of four parts of what may be held.
+    fn hold_within(&mut self, record: &[u8], parts: usize) -> Result<(), Fault> {
         let held: usize = self.early.iter().map(Vec::len).sum();
-        if self.early.len() == MOST_EARLY || held + record.len() > MOST_EARLY_BYTES {
+        let (records, bytes) = (MOST_EARLY / 4 * parts, MOST_EARLY_BYTES / 4 * parts);
+        if self.early.len() >= records || held + record.len() > bytes {
             return Err(Discarded::EarlyFull.into());
         }
         self.early.push(record.to_vec());

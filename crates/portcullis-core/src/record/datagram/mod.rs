@@ -34,6 +34,7 @@ mod tests;
 mod transmitter;
 mod writer;
 
+pub use again::Heard;
 pub use connection_id::ConnectionId;
 pub use discarded::{Discarded, Discards};
 pub(crate) use incoming::Incoming;
@@ -41,8 +42,8 @@ pub(crate) use notes::{Mail, Notes};
 pub use options::{DatagramOptions, Retransmission};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use plain::{
-    HelloPiece, hello_pieces, plain_alert, plain_message, plain_message_in_pieces,
-    plain_message_of, server_hello_pieces,
+    HelloPiece, first_hello_pieces, hello_pieces, is_said_to_anybody, plain_alert, plain_message,
+    plain_message_in_pieces, plain_message_of, server_hello_pieces,
 };
 pub use reader::{Reader, Received, Records};
 pub(crate) use reassembly::{Reassembly, Taken};

@@ -22,6 +22,10 @@ pub(crate) struct Notes {
     pub(super) acknowledged: Vec<RecordNumber>,
     /// The peer has begun the next flight, which acknowledges the last one of this side.
     pub(super) answered: bool,
+    /// The peer has all of the last handshake that has come to an end.
+    pub(super) has_before: bool,
+    /// How often the peer has said after a handshake that it wanted none.
+    pub(super) refusals: u8,
     /// A message has come again, so the peer waits for something.
     pub(super) repeated: bool,
     /// The same of the handshake before the one that is under way.
@@ -43,6 +47,8 @@ impl Notes {
             && !self.proved
             && self.acknowledged.is_empty()
             && !self.answered
+            && !self.has_before
+            && self.refusals == 0
             && !self.repeated
             && !self.repeated_before
             && !self.at_once
@@ -67,6 +73,8 @@ impl Notes {
             self.acknowledged(number);
         }
         self.answered |= other.answered;
+        self.has_before |= other.has_before;
+        self.refusals = self.refusals.saturating_add(other.refusals);
         self.repeated |= other.repeated;
         self.repeated_before |= other.repeated_before;
         self.at_once |= other.at_once;

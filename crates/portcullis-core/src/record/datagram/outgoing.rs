@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::connection_id::ConnectionId;
-use super::early_data::Sending;
+use super::early_data::{Answering, Sending};
 use super::epochs::{HANDSHAKE, WriteEpoch};
 use super::header::PLAIN;
 use super::notes::{Mail, Notes};
@@ -22,7 +22,7 @@ use crate::record::keys::Keys;
 use crate::record::size::RecordSize;
 use crate::record::{PaddingPolicy, alert};
 use crate::version::ProtocolVersion;
-use crate::wire::FragmentHeader;
+use crate::wire::{FragmentHeader, PathMessageType};
 
 /// The writing side during the handshake.
 pub(crate) struct Outgoing {
@@ -35,6 +35,8 @@ pub(crate) struct Outgoing {
     rest_due: Option<Monotonic>,
     /// There while a client may send early data.
     early_data: Option<Box<Sending>>,
+    /// There while a server may answer it before the handshake is over.
+    answering: Option<Box<Answering>>,
     /// In a handshake that is not the first: how long records are under the keys that it brings.
     next_size: Option<RecordSize>,
 }
@@ -51,6 +53,7 @@ impl Outgoing {
             unsent: Vec::new(),
             rest_due: None,
             early_data: None,
+            answering: None,
             next_size: None,
         }
     }
@@ -72,6 +75,7 @@ impl Outgoing {
             unsent: Vec::new(),
             rest_due: None,
             early_data: None,
+            answering: None,
             next_size: Some(RecordSize::default()),
         })
     }
@@ -117,6 +121,7 @@ impl Outgoing {
     /// Says an alert in a datagram of its own; what else was under way is given up.
     pub(crate) fn alert(&mut self, description: AlertDescription) {
         self.early_data = None;
+        self.answering = None;
         self.transmitter.alert(alert::encode(description));
     }
 
@@ -160,20 +165,42 @@ impl Outgoing {
         self.early_data = None;
     }
 
-    /// How many bytes of early data may still go out.
-    pub(crate) fn room(&self) -> u64 {
-        self.early_data.as_ref().map_or(0, |sending| sending.room)
+    /// A server's flight is queued: data may follow it under the keys that are installed.
+    pub(crate) fn allow_data(&mut self) {
+        self.answering = Some(Box::default());
     }
 
-    /// Queues early data, a message, whole or not at all; gives how much of it.
+    /// How many bytes of data may still go out before the handshake is over.
+    pub(crate) fn room(&self) -> u64 {
+        match (&self.early_data, &self.answering) {
+            (Some(sending), _) => sending.room,
+            (None, Some(_)) => self.transmitter.room_for_data(),
+            (None, None) => 0,
+        }
+    }
+
+    /// Queues a message before the handshake is over, whole or not at all; gives how much of it.
     ///
     /// # Errors
     /// When the crypto library fails, or the key has done what it may.
-    pub(crate) fn early_data(&mut self, data: &[u8]) -> Result<usize, Abort> {
-        match &mut self.early_data {
-            Some(sending) => sending.message(data, &self.transmitter.size, self.transmitter.mtu()),
-            None => Ok(0),
+    pub(crate) fn data(&mut self, data: &[u8]) -> Result<usize, Abort> {
+        if let Some(sending) = &mut self.early_data {
+            return sending.message(data, &self.transmitter.size, self.transmitter.mtu());
         }
+        let Some(answering) = &mut self.answering else {
+            return Ok(0);
+        };
+        let Some(datagram) = self.transmitter.data(data)? else {
+            return Ok(0);
+        };
+        answering.bytes = answering.bytes.saturating_add(data.len() as u64);
+        answering.datagrams.push_back(datagram);
+        Ok(data.len())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn wear_out(&mut self, left: u64) {
+        self.transmitter.newest_mut().unwrap().wear_out(left);
     }
 
     #[cfg(test)]
@@ -213,6 +240,24 @@ impl Outgoing {
     /// The handshake comes to nothing for now, and what it has said is not said again. It may go on where `keeps` is set.
     pub(crate) fn end_again(&mut self, keeps: bool) {
         self.transmitter.end_again(keeps);
+    }
+
+    /// Seals a message about the path; see [`Transmitter::seal_path_message`].
+    ///
+    /// # Errors
+    /// When the crypto library fails, or the key has done what it may.
+    pub(crate) fn seal_path_message(
+        &mut self,
+        msg_type: PathMessageType,
+        cookie: [u8; 8],
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Abort> {
+        self.transmitter.seal_path_message(msg_type, cookie, out)
+    }
+
+    /// The peer has declined a handshake that is not the first; whether it may have meant an earlier one.
+    pub(crate) fn is_late_refusal(&mut self) -> bool {
+        self.transmitter.is_late_refusal()
     }
 
     /// Takes in what reading has seen.
@@ -285,11 +330,12 @@ impl Outgoing {
         }
         let mut out = Vec::new();
         self.transmitter.datagram(now, &mut out)?;
-        // Behind the hello.
-        if let Some(sending) = &mut self.early_data
-            && out.is_empty()
-        {
-            out = sending.datagram().unwrap_or_default();
+        // Behind the hello, or the flight.
+        if out.is_empty() {
+            let early = self.early_data.as_mut().and_then(|own| own.datagram());
+            let answer = self.answering.as_mut();
+            let next = early.or_else(|| answer.and_then(|own| own.datagrams.pop_front()));
+            out = next.unwrap_or_default();
         }
         Ok(out)
     }
@@ -301,7 +347,8 @@ impl Outgoing {
         key_update_at: u64,
         own: (Option<ConnectionId>, bool),
     ) -> Writer {
-        Writer::new(self.transmitter.take(), key_update_at, own, mail)
+        let said = self.answering.take().map_or(0, |answering| answering.bytes);
+        Writer::new(self.transmitter.take(), key_update_at, own, mail).after(said)
     }
 }
 

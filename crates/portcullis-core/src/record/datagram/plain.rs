@@ -8,7 +8,9 @@ use super::header::{self, Header, PLAIN};
 use crate::alert::AlertDescription;
 use crate::record::alert;
 use crate::version::ProtocolVersion;
-use crate::wire::{ContentType, FragmentHeader, HandshakeHeader, HandshakeType};
+use crate::wire::{
+    ContentType, FragmentHeader, HELLO_RETRY_REQUEST_RANDOM, HandshakeHeader, HandshakeType,
+};
 
 /// A piece of a ClientHello.
 #[derive(Debug)]
@@ -66,6 +68,113 @@ pub(crate) fn hello_pieces(datagram: &[u8]) -> Result<Vec<HelloPiece<'_>>, Disca
         true => Err(Discarded::NoHello),
         false => Ok(pieces),
     }
+}
+
+/// The pieces of one hello, a first or a second, that a datagram begins with. What follows them, as early data does, is passed by.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn first_hello_pieces(datagram: &[u8]) -> Result<Vec<HelloPiece<'_>>, Discarded> {
+    let (mut rest, mut pieces) = (datagram, Vec::<HelloPiece<'_>>::new());
+    let none = OwnIds::default();
+    while !rest.is_empty() {
+        let (sequence, length) = match header::split(rest, &none) {
+            Ok((
+                Header::Plain {
+                    typ: ContentType::HANDSHAKE,
+                    epoch: 0,
+                    sequence,
+                    ..
+                },
+                length,
+            )) => (sequence, length),
+            Err(why) if pieces.is_empty() => return Err(why),
+            Ok(_) | Err(_) => break,
+        };
+        let Some((record, behind)) = rest.split_at_checked(length) else {
+            break;
+        };
+        rest = behind;
+        let mut content = record.get(PLAIN..).unwrap_or_default();
+        while !content.is_empty() {
+            let Ok((header, fragment, behind)) = FragmentHeader::split(content) else {
+                return Err(Discarded::Malformed);
+            };
+            content = behind;
+            let before = pieces.first().map(|piece| piece.header.message_seq);
+            if header.msg_type != HandshakeType::CLIENT_HELLO
+                || header.message_seq > MOST_HELLOS
+                || before.is_some_and(|before| before != header.message_seq)
+            {
+                return Err(Discarded::NoHello);
+            }
+            pieces.push(HelloPiece {
+                header,
+                fragment,
+                sequence,
+            });
+        }
+    }
+    match pieces.is_empty() {
+        true => Err(Discarded::NoHello),
+        false => Ok(pieces),
+    }
+}
+
+/// Whether a server's datagram has nothing but what servers say to addresses that may be forged: that another hello is wanted
+/// (RFC 6347 §4.2.1, RFC 9147 §5.1), and alerts in the clear.
+pub(crate) fn is_said_to_anybody(datagram: &[u8]) -> bool {
+    let (mut rest, none) = (datagram, OwnIds::default());
+    while !rest.is_empty() {
+        let (header, length) = match header::split(rest, &none) {
+            Ok(found) => found,
+            // It is protected.
+            Err(Discarded::UnknownConnectionId) => return false,
+            Err(_) => return true,
+        };
+        let Some((record, behind)) = rest.split_at_checked(length) else {
+            return true;
+        };
+        rest = behind;
+        let is_so = match header {
+            Header::Plain {
+                typ: ContentType::ALERT,
+                epoch: 0,
+                ..
+            } => true,
+            Header::Plain {
+                typ: ContentType::HANDSHAKE,
+                epoch: 0,
+                ..
+            } => asks_again(record.get(PLAIN..).unwrap_or_default()),
+            _ => false,
+        };
+        if !is_so {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether these fragments are of a HelloVerifyRequest or a HelloRetryRequest, as far as they show that.
+fn asks_again(mut content: &[u8]) -> bool {
+    // Behind `legacy_version` (RFC 8446 §4.1.3).
+    const RANDOM: core::ops::Range<usize> = 2..34;
+    while let Ok((header, fragment, behind)) = FragmentHeader::split(content) {
+        content = behind;
+        let is_so = match header.msg_type {
+            HandshakeType::HELLO_VERIFY_REQUEST => true,
+            HandshakeType::SERVER_HELLO if header.fragment_offset == 0 => fragment
+                .get(RANDOM)
+                .is_none_or(|random| random == HELLO_RETRY_REQUEST_RANDOM),
+            HandshakeType::SERVER_HELLO => true,
+            _ => false,
+        };
+        if !is_so {
+            return false;
+        }
+    }
+    true
 }
 
 /// A message, given with its header of four bytes, as one record in the clear.

@@ -351,7 +351,7 @@ impl Reader {
             if !is_late && core::mem::take(&mut self.is_fresh) {
                 // RFC 6347 §4.2.4: who sends data has the last flight, if it was this side's.
                 self.mail.note(Notes {
-                    answered: true,
+                    has_before: true,
                     ..Notes::default()
                 });
             }
@@ -603,6 +603,10 @@ impl Reader {
             // RFC 5246 §7.2.2: a warning is one.
             description if is_warning || description == AlertDescription::USER_CANCELED => {
                 count(&mut self.warnings, MAX_WARNINGS, Violation::TooManyWarnings)?;
+                self.mail.note(Notes {
+                    refusals: u8::from(description == AlertDescription::NO_RENEGOTIATION),
+                    ..Notes::default()
+                });
                 Ok(Received::Nothing)
             }
             description => Err(Fault::Abort(Abort(Reason::AlertReceived(description)))),

@@ -19,7 +19,7 @@ use crate::record::{alert, misuse};
 use crate::violation::Violation;
 use crate::wire::{
     ConnectionIdUsage, ContentType, KeyUpdate, KeyUpdateRequest, NewConnectionId, PathMessageType,
-    RequestConnectionId, ReturnRoutabilityCheck,
+    RequestConnectionId,
 };
 use crate::{AlertDescription, AlertLevel};
 
@@ -27,7 +27,7 @@ use crate::{AlertDescription, AlertLevel};
 const MOST_CLOSES: u8 = 3;
 /// Records of a key that are kept for what is not data: a KeyUpdate that nobody acknowledges may be sent
 /// often.
-const KEPT_RECORDS: u64 = 1_024;
+pub(super) const KEPT_RECORDS: u64 = 1_024;
 
 /// What [`Writer::poll_control`] wants to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +117,12 @@ impl Writer {
             state: State::Open,
             mail,
         }
+    }
+
+    /// So many bytes of data were sealed under the key before.
+    pub(super) const fn after(mut self, bytes: u64) -> Self {
+        self.bytes = bytes;
+        self
     }
 
     /// Seals a message as one record, which is one datagram; gives its length. `out` has at least
@@ -456,24 +462,13 @@ impl Writer {
                 "paths are not checked: the two sides have not agreed on `rrc`",
             ));
         }
-        let content = ReturnRoutabilityCheck { msg_type, cookie }.encode();
-        let Some(epoch) = self.transmitter.newest_mut() else {
-            return Err(self.fail(CryptoFailure::SealingRecord.into()));
-        };
-        let total = epoch.record_len(content.len());
-        let head = epoch.head_len();
-        let Some(record) = out.get_mut(..total) else {
-            return Err(misuse(
+        match self.transmitter.seal_path_message(msg_type, cookie, out) {
+            Ok(Some(length)) => Ok(length),
+            Ok(None) => Err(misuse(
                 "the output is too short: it takes `control_len()` bytes",
-            ));
-        };
-        if let Some(place) = record.get_mut(head..head + content.len()) {
-            place.copy_from_slice(&content);
+            )),
+            Err(abort) => Err(self.fail(abort)),
         }
-        let typ = ContentType::RETURN_ROUTABILITY_CHECK;
-        let sealed = epoch.seal(typ, content.len(), record);
-        sealed.map_err(|failure| self.fail(failure.into()))?;
-        Ok(total)
     }
 
     /// Says that no more comes; `poll_control` sends it, and again to a peer that goes on all the same.

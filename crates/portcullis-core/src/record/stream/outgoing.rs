@@ -305,6 +305,7 @@ impl Outgoing {
     }
 
     fn put_change_cipher_spec(&mut self) {
+        self.reserve_flight();
         let head = header::header(ContentType::CHANGE_CIPHER_SPEC, self.version, 1);
         self.out.extend_from_slice(&head);
         self.out.push(1);
@@ -316,11 +317,16 @@ impl Outgoing {
         self.close(at, typ, version)
     }
 
-    /// Begins a record with room for its header; gives where.
-    fn begin(&mut self) -> usize {
+    /// Room for all of a flight that begins here.
+    fn reserve_flight(&mut self) {
         if self.out.is_empty() {
             self.out.reserve(USUAL_FLIGHT);
         }
+    }
+
+    /// Begins a record with room for its header; gives where.
+    fn begin(&mut self) -> usize {
+        self.reserve_flight();
         if self.keys.is_some() && core::mem::take(&mut self.change_cipher_spec_due) {
             self.put_change_cipher_spec();
         }

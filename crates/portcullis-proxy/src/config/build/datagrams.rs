@@ -8,6 +8,8 @@ use super::super::plan::Listener;
 use super::Maker;
 use crate::address::ListenAddress;
 use crate::backend::{Backend, Server};
+use crate::proxy_header::Version;
+use crate::route::{Mode, Route};
 
 impl Maker<'_> {
     /// The addresses of a listener are of one kind, and nothing stands before datagrams.
@@ -21,7 +23,7 @@ impl Maker<'_> {
             self.wrong(&entry.name.span(), text);
         }
         if udp > 0 && !entry.proxies.is_empty() {
-            let text = "proxy_protocol: there is no header of the PROXY protocol before datagrams; remove it, or listen on TCP";
+            let text = "proxy_protocol: headers of the PROXY protocol are not read before datagrams; remove it, or listen on TCP";
             self.wrong(&entry.proxy_span, text);
         }
     }
@@ -44,9 +46,13 @@ impl Maker<'_> {
             );
             self.wrong(&first, text);
         }
-        if entry.send_proxy.is_some() {
-            let text = "send_proxy: datagrams are passed on without a header, so servers with udp: cannot be sent one; \
-                        remove it";
+        if entry.send_proxy == Some(Version::V1) {
+            let text = "send_proxy: version 1 of the header has no form for datagrams; say \"v2\", or remove it";
+            self.wrong(&entry.send_proxy_span, text);
+        }
+        if entry.send_proxy.is_some() && entry.tls.is_some() {
+            let text = "send_proxy: over udp: the header stands in each datagram, and those to a server with `tls` are records \
+                        of DTLS, where nobody looks for one; remove one of the two";
             self.wrong(&entry.send_proxy_span, text);
         }
         if entry.health.is_some() && entry.tls.is_none() {
@@ -93,15 +99,9 @@ impl Maker<'_> {
         if !is_udp {
             return;
         }
-        if entry.tls == Some(Tls::Pass) {
-            let text = format!(
-                "{title}: tls = \"pass\" is there over TCP alone; name an `identity` to terminate DTLS, or say tls = \"off\" \
-                 to pass datagrams on without a look into them"
-            );
-            self.wrong(&entry.tls_span, text);
-        }
         if let Some(early) = &entry.early_data {
-            let text = "early_data is taken over TCP alone; remove it";
+            let text = "early_data: over datagrams each client is asked for a cookie, and behind the second hello, which has it, there \
+                        is no early data (RFC 8446 4.2.10, RFC 9147 5.1); remove it, or pass DTLS on to a server that asks for none";
             self.wrong(&early.span, text);
         }
         if entry.lenient.is_some() && entry.tls != Some(Tls::Off) && entry.tls != Some(Tls::Pass) {
@@ -122,17 +122,17 @@ impl Maker<'_> {
         }
     }
 
-    /// Datagrams without DTLS are answered from the address that the system chooses.
-    pub(super) fn warn_of_any_address(&self, entry: &model::Listener, listener: &Listener) {
-        let is_any =
-            |it: &ListenAddress| matches!(it, ListenAddress::Udp(it) if it.ip().is_unspecified());
-        if listener.addresses.iter().any(is_any) {
+    /// Whoever terminates DTLS answers a hello with a cookie of his own, and whoever passes it on answers nothing.
+    pub(super) fn check_passing(&self, entry: &model::Listener, listener: &Listener) {
+        let routes = &listener.routes;
+        let terminates = |route: &Arc<Route>| matches!(route.mode, Mode::Terminate(..));
+        if listener.is_udp() && routes.passes() && routes.0.iter().any(terminates) {
             let text = format!(
-                "listener \"{}\": on a host with several addresses clients without DTLS may be answered from another one than \
-                 they have asked; name the addresses one by one there",
+                "listener \"{}\" passes DTLS on for some names and terminates it for others: over datagrams the one who terminates \
+                 it asks for a cookie, and the one who passes it on leaves that to the server; give each a listener of its own",
                 listener.name
             );
-            self.report.warn(&entry.name.span(), text);
+            self.wrong(&entry.name.span(), text);
         }
     }
 }

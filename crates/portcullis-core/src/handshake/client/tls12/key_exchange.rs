@@ -275,6 +275,11 @@ impl WaitServerHelloDone {
         message: HandshakeBytes,
         cx: &mut Cx<'_>,
     ) -> Result<Next, Abort> {
+        // §7.4.4: of a server that shows who it is this would be one message too many.
+        let is_request = message.typ() == HandshakeType::CERTIFICATE_REQUEST;
+        if is_request && self.said.negotiated.exchange.is_anonymous() {
+            return Err(Violation::RequestByAnonymousServer.into());
+        }
         on_server_hello_done(self.said, self.wanted, &message, cx)
     }
 }

@@ -2,15 +2,14 @@
 //!
 //! RFC 5246 §7.4.7.1; RFC 4279 §4 with a pre-shared key. No error here depends on what was encrypted.
 
-use super::super::super::{Cx, expect, wrong_answer};
-use super::super::Next;
+use super::super::super::{Cx, wrong_answer};
+use super::super::{Next, decoded_hello};
 use super::key_exchange::{Exchanged, go_on};
 use crate::Misuse;
 use crate::crypto::rsa_premaster::Substitute;
 use crate::error::Abort;
 use crate::question::{AnswerContent, Decrypt, Question, QuestionId};
 use crate::version::ProtocolVersion;
-use crate::wire::ClientHello;
 use crate::x509::IdentityKey;
 
 /// Decrypts, or asks for that.
@@ -22,7 +21,7 @@ pub(super) fn decrypt(
 ) -> Result<Next, Abort> {
     // Before anyone tries.
     let substitute = Substitute::new(cx.random)?;
-    let hello: ClientHello<'_> = expect(&exchanged.answering.negotiated.hello)?;
+    let hello = decoded_hello(&exchanged.answering.negotiated.hello)?;
     // What the hello said, and not what was chosen.
     let version = hello.legacy_version;
     let Some(shown) = &exchanged.shown else {

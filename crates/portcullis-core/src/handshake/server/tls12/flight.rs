@@ -6,11 +6,11 @@
 use super::super::super::connection_ids;
 use super::super::super::renegotiation::Previous;
 use super::super::super::signed_content::server_key_exchange_content;
-use super::super::super::{Cx, check_signature_length, expect, find, srtp, versions, wrong_answer};
-use super::super::Next;
+use super::super::super::{Cx, check_signature_length, find, srtp, versions, wrong_answer};
 use super::super::certificate_types::CertificateTypes;
 use super::super::record_sizes::RecordSizes;
 use super::super::requested::{acknowledges, choose_protocol, staple};
+use super::super::{Next, decoded_hello};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::finished::{Keyed, WaitChangeCipherSpec};
@@ -195,14 +195,14 @@ pub(super) fn send_flight_to(
     let is_asked = match negotiated.previous {
         None => true,
         Some(_) => {
-            let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+            let hello = decoded_hello(&negotiated.hello)?;
             hello.extensions.contains(ExtensionType::SERVER_NAME)
         }
     };
     let acknowledged =
         is_asked && acknowledges(&negotiated.config, identity, server_name.as_deref());
     let staple = match identity {
-        Some(identity) => staple(identity, &expect(&negotiated.hello)?, cx.now)?,
+        Some(identity) => staple(identity, &decoded_hello(&negotiated.hello)?, cx.now)?,
         None => None,
     };
     let hello = Hello {
@@ -268,8 +268,7 @@ pub(super) fn send_abbreviated_flight(
         resumes: true,
         gives_ticket: renews,
     };
-    let mut answering = send_server_hello(negotiated, hello, cx)?;
-    answering.transcript.forget_messages();
+    let answering = send_server_hello(negotiated, hello, cx)?;
     cx.incoming
         .hello_answered(answering.negotiated.config.policy.max_handshake_size);
     let mut keyed = Keyed::new(answering, master, leaf, cx)?;
@@ -387,7 +386,7 @@ fn send_server_hello(
     say: Hello,
     cx: &mut Cx<'_>,
 ) -> Result<Answering, Abort> {
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let config = &negotiated.config;
     let previous = negotiated.previous.as_deref();
     if let Some(previous) = previous {
@@ -412,6 +411,10 @@ fn send_server_hello(
     };
     let awaits_next_protocol = next_protocols.is_some();
     let mut transcript = Transcript::new(keys.hash);
+    if !requests {
+        // Nobody will sign them.
+        transcript.forget_messages();
+    }
     transcript.add(negotiated.hello.hashed());
     let new_id = match negotiated.wants_id && !say.resumes {
         true => {

@@ -4,10 +4,10 @@
 //! RFC 5246 §7.4.2, RFC 8422 §5.3, RFC 6066 §3.
 
 use super::super::super::negotiate;
-use super::super::super::{Cx, expect, find};
-use super::super::Next;
+use super::super::super::{Cx, find};
 use super::super::requested::{check_name, identity_in, wanted};
 use super::super::shortfall::{no_identity, no_key_for, no_scheme, no_suite, no_type};
+use super::super::{Next, decoded_hello};
 use super::Negotiated;
 use super::flight::{send_abbreviated_flight, send_flight};
 use super::groups::none_fits;
@@ -104,7 +104,7 @@ fn nothing_fits(
         .any(|identity| identity.schemes_for(version).any(goes_with));
     Ok(match any_goes {
         true => {
-            let hello = expect(&negotiated.hello)?;
+            let hello = decoded_hello(&negotiated.hello)?;
             no_scheme(&negotiated.config, cx.dialect.code(version), &hello)
         }
         false => no_key_for(suites, identities),
@@ -115,7 +115,7 @@ fn nothing_fits(
 #[cold]
 fn no_common_suite(negotiated: &Negotiated, cx: &Cx<'_>) -> Result<Abort, Abort> {
     let (config, version) = (&negotiated.config, cx.dialect.code(negotiated.version));
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let mut shared = negotiate::cipher_suites(config, version, hello.cipher_suites.iter());
     Ok(match shared.next() {
         Some(first) if has_user(&first) || shared.any(|suite| has_user(&suite)) => {
@@ -166,7 +166,7 @@ fn wanted_with_suites(
     negotiated: &Negotiated,
     cx: &Cx<'_>,
 ) -> Result<(WantedIdentity, Vec<CipherSuite>), Abort> {
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let mut wanted = wanted(&negotiated.config, &hello, negotiated.version)?;
     // Another handshake is of the same connection: who names nobody in it means whom the first has named.
     if let (None, Some(previous)) = (&wanted.server_name, &negotiated.previous) {

@@ -8,12 +8,12 @@ use rustls_pki_types::UnixTime;
 
 use super::super::super::negotiate;
 use super::super::super::peer::Judge;
-use super::super::super::{Cx, expect, find, wrong_answer};
-use super::super::Next;
+use super::super::super::{Cx, find, wrong_answer};
 use super::super::certificate_types::of_session;
 use super::super::requested::host_name_of;
 use super::super::session;
 use super::super::unknown_ticket;
+use super::super::{Next, decoded_hello};
 use super::Negotiated;
 use super::flight::send_abbreviated_flight;
 use super::identity::{ask_again, choose_identity};
@@ -61,7 +61,7 @@ pub(super) fn resume_or_authenticate(
     negotiated: Negotiated,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     if negotiated.previous.is_some() {
         // Another handshake on a connection is a full one: it has to prove again who the ends are.
         return choose_identity(negotiated, cx);
@@ -105,7 +105,7 @@ impl OpeningTickets {
         let negotiated = *self.0;
         let session = match answer {
             AnswerContent::ConfiguredTickets => {
-                let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+                let hello = decoded_hello(&negotiated.hello)?;
                 let ticket = find::<SessionTicket<'_>>(&hello.extensions)?;
                 ticket.and_then(|ticket| open_configured(&negotiated, ticket.0, cx))
             }
@@ -121,7 +121,7 @@ impl OpeningTickets {
 
 /// Looks for the session of the client's id.
 fn find_session(mut negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     if !negotiated.config.policy.asked.sessions || hello.legacy_session_id.is_empty() {
         return choose_identity(negotiated, cx);
     }
@@ -156,7 +156,7 @@ fn resume_or_choose(
     let Some(session) = session else {
         return choose_identity(negotiated, cx);
     };
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let server_name = host_name_of(&hello)?;
     if !fits(&negotiated, &hello, server_name.as_deref(), &session, cx)? {
         return choose_identity(negotiated, cx);

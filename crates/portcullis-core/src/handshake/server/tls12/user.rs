@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::super::super::{Cx, expect, find, wrong_answer};
-use super::super::Next;
+use super::super::super::{Cx, find, wrong_answer};
+use super::super::{Next, decoded_hello};
 use super::Negotiated;
 use super::flight::send_flight_to;
 use super::identity::{Chosen, choose_identity};
@@ -15,7 +15,6 @@ use crate::error::Abort;
 use crate::psk::SharedSecretName;
 use crate::question::{AnswerContent, LookUpUser, Question, QuestionId};
 use crate::session::Peer;
-use crate::wire::ClientHello;
 use crate::wire::extension::SrpUser;
 use crate::{Misuse, Violation};
 
@@ -29,7 +28,7 @@ pub(super) struct Greeted {
 /// Takes the configured verifier of the user that the client names, or asks for it.
 pub(super) fn look_up_user(greeted: Greeted, cx: &mut Cx<'_>) -> Result<Next, Abort> {
     let negotiated = &greeted.negotiated;
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let user = find::<SrpUser<'_>>(&hello.extensions)?.ok_or(Violation::SrpUserMissing)?;
     let found = find_configured(negotiated, user.0);
     if !negotiated.config.policy.asked.user {
@@ -112,7 +111,7 @@ fn go_on(
 }
 
 /// Goes on with a session in which a user had logged in, if a full handshake would take the same password
-/// today. The name in the hello does not count (§2.2).
+/// today. The name in the hello does not count (§2.5.1.1).
 pub(super) fn resume_with_user(
     negotiated: Negotiated,
     resumption: Box<Resumption>,

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::super::super::{Cx, expect, find, wrong_answer};
-use super::super::Next;
 use super::super::requested::choose_protocol;
+use super::super::{Next, decoded_hello};
 use super::Negotiated;
 use super::finished::WaitFinished;
 use super::flight::{FlightSent, ProvedBy, send_flight};
@@ -20,8 +20,8 @@ use crate::record::{HandshakeBytes, Keys};
 use crate::session::{
     AntiReplay, Claims, EarlyDataTerms, Filters, ReplayToken, ServerSession, token,
 };
+use crate::wire::EndOfEarlyData;
 use crate::wire::extension::OfferedPsks;
-use crate::wire::{ClientHello, EndOfEarlyData};
 use crate::x509::PeerProof;
 
 /// Early data that is accepted unless somebody has claimed it before.
@@ -42,7 +42,7 @@ pub(super) fn claimable(
     if negotiated.early_data != EarlyDataStatus::Rejected(Why::NotResumed) {
         return Ok(None);
     }
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let offered = find::<OfferedPsks<'_>>(&hello.extensions)?;
     let first = offered.and_then(|offered| {
         let identity = offered.identities.into_iter().next()?;

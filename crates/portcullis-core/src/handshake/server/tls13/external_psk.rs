@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::super::super::{Cx, expect, external_psk, find, wrong_answer};
-use super::super::Next;
+use super::super::super::{Cx, external_psk, find, wrong_answer};
 use super::super::requested::{check_name, host_name_of};
+use super::super::{Next, decoded_hello};
 use super::Negotiated;
 use super::flight::{ProvedBy, send_flight};
 use super::identity::choose_identity;
@@ -147,7 +147,7 @@ pub(super) fn choose_key(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result<Next
     if negotiated.binder_hash.is_none() {
         return without_key(negotiated, Violation::PskNotOffered, cx);
     }
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let Some(alone) = is_used_alone(config, &hello)? else {
         return without_key(negotiated, Violation::NoSharedPskMode, cx);
     };
@@ -180,7 +180,7 @@ fn ask(
     configured: Option<PreSharedKey>,
     cx: &Cx<'_>,
 ) -> Result<Question, Abort> {
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     Ok(Question::ChoosePsk(Box::new(ChoosePsk {
         id: QuestionId::next(),
         version: cx.dialect.code(Version::V1_3),
@@ -231,7 +231,7 @@ fn go_on(
     let Some((at, psk)) = psk else {
         return without_key(negotiated, Violation::UnknownPskIdentity, cx);
     };
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let (identity, _) = offered(&hello)?.nth(at).ok_or_else(wrong_answer)?;
     let hash = negotiated.suite.handshake_hash()?;
     let early = external_psk::early_secret(&psk, hash, identity, cx.dialect)?;
@@ -264,7 +264,7 @@ fn without_key(
         return Err(violation.into());
     }
     // §6.2, §E.6: as if the identity were known and the client's key wrong. Nobody has this one.
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let mut key = Zeroizing::new([0; 32]);
     cx.random
         .fill(key.as_mut_slice())

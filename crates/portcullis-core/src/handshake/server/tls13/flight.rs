@@ -9,12 +9,12 @@ use super::super::super::compressed::{chosen, put_certificate};
 use super::super::super::connection_ids;
 use super::super::super::handshake_keys::HandshakeKeys;
 use super::super::super::signed_content::signed_content;
-use super::super::super::{Cx, check_signature_length, expect, find, srtp, wrong_answer};
-use super::super::Next;
+use super::super::super::{Cx, check_signature_length, find, srtp, wrong_answer};
 use super::super::certificate_types::CertificateTypes;
 use super::super::ech::Ech;
 use super::super::record_sizes::RecordSizes;
 use super::super::requested::{acknowledges, choose_protocol, staple};
+use super::super::{Next, decoded_hello};
 use super::Negotiated;
 use super::client_authentication::WaitCertificate;
 use super::client_hello::looks_like_tls12;
@@ -134,7 +134,7 @@ pub(super) fn send_flight(
     authentication: ProvedBy,
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let alpn = choose_protocol(&negotiated.config, &hello)?;
     let acknowledged = match &authentication {
         ProvedBy::Certificate(identity, _) => {
@@ -286,7 +286,7 @@ fn send_server_hello(
     cx: &mut Cx<'_>,
 ) -> Result<(Answering, FlightSecrets), Abort> {
     let early_data = accepted(&mut negotiated, &authentication)?;
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let status = negotiated.early_data;
     let Negotiated {
         config,
@@ -435,11 +435,8 @@ pub(super) fn put_certificate_request(
         let policy = &config.policy;
         let nothing = grease.map(|[_, scheme]| SignatureScheme(grease_point(scheme)));
         SignatureAlgorithms::put(out, nothing.iter().chain(&policy.schemes));
-        if !policy
-            .certificate_schemes()
-            .eq(policy.schemes.iter().copied())
-        {
-            SignatureAlgorithmsCert::put(out, policy.certificate_schemes());
+        if let Some(of_certificates) = &policy.said_of_certificates {
+            SignatureAlgorithmsCert::put(out, of_certificates);
         }
         if !policy.compression.is_empty() {
             let algorithms = policy
@@ -558,12 +555,12 @@ fn send_finished(
         }
         ProvedBy::Certificate(..) | ProvedBy::External(_) => None,
     };
+    if sent.answering.early_data == EarlyDataStatus::Accepted {
+        // §2.3: who resumes has proved who it is, so early data may be answered.
+        cx.outgoing.allow_data();
+    }
     match read {
         None => Ok(WaitFinished { sent, peer }.into()),
-        Some(keys) => {
-            // §2.3: who resumes has proved who it is, so early data may be answered.
-            cx.outgoing.allow_data(u64::MAX);
-            Ok(WaitEndOfEarlyData { sent, peer, keys }.into())
-        }
+        Some(keys) => Ok(WaitEndOfEarlyData { sent, peer, keys }.into()),
     }
 }

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use super::super::super::{Cx, expect};
-use super::super::Next;
+use super::super::super::Cx;
 use super::super::requested::{check_name, identity_in, wanted};
 use super::super::shortfall::{no_identity, no_scheme, no_type};
+use super::super::{Next, decoded_hello};
 use super::Negotiated;
 use super::early_data::claim_and_resume;
 use super::flight::{ProvedBy, send_flight};
@@ -16,7 +16,6 @@ use crate::client_hello_view::ClientHelloView;
 use crate::error::Abort;
 use crate::question::{AnswerContent, ChooseIdentity, Question, QuestionId, WantedIdentity};
 use crate::version::Version;
-use crate::wire::ClientHello;
 use crate::x509::{Identity, LeafDigests};
 use crate::{Misuse, Violation};
 
@@ -25,7 +24,7 @@ pub(super) fn choose_identity(negotiated: Negotiated, cx: &mut Cx<'_>) -> Result
     if negotiated.config.policy.asked.identity {
         return ask_identity(negotiated, None);
     }
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let config = &negotiated.config;
     let wanted = wanted(config, &hello, Version::V1_3)?;
     check_schemes(&wanted)?;
@@ -44,7 +43,7 @@ pub(super) fn ask_identity(
     mut negotiated: Negotiated,
     session: Option<Box<Resumption>>,
 ) -> Result<Next, Abort> {
-    let hello = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let wanted = wanted(&negotiated.config, &hello, Version::V1_3)?;
     if session.is_none() {
         check_schemes(&wanted)?;
@@ -105,7 +104,7 @@ impl ChoosingIdentity {
         }
         check_schemes(&wanted)?;
         let Some(identity) = identity else {
-            let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+            let hello = decoded_hello(&negotiated.hello)?;
             return Err(match negotiated.config.identities.as_slice() {
                 identities if was_left && !identities.is_empty() => {
                     let version = cx.dialect.code(Version::V1_3);

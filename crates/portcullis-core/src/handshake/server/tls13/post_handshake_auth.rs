@@ -152,7 +152,10 @@ impl PostHandshakeServer {
         let random = &mut Random::system();
         let (config, information) = (&self.config, &self.information.0);
         let recipe = Recipe::new(config, information, Some(peer), now);
-        let Some(session) = recipe.session(&tickets.secret, tickets.leaf.clone(), nonce, random)?
+        let mut age_add = [0; 4];
+        random.fill(&mut age_add).map_err(CryptoFailure::from)?;
+        let Some(session) =
+            recipe.session(&tickets.secret, tickets.leaf.clone(), nonce, age_add)?
         else {
             return done(chain);
         };

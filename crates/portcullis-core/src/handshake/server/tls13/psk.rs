@@ -7,12 +7,12 @@ use std::sync::Arc;
 use rustls_pki_types::UnixTime;
 
 use super::super::super::peer::Judge;
-use super::super::super::{Cx, expect, find, wrong_answer};
-use super::super::Next;
+use super::super::super::{Cx, find, wrong_answer};
 use super::super::certificate_types::of_session;
 use super::super::requested::host_name_of;
 use super::super::session;
 use super::super::unknown_ticket;
+use super::super::{Next, decoded_hello};
 use super::Negotiated;
 use super::early_data::{Claimable, claim_and_resume, claimable};
 use super::external_psk::{choose_key, configured, resume_with_key};
@@ -61,7 +61,7 @@ pub(in super::super) fn resume_or_authenticate(
     cx: &mut Cx<'_>,
 ) -> Result<Next, Abort> {
     let config = &negotiated.config;
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     if negotiated.binder_hash.is_none() || !may_resume(config, &hello)? {
         return choose_key(negotiated, cx);
     }
@@ -178,7 +178,7 @@ impl OpeningTickets {
         let session = match answer {
             AnswerContent::ConfiguredTickets => {
                 negotiated.opened_with_keys();
-                open_configured(&negotiated.config, &expect(&negotiated.hello)?, cx)?
+                open_configured(&negotiated.config, &decoded_hello(&negotiated.hello)?, cx)?
             }
             AnswerContent::Session(session) => session,
             _ => return Err(wrong_answer()),
@@ -229,7 +229,7 @@ fn resume_or_choose(
     let Some((index, session)) = session else {
         return choose_key(negotiated, cx);
     };
-    let hello: ClientHello<'_> = expect(&negotiated.hello)?;
+    let hello = decoded_hello(&negotiated.hello)?;
     let server_name = host_name_of(&hello)?;
     if !fits(&negotiated, &hello, server_name.as_deref(), &session, cx)? {
         return choose_key(negotiated, cx);

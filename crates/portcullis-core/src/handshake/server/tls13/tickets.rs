@@ -16,8 +16,8 @@ use crate::information::Information;
 use crate::key_schedule::{ResumptionMasterSecret, Unhashed};
 use crate::question::{AnswerContent, IssueTickets, Question, QuestionId};
 use crate::session::{
-    EarlyDataTerms, Established, MAX_AUTHENTICATION, Peer, Secret, ServerSession, TicketKeys, age,
-    max_ticket,
+    EarlyDataTerms, Established, MAX_AUTHENTICATION, Peer, Salt, Secret, ServerSession, TicketKeys,
+    age, max_ticket,
 };
 use crate::wire::extension::{MaxEarlyDataSize, put_extension};
 use crate::wire::{ExtensionType, NewSessionTicket, grease_point};
@@ -35,10 +35,35 @@ pub(super) struct Issuing {
     pub(super) count: u8,
 }
 
+/// What is random in a ticket: what is added to its age, and the salt of its key.
+#[derive(Clone, Copy)]
+struct Drawn {
+    age_add: [u8; 4],
+    salt: Salt,
+}
+
+impl Drawn {
+    const LEN: usize = size_of::<[u8; 4]>() + size_of::<Salt>();
+
+    /// For so many tickets at once: a draw takes as long for four bytes as for a hundred.
+    fn new(count: usize, random: &mut Random) -> Result<Vec<Self>, CryptoFailure> {
+        let mut bytes = vec![[0; Self::LEN]; count];
+        random.fill(bytes.as_flattened_mut())?;
+        let drawn = bytes.iter().filter_map(|bytes| {
+            Some(Self {
+                age_add: *bytes.first_chunk()?,
+                salt: *bytes.last_chunk()?,
+            })
+        });
+        Ok(drawn.collect())
+    }
+}
+
 impl Issuing {
     /// §4.6.1: makes the sessions, and sends the tickets or asks for them.
     pub(super) fn issue(self, cx: &mut Cx<'_>) -> Result<Next, Abort> {
-        let sessions = self.sessions(cx)?;
+        let drawn = Drawn::new(self.count.into(), cx.random)?;
+        let sessions = self.sessions(&drawn, cx.now)?;
         if self.config.policy.asked.tickets {
             let mut names = vec![[0; 32]; sessions.len()];
             let random = cx.random.fill(names.as_flattened_mut());
@@ -54,30 +79,37 @@ impl Issuing {
                 paused,
             ));
         }
-        self.seal(&sessions, cx)
+        self.seal(&sessions, &drawn, cx)
     }
 
-    fn sessions(&self, cx: &mut Cx<'_>) -> Result<Vec<ServerSession>, Abort> {
+    fn sessions(&self, drawn: &[Drawn], now: UnixTime) -> Result<Vec<ServerSession>, Abort> {
         let information = self.outcome.information();
         let peer = information.peer.as_ref().zip(information.peer_scheme);
         let peer = peer.map(|(shown, scheme)| Peer {
             shown: shown.clone(),
             scheme,
         });
-        let recipe = Recipe::new(&self.config, information, peer, cx.now);
-        let mut sessions = Vec::with_capacity(self.count.into());
-        for nonce in 0..self.count {
-            let session = recipe.session(&self.secret, self.leaf.clone(), nonce, cx.random)?;
-            sessions.extend(session);
+        let recipe = Recipe::new(&self.config, information, peer, now);
+        let mut sessions = Vec::with_capacity(drawn.len());
+        for (nonce, drawn) in (0..self.count).zip(drawn) {
+            let leaf = self.leaf.clone();
+            sessions.extend(recipe.session(&self.secret, leaf, nonce, drawn.age_add)?);
         }
         Ok(sessions)
     }
 
-    fn seal(self, sessions: &[ServerSession], cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    /// There is one `drawn` for each session.
+    fn seal(
+        self,
+        sessions: &[ServerSession],
+        drawn: &[Drawn],
+        cx: &mut Cx<'_>,
+    ) -> Result<Next, Abort> {
         let mut tickets = Vec::with_capacity(sessions.len());
         if let Some(keys) = &self.config.ticket_keys {
-            for session in sessions {
-                let ticket = keys.seal(&session.to_bytes(), cx.now, cx.random)?;
+            for (session, Drawn { salt, .. }) in sessions.iter().zip(drawn) {
+                let session = session.to_bytes();
+                let ticket = keys.seal_salted(&session, salt, cx.now, cx.random)?;
                 match ticket.filter(|ticket| ticket.len() <= max_ticket(cx.dialect)) {
                     Some(ticket) => tickets.push(ticket),
                     // The client's chain is too long for any ticket.
@@ -135,14 +167,12 @@ impl<'a> Recipe<'a> {
         secret: &ResumptionMasterSecret,
         leaf: Option<Arc<LeafDigests>>,
         nonce: u8,
-        random: &mut Random,
+        age_add: [u8; 4],
     ) -> Result<Option<ServerSession>, Abort> {
         if self.lifetime == 0 {
             return Ok(None);
         }
         let information = self.information;
-        let mut age_add = [0; 4];
-        random.fill(&mut age_add).map_err(CryptoFailure::from)?;
         Ok(Some(ServerSession {
             established: Established {
                 shared_key: information.psk.clone(),
@@ -213,7 +243,10 @@ impl IssuingTickets {
         let (sessions, issuing) = *self.0;
         let issuing = Issuing { secret, ..issuing };
         let tickets = match answer {
-            AnswerContent::ConfiguredTickets => return issuing.seal(&sessions, cx),
+            AnswerContent::ConfiguredTickets => {
+                let drawn = Drawn::new(sessions.len(), cx.random)?;
+                return issuing.seal(&sessions, &drawn, cx);
+            }
             AnswerContent::Tickets(tickets) => tickets,
             _ => return Err(wrong_answer()),
         };

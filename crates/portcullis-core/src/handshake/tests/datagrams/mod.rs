@@ -4,6 +4,7 @@ mod after;
 mod authentication;
 mod connection_id_messages;
 mod connection_ids;
+mod early_answers;
 mod early_data;
 mod hostile;
 mod loss;

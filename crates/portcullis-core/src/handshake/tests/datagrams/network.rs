@@ -96,6 +96,11 @@ pub(crate) struct Network {
     /// The early data that the server was given.
     pub(crate) early_data: Vec<Vec<u8>>,
     pub(crate) declines_early_data: bool,
+    /// What the server answers each with, before the handshake is over; and what it could say of that.
+    pub(crate) early_answer: Option<fn(&[u8]) -> Vec<u8>>,
+    pub(crate) answered_early: Vec<Vec<u8>>,
+    /// How many bytes the server has heard and said, as long as nothing has shown that the client reads at its address.
+    pub(crate) unproved: Option<(usize, usize)>,
     /// A side that begins another handshake as soon as it is connected.
     pub(crate) begins: Option<usize>,
     /// How often each side was told that there is none.
@@ -138,6 +143,9 @@ impl Network {
             tamper: None,
             early_data: Vec::new(),
             declines_early_data: false,
+            early_answer: None,
+            answered_early: Vec::new(),
+            unproved: None,
             begins: None,
             declined: [0; 2],
             authenticated: Default::default(),
@@ -178,6 +186,12 @@ impl Network {
     /// Sends a datagram from this side.
     fn send(&mut self, from: usize, datagram: &[u8], fate: &mut Fate<'_>) {
         assert!(!datagram.is_empty());
+        if from == 1
+            && let Some((heard, said)) = &mut self.unproved
+        {
+            *said += datagram.len();
+            assert!(*said <= 3 * *heard, "{said} of {heard}");
+        }
         self.lengths.push((from, datagram.len()));
         let index = self.sent;
         self.sent += 1;
@@ -238,6 +252,12 @@ impl Network {
                         None
                     }
                     Ok(Step::EarlyData(data)) => {
+                        if let Some(answer) = self.early_answer {
+                            let answer = answer(&data);
+                            if handshake.send(&answer) > 0 {
+                                self.answered_early.push(answer);
+                            }
+                        }
                         self.early_data.push(data);
                         None
                     }
@@ -302,9 +322,19 @@ impl Network {
 
     fn deliver(&mut self, side: usize, mut datagram: Vec<u8>) {
         let now = self.now();
+        if side == 1
+            && let Some((heard, _)) = &mut self.unproved
+        {
+            *heard += datagram.len();
+            if datagram[0] & 0b1110_0011 == 0b0010_0010 {
+                // RFC 9147 §6.1: of epoch 2.
+                self.unproved = None;
+            }
+        }
         match &mut self.sides[side] {
             Side::Absent => {
-                let admission = Admission::without_cookie(datagram);
+                let mut admission = Admission::without_cookie(datagram);
+                admission.is_unproved = self.unproved.is_some();
                 let config = self.server_config.clone();
                 let server = Handshake::datagram_server(config, admission, self.options, now);
                 let mut server = server.unwrap();

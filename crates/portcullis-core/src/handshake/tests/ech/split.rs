@@ -289,6 +289,39 @@ fn a_second_hello_that_breaks_a_rule_is_told_so_by_the_front() {
     check(Violation::SecondEchNotOpened, |hello| hello.random[0] ^= 1);
 }
 
+/// Whoever reads at an address can say a hello again and again.
+#[test]
+fn second_hellos_are_decrypted_so_many_in_a_second() {
+    let key = key(1);
+    let config = server(&key).groups([NamedGroup::X25519]).build().unwrap();
+    let mut front = in_front(&config).decryptions(10);
+    let plain = ClientConfig::builder(names().roots.clone());
+    let plain = second_hello(&mut front, plain.build().unwrap());
+    let client = client(key.config_list()).build().unwrap();
+    let second = second_hello(&mut front, client);
+    let mut flood = |time: u64| {
+        let mut passed_on = 0;
+        for _ in 0..100 {
+            match front.on_datagram(PEER, &second, at(time)) {
+                Verdict::Admit(mut admission) => {
+                    assert!(admission.take_fronted().is_some());
+                    passed_on += 1;
+                }
+                Verdict::Discard(why) => assert_eq!(why, Discarded::TooManyEncrypted),
+                other => panic!("{other:?}"),
+            }
+            // Who has nothing encrypted does not wait.
+            let verdict = front.on_datagram(PEER, &plain, at(time));
+            assert!(matches!(verdict, Verdict::Admit(_)), "{verdict:?}");
+        }
+        passed_on
+    };
+    // One, and what may be spent ahead; what first hellos have spent is apart.
+    assert_eq!(flood(0), 2);
+    assert_eq!(flood(99), 0);
+    assert_eq!(flood(101), 1);
+}
+
 /// Without a connection: pieces of somebody else's at the client's address, before its own come.
 #[test]
 fn forged_pieces_keep_no_second_hello_out() {

@@ -234,10 +234,14 @@ fn once_is_once() {
             From::Server => Ends::new(client().renegotiation(Renegotiation::Once), server()),
         };
         let mut ends = ends.renegotiate(from);
-        match from {
+        let why = match from {
             From::Client => refused(&mut ends.server),
             From::Server => refused(&mut ends.client),
         };
+        assert!(
+            why.contains("`Renegotiation::Once`, which allows one"),
+            "{why}"
+        );
         let says = forbids(&mut ends, from);
         assert_eq!(
             says,

@@ -1,7 +1,7 @@
 //! Key exchanges without a certificate: every suite in every version, what a configuration may have, and
 //! what a server chooses.
 
-use super::super::attack::{alert_seen_by, ticket_keys};
+use super::super::attack::{alert_seen_by, ticket_keys, transmitted};
 use super::super::older::{V1_2, talking_in};
 use super::super::scripts::kind;
 use super::session_of;
@@ -11,10 +11,10 @@ use crate::config::{
 };
 use crate::question::Question;
 use crate::suite::{Authentication, CipherSuite};
-use crate::testing::{Pair, answer, pki, resuming};
-use crate::wire::{ClientHello, HandshakeMessage as _};
+use crate::testing::{Pair, answer, name, pki, resuming};
+use crate::wire::{ClientHello, ExtensionType as E, HandshakeMessage as _};
 use crate::x509::Roots;
-use crate::{AlertDescription, Direction, NamedGroup, ProtocolVersion, Violation};
+use crate::{AlertDescription, Direction, Handshake, NamedGroup, ProtocolVersion, Violation};
 
 pub(in super::super) const PSK: CipherSuite = CipherSuite::TLS_PSK_WITH_AES_128_GCM_SHA256;
 pub(in super::super) const ECDHE_PSK: CipherSuite =
@@ -232,7 +232,7 @@ fn no_default_has_them() {
     let client = ClientConfig::builder(pki().roots.clone()).build().unwrap();
     let server = ServerConfig::builder().identity(pki().server.clone());
     let mut pair = Pair::new(client, server.build().unwrap());
-    let sent = super::super::attack::transmitted(&mut pair.client);
+    let sent = transmitted(&mut pair.client);
     let hello = ClientHello::decode(&sent[5 + 4..]).unwrap();
     for suite in suites() {
         assert!(!hello.cipher_suites.contains(suite));
@@ -289,6 +289,28 @@ fn curves_are_for_those_who_exchange_points() {
     };
     assert_eq!(run(&[ECDHE_PSK, PSK]), Ok(PSK));
     assert_eq!(run(&[ECDHE_PSK]), Err(Some(Violation::NoSharedGroup)));
+}
+
+/// RFC 8422 §4: what is about points is not said by who has no suite with one; RFC 7919 §2: groups are of fields, too.
+#[test]
+fn groups_and_formats_are_said_with_suites_that_have_them() {
+    let said = |versions: &[ProtocolVersion], suites: &[CipherSuite]| {
+        let client = client(suites).psk(psk()).versions(versions).build();
+        let mut client = Handshake::client(client.unwrap(), name()).unwrap();
+        let bytes = transmitted(&mut client);
+        let hello = ClientHello::decode(&bytes[9..]).unwrap();
+        [E::SUPPORTED_GROUPS, E::EC_POINT_FORMATS].map(|typ| hello.extensions.contains(typ))
+    };
+    let (tls12, both) = (&V1_2[..], [ProtocolVersion::TLS_1_3, V1_2[0]]);
+    let tls13 = CipherSuite::TLS_AES_128_GCM_SHA256;
+    assert_eq!(said(tls12, &[PSK]), [false, false]);
+    assert_eq!(said(tls12, &[PSK, ECDHE_PSK]), [true, true]);
+    assert_eq!(said(&both, &[tls13, PSK]), [true, false]);
+    #[cfg(feature = "finite-field")]
+    {
+        let dhe = CipherSuite::TLS_DHE_PSK_WITH_AES_128_GCM_SHA256;
+        assert_eq!(said(tls12, &[dhe]), [true, false]);
+    }
 }
 
 /// A server that asks for identities asks for none where none is shown; where one is, and there is

@@ -115,15 +115,14 @@ fn server_leaves_out() -> Vec<Case> {
         unexpected(suite, share, first(SHARE, |_| Vec::new()));
         unexpected(suite, share, instead(SHARE, certificate.clone(), true));
         unexpected(suite, share, instead(SHARE, request.clone(), true));
-        unexpected(
-            suite,
-            done,
-            instead(T::SERVER_HELLO_DONE, request.clone(), true),
-        );
     }
+    let asks = || instead(T::SERVER_HELLO_DONE, request.clone(), true);
+    unexpected(ECDHE_PSK, done, asks());
     unexpected(PSK, share, instead(T::SERVER_HELLO_DONE, certificate, true));
-    unexpected(PSK, share, instead(T::SERVER_HELLO_DONE, request, true));
+    unexpected(PSK, share, asks());
     unexpected(PSK, share, instead(T::SERVER_HELLO_DONE, status, true));
+    let violation = V::RequestByAnonymousServer;
+    cases.push(case(ANONYMOUS, violation, By::Server, done, asks()));
     // A suite without a certificate that was not offered.
     for other in [ANONYMOUS, PSK] {
         let tamper = first(T::SERVER_HELLO, move |raw| {

@@ -2,6 +2,7 @@
 //!
 //! RFC 9147 §5.8, §7; RFC 6347 §4.2.4. It serves the handshake, and afterwards what is left of it.
 
+mod again;
 mod packing;
 mod path;
 
@@ -53,6 +54,8 @@ pub(super) struct Transmitter {
     is_first_hello: bool,
     /// A client whose server has not said yet which version it is.
     is_undecided: bool,
+    /// How many answers to a wish may be under way that was declined already: it was said more than once.
+    late_refusals: u8,
     /// What a round trip took, once one was measured.
     round_trip: Option<Micros>,
     /// How many bytes may go out yet; `None` since somebody has shown that he reads there.
@@ -76,6 +79,8 @@ struct Busy {
     is_answered: bool,
     /// The handshake is over with it, before DTLS 1.3.
     is_last: bool,
+    /// It is a hello that was given up, and is kept in case that its handshake goes on.
+    is_given_up: bool,
     timeout: Duration,
     /// How often the flight was sent.
     sendings: u8,
@@ -95,6 +100,7 @@ impl Busy {
     fn forget_flight(&mut self) {
         self.flight.clear();
         (self.is_ended, self.is_answered, self.is_last) = (false, false, false);
+        self.is_given_up = false;
         self.resend_at = None;
     }
 
@@ -117,6 +123,7 @@ impl Transmitter {
             version: ProtocolVersion::DTLS_1_2,
             is_first_hello: false,
             is_undecided: false,
+            late_refusals: 0,
             round_trip: None,
             credit: None,
             ids: None,
@@ -256,6 +263,7 @@ impl Transmitter {
                 is_ended: false,
                 is_answered: false,
                 is_last: false,
+                is_given_up: false,
                 timeout,
                 sendings: 0,
                 repeats: 0,
@@ -294,43 +302,6 @@ impl Transmitter {
             message,
             message_seq: Some(message_seq),
         })
-    }
-
-    /// Before DTLS 1.3: another handshake begins, whose messages are counted anew (RFC 6347 §4.2.2). What is left of the
-    /// last flight is kept for a peer that repeats its own.
-    pub(super) fn begin_again(&mut self) {
-        self.next_message = Some(0);
-        if let Some(busy) = &mut self.busy
-            && busy.is_ended
-            && !busy.flight.is_empty()
-        {
-            busy.before = core::mem::take(&mut busy.flight);
-            (busy.before_sent, busy.before_repeats) = (busy.last_sent, busy.repeats);
-            busy.forget_flight();
-        }
-    }
-
-    /// One that was given up goes on: its hello, which may be lost, is sent again, unless its answer is here.
-    pub(super) fn go_on_again(&mut self, now: Monotonic) {
-        let timeout = self.first_timeout() / 2;
-        if let Some(busy) = &mut self.busy
-            && busy.is_ended
-            && !busy.flight.is_empty()
-        {
-            (busy.sendings, busy.repeats, busy.timeout) = (0, 0, timeout);
-            busy.resend_at = Some(now);
-        }
-    }
-
-    /// The handshake that has begun does not go on for now: nothing of it is sent again. With `keeps` it may, and only this
-    /// hello is one for it.
-    pub(super) fn end_again(&mut self, keeps: bool) {
-        match &mut self.busy {
-            Some(busy) if keeps && busy.is_ended => busy.resend_at = None,
-            Some(busy) => busy.forget_flight(),
-            None => {}
-        }
-        self.rest();
     }
 
     /// Adds a change_cipher_spec to the flight (RFC 6347 §4.2.4: it is sent again with it).
@@ -450,6 +421,8 @@ impl Transmitter {
             arrived,
             acknowledged,
             answered,
+            has_before,
+            refusals,
             repeated,
             repeated_before,
             at_once,
@@ -470,8 +443,12 @@ impl Transmitter {
                 true
             });
         }
-        if answered {
-            self.answered(now);
+        self.late_refusals = self.late_refusals.saturating_sub(refusals);
+        match &mut self.busy {
+            _ if answered => self.answered(now),
+            Some(busy) if has_before && busy.is_given_up => busy.before.clear(),
+            _ if has_before => self.answered(now),
+            _ => {}
         }
         self.on_acknowledgement(&acknowledged, now);
         if repeated {
@@ -565,6 +542,7 @@ impl Transmitter {
             && prompt
             && busy.is_ended
             && !busy.is_answered
+            && !busy.is_given_up
             // Else the rest of it goes out first, now that there is credit.
             && !busy.flight.has_to_send()
             && busy.repeats < MOST_REPEATS
@@ -573,19 +551,6 @@ impl Transmitter {
             busy.last_sent = now;
             busy.repeats += 1;
             busy.flight.send_again();
-        }
-    }
-
-    /// The same of the handshake before: its end is lost, and another one has begun.
-    fn on_repeat_before(&mut self, now: Monotonic) {
-        let pause = self.first_timeout() / 2;
-        if let Some(busy) = &mut self.busy
-            && busy.before_repeats < MOST_REPEATS
-            && after(busy.before_sent, pause) <= now
-        {
-            busy.before_sent = now;
-            busy.before_repeats += 1;
-            busy.before.send_again();
         }
     }
 

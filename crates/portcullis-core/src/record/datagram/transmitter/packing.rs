@@ -2,11 +2,13 @@
 //!
 //! RFC 9147 §4.3, §5.5, §7; RFC 6347 §4.2.3.
 
+use super::super::early_data;
 use super::super::epochs::WriteEpoch;
 use super::super::flight::Flight;
 use super::super::header::{self, PLAIN};
 use super::super::notes::MOST_NUMBERS;
-use super::Transmitter;
+use super::super::writer::KEPT_RECORDS;
+use super::{Busy, Transmitter};
 use crate::alert::AlertDescription;
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
@@ -61,6 +63,43 @@ impl Transmitter {
         }
         self.rest();
         Ok(())
+    }
+
+    /// How many bytes of data may go out in a datagram of their own before the handshake is over, as far as the address at
+    /// which nobody may read allows; none while something else has to go out first.
+    pub(in super::super) fn room_for_data(&self) -> u64 {
+        let goes_first = |busy: &Busy| busy.flight.has_to_send();
+        if self.busy.as_deref().is_some_and(goes_first) {
+            return 0;
+        }
+        match (self.credit, self.newest()) {
+            (None, _) => u64::MAX,
+            (Some(left), Some(epoch)) => left.saturating_sub(epoch.overhead()) as u64,
+            (Some(_), None) => 0,
+        }
+    }
+
+    /// Seals a message under the newest keys as the next datagram, whole or not at all.
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub(in super::super) fn data(&mut self, data: &[u8]) -> Result<Option<Vec<u8>>, Abort> {
+        if self.room_for_data() < data.len() as u64 {
+            return Ok(None);
+        }
+        let most = self.room();
+        let Some(epoch) = self
+            .epochs
+            .last_mut()
+            .filter(|one| one.left() > KEPT_RECORDS)
+        else {
+            return Ok(None);
+        };
+        let datagram = early_data::sealed(epoch, data, &self.size, most)?;
+        if let (Some(left), Some(datagram)) = (&mut self.credit, &datagram) {
+            *left = left.saturating_sub(datagram.len());
+        }
+        Ok(datagram)
     }
 
     /// How long the next datagram may be.

@@ -1,0 +1,730 @@
+//! Which of what was found ends a scan badly, and what has to be known for that to be said.
+
+use std::str::FromStr;
+
+use portcullis::NamedGroup;
+use serde_json::Value;
+
+use super::checks::{Accepted, Offered, Seen};
+use super::codes::{Over, Weakness};
+use super::hello::{TLS_1_2, TLS_1_3};
+use super::judge::{FINDINGS, Finding, Severity};
+use super::library::Found;
+use super::ssl2;
+use super::suites::Suite;
+
+/// What ends a scan badly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    Bad,
+    Warn,
+    Incomplete,
+    /// Spoken though older than this.
+    Version(u16),
+    Suite(Weakness),
+    NoPostQuantum,
+    Untrusted,
+    /// In fewer days.
+    Expires(i64),
+    /// By the name of a finding.
+    Finding(String),
+}
+
+/// Findings that have a shorter name as rules.
+const SHORTER: [(&str, &str); 2] = [
+    ("renegotiation", "renegotiation.insecure"),
+    ("fallback", "fallback.unprotected"),
+];
+
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let weakness = |name: &str| {
+            Weakness::ALL
+                .iter()
+                .find(|(_, known)| *known == name)
+                .map(|(weakness, _)| *weakness)
+        };
+        let rule = match text {
+            "bad" => Some(Self::Bad),
+            "warn" => Some(Self::Warn),
+            "incomplete" => Some(Self::Incomplete),
+            "no-pq" => Some(Self::NoPostQuantum),
+            "no-fs" => Some(Self::Suite(Weakness::NoForwardSecrecy)),
+            "untrusted" => Some(Self::Untrusted),
+            _ => {
+                let shorter = SHORTER.iter().find(|(name, _)| *name == text);
+                let id = shorter.map_or(text, |(_, id)| *id);
+                if FINDINGS.iter().any(|(known, _)| *known == id) {
+                    Some(Self::Finding(id.to_owned()))
+                } else if let Some(version) = text.strip_prefix("version<") {
+                    match version {
+                        "1.1" => Some(Self::Version(0x0302)),
+                        "1.2" => Some(Self::Version(TLS_1_2)),
+                        "1.3" => Some(Self::Version(TLS_1_3)),
+                        _ => None,
+                    }
+                } else if let Some(name) = text.strip_prefix("suite=") {
+                    weakness(name).map(Self::Suite)
+                } else if let Some(days) = text.strip_prefix("expires<") {
+                    let days = days.strip_suffix('d').unwrap_or_default();
+                    let days = days.parse().ok().filter(|days| (1..=3_650).contains(days));
+                    days.map(Self::Expires)
+                } else {
+                    None
+                }
+            }
+        };
+        rule.ok_or_else(|| {
+            let names = SHORTER.map(|(name, _)| name).join(", ");
+            let findings = FINDINGS.map(|(id, _)| id).join(", ");
+            let suites = Weakness::ALL.map(|(_, name)| name).join("|");
+            format!(
+                "no rule; there are bad, warn, incomplete, version<1.1|1.2|1.3, suite={suites}, no-pq, no-fs, untrusted, \
+                 expires<DAYSd, {names}, and the names of findings: {findings}"
+            )
+        })
+    }
+}
+
+/// Whether it is so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Hit,
+    Passed,
+    /// Nobody knows, for this reason.
+    Undecided(String),
+}
+
+impl Verdict {
+    fn of(is_hit: bool, unknown: impl FnOnce() -> Option<String>) -> Self {
+        match is_hit {
+            true => Self::Hit,
+            false => unknown().map_or(Self::Passed, Self::Undecided),
+        }
+    }
+}
+
+/// All that is known of a server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'a> {
+    pub(super) seen: &'a Seen,
+    pub(super) found: &'a Found,
+    /// What the certificates say.
+    pub(super) leaves: &'a [Value],
+    pub(super) findings: &'a [Finding],
+}
+
+impl Rule {
+    /// Whether it is hit. What is known decides; a rule about what is not known is undecided, and never passed.
+    pub(super) fn verdict(&self, known: Known<'_>) -> Verdict {
+        let Known { seen, found, .. } = known;
+        let suites = || seen.suites.iter().flat_map(|suites| &suites.accepted.codes);
+        let ciphers = || seen.ssl2_ciphers.iter().flatten().flatten();
+        match self {
+            Self::Bad => known.of_severity(|severity| severity == Severity::Bad),
+            Self::Warn => known.of_severity(|_| true),
+            Self::Incomplete => Verdict::of(!seen.is_complete() || !found.is_complete(), || None),
+            Self::Version(least) => {
+                // There is no DTLS 1.1: older than that is what is older than 1.2.
+                let least = match seen.over {
+                    Over::Stream => *least,
+                    Over::Datagrams => TLS_1_2.max(*least),
+                };
+                let mut versions = seen.versions.iter();
+                let is_hit = versions
+                    .any(|(version, offered)| *version < least && *offered == Some(Offered::Yes));
+                Verdict::of(is_hit, || known.unknown_version(|version| version < least))
+            }
+            Self::Suite(weakness) => Verdict::of(
+                suites().any(|code| weakness.is_of(*code))
+                    || ciphers().any(|cipher| ssl2::has(*weakness, *cipher)),
+                || known.unknown_suites(|_| true),
+            ),
+            Self::NoPostQuantum => {
+                let is_said = known.has("group.no-pq");
+                // Without TLS 1.3 there is nothing to be said of its groups, and others tell as far as they are known.
+                let is_older = seen.versions.contains(&(TLS_1_3, Some(Offered::No)));
+                let lists = seen.groups.iter().map(|(_, groups)| groups);
+                let mut groups = lists
+                    .filter(|groups| groups.unknown.is_none())
+                    .flat_map(|groups| &groups.codes);
+                let is_hit =
+                    is_said || is_older && !groups.any(|code| NamedGroup(*code).is_post_quantum());
+                Verdict::of(is_hit, || known.unknown_of("group.no-pq"))
+            }
+            Self::Untrusted => Verdict::of(found.distrust().next().is_some(), || {
+                known.unknown_certificate()
+            }),
+            Self::Expires(days) => {
+                let mut left = known
+                    .leaves
+                    .iter()
+                    .filter_map(|leaf| leaf["days_left"].as_i64());
+                Verdict::of(left.any(|left| left < *days), || {
+                    known.unknown_certificate()
+                })
+            }
+            Self::Finding(id) => Verdict::of(known.has(id), || known.unknown_of(id)),
+        }
+    }
+}
+
+impl Known<'_> {
+    fn has(&self, id: &str) -> bool {
+        self.findings.iter().any(|finding| finding.id == id)
+    }
+
+    fn of_severity(&self, is: impl Fn(Severity) -> bool) -> Verdict {
+        let mut findings = self.findings.iter();
+        let is_hit = findings.any(|finding| is(finding.severity));
+        let ids = FINDINGS.iter().filter(|(_, severity)| is(*severity));
+        Verdict::of(is_hit, || {
+            let mut ids = ids.map(|(id, _)| *id);
+            ids.find_map(|id| self.unknown_of(id))
+        })
+    }
+
+    /// Why it is not known whether there is something to be found. What a server has chosen wrongly is seen or not.
+    fn unknown_of(&self, id: &str) -> Option<String> {
+        let of_version = |wanted: u16| self.unknown_version(|version| version == wanted);
+        let of_older = || self.unknown_version(|version| version <= TLS_1_2);
+        let of_fact = |name: &str| {
+            let fact = self.seen.fact(name).and_then(Offered::why);
+            let fact = fact.map(|why| format!("{}: {why}", name.replace('_', " ")));
+            fact.or_else(of_older)
+        };
+        let of_found = |offered: &Option<Offered>, name: &str, is_spoken: bool| match offered {
+            Some(offered) => offered.why().map(|why| format!("{name}: {why}")),
+            // What could not be asked about because nothing was agreed on.
+            None => self
+                .found
+                .failed
+                .as_deref()
+                .filter(|_| is_spoken)
+                .map(|why| format!("{name}: {why}")),
+        };
+        match id {
+            "version.ssl2" | "derived.drown" => of_version(ssl2::VERSION),
+            "version.ssl3" => of_version(0x0300),
+            "version.tls1.0" => of_version(0x0301),
+            "version.tls1.1" | "version.dtls1.0" => of_version(0x0302),
+            "version.no-tls1.3" => of_version(TLS_1_3),
+            "derived.beast" => self.unknown_suites(|version| version <= 0x0301),
+            "dh.short" => {
+                let prime = self.seen.primes().find_map(|bits| bits.as_ref().err());
+                let prime = prime.map(|why| format!("the prime of DHE: {why}"));
+                prime.or_else(|| self.unknown_suites(|version| version <= TLS_1_2))
+            }
+            "group.no-pq" => {
+                let lists = self.seen.groups.iter();
+                let of_new = lists.filter(|(version, groups)| {
+                    let is_pq = |code: &u16| NamedGroup(*code).is_post_quantum();
+                    *version == TLS_1_3 && !groups.codes.iter().any(is_pq)
+                });
+                let mut whys = of_new.filter_map(|(_, groups)| groups.unknown.as_ref());
+                let why = whys.next().map(|why| format!("groups: {why}"));
+                why.or_else(|| of_version(TLS_1_3))
+            }
+            "cookie.none" => match self.seen.over {
+                Over::Stream => None,
+                Over::Datagrams => self.unknown_version(|_| true),
+            },
+            "compression" => of_fact("compression"),
+            "renegotiation.insecure" => of_fact("secure_renegotiation"),
+            "renegotiation.client" => {
+                let is_spoken = self.seen.newest_older().is_some();
+                let renegotiation = &self.found.renegotiation;
+                of_found(renegotiation, "client renegotiation", is_spoken).or_else(of_older)
+            }
+            "fallback.unprotected" => of_fact("fallback_scsv"),
+            "early-data" => {
+                let is_spoken = self.seen.offers(TLS_1_3);
+                of_found(&self.found.early_data, "early data", is_spoken)
+                    .or_else(|| of_version(TLS_1_3))
+            }
+            _ if id.starts_with("suite.") => self.unknown_suites(|_| true),
+            _ if id.starts_with("certificate.") => self.unknown_certificate(),
+            _ => None,
+        }
+    }
+
+    /// Why it is not known whether one of these versions is spoken.
+    fn unknown_version(&self, is: impl Fn(u16) -> bool) -> Option<String> {
+        let mut versions = self.seen.versions.iter().filter(|(code, _)| is(*code));
+        versions.find_map(|(version, offered)| {
+            let why = offered.as_ref()?.why()?;
+            Some(format!("{}: {why}", self.seen.over.version_name(*version)))
+        })
+    }
+
+    /// Why it is not known which suites there are in these versions.
+    fn unknown_suites(&self, is: impl Fn(u16) -> bool) -> Option<String> {
+        let unknown = |version: u16, why: &str| {
+            let version = self.seen.over.version_name(version);
+            format!("suites of {version}: {why}")
+        };
+        let mut lists = self.seen.suites.iter();
+        let of_list = lists.find_map(|suites| {
+            let why = ends_early(&suites.accepted).filter(|_| is(suites.version))?;
+            Some(unknown(suites.version, why))
+        });
+        let ciphers = self.seen.ssl2_ciphers.as_ref();
+        let ciphers = ciphers.filter(|_| is(ssl2::VERSION));
+        let of_ssl2 = || {
+            let why = ciphers?.as_ref().err()?;
+            Some(unknown(ssl2::VERSION, why))
+        };
+        of_list
+            .or_else(of_ssl2)
+            .or_else(|| self.unknown_version(is))
+    }
+
+    /// Why there may be certificates that nobody has looked at, or that are another's.
+    fn unknown_certificate(&self) -> Option<String> {
+        let (seen, found) = (self.seen, self.found);
+        if let Some(why) = &found.shown_unknown {
+            return Some(format!("certificates of another kind: {why}"));
+        }
+        if let Some(why) = found.schemes.as_ref().and_then(ends_early) {
+            return Some(format!("certificates of another kind in TLSv1.3: {why}"));
+        }
+        if found.shown.iter().any(|shown| !shown.is_proved) {
+            return Some(
+                "no handshake has shown that the server has the certificate's key".to_owned(),
+            );
+        }
+        if self.leaves.iter().any(|leaf| leaf["days_left"].is_null()) {
+            return Some("a certificate cannot be read".to_owned());
+        }
+        if !found.shown.is_empty() {
+            return None;
+        }
+        let shows = |code: &u16| Suite::of(*code).is_some_and(Suite::has_certificate);
+        let mut suites = seen.suites.iter().flat_map(|suites| &suites.accepted.codes);
+        let is_spoken = |(_, offered): &(u16, Option<Offered>)| *offered == Some(Offered::Yes);
+        let is_shown = seen.offers(TLS_1_3) || seen.offers(ssl2::VERSION) || suites.any(shows);
+        self.unknown_suites(|_| true).or_else(|| {
+            let none = match (is_shown, seen.versions.iter().any(is_spoken)) {
+                (true, _) => "no certificate was seen",
+                (false, false) => "no version is spoken, so no certificate was seen",
+                // Nobody shows one with the suites that there are.
+                (false, true) => return None,
+            };
+            Some(none.to_owned())
+        })
+    }
+}
+
+/// Why a list may be longer.
+fn ends_early(list: &Accepted) -> Option<&str> {
+    let broken = list.broken.map(|_| "what was chosen had not been offered");
+    list.unknown.as_deref().or(broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::checks::{Order, Suites};
+    use super::super::codes;
+    use super::super::judge::findings;
+    use super::super::shown::Shown;
+    use super::*;
+    use crate::certificate;
+
+    fn verdict(rule: &Rule, seen: &Seen, found: &Found, leaves: &[Value]) -> Verdict {
+        let findings = &findings(seen, found, leaves);
+        rule.verdict(Known {
+            seen,
+            found,
+            leaves,
+            findings,
+        })
+    }
+
+    fn accepted(codes: &[u16]) -> Accepted {
+        Accepted {
+            codes: codes.to_vec(),
+            ..Accepted::default()
+        }
+    }
+
+    fn shown(verdict: Result<String, String>, is_proved: bool) -> Shown {
+        Shown {
+            chain: vec![certificate::tests::weak()],
+            verdict,
+            is_proved,
+        }
+    }
+
+    #[test]
+    fn every_finding_is_a_rule_by_its_name() {
+        // A server that has it all.
+        let all = codes::older_suites();
+        let old = [ssl2::VERSION, 0x0300, 0x0301, 0x0302, TLS_1_2];
+        let fact = |name, offered: &Offered| (name, offered.clone());
+        let seen = Seen {
+            versions: old
+                .map(|version| (version, Some(Offered::Yes)))
+                .into_iter()
+                .chain([(TLS_1_3, Some(Offered::No))])
+                .collect(),
+            suites: old
+                .map(|version| Suites {
+                    version,
+                    order: Order::Server,
+                    accepted: Accepted {
+                        broken: Some(1),
+                        ..accepted(&all)
+                    },
+                })
+                .to_vec(),
+            groups: vec![(TLS_1_3, accepted(&[23]))],
+            dh_bits: Some(Ok(512)),
+            facts: vec![
+                fact("compression", &Offered::Yes),
+                fact("secure_renegotiation", &Offered::No),
+                fact("fallback_scsv", &Offered::No),
+            ],
+            ..Seen::default()
+        };
+        // And one over datagrams.
+        let old = Seen {
+            over: Over::Datagrams,
+            versions: vec![(0x0302, Some(Offered::Yes))],
+            cookies: vec![(0x0302, false), (TLS_1_2, true)],
+            ..Seen::default()
+        };
+        let found = Found {
+            early_data: Some(Offered::Yes),
+            renegotiation: Some(Offered::Yes),
+            shown: vec![shown(Err("self-signed".to_owned()), true)],
+            ..Found::default()
+        };
+        let mut names = std::collections::BTreeSet::new();
+        for days in [-1, 1] {
+            let leaf = serde_json::json!({ "days_left": days });
+            let leaf = [serde_json::json!({ "days_left": 100 }), leaf];
+            for seen in [&seen, &old] {
+                let findings = findings(seen, &found, &leaf);
+                for finding in &findings {
+                    let rule: Rule = finding.id.parse().unwrap();
+                    let verdict = verdict(&rule, seen, &found, &leaf);
+                    assert_eq!(verdict, Verdict::Hit, "{rule:?}");
+                    names.insert(finding.id.clone());
+                }
+            }
+        }
+        // And no name is of nothing.
+        let all: std::collections::BTreeSet<_> = FINDINGS.map(|(id, _)| id.to_owned()).into();
+        assert_eq!(names, all);
+    }
+
+    #[test]
+    fn a_rule_about_groups_is_not_switched_off_by_what_is_unknown_of_others() {
+        let (pq, curve) = (0x11ec, 0x001d);
+        let unknown = Accepted {
+            unknown: Some("late".to_owned()),
+            ..accepted(&[curve])
+        };
+        let undecided = |why: &str| Verdict::Undecided(why.to_owned());
+        for (new, groups, expected) in [
+            (
+                Offered::Yes,
+                vec![(TLS_1_3, accepted(&[curve]))],
+                Verdict::Hit,
+            ),
+            (
+                Offered::Yes,
+                vec![(TLS_1_3, accepted(&[pq, curve]))],
+                Verdict::Passed,
+            ),
+            (
+                Offered::Yes,
+                vec![(TLS_1_3, unknown.clone())],
+                undecided("groups: late"),
+            ),
+            (
+                Offered::No,
+                vec![(TLS_1_2, accepted(&[curve]))],
+                Verdict::Hit,
+            ),
+            (Offered::No, vec![(TLS_1_2, unknown)], Verdict::Hit),
+            (
+                Offered::Unknown("mute".to_owned()),
+                Vec::new(),
+                undecided("TLSv1.3: mute"),
+            ),
+        ] {
+            let seen = Seen {
+                versions: vec![
+                    (TLS_1_3, Some(new)),
+                    (0x0300, Some(Offered::Unknown(String::new()))),
+                ],
+                groups,
+                ..Seen::default()
+            };
+            let found = Found::default();
+            let verdict = verdict(&Rule::NoPostQuantum, &seen, &found, &[]);
+            assert_eq!(verdict, expected, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_older_over_datagrams_is_older_than_what_does_not_exist() {
+        for (version, hit) in [
+            (0x0302, [true, true, true]),
+            (TLS_1_2, [false, false, true]),
+        ] {
+            let seen = Seen {
+                over: Over::Datagrams,
+                versions: vec![(TLS_1_3, Some(Offered::No)), (version, Some(Offered::Yes))],
+                ..Seen::default()
+            };
+            let found = Found::default();
+            let hits = ["version<1.1", "version<1.2", "version<1.3"].map(|rule| {
+                let rule: Rule = rule.parse().unwrap();
+                verdict(&rule, &seen, &found, &[]) == Verdict::Hit
+            });
+            assert_eq!(hits, hit, "{version:#06x}");
+            let ids: Vec<_> = findings(&seen, &found, &[])
+                .into_iter()
+                .map(|finding| finding.id)
+                .collect();
+            assert_eq!(ids.contains(&"version.dtls1.0".to_owned()), hit[0]);
+            assert!(!ids.contains(&"version.no-tls1.3".to_owned()));
+        }
+    }
+
+    /// A server that declines everything but what is said here, and has one certificate for 100 days.
+    fn fine() -> (Seen, Found, Vec<Value>) {
+        let strong = Shown {
+            chain: vec![vec![1].into()],
+            ..shown(Ok("us".to_owned()), true)
+        };
+        let all = [ssl2::VERSION, 0x0300, 0x0301, 0x0302, TLS_1_2, TLS_1_3];
+        let seen = Seen {
+            versions: all
+                .map(|version| (version, Some(Offered::of(version >= TLS_1_2))))
+                .into(),
+            suites: vec![Suites {
+                version: TLS_1_2,
+                order: Order::None,
+                accepted: accepted(&[0xc02f]),
+            }],
+            groups: vec![(TLS_1_3, accepted(&[0x11ec]))],
+            facts: ["compression", "secure_renegotiation", "fallback_scsv"]
+                .map(|name| (name, Offered::of(name != "compression")))
+                .into(),
+            ..Seen::default()
+        };
+        let found = Found {
+            shown: vec![strong],
+            schemes: Some(accepted(&[0x0403])),
+            early_data: Some(Offered::No),
+            renegotiation: Some(Offered::No),
+            ..Found::default()
+        };
+        (seen, found, vec![serde_json::json!({ "days_left": 100 })])
+    }
+
+    fn is(rule: &str, (seen, found, leaves): &(Seen, Found, Vec<Value>)) -> Verdict {
+        verdict(&rule.parse().unwrap(), seen, found, leaves)
+    }
+
+    #[test]
+    fn what_is_not_known_passes_no_rule_about_it() {
+        type Change = fn(&mut Seen, &mut Found, &mut Vec<Value>);
+        let late = |name: &str| Verdict::Undecided(format!("{name}: late"));
+        fn unknown() -> Option<String> {
+            Some("late".to_owned())
+        }
+        fn of_version(seen: &mut Seen, version: u16) {
+            for (_, offered) in seen
+                .versions
+                .iter_mut()
+                .filter(|(code, _)| *code == version)
+            {
+                *offered = Some(Offered::Unknown("late".to_owned()));
+            }
+        }
+        fn of_fact(seen: &mut Seen, name: &str) {
+            for (_, offered) in seen.facts.iter_mut().filter(|(fact, _)| *fact == name) {
+                *offered = Offered::Unknown("late".to_owned());
+            }
+        }
+        let changes: [(Change, &[&str], Verdict); 15] = [
+            (
+                |seen, _, _| of_version(seen, 0x0301),
+                &[
+                    "bad",
+                    "version<1.2",
+                    "version.tls1.0",
+                    "compression",
+                    "fallback",
+                ],
+                late("TLSv1.0"),
+            ),
+            (
+                |seen, _, _| of_version(seen, ssl2::VERSION),
+                &[
+                    "bad",
+                    "version<1.2",
+                    "version.ssl2",
+                    "derived.drown",
+                    "suite=export",
+                ],
+                late("SSLv2"),
+            ),
+            (
+                |seen, _, _| of_version(seen, TLS_1_3),
+                &["warn", "version.no-tls1.3", "no-pq", "early-data"],
+                late("TLSv1.3"),
+            ),
+            (
+                |seen, _, _| seen.suites[0].accepted.unknown = unknown(),
+                &["bad", "no-fs", "suite=rc4", "suite.cbc", "dh.short"],
+                late("suites of TLSv1.2"),
+            ),
+            (
+                |seen, _, _| seen.ssl2_ciphers = Some(Err("late".to_owned())),
+                &["suite=export", "derived.beast"],
+                late("suites of SSLv2"),
+            ),
+            (
+                |seen, _, _| {
+                    seen.groups[0].1 = Accepted {
+                        unknown: unknown(),
+                        ..accepted(&[29])
+                    }
+                },
+                &["warn", "no-pq"],
+                late("groups"),
+            ),
+            (
+                |seen, _, _| seen.dh_bits_export = Some(Err("late".to_owned())),
+                &["bad", "dh.short"],
+                late("the prime of DHE"),
+            ),
+            (
+                |seen, _, _| of_fact(seen, "secure_renegotiation"),
+                &["bad", "renegotiation"],
+                late("secure renegotiation"),
+            ),
+            (
+                |seen, _, _| of_fact(seen, "fallback_scsv"),
+                &["warn", "fallback"],
+                late("fallback scsv"),
+            ),
+            (
+                |_, found, _| found.renegotiation = Some(Offered::Unknown("late".to_owned())),
+                &["warn", "renegotiation.client"],
+                late("client renegotiation"),
+            ),
+            (
+                |_, found, _| {
+                    found.early_data = None;
+                    found.failed = unknown();
+                },
+                &["warn", "early-data"],
+                late("early data"),
+            ),
+            (
+                |_, found, _| found.shown_unknown = unknown(),
+                &["bad", "untrusted", "expires<30d", "certificate.expired"],
+                late("certificates of another kind"),
+            ),
+            (
+                |_, found, _| {
+                    found.schemes = Some(Accepted {
+                        unknown: unknown(),
+                        ..accepted(&[1])
+                    })
+                },
+                &["bad", "untrusted", "expires<30d", "certificate.untrusted"],
+                late("certificates of another kind in TLSv1.3"),
+            ),
+            (
+                |_, found, _| found.shown[0].is_proved = false,
+                &["bad", "untrusted", "expires<30d", "certificate.expires"],
+                Verdict::Undecided(
+                    "no handshake has shown that the server has the certificate's key".to_owned(),
+                ),
+            ),
+            (
+                |_, found, leaves| {
+                    found.shown.clear();
+                    leaves.clear();
+                },
+                &["bad", "untrusted", "expires<30d"],
+                Verdict::Undecided("no certificate was seen".to_owned()),
+            ),
+        ];
+        let passed = "bad,warn,incomplete,version<1.2,suite=rc4,no-fs,no-pq,untrusted,expires<30d";
+        let passed = passed.split(',');
+        for rule in passed.chain(FINDINGS.iter().map(|(id, _)| *id)) {
+            assert_eq!(is(rule, &fine()), Verdict::Passed, "{rule}");
+        }
+        for (change, rules, expected) in changes {
+            let mut known = fine();
+            change(&mut known.0, &mut known.1, &mut known.2);
+            for rule in rules {
+                assert_eq!(is(rule, &known), expected, "{rule}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_no_certificate_is_known_to_have_none() {
+        let (mut seen, mut found, _) = fine();
+        found.shown.clear();
+        found.schemes = None;
+        seen.versions = vec![(TLS_1_3, Some(Offered::No)), (TLS_1_2, Some(Offered::Yes))];
+        // TLS_ECDH_anon_WITH_AES_128_CBC_SHA.
+        seen.suites[0].accepted = accepted(&[0xc018]);
+        let mut known = (seen, found, Vec::new());
+        assert_eq!(is("expires<30d", &known), Verdict::Passed);
+        known.0.versions[1].1 = Some(Offered::No);
+        known.0.suites.clear();
+        let none = "no version is spoken, so no certificate was seen".to_owned();
+        assert_eq!(is("expires<30d", &known), Verdict::Undecided(none));
+    }
+
+    #[test]
+    fn what_speaks_against_a_certificate_counts_whoever_has_shown_it() {
+        let mut known = fine();
+        known.1.shown = vec![shown(Err("self-signed".to_owned()), false)];
+        known.2 = vec![serde_json::json!({ "days_left": 3 })];
+        for rule in ["untrusted", "expires<30d", "certificate.untrusted", "bad"] {
+            assert_eq!(is(rule, &known), Verdict::Hit, "{rule}");
+        }
+    }
+
+    #[test]
+    fn rules_are_read_or_explained() {
+        assert_eq!("version<1.2".parse(), Ok(Rule::Version(TLS_1_2)));
+        assert_eq!(
+            "suite=rsa-kx".parse(),
+            Ok(Rule::Suite(Weakness::RsaKeyExchange))
+        );
+        assert_eq!("expires<30d".parse(), Ok(Rule::Expires(30)));
+        assert_eq!(
+            "renegotiation".parse(),
+            Ok(Rule::Finding("renegotiation.insecure".to_owned()))
+        );
+        for text in [
+            "",
+            "version<1.4",
+            "suite=aes",
+            "expires<30",
+            "expires<0d",
+            "expires<99999d",
+            "good",
+        ] {
+            assert!(
+                text.parse::<Rule>().unwrap_err().starts_with("no rule"),
+                "{text}"
+            );
+        }
+    }
+}
