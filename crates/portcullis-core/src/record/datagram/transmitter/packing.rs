@@ -74,7 +74,7 @@ impl Transmitter {
         }
         match (self.credit, self.newest()) {
             (None, _) => u64::MAX,
-            (Some(left), Some(epoch)) => left.saturating_sub(epoch.overhead()) as u64,
+            (Some(left), Some(epoch)) => u64::from(left).saturating_sub(epoch.overhead() as u64),
             (Some(_), None) => 0,
         }
     }
@@ -97,7 +97,7 @@ impl Transmitter {
         };
         let datagram = early_data::sealed(epoch, data, &self.size, most)?;
         if let (Some(left), Some(datagram)) = (&mut self.credit, &datagram) {
-            *left = left.saturating_sub(datagram.len());
+            *left = left.saturating_sub(u32::try_from(datagram.len()).unwrap_or(u32::MAX));
         }
         Ok(datagram)
     }
