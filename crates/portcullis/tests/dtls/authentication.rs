@@ -218,20 +218,6 @@ async fn who_closes_meanwhile_signs_nothing() {
     }
 }
 
-/// The request and the end come together.
-#[tokio::test(start_paused = true)]
-async fn who_is_left_signs_nothing() {
-    let signed = Counting::default();
-    let connector = connector(true).answers(signed.clone());
-    let (client, server) = connected(connector, optional(), 0).await;
-    let pending = server.request_client_certificate().unwrap();
-    drop(server);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(pending.await.is_err());
-    assert_eq!(signed.0.load(Ordering::Relaxed), 0);
-    drop(client);
-}
-
 /// Panics when it is asked, but not at once.
 struct Broken;
 
