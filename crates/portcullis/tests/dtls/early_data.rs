@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -338,6 +338,63 @@ async fn answered_early(acceptor: DtlsAcceptor) {
     server.send(&[b"bye"]).await.unwrap();
     for expected in ["or later", "bye"] {
         assert_eq!(&client.recv().await.unwrap()[..], expected.as_bytes());
+    }
+}
+
+/// What the server has not said early it can say later.
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_said_early_is_not() {
+    let cookies = DtlsOptions::new().cookies(CookiePolicy::Always);
+    let asking = DtlsAcceptor::new(acceptor()).options(cookies);
+    let plain = without_cookie(TlsAcceptor::new(server_config()));
+    let open = without_cookie(acceptor());
+    let early = Some("early");
+    for (acceptor, is_resumed, message, answer, refuses) in [
+        // No session, no early data, a cookie, a server that takes none.
+        (&open, false, None, &b"answer"[..], false),
+        (&open, true, None, b"answer", false),
+        (&asking, true, early, b"answer", false),
+        (&plain, true, early, b"answer", false),
+        // None, too long, and not taken by the system.
+        (&open, true, early, b"", false),
+        (&open, true, early, &[7; 1_300], false),
+        (&open, true, early, b"answer", true),
+    ] {
+        let mut tls = TlsConnector::new(by_hand());
+        if is_resumed {
+            tls = tls.offering([session(acceptor, name()).await]);
+        }
+        let dtls = DtlsConnector::new(tls);
+        let (near, far) = link(64);
+        // The link tries a second time: it may be told of an earlier datagram.
+        let refused = AtomicUsize::new(0);
+        let far = Through(far, move |datagram: &[u8]| {
+            let is_refused = refuses && is_of_epoch(datagram, 3);
+            match is_refused && refused.fetch_add(1, Relaxed) < 2 {
+                true => Err(io::Error::from_raw_os_error(EMSGSIZE)),
+                false => Ok(true),
+            }
+        });
+        let serving = async {
+            let mut early = acceptor.accept_with_early_data(far).await?;
+            assert!(!early.send(&[answer]).await?);
+            let heard = early.recv().await?;
+            if heard.is_some() {
+                assert!(early.recv().await?.is_none());
+            }
+            let server = early.handshake().await?;
+            server.send(&[answer]).await?;
+            Ok::<_, Error>((server, heard))
+        };
+        let message = message.unwrap_or_default();
+        let connecting = dtls.upgrade_with_early_data(near, name(), message);
+        let (client, served) = tokio::join!(connecting, serving);
+        let ((mut client, _), (_server, heard)) = (client.unwrap(), served.unwrap());
+        assert_eq!(
+            heard.is_some(),
+            std::ptr::eq(acceptor, &open) && !message.is_empty()
+        );
+        assert_eq!(&client.recv().await.unwrap()[..], answer);
     }
 }
 

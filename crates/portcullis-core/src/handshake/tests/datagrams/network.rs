@@ -71,6 +71,9 @@ pub(crate) fn usual(datagram: &[u8]) -> Vec<(Duration, Vec<u8>)> {
     vec![(LATENCY, datagram.to_vec())]
 }
 
+/// What answers a message.
+pub(crate) type Answering = fn(&[u8]) -> Vec<u8>;
+
 pub(crate) struct Network {
     /// The client and the server.
     pub(crate) sides: [Side; 2],
@@ -97,7 +100,7 @@ pub(crate) struct Network {
     pub(crate) early_data: Vec<Vec<u8>>,
     pub(crate) declines_early_data: bool,
     /// What the server answers each with, before the handshake is over; and what it could say of that.
-    pub(crate) early_answer: Option<fn(&[u8]) -> Vec<u8>>,
+    pub(crate) early_answer: Option<Answering>,
     pub(crate) answered_early: Vec<Vec<u8>>,
     /// How many bytes the server has heard and said, as long as nothing has shown that the client reads at its address.
     pub(crate) unproved: Option<(usize, usize)>,
