@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use portcullis::NamedGroup;
+use portcullis::{CertificateDer, NamedGroup};
 use serde_json::Value;
 
 use super::checks::{Accepted, Offered, Seen};
@@ -12,6 +12,7 @@ use super::judge::{FINDINGS, Finding, Severity};
 use super::library::Found;
 use super::ssl2;
 use super::suites::Suite;
+use crate::certificate;
 
 /// What ends a scan badly.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,6 +246,14 @@ impl Known<'_> {
                     .or_else(|| of_version(TLS_1_3))
             }
             _ if id.starts_with("suite.") => self.unknown_suites(|_| true),
+            "certificate.weak-key" => self
+                .unknown_certificate()
+                .or_else(|| self.unreadable("the key", |der| certificate::rsa_bits(der).is_none())),
+            "certificate.weak-signature" => self.unknown_certificate().or_else(|| {
+                self.unreadable("the signature", |der| {
+                    certificate::broken_signature(der).is_none()
+                })
+            }),
             _ if id.starts_with("certificate.") => self.unknown_certificate(),
             _ => None,
         }
@@ -279,6 +288,13 @@ impl Known<'_> {
         of_list
             .or_else(of_ssl2)
             .or_else(|| self.unknown_version(is))
+    }
+
+    /// What is not known of a certificate in a chain that cannot be read.
+    fn unreadable(&self, what: &str, is: impl Fn(&CertificateDer<'_>) -> bool) -> Option<String> {
+        let mut chains = self.found.shown.iter().flat_map(|shown| &shown.chain);
+        let is_unreadable = chains.any(is);
+        is_unreadable.then(|| format!("{what} of a certificate in a chain cannot be read"))
     }
 
     /// Why there may be certificates that nobody has looked at, or that are another's.
@@ -330,7 +346,6 @@ mod tests {
     use super::super::judge::findings;
     use super::super::shown::Shown;
     use super::*;
-    use crate::certificate;
 
     fn verdict(rule: &Rule, seen: &Seen, found: &Found, leaves: &[Value]) -> Verdict {
         let findings = &findings(seen, found, leaves);
@@ -418,6 +433,43 @@ mod tests {
         // And no name is of nothing.
         let all: std::collections::BTreeSet<_> = FINDINGS.map(|(id, _)| id.to_owned()).into();
         assert_eq!(names, all);
+    }
+
+    #[test]
+    fn a_key_that_nobody_can_read_is_not_good() {
+        let leaf = [serde_json::json!({ "days_left": 100 })];
+        let seen = Seen {
+            versions: vec![(TLS_1_3, Some(Offered::Yes))],
+            ..Seen::default()
+        };
+        let of_chain = |rule: &str, chain: Vec<CertificateDer<'static>>| {
+            let shown = Shown {
+                chain,
+                ..shown(Ok("somebody".to_owned()), true)
+            };
+            let found = Found {
+                shown: vec![shown],
+                ..Found::default()
+            };
+            verdict(&rule.parse().unwrap(), &seen, &found, &leaf)
+        };
+        let key = rcgen::KeyPair::generate().unwrap();
+        let good = rcgen::CertificateParams::default().self_signed(&key);
+        let good = good.unwrap().der().clone();
+        let none = CertificateDer::from(vec![0x30, 0]);
+        let undecided = |what: &str| {
+            let why = format!("{what} of a certificate in a chain cannot be read");
+            Verdict::Undecided(why)
+        };
+        let (weak_key, weak_signature) = ("certificate.weak-key", "certificate.weak-signature");
+        let is_key = |is_key| vec![good.clone(), certificate::tests::weak_pss(is_key)];
+        assert_eq!(of_chain(weak_key, is_key(true)), Verdict::Hit);
+        assert_eq!(of_chain(weak_key, is_key(false)), undecided("the key"));
+        for (rule, what) in [(weak_key, "the key"), (weak_signature, "the signature")] {
+            assert_eq!(of_chain(rule, vec![good.clone()]), Verdict::Passed);
+            let chain = vec![good.clone(), none.clone()];
+            assert_eq!(of_chain(rule, chain), undecided(what));
+        }
     }
 
     #[test]
