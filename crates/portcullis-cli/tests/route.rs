@@ -160,7 +160,7 @@ fn a_proxy_of_http_opens_the_way() {
         assert!(said["address"].is_null(), "{said}");
         assert_eq!(said["proxy"], address, "{said}");
     }
-    let injected = "a\r\nX-Forged: 1";
+    let injected = "a HTTP/1.1\r\n\r\nb";
     let output = client(&[&[injected][..], &fixed].concat(), b"");
     assert!(sentence(output, 2).contains("is not HOST"));
     let (refusing, _asked) = proxy(&server.address, "HTTP/1.1 403 Not you\r\n\r\n");
