@@ -14,7 +14,8 @@ use time::format_description::well_known::Rfc3339;
 use x509_parser::der_parser::oid::Oid;
 use x509_parser::objects::{oid_registry, oid2sn};
 use x509_parser::prelude::{FromDer, X509Certificate};
-use x509_parser::public_key::PublicKey;
+use x509_parser::public_key::{PublicKey, RSAPublicKey};
+use x509_parser::signature_algorithm::RsaSsaPssParams;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::extensions::Extensions;
@@ -268,26 +269,52 @@ pub(crate) fn curve(der: &CertificateDer<'_>) -> Option<Option<u16>> {
     Some(Some(group))
 }
 
-/// How many bits an RSA key has; nothing of others.
-pub(crate) fn rsa_bits(der: &CertificateDer<'_>) -> Option<usize> {
+/// How many bits an RSA key has, also one for RSASSA-PSS alone (RFC 4055 §1.2); nothing of others. `None`: it cannot be read.
+pub(crate) fn rsa_bits(der: &CertificateDer<'_>) -> Option<Option<usize>> {
     let (_, read) = X509Certificate::from_der(der).ok()?;
-    match read.public_key().parsed() {
-        Ok(PublicKey::RSA(rsa)) => Some(bits(rsa.modulus)),
-        _ => None,
+    let spki = read.public_key();
+    match &*spki.algorithm.algorithm.to_id_string() {
+        "1.2.840.113549.1.1.1" | RSASSA_PSS => {
+            let (_, rsa) = RSAPublicKey::from_der(&spki.subject_public_key.data).ok()?;
+            Some(Some(bits(rsa.modulus)))
+        }
+        _ => Some(None),
     }
 }
 
 /// What a certificate was signed with, if that is broken: MD2, MD5 or SHA-1. Nobody relies on the signature of what signs
-/// itself.
-pub(crate) fn broken_signature(der: &CertificateDer<'_>) -> Option<&'static str> {
+/// itself. `None`: it cannot be read.
+pub(crate) fn broken_signature(der: &CertificateDer<'_>) -> Option<Option<&'static str>> {
     let (_, read) = X509Certificate::from_der(der).ok()?;
     let hash = match &*read.signature_algorithm.algorithm.to_id_string() {
-        "1.2.840.113549.1.1.2" => "MD2",
-        "1.2.840.113549.1.1.4" => "MD5",
-        "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" | "1.2.840.10040.4.3" => "SHA-1",
-        _ => return None,
+        "1.2.840.113549.1.1.2" => Some("MD2"),
+        "1.2.840.113549.1.1.4" | "1.3.14.3.2.3" => Some("MD5"),
+        "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" | "1.2.840.10040.4.3" | "1.3.14.3.2.29" => {
+            Some("SHA-1")
+        }
+        RSASSA_PSS => match &read.signature_algorithm.parameters {
+            Some(parameters) => {
+                let parameters = RsaSsaPssParams::try_from(parameters).ok()?;
+                broken_hash(&parameters.hash_algorithm_oid().to_id_string())
+            }
+            None => Some(PSS_DEFAULT),
+        },
+        _ => None,
     };
-    (read.subject() != read.issuer()).then_some(hash)
+    Some(hash.filter(|_| read.subject() != read.issuer()))
+}
+
+const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
+/// The hash of RSASSA-PSS where none is named (RFC 4055 §3.1).
+const PSS_DEFAULT: &str = "SHA-1";
+
+fn broken_hash(algorithm: &str) -> Option<&'static str> {
+    match algorithm {
+        "1.2.840.113549.2.2" => Some("MD2"),
+        "1.2.840.113549.2.5" => Some("MD5"),
+        "1.3.14.3.2.26" => Some("SHA-1"),
+        _ => None,
+    }
 }
 
 /// The length of a positive number.
@@ -344,17 +371,85 @@ pub(crate) mod tests {
 
     const WEAK: &str = "MIIBhzCB8QIBATANBgkqhkiG9w0BAQUFADANMQswCQYDVQQDDAJjYTAeFw0yNjExMzAxOTU0MzJaFw0yNjEyMDMxOTU0MzJaMAwxCjAIBgNVBAMMAWEwgZ8wDQYJKoZIhvcNAQEBBQADgY0AMIGJAoGBALHvpvncD6KSCOVkMNlNbu3Dz9EuSyv102W2zNGrb/gSCWeIzVb0NaZ+F23vyCXL4zFCceZ9q85j1XCjKrsLKZA2hbq/yjANXBuuO9w1kGdSrU9Fn6fAx62jzTSlDjJrIqstcPxIJqZdHU7w3V2rxH2MSUmQAAcx8b0AK1gRSiuFAgMBAAEwDQYJKoZIhvcNAQEFBQADgYEAp95wk8AW3hE+w1zBhVMFf1VhiJwctoQYcWewgP7K8ApHP7G2/yj0+APM698sB68nUvdxyhIxBgEN3R/51a4EZJbmaS4kobcQ51cpUR0/V+uwbEjZrP88ougPd47SgN0JLtQ+nemNMBpzOKZsK6fUUpM13ucyE75oWcUB+BzR1OQ=";
 
+    /// An AlgorithmIdentifier.
+    fn algorithm(oid: &[u8], parameters: &[u8]) -> Vec<u8> {
+        let oid = [&[6, oid.len() as u8], oid].concat();
+        let length = oid.len() + parameters.len();
+        [&[0x30, length as u8], &*oid, parameters].concat()
+    }
+
+    /// The weak certificate, as if it had been signed otherwise.
+    fn signed_with(algorithm: &[u8]) -> CertificateDer<'static> {
+        let weak = weak();
+        let (_, read) = X509Certificate::from_der(&weak).unwrap();
+        let tbs: &[u8] = read.tbs_certificate.as_ref();
+        let signature = [&[3, 0x81, 0x81, 0], &*read.signature_value.data].concat();
+        let all = [tbs, algorithm, &signature].concat();
+        let length = u16::try_from(all.len()).unwrap().to_be_bytes();
+        [&[0x30, 0x82], &length[..], &all].concat().into()
+    }
+
+    const RSA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+
+    /// The weak certificate, with a key for RSASSA-PSS alone, or what is to stand in its place.
+    pub(crate) fn weak_pss(is_key: bool) -> CertificateDer<'static> {
+        let mut der = weak().to_vec();
+        let place = der.windows(9).position(|part| part == RSA).unwrap();
+        der[place + 8] = 10;
+        // Behind NULL and the head of the BIT STRING is RSAPublicKey.
+        let key = place + 9 + 2 + 4;
+        assert_eq!(der[key], 0x30);
+        if !is_key {
+            der[key] = 0x31;
+        }
+        der.into()
+    }
+
     #[test]
     fn short_keys_and_broken_signatures_are_seen() {
-        assert_eq!(rsa_bits(&weak()), Some(1_024));
-        assert_eq!(broken_signature(&weak()), Some("SHA-1"));
+        assert_eq!(rsa_bits(&weak()), Some(Some(1_024)));
+        assert_eq!(broken_signature(&weak()), Some(Some("SHA-1")));
         let key = rcgen::KeyPair::generate().unwrap();
         let made = rcgen::CertificateParams::default().self_signed(&key);
         let made = made.unwrap();
-        assert_eq!(rsa_bits(made.der()), None);
-        assert_eq!(broken_signature(made.der()), None);
+        assert_eq!(rsa_bits(made.der()), Some(None));
+        assert_eq!(broken_signature(made.der()), Some(None));
         let none = CertificateDer::from(vec![0x30, 0]);
         assert_eq!((rsa_bits(&none), broken_signature(&none)), (None, None));
+    }
+
+    #[test]
+    fn a_key_for_pss_alone_is_as_short_as_another() {
+        assert_eq!(rsa_bits(&weak_pss(true)), Some(Some(1_024)));
+        assert_eq!(rsa_bits(&weak_pss(false)), None);
+    }
+
+    #[test]
+    fn signatures_of_pss_and_under_old_names_are_broken_by_their_hash() {
+        let pss = [&RSA[..8], &[10]].concat();
+        // The first field of the parameters, in its tag, names the hash.
+        let of_hash = |hash: &[u8]| {
+            let hash = algorithm(hash, &[5, 0]);
+            let field = [&[0xa0, hash.len() as u8], &*hash].concat();
+            [&[0x30, field.len() as u8], &*field].concat()
+        };
+        let sha1 = of_hash(&[0x2b, 14, 3, 2, 26]);
+        let md5 = of_hash(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2, 5]);
+        let sha256 = of_hash(&[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1]);
+        for (oid, parameters, expected) in [
+            (&*pss, &[0x30, 0][..], Some(Some("SHA-1"))),
+            (&pss, &[], Some(Some("SHA-1"))),
+            (&pss, &sha1, Some(Some("SHA-1"))),
+            (&pss, &md5, Some(Some("MD5"))),
+            (&pss, &sha256, Some(None)),
+            // What the parameters are is not known.
+            (&pss, &[4, 0], None),
+            (&[0x2b, 14, 3, 2, 29], &[5, 0], Some(Some("SHA-1"))),
+            (&[0x2b, 14, 3, 2, 3], &[5, 0], Some(Some("MD5"))),
+        ] {
+            let der = signed_with(&algorithm(oid, parameters));
+            assert_eq!(broken_signature(&der), expected, "{oid:?} {parameters:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::failure::Failure;
 use crate::starttls::{self, Parties, Protocol};
-use crate::target::Target;
+use crate::target::{Target, is_odd};
 use crate::tunnel;
 
 /// Seconds for connecting and the handshake, if nothing else is said.
@@ -112,7 +112,6 @@ fn proxy(text: &str) -> Result<(String, u16), String> {
         Some(rest) => rest.strip_suffix(']').ok_or(hint)?,
         None => host,
     };
-    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "/@?#".contains(c);
     let port = port.parse().map_err(|_| hint)?;
     match host.is_empty() || host.contains(is_odd) {
         true => Err(hint.to_owned()),
@@ -188,6 +187,17 @@ impl Destination {
         Self {
             limit: self.limit.min(most),
             ..self
+        }
+    }
+
+    /// Of the other end of a connection: whether it is the server's address, which comes first, or the proxy's.
+    pub(crate) fn whose(
+        &self,
+        end: Option<SocketAddr>,
+    ) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        match self.proxy.is_some() {
+            true => (None, end),
+            false => (end, None),
         }
     }
 

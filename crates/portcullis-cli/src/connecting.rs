@@ -63,6 +63,7 @@ pub(crate) struct Connecting {
     /// `None`: whoever answers is accepted.
     trust: Option<Trust>,
     witness: Witness,
+    /// The other end of the transport, which may be a proxy's.
     address: Option<SocketAddr>,
     /// Whether an OCSP response is asked for.
     asks_for_status: bool,
@@ -263,9 +264,11 @@ impl Connecting {
         chain: &'a [CertificateDer<'static>],
     ) -> Report<'a> {
         let destination = &self.destination;
+        let (address, proxy) = destination.whose(self.address);
         Report {
             target: destination.target.to_string(),
-            address: self.address,
+            address,
+            proxy,
             server_name: destination.name.to_str().into_owned(),
             starttls: destination.target.starttls.map(|protocol| protocol.name()),
             information,

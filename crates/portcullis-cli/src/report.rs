@@ -53,7 +53,10 @@ impl Verdict {
 #[derive(Debug, Default)]
 pub(crate) struct Report<'a> {
     pub(crate) target: String,
+    /// Of the server. Behind a proxy nobody knows it.
     pub(crate) address: Option<SocketAddr>,
+    /// Of the proxy that was reached.
+    pub(crate) proxy: Option<SocketAddr>,
     pub(crate) server_name: String,
     pub(crate) starttls: Option<&'static str>,
     pub(crate) information: Option<&'a ConnectionInformation>,
@@ -72,6 +75,8 @@ impl Report<'_> {
         report.insert("target".to_owned(), self.target.clone().into());
         let address = self.address.map(|address| address.to_string());
         report.insert("address".to_owned(), address.into());
+        let proxy = self.proxy.map(|proxy| proxy.to_string());
+        report.insert("proxy".to_owned(), proxy.into());
         report.insert("server_name".to_owned(), self.server_name.clone().into());
         report.insert("starttls".to_owned(), self.starttls.into());
         if let Some(information) = self.information {
@@ -98,6 +103,9 @@ impl Report<'_> {
         let mut lines = vec![("server", self.target.clone())];
         if let Some(address) = self.address {
             lines.push(("address", address.to_string()));
+        }
+        if let Some(proxy) = self.proxy {
+            lines.push(("proxy", proxy.to_string()));
         }
         if let Some(protocol) = self.starttls {
             lines.push(("STARTTLS", protocol.to_owned()));

@@ -143,6 +143,11 @@ fn authority<'a>(text: &str, rest: &'a str) -> Result<&'a str, Failure> {
     Ok(authority)
 }
 
+/// What no host has in it: it would be read as something else where the host is passed on, as in a request to a proxy.
+pub(crate) fn is_odd(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || "/?#@".contains(c)
+}
+
 /// Host and port. An IPv6 address with a port is in brackets; without one it need not be.
 fn split<'a>(text: &str, authority: &'a str) -> Result<(&'a str, Option<u16>), Failure> {
     let wrong = || {
@@ -174,7 +179,7 @@ fn split<'a>(text: &str, authority: &'a str) -> Result<(&'a str, Option<u16>), F
         Some(_) => return Err(wrong()),
         None => None,
     };
-    if host.is_empty() || port == Some(0) {
+    if host.is_empty() || host.contains(is_odd) || port == Some(0) {
         return Err(wrong());
     }
     Ok((host, port))
@@ -243,6 +248,17 @@ mod tests {
             "https://:443",
             "gopher://example.com",
             "http://example.com",
+            "a\r\nX-Forged: 1",
+            "a HTTP/1.1\r\n\r\nGET b:443",
+            "https://a\r\nb",
+            "a\tb:443",
+            "a\0",
+            "a\u{85}b",
+            "a\u{2028}b",
+            "a/b",
+            "a?b:443",
+            "a#b",
+            "me@example.com",
         ] {
             let seen = parsed(text);
             // The port of `example.com:` is left out, which a URL may do and a person does not.

@@ -153,6 +153,16 @@ fn a_proxy_of_http_opens_the_way() {
     let report: Value =
         serde_json::from_str(&printed(run(&[&scanned[..], &fixed].concat()))).unwrap();
     assert_eq!(report["trusted"], true, "{report}");
+    // The server's address is the proxy's to know.
+    let output = client(&[&[target, "--json"][..], &fixed].concat(), b"");
+    let facts: Value = serde_json::from_str(&printed(output)).unwrap();
+    for said in [&report, &facts] {
+        assert!(said["address"].is_null(), "{said}");
+        assert_eq!(said["proxy"], address, "{said}");
+    }
+    let injected = "a HTTP/1.1\r\n\r\nb";
+    let output = client(&[&[injected][..], &fixed].concat(), b"");
+    assert!(sentence(output, 2).contains("is not HOST"));
     let (refusing, _asked) = proxy(&server.address, "HTTP/1.1 403 Not you\r\n\r\n");
     let output = client(&[target, "--insecure", "--proxy", &refusing], b"");
     assert_eq!(

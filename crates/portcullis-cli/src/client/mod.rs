@@ -589,7 +589,7 @@ impl Client {
 
     /// Says how far it came; what remains to be said of the failure is in the result.
     fn failed(&self, report: &Report<'_>, failure: Failure) -> Failure {
-        if self.wants_text() && report.address.is_some() {
+        if self.wants_text() && report.address.or(report.proxy).is_some() {
             eprint!("{}", report.text());
         }
         let printed = if self.json {

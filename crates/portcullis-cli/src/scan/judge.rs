@@ -255,14 +255,14 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaves: &[Value]) -> Vec<Find
     }
     let mut weak = std::collections::BTreeSet::new();
     for der in found.shown.iter().flat_map(|shown| &shown.chain) {
-        if let Some(bits @ ..SHORTEST_KEY) = certificate::rsa_bits(der) {
+        if let Some(Some(bits @ ..SHORTEST_KEY)) = certificate::rsa_bits(der) {
             let what = "which is too short to be trusted";
             weak.insert((
                 "certificate.weak-key",
                 format!("an RSA key of {bits} bits, {what}"),
             ));
         }
-        if let Some(hash) = certificate::broken_signature(der) {
+        if let Some(Some(hash)) = certificate::broken_signature(der) {
             let what = "by which another one can be made that has it, too";
             weak.insert((
                 "certificate.weak-signature",

@@ -91,7 +91,7 @@ impl Scan {
         let trust = Trust::load(self.cafile.as_deref()).map_err(misuse)?;
         // Whoever is not there is not scanned; the name is looked for once.
         let addresses = destination.resolved(destination.deadline()).await?;
-        let address = addresses.first().copied();
+        let (address, proxy) = destination.whose(addresses.first().copied());
         let destination = destination.at(addresses.iter().map(|address| address.ip()).collect());
         if !self.dtls {
             drop(destination.connect(destination.deadline()).await?);
@@ -143,6 +143,7 @@ impl Scan {
         let report = Report {
             target: self.target.clone(),
             address: address.map(|address| address.to_string()),
+            proxy: proxy.map(|proxy| proxy.to_string()),
             server_name,
             starttls,
             seconds: began.elapsed().as_secs_f64(),

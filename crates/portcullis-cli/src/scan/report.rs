@@ -17,7 +17,9 @@ use crate::text::{printable, printable_sentence};
 
 pub(super) struct Report<'a> {
     pub(super) target: String,
+    /// Of the server. Behind a proxy nobody knows it.
     pub(super) address: Option<String>,
+    pub(super) proxy: Option<String>,
     pub(super) server_name: String,
     pub(super) starttls: Option<&'static str>,
     pub(super) seconds: f64,
@@ -153,6 +155,7 @@ impl Report<'_> {
             "schema": "portcullis.scan/1",
             "target": self.target,
             "address": self.address,
+            "proxy": self.proxy,
             "server_name": self.server_name,
             "starttls": self.starttls,
             "transport": match seen.over {
@@ -192,6 +195,9 @@ impl Report<'_> {
         let mut text = format!("{:<30}{}", "target", self.target);
         if let Some(address) = &self.address {
             let _ = write!(text, " at {address}");
+        }
+        if let Some(proxy) = &self.proxy {
+            let _ = write!(text, " through the proxy at {proxy}");
         }
         if seen.over == Over::Datagrams {
             text.push_str(", over UDP");

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use portcullis::NamedGroup;
+use portcullis::{CertificateDer, NamedGroup};
 use serde_json::Value;
 
 use super::checks::{Accepted, Offered, Seen};
@@ -12,6 +12,7 @@ use super::judge::{FINDINGS, Finding, Severity};
 use super::library::Found;
 use super::ssl2;
 use super::suites::Suite;
+use crate::certificate;
 
 /// What ends a scan badly.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,6 +246,14 @@ impl Known<'_> {
                     .or_else(|| of_version(TLS_1_3))
             }
             _ if id.starts_with("suite.") => self.unknown_suites(|_| true),
+            "certificate.weak-key" => self
+                .unknown_certificate()
+                .or_else(|| self.unreadable("the key", |der| certificate::rsa_bits(der).is_none())),
+            "certificate.weak-signature" => self.unknown_certificate().or_else(|| {
+                self.unreadable("the signature", |der| {
+                    certificate::broken_signature(der).is_none()
+                })
+            }),
             _ if id.starts_with("certificate.") => self.unknown_certificate(),
             _ => None,
         }
@@ -279,6 +288,13 @@ impl Known<'_> {
         of_list
             .or_else(of_ssl2)
             .or_else(|| self.unknown_version(is))
+    }
+
+    /// What is not known of a certificate in a chain that cannot be read.
+    fn unreadable(&self, what: &str, is: impl Fn(&CertificateDer<'_>) -> bool) -> Option<String> {
+        let mut chains = self.found.shown.iter().flat_map(|shown| &shown.chain);
+        let is_unreadable = chains.any(is);
+        is_unreadable.then(|| format!("{what} of a certificate in a chain cannot be read"))
     }
 
     /// Why there may be certificates that nobody has looked at, or that are another's.
@@ -330,7 +346,6 @@ mod tests {
     use super::super::judge::findings;
     use super::super::shown::Shown;
     use super::*;
-    use crate::certificate;
 
     fn verdict(rule: &Rule, seen: &Seen, found: &Found, leaves: &[Value]) -> Verdict {
         let findings = &findings(seen, found, leaves);
@@ -421,6 +436,27 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_nobody_can_read_is_not_good() {
+        let (key, signature) = ("certificate.weak-key", "certificate.weak-signature");
+        let none = || CertificateDer::from(vec![0x30, 0]);
+        let unread = |what: &str| {
+            let why = format!("{what} of a certificate in a chain cannot be read");
+            Verdict::Undecided(why)
+        };
+        for (rule, issuer, expected) in [
+            (key, certificate::tests::weak_pss(true), Verdict::Hit),
+            (key, certificate::tests::weak_pss(false), unread("the key")),
+            (key, none(), unread("the key")),
+            (signature, none(), unread("the signature")),
+            ("bad", none(), unread("the key")),
+        ] {
+            let mut known = fine();
+            known.1.shown[0].chain.push(issuer);
+            assert_eq!(is(rule, &known), expected, "{rule}");
+        }
+    }
+
+    #[test]
     fn a_rule_about_groups_is_not_switched_off_by_what_is_unknown_of_others() {
         let (pq, curve) = (0x11ec, 0x001d);
         let unknown = Accepted {
@@ -498,8 +534,10 @@ mod tests {
 
     /// A server that declines everything but what is said here, and has one certificate for 100 days.
     fn fine() -> (Seen, Found, Vec<Value>) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = rcgen::CertificateParams::default().self_signed(&key);
         let strong = Shown {
-            chain: vec![vec![1].into()],
+            chain: vec![made.unwrap().der().clone()],
             ..shown(Ok("us".to_owned()), true)
         };
         let all = [ssl2::VERSION, 0x0300, 0x0301, 0x0302, TLS_1_2, TLS_1_3];

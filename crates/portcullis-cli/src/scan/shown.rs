@@ -182,7 +182,8 @@ pub(super) async fn schemes(
             }
             Err(Refused {
                 alert: Some(alert), ..
-            }) if declines(alert.0) => break,
+            }) if declines(alert.0) && !accepted.codes.is_empty() => break,
+            // Also whoever declines all: it may have others, or want something else.
             Err(refused) => {
                 accepted.unknown = Some(refused.why);
                 break;
@@ -203,7 +204,48 @@ pub(super) async fn schemes(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::connect::Route;
+
+    #[tokio::test]
+    async fn who_declines_every_scheme_is_not_known_to_have_none() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            loop {
+                let (mut io, _) = listener.accept().await.unwrap();
+                let _ = io.read(&mut [0; 5_000]).await;
+                // handshake_failure
+                io.write_all(&[21, 3, 3, 0, 2, 2, 40]).await.unwrap();
+                let _ = io.shutdown().await;
+            }
+        });
+        let route = Route {
+            starttls: None,
+            name: None,
+            resolve: Vec::new(),
+            ipv4: false,
+            ipv6: false,
+            bind: None,
+            proxy: None,
+            timeout: Some(30),
+        };
+        let destination = route.to(&address.to_string()).unwrap();
+        let mut prober = Prober::new(destination, 300, 1_000, Duration::from_secs(60));
+        let (trust, mut found) = (Trust::none(), Found::default());
+        let seen = Seen::default();
+        let accepted = schemes(&mut prober, &seen, &trust, &mut found).await;
+        let accepted = accepted.unwrap();
+        server.abort();
+        assert!(accepted.codes.is_empty(), "{accepted:?}");
+        let why = accepted.unknown.unwrap();
+        assert!(why.contains("handshake_failure"), "{why}");
+    }
 
     #[test]
     fn what_signs_a_handshake_of_the_newest_version_is_asked_about() {
