@@ -29,7 +29,7 @@ pub enum PeekedDatagram {
 /// A hello may come in fragments, in any order, twice and in several datagrams (RFC 9147 §5.5). In the clear anybody can send
 /// some: up to four hellos that contradict each other are put together beside each other, for each of the four message_seqs that a
 /// hello may have. Held are at most 20 KiB in all, as they come. When there is more, the message_seq with the most is forgotten:
-/// what others send with another one forgets no hello that takes up to 5 KiB, 64 bytes for each of its fragments included.
+/// what others send with other ones alone forgets no hello that takes up to 5 KiB, 64 bytes for each of its fragments included.
 ///
 /// ```
 /// use portcullis_core::{DatagramPeek, PeekedDatagram};
