@@ -113,6 +113,7 @@ impl Policy {
         self.schemes
             .retain(|scheme| versions.iter().any(|one| scheme.is_usable_in(*one)));
         self.versions = versions;
+        self.find_said_of_certificates();
         // RFC 9147 §5: there is no such mode.
         self.middlebox_compatibility = false;
         self.next_protocols = None;

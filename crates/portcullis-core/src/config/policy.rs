@@ -360,6 +360,12 @@ impl Policy {
         all.filter(move |one| is_named || !(one.has_weak_hash() || one.is_dsa()))
     }
 
+    /// After a change of the schemes.
+    pub(super) fn find_said_of_certificates(&mut self) {
+        let of_certificates: Box<[_]> = self.certificate_schemes().collect();
+        self.said_of_certificates = Some(of_certificates).filter(|said| **said != *self.schemes);
+    }
+
     /// What can be wrong in what the user chose; fills in the rest.
     pub(crate) fn check(&mut self) -> Result<(), Misuse> {
         self.settle()?;
@@ -374,8 +380,7 @@ impl Policy {
             }
             implemented(option, list, SignatureScheme::SUPPORTED)?;
         }
-        let of_certificates: Box<[_]> = self.certificate_schemes().collect();
-        self.said_of_certificates = Some(of_certificates).filter(|said| **said != *self.schemes);
+        self.find_said_of_certificates();
         self.check_psks()?;
         check_protocols("alpn", &self.alpn)?;
         if let Some(protocols) = &self.next_protocols {

@@ -334,7 +334,7 @@ impl Handshake {
         #[cfg(feature = "dtls")]
         if level == AlertLevel::WARNING
             && description == AlertDescription::NO_RENEGOTIATION
-            && self.outgoing.is_late_refusal()
+            && self.outgoing.is_late_refusal(self.now.monotonic)
         {
             // Was this one meant, it is said again, and declined once more.
             return true;

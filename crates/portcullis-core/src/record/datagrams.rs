@@ -161,10 +161,10 @@ impl Outgoing {
     }
 
     /// Over datagrams: whether the peer may have declined a handshake before that which is under way.
-    pub(crate) fn is_late_refusal(&mut self) -> bool {
+    pub(crate) fn is_late_refusal(&mut self, now: Monotonic) -> bool {
         match self {
             Self::Stream(_) => false,
-            Self::Datagram(datagram) => datagram.is_late_refusal(),
+            Self::Datagram(datagram) => datagram.is_late_refusal(now),
         }
     }
 

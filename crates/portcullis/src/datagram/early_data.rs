@@ -143,7 +143,7 @@ impl DtlsEarlyHandshake {
 
     /// Sends the slices as one message, in one datagram, before the handshake is over (0.5-RTT, RFC 8446 §2.3): the client has it
     /// when its own handshake is over, a round trip earlier than otherwise, if it is not lost. Waits until this side has
-    /// answered the hello, where it has not. Gives whether it was sent. It is not, and may be
+    /// answered the hello, where it has not; in DTLS 1.2, and from whom a certificate is asked, until the handshake is over. Gives whether it was sent. It is not, and may be
     /// [sent](DtlsConnection::send) when the handshake is over,
     /// - to a client whose early data was not accepted, or that has offered none: over TCP there is no
     ///   [writer](crate::EarlyHandshake::writer) for those either;

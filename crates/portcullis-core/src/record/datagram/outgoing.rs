@@ -256,8 +256,8 @@ impl Outgoing {
     }
 
     /// The peer has declined a handshake that is not the first; whether it may have meant an earlier one.
-    pub(crate) fn is_late_refusal(&mut self) -> bool {
-        self.transmitter.is_late_refusal()
+    pub(crate) fn is_late_refusal(&mut self, now: Monotonic) -> bool {
+        self.transmitter.is_late_refusal(now)
     }
 
     /// Takes in what reading has seen.

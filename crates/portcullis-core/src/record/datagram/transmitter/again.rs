@@ -8,6 +8,8 @@ use crate::record::MAX_WARNINGS;
 
 /// More answers than this that are late are taken for one: as many warnings in a row are none too many.
 const MOST_LATE_REFUSALS: u8 = MAX_WARNINGS - 1;
+/// In seconds: one that is later than this after the first is none of the same wish.
+const LATEST_REFUSAL: u16 = 10;
 
 impl Transmitter {
     /// Before DTLS 1.3: another handshake begins, whose messages are counted anew (RFC 6347 §4.2.2). What is left of the
@@ -51,11 +53,17 @@ impl Transmitter {
 
     /// The peer has declined the wish that is under way. Whether it can have meant an earlier one, which it has declined
     /// already: that was said more than once, and each may have been answered.
-    pub(in super::super) fn is_late_refusal(&mut self) -> bool {
-        if self.late_refusals > 0 {
+    pub(in super::super) fn is_late_refusal(&mut self, now: Monotonic) -> bool {
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "what it is for is over before they come round"
+        )]
+        let second = now.0.as_secs() as u16;
+        if self.late_refusals > 0 && second.wrapping_sub(self.declined_at) <= LATEST_REFUSAL {
             self.late_refusals -= 1;
             return true;
         }
+        (self.late_refusals, self.declined_at) = (0, second);
         if let Some(busy) = &self.busy {
             let besides = busy.sendings.saturating_sub(1).saturating_add(busy.repeats);
             self.late_refusals = besides.min(MOST_LATE_REFUSALS);

@@ -56,6 +56,8 @@ pub(super) struct Transmitter {
     is_undecided: bool,
     /// How many answers to a wish may be under way that was declined already: it was said more than once.
     late_refusals: u8,
+    /// The second in which it was, of 65,536.
+    declined_at: u16,
     /// What a round trip took, once one was measured.
     round_trip: Option<Micros>,
     /// How many bytes may go out yet; `None` since somebody has shown that he reads there.
@@ -124,6 +126,7 @@ impl Transmitter {
             is_first_hello: false,
             is_undecided: false,
             late_refusals: 0,
+            declined_at: 0,
             round_trip: None,
             credit: None,
             ids: None,

@@ -404,3 +404,31 @@ fn refusals_that_do_not_come_are_few() {
     assert_eq!(network.declined, [2, 0]);
     talk("refused", &mut network);
 }
+
+/// What has not come in ten seconds does not come.
+#[test]
+fn refusals_that_are_lost_are_not_waited_for_later() {
+    let mut network = of(
+        client(V1_2),
+        server(V1_2).renegotiation(Renegotiation::Decline),
+    );
+    run(&mut network);
+    network.renegotiate(0);
+    let mut sent = 0;
+    network.run(&mut |_, datagram| {
+        sent += 1;
+        match sent {
+            1..=3 => Vec::new(),
+            _ => usual(datagram),
+        }
+    });
+    assert_eq!(network.declined, [1, 0]);
+    network.clock += Duration::from_secs(11);
+    talk("refused", &mut network);
+    let before = network.sent;
+    network.renegotiate(0);
+    run(&mut network);
+    assert_eq!(network.declined, [2, 0]);
+    assert_eq!(network.sent - before, 2, "a hello and an alert");
+    talk("refused", &mut network);
+}
