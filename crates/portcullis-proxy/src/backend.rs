@@ -110,7 +110,7 @@ type Known = Option<(Instant, Result<Arc<[SocketAddr]>, String>)>;
 pub(crate) struct Server {
     pub(crate) address: ServerAddress,
     /// Of servers that are sent datagrams. Whoever holds it looks up for all.
-    known: tokio::sync::Mutex<Known>,
+    known: Arc<tokio::sync::Mutex<Known>>,
     open: AtomicUsize,
     /// What health checks say.
     is_down: AtomicBool,
@@ -150,7 +150,7 @@ impl Server {
     pub(crate) fn new(address: ServerAddress) -> Self {
         Self {
             address,
-            known: tokio::sync::Mutex::default(),
+            known: Arc::default(),
             open: AtomicUsize::new(0),
             is_down: AtomicBool::new(false),
             recent: Mutex::default(),
@@ -183,23 +183,38 @@ impl Server {
     /// The addresses of its name.
     ///
     /// # Cancel safety
-    /// Dropped, what was looked up is forgotten.
+    /// Dropped, looking up goes on, for whoever asks next: there is one look-up at a time.
     async fn addresses(&self, host: &str, port: u16) -> io::Result<Arc<[SocketAddr]>> {
-        let mut known = self.known.lock().await;
+        let host = host.to_owned();
+        self.addresses_by(async move {
+            let found = lookup_host((host, port)).await;
+            found.map(Iterator::collect::<Arc<[_]>>)
+        })
+        .await
+    }
+
+    async fn addresses_by(
+        &self,
+        look_up: impl Future<Output = io::Result<Arc<[SocketAddr]>>> + Send + 'static,
+    ) -> io::Result<Arc<[SocketAddr]>> {
+        let mut known = Arc::clone(&self.known).lock_owned().await;
         if known
             .as_ref()
             .is_none_or(|(until, _)| *until <= Instant::now())
         {
-            let found = lookup_host((host, port)).await;
-            let found = found.map(Iterator::collect::<Arc<[_]>>);
-            let (good_for, found) = match found {
-                Ok(found) if found.is_empty() => {
-                    (UNKNOWN_FOR, Err("the name has no address".to_owned()))
-                }
-                Ok(found) => (KNOWN_FOR, Ok(found)),
-                Err(error) => (UNKNOWN_FOR, Err(error.to_string())),
-            };
-            *known = Some((Instant::now() + good_for, found));
+            // The system's look-up is not over when nobody waits for it any more, so the next one does.
+            let looking_up = tokio::spawn(async move {
+                let (good_for, found) = match look_up.await {
+                    Ok(found) if found.is_empty() => {
+                        (UNKNOWN_FOR, Err("the name has no address".to_owned()))
+                    }
+                    Ok(found) => (KNOWN_FOR, Ok(found)),
+                    Err(error) => (UNKNOWN_FOR, Err(error.to_string())),
+                };
+                *known = Some((Instant::now() + good_for, found));
+                known
+            });
+            known = looking_up.await?;
         }
         match &*known {
             Some((_, Ok(found))) => Ok(Arc::clone(found)),
@@ -556,6 +571,34 @@ mod tests {
             Some((Instant::now() + UNKNOWN_FOR, Err("not there".to_owned())));
         let error = backend.reach_datagrams(server).await.unwrap_err();
         assert_eq!(error.to_string(), "not there");
+    }
+
+    /// The system's look-ups cannot be stopped: those that nobody waits for would pile up.
+    #[tokio::test]
+    async fn a_slow_look_up_is_the_only_one() {
+        let backend = Backend::of(&["udp:localhost:9"]);
+        let server = &backend.servers[0];
+        let known: SocketAddr = "127.0.0.99:9".parse().unwrap();
+        let begun = Arc::new(AtomicUsize::new(0));
+        let slow = Arc::new(tokio::sync::Semaphore::new(0));
+        let look_up = || {
+            let (begun, slow) = (Arc::clone(&begun), Arc::clone(&slow));
+            server.addresses_by(async move {
+                begun.fetch_add(1, Ordering::Relaxed);
+                let _held = slow.acquire().await.unwrap();
+                Ok(Arc::from([known]))
+            })
+        };
+        for _ in 0..3 {
+            let in_time = tokio::time::timeout(Duration::from_millis(20), look_up());
+            assert!(in_time.await.is_err());
+        }
+        assert_eq!(begun.load(Ordering::Relaxed), 1);
+        slow.add_permits(1);
+        for _ in 0..3 {
+            assert_eq!(*look_up().await.unwrap(), [known]);
+        }
+        assert_eq!(begun.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! RFC 9147 §5.1, §5.2, §5.5; RFC 6347 §4.2. As over a stream nothing is judged here but syntax.
 
 use super::ClientHelloView;
-use crate::record::{Discarded, Reassembly, Taken, first_hello_pieces, is_said_to_anybody};
+use crate::record::{
+    Discarded, HelloPiece, Reassembly, Taken, first_hello_pieces, is_said_to_anybody,
+};
 
 /// The longest hello that is put together, in bytes: shares of all hybrids, and 8 KiB of tickets.
 const MAX_HELLO: usize = 16 * 1024;
@@ -25,7 +27,9 @@ pub enum PeekedDatagram {
 /// pass the connection on, or decide who answers. It answers nothing, and knows nothing of the address that datagrams come from.
 ///
 /// A hello may come in fragments, in any order, twice and in several datagrams (RFC 9147 §5.5). In the clear anybody can send
-/// some: up to four hellos that contradict each other are put together beside each other. Held are at most 20 KiB, as they come.
+/// some: up to four hellos that contradict each other are put together beside each other, for each of the four message_seqs that a
+/// hello may have. Held are at most 20 KiB in all, as they come. When there is more, the message_seq with the most is forgotten:
+/// what others send with other ones alone forgets no hello that takes up to 5 KiB, 64 bytes for each of its fragments included.
 ///
 /// ```
 /// use portcullis_core::{DatagramPeek, PeekedDatagram};
@@ -34,7 +38,7 @@ pub enum PeekedDatagram {
 /// assert!(matches!(peek.on_datagram(b"no DTLS"), PeekedDatagram::Dropped(_)));
 /// ```
 #[derive(Debug, Default)]
-pub struct DatagramPeek(Option<(u16, Reassembly)>);
+pub struct DatagramPeek(Vec<(u16, Reassembly)>);
 
 impl DatagramPeek {
     /// The longest hello that is found, in bytes, without the headers of records: 16 KiB.
@@ -53,27 +57,61 @@ impl DatagramPeek {
             Err(why) => return PeekedDatagram::Dropped(why),
         };
         let message_seq = pieces.first().map_or(0, |piece| piece.header.message_seq);
-        let before = self.0.take().filter(|(seq, _)| *seq == message_seq);
-        let (_, reassembly) = self.0.insert(before.unwrap_or_else(|| {
+        let peeked = match self.put(message_seq, pieces) {
+            Ok(Some(view)) => {
+                // The next one is looked at by itself.
+                self.0 = Vec::new();
+                return PeekedDatagram::Hello(view);
+            }
+            Ok(None) => PeekedDatagram::More,
+            Err(why) => PeekedDatagram::Dropped(why),
+        };
+        while self.held() > MAX_HELLO + BESIDE {
+            let all = self.0.iter().enumerate();
+            let Some((at, _)) = all.max_by_key(|(_, (_, it))| it.held()) else {
+                break;
+            };
+            self.0.swap_remove(at);
+        }
+        peeked
+    }
+
+    /// The hello, if it is whole with these pieces of it.
+    fn put(
+        &mut self,
+        message_seq: u16,
+        pieces: Vec<HelloPiece<'_>>,
+    ) -> Result<Option<ClientHelloView>, Discarded> {
+        let (mut peeked, mut at) = (Ok(None), self.0.len());
+        if let Some(found) = self.0.iter().position(|(seq, _)| *seq == message_seq) {
+            at = found;
+        } else {
             let fresh = Reassembly::bounded(message_seq, MAX_HELLO, BESIDE);
-            (message_seq, fresh)
-        }));
+            self.0.push((message_seq, fresh));
+        }
+        let Some((_, reassembly)) = self.0.get_mut(at) else {
+            return peeked;
+        };
         for piece in pieces {
             match reassembly.put(0, piece.header, piece.fragment) {
                 Taken::New | Taken::Old => {}
-                Taken::Dropped(why) => return PeekedDatagram::Dropped(why),
-                Taken::Broken(_) => return PeekedDatagram::Dropped(Discarded::UnprotectedFault),
+                Taken::Dropped(why) => return Err(why),
+                Taken::Broken(_) => return Err(Discarded::UnprotectedFault),
             }
         }
-        let Some(mut message) = reassembly.pop(0) else {
-            return PeekedDatagram::More;
-        };
-        // The next one is looked at by itself.
-        self.0 = None;
-        match ClientHelloView::of(&mut message) {
-            Ok(view) => PeekedDatagram::Hello(view),
-            Err(_) => PeekedDatagram::Dropped(Discarded::Malformed),
+        // One that is none takes no other one with it.
+        while let Some((_, mut message)) = reassembly.take_version() {
+            match ClientHelloView::of(&mut message) {
+                Ok(view) => return Ok(Some(view)),
+                Err(_) => peeked = Err(Discarded::Malformed),
+            }
         }
+        peeked
+    }
+
+    /// In bytes.
+    fn held(&self) -> usize {
+        self.0.iter().map(|(_, it)| it.held()).sum()
     }
 
     /// Whether a datagram begins with a part of a ClientHello in the clear: with what does not, nobody begins a connection.
@@ -221,8 +259,45 @@ mod tests {
             message[10..14].copy_from_slice(&at.to_be_bytes());
             let pieces = plain_message_in_pieces(99, 0, &message, 9_000);
             peek.on_datagram(&pieces[(at % 2) as usize]);
-            let held = peek.0.as_ref().map_or(0, |(_, it)| it.held());
-            assert!(held <= MAX_HELLO + BESIDE, "{held}");
+            assert!(peek.held() <= MAX_HELLO + BESIDE, "{}", peek.held());
+        }
+        // Of all message_seqs.
+        for seq in 0..16 {
+            let pieces = plain_message_in_pieces(99, seq % 4, &hello("one.test", 16_000), 9_000);
+            peek.on_datagram(&pieces[0]);
+            assert!(peek.held() <= MAX_HELLO + BESIDE, "{}", peek.held());
+        }
+        assert!(peek.held() > 8_000 && peek.0.len() <= 4);
+    }
+
+    #[test]
+    fn pieces_of_other_hellos_forget_none() {
+        let pieces = plain_message_in_pieces(9, 0, &hello("one.test", 3_000), 700);
+        let [first, .., last] = &pieces[..] else {
+            panic!("{}", pieces.len());
+        };
+        let between = |peek: &mut DatagramPeek| {
+            for piece in &pieces[1..pieces.len() - 1] {
+                assert!(is_more(&peek.on_datagram(piece)));
+            }
+        };
+        // A fragment of another message_seq, and so many that there is no room.
+        let mut peek = DatagramPeek::new();
+        assert!(is_more(&peek.on_datagram(first)));
+        for seq in 1..4 {
+            let forged = plain_message_in_pieces(99, seq, &hello("two.test", 16_000), 9_000);
+            assert!(is_more(&peek.on_datagram(&forged[0])));
+        }
+        between(&mut peek);
+        assert_eq!(name(peek.on_datagram(last)), "one.test");
+        // What is whole and no hello, of this message_seq and of another one.
+        for seq in [0, 1] {
+            let mut peek = DatagramPeek::new();
+            assert!(is_more(&peek.on_datagram(first)));
+            let forged = plain_message(9, seq, &[1, 0, 0, 1, 0]);
+            assert_eq!(dropped(peek.on_datagram(&forged)), Discarded::Malformed);
+            between(&mut peek);
+            assert_eq!(name(peek.on_datagram(last)), "one.test");
         }
     }
 

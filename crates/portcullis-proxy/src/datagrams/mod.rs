@@ -9,7 +9,7 @@ mod hello;
 mod side;
 mod socket;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -265,8 +265,18 @@ fn header(
     name: Option<String>,
     protocol: Option<Vec<u8>>,
 ) -> Vec<u8> {
-    let addresses = arrived.client.zip(destination);
+    let addresses = arrived.client.map(|client| (client, destination));
+    let addresses = addresses.map(|(from, to)| (from, to.unwrap_or_else(|| unspecified(from))));
     proxied::header(route, information, addresses, name, protocol)
+}
+
+/// In the place of where this client has sent to, when that is not known, as when it was a group's address: where the client is
+/// has to be said all the same, else it would be taken for the proxy.
+fn unspecified(client: SocketAddr) -> SocketAddr {
+    match client.ip().to_canonical() {
+        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    }
 }
 
 /// Reads the hello of a client, and finds its route.
@@ -572,6 +582,22 @@ impl NoMore {
             Self::Closed => (Outcome::Clean, "clean"),
             Self::Failed(_) => (reset, "failed"),
             Self::Unreachable(_) => (reset, "unreachable"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_that_is_not_known_is_of_the_family_of_its_client() {
+        for (client, shown) in [
+            ("192.0.2.1:7", "0.0.0.0:0"),
+            ("[::ffff:192.0.2.1]:7", "0.0.0.0:0"),
+            ("[2001:db8::1]:7", "[::]:0"),
+        ] {
+            assert_eq!(unspecified(client.parse().unwrap()).to_string(), shown);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! DTLS that is passed on: the hello is read, and not answered.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use portcullis::{
@@ -293,6 +293,19 @@ async fn servers_are_told_in_each_datagram_who_has_sent_it() {
         let (length, peer) = client.recv_from(&mut area).await.unwrap();
         assert_eq!(&area[..length], b"answer");
         assert_eq!(peer, ([127, 0, 0, 5], port).into());
+    }
+    // One that has sent to a group is said all the same.
+    if cfg!(target_os = "linux") {
+        let socket = socket2::SockRef::from(&client);
+        socket.set_multicast_if_v4(&Ipv4Addr::LOCALHOST).unwrap();
+        client.send_to(b"all", ("224.0.0.1", port)).await.unwrap();
+        let (length, _) = back.recv_from(&mut area).await.unwrap();
+        let from = client.local_addr().unwrap();
+        let mut expected = b"\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x0c".to_vec();
+        expected.extend([127, 0, 0, 1, 0, 0, 0, 0]);
+        expected.extend(from.port().to_be_bytes());
+        expected.extend(b"\0\0all");
+        assert_eq!(&area[..length], expected);
     }
     // Before hellos that are passed on, with what they say.
     let proxy = files.start(&passing("", &[("", &backend)]));

@@ -377,16 +377,23 @@ impl Reassembly {
 
     /// The message that is due, if it is whole, and the epoch in which it came.
     pub(super) fn pop_any(&mut self) -> Option<(u16, HandshakeBytes)> {
-        let slot = self.parts.first_mut()?;
-        let at = slot.iter().position(Part::is_whole)?;
-        let part = slot.swap_remove(at);
+        let (epoch, message) = self.take_version()?;
         // There are a few at most.
         self.parts.remove(0);
-        let message_seq = self.next.unwrap_or_default();
         self.next = self.next.and_then(|next| next.checked_add(1));
         if self.parts.is_empty() {
             self.parts = Vec::new();
         }
+        Some((epoch, message))
+    }
+
+    /// A version of the message that is due, if one is whole, and the epoch in which it came. The message stays due, and its
+    /// other versions are held.
+    pub(crate) fn take_version(&mut self) -> Option<(u16, HandshakeBytes)> {
+        let slot = self.parts.first_mut()?;
+        let at = slot.iter().position(Part::is_whole)?;
+        let part = slot.swap_remove(at);
+        let message_seq = self.next.unwrap_or_default();
         let body = part.pieces.into_iter().next().map(|(_, bytes)| bytes);
         let body = Vec::from(body.unwrap_or_default());
         let mut message = Vec::with_capacity(HandshakeHeader::SIZE + body.len());
