@@ -9,9 +9,9 @@ use portcullis_fuzz::difference::{self, EXPLAINED};
 use portcullis_fuzz::end::Ours;
 use portcullis_fuzz::plan::{MAX_OPERATIONS, Plan, What};
 use portcullis_fuzz::{
-    certificate, codec, conversation, crl, datagrams, differential, dist_terms, dtls_hello, ech, encrypted_key,
-    gates, hello_view, later, ocsp, p12, packets, pem, proxy_config, proxy_header, record,
-    renegotiation, sealed, walk,
+    certificate, codec, conversation, crl, datagrams, differential, dist_terms, dtls_hello, ech,
+    encrypted_key, gates, hello_view, later, ocsp, p12, packets, pem, proxy_config, proxy_header,
+    record, renegotiation, sealed, walk,
 };
 
 /// The heap is measured: one test at a time.

@@ -71,7 +71,7 @@ fn an_error_about_a_file_names_it() {
             &made.ca,
         ]),
         server(&["--psk-file", "FILE"]),
-        server(&["--srp-file", "FILE"]),
+        "server\n--listen\n127.0.0.1:0\n--srp-file\nFILE".to_owned(),
         server(&["--ech-keys", "FILE"]),
         server(&["--ticket-key", "FILE"]),
         server(&["--ticket-seed", "FILE", "--tickets"]),
