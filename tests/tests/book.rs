@@ -251,7 +251,7 @@ fn findings_are_those_of_a_scan() {
             "warn" => "Warn",
             other => panic!("{id}: {other}"),
         };
-        let said = between(&source, &format!("(\"{id}\", "), ")");
+        let said = between(list_of(&source, "FINDINGS"), &format!("(\"{id}\", "), ")");
         assert_eq!(said, severity, "{id}");
     }
     let rule = between(&page, "`suite=` with ", ", of every suite");
