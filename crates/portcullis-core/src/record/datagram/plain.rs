@@ -45,29 +45,42 @@ pub(crate) fn hello_pieces(datagram: &[u8]) -> Result<Vec<HelloPiece<'_>>, Disca
         };
         let (record, behind) = rest.split_at_checked(length).ok_or(Discarded::Malformed)?;
         rest = behind;
-        let mut content = record.get(PLAIN..).unwrap_or_default();
-        while !content.is_empty() {
-            let split = FragmentHeader::split(content).map_err(|_| Discarded::Malformed)?;
-            let (header, fragment, behind) = split;
-            content = behind;
-            let before = pieces.first().map(|piece| piece.header.message_seq);
-            if header.msg_type != HandshakeType::CLIENT_HELLO
-                || header.message_seq > MOST_HELLOS
-                || before.is_some_and(|before| before != header.message_seq)
-            {
-                return Err(Discarded::NoHello);
-            }
-            pieces.push(HelloPiece {
-                header,
-                fragment,
-                sequence,
-            });
-        }
+        add_pieces(record, sequence, &mut pieces)?;
     }
     match pieces.is_empty() {
         true => Err(Discarded::NoHello),
         false => Ok(pieces),
     }
+}
+
+/// Adds the pieces of a hello that a record in the clear has, of the same hello as those that are there.
+///
+/// # Errors
+/// When it has something else.
+fn add_pieces<'d>(
+    record: &'d [u8],
+    sequence: u64,
+    pieces: &mut Vec<HelloPiece<'d>>,
+) -> Result<(), Discarded> {
+    let mut content = record.get(PLAIN..).unwrap_or_default();
+    while !content.is_empty() {
+        let split = FragmentHeader::split(content).map_err(|_| Discarded::Malformed)?;
+        let (header, fragment, behind) = split;
+        content = behind;
+        let before = pieces.first().map(|piece| piece.header.message_seq);
+        if header.msg_type != HandshakeType::CLIENT_HELLO
+            || header.message_seq > MOST_HELLOS
+            || before.is_some_and(|before| before != header.message_seq)
+        {
+            return Err(Discarded::NoHello);
+        }
+        pieces.push(HelloPiece {
+            header,
+            fragment,
+            sequence,
+        });
+    }
+    Ok(())
 }
 
 /// The pieces of one hello, a first or a second, that a datagram begins with. What follows them, as early data does, is passed by.
@@ -95,25 +108,7 @@ pub(crate) fn first_hello_pieces(datagram: &[u8]) -> Result<Vec<HelloPiece<'_>>,
             break;
         };
         rest = behind;
-        let mut content = record.get(PLAIN..).unwrap_or_default();
-        while !content.is_empty() {
-            let Ok((header, fragment, behind)) = FragmentHeader::split(content) else {
-                return Err(Discarded::Malformed);
-            };
-            content = behind;
-            let before = pieces.first().map(|piece| piece.header.message_seq);
-            if header.msg_type != HandshakeType::CLIENT_HELLO
-                || header.message_seq > MOST_HELLOS
-                || before.is_some_and(|before| before != header.message_seq)
-            {
-                return Err(Discarded::NoHello);
-            }
-            pieces.push(HelloPiece {
-                header,
-                fragment,
-                sequence,
-            });
-        }
+        add_pieces(record, sequence, &mut pieces)?;
     }
     match pieces.is_empty() {
         true => Err(Discarded::NoHello),
