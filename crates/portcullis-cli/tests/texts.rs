@@ -391,6 +391,14 @@ fn sessions_that_another_key_has_sealed() {
         String::from_utf8(output.stderr).unwrap()
     };
     connect(&first, &["--sess-out", &session]);
+    // A server stores a session beside the connection: this one is there once it is resumed.
+    let resumed = |server: &Server| {
+        connect(server, &["--sess-in", &session]).contains("resumed:         yes\n")
+    };
+    let begun = std::time::Instant::now();
+    while !resumed(&first) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is stored");
+    }
     drop(first);
     fs::write(&key, [6; 32]).unwrap();
     let mut second = serve(&made, &options);
