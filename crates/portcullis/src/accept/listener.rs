@@ -380,7 +380,7 @@ impl Incoming {
     /// # let (connector, acceptor) = dev_ends();
     /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
     /// # let address = listener.local_addr()?;
-    /// # tokio::spawn(async move { connector.connect(address, "localhost").await });
+    /// # let _client = tokio::spawn(async move { connector.connect(address, "localhost").await });
     /// let incoming = listener.accept().await?;
     /// let task = tokio::spawn(async move {
     ///     let mut stream = incoming.handshake().await?;

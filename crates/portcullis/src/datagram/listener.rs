@@ -430,7 +430,7 @@ impl DtlsIncoming {
     /// # let listener = portcullis::DtlsListener::bind("127.0.0.1:0", acceptor).await?;
     /// # let address = listener.local_addr()?;
     /// # let client = portcullis::DtlsConnector::new(connector);
-    /// # tokio::spawn(async move { client.connect(address, "localhost").await });
+    /// # let _client = tokio::spawn(async move { client.connect(address, "localhost").await });
     /// let incoming = listener.accept().await?;
     /// let task = tokio::spawn(async move {
     ///     let connection = incoming.handshake().await?;
