@@ -244,7 +244,7 @@ impl DtlsListener {
     /// # let client = portcullis::DtlsConnector::new(connector);
     /// # tokio::spawn(async move { client.connect(address, "localhost").await });
     /// let incoming = listener.accept().await?;
-    /// println!("{} has come", incoming.peer_addr());
+    /// println!("{:?} has come", incoming.peer_addr());
     /// let connection = incoming.handshake().await?;
     /// # Ok(())
     /// # }
