@@ -137,7 +137,7 @@ impl Prk {
             info.push(context.padded(), context.len().into());
         }
         info.push(&[1], 1); // the counter of HKDF-Expand
-        let mut expanded = self.key.mac_short(info);
+        let mut expanded = self.key.mac_short(&mut info);
         expanded.truncate(len.into());
         expanded
     }

@@ -54,8 +54,8 @@ impl HmacKey {
         }
     }
 
-    /// The same of a short message.
-    pub(super) fn mac_short<const N: usize>(&self, message: Short<N>) -> Secret {
+    /// The same of a short message, which is used up where it stands.
+    pub(super) fn mac_short<const N: usize>(&self, message: &mut Short<N>) -> Secret {
         match self {
             Self::Sha256(states, _) => states.mac_short(message),
             Self::Sha384(states) => states.mac_short(message),
@@ -152,7 +152,7 @@ impl<H: BlockHash> States<H> {
         self.outer.finish_hash(&self.inner.absorb(message))
     }
 
-    fn mac_short<const N: usize>(&self, message: Short<N>) -> Secret {
+    fn mac_short<const N: usize>(&self, message: &mut Short<N>) -> Secret {
         self.outer.finish_hash(&self.inner.absorb_short(message))
     }
 }
@@ -224,7 +224,7 @@ impl<H: BlockHash> State<H> {
     }
 
     /// The same of a short message.
-    fn absorb_short<const N: usize>(&self, mut message: Short<N>) -> Self {
+    fn absorb_short<const N: usize>(&self, message: &mut Short<N>) -> Self {
         let mut state = Self(self.0);
         let size = H::EMPTY.as_ref().len();
         // As above: with a bit and the length it fits, and N is a number of whole blocks.
@@ -308,7 +308,7 @@ mod tests {
                     short.push(&parts(len - split), len - split);
                     let expected = key.mac(iter::once([9; 111].split_at(len).0));
                     assert_eq!(
-                        key.mac_short(short),
+                        key.mac_short(&mut short),
                         expected,
                         "{algorithm:?} {len} {split}"
                     );
