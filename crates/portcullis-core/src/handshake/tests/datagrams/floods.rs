@@ -212,8 +212,8 @@ fn a_key_update_that_comes_again_moves_no_key() {
     }
     .put(&mut content);
     content.push(1);
-    let sent = network.sent;
-    for _ in 0..MANY {
+    let (sent, many) = (network.sent, MANY / 5);
+    for _ in 0..many {
         let writer = &mut network.sides[0].connection().writer;
         let record = writer.forge(ContentType::HANDSHAKE, &content);
         network.inject(1, record);
@@ -221,6 +221,6 @@ fn a_key_update_that_comes_again_moves_no_key() {
     network.run(&mut |_, datagram| usual(datagram));
     assert_eq!(network.sides[1].connection().reader.newest_epoch(), epoch);
     let acknowledged = (network.sent - sent) as u64;
-    assert!(acknowledged <= MANY, "{acknowledged}");
+    assert!(acknowledged <= many, "{acknowledged}");
     talk(&mut network);
 }

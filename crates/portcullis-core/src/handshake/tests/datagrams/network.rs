@@ -43,6 +43,8 @@ pub(crate) const LATENCY: Duration = Duration::from_millis(10);
 const PEER: &[u8] = b"192.0.2.1:4433";
 /// What an end may hold of its peer's messages, whatever comes: the longest message, and what comes ahead of it.
 const MOST_HELD: usize = (256 + 16 + 16) * 1024;
+/// The same for each byte that has come: a piece of a message costs 64 bytes besides its own, and 12 on the wire.
+const MOST_WORTH: usize = 6;
 /// What it may hold of its own, to send it again.
 const MOST_KEPT: usize = 64 * 1024;
 
@@ -452,7 +454,10 @@ impl Network {
                 Side::Handshake(handshake) => (handshake.held(), handshake.kept()),
                 Side::Connected(connection) => (connection.reader.held(), connection.writer.kept()),
             };
-            assert!(held <= MOST_HELD.min(2 * heard), "{held} of {heard}");
+            assert!(
+                held <= MOST_HELD.min(MOST_WORTH * heard),
+                "{held} of {heard}"
+            );
             assert!(kept <= MOST_KEPT, "{kept}");
         }
     }
