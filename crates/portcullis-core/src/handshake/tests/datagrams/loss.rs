@@ -76,7 +76,8 @@ fn behind_a_gate(client: ClientConfig, options: DatagramOptions) -> Network {
 
 const NEWEST: ProtocolVersion = ProtocolVersion::DTLS_1_3;
 
-/// The last is not among those that lose a fifth of all: a gate keeps pieces of a hello for a second, and all have to come in it.
+/// The last two are not among those that lose a fifth of all. A gate keeps pieces of a hello for a second, and all have to
+/// come in it; and a server that may send no more waits for a client that has said all that it has to say, where that was lost.
 const SHAPES: [Shape; 10] = [
     (
         "full",
@@ -115,17 +116,17 @@ const SHAPES: [Shape; 10] = [
         NEWEST,
     ),
     (
+        "behind a gate",
+        || behind_a_gate(client_config(), DatagramOptions::default()),
+        NEWEST,
+    ),
+    (
         "an address that is not proved",
         || {
             let mut network = Network::new(client_config(), server_config());
             network.begin_unproved();
             network
         },
-        NEWEST,
-    ),
-    (
-        "behind a gate",
-        || behind_a_gate(client_config(), DatagramOptions::default()),
         NEWEST,
     ),
     (
@@ -204,7 +205,7 @@ impl Chance {
 
 /// Of each version by turns: as many seeds of DTLS 1.2 and 1.0 as shapes.
 fn with_loss(seeds: impl Iterator<Item = u64>) -> usize {
-    let newest = SHAPES.iter().take(SHAPES.len() - 1);
+    let newest = SHAPES.iter().take(SHAPES.len() - 2);
     let shapes: Vec<&Shape> = newest.chain(&older::SHAPES).collect();
     let mut count = 0;
     for seed in seeds {
