@@ -1,7 +1,8 @@
 //! A chat in active mode: each client is one task that waits for its messages and for those
 //! of the others, and gives a talkative client credits for a few messages at a time.
 //!
-//! `cargo run --example chat`
+//! `cargo run --example chat` talks to itself. With an argument, `serve`, it prints its address and the certificate to
+//! trust, and waits for two clients of any kind: `openssl s_client -quiet -connect ADDRESS -CAfile FILE`.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use futures_util::StreamExt as _;
 use portcullis::{
     Active, ActiveStream, ClientConfig, Message, ServerConfig, TlsConnector, TlsListener, TlsStream,
 };
-use portcullis_examples::{Result, dev_identity};
+use portcullis_examples::{Authority, Result};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
@@ -22,13 +23,19 @@ const REST: Duration = Duration::from_millis(50);
 
 #[tokio::main]
 async fn main() -> Result {
-    let (identity, roots) = dev_identity()?;
+    let authority = Authority::new()?;
+    let identity = authority.identity("localhost")?;
     let config = ServerConfig::builder().identity(identity).build()?;
     let listener = TlsListener::bind("127.0.0.1:0", config).await?;
     let address = listener.local_addr()?;
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        println!("{address}\n{}", authority.root_pem());
+        return serve(listener).await;
+    }
     let server = tokio::spawn(serve(listener));
 
-    let connector = TlsConnector::new(ClientConfig::builder(roots).build()?);
+    let config = ClientConfig::builder(authority.roots()?).build()?;
+    let connector = TlsConnector::new(config);
     let mut alice = connector.connect(address, "localhost").await?;
     let mut bob = connector.connect(address, "localhost").await?;
     // Both are in the room when they are greeted.

@@ -243,6 +243,34 @@ fn links_of_the_readme_lead_somewhere() {
     assert!(read("Cargo.toml").contains(&format!("repository = \"{repository}\"")));
 }
 
+/// docs.rs shows what comes with features: all that a library has, but for those of tests.
+#[test]
+fn docs_rs_shows_every_feature() {
+    let mut libraries = 0;
+    for folder in fs::read_dir(root().join("crates")).unwrap() {
+        let folder = folder.unwrap().path();
+        if !folder.join("src/lib.rs").exists() {
+            continue;
+        }
+        libraries += 1;
+        let name = folder.display();
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let section = |head: &str| {
+            let (_, rest) = manifest.split_once(&format!("\n[{head}]\n"))?;
+            rest.split("\n[").next()
+        };
+        let shown = section("package.metadata.docs.rs").unwrap_or_else(|| panic!("{name}"));
+        let features = section("features").unwrap_or_default().lines();
+        for (feature, _) in features.filter_map(|line| line.split_once(" = ")) {
+            let is_shown = shown.contains("all-features = true")
+                || shown.contains(&format!("\"{feature}\""))
+                || ["default", "deterministic", "interop"].contains(&feature);
+            assert!(is_shown, "{name}: {feature}");
+        }
+    }
+    assert!(libraries > 6, "{libraries}");
+}
+
 /// Each feature of the crate is in the README's table, and nothing else is.
 #[test]
 fn the_readme_has_every_feature() {

@@ -552,7 +552,7 @@ fn root_opens_no_file_by_a_link_of_somebody_else() {
     assert!(!fs::exists(&secret).unwrap());
 }
 
-/// Whose the path is that root takes sockets over from says nothing of who is trusted.
+/// Whose the path is that root takes sockets over from does not say who is trusted.
 #[cfg(target_os = "linux")]
 #[test]
 fn root_takes_sockets_from_root_and_from_whom_it_becomes_alone() {

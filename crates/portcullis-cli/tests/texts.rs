@@ -419,7 +419,7 @@ fn sessions_that_another_key_has_sealed() {
     assert!(lines.try_recv().is_err(), "it is said once");
 }
 
-/// A key that does not fit is said within seconds, and at once to who asks.
+/// A key that does not fit is said within seconds, and at once to those who ask.
 #[cfg(unix)]
 #[test]
 fn what_is_not_taken_over_is_said_soon() {

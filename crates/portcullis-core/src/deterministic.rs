@@ -1,6 +1,6 @@
 //! Handshakes that repeat byte for byte, and views of hellos nobody sent: for fuzzing and tests.
 //!
-//! **Never for a real connection**: who knows the seed knows every key. ML-KEM key pairs,
+//! **Never for a real connection**: whoever knows the seed knows every key. ML-KEM key pairs,
 //! ECDSA and RSA-PSS signatures are random even here.
 
 use bytes::Bytes;

@@ -89,7 +89,7 @@ impl Error {
         }
     }
 
-    /// The same, with what helps who reads it.
+    /// The same, with what helps those who read it.
     pub(crate) fn with_advice(self, advice: impl Into<Box<str>>) -> Self {
         Self(Arc::new(Inner {
             stage: self.0.stage,

@@ -28,7 +28,7 @@ const MOST: usize = u16::MAX as usize;
 ///
 /// One key serves in every version that a configuration speaks, as in OpenSSL and GnuTLS. In TLS 1.3 it goes with
 /// the suites of one [hash](Self::for_hash). Nobody knows how to make something of a key that is used in TLS 1.2
-/// and 1.3 alike, and nobody has proved that it cannot be done (RFC 8446 §E.7): who wants to be sure has a key for
+/// and 1.3 alike, and nobody has proved that it cannot be done (RFC 8446 §E.7): whoever wants to be sure has a key for
 /// each, or one that is imported.
 #[derive(Clone)]
 pub struct PreSharedKey {
@@ -152,7 +152,7 @@ impl PreSharedKey {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let key = [7; 32];
     /// let psk = PreSharedKey::new("meter-17", key)?.imported("meter-17 to hub")?;
-    /// // With no trust anchors a client takes nobody but who has the key.
+    /// // With no trust anchors a client takes nobody but those who have the key.
     /// let client = ClientConfig::builder(Roots::empty()).psk(psk.clone()).build()?;
     /// let server = ServerConfig::builder().psk(psk).build()?;
     /// # Ok(())

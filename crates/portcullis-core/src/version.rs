@@ -30,7 +30,7 @@ impl ProtocolVersion {
     /// The versions this build can speak, newest first.
     ///
     /// TLS 1.1 and 1.0 are deprecated (RFC 8996), and are there for peers that have nothing else.
-    /// Their handshake is hashed and signed with MD5 and SHA-1, so who finds a collision of both
+    /// Their handshake is hashed and signed with MD5 and SHA-1, so whoever finds a collision of both
     /// can be the server, or the client; their records have block ciphers alone, which TLS 1.0
     /// chains so that the next IV is known ([`BeastMitigation`](crate::config::BeastMitigation)).
     pub const SUPPORTED: &'static [Self] =

@@ -86,14 +86,14 @@ impl FileState {
 
 impl HashDirCrls {
     /// The lists in this directory. It is not looked at before something is asked.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
+    pub fn new(path: impl AsRef<Path>) -> Self {
         Self::with_recheck(path, Duration::from_secs(120))
     }
 
     /// The same, and looked at again when so much time has passed.
-    pub fn with_recheck(path: impl Into<PathBuf>, every: Duration) -> Self {
+    pub fn with_recheck(path: impl AsRef<Path>, every: Duration) -> Self {
         Self(Arc::new(Directory {
-            path: path.into(),
+            path: path.as_ref().to_owned(),
             recheck_every: every,
             reading: Mutex::new(()),
             known: Mutex::default(),

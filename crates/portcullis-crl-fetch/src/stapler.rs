@@ -253,7 +253,7 @@ impl Stapling {
         state.map(drop).map_err(|_| runtime_has_ended())
     }
 
-    /// Asks the responder now, whenever it was asked before: for who knows that it is there again.
+    /// Asks the responder now, whenever it was asked before: for a caller that knows that it is there again.
     pub fn fetch_now(&self) {
         self.asked.notify_one();
     }

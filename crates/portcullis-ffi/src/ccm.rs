@@ -42,7 +42,7 @@ enum Direction {
 
 /// A key of AES-CCM. It seals and opens, one message at a time.
 ///
-/// Each nonce may be sealed with once: who sees two messages under the same one learns of their
+/// Each nonce may be sealed with once: whoever sees two messages under the same one learns of their
 /// content. That is for the caller to see to.
 ///
 /// Dropping it overwrites the key.

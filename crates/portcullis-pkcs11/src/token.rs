@@ -146,7 +146,7 @@ impl Token {
                 "the PKCS#11 token has no private key for {}{}",
                 self.uri,
                 match *lock(&self.pin) {
-                    Pin::None => ": it may be shown only to who has logged in, and there is no PIN",
+                    Pin::None => ": it may be shown only after a login, and there is no PIN",
                     _ => "",
                 }
             ))),

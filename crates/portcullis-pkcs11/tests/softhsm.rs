@@ -561,7 +561,7 @@ fn a_key_that_wants_its_pin_each_time() {
             assert_eq!(signed.unwrap().unwrap().len(), 256);
         }
 
-        // No PIN: the token shows the key to who is logged in, and does not sign.
+        // No PIN: the token shows the key to those who are logged in, and does not sign.
         let without = builder.clone().open().await.unwrap();
         let scheme = without.schemes()[0];
         let error = without.sign(scheme, b"text".to_vec()).await.unwrap_err();

@@ -152,7 +152,7 @@ async fn introduce(
 pub(crate) async fn left(io: &Plain) {
     loop {
         tokio::time::sleep(LOOK).await;
-        // Readiness of Tokio's has no such thing that would not take something away from who reads and writes later.
+        // Readiness of Tokio's has no such thing that would not take something away from those who read and write later.
         let mut sockets = [PollFd::new(io, PollFlags::empty())];
         let looked = poll(&mut sockets, Some(&Timespec::default()));
         let [socket] = sockets;

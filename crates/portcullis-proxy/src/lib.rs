@@ -5,11 +5,10 @@
 //! `portcullis proxy` is this with arguments; `docs/proxy.md` has every key of the file.
 //!
 //! ```no_run
-//! use std::path::Path;
 //! use portcullis_proxy::{Config, Proxy};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let config = Config::load(Path::new("proxy.toml"))?;
+//! let config = Config::load("proxy.toml")?;
 //! println!("{}", config.summary());
 //! let proxy = Proxy::start(config)?;
 //! tokio::signal::ctrl_c().await?;

@@ -178,7 +178,7 @@ impl Listening {
         Ok((Came::Datagrams(client), Peer::Ip(peer)))
     }
 
-    /// The same of who waits already. The system is asked itself: Tokio knows only what was there when it has looked last.
+    /// The same of those who wait already. The system is asked itself: Tokio knows only what was there when it has looked last.
     async fn waiting(&mut self) -> Option<(Came, Peer)> {
         match self {
             Self::Tcp(listener) => {

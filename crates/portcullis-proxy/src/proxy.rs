@@ -367,9 +367,9 @@ impl Proxy {
     ///
     /// # Cancel safety
     /// Dropped, what has changed is found the next time.
-    pub async fn files_changed(&self, file: &Path) {
+    pub async fn files_changed(&self, file: impl AsRef<Path>) {
         match self.shared.plan().watch {
-            Some(every) => self.watch.changed(file, every).await,
+            Some(every) => self.watch.changed(file.as_ref(), every).await,
             None => std::future::pending().await,
         }
     }

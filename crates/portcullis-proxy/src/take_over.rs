@@ -142,7 +142,8 @@ impl Inherited {
     /// # Errors
     /// When nobody listens there, it is neither this user's nor root's (root takes them also from the `process.user` of this
     /// configuration), or it does not give its sockets within 10 seconds.
-    pub fn take_over(path: &Path, config: &Config) -> io::Result<Self> {
+    pub fn take_over(path: impl AsRef<Path>, config: &Config) -> io::Result<Self> {
+        let path = path.as_ref();
         let is_late = |error: io::Error| match error.kind() {
             io::ErrorKind::WouldBlock => {
                 let why = "another one is taking over, or the proxy there does not answer";
@@ -210,7 +211,7 @@ impl Inherited {
         Ok(Some(socket))
     }
 
-    /// All that were given have to be used: who waits at one that is not is never served.
+    /// All that were given have to be used: a client that waits at one that is not is never served.
     pub(crate) fn check_used(&self) -> io::Result<()> {
         let Some(left) = self.sockets.first() else {
             return Ok(());

@@ -30,7 +30,7 @@ const MOST_KEYS: usize = 8;
 ///
 /// All who share a store have the same keys. A key seals as many sessions as one likes: each is sealed with a key of
 /// its own, made of this one and 32 random bytes (HKDF, SHA-256). What is sealed belongs to its place: moved to
-/// another it does not open. Against whoever can *write* to the store nothing here helps but that: who puts
+/// another it does not open. Against whoever can *write* to the store nothing here helps but that: whoever puts
 /// back an old state has its single-use sessions given twice.
 #[derive(Clone)]
 pub struct StoreKeys(Arc<[Prk]>);

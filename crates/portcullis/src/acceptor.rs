@@ -56,6 +56,19 @@ impl From<ServerConfig> for TlsAcceptor {
 impl TlsAcceptor {
     /// An acceptor that waits 3 seconds for the first byte and 10 for the handshake, and answers as
     /// configured.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use portcullis::{ServerConfig, TlsAcceptor};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (identity, _) = dev_identity();
+    /// let config = ServerConfig::builder().identity(identity).build()?;
+    /// let acceptor = TlsAcceptor::new(config).handshake_timeout(Duration::from_secs(5));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(config: ServerConfig) -> Self {
         let mut conduct = Conduct::default();
         conduct.send_limits = SendLimits::usual(true);
@@ -215,6 +228,18 @@ impl TlsAcceptor {
 
     /// The configuration that new clients get, in a place where it can be replaced. All clones of
     /// this acceptor share it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (identity, _) = dev_identity();
+    /// # let (_, acceptor) = dev_ends();
+    /// let place = acceptor.reloadable();
+    /// // Later, in any task: another certificate for the connections to come.
+    /// place.replace(portcullis::ServerConfig::builder().identity(identity).build()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reloadable(&self) -> Reloadable<ServerConfig> {
         self.config.clone()
     }

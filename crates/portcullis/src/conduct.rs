@@ -352,6 +352,22 @@ macro_rules! conduct_options {
         /// Decides what a handshake asks: certificates, signatures, trust, sessions. Default: as
         /// configured. There is one: a second call takes the place of the first.
         /// [`answers::together`](crate::answers::together) makes one of two.
+        ///
+        /// ```
+        /// use portcullis::{ServerConfig, TlsAcceptor, answers};
+        ///
+        /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let (identity, _) = dev_identity();
+        /// let config = ServerConfig::builder().ask_identity(true).build()?;
+        /// let by_name = answers::identity_by_name(move |name| {
+        ///     let identity = identity.clone();
+        ///     async move { Ok(name.is_some().then_some(identity)) }
+        /// });
+        /// let acceptor = TlsAcceptor::new(config).answers(by_name);
+        /// # Ok(())
+        /// # }
+        /// ```
         #[must_use]
         pub fn answers(mut self, answers: impl $crate::answers::Answers) -> Self {
             self.conduct.answers = $crate::answers::SharedAnswers::new(answers);
@@ -394,6 +410,21 @@ macro_rules! conduct_options {
         /// How long a handshake may take, a connector's with the connecting before it. Default:
         /// 10 seconds. Zero is over at once; there is no infinite one, the longest are cut to
         /// 30 years.
+        ///
+        /// ```
+        /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+        /// # #[tokio::main(flavor = "current_thread")]
+        /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let (connector, _) = dev_ends();
+        /// use std::time::Duration;
+        ///
+        /// let connector = connector.handshake_timeout(Duration::from_millis(50));
+        /// let (_silent, transport) = tokio::io::duplex(4096);
+        /// let error = connector.upgrade(transport, "localhost").await.unwrap_err();
+        /// assert!(error.is_timeout());
+        /// # Ok(())
+        /// # }
+        /// ```
         #[must_use]
         pub fn handshake_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.conduct.handshake_timeout = timeout;

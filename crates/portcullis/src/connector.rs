@@ -75,6 +75,19 @@ impl TlsConnector {
     /// [`session_tickets`](crate::config::ClientConfigBuilder::session_tickets) it has none: then
     /// the sessions are the caller's, or there are none. What another connector has made of a
     /// configuration that comes from its [`reloadable`](Self::reloadable) does not count.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use portcullis::{ClientConfig, TlsConnector};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let roots = dev_identity().1;
+    /// let config = ClientConfig::builder(roots).build()?;
+    /// let connector = TlsConnector::new(config).handshake_timeout(Duration::from_secs(5));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(config: ClientConfig) -> Self {
         let store = || -> Arc<dyn SessionStore> { Arc::new(MemorySessionStore::new(SESSIONS)) };
         Self::made(config, Conduct::default(), store, Arc::default())
@@ -137,6 +150,18 @@ impl TlsConnector {
     /// The configuration that new connections get, in a place where it can be replaced. All clones
     /// of this connector share it, but not those that were given a
     /// [`session_store`](Self::session_store) afterwards.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let roots = dev_identity().1;
+    /// # let (connector, _) = dev_ends();
+    /// let place = connector.reloadable();
+    /// // Later, in any task: other roots for the connections to come.
+    /// place.replace(portcullis::ClientConfig::builder(roots).build()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reloadable(&self) -> Reloadable<ClientConfig> {
         self.config.clone()
     }

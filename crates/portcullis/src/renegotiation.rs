@@ -563,7 +563,7 @@ impl<IO> Parts<IO> {
         self.write.wishes_to_renegotiate() && self.read.request_for_key()
     }
 
-    /// A peer that was waited for no longer may answer yet, and then it waits for this side. Where nobody reads, who writes
+    /// A peer that was waited for no longer may answer yet, and then it waits for this side. Where nobody reads, whoever writes
     /// looks for that, and keeps the data that comes before it.
     #[cold]
     pub(crate) fn look_for_answer(&mut self, cx: &mut Context<'_>)

@@ -205,6 +205,16 @@ impl<IO> TlsStream<IO> {
     }
 
     /// The host name that the client asked for, in lower case; `None` if it asked for none.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_client, server) = connected().await;
+    /// assert_eq!(server.server_name(), Some("localhost"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn server_name(&self) -> Option<&str> {
         self.information().server_name()
     }
@@ -232,6 +242,27 @@ impl<IO> TlsStream<IO> {
     }
 
     /// Whether this connection resumes another (RFC 8446 §2.2).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let mut connections = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?.connections(8);
+    /// # let address = connections.local_addr()?;
+    /// # tokio::spawn(async move {
+    /// #     while let Ok((mut stream, _)) = connections.accept().await {
+    /// #         stream.send(&[b"hello"]).await.unwrap();
+    /// #     }
+    /// # });
+    /// let mut first = connector.connect(address, "localhost").await?;
+    /// // The session comes with the first data.
+    /// first.recv(5).await?;
+    /// let second = connector.connect(address, "localhost").await?;
+    /// assert!(!first.is_resumed() && second.is_resumed());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_resumed(&self) -> bool {
         self.information().is_resumed()
     }
@@ -243,6 +274,32 @@ impl<IO> TlsStream<IO> {
     /// Tickets come after the handshake, among the data: they are found by reading, even if
     /// no data comes. At most 8 are kept, and the oldest makes room. With a
     /// [`session_store`](crate::TlsConnector::session_store) they go there.
+    ///
+    /// ```
+    /// use portcullis::TlsConnector;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let mut connections = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?.connections(8);
+    /// # let address = connections.local_addr()?;
+    /// # tokio::spawn(async move {
+    /// #     while let Ok((mut stream, _)) = connections.accept().await {
+    /// #         stream.send(&[b"hello"]).await.unwrap();
+    /// #     }
+    /// # });
+    /// # let config = connector.reloadable().current().to_builder().session_tickets(true).build()?;
+    /// // Of a `config` with `session_tickets(true)`.
+    /// let connector = TlsConnector::new(config);
+    /// let mut stream = connector.connect(address, "localhost").await?;
+    /// stream.recv(5).await?;
+    /// let session = stream.take_session().expect("the server gives tickets");
+    /// let again = connector.offering([session]).connect(address, "localhost").await?;
+    /// assert!(again.is_resumed());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn take_session(&mut self) -> Option<ClientSession> {
         self.parts_mut().read.take_session()
     }

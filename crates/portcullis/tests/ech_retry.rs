@@ -114,7 +114,7 @@ fn unusable() -> EchKey {
     key
 }
 
-/// `ech_required(false)` is for who would rather be seen than not connected; who calls this would not.
+/// `ech_required(false)` is for those who would rather be seen than not connected; whoever calls this would not.
 #[tokio::test]
 async fn a_list_that_cannot_be_used_is_no_reason_to_be_seen() {
     let keys = EchKeys::new([unusable()]).unwrap();

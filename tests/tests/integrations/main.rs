@@ -2,6 +2,7 @@
 //! Python, PostgreSQL, Redis.
 
 mod axum;
+mod chat;
 mod hyper_util;
 mod programs;
 mod smtp;

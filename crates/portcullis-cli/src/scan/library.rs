@@ -45,7 +45,7 @@ const HEARD_WITHIN: Duration = Duration::from_secs(1);
 /// What the library's client has found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Certificates, the one first that the server shows to who does not say which.
+    /// Certificates, the one first that the server shows to a client that does not say which.
     pub(super) shown: Vec<Shown>,
     /// Why there may be more of these.
     pub(super) shown_unknown: Option<String>,

@@ -246,7 +246,7 @@ impl Prober {
         Err(why)
     }
 
-    /// Sends this, and gives what comes to who reads it: no bytes are the end.
+    /// Sends this, and gives what comes to what reads it: no bytes are the end.
     async fn once<T>(
         &self,
         hello: &[u8],

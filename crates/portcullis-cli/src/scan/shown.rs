@@ -81,7 +81,7 @@ pub(super) async fn of_older(
     Ok(())
 }
 
-/// Looks at what is shown to who offers these suites. An error within says why it is not known.
+/// Looks at what is shown to a client that offers these suites. An error within says why it is not known.
 async fn look(
     prober: &mut Prober,
     seen: &Seen,

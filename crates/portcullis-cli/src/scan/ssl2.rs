@@ -63,7 +63,7 @@ pub(super) enum Answer {
     Error,
     /// An alert of TLS, by its number.
     Alert(u8),
-    /// Nothing: what is no TLS need not be answered by who speaks nothing else.
+    /// Nothing: what is no TLS need not be answered by a server that speaks nothing else.
     Closed,
 }
 

@@ -391,8 +391,8 @@ impl ClientConfigBuilder {
     /// Whether the server is told that this client can resume (RFC 8446 §4.2.9): only then does it
     /// send tickets, and only then are sessions offered. Default: no.
     ///
-    /// With `portcullis`: who says `true` keeps the sessions himself (`TlsStream::take_session`,
-    /// `TlsConnector::offering`); who says nothing has a connector that does it. With the core alone the
+    /// With `portcullis`: a program that says `true` keeps the sessions itself (`TlsStream::take_session`,
+    /// `TlsConnector::offering`); one that says nothing has a connector that does it. With the core alone the
     /// reader of a connection collects them (`Reader::take_ticket`), and `Handshake::client_resuming` offers
     /// them.
     pub fn session_tickets(mut self, on: bool) -> Self {
@@ -560,6 +560,22 @@ impl ClientConfigBuilder {
     }
 
     /// Checks the options against each other.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{ClientConfig, Roots};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let roots = Roots::from_pem(&pem)?;
+    /// let config = ClientConfig::builder(roots).build()?;
+    /// // Nobody would be trusted.
+    /// let error = ClientConfig::builder(Roots::empty()).build().unwrap_err();
+    /// println!("{error}");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// A sentence that names the option and what to do.

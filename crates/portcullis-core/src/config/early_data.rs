@@ -133,7 +133,7 @@ impl ServerConfigBuilder {
     /// An attacker that has recorded a first flight can send it again. What this keeps out is one that arrives
     /// twice as it is; a client whose early data was refused may send the same once more by itself, so
     /// take as early data only what does no harm twice (RFC 8446 §8, RFC 8470). Early data has no forward
-    /// secrecy either: who gets the key of its ticket can read it.
+    /// secrecy either: whoever gets the key of its ticket can read it.
     ///
     /// It is accepted from a client that resumes, in its first hello, a session of the same cipher suite,
     /// server name and application protocol, whose ticket is as old as the client says

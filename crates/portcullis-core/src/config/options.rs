@@ -5,6 +5,20 @@ macro_rules! common_options {
     ($role:ident) => {
         /// The protocol versions that may be negotiated (RFC 8446 §4.2.1). Default:
         /// [`ProtocolVersion::DEFAULT`].
+        ///
+        /// ```
+        /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+        /// use portcullis::{ClientConfig, ProtocolVersion, Roots};
+        ///
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+        /// # let roots = Roots::from_pem(&pem)?;
+        /// let builder = ClientConfig::builder(roots);
+        /// let config = builder.versions([ProtocolVersion::TLS_1_3]).build()?;
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn versions(mut self, versions: impl Into<Vec<ProtocolVersion>>) -> Self {
             self.$role.policy.versions = versions.into();
             self.$role.policy.named.versions = true;
@@ -116,6 +130,20 @@ macro_rules! common_options {
         }
 
         /// The application protocols, in order of preference (RFC 7301).
+        ///
+        /// ```
+        /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+        /// use portcullis::{ClientConfig, Roots};
+        ///
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+        /// # let roots = Roots::from_pem(&pem)?;
+        /// let config = ClientConfig::builder(roots).alpn(["h2", "http/1.1"]).build()?;
+        /// assert_eq!(config.alpn_protocols().count(), 2);
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn alpn<P: AsRef<[u8]>>(mut self, protocols: impl IntoIterator<Item = P>) -> Self {
             self.$role.policy.alpn = protocols
                 .into_iter()
@@ -320,14 +348,14 @@ macro_rules! common_options {
             self
         }
 
-        /// A pre-shared key, which takes the place of certificates: who has the key is who it is for, on either
+        /// A pre-shared key, which takes the place of certificates: whoever has the key is the one it is for, on either
         /// side. Call again for further ones.
         ///
         /// In TLS 1.3 (RFC 8446 §2.2) it goes with every cipher suite that has [its
         /// hash](crate::config::PreSharedKey::for_hash). A client offers all of its keys, behind a session if it
         /// has one; a server takes the first of its own that is offered, and shows a certificate, if it has any, where
-        /// none is. A client with no trust anchors, and one that is built from `Roots::empty()`, takes nobody but who
-        /// has a key; a server needs no identity. There is no early data with a key but when a session is
+        /// none is. A client with no trust anchors, and one that is built from `Roots::empty()`, takes nobody but those who
+        /// have a key; a server needs no identity. There is no early data with a key but when a session is
         /// resumed that began with it: nothing says how old such a hello is.
         ///
         /// Before TLS 1.3 it is for the cipher suites of `PSK`, `ECDHE_PSK` and, with the feature
@@ -369,7 +397,7 @@ macro_rules! common_options {
         }
 
         /// Whether a pre-shared key of TLS 1.3 may be used alone, without a key exchange (`psk_ke`, RFC 8446 §4.2.9):
-        /// then he who learns the key later can read what was said before. A server does so where its client offers
+        /// then whoever learns the key later can read what was said before. A server does so where its client offers
         /// nothing else, a client where its server wants it. On a client it is
         /// for sessions that are resumed, too. Default: no.
         pub fn psk_ke(mut self, on: bool) -> Self {

@@ -30,7 +30,7 @@ impl ClientConfigBuilder {
     /// that asks all the same is refused. It takes TLS 1.3 or DTLS 1.3; over HTTP/2 nobody may be asked (RFC 9113
     /// §9.2.3).
     ///
-    /// The certificate is chosen as in the handshake, by [`identity`](Self::identity) or who answers
+    /// The certificate is chosen as in the handshake, by [`identity`](Self::identity) or by what answers
     /// [`ask_identity`](Self::ask_identity); without one that fits the server is told that there is none. Requests are
     /// found by reading. At most four are open at a time, and once 64 were answered with a certificate over one connection a
     /// further one ends it.
@@ -49,7 +49,7 @@ impl ClientConfigBuilder {
 
 impl ServerConfigBuilder {
     /// Asks for the client's certificate after the handshake, when the application says so, and not in it (RFC 8446
-    /// §4.6.2): who may be asked has said so in its hello, which few clients do. Default: no.
+    /// §4.6.2): a client that may be asked has said so in its hello, which few clients do. Default: no.
     ///
     /// How it is judged says [`client_authentication`](Self::client_authentication): a chain that does not lead to its
     /// roots ends the connection, and so does a client without one where it is

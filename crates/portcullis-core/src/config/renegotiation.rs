@@ -25,7 +25,7 @@ pub enum Renegotiation {
     /// sending data is refused.
     #[default]
     Decline,
-    /// Nothing. For clients only: who has sent a ClientHello waits for an answer.
+    /// Nothing. For clients only: a client that has sent a ClientHello waits for an answer.
     Ignore,
     /// A handshake. The second time it is as with [`Forbid`](Self::Forbid).
     Once,

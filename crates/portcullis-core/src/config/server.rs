@@ -264,6 +264,21 @@ impl ServerConfigBuilder {
 
     /// A certificate chain and its key. Call again for further ones: the best for a client is
     /// chosen by server name, list of authorities and signature scheme.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{Identity, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let identity = Identity::from_pem(&pem, None)?;
+    /// # let other = identity.clone();
+    /// // Clients get the one that has the name they ask for.
+    /// let config = ServerConfig::builder().identity(identity).identity(other).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn identity(mut self, identity: Identity) -> Self {
         self.server.identities.push(identity);
         self
@@ -418,8 +433,8 @@ impl ServerConfigBuilder {
     /// Whether a client is not told that the identity it names is unknown: it is then as if its key were
     /// wrong, and ends as that does, with `bad_record_mac` at its Finished, so that nobody can try
     /// which identities there are (RFC 4279 §2). In TLS 1.3 that is `decrypt_error` at its hello (RFC 8446 §6.2), and
-    /// only where this server has no certificate: else who has no known key gets that (§E.6). Default: no, it is told with `unknown_psk_identity`,
-    /// which helps who has misspelt his own.
+    /// only where this server has no certificate: else a client without a known key gets that (§E.6). Default: no, it is told with `unknown_psk_identity`,
+    /// which helps those who have misspelt their own.
     pub fn hide_unknown_psk_identities(mut self, on: bool) -> Self {
         self.server.hide_unknown_psk_identities = on;
         self
@@ -569,6 +584,22 @@ impl ServerConfigBuilder {
     }
 
     /// Checks the options against each other.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{Identity, ProtocolVersion, ServerConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let identity = Identity::from_pem(&pem, None)?;
+    /// let builder = ServerConfig::builder().identity(identity);
+    /// let config = builder.clone().versions([ProtocolVersion::TLS_1_3]).build()?;
+    /// let error = builder.versions([]).build().unwrap_err();
+    /// assert!(error.to_string().starts_with("versions: "), "{error}");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// A sentence that names the option and what to do.

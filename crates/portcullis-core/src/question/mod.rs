@@ -175,7 +175,7 @@ impl Answer {
     }
 
     /// The same, with what is made of the configuration that the handshake is to go on with; an answer that names none
-    /// stays as it is. For who drives handshakes and has [instructions](crate::config::Instructions) for each
+    /// stays as it is. For those who drive handshakes and have [instructions](crate::config::Instructions) for each
     /// configuration, whoever has chosen it.
     ///
     /// # Errors

@@ -166,14 +166,14 @@ impl ClientSession {
     /// one can take the place of either end of a connection that resumes it; before TLS 1.3 one can also read the
     /// connection that it comes from and all that have resumed it, for as long as anybody has recorded them. Keep them as
     /// a key. Not written down are OCSP responses that the server had stapled, and what would tell the password of a user of
-    /// SRP from another: who offers the session again answers for it that this is his, and a connector takes none from a
+    /// SRP from another: whoever offers the session again answers for it that this is his, and a connector takes none from a
     /// store ([`SessionKey::admits`](super::SessionKey::admits)).
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         self.written(None)
     }
 
-    /// The same with the proof that the signatures of the server's chain were verified, so that who resumes need not
-    /// do that again. For who seals these bytes, so that nobody else can write them: what
+    /// The same with the proof that the signatures of the server's chain were verified, so that whoever resumes need not
+    /// do that again. For those who seal these bytes, so that nobody else can write them: what
     /// [`from_sealed_bytes`](Self::from_sealed_bytes) reads it believes.
     pub fn to_bytes_to_seal(&self) -> Zeroizing<Vec<u8>> {
         let peer = self.established.peer.as_ref();

@@ -237,7 +237,7 @@ impl PresentedChain {
         }
     }
 
-    /// For who reads what was sealed: which signatures were found good before.
+    /// For those who read what was sealed: which signatures were found good before.
     pub(crate) fn note_signed(&self, path: SignedPath) {
         self.known().note(path);
     }

@@ -167,7 +167,7 @@ pub fn subject_alt_names(certificate: &[u8]) -> Vec<String> {
 
 /// The subjectAltName entries of a certificate with their kinds: to decide by one, e.g. what a
 /// client whose chain is verified may do. Each is whole, so that none is taken for another one that
-/// begins as it does; who logs them cuts them. Empty when there are none or it cannot be parsed.
+/// begins as it does; whoever logs them cuts them. Empty when there are none or it cannot be parsed.
 pub fn general_names(certificate: &[u8]) -> Vec<SubjectAltName> {
     alt_names(certificate, usize::MAX, usize::MAX)
 }

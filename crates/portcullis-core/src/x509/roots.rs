@@ -83,6 +83,21 @@ pub(super) struct Limits {
 
 impl Roots {
     /// Trusts nobody, until something is added.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::{Identity, Roots};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// let mut roots = Roots::empty();
+    /// assert!(roots.is_empty());
+    /// // One server of your own, and no authority.
+    /// roots.add_pem(&pem)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn empty() -> Self {
         Self::default()
     }
@@ -173,6 +188,23 @@ impl Roots {
 
     /// Trusts the certificates in a PEM file, too. See [`add_der`](Self::add_der).
     ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Roots;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("root.pem");
+    /// # std::fs::write(&path, pem)?;
+    /// let mut roots = Roots::empty();
+    /// roots.add_pem_file(&path)?;
+    /// assert_eq!(roots.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`from_pem_file`](Self::from_pem_file). Then nothing was added.
     pub fn add_pem_file(&mut self, path: impl AsRef<Path>) -> Result<(), Misuse> {
@@ -184,6 +216,20 @@ impl Roots {
 
     /// Trusts one more certificate; one that is there already is not added again. What is not
     /// of an authority is pinned and makes no other certificate trusted.
+    ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; }
+    /// use portcullis::Roots;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let certificate = made.cert.der().clone();
+    /// let mut roots = Roots::empty();
+    /// // A `CertificateDer`, or the bytes of a file in DER.
+    /// roots.add_der(certificate)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When it is not a certificate.

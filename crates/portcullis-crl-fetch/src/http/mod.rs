@@ -34,7 +34,7 @@ const MAX_URLS: usize = 4;
 ///   redirection is followed, and nothing is unpacked.
 /// * After a failure the URL is left alone for 30 seconds, then for twice as long each time, up to an hour.
 /// * At three quarters of its time a list that was used is fetched anew, by a task that ends with the source.
-/// * A new list stands beside the one before until a handshake has verified it: who forges answers of HTTP pushes no
+/// * A new list stands beside the one before until a handshake has verified it: whoever forges answers of HTTP pushes no
 ///   good one out. If within 10 seconds none has, that counts as a failure: the list is fetched again, and the other
 ///   URLs of the point are tried, too. One that is older than what is there is not taken.
 /// * 256 URLs and 128 MiB of lists are remembered; what was used longest ago goes.

@@ -40,7 +40,8 @@ impl Config {
     ///
     /// # Errors
     /// All that is wrong with it, in the order of the file.
-    pub fn load(path: &Path) -> Result<Self, Problems> {
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Problems> {
+        let path = path.as_ref();
         let shown = path.display().to_string();
         let read = std::fs::metadata(path).and_then(|found| match found.len() {
             ..=LONGEST => std::fs::read_to_string(path),

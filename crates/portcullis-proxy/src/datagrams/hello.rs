@@ -1,7 +1,7 @@
 //! A client whose DTLS is passed on: its hello is read, and not answered.
 //!
 //! The server behind asks for cookies, if anybody does, so an address may be forged until the client has answered something
-//! that a server says only to who has sent a cookie back.
+//! that a server says only to those who have sent a cookie back.
 
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ pub(super) async fn alert(flow: &Flow, description: AlertDescription) {
 /// A client whose address may be forged. It has a place of a handshake for so long.
 pub(super) struct Trial {
     until: Instant,
-    /// Whether its server has said what it says to who has sent a cookie back.
+    /// Whether its server has said what it says to those who have sent a cookie back.
     is_answered: bool,
     _place: OwnedSemaphorePermit,
 }

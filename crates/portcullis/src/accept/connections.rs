@@ -83,6 +83,24 @@ pub struct Connections<A: Accept = TlsListener> {
 impl<A: Accept> Connections<A> {
     /// Accepts from `listener` and shakes hands with up to `limit` clients at once; see
     /// [`TlsListener::connections`].
+    ///
+    /// ```
+    /// use portcullis::Connections;
+    /// use tokio::net::TcpListener;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// // Anything that is `Accept`: here TCP without TLS.
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move { connector.connect(address, "localhost").await });
+    /// let mut connections = Connections::new(listener, acceptor, 1_024);
+    /// let (stream, peer) = connections.accept().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(listener: A, acceptor: impl Into<TlsAcceptor>, limit: usize) -> Self {
         let acceptor = acceptor.into();
         Self {
@@ -106,6 +124,33 @@ impl<A: Accept> Connections<A> {
     ///
     /// A client that came without a word is told apart by
     /// [`is_probe`](ConnectionError::is_probe).
+    ///
+    /// ```
+    /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokio::io::AsyncWriteExt;
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move {
+    /// #     let mut wrong = tokio::net::TcpStream::connect(address).await.unwrap();
+    /// #     wrong.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    /// #     connector.connect(address, "localhost").await
+    /// # });
+    /// let failures = Arc::new(AtomicU64::new(0));
+    /// let counted = Arc::clone(&failures);
+    /// let mut connections = listener.connections(1).on_failed(move |failed| {
+    ///     eprintln!("{failed}");
+    ///     counted.fetch_add(1, Ordering::Relaxed);
+    /// });
+    /// let (stream, _) = connections.accept().await?;
+    /// # assert_eq!(failures.load(Ordering::Relaxed), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on_failed(
         mut self,
         call: impl FnMut(&ConnectionError<A::Addr>) + Send + 'static,
@@ -163,6 +208,25 @@ impl<A: Accept> Connections<A> {
 
     /// What stops these connections from elsewhere, gracefully, also when they were moved into
     /// `axum::serve` or another server.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// let mut connections = listener.connections(256);
+    /// let stop = connections.stop_handle();
+    /// // In another task, when a signal comes:
+    /// stop.stop();
+    /// while let Ok((stream, _)) = connections.accept().await {
+    ///     # drop(stream);
+    /// }
+    /// // No handshake is under way any more.
+    /// stop.stopped().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stop_handle(&self) -> StopHandle {
         self.handshakes.stop_handle()
     }

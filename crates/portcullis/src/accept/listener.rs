@@ -65,6 +65,20 @@ impl TlsListener {
     /// Takes a [`ServerConfig`](crate::ServerConfig), or a [`TlsAcceptor`] with what a configuration has not: answers,
     /// timeouts, a [`session_store`](TlsAcceptor::session_store), [`crls`](TlsAcceptor::crls).
     ///
+    /// ```
+    /// use portcullis::TlsListener;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_, acceptor) = dev_ends();
+    /// // Port 0 is any that is free.
+    /// let listener = TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// println!("clients come to {}", listener.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Those of binding a socket, and what [`TlsAcceptor::check`] finds.
     ///
@@ -198,6 +212,21 @@ impl TlsListener {
     /// caller that retries at once does not spin.
     ///
     /// Several tasks may accept from one listener.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move { connector.connect(address, "localhost").await });
+    /// let incoming = listener.accept().await?;
+    /// println!("{} has come", incoming.peer_addr());
+    /// let stream = incoming.handshake().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those that trying again does not cure; [`Error::is_shut_down`] once the
@@ -344,6 +373,24 @@ impl Incoming {
 
     /// Shakes hands, in any task.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # let _client = tokio::spawn(async move { connector.connect(address, "localhost").await });
+    /// let incoming = listener.accept().await?;
+    /// let task = tokio::spawn(async move {
+    ///     let mut stream = incoming.handshake().await?;
+    ///     stream.send(&[b"welcome"]).await
+    /// });
+    /// # task.await??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the handshake fails; [`Handshaking::or_transport`] gives the socket back.
     ///
@@ -355,6 +402,25 @@ impl Incoming {
     }
 
     /// Shakes hands with another configuration than the listener's.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (usual, of_this_machine) = (acceptor.reloadable().current(), acceptor.reloadable().current());
+    /// # let listener = portcullis::TlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move { connector.connect(address, "localhost").await });
+    /// let incoming = listener.accept().await?;
+    /// let config = match incoming.peer_addr().ip().is_loopback() {
+    ///     true => of_this_machine,
+    ///     false => usual,
+    /// };
+    /// let stream = incoming.handshake_with(config).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the handshake fails; [`Handshaking::or_transport`] gives the socket back.

@@ -72,6 +72,17 @@ impl DtlsConnection {
 
     /// Receives a message, whole; one without content, too.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, mut server) = connected_datagrams().await;
+    /// client.send(&[b"hello"]).await?;
+    /// assert_eq!(&server.recv().await?[..], b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::is_closed`] after the peer's close_notify, once all that came before was read; whatever else has ended
     /// the connection.
@@ -127,6 +138,18 @@ impl DtlsConnection {
     /// [`most_message_len`](Self::most_message_len) bytes, and one that is to arrive has no more than
     /// [`max_message_len`](Self::max_message_len). Waits only for room in the system's buffer, and while there is another
     /// handshake.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, mut server) = connected_datagrams().await;
+    /// // One message, of two slices.
+    /// client.send(&[b"channel 1: ", b"hello"]).await?;
+    /// assert_eq!(&server.recv().await?[..], b"channel 1: hello");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Of a message that is too long for a record or for the network, and then the connection is as it was;
@@ -263,6 +286,21 @@ impl DtlsConnection {
 
     /// Says close_notify, and waits until the peer has said so too, for at most `within`. What still comes is
     /// forgotten.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (client, mut server) = connected_datagrams().await;
+    /// # // The peer reads until it hears that, and then goes.
+    /// # tokio::spawn(async move { while server.recv().await.is_ok() {} });
+    /// client.send(&[b"that was all"]).await?;
+    /// client.close(Duration::from_secs(1)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::is_timeout`] when the peer does not; whatever else has ended the connection. It is over in any case.

@@ -68,6 +68,18 @@ impl<T: Into<TlsConnector>> From<T> for DtlsConnector {
 
 impl DtlsConnector {
     /// With the default options.
+    ///
+    /// ```
+    /// use portcullis::{DtlsConnector, DtlsOptions};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (config, _) = dev_ends();
+    /// // Of a `ClientConfig`, or of a `TlsConnector`.
+    /// let connector = DtlsConnector::new(config).options(DtlsOptions::new());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(tls: impl Into<TlsConnector>) -> Self {
         Self {
             tls: tls.into(),
@@ -97,8 +109,26 @@ impl DtlsConnector {
     /// what anybody can forge who guesses this client's port. So it ends a handshake only while nothing at all has come from
     /// there, and when it has been said again of the hello that was sent again: after a second, unless
     /// [`Retransmission::initial`](crate::Retransmission::initial) is longer, and never before 900 milliseconds. Whoever
-    /// forges it has to begin before the server can answer and to keep the answer back for so long, and who can do that needs no
+    /// forges it has to begin before the server can answer and to keep the answer back for so long, and whoever can do that needs no
     /// ICMP. Nothing ends a connection that way, nor a handshake that has begun; time does.
+    ///
+    /// ```
+    /// use portcullis::DtlsConnector;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = portcullis::DtlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(async move { listener.accept().await?.handshake().await });
+    /// # let connector = DtlsConnector::new(connector);
+    /// // The address is where to send to, the name whose certificate is expected.
+    /// let connection = connector.connect(address, "localhost").await?;
+    /// assert_eq!(connection.peer_addr(), Some(address));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When there is no way to the address, or the handshake fails; of the kind

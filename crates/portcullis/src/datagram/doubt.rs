@@ -1,7 +1,7 @@
 //! Whether a client believes that nobody listens where it says hello.
 //!
 //! The network says so by an ICMP message, which anybody can forge who guesses the client's port (RFC 5927 has the same of TCP).
-//! Of a server that is there the answer comes before the hello is said again, and who forges cannot keep it back; so it is
+//! Of a server that is there the answer comes before the hello is said again, and whoever forges cannot keep it back; so it is
 //! believed if nothing at all has come when it is said once more of a hello that was said again.
 
 use std::time::Duration;

@@ -418,7 +418,7 @@ impl Driver {
     /// A handshake may begin, if there is room for one.
     fn admit(&mut self, path: Path, admission: Admission, hello: Option<[u8; 32]>) {
         let here = self.peers.at(&path).map(|(current, _)| current);
-        // The hello of who is here already, once more, or of a call that has crossed one of this side's.
+        // The hello of one who is here already, once more, or of a call that has crossed one of this side's.
         if here
             .as_ref()
             .is_some_and(|here| !here.leaves_room_for(hello))

@@ -113,7 +113,7 @@ impl DtlsEchFront {
         }
         if cookies != CookiePolicy::Always {
             return refused(
-                "who is passed on has to have shown that he reads at his address; leave `cookies` at `Always`",
+                "a client that is passed on has to have shown that it reads at its address; leave `cookies` at `Always`",
             );
         }
         if !(1..=65_536).contains(&self.clients) {

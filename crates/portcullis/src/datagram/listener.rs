@@ -81,6 +81,19 @@ impl DtlsListener {
     /// [`TlsAcceptor`](crate::TlsAcceptor) with answers, stores and timeouts, or a [`DtlsAcceptor`], which has
     /// [`DtlsOptions`](crate::DtlsOptions) besides.
     ///
+    /// ```
+    /// use portcullis::DtlsListener;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_, acceptor) = dev_ends();
+    /// let listener = DtlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// println!("clients come to {}", listener.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Those of binding a socket; when the configuration has nothing to speak over datagrams, or what
     /// [`TlsAcceptor::check`](crate::TlsAcceptor::check) and [`DtlsOptions::check`](crate::DtlsOptions::check) find.
@@ -220,6 +233,22 @@ impl DtlsListener {
     /// Several tasks may accept from one listener.
     ///
     /// Its handshake's time runs from when it came.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = portcullis::DtlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # let client = portcullis::DtlsConnector::new(connector);
+    /// # tokio::spawn(async move { client.connect(address, "localhost").await });
+    /// let incoming = listener.accept().await?;
+    /// println!("{:?} has come", incoming.peer_addr());
+    /// let connection = incoming.handshake().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::is_closed`] when the listener's task is gone, with its runtime.
@@ -392,6 +421,25 @@ impl DtlsIncoming {
     }
 
     /// Shakes hands, in any task. What is asked on the way is answered as over TLS ([`Answers`](crate::Answers)).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let listener = portcullis::DtlsListener::bind("127.0.0.1:0", acceptor).await?;
+    /// # let address = listener.local_addr()?;
+    /// # let client = portcullis::DtlsConnector::new(connector);
+    /// # let _client = tokio::spawn(async move { client.connect(address, "localhost").await });
+    /// let incoming = listener.accept().await?;
+    /// let task = tokio::spawn(async move {
+    ///     let connection = incoming.handshake().await?;
+    ///     connection.send(&[b"welcome"]).await
+    /// });
+    /// # task.await??;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the handshake fails or its time is over ([`TlsAcceptor::handshake_timeout`](crate::TlsAcceptor)).

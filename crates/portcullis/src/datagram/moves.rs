@@ -147,7 +147,7 @@ impl Association {
         has_moved
     }
 
-    /// Sends a challenge there, which only who reads there can answer; `None` if that is not agreed on. What the peer
+    /// Sends a challenge there, which only those who read there can answer; `None` if that is not agreed on. What the peer
     /// could foresee, as the number of a record that it acknowledges, would prove nothing.
     fn try_path(
         &self,

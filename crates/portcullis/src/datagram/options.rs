@@ -119,7 +119,7 @@ impl DtlsOptions {
 
     /// How many messages of a connection, and how many bytes of them, wait to be read: 1 to 1,048,576 messages, and
     /// 16 KiB to 1 GiB. Default: 1,024 messages and 256 KiB. What comes besides is dropped, since nothing slows
-    /// down who sends over datagrams.
+    /// down those who send over datagrams.
     #[must_use]
     pub fn inbox(mut self, messages: usize, bytes: usize) -> Self {
         self.inbox = (messages, bytes);

@@ -349,6 +349,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ActiveStream<S> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Delivers what the peer sends as a stream of messages.
+    ///
+    /// ```
+    /// use futures_util::StreamExt;
+    /// use portcullis::{Active, Message};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, server) = connected().await;
+    /// let mut messages = server.into_active(Active::True);
+    /// client.send(&[b"hello"]).await?;
+    /// # drop(client);
+    /// while let Some(message) = messages.next().await {
+    ///     match message {
+    ///         Message::Data(data) => println!("{data:?}"),
+    ///         Message::Error(error) => eprintln!("{error}"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_active(self, mode: Active) -> ActiveStream<Self> {
         ActiveStream::new(self, mode)
     }

@@ -22,7 +22,7 @@ use crate::scratch::PLAINTEXT;
 use crate::split::{ReadHalf, SplitIo, WriteHalf};
 use crate::stream::TlsStream;
 
-/// A piece that is a smaller part than this of the memory it lies in is copied out: who keeps five bytes
+/// A piece that is a smaller part than this of the memory it lies in is copied out: whoever keeps five bytes
 /// is not to keep a record.
 const SMALL_PART: usize = 8;
 /// Slices passed on at once.
@@ -633,6 +633,21 @@ impl<S: Records> ActiveStream<Packets<S>> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Sends and receives packets. What was received and not read is their beginning.
+    ///
+    /// ```
+    /// use portcullis::packet::{Packet, Piece};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (mut client, server) = connected().await;
+    /// // A length of two bytes before each.
+    /// let mut server = server.into_packets(Packet::Length2);
+    /// client.send(&[b"\0\x05hello"]).await?;
+    /// assert_eq!(server.recv().await?, Piece::Data("hello".into()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_packets(self, options: impl Into<PacketOptions>) -> Packets<Self> {
         Packets::new(self, options.into())
     }

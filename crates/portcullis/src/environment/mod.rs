@@ -281,7 +281,7 @@ impl Environment {
     ///   [Listeners](crate::TlsListener::accept) stop, and [`Connections`](crate::Connections) end behind the
     ///   handshakes that are under way.
     /// * Connections are told: those of a [`Handle`](crate::Handle) send what is queued and close in good order, and their
-    ///   owners get [`Message::Closed`](crate::Message::Closed); who has a stream hears it from
+    ///   owners get [`Message::Closed`](crate::Message::Closed); whoever has a stream hears it from
     ///   [`ending`](Self::ending), and closes it.
     /// * Connections, handshakes and sessions that are on their way to a store are waited for, for three quarters of
     ///   `within`. A connection counts as long as there is a stream, a half or a handle's task of it.

@@ -101,7 +101,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> EarlyConnection<IO> {
         }
     }
 
-    /// Goes on to the end of the handshake: then who sent the early data is there, and it was no replay
+    /// Goes on to the end of the handshake: then the client that sent the early data is there, and it was no replay
     /// (RFC 8470 §3). Early data that nobody has taken by then is delivered all the same, as such. What is
     /// read from the stream is not delivered.
     ///

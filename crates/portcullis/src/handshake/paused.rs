@@ -23,11 +23,40 @@ pub struct PausedServer<IO: AsyncRead + AsyncWrite + Unpin> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     /// What the client sent.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (far, transport) = tokio::io::duplex(65_536);
+    /// # tokio::spawn(async move { connector.upgrade(far, "localhost").await });
+    /// let paused = acceptor.pause_at_hello(transport).await?;
+    /// let hello = paused.client_hello();
+    /// println!("{:?} {:?}", hello.server_name(), hello.alpn_protocols().collect::<Vec<_>>());
+    /// # paused.proceed().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client_hello(&self) -> &ClientHelloView {
         self.question.client_hello()
     }
 
     /// Goes on as configured.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (far, transport) = tokio::io::duplex(65_536);
+    /// # tokio::spawn(async move { connector.upgrade(far, "localhost").await });
+    /// let paused = acceptor.pause_at_hello(transport).await?;
+    /// // While a database is asked, no timeout runs.
+    /// let stream = paused.proceed().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the handshake fails or times out.
@@ -40,6 +69,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
 
     /// Goes on with another configuration.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (far, transport) = tokio::io::duplex(65_536);
+    /// # tokio::spawn(async move { connector.upgrade(far, "localhost").await });
+    /// # let of_the_name = acceptor.reloadable().current();
+    /// let paused = acceptor.pause_at_hello(transport).await?;
+    /// let stream = match paused.client_hello().server_name() {
+    ///     Some("localhost") => paused.continue_with(of_the_name).await?,
+    ///     _ => paused.proceed().await?,
+    /// };
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the handshake fails or times out.
     ///
@@ -51,6 +97,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
 
     /// Gives up: the client is sent the fatal alert `user_canceled`. The transport comes back.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (far, transport) = tokio::io::duplex(65_536);
+    /// # let client = tokio::spawn(async move { connector.upgrade(far, "localhost").await });
+    /// let paused = acceptor.pause_at_hello(transport).await?;
+    /// let transport = paused.cancel().await;
+    /// assert!(transport.is_some());
+    /// # assert!(client.await?.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Cancel safety
     /// Dropped, the handshake is over; the alert may not have been sent.
     pub async fn cancel(self) -> Option<IO> {
@@ -58,6 +119,24 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> PausedServer<IO> {
     }
 
     /// Refuses with an alert of the caller's.
+    ///
+    /// ```
+    /// use portcullis::{AlertDescription, Refusal};
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, acceptor) = dev_ends();
+    /// # let (far, transport) = tokio::io::duplex(65_536);
+    /// # let client = tokio::spawn(async move { connector.upgrade(far, "localhost").await });
+    /// let paused = acceptor.pause_at_hello(transport).await?;
+    /// let refusal = Refusal::new(AlertDescription::UNRECOGNIZED_NAME, "nobody has this name here");
+    /// let failed = paused.refuse(refusal).await;
+    /// eprintln!("{}", failed.error());
+    /// # assert!(client.await?.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     /// Dropped, the handshake is over; the alert may not have been sent.

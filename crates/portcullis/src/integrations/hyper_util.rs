@@ -56,6 +56,21 @@ impl HttpsConnector {
     /// Connects over TCP by hyper-util's own connector, with `TCP_NODELAY`.
     ///
     /// Takes a [`ClientConfig`](crate::ClientConfig), or a connector with answers and timeouts.
+    ///
+    /// ```
+    /// use portcullis::HttpsConnector;
+    ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (connector, _) = dev_ends();
+    /// # use bytes::Bytes;
+    /// # use http_body_util::Empty;
+    /// # use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+    /// let https = HttpsConnector::new(connector);
+    /// let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build(https);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(tls: impl Into<TlsConnector>) -> Self {
         let mut http = HttpConnector::new();
         http.enforce_http(false);

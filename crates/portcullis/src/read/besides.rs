@@ -192,7 +192,7 @@ impl Receiving {
         }
     }
 
-    /// Nothing more is read, and who waits for a certificate hears so.
+    /// Nothing more is read, and whoever waits for a certificate hears so.
     #[cold]
     pub(super) fn end_authentication(&self) {
         if let Some(seldom) = self.seldom()

@@ -26,7 +26,7 @@ use crate::error::Error;
 /// | what one end does | what the other is told | the way back |
 /// |---|---|---|
 /// | ends: TLS by close_notify, others by FIN | all that came, then the same end, in its own manner | goes on, until its own end, or for [`half_close`](RelayOptions::half_close) without a byte |
-/// | TLS: its transport ends without close_notify | all that came, then a cut: who reads shall not take a part for the whole. With [`EofPolicy::Lenient`](crate::EofPolicy::Lenient) it is an end | over, and cut |
+/// | TLS: its transport ends without close_notify | all that came, then a cut: whoever reads shall not take a part for the whole. With [`EofPolicy::Lenient`](crate::EofPolicy::Lenient) it is an end | over, and cut |
 /// | is reset, or fails, before it has ended | what it takes at once, then a cut | over |
 /// | the same after it has ended | all that came, and the end | is read and forgotten for as long, and up to [`discard`](RelayOptions::discard) bytes, so that nobody is reset over data that was accepted |
 /// | TLS: sends a fatal alert, or breaks a rule and is sent one | what it takes at once, then a cut | over |

@@ -81,6 +81,19 @@ impl<C: Configuration> Reloadable<C> {
     }
 
     /// The configuration that a handshake gets that starts now.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_, acceptor) = dev_ends();
+    /// let place = acceptor.reloadable();
+    /// // The same but for one option.
+    /// let config = place.current().to_builder().alpn(["h2"]).build()?;
+    /// place.replace(config);
+    /// assert_eq!(place.generation(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn current(&self) -> C {
         self.read().config.clone()
     }

@@ -148,6 +148,23 @@ impl Reloader {
     /// Reads the files and makes a configuration of them; `build` is called again whenever they have changed. The first OCSP
     /// responses are waited for, if there are to be any.
     ///
+    /// ```no_run
+    /// use portcullis::{ClientConfig, Misuse, Reloader, TlsConnector};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let files = Reloader::new()
+    ///     .roots("/etc/tls/roots.pem")
+    ///     .load(|parts| {
+    ///         let roots = parts.roots().ok_or_else(|| Misuse::new("there are no roots"))?;
+    ///         ClientConfig::builder(roots.clone()).build()
+    ///     })
+    ///     .await?;
+    /// let connector = TlsConnector::new(files.config());
+    /// let watching = files.watch(connector.reloadable());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When a file cannot be read, changes while it is read, or is wrong; there are none, or more than 256; or
     /// what `build` says; when the `stapler` of an identity cannot be started. A certificate that has expired is no error
@@ -301,7 +318,7 @@ impl Reloader {
     }
 }
 
-/// Whether files say the same of who one is, maybe in other words.
+/// Whether two identities are the same, maybe in other words.
 fn is_same(one: &Identity, other: &Identity) -> bool {
     one.chain() == other.chain() && one.key().schemes() == other.key().schemes()
 }

@@ -29,3 +29,16 @@ async fn connected() -> (
     let ends = tokio::join!(connector.upgrade(near, "localhost"), acceptor.accept(far));
     (ends.0.unwrap(), ends.1.unwrap())
 }
+
+/// Both ends of a connection over UDP: the client's and the server's.
+#[cfg(feature = "dtls")]
+#[allow(dead_code)]
+async fn connected_datagrams() -> (portcullis::DtlsConnection, portcullis::DtlsConnection) {
+    let (connector, acceptor) = dev_ends();
+    let listener = portcullis::DtlsListener::bind("127.0.0.1:0", acceptor).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connecting = portcullis::DtlsConnector::new(connector).connect(address, "localhost");
+    let accepting = async { listener.accept().await?.handshake().await };
+    let ends = tokio::join!(connecting, accepting);
+    (ends.0.unwrap(), ends.1.unwrap())
+}

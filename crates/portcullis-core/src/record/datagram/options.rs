@@ -145,7 +145,7 @@ impl DatagramOptions {
     /// [`ConnectionId::EMPTY`] the peer's records have none, and this side's have what the peer wants. Neither
     /// is said by default.
     ///
-    /// Each connection has one of its own, and nobody may be able to guess it: who sees one knows which
+    /// Each connection has one of its own, and nobody may be able to guess it: whoever sees one knows which
     /// datagrams are of one connection. Ids that are to be told apart where they arrive have one length.
     #[must_use]
     pub const fn connection_id(mut self, id: ConnectionId) -> Self {

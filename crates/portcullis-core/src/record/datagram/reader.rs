@@ -469,7 +469,7 @@ impl Reader {
             HandshakeType::KEY_UPDATE if header.length != 1 => Err(Violation::MalformedMessage),
             HandshakeType::KEY_UPDATE => Ok(()),
             HandshakeType::NEW_SESSION_TICKET if self.role == Role::Client => Ok(()),
-            // §9: of who wants ids on what it receives, and to whom has them on what it sends.
+            // §9: of a side that wants ids on what it receives, and to one that has them on what it sends.
             HandshakeType::NEW_CONNECTION_ID if !self.ids.peer_has_one => {
                 Err(Violation::ConnectionIdsNotNegotiated)
             }

@@ -35,7 +35,7 @@ fn the_client_of_a_session_is_verified_again() {
         (&unverified, A::DangerouslyUnverified, true),
     ] {
         let server = asks(authentication.clone());
-        // Sessions are offered by who can be who made them.
+        // Sessions are offered by one who can be the one who made them.
         let either = with().identity(stranger.clone());
         let (_, server) = connect(either, server, sessions.clone());
         let information = &server.information;

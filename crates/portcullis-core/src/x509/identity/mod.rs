@@ -134,6 +134,21 @@ impl Identity {
 
     /// Joins a chain, leaf first, with a key in DER.
     ///
+    /// ```
+    /// # mod portcullis { pub use portcullis_core::{*, config::*, x509::*}; pub use rustls_pki_types as pki_types; }
+    /// use portcullis::Identity;
+    /// use portcullis::pki_types::PrivateKeyDer;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (certificate, key) = (made.cert.der().clone(), made.signing_key.serialize_der());
+    /// let key = PrivateKeyDer::try_from(key)?;
+    /// let identity = Identity::from_der(vec![certificate], &key)?;
+    /// assert_eq!(identity.chain().len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`new`](Self::new), and when the key is damaged or of an unsupported type.
     pub fn from_der(

@@ -251,7 +251,7 @@ impl RevocationCheck {
     }
 
     /// Of a chain that was verified but for revocation. What was accepted although it is wrong excuses nothing here; but
-    /// where it is open then who says where the lists are, they are asked for in memory alone.
+    /// where it is still open who says where the lists are, they are asked for in memory alone.
     pub(crate) fn of(proof: VerifiedChain, now: UnixTime, policy: &ChainPolicy) -> Self {
         let mut this = Self {
             path: Arc::new(proof.checked_path()),

@@ -517,7 +517,7 @@ fn an_override_hides_nothing_behind_it() {
     assert_eq!(verdict.unwrap_err().kind(), &Kind::NameConstraints);
 }
 
-/// Each critical extension that is not processed, also to who is not interested in the others.
+/// Each critical extension that is not processed, also to those who are not interested in the others.
 #[test]
 fn an_unknown_extension_that_is_accepted_excuses_no_other() {
     let root = Ca::root("root");

@@ -313,7 +313,7 @@ impl Walk {
         };
         let is_fatal = matches!(fault.kind, Kind::TooExpensive { .. });
         let bad = fault.bad;
-        // An anchor with the issuer's name has not signed it: to who trusts parts of chains it is as if there were none.
+        // An anchor with the issuer's name has not signed it: to those who trust parts of chains it is as if there were none.
         if self.interest.paths
             && matches!((&fault.kind, top), (Kind::BadSignature, Top::Root(_)))
             && bad == Bad::Edge(path.len().saturating_sub(1))

@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
         if own.windows(2).any(|pair| pair.first() == pair.last()) {
             return Err(Unfit::Malformed(above));
         }
-        // All that is expected, sorted, each with the place of who expects it.
+        // All that is expected, sorted, each with the place of the one that expects it.
         let mut expected: Vec<(&[u8], usize)> = self
             .last()
             .iter()

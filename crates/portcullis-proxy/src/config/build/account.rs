@@ -31,7 +31,7 @@ impl Maker<'_> {
         }
     }
 
-    /// Today they are read by who starts the proxy, and by a reload as this account.
+    /// Today they are read by the account that starts the proxy, and by a reload as this account.
     fn check_readable(&self, user: &Text, account: &Account) {
         if account.is_this() {
             return;

@@ -1,4 +1,4 @@
-//! Cookies that are asked for under load alone, and what goes out to who was not asked.
+//! Cookies that are asked for under load alone, and what goes out to those who were not asked.
 
 use super::*;
 use crate::config::ServerConfigBuilder;

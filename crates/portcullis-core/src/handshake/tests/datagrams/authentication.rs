@@ -283,7 +283,7 @@ fn an_answer_behind_a_change_of_keys_is_of_the_keys_before() {
     all_are_alice(&mut network, &[id], &"an epoch before");
 }
 
-/// A server that does nothing but ask is refused in the end, also by who declines, which costs no signature.
+/// A server that does nothing but ask is refused in the end, also by a client that declines, which costs no signature.
 #[test]
 fn who_does_nothing_but_ask_is_refused() {
     let nobody = super::super::post_handshake_auth::client();

@@ -408,7 +408,7 @@ impl Network {
                         settled.extend(settle(one, now.wall, self.answer));
                     }
                 }
-                // Before DTLS 1.3 the session is there without a message, and stays for who asks.
+                // Before DTLS 1.3 the session is there without a message, and stays for those who ask.
                 let is_older = connection.information.version() != crate::ProtocolVersion::DTLS_1_3;
                 let tickets = core::iter::from_fn(|| connection.reader.take_ticket());
                 let tickets = tickets.take(if is_older { 0 } else { usize::MAX });

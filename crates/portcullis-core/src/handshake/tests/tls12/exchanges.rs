@@ -291,7 +291,7 @@ fn curves_are_for_those_who_exchange_points() {
     assert_eq!(run(&[ECDHE_PSK]), Err(Some(Violation::NoSharedGroup)));
 }
 
-/// RFC 8422 §4: what is about points is not said by who has no suite with one; RFC 7919 §2: groups are of fields, too.
+/// RFC 8422 §4: what is about points is not said by a side that has no suite with one; RFC 7919 §2: groups are of fields, too.
 #[test]
 fn groups_and_formats_are_said_with_suites_that_have_them() {
     let said = |versions: &[ProtocolVersion], suites: &[CipherSuite]| {

@@ -1,4 +1,4 @@
-//! A wish that is declined, ignored, or given up by who has it.
+//! A wish that is declined, ignored, or given up by the side that has it.
 //!
 //! RFC 5246 §7.2.2, §7.4.1; RFC 6347 §4.2.4.
 
