@@ -170,35 +170,57 @@ fn a_message_is_allocated_once_by_its_receiver() {
     });
 }
 
-/// So many hellos, each from an address of its own. The heap is as it was.
-fn spoofed(hellos: u64) {
-    let at = |milliseconds| Now {
+fn at(milliseconds: u64) -> Now {
+    Now {
         wall: UnixTime::now(),
         monotonic: Monotonic(Duration::from_millis(milliseconds)),
+    }
+}
+
+fn client() -> Handshake {
+    let options = DatagramOptions::default();
+    Handshake::datagram_client(client_config(), name(), Vec::new(), options, at(0)).unwrap()
+}
+
+fn hello(client: &mut Handshake) -> Vec<u8> {
+    match client.poll() {
+        Ok(Step::Transmit(hello)) => hello,
+        other => panic!("it says hello: {other:?}"),
+    }
+}
+
+/// Somebody who reads what is sent to him is let in.
+fn comes_in(gate: &mut Gate, now: Now) {
+    let (peer, mut client) = (b"192.0.2.1:4433", client());
+    let first = hello(&mut client);
+    let Verdict::Reply(reply) = gate.on_datagram(peer, &first, now) else {
+        panic!("it is asked for a cookie");
     };
-    let mut client = Handshake::datagram_client(
-        client_config(),
-        name(),
-        Vec::new(),
-        DatagramOptions::default(),
-        at(0),
-    )
-    .unwrap();
-    let Ok(Step::Transmit(hello)) = client.poll() else {
-        panic!("it says hello");
-    };
+    client.receive(&reply, now);
+    let second = hello(&mut client);
+    let verdict = gate.on_datagram(peer, &second, now);
+    assert!(matches!(verdict, Verdict::Admit(_)), "{verdict:?}");
+}
+
+/// So many hellos, each from an address of its own. The heap is as it was, and whoever is there comes in meanwhile.
+fn spoofed(hellos: u64) {
+    let hello = hello(&mut client());
     let mut gate = Gate::new(&server_config(), CookiePolicy::Always).unwrap();
     let mut answered = 0;
-    let mut ask = |number: u64| {
-        // 100,000 in a second.
-        match gate.on_datagram(&number.to_be_bytes(), &hello, at(number / 100)) {
+    // 100,000 in a second.
+    let mut ask = |gate: &mut Gate, number: u64| {
+        let now = at(number / 100);
+        match gate.on_datagram(&number.to_be_bytes(), &hello, now) {
             Verdict::Reply(reply) => answered += reply.len() as u64,
             other => panic!("{other:?}"),
         }
+        if number % 1_000 == 0 {
+            comes_in(gate, now);
+        }
     };
-    ask(0);
+    ask(&mut gate, 0);
     let region = Region::new(HEAP);
-    (1..=hellos).for_each(&mut ask);
+    (1..=hellos).for_each(|number| ask(&mut gate, number));
     let growth = held(&region);
     let amplification = answered as f64 / ((hellos + 1) * hello.len() as u64) as f64;
     println!(

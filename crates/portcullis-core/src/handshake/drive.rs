@@ -628,4 +628,10 @@ impl Handshake {
     pub(crate) fn held(&self) -> usize {
         self.incoming.held()
     }
+
+    /// Bytes that are held for what may be sent again.
+    #[cfg(feature = "dtls")]
+    pub(crate) fn kept(&self) -> usize {
+        self.outgoing.kept()
+    }
 }

@@ -217,6 +217,15 @@ impl Outgoing {
         }
     }
 
+    /// The memory held for what may be sent again, in bytes.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        match self {
+            Self::Stream(_) => panic!("a stream sends nothing again"),
+            Self::Datagram(datagram) => datagram.kept(),
+        }
+    }
+
     /// Turns into the data path over datagrams.
     pub(crate) fn take_datagram_writer(
         &mut self,

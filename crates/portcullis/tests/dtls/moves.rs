@@ -364,6 +364,64 @@ async fn a_copied_record_moves_nobody() {
     }
 }
 
+/// Whoever is faster than the client with each of its records, and has an address for each: all of them are asked, with no
+/// more than three times what came from there, once; nothing else goes there, and nobody is followed.
+#[tokio::test]
+async fn copies_from_many_addresses_move_nobody() {
+    const ADDRESSES: usize = 100;
+    for is_older in [false, true] {
+        let (mut client, mut server, router, listener) =
+            through_a_router(is_older, options(0), options(8)).await;
+        let to = listener.local_addr().unwrap();
+        ask_once(&mut client, &mut server, b"before").await;
+        let before = server.peer_addr();
+        *router.is_cut.lock().unwrap() = true;
+        let mut strangers = Vec::new();
+        let mut records: Vec<Vec<u8>> = Vec::new();
+        let mut last = router.last_seen();
+        for number in 0..ADDRESSES {
+            client.send(&[&[number as u8; 40]]).await.unwrap();
+            crate::eventually("the record is seen", || router.last_seen() != last).await;
+            last = router.last_seen();
+            let record = last.clone();
+            let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            stranger.send_to(&record, to).unwrap();
+            let message = server.recv_timeout(Duration::from_secs(10)).await;
+            assert_eq!(&message.unwrap()[..], [number as u8; 40]);
+            // And all that there was before, which is known.
+            for known in &records {
+                stranger.send_to(known, to).unwrap();
+            }
+            records.push(record);
+            strangers.push(stranger);
+        }
+        // All has been read when what was sent last has come.
+        *router.is_cut.lock().unwrap() = false;
+        ask_once(&mut client, &mut server, b"after").await;
+        let mut asked = 0;
+        for (stranger, record) in strangers.iter().zip(&records) {
+            let (mut bytes, mut sum, mut count) = ([0; 2_000], 0, 0);
+            stranger.set_nonblocking(true).unwrap();
+            while let Ok((length, _)) = stranger.recv_from(&mut bytes) {
+                (sum, count) = (sum + length, count + 1);
+            }
+            assert!(count <= 1 && sum <= 3 * record.len(), "{count}, {sum}");
+            asked += count;
+        }
+        assert!(asked > 0, "nobody was asked");
+        assert_eq!(server.peer_addr(), before);
+        assert_eq!(server.statistics().moved, 0);
+    }
+}
+
+/// A message each way, by ends of which nobody else takes care.
+async fn ask_once(client: &mut DtlsConnection, server: &mut DtlsConnection, message: &[u8]) {
+    client.send(&[message]).await.unwrap();
+    assert_eq!(&server.recv().await.unwrap()[..], message);
+    server.send(&[message]).await.unwrap();
+    assert_eq!(&client.recv().await.unwrap()[..], message);
+}
+
 /// Two clients behind one router that gives one of them the address that the other had.
 #[tokio::test]
 async fn who_comes_to_an_address_that_was_another_ones_is_told_apart() {

@@ -12,9 +12,10 @@ use crate::named_group::NamedGroup;
 use crate::record::DatagramOptions;
 use crate::step::Step;
 use crate::suite::CipherSuite;
-use crate::testing::{client_config, client_config_in_pieces, name, now, pki};
+use crate::testing::{client_config, client_config_in_pieces, name, now, part, pki};
 use crate::{DatagramConnection, ProtocolVersion, Violation};
 
+mod amplification;
 mod load;
 mod shared;
 
@@ -316,7 +317,9 @@ fn hellos_from_everywhere_leave_nothing() {
     // With a post-quantum share it does not fit.
     let mut in_pieces = begin(client_config_in_pieces(), DatagramOptions::default());
     let piece = sent(&mut in_pieces).remove(0);
-    for number in 0..3_000_u32 {
+    // 100,000 addresses, or a part of them.
+    let count = 100_000 / part().1 as u32;
+    for number in 0..count {
         let peer = number.to_be_bytes();
         let verdict = gate.on_datagram(&peer, &first, at(0));
         assert!(matches!(verdict, Verdict::Reply(_)));
@@ -324,6 +327,10 @@ fn hellos_from_everywhere_leave_nothing() {
         assert!(matches!(verdict, Verdict::Discard(Discarded::NotWhole)));
         assert!(gate.pieces.held() <= Pieces::MOST);
     }
+    println!(
+        "hellos of {count} addresses: {} bytes of pieces held",
+        gate.pieces.held()
+    );
     // An honest client comes through meanwhile.
     let config = server(NamedGroup::X25519);
     let options = DatagramOptions::default();

@@ -167,6 +167,18 @@ impl Flight {
         true
     }
 
+    /// The memory held, in bytes.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        let of_sent = |sent: &Sent| size_of::<Sent>() + size_of_val(sent.fragments.as_slice());
+        let of_message = |queued: &Queued| {
+            let ranges = queued.acknowledged.len() + queued.to_send.len();
+            size_of::<Queued>() + queued.message.len() + ranges * size_of::<Range<usize>>()
+        };
+        let messages: usize = self.messages.iter().map(of_message).sum();
+        messages + self.sent.iter().map(of_sent).sum::<usize>()
+    }
+
     /// Whether something that was sent before what was acknowledged is missing there.
     pub(super) fn has_gap(&self) -> bool {
         let mut messages = self.messages.iter();

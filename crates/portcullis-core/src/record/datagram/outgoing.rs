@@ -203,6 +203,12 @@ impl Outgoing {
         self.transmitter.newest_mut().unwrap().wear_out(left);
     }
 
+    /// The memory held for what may be sent again, in bytes.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.transmitter.kept()
+    }
+
     #[cfg(test)]
     pub(crate) fn forge_early_data(&mut self, typ: crate::wire::ContentType, content: &[u8]) {
         self.early_data.as_mut().unwrap().forge(typ, content);

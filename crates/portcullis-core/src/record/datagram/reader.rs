@@ -260,6 +260,12 @@ impl Reader {
         self.epochs.epochs.len()
     }
 
+    /// The memory held for what came, in bytes.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.reassembly.held() + self.wish.as_ref().map_or(0, |wish| wish.held())
+    }
+
     fn discard(&mut self, why: Discarded) {
         self.discards.get_or_insert_default().add(why);
     }

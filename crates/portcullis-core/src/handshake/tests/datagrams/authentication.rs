@@ -4,7 +4,8 @@
 
 use core::time::Duration;
 
-use super::loss::{ALL, Chance, Damage, damaged};
+use super::faults::{ALL, Damage, damaged};
+use super::loss::Chance;
 use super::network::{LATENCY, Network, Side, usual};
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::error::Reason;

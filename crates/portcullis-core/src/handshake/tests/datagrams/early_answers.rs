@@ -8,7 +8,8 @@ use super::connection_ids::id;
 use super::early_data::{
     accepting, accepting_many, client, handshake, many, saying, server, sessions, settled, step,
 };
-use super::loss::{ALL, Chance, Damage, damaged};
+use super::faults::{ALL, Damage, damaged};
+use super::loss::Chance;
 use super::network::{LATENCY, Network, Side, usual};
 use crate::config::ServerConfig;
 use crate::record::{ConnectionId, DatagramOptions, Discarded, PaddingPolicy};

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::super::attack::{resuming_client, ticket_keys};
 use super::super::early_data::local;
-use super::loss::{ALL, Damage, damaged};
+use super::faults::{ALL, Damage, damaged};
 use super::network::{LATENCY, Network, Side, usual};
 use crate::config::{ClientConfig, KeyShares, ServerConfig, ServerConfigBuilder};
 use crate::error::Reason;

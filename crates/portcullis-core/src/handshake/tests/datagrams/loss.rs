@@ -2,33 +2,15 @@
 
 use core::time::Duration;
 
-use super::network::{LATENCY, Network, usual};
+use super::faults::{Shape, check, one_is_damaged, two_are_damaged};
+use super::network::{Network, Side, usual};
 use super::older;
-use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfig, KeyShares, ServerConfig};
 use crate::named_group::NamedGroup;
 use crate::record::DatagramOptions;
 use crate::session::ClientSession;
-use crate::testing::{client_config, client_config_in_pieces, pki, server_config};
-
-/// What can happen to a datagram.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Damage {
-    Lost,
-    Twice,
-    /// Behind the next one.
-    Late,
-}
-
-pub(super) const ALL: [Damage; 3] = [Damage::Lost, Damage::Twice, Damage::Late];
-
-pub(super) fn damaged(damage: Damage, datagram: &[u8]) -> Vec<(Duration, Vec<u8>)> {
-    match damage {
-        Damage::Lost => Vec::new(),
-        Damage::Twice => [usual(datagram), usual(datagram)].concat(),
-        Damage::Late => vec![(LATENCY * 5 / 2, datagram.to_vec())],
-    }
-}
+use crate::testing::{client_config, client_config_in_pieces, part, pki, server_config};
+use crate::{CookiePolicy, ProtocolVersion};
 
 fn small() -> DatagramOptions {
     DatagramOptions::default().mtu(228)
@@ -85,75 +67,83 @@ fn resumed() -> Network {
     Network::resuming(client, server, sessions, DatagramOptions::default())
 }
 
-type Shape = (&'static str, fn() -> Network);
+/// The network of these, behind a gate that always asks.
+fn behind_a_gate(client: ClientConfig, options: DatagramOptions) -> Network {
+    let mut network = Network::resuming(client, server_config(), Vec::new(), options);
+    network.begin_with_gate(&server_config(), CookiePolicy::Always);
+    network
+}
 
-const SHAPES: [Shape; 6] = [
-    ("full", || Network::new(client_config(), server_config())),
-    ("tickets", || {
-        let (client, server) = with_tickets();
-        Network::new(client, server)
-    }),
-    ("retried", retried),
-    ("client certificate, slow answers", with_client_certificate),
-    ("resumed", resumed),
-    ("many datagrams", || {
-        let (client, server) = (client_config(), server_config());
-        Network::resuming(client, server, Vec::new(), small())
-    }),
+const NEWEST: ProtocolVersion = ProtocolVersion::DTLS_1_3;
+
+/// The last two are not among those that lose a fifth of all. A gate keeps pieces of a hello for a second, and all have to
+/// come in it; and a server that may send no more waits for a client that has said all that it has to say, where that was lost.
+const SHAPES: [Shape; 10] = [
+    (
+        "full",
+        || Network::new(client_config(), server_config()),
+        NEWEST,
+    ),
+    (
+        "tickets",
+        || {
+            let (client, server) = with_tickets();
+            Network::new(client, server)
+        },
+        NEWEST,
+    ),
+    ("retried", retried, NEWEST),
+    (
+        "client certificate, slow answers",
+        with_client_certificate,
+        NEWEST,
+    ),
+    ("resumed", resumed, NEWEST),
+    (
+        "many datagrams",
+        || {
+            let (client, server) = (client_config(), server_config());
+            Network::resuming(client, server, Vec::new(), small())
+        },
+        NEWEST,
+    ),
+    (
+        "a hello in pieces",
+        || {
+            let (client, server) = (client_config_in_pieces(), server_config());
+            Network::resuming(client, server, Vec::new(), small())
+        },
+        NEWEST,
+    ),
+    (
+        "behind a gate",
+        || behind_a_gate(client_config(), DatagramOptions::default()),
+        NEWEST,
+    ),
+    (
+        "an address that is not proved",
+        || {
+            let mut network = Network::new(client_config(), server_config());
+            network.begin_unproved();
+            network
+        },
+        NEWEST,
+    ),
+    (
+        "a hello in pieces behind a gate",
+        || behind_a_gate(client_config_in_pieces(), small()),
+        NEWEST,
+    ),
 ];
-
-/// Runs it with these datagrams damaged, and then a message each way.
-fn must_succeed(shape: &Shape, damage: &[(usize, Damage)]) {
-    let (what, network) = shape;
-    let mut network = network();
-    let mut fate = |index, datagram: &[u8]| match damage.iter().find(|(at, _)| *at == index) {
-        Some((_, damage)) => damaged(*damage, datagram),
-        None => usual(datagram),
-    };
-    network.run(&mut fate);
-    for side in &network.sides {
-        if let super::network::Side::Failed(error) = side {
-            panic!("{what}, {damage:?}: {error}");
-        }
-    }
-    network.check();
-    network.say(0, b"ping", &mut |_, datagram| usual(datagram));
-    network.say(1, b"pong", &mut |_, datagram| usual(datagram));
-    network.run(&mut |_, datagram| usual(datagram));
-    assert_eq!(network.received[1], [b"ping"], "{what}, {damage:?}");
-    assert_eq!(network.received[0], [b"pong"], "{what}, {damage:?}");
-}
-
-fn datagrams(shape: &Shape) -> usize {
-    let mut network = shape.1();
-    network.run(&mut |_, datagram| usual(datagram));
-    network.check();
-    network.sent
-}
 
 #[test]
 fn one_datagram_is_damaged() {
-    for shape in &SHAPES {
-        for at in 0..datagrams(shape) {
-            for damage in ALL {
-                must_succeed(shape, &[(at, damage)]);
-            }
-        }
-    }
+    one_is_damaged(&SHAPES);
 }
 
 #[test]
 fn two_datagrams_are_damaged() {
-    for shape in &SHAPES {
-        let count = datagrams(shape).min(10);
-        for first in 0..count {
-            for second in first + 1..count {
-                must_succeed(shape, &[(first, Damage::Lost), (second, Damage::Lost)]);
-                must_succeed(shape, &[(first, Damage::Late), (second, Damage::Lost)]);
-                must_succeed(shape, &[(first, Damage::Lost), (second, Damage::Late)]);
-            }
-        }
-    }
+    two_are_damaged(&SHAPES);
 }
 
 /// A client that holds nothing that comes before its keys, and drops a datagram whole that begins in the clear when it has
@@ -214,12 +204,14 @@ impl Chance {
 }
 
 /// Of each version by turns: as many seeds of DTLS 1.2 and 1.0 as shapes.
-fn with_loss(seeds: core::ops::Range<u64>) {
-    let newest = SHAPES.map(|(what, network)| (what, network, ProtocolVersion::DTLS_1_3));
-    let shapes: Vec<older::Shape> = newest.into_iter().chain(older::SHAPES).collect();
+fn with_loss(seeds: impl Iterator<Item = u64>) -> usize {
+    let newest = SHAPES.iter().take(SHAPES.len() - 2);
+    let shapes: Vec<&Shape> = newest.chain(&older::SHAPES).collect();
+    let mut count = 0;
     for seed in seeds {
-        let shape = &shapes[(seed % shapes.len() as u64) as usize];
-        let mut network = shape.1();
+        count += 1;
+        let (what, network, version) = shapes[(seed % shapes.len() as u64) as usize];
+        let mut network = network();
         let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let mut fate = |_: usize, datagram: &[u8]| {
             let mut copies = Vec::new();
@@ -236,14 +228,11 @@ fn with_loss(seeds: core::ops::Range<u64>) {
         };
         network.run(&mut fate);
         for side in &network.sides {
-            if let super::network::Side::Failed(error) = side {
-                panic!("{}, seed {seed}: {error}", shape.0);
+            if let Side::Failed(error) = side {
+                panic!("{what}, seed {seed}: {error}");
             }
         }
-        match shape.2 {
-            ProtocolVersion::DTLS_1_3 => network.check(),
-            version => older::check(&mut network, version),
-        }
+        check(&mut network, *version);
         for side in [0, 1] {
             let mut said = Vec::new();
             for number in 0..10_u8 {
@@ -258,19 +247,17 @@ fn with_loss(seeds: core::ops::Range<u64>) {
             assert_eq!(before, heard.len(), "seed {seed}: a message came twice");
             assert!(heard.iter().all(|message| said.contains(message)));
             // Ten in a row are lost once in ten million times.
-            assert!(!heard.is_empty(), "{}, seed {seed}: all is lost", shape.0);
+            assert!(!heard.is_empty(), "{what}, seed {seed}: all is lost");
         }
     }
+    count
 }
 
+/// Of 10,000 seeds a part; CONTRIBUTING.md says how to run all.
 #[test]
 fn a_fifth_of_all_datagrams_is_lost() {
-    with_loss(1..200);
-}
-
-/// `cargo test -p portcullis-core --release -- --ignored a_fifth`
-#[test]
-#[ignore = "takes minutes without optimisation"]
-fn a_fifth_of_all_datagrams_is_lost_for_long() {
-    with_loss(200..10_000);
+    let (turn, of) = part();
+    let count = with_loss((1..=10_000).skip(turn).step_by(of));
+    println!("seeds with a fifth of all datagrams lost: {count}, part {turn}/{of} of 10,000");
+    assert!(count > 0);
 }

@@ -6,6 +6,8 @@ mod connection_id_messages;
 mod connection_ids;
 mod early_answers;
 mod early_data;
+mod faults;
+mod floods;
 mod hostile;
 mod loss;
 pub(super) mod moved_secrets;

@@ -1,7 +1,7 @@
 //! Two ends, what is under way between them, and a clock that is moved by hand.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::IoSlice;
 
 use rustls_pki_types::UnixTime;
@@ -16,7 +16,10 @@ use crate::record::{Control, DatagramOptions, Received};
 use crate::session::ClientSession;
 use crate::step::Step;
 use crate::testing::{name, now};
-use crate::{Admission, Authenticating, AuthenticationId, AuthenticationStep, Handshake};
+use crate::{
+    Admission, Authenticating, AuthenticationId, AuthenticationStep, CookiePolicy, Gate, Handshake,
+    Verdict,
+};
 
 /// Deals with a request or an answer; what it came to, unless it has ended the connection.
 fn settle(
@@ -35,6 +38,15 @@ fn settle(
 
 /// How long a datagram is under way if nothing else is said.
 pub(crate) const LATENCY: Duration = Duration::from_millis(10);
+
+/// Where the client is, to a gate.
+const PEER: &[u8] = b"192.0.2.1:4433";
+/// What an end may hold of its peer's messages, whatever comes: the longest message, and what comes ahead of it.
+const MOST_HELD: usize = (256 + 16 + 16) * 1024;
+/// The same for each byte that has come: a piece of a message costs 64 bytes besides its own, and 12 on the wire.
+const MOST_WORTH: usize = 6;
+/// What it may hold of its own, to send it again.
+const MOST_KEPT: usize = 64 * 1024;
 
 /// An end.
 pub(crate) enum Side {
@@ -104,6 +116,11 @@ pub(crate) struct Network {
     pub(crate) answered_early: Vec<Vec<u8>>,
     /// How many bytes the server has heard and said, as long as nothing has shown that the client reads at its address.
     pub(crate) unproved: Option<(usize, usize)>,
+    /// What is before the server until it lets somebody in, and what that has answered.
+    gate: Option<Gate>,
+    replies: VecDeque<Vec<u8>>,
+    /// How many bytes have come to each side.
+    heard: [usize; 2],
     /// A side that begins another handshake as soon as it is connected.
     pub(crate) begins: Option<usize>,
     /// How often each side was told that there is none.
@@ -149,10 +166,24 @@ impl Network {
             early_answer: None,
             answered_early: Vec::new(),
             unproved: None,
+            gate: None,
+            replies: VecDeque::new(),
+            heard: [0; 2],
             begins: None,
             declined: [0; 2],
             authenticated: Default::default(),
         }
+    }
+
+    /// The client's address may be forged, and is not asked for a cookie.
+    pub(crate) fn begin_unproved(&mut self) {
+        self.unproved = Some((0, 0));
+    }
+
+    /// The client's address may be forged, and a gate of this configuration is before the server.
+    pub(crate) fn begin_with_gate(&mut self, config: &ServerConfig, policy: CookiePolicy) {
+        self.begin_unproved();
+        self.gate = Some(Gate::new(config, policy).unwrap());
     }
 
     /// This side begins another handshake, or answers one.
@@ -193,7 +224,8 @@ impl Network {
             && let Some((heard, said)) = &mut self.unproved
         {
             *said += datagram.len();
-            assert!(*said <= 3 * *heard, "{said} of {heard}");
+            let most = if self.gate.is_some() { 2 } else { 3 };
+            assert!(*said <= most * *heard, "{said} of {heard}");
         }
         self.lengths.push((from, datagram.len()));
         let index = self.sent;
@@ -226,7 +258,14 @@ impl Network {
         loop {
             let mut to_send = Vec::new();
             let waits = match &mut self.sides[side] {
-                Side::Absent | Side::Failed(_) => return None,
+                Side::Failed(_) => return None,
+                Side::Absent => match self.replies.pop_front() {
+                    Some(reply) if side == 1 => {
+                        to_send = reply;
+                        None
+                    }
+                    _ => return None,
+                },
                 Side::Connected(connection) => {
                     let mut out = vec![0; connection.writer.control_len()];
                     match connection
@@ -325,6 +364,7 @@ impl Network {
 
     fn deliver(&mut self, side: usize, mut datagram: Vec<u8>) {
         let now = self.now();
+        self.heard[side] += datagram.len();
         if side == 1
             && let Some((heard, _)) = &mut self.unproved
         {
@@ -336,8 +376,9 @@ impl Network {
         }
         match &mut self.sides[side] {
             Side::Absent => {
-                let mut admission = Admission::without_cookie(datagram);
-                admission.is_unproved = self.unproved.is_some();
+                let Some(admission) = self.admit(datagram) else {
+                    return;
+                };
                 let config = self.server_config.clone();
                 let server = Handshake::datagram_server(config, admission, self.options, now);
                 let mut server = server.unwrap();
@@ -380,6 +421,47 @@ impl Network {
         }
     }
 
+    /// What a server begins with, where somebody is let in.
+    fn admit(&mut self, datagram: Vec<u8>) -> Option<Admission> {
+        let now = self.now();
+        let Some(gate) = &mut self.gate else {
+            let mut admission = Admission::without_cookie(datagram);
+            admission.is_unproved = self.unproved.is_some();
+            return Some(admission);
+        };
+        match gate.on_datagram(PEER, &datagram, now) {
+            Verdict::Discard(_) => None,
+            Verdict::Reply(reply) => {
+                self.replies.push_back(reply);
+                None
+            }
+            Verdict::Admit(admission) => {
+                self.gate = None;
+                if !admission.is_unproved() {
+                    self.unproved = None;
+                }
+                Some(admission)
+            }
+        }
+    }
+
+    /// What has to be so at all times: neither end holds more of what has come than a bound, nor than what that was worth; nor
+    /// more of its own than a flight.
+    fn check_bounds(&self) {
+        for (side, heard) in self.sides.iter().zip(self.heard) {
+            let (held, kept) = match side {
+                Side::Absent | Side::Failed(_) => continue,
+                Side::Handshake(handshake) => (handshake.held(), handshake.kept()),
+                Side::Connected(connection) => (connection.reader.held(), connection.writer.kept()),
+            };
+            assert!(
+                held <= MOST_HELD.min(MOST_WORTH * heard),
+                "{held} of {heard}"
+            );
+            assert!(kept <= MOST_KEPT, "{kept}");
+        }
+    }
+
     /// Lets both do what they can, and time pass until neither has anything to do. Somebody who waits for
     /// the other must have a deadline, or something must be under way.
     pub(crate) fn run(&mut self, fate: &mut Fate<'_>) {
@@ -390,6 +472,7 @@ impl Network {
     pub(crate) fn run_until(&mut self, end: Duration, fate: &mut Fate<'_>) {
         for _ in 0..10_000 {
             let deadlines = [self.turn(0, fate), self.turn(1, fate)];
+            self.check_bounds();
             let arrival = self.under_way.first().map(|(at, ..)| *at);
             let answer = self.answers.iter().map(|(at, ..)| *at).min();
             let deadline = deadlines.iter().flatten().map(|deadline| deadline.0).min();

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use super::network::{LATENCY, Network, Side, usual};
+use super::faults::{Shape, one_is_damaged, talk, two_are_damaged};
+use super::network::{Network, Side, usual};
 use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::error::Reason;
 use crate::record::{DatagramOptions, Discarded, plain_message};
@@ -11,7 +12,7 @@ use crate::suite::CipherSuite;
 use crate::testing::pki;
 use crate::version::DOWNGRADE_TO_TLS_1_2;
 use crate::wire::{ContentType, HandshakeType};
-use crate::{AlertDescription, ProtocolVersion, Violation};
+use crate::{AlertDescription, CookiePolicy, ProtocolVersion, Violation};
 
 const GCM: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
 const CBC: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA;
@@ -78,6 +79,13 @@ fn older() -> Network {
     Network::new(client, server)
 }
 
+fn behind_a_gate() -> Network {
+    let (client, server) = configs(ProtocolVersion::TLS_1_2, GCM);
+    let mut network = Network::new(client, server.clone());
+    network.begin_with_gate(&server, CookiePolicy::Always);
+    network
+}
+
 /// Both are connected, and agree.
 pub(super) fn check(network: &mut Network, version: ProtocolVersion) {
     for side in &network.sides {
@@ -90,16 +98,6 @@ pub(super) fn check(network: &mut Network, version: ProtocolVersion) {
     let (c, s) = (&client.information, &server.information);
     assert_eq!((c.version(), s.version()), (version, version));
     assert_eq!(c.tls_exporter().unwrap(), s.tls_exporter().unwrap());
-}
-
-fn talk(network: &mut Network) {
-    for side in [0, 1] {
-        network.received[1 - side].clear();
-        network.say(side, b"a message", &mut |_, datagram| usual(datagram));
-        network.say(side, b"", &mut |_, datagram| usual(datagram));
-        network.run(&mut |_, datagram| usual(datagram));
-        assert_eq!(network.received[1 - side], [&b"a message"[..], b""]);
-    }
 }
 
 #[test]
@@ -217,9 +215,7 @@ fn a_session_is_resumed() {
     talk(&mut network);
 }
 
-pub(super) type Shape = (&'static str, fn() -> Network, ProtocolVersion);
-
-pub(super) const SHAPES: [Shape; 5] = [
+pub(super) const SHAPES: [Shape; 6] = [
     ("plain", plain, ProtocolVersion::DTLS_1_2),
     ("many datagrams, CBC", small, ProtocolVersion::DTLS_1_2),
     (
@@ -229,69 +225,18 @@ pub(super) const SHAPES: [Shape; 5] = [
     ),
     ("resumed", resumed, ProtocolVersion::DTLS_1_2),
     ("DTLS 1.0", older, ProtocolVersion::DTLS_1_0),
+    ("behind a gate", behind_a_gate, ProtocolVersion::DTLS_1_2),
 ];
-
-#[derive(Clone, Copy, Debug)]
-enum Damage {
-    Lost,
-    Twice,
-    Late,
-}
-
-fn damaged(damage: Damage, datagram: &[u8]) -> Vec<(Duration, Vec<u8>)> {
-    match damage {
-        Damage::Lost => Vec::new(),
-        Damage::Twice => [usual(datagram), usual(datagram)].concat(),
-        Damage::Late => vec![(LATENCY * 5 / 2, datagram.to_vec())],
-    }
-}
-
-fn must_succeed((what, network, version): &Shape, damage: &[(usize, Damage)]) {
-    let mut network = network();
-    network.run(
-        &mut |index, datagram| match damage.iter().find(|(at, _)| *at == index) {
-            Some((_, damage)) => damaged(*damage, datagram),
-            None => usual(datagram),
-        },
-    );
-    for side in &network.sides {
-        if let Side::Failed(error) = side {
-            panic!("{what}, {damage:?}: {error}");
-        }
-    }
-    check(&mut network, *version);
-    talk(&mut network);
-}
-
-fn datagrams(shape: &Shape) -> usize {
-    let mut network = shape.1();
-    network.run(&mut |_, datagram| usual(datagram));
-    network.sent
-}
 
 /// Whatever is lost, the last flight of either shape included (RFC 6347 §4.2.4).
 #[test]
 fn one_datagram_is_damaged() {
-    for shape in &SHAPES {
-        for at in 0..datagrams(shape) {
-            for damage in [Damage::Lost, Damage::Twice, Damage::Late] {
-                must_succeed(shape, &[(at, damage)]);
-            }
-        }
-    }
+    one_is_damaged(&SHAPES);
 }
 
 #[test]
 fn two_datagrams_are_damaged() {
-    for shape in &SHAPES {
-        let count = datagrams(shape).min(8);
-        for first in 0..count {
-            for second in first + 1..count {
-                must_succeed(shape, &[(first, Damage::Lost), (second, Damage::Lost)]);
-                must_succeed(shape, &[(first, Damage::Late), (second, Damage::Lost)]);
-            }
-        }
-    }
+    two_are_damaged(&SHAPES);
 }
 
 /// RFC 6347 §4.1.2.7: what does not open is dropped; there is no answer that somebody could learn from.

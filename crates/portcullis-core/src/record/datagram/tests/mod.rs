@@ -4,3 +4,10 @@ mod fragments;
 mod records;
 mod vectors;
 mod wolfssl;
+
+impl super::Writer {
+    /// The memory held for what may be sent again, in bytes.
+    pub(crate) fn kept(&self) -> usize {
+        self.transmitter.kept()
+    }
+}

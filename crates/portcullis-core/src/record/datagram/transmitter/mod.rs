@@ -637,6 +637,14 @@ impl Transmitter {
         self.next_message = None;
     }
 
+    /// The memory held to send something again, or to acknowledge something, in bytes.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        let Some(busy) = &self.busy else { return 0 };
+        let flights = [&busy.flight, &busy.before].map(Flight::kept);
+        flights.iter().sum::<usize>() + size_of_val(busy.to_acknowledge.as_slice())
+    }
+
     /// Moves everything.
     pub(super) fn take(&mut self) -> Self {
         Self {

@@ -11,7 +11,8 @@ use std::io::IoSlice;
 
 use super::super::parts::server_hello;
 use super::super::tamper::{Put, first};
-use super::loss::{ALL, Chance, Damage, damaged};
+use super::faults::{ALL, Damage, damaged};
+use super::loss::Chance;
 use super::network::{LATENCY, Network, Side, usual};
 use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::config::{ClientConfigBuilder, Renegotiation, ServerConfigBuilder};
