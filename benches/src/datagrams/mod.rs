@@ -3,7 +3,9 @@
 //!
 //! `SIZES=1200`, `ROUNDS=15`, `MESSAGES=20000` and `HANDSHAKES=100` in the environment are the defaults.
 
+mod loss;
 mod portcullis;
+mod stream;
 mod wire;
 
 use std::error::Error;
@@ -49,10 +51,14 @@ fn timed(times: u32, mut one: impl FnMut() -> Result<(), Failure>) -> Result<Dur
     Ok(start.elapsed() / times)
 }
 
-/// Rows of a table: the best round of each stack, and the median of its ratios to portcullis in one round.
+/// The stack that the others are compared with.
+const OURS: &str = "portcullis";
+
+/// Rows of a table: the best round of each stack, and the median of its ratios to this one in one round.
 fn rows<T>(
     what: &str,
     unit: f64,
+    base: &str,
     stacks: &mut [(&str, T)],
     mut measure: impl FnMut(&mut T) -> Result<Duration, Failure>,
 ) -> Result<(), Failure> {
@@ -62,11 +68,12 @@ fn rows<T>(
             spent.push(measure(stack)?.as_nanos() as f64);
         }
     }
-    let ours = stacks.iter().position(|(name, _)| *name == "portcullis");
-    let ours = spent[ours.ok_or("portcullis is not among the stacks")?].clone();
+    let of_base = stacks.iter().position(|(name, _)| *name == base);
+    let of_base = of_base.ok_or_else(|| format!("{base} is not among the stacks"))?;
+    let of_base = spent[of_base].clone();
     for ((name, _), each) in stacks.iter().zip(&spent) {
         let best = each.iter().copied().fold(f64::INFINITY, f64::min);
-        let ratios = each.iter().zip(&ours).map(|(theirs, ours)| theirs / ours);
+        let ratios = each.iter().zip(&of_base).map(|(this, base)| this / base);
         println!(
             "| {what} | {name} | {:.2} | {:.2} |",
             best / unit,
@@ -83,10 +90,10 @@ fn rows<T>(
 pub fn messages(stacks: &mut [(&str, Box<dyn Pair>)]) -> Result<(), Failure> {
     let times = number("MESSAGES", 20_000_u32);
     let sizes = std::env::var("SIZES").unwrap_or_else(|_| "1200".to_owned());
-    println!("| bytes | stack | best, ns | of portcullis', in the same round |\n|---|---|---|---|");
+    println!("| bytes | stack | best, ns | of portcullis, in the same round |\n|---|---|---|---|");
     for size in sizes.split(',') {
         let message = vec![7; size.trim().parse()?];
-        rows(size, 1.0, stacks, |pair| {
+        rows(size, 1.0, OURS, stacks, |pair| {
             timed(times, || match pair.pass(&message)? {
                 length if length == message.len() => Ok(()),
                 length => Err(format!("{length} bytes came of {}", message.len()).into()),
@@ -101,9 +108,17 @@ pub fn messages(stacks: &mut [(&str, Box<dyn Pair>)]) -> Result<(), Failure> {
 /// # Errors
 /// When one fails.
 pub fn handshakes(stacks: &mut [(&str, Connects)]) -> Result<(), Failure> {
+    handshakes_beside(OURS, stacks)
+}
+
+/// The same beside another one of them.
+///
+/// # Errors
+/// When one fails, or the other one is not there.
+pub fn handshakes_beside(base: &str, stacks: &mut [(&str, Connects)]) -> Result<(), Failure> {
     let times = number("HANDSHAKES", 100_u32);
-    println!("| what | stack | best, us | of portcullis', in the same round |\n|---|---|---|---|");
-    rows("full handshake", 1e3, stacks, |connect| {
+    println!("| what | stack | best, us | of {base}, in the same round |\n|---|---|---|---|");
+    rows("full handshake", 1e3, base, stacks, |connect| {
         timed(times, connect)
     })
 }

@@ -16,14 +16,17 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Server
 use super::{Failure, Pair};
 use crate::pki::{Pki, SERVER_NAME};
 
-/// Nothing is lost, so nobody waits.
-fn now() -> Now {
+/// The time of the day, and the one that timers have.
+pub(super) fn now(monotonic: Duration) -> Now {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Now {
         wall: UnixTime::since_unix_epoch(since.unwrap_or_default()),
-        monotonic: Monotonic(Duration::ZERO),
+        monotonic: Monotonic(monotonic),
     }
 }
+
+/// Where nothing is lost, nobody waits.
+const START: Duration = Duration::ZERO;
 
 enum Side {
     Handshake(Box<Handshake>),
@@ -39,7 +42,7 @@ impl Side {
                 Self::Handshake(handshake) => match handshake.poll()? {
                     Step::Transmit(datagram) => sent.push(datagram),
                     Step::Ask(question) => {
-                        handshake.answer(Question::default_answer(question), now())?;
+                        handshake.answer(Question::default_answer(question), now(START))?;
                     }
                     Step::Connected => {
                         let connection = handshake.take_datagram_connection();
@@ -50,7 +53,10 @@ impl Side {
                 },
                 Self::Connected(connection) => {
                     let mut out = vec![0; connection.writer.control_len()];
-                    match connection.writer.poll_control(now().monotonic, &mut out)? {
+                    match connection
+                        .writer
+                        .poll_control(now(START).monotonic, &mut out)?
+                    {
                         Control::Transmit(length) => sent.push(out[..length].to_vec()),
                         Control::Wait { .. } => return Ok(sent),
                     }
@@ -61,9 +67,9 @@ impl Side {
 
     fn receive(&mut self, mut datagram: Vec<u8>) -> Result<(), Failure> {
         match self {
-            Self::Handshake(handshake) => handshake.receive(&datagram, now()),
+            Self::Handshake(handshake) => handshake.receive(&datagram, now(START)),
             Self::Connected(connection) => {
-                let mut records = connection.reader.open(&mut datagram, now().monotonic);
+                let mut records = connection.reader.open(&mut datagram, now(START).monotonic);
                 while records.next()?.is_some() {}
             }
         }
@@ -74,8 +80,8 @@ impl Side {
 /// Both sides' configurations.
 #[derive(Debug)]
 pub struct Prepared {
-    client: ClientConfig,
-    server: ServerConfig,
+    pub(super) client: ClientConfig,
+    pub(super) server: ServerConfig,
 }
 
 /// Connected.
@@ -125,11 +131,11 @@ impl Prepared {
             ServerName::try_from(SERVER_NAME)?,
             DatagramOptions::default(),
         );
-        let client = Handshake::datagram_client(client, name, Vec::new(), options, now())?;
+        let client = Handshake::datagram_client(client, name, Vec::new(), options, now(START))?;
         let mut client = Side::Handshake(Box::new(client));
         let hello = client.turn()?.pop().ok_or("no hello")?;
         let admission = Admission::without_cookie(hello);
-        let server = Handshake::datagram_server(server, admission, options, now())?;
+        let server = Handshake::datagram_server(server, admission, options, now(START))?;
         let mut server = Side::Handshake(Box::new(server));
         loop {
             let mut is_silent = true;

@@ -9,6 +9,8 @@
 // which resumes the first, with "early from wolfSSL" before the handshake, or what the client has said then, which a server
 // gives back at once.
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +38,34 @@ static void must(int result, const char *what)
     int error = ssl ? wolfSSL_get_error(ssl, result) : result;
     printf("FAILED %s: %d %s\n", what, error, wolfSSL_ERR_reason_error_string(error));
     exit(1);
+}
+
+// What comes, or 0 where the other side has closed, or says nothing for 20 seconds. `again` is said twice a second until then.
+static int hear(int fd, int is_13, char *message, int size, const char *again)
+{
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    wolfSSL_dtls_set_using_nonblock(ssl, 1);
+    for (int tries = 0; tries < 40;) {
+        int length = wolfSSL_read(ssl, message, size), error;
+        if (length > 0)
+            return length;
+        error = wolfSSL_get_error(ssl, length);
+        if (error != WOLFSSL_ERROR_WANT_READ && error != WOLFSSL_ERROR_WANT_WRITE) {
+            if (error != WOLFSSL_ERROR_ZERO_RETURN)
+                must(length, "a message");
+            return 0;
+        }
+        struct pollfd wanted = {.fd = fd, .events = POLLIN};
+        if (poll(&wanted, 1, 500))
+            continue;
+        tries++;
+        // What is not acknowledged yet: a Finished, a ticket (RFC 9147 5.8).
+        if (is_13 && wolfSSL_dtls_got_timeout(ssl) != WOLFSSL_SUCCESS)
+            must(0, "a repetition");
+        if (again && wolfSSL_write(ssl, again, strlen(again)) <= 0)
+            must(0, "a message");
+    }
+    return 0;
 }
 
 int main(int count, char **words)
@@ -149,11 +179,9 @@ next:
         must(0, "a message");
     int length;
 again:
-    while ((length = wolfSSL_read(ssl, message, sizeof message)) <= 0) {
-        int error = wolfSSL_get_error(ssl, length);
-        if (error != WOLFSSL_ERROR_WANT_READ && error != WOLFSSL_ERROR_WANT_WRITE)
-            must(length, "a message");
-    }
+    length = hear(socket_, is_13, message, sizeof message, is_server ? NULL : first);
+    if (!length)
+        must(0, "a message");
     printf("HEARD %.*s\n", length, message);
     if (asks == 1) {
         asks = 2;
@@ -164,6 +192,10 @@ again:
         goto again;
     if (is_server && wolfSSL_write(ssl, message, length) <= 0)
         must(0, "the answer");
+    // Where the answer is lost, what it answers comes again.
+    while (is_server && !is_early && (length = hear(socket_, is_13, message, sizeof message, NULL)) > 0)
+        if (wolfSSL_write(ssl, message, length) <= 0)
+            must(0, "the answer");
     wolfSSL_shutdown(ssl);
     if (is_early && !session) {
         session = wolfSSL_get1_session(ssl);

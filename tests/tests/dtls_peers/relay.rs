@@ -14,6 +14,9 @@ pub(crate) enum Lost {
     Flight,
     /// Of both sides one in ten, by a seed.
     Tenth(u64),
+    /// The same, but neither a HelloVerifyRequest nor a ChangeCipherSpec of the server and what is with it: Erlang's says them
+    /// once, whatever it hears again.
+    TenthButOnce(u64),
 }
 
 /// Who has sent a datagram.
@@ -34,7 +37,9 @@ struct Loss {
 impl Loss {
     fn new(lost: Lost) -> Self {
         let state = match lost {
-            Lost::Tenth(seed) => seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            Lost::Tenth(seed) | Lost::TenthButOnce(seed) => {
+                seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            }
             _ => 0,
         };
         Self {
@@ -47,11 +52,18 @@ impl Loss {
     fn takes(&mut self, from: Sender, datagram: &[u8]) -> bool {
         let is_one = match self.lost {
             Lost::Nothing => false,
-            Lost::Tenth(_) => {
+            Lost::Tenth(_) | Lost::TenthButOnce(_) => {
                 self.state ^= self.state << 13;
                 self.state ^= self.state >> 7;
                 self.state ^= self.state << 17;
-                return self.state.is_multiple_of(10);
+                let is_once = match datagram.first() {
+                    Some(20) => true,
+                    Some(22) => datagram.get(13) == Some(&3),
+                    _ => false,
+                };
+                let is_kept =
+                    is_once && from == Sender::Server && matches!(self.lost, Lost::TenthButOnce(_));
+                return self.state.is_multiple_of(10) && !is_kept;
             }
             // A HelloRetryRequest is one, too, with a random of its own (RFC 8446 §4.1.3).
             Lost::Hello => {

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dimpl::{Config, Dtls, DtlsCertificate, Output};
+use portcullis_benches::datagrams::{Failure, Pair};
 use portcullis_benches::pki::Pki;
-
-use crate::{Failure, Pair};
 
 pub(crate) struct Dimpl {
     client: Dtls,

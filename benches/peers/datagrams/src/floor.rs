@@ -2,8 +2,7 @@
 
 use aws_lc_rs::aead::quic::{AES_128, HeaderProtectionKey};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-
-use crate::{Failure, Pair};
+use portcullis_benches::datagrams::{Failure, Pair};
 
 /// Flags, number and length, as everybody here sends them.
 const HEADER: usize = 5;

@@ -1,18 +1,16 @@
-//! OpenSSL. Its BIO wants each datagram copied in and out, as a system call would.
+//! Two ends of OpenSSL, or of BoringSSL, whose crates have the same names in them: `crate::library` is one of the two, and
+//! `crate::stack` says what is its own. Its BIO wants each datagram copied in and out, as a system call would.
 
-use openssl::pkey::PKey;
-use openssl::ssl::{
-    HandshakeError, MidHandshakeSslStream, Ssl, SslContext, SslMethod, SslOptions, SslStream,
-    SslVerifyMode, SslVersion,
-};
-use openssl::x509::X509;
-use openssl::x509::store::X509StoreBuilder;
 use portcullis_benches::datagrams::{End, Failure, Pair};
 use portcullis_benches::pki::{Pki, SERVER_NAME};
 
-const CIPHER: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
-/// Of a datagram; it cannot ask the BIO.
-const MTU: u32 = 1_400;
+use crate::library::pkey::PKey;
+use crate::library::ssl::{
+    HandshakeError, MidHandshakeSslStream, Ssl, SslContext, SslMethod, SslStream, SslVerifyMode,
+};
+use crate::library::x509::X509;
+use crate::library::x509::store::X509StoreBuilder;
+use crate::stack;
 
 enum Side {
     Under(MidHandshakeSslStream<End>),
@@ -36,12 +34,13 @@ impl Side {
     }
 }
 
+/// Both sides' contexts.
 pub(crate) struct Prepared {
     client: SslContext,
     server: SslContext,
 }
 
-pub(crate) struct OpenSsl {
+pub(crate) struct Connected {
     client: SslStream<End>,
     server: SslStream<End>,
     out: Vec<u8>,
@@ -52,11 +51,7 @@ impl Prepared {
         let mut client = SslContext::builder(SslMethod::dtls())?;
         let mut server = SslContext::builder(SslMethod::dtls())?;
         for context in [&mut client, &mut server] {
-            context.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
-            context.set_max_proto_version(Some(SslVersion::DTLS1_2))?;
-            context.set_cipher_list(CIPHER)?;
-            context.set_groups_list("X25519:P-256")?;
-            context.set_options(SslOptions::NO_TICKET | SslOptions::NO_QUERY_MTU);
+            stack::set_up(context)?;
         }
         let mut store = X509StoreBuilder::new()?;
         store.add_cert(X509::from_der(&pki.root)?)?;
@@ -73,27 +68,27 @@ impl Prepared {
     }
 
     /// A full handshake without a cookie.
-    pub(crate) fn connect(&self) -> Result<OpenSsl, Failure> {
+    pub(crate) fn connect(&self) -> Result<Connected, Failure> {
         let [of_client, of_server] = End::both();
         let mut ssl = Ssl::new(&self.client)?;
         ssl.param_mut().set_host(SERVER_NAME)?;
-        ssl.set_mtu(MTU)?;
+        stack::set_mtu(&mut ssl)?;
         let mut client = Side::of(ssl.connect(of_client))?;
         let mut ssl = Ssl::new(&self.server)?;
-        ssl.set_mtu(MTU)?;
+        stack::set_mtu(&mut ssl)?;
         let mut server = Side::of(ssl.accept(of_server))?;
         while !matches!((&client, &server), (Side::Connected(_), Side::Connected(_))) {
             client = client.turn()?;
             server = server.turn()?;
         }
         let (Side::Connected(client), Side::Connected(server)) = (client, server) else {
-            return Err("OpenSSL is not connected".into());
+            return Err("not connected".into());
         };
         let cipher = client.ssl().current_cipher().map(|cipher| cipher.name());
-        if cipher != Some(CIPHER) {
-            return Err(format!("OpenSSL has {cipher:?}").into());
+        if cipher != Some(stack::CIPHER) {
+            return Err(format!("the cipher is {cipher:?}").into());
         }
-        Ok(OpenSsl {
+        Ok(Connected {
             client,
             server,
             out: vec![0; 1 << 14],
@@ -101,7 +96,7 @@ impl Prepared {
     }
 }
 
-impl Pair for OpenSsl {
+impl Pair for Connected {
     fn pass(&mut self, message: &[u8]) -> Result<usize, Failure> {
         self.client.ssl_write(message)?;
         Ok(self.server.ssl_read(&mut self.out)?)
