@@ -14,7 +14,6 @@ use super::ocsp;
 use super::path::Wanted;
 use super::policy::ChainPolicy;
 use super::presented::Presented;
-use super::revocation::RevocationCheck;
 use super::through::Through;
 use super::walk::{self, ChainWalk};
 use crate::crypto::{
@@ -61,11 +60,8 @@ pub(crate) fn verify_chain(
     now: UnixTime,
     policy: &ChainPolicy,
 ) -> Result<VerifiedChain, CertificateError> {
-    match policy.crl_check.is_on() {
-        false => verify_path(chain, server_name, now, policy),
-        // Without lists.
-        true => RevocationCheck::begin(chain, server_name.as_ref(), now, policy)?.conclude(),
-    }
+    let proof = verify_path(chain, server_name, now, policy)?;
+    policy.crl_check.without_lists(proof, now, policy)
 }
 
 /// How a chain is judged of which everything is accepted that nobody refuses.
