@@ -93,6 +93,8 @@ pub enum NameMatch {
     Default,
 }
 
+type Look = fn(&HostNameRules, GeneralNames<'_>, &ServerName<'_>) -> Result<(), String>;
+
 type Function = dyn Fn(&Reference, &PresentedName<'_>) -> NameMatch + Send + Sync;
 
 /// What counts as the name of a server (`customize_hostname_check`).
@@ -123,7 +125,7 @@ pub struct HostNameRules {
     references: Option<Arc<[Reference]>>,
     wildcard: Wildcard,
     matching: Option<Arc<Function>>,
-    look: Through<fn(&Self, GeneralNames<'_>, &ServerName<'_>) -> Result<(), String>>,
+    look: Through<Look>,
 }
 
 impl Default for HostNameRules {
