@@ -9,6 +9,8 @@
 #   crates    what is linked or runs while compiling, the client itself among them
 #   rustc     processor time of all calls of rustc; the C code of AWS-LC comes on top, for both
 #   stripped  size of the program
+# and then the second of these by crate, where one takes a second or more, and the third by what the
+# bytes are (`weight/parts.awk`).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/weight"
 
@@ -19,12 +21,12 @@ trap 'rm -rf "$folder"' EXIT
 unset RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 export CARGO_INCREMENTAL=0
 
-# Cargo calls it with rustc's path and arguments. Processor time, and not how long it took: that
-# depends on what else the machine does.
+# Cargo calls it with rustc's path and arguments, and says of which crate. Processor time, and not
+# how long it took, as `cargo build --timings` has it: that depends on what else the machine does.
 wrapper=$folder/rustc
 cat >"$wrapper" <<'WRAPPER'
 #!/usr/bin/env bash
-TIMEFORMAT='%U %S'
+TIMEFORMAT="${CARGO_PKG_NAME:--} %U %S"
 { time "$@" 2>&3; } 3>&2 2>>"$RUSTC_TIMES"
 WRAPPER
 chmod +x "$wrapper"
@@ -36,9 +38,15 @@ for client in "${CLIENTS[@]}"; do
     export RUSTC_TIMES=$folder/$client.times
     RUSTC_WRAPPER=$wrapper cargo build --quiet --locked --release -p "weight-$client" \
         --target-dir "$folder/$client"
-    rustc[$client]=$(awk '{ seconds += $1 + $2 } END { printf "%.1f", seconds }' "$RUSTC_TIMES")
+    rustc[$client]=$(awk '{ seconds += $2 + $3 } END { printf "%.1f", seconds }' "$RUSTC_TIMES")
     strip -o "$folder/$client.stripped" "$folder/$client/release/weight-$client"
     size[$client]=$(stat -c %s "$folder/$client.stripped")
+    awk '{ seconds[$1] += $2 + $3 } END { for (crate in seconds) printf "%.1f %s\n", seconds[crate], crate }' \
+        "$RUSTC_TIMES" >"$folder/$client.crates"
+    {
+        size --format=sysv --radix=10 "$folder/$client.stripped"
+        nm --demangle --print-size --size-sort --radix=d "$folder/$client/release/weight-$client"
+    } | awk -v "file=${size[$client]}" -f parts.awk >"$folder/$client.parts"
     # The next one is built from nothing anyway.
     rm -rf "${folder:?}/$client"
 done
@@ -54,3 +62,29 @@ printf '%-26s %12s %12s %7s\n' '' "${CLIENTS[@]}" ratio
 row 'crates' "${crates[portcullis]}" "${crates[tokio-rustls]}"
 row 'rustc, seconds of CPU' "${rustc[portcullis]}" "${rustc[tokio-rustls]}"
 row 'stripped, bytes' "${size[portcullis]}" "${size[tokio-rustls]}"
+
+# Two files of "number name" as one table, the largest first; names with less than LEAST in both are one row.
+table() { # LEAST HERE THERE
+    awk -v "least=$1" '
+        { number = $1; sub(/^[^ ]+ /, ""); names[$0]; in_file[FILENAME, $0] = number }
+        END {
+            for (name in names) {
+                here = in_file[ARGV[1], name] + 0
+                there = in_file[ARGV[2], name] + 0
+                if (here >= least || there >= least) {
+                    print (here > there ? here : there), here, there, name
+                } else {
+                    few_here += here
+                    few_there += there
+                }
+            }
+            if (few_here + few_there > 0) print 0, few_here, few_there, "all others"
+        }' "$2" "$3" | sort -rn | while read -r _ here there name; do
+        printf '%-42s %12s %12s\n' "$name" "$here" "$there"
+    done
+}
+
+printf '\nrustc, seconds of CPU\n'
+table 1 "$folder/${CLIENTS[0]}.crates" "$folder/${CLIENTS[1]}.crates"
+printf '\nstripped, bytes\n'
+table 0 "$folder/${CLIENTS[0]}.parts" "$folder/${CLIENTS[1]}.parts"

@@ -1,5 +1,6 @@
 //! What was configured for a connection, in words.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,10 +120,6 @@ impl Options {
     }
 }
 
-/// A configuration of either role.
-pub(crate) trait Configured: Send + Sync {
-    fn options(&self) -> Vec<ConfiguredOption>;
-}
-
-/// The one that a connection was made with.
-pub(crate) type InForce = Arc<dyn Configured>;
+/// The configuration that a connection was made with, of either role. What writes its options down knows which: so no
+/// program has it that does not ask.
+pub(crate) type InForce = Arc<dyn Any + Send + Sync>;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::configured::{ConfiguredOption, InForce};
+use crate::configured::InForce;
 use crate::crypto::prf::PrfKey;
 use crate::dialect::Dialect;
 use crate::ech::EchStatus;
@@ -398,21 +398,6 @@ impl ConnectionInformation {
     /// the [verifier](crate::config::SrpVerifier) was made for, a client what its configuration has.
     pub fn srp_user(&self) -> Option<&[u8]> {
         self.0.psk.as_ref()?.user()
-    }
-
-    /// What was configured for this connection: the options of the configuration that it was made with, also of one that was
-    /// chosen during the handshake, by the names of the builder's methods and of Erlang's options. They are written down
-    /// anew each time. Of keys, passwords and the like they say whether there are some. Empty unless the configuration has
-    /// [`keep_options`](crate::config::ClientConfigBuilder::keep_options).
-    pub fn options(&self) -> Vec<ConfiguredOption> {
-        let configured = self
-            .0
-            .rare
-            .as_ref()
-            .and_then(|rare| rare.configured.as_ref());
-        configured
-            .map(|configured| configured.options())
-            .unwrap_or_default()
     }
 
     /// Derives keying material for the application (RFC 8446 §7.5, RFC 5705).

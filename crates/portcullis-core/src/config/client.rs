@@ -26,7 +26,7 @@ use crate::violation::Violation;
 use crate::wire::extension::CertificateType;
 use crate::x509::{
     CertificatePolicies, ChainPolicy, CrlCheck, HostNameRules, Identity, OcspPolicy, Roots,
-    Sha256Digest, SignatureMemo,
+    Sha256Digest, SignatureMemo, Staples,
 };
 
 /// A client's configuration. Cheap to clone.
@@ -62,7 +62,7 @@ pub(crate) struct ClientOptions {
     pub(crate) request_ocsp_response: bool,
     pub(crate) request_scts: bool,
     /// Counts where a response is asked for.
-    ocsp: OcspPolicy,
+    staples: Staples,
     /// What the server may show.
     pub(crate) accepted: AcceptedOfPeer,
     /// What this side can show, once built.
@@ -270,7 +270,7 @@ impl ClientConfigBuilder {
                 tickets_taken: None,
                 request_ocsp_response: false,
                 request_scts: false,
-                ocsp: OcspPolicy::Accept,
+                staples: Staples::UNASKED,
                 accepted: AcceptedOfPeer::default(),
                 client_certificate_types: Vec::new(),
                 client_types_are_chosen: false,
@@ -417,6 +417,9 @@ impl ClientConfigBuilder {
     /// these are missing; a list that has the certificate, or that of the responder, counts against it. It counts for the handshake that it came with: when a session is resumed none comes.
     pub fn request_ocsp_response(mut self, on: bool) -> Self {
         self.client.request_ocsp_response = on;
+        if on {
+            self.client.staples = Staples::by(self.client.staples.policy());
+        }
         self
     }
 
@@ -434,7 +437,7 @@ impl ClientConfigBuilder {
     /// ```
     pub fn ocsp(mut self, policy: OcspPolicy) -> Self {
         self.client.request_ocsp_response = true;
-        self.client.ocsp = policy;
+        self.client.staples = Staples::by(policy);
         self
     }
 
@@ -447,7 +450,7 @@ impl ClientConfigBuilder {
 
     /// OCSP responses are demanded only where they are asked for, and looked at.
     fn check_ocsp(&self) -> Result<(), Misuse> {
-        if self.client.ocsp != OcspPolicy::Require {
+        if self.client.staples.policy() != OcspPolicy::Require {
             return Ok(());
         }
         let lacking = match (&self.client.verification, self.client.request_ocsp_response) {
@@ -650,9 +653,9 @@ impl ClientConfigBuilder {
                     .signed_with(&schemes, self.client.policy.key_minimum)
                     .memo(self.client.policy.memo.clone())
                     .crl_check(self.client.policy.crl_check)
-                    .ocsp(match self.client.request_ocsp_response {
-                        true => self.client.ocsp,
-                        false => OcspPolicy::Off,
+                    .staples(match self.client.request_ocsp_response {
+                        true => self.client.staples,
+                        false => Staples::OFF,
                     }),
             );
         } else if self.client.host_name_rules.is_some()

@@ -7,7 +7,7 @@ use super::server::{ServerConfigBuilder, ServerOptions};
 use crate::error::Misuse;
 use crate::version::Version;
 use crate::wire::extension::CertificateType;
-use crate::x509::{ChainPolicy, OcspPolicy, Roots};
+use crate::x509::{ChainPolicy, OcspPolicy, Roots, Staples};
 
 /// The most intermediates in a client's chain of whoever says nothing of it.
 pub(super) const USUAL_DEPTH: usize = 10;
@@ -63,6 +63,9 @@ impl ServerConfigBuilder {
     /// and no certificate lacks one.
     pub fn request_ocsp_response(mut self, on: bool) -> Self {
         self.server.request_ocsp_response = on;
+        if on {
+            self.server.staples = Staples::by(self.server.staples.policy());
+        }
         self
     }
 
@@ -93,14 +96,14 @@ impl ServerConfigBuilder {
     /// [`OcspPolicy::Require`] where it has others, or where no chain is verified.
     pub fn ocsp(mut self, policy: OcspPolicy) -> Self {
         self.server.request_ocsp_response = true;
-        self.server.ocsp = policy;
+        self.server.staples = Staples::by(policy);
         self
     }
 
     /// OCSP responses are asked for only where they can come, and demanded only where they are looked at.
     fn check_ocsp(&self) -> Result<(), Misuse> {
         let server = &self.server;
-        let is_required = server.ocsp == OcspPolicy::Require;
+        let is_required = server.staples.policy() == OcspPolicy::Require;
         let has_older = [Version::V1_0, Version::V1_1, Version::V1_2];
         let has_older = has_older
             .into_iter()
@@ -154,9 +157,9 @@ impl ServerConfigBuilder {
                     .signed_with(&schemes, server.policy.key_minimum)
                     .memo(server.policy.memo.clone())
                     .crl_check(server.policy.crl_check)
-                    .ocsp(match server.request_ocsp_response {
-                        true => server.ocsp,
-                        false => OcspPolicy::Off,
+                    .staples(match server.request_ocsp_response {
+                        true => server.staples,
+                        false => Staples::OFF,
                     })
                     .intermediates(server.intermediates.iter().cloned())?;
                 if let Some(policies) = &server.certificate_policies {
@@ -206,7 +209,7 @@ impl ServerConfigBuilder {
             ("policies", server.certificate_policies.is_some()),
             ("intermediates", !server.intermediates.is_empty()),
             ("crl_check", server.policy.crl_check.is_on()),
-            ("ocsp", server.ocsp == OcspPolicy::Require),
+            ("ocsp", server.staples.policy() == OcspPolicy::Require),
         ];
         let given = rules.iter().filter(|(_, is_given)| *is_given);
         let given: Vec<_> = given.map(|(option, _)| *option).collect();

@@ -7,7 +7,8 @@ use super::client_authentication::ClientAuthentication;
 use super::policy::{KeyShares, Policy};
 use super::server::ServerOptions;
 use crate::compression::CertificateCompression;
-use crate::configured::{Configured, ConfiguredOption, OptionValue, Options};
+use crate::configured::{ConfiguredOption, OptionValue, Options};
+use crate::information::ConnectionInformation;
 
 fn texts(names: &[Box<[u8]>]) -> OptionValue {
     OptionValue::names(names.iter().map(|name| name.escape_ascii()))
@@ -104,7 +105,29 @@ impl Policy {
     }
 }
 
-impl Configured for ClientOptions {
+impl ConnectionInformation {
+    /// What was configured for this connection: the options of the configuration that it was made with, also of one that was
+    /// chosen during the handshake, by the names of the builder's methods and of Erlang's options. They are written down
+    /// anew each time. Of keys, passwords and the like they say whether there are some. Empty unless the configuration has
+    /// [`keep_options`](crate::config::ClientConfigBuilder::keep_options).
+    pub fn options(&self) -> Vec<ConfiguredOption> {
+        let rare = self.0.rare.as_ref();
+        let Some(configured) = rare.and_then(|rare| rare.configured.as_ref()) else {
+            return Vec::new();
+        };
+        match (
+            configured.downcast_ref::<ClientOptions>(),
+            configured.downcast_ref::<ServerOptions>(),
+        ) {
+            (Some(client), _) => client.options(),
+            (None, Some(server)) => server.options(),
+            // No configuration is of another type.
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+impl ClientOptions {
     fn options(&self) -> Vec<ConfiguredOption> {
         let mut out = Options::default();
         let name = |name: &str| OptionValue::Name(name.to_owned());
@@ -164,7 +187,7 @@ impl Configured for ClientOptions {
     }
 }
 
-impl Configured for ServerOptions {
+impl ServerOptions {
     fn options(&self) -> Vec<ConfiguredOption> {
         let mut out = Options::default();
         let (verify, is_required) = match &self.client_authentication {

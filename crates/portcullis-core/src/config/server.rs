@@ -27,8 +27,8 @@ use crate::violation::Violation;
 #[cfg(feature = "finite-field")]
 use crate::x509::DhParameters;
 use crate::x509::{
-    CertificateFilter, CertificatePolicies, ChainPolicy, CrlCheck, Identity, OcspPolicy, Roots,
-    SignatureMemo, kinds_of_keys, what_keys_lack,
+    CertificateFilter, CertificatePolicies, ChainPolicy, CrlCheck, Identity, Roots, SignatureMemo,
+    Staples, kinds_of_keys, what_keys_lack,
 };
 
 /// A server's configuration. Cheap to clone.
@@ -52,7 +52,7 @@ pub(crate) struct ServerOptions {
     pub(crate) certificate_authorities: Option<Vec<Box<[u8]>>>,
     /// Whether clients of TLS 1.3 are asked for OCSP responses.
     pub(crate) request_ocsp_response: bool,
-    pub(super) ocsp: OcspPolicy,
+    pub(super) staples: Staples,
     /// What is to be in a client's certificate.
     pub(crate) oid_filters: Vec<CertificateFilter>,
     /// The server's own group for DHE before TLS 1.3.
@@ -157,7 +157,7 @@ impl ServerConfig {
                 send_certificate_authorities: true,
                 certificate_authorities: None,
                 request_ocsp_response: false,
-                ocsp: OcspPolicy::Accept,
+                staples: Staples::UNASKED,
                 oid_filters: Vec::new(),
                 dh_group: None,
                 honor_cipher_order: true,

@@ -37,7 +37,8 @@ pub struct Handshake {
     pub(super) outgoing: Outgoing,
     random: Random,
     events: VecDeque<Event>,
-    question: Option<Question>,
+    /// Apart: hardly any handshake asks, and a handshake may be dropped in many places.
+    question: Option<Apart<Question>>,
     waiting_for: Option<QuestionId>,
     pub(super) outcome: Option<Outcome>,
     pub(super) error: Option<Error>,
@@ -298,7 +299,7 @@ impl Handshake {
                 // What is already said does not wait for the answer.
                 let bytes = self.take_output();
                 if bytes.is_empty() {
-                    return Ok(Step::Ask(question));
+                    return Ok(Step::Ask(question.into_inner()));
                 }
                 self.question = Some(question);
                 return Ok(Step::Transmit(bytes));
@@ -517,7 +518,7 @@ impl Handshake {
             Entered::State => {}
             Entered::Question(question) => {
                 self.waiting_for = Some(question.id());
-                self.question = Some(question);
+                self.question = Some(Apart::new(question));
             }
             Entered::Connected(outcome) => self.connected(outcome),
         }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use super::path::{Path, Wanted};
+use super::through::Through;
+use super::walk::policies::{Unfit, check};
 use crate::misuse::Misuse;
 
 /// How many policies can be asked for.
@@ -31,7 +34,10 @@ pub struct CertificatePolicies {
     pub(super) explicit: bool,
     pub(super) inhibit_mapping: bool,
     pub(super) inhibit_any: bool,
+    pub(super) check: Through<Check>,
 }
+
+type Check = fn(Wanted<'_>, &Path, &CertificatePolicies) -> Result<(), Unfit>;
 
 impl CertificatePolicies {
     /// Any policy will do.
@@ -41,6 +47,7 @@ impl CertificatePolicies {
             explicit: false,
             inhibit_mapping: false,
             inhibit_any: false,
+            check: Through(check),
         }
     }
 

@@ -9,6 +9,7 @@ use rustls_pki_types::{DnsName, ServerName};
 use super::extension::GeneralNames;
 use super::extension::alt_name::{DNS_NAME, IP_ADDRESS, MAIL_ADDRESS, OTHER_NAME, URI};
 use super::host_name::{Wildcard, stands_for};
+use super::through::Through;
 use crate::der::{self, Reader};
 use crate::misuse::Misuse;
 
@@ -92,6 +93,8 @@ pub enum NameMatch {
     Default,
 }
 
+type Look = fn(&HostNameRules, GeneralNames<'_>, &ServerName<'_>) -> Result<(), String>;
+
 type Function = dyn Fn(&Reference, &PresentedName<'_>) -> NameMatch + Send + Sync;
 
 /// What counts as the name of a server (`customize_hostname_check`).
@@ -122,6 +125,7 @@ pub struct HostNameRules {
     references: Option<Arc<[Reference]>>,
     wildcard: Wildcard,
     matching: Option<Arc<Function>>,
+    look: Through<Look>,
 }
 
 impl Default for HostNameRules {
@@ -137,6 +141,7 @@ impl HostNameRules {
             references: None,
             wildcard: Wildcard::Allowed,
             matching: None,
+            look: Through(Self::look_through),
         }
     }
 
@@ -195,8 +200,19 @@ impl HostNameRules {
         }
     }
 
-    /// Whether one of the names that a certificate has is one that is looked for.
-    pub(super) fn accept(&self, names: GeneralNames<'_>, server: &ServerName<'_>) -> bool {
+    /// Looks for a name among those that a certificate has.
+    ///
+    /// # Errors
+    /// What is looked for, in words, when none of them is it.
+    pub(super) fn accept(
+        &self,
+        names: GeneralNames<'_>,
+        server: &ServerName<'_>,
+    ) -> Result<(), String> {
+        (self.look.0)(self, names, server)
+    }
+
+    fn look_through(&self, names: GeneralNames<'_>, server: &ServerName<'_>) -> Result<(), String> {
         let own;
         let references = match &self.references {
             Some(references) => references,
@@ -205,13 +221,17 @@ impl HostNameRules {
                 own.as_slice()
             }
         };
-        names.iter().any(|name| {
+        let is_there = names.iter().any(|name| {
             let Some(presented) = PresentedName::read(name.tag, name.contents) else {
                 return false;
             };
             let mut references = references.iter();
             references.any(|reference| self.is_match(reference, &presented))
-        })
+        });
+        match is_there {
+            true => Ok(()),
+            false => Err(self.expected(server)),
+        }
     }
 
     fn is_match(&self, reference: &Reference, presented: &PresentedName<'_>) -> bool {
@@ -247,7 +267,7 @@ impl HostNameRules {
     }
 
     /// What is looked for, in words.
-    pub(super) fn expected(&self, server: &ServerName<'_>) -> String {
+    fn expected(&self, server: &ServerName<'_>) -> String {
         match &self.references {
             None => server.to_str().into_owned(),
             Some(references) => {

@@ -42,6 +42,7 @@ mod signed_path;
 mod staple;
 #[cfg(feature = "os-roots")]
 mod system_roots;
+mod through;
 mod time;
 mod verify;
 mod walk;
@@ -62,6 +63,7 @@ pub use identity::{Identity, IdentityKey};
 pub(crate) use identity::{kind_of_issuer, kinds_of_keys, what_keys_lack};
 pub(crate) use memo::SignatureMemo;
 pub use names::{SubjectAltName, general_names, subject, subject_alt_names, whole_subject};
+pub(crate) use ocsp::Staples;
 pub use ocsp::{
     MAX_OCSP_RESPONSE, OcspError, OcspPolicy, OcspStatus, OcspVerdict, ocsp_request,
     ocsp_responders, verify_ocsp_response,

@@ -10,9 +10,11 @@ use super::certificate_policies::CertificatePolicies;
 use super::chain::MAX_CERTIFICATES;
 use super::host_name_rules::HostNameRules;
 use super::memo::SignatureMemo;
-use super::ocsp::OcspPolicy;
+use super::ocsp::{OcspPolicy, Staples};
 use super::revocation::CrlCheck;
 use super::roots::Roots;
+use super::through::Through;
+use super::verify::{Lax, walk_lax};
 use crate::SignatureScheme;
 #[cfg(feature = "ffi")]
 use crate::crypto::LEAST_KEY_BITS;
@@ -67,10 +69,10 @@ pub struct ChainPolicy {
     /// Whether anyExtendedKeyUsage counts.
     pub(super) any_purpose: bool,
     /// Whether what is bad is accepted unless somebody refuses it.
-    pub(super) lax: bool,
+    pub(super) lax: Option<Through<Lax>>,
     pub(super) memo: SignatureMemo,
     pub(super) crl_check: CrlCheck,
-    pub(super) ocsp: OcspPolicy,
+    pub(super) staples: Staples,
 }
 
 impl ChainPolicy {
@@ -92,10 +94,10 @@ impl ChainPolicy {
             policies: None,
             anchor_dates: true,
             any_purpose: false,
-            lax: false,
+            lax: None,
             memo: SignatureMemo::default(),
             crl_check: CrlCheck::off(),
-            ocsp: OcspPolicy::Off,
+            staples: Staples::OFF,
         }
     }
 
@@ -152,8 +154,13 @@ impl ChainPolicy {
     /// whoever [listens](crate::x509::ChainWalk) to the walk is asked about them then, and [lax](Self::dangerous_lax)
     /// means them, too.
     #[must_use]
-    pub fn ocsp(mut self, policy: OcspPolicy) -> Self {
-        self.id.set(&mut self.ocsp, policy);
+    pub fn ocsp(self, policy: OcspPolicy) -> Self {
+        self.staples(Staples::by(policy))
+    }
+
+    /// The same, of a configuration.
+    pub(crate) fn staples(mut self, staples: Staples) -> Self {
+        self.id.set(&mut self.staples, staples);
         self
     }
 
@@ -161,7 +168,7 @@ impl ChainPolicy {
     /// again, and nothing can come with it now.
     pub(crate) fn of_resumption(&self) -> Self {
         Self {
-            ocsp: OcspPolicy::Off,
+            staples: Staples::OFF,
             ..self.clone()
         }
     }
@@ -188,7 +195,7 @@ impl ChainPolicy {
     /// [listens](crate::x509::ChainWalk) refuses it: **anybody** can impersonate the peer if nobody does.
     #[must_use]
     pub fn dangerous_lax(mut self) -> Self {
-        self.id.set(&mut self.lax, true);
+        self.id.set(&mut self.lax, Some(Through(walk_lax)));
         self
     }
 
@@ -298,7 +305,7 @@ impl ChainPolicy {
     }
 
     pub(crate) fn checks_staples(&self) -> bool {
-        self.ocsp != OcspPolicy::Off
+        self.staples.policy() != OcspPolicy::Off
     }
 
     pub(crate) fn checks_crls(&self) -> bool {

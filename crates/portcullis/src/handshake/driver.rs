@@ -58,11 +58,23 @@ pub struct Driver<IO: AsyncRead + AsyncWrite + Unpin> {
 enum Phase {
     Running,
     /// What was said before is flushed before somebody thinks about it.
-    Asked(Question),
+    Asked(Box<dyn Asks>),
     /// A mutex that nobody locks: with it a handshake that is paused is `Sync`.
     Answering(Mutex<AnswerFuture>),
     /// The peer gets its alert and sees the end.
     Failing(Error),
+}
+
+/// A question, behind a pointer: hardly any handshake has one, and wherever a handshake may be dropped there would be the
+/// code that drops all kinds of them.
+trait Asks: Send + Sync {
+    fn ask(self: Box<Self>, conduct: &Conduct) -> Result<Answer, AnswerFuture>;
+}
+
+impl Asks for Question {
+    fn ask(self: Box<Self>, conduct: &Conduct) -> Result<Answer, AnswerFuture> {
+        ask(conduct, *self)
+    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> std::fmt::Debug for Driver<IO> {
@@ -173,7 +185,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             let answer = match &mut self.phase {
                 Phase::Running => match ready!(running.poll_run(io, cx, &self.conduct, until))? {
                     Reached::Question(question) if !until.is_at(&question) => {
-                        self.phase = Phase::Asked(question);
+                        self.phase = Phase::Asked(Box::new(question));
                         continue;
                     }
                     reached => return Poll::Ready(Ok(reached)),
@@ -184,7 +196,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                     let Phase::Asked(question) = asked else {
                         continue;
                     };
-                    match ask(&self.conduct, question) {
+                    match question.ask(&self.conduct) {
                         Ok(answer) => answer,
                         Err(answering) => {
                             self.phase = Phase::Answering(Mutex::new(answering));

@@ -356,11 +356,29 @@ fn a_client_shows_its_response_to_a_server_that_asks() {
     assert_eq!(server.unwrap().information.ocsp_response(), None);
 }
 
+/// Where nobody says what becomes of the responses that are asked for.
+#[test]
+fn who_asks_for_responses_looks_at_them() {
+    let alert = Some((Direction::Sent, A::CERTIFICATE_REVOKED));
+    for version in VERSIONS {
+        let revoked = issued(false).stapled(Said::revoked(7, None));
+        let client = revoked.client(version).request_ocsp_response(true);
+        let server = revoked.server(version).build().unwrap();
+        let error = refused(Pair::new(client.build().unwrap(), server), By::Server);
+        assert_eq!(error.alert(), alert, "{error}");
+    }
+    let revoked = issued(false).stapled(Said::revoked(7, None));
+    let (client, server) = asking(&revoked, ProtocolVersion::TLS_1_3, None);
+    let server = server.request_ocsp_response(true).build().unwrap();
+    let error = refused(Pair::new(client.build().unwrap(), server), By::Client);
+    assert_eq!(error.alert(), alert, "{error}");
+}
+
 /// A client of `clients`, and a server of somebody else's that asks for responses.
 fn asking(
     clients: &Issued,
     version: ProtocolVersion,
-    policy: OcspPolicy,
+    policy: impl Into<Option<OcspPolicy>>,
 ) -> (ClientConfigBuilder, ServerConfigBuilder) {
     let ours = issued(false);
     let client = ours.client(version).identity(clients.identity.clone());
@@ -371,7 +389,10 @@ fn asking(
         // Others come, too.
         version => server.versions([version, ProtocolVersion::TLS_1_3]),
     };
-    (client, server.ocsp(policy))
+    match policy.into() {
+        Some(policy) => (client, server.ocsp(policy)),
+        None => (client, server),
+    }
 }
 
 fn asked(clients: &Issued, version: ProtocolVersion, policy: OcspPolicy) -> Pair {

@@ -12,6 +12,7 @@ use crate::x509::chain::VerifiedChain;
 use crate::x509::error::{CertificateError, CertificateErrorKind as Kind};
 use crate::x509::extension::demands_staple;
 use crate::x509::policy::ChainPolicy;
+use crate::x509::through::Through;
 
 /// What becomes of a server by the OCSP responses that it was asked for and that came with its chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,40 @@ pub enum OcspPolicy {
 
 /// What the responses say of the certificates of a path, the peer's first; `None` of one without.
 pub(in crate::x509) type Statuses = Vec<Option<Result<OcspVerdict, OcspError>>>;
+
+type Look = fn(&mut VerifiedChain, UnixTime, &ChainPolicy) -> Vec<StapleFault>;
+
+/// A policy with what looks at responses by it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Staples {
+    policy: OcspPolicy,
+    look: Through<Look>,
+}
+
+impl Staples {
+    /// Those that nobody was asked for.
+    pub(crate) const OFF: Self = Self::unseen(OcspPolicy::Off);
+    /// What is to become of them where nobody has asked yet.
+    pub(crate) const UNASKED: Self = Self::unseen(OcspPolicy::Accept);
+
+    const fn unseen(policy: OcspPolicy) -> Self {
+        Self {
+            policy,
+            look: Through(|_, _, _| Vec::new()),
+        }
+    }
+
+    pub(crate) const fn by(policy: OcspPolicy) -> Self {
+        Self {
+            policy,
+            look: Through(look_at_all),
+        }
+    }
+
+    pub(crate) const fn policy(self) -> OcspPolicy {
+        self.policy
+    }
+}
 
 /// Whether a certificate of the path says that it comes with one.
 fn is_demanded(proof: &VerifiedChain) -> bool {
@@ -62,9 +97,14 @@ pub(in crate::x509) fn look(
     now: UnixTime,
     policy: &ChainPolicy,
 ) -> Vec<StapleFault> {
+    (policy.staples.look.0)(proof, now, policy)
+}
+
+fn look_at_all(proof: &mut VerifiedChain, now: UnixTime, policy: &ChainPolicy) -> Vec<StapleFault> {
+    let demand = policy.staples.policy;
     let mut faults = Vec::new();
     // Nearly always none came and none is due: then the path is not made, which copies it.
-    let nothing_to_judge = match policy.ocsp {
+    let nothing_to_judge = match demand {
         OcspPolicy::Off => true,
         OcspPolicy::Accept => !proof.chain().has_ocsp_responses() && !is_demanded(proof),
         OcspPolicy::Require => false,
@@ -115,7 +155,7 @@ pub(in crate::x509) fn look(
     }
     // A certificate that is trusted itself has nobody above it who could say anything.
     if let (Some(leaf), Some(own)) = (path.certificates().first(), statuses.first())
-        && (demanded || policy.ocsp == OcspPolicy::Require)
+        && (demanded || demand == OcspPolicy::Require)
         && !matches!(own, Some(Ok(_)))
     {
         let kind = Kind::MissingStaple {

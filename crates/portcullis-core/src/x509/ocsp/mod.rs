@@ -12,6 +12,7 @@ mod verify;
 
 pub use error::OcspError;
 pub use judge::OcspPolicy;
+pub(crate) use judge::Staples;
 pub(super) use judge::{StapleFault, Statuses, judge, look};
 pub(super) use request::has_issuer_uri;
 pub use request::{ocsp_request, ocsp_responders};

@@ -22,18 +22,23 @@ pub struct CrlCheck {
     accepts_undetermined: bool,
 }
 
+type WithoutLists =
+    fn(VerifiedChain, UnixTime, &ChainPolicy) -> Result<VerifiedChain, CertificateError>;
+
 /// Of which certificates, and what decides.
 #[derive(Clone, Copy)]
 struct Scope {
     is_chain: bool,
-    /// What reads lists is called through this pointer alone: a program that wants none is linked without it.
+    /// What reads lists is called through these pointers alone: a program that wants none is linked without it.
     decide: fn(&mut RevocationCheck),
+    without_lists: WithoutLists,
 }
 
 impl Scope {
     const CHAIN: Self = Self {
         is_chain: true,
         decide: RevocationCheck::decide,
+        without_lists: |proof, now, policy| RevocationCheck::of(proof, now, policy).conclude(),
     };
     const PEER: Self = Self {
         is_chain: false,
@@ -99,6 +104,19 @@ impl CrlCheck {
     /// Whether any is looked for.
     pub const fn is_on(self) -> bool {
         self.scope.is_some()
+    }
+
+    /// What becomes of a chain where there are no lists.
+    pub(in crate::x509) fn without_lists(
+        self,
+        proof: VerifiedChain,
+        now: UnixTime,
+        policy: &ChainPolicy,
+    ) -> Result<VerifiedChain, CertificateError> {
+        match self.scope {
+            Some(scope) => (scope.without_lists)(proof, now, policy),
+            None => Ok(proof),
+        }
     }
 
     pub(super) const fn is_of_chain(self) -> bool {

@@ -248,7 +248,7 @@ impl ChainWalk {
 
     /// Whether everything that is judged by default is accepted.
     fn is_lax(&self) -> bool {
-        self.asked.policy.lax
+        self.asked.policy.lax.is_some()
     }
 
     /// What is still to be asked of revocation lists, if the policy has a [`crl_check`](ChainPolicy::crl_check). What is

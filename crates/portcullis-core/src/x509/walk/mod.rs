@@ -17,7 +17,7 @@ mod constraints;
 mod finding;
 mod gate;
 mod listen;
-mod policies;
+pub(super) mod policies;
 mod signature;
 mod steps;
 

@@ -33,7 +33,7 @@ const MAX_COMPARISONS: usize = 250_000;
 
 /// Why a path is not good for any policy that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unfit {
+pub(in crate::x509) enum Unfit {
     /// From this certificate down, so many above the leaf, no policy holds.
     NoPolicy(usize),
     /// Policies hold, and none of those that are asked for.
@@ -79,7 +79,7 @@ struct Walk<'a> {
 }
 
 /// Walks down the path.
-pub(super) fn check(
+pub(in crate::x509) fn check(
     wanted: Wanted<'_>,
     path: &Path,
     policies: &CertificatePolicies,

@@ -10,7 +10,7 @@ use rustls_pki_types::UnixTime;
 use super::constraints::{self, Accepted, Breach, MAX_COMPARISONS};
 use super::finding::{About, Fault};
 use super::gate::{self, Gate};
-use super::policies::{self, MAX_NODES, Unfit};
+use super::policies::{MAX_NODES, Unfit};
 use super::signature::signature;
 use super::{Allowed, Walk};
 use crate::der::{self, NotDer};
@@ -602,7 +602,7 @@ fn the_policies(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> 
     let Some(policies) = policies.filter(|_| subject.is_leaf() && !subject.is_pinned()) else {
         return Ok(());
     };
-    let fault = match policies::check(wanted, subject.path, policies) {
+    let fault = match (policies.check.0)(wanted, subject.path, policies) {
         Ok(()) => return Ok(()),
         Err(Unfit::NoPolicy(above)) => Fault::of_path(Kind::NoPolicy, About::Certificate(above)),
         Err(Unfit::NotAccepted) => Fault::of_path(Kind::PolicyNotAccepted, About::Chain),
@@ -626,16 +626,13 @@ fn the_host_name(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault>
         return Ok(());
     };
     let names = subject.alt_names()?;
-    let (is_for, expected) = match &wanted.policy.host_names {
-        None => (host_name::is_for(names, name), None),
-        Some(rules) => (rules.accept(names, name), Some(rules)),
+    let looked = match &wanted.policy.host_names {
+        None if host_name::is_for(names, name) => Ok(()),
+        None => Err(name.to_str().into_owned()),
+        Some(rules) => rules.accept(names, name),
     };
-    if is_for {
+    let Err(expected) = looked else {
         return Ok(());
-    }
-    let expected = match expected {
-        None => name.to_str().into_owned(),
-        Some(rules) => rules.expected(name),
     };
     let seen = alt_names(subject.der, MAX_NAMES, MAX_PRINTED);
     Err(subject.fault(Kind::NameMismatch { expected, seen }))
