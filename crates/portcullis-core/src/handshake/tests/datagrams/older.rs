@@ -129,6 +129,17 @@ fn every_suite_of_dtls_1_2_and_1_0() {
                 suite
             );
             talk(&mut network);
+            let writer = &mut network.sides[0].connection().writer;
+            for mtu in 228..300 {
+                writer.set_path_mtu(mtu);
+                let most = writer.max_message_len();
+                let lengths = [most, most + 1].map(|length| writer.sealed_len(length));
+                let mtu = mtu.into();
+                assert!(
+                    lengths[0] <= mtu && mtu < lengths[1],
+                    "{suite}: {lengths:?}"
+                );
+            }
         }
         assert!(count >= 2, "{count} suites of {dtls}");
     }
