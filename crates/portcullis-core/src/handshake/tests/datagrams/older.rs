@@ -471,7 +471,7 @@ fn a_finished_that_comes_again_in_pieces_is_one_wish() {
         content.extend([7; 2]);
         content
     };
-    let mut sent = |network: &mut Network, offset: u32| {
+    let sent = |network: &mut Network, offset: u32| {
         // More than half a timeout after what was sent last.
         network.clock += Duration::from_secs(2);
         let typ = ContentType::HANDSHAKE;
