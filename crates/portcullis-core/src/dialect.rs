@@ -42,9 +42,9 @@ impl Dialect {
             (Self::Tls, 0x0301) => Some(Version::V1_0),
             (Self::Tls, 0x0302) => Some(Version::V1_1),
             (Self::Tls, 0x0303..) => Some(Version::V1_2),
-            // The codes of DTLS count down.
+            // The codes of DTLS count down; those of TLS are none.
             (Self::Dtls, 0xfefe..=0xfeff) => Some(Version::V1_1),
-            (Self::Dtls, 0xfe00..=0xfefd) => Some(Version::V1_2),
+            (Self::Dtls, 0x0400..=0xfefd) => Some(Version::V1_2),
             _ => None,
         }
     }
@@ -90,6 +90,25 @@ impl Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 6347 §4.2.1, RFC 5246 §E.1: to who says a version that is not known, the newest that is known is answered.
+    #[test]
+    fn versions_to_come_are_newer() {
+        let up_to = |dialect: Dialect, code| dialect.up_to(ProtocolVersion(code));
+        for code in [0xfefd, 0xfefc, 0xfe00, 0xfdff, 0xfcff, 0x0400] {
+            assert_eq!(up_to(Dialect::Dtls, code), Some(Version::V1_2), "{code:x}");
+        }
+        for code in [0xfeff, 0xfefe] {
+            assert_eq!(up_to(Dialect::Dtls, code), Some(Version::V1_1), "{code:x}");
+        }
+        // Of TLS, and what was before there was a standard.
+        for code in [0xffff, 0xff00, 0x03ff, 0x0303, 0x0100, 0] {
+            assert_eq!(up_to(Dialect::Dtls, code), None, "{code:x}");
+        }
+        for code in [0x0303, 0x0304, 0x0400, 0xffff] {
+            assert_eq!(up_to(Dialect::Tls, code), Some(Version::V1_2), "{code:x}");
+        }
+    }
 
     #[test]
     fn codes_are_of_the_generation_and_of_the_transport() {

@@ -78,6 +78,7 @@ violations! {
         TooMuchEarlyData => UNEXPECTED_MESSAGE, "§4.2.10", "the peer sent more early data than may be skipped";
         EarlyDataBeyondLimit => UNEXPECTED_MESSAGE, "§4.2.10, §4.6.1", "the client sent more early data than its ticket allows";
         MalformedAck => DECODE_ERROR, "RFC 9147 §7", "the peer sent an acknowledgement that cannot be decoded";
+        MalformedFragment => DECODE_ERROR, "RFC 9147 §5.5", "the peer sent a fragment of a message that cannot be decoded";
         FragmentContradictsMessage => ILLEGAL_PARAMETER, "RFC 9147 §5.5", "the peer sent a fragment whose message has another type or length than before";
         MessageInOldEpoch => UNEXPECTED_MESSAGE, "RFC 9147 §8", "the peer sent a new handshake message under a key that it has replaced";
         ConnectionIdTooLong => ILLEGAL_PARAMETER, "RFC 9146 §3; RFC 9147 §9", "the server wants a connection id on each record that is longer than this side writes";

@@ -329,7 +329,7 @@ impl Exchange<'_, '_> {
         if matches!(error.alert(), Some((Direction::Sent, _))) {
             let _ = self.drain_mailbox();
         }
-        failed_at(error, self.connection.information.version())
+        failed_at(error, self.connection.information.version(), false)
     }
 
     /// Ends the connection; `end` is how the peer has ended it, if it has.
@@ -362,12 +362,13 @@ impl Exchange<'_, '_> {
 }
 
 fn failed(error: &Error) -> Stop {
-    failed_at(error, ProtocolVersion::TLS_1_3)
+    failed_at(error, ProtocolVersion::TLS_1_3, false)
 }
 
-pub(crate) fn failed_at(error: &Error, version: ProtocolVersion) -> Stop {
+pub(crate) fn failed_at(error: &Error, version: ProtocolVersion, dtls: bool) -> Stop {
     let hellos = token::Hellos {
         before_tls13: version < ProtocolVersion::TLS_1_3,
+        dtls,
         ..token::Hellos::default()
     };
     let token = match error.reason() {

@@ -1,5 +1,6 @@
 //! Drives a handshake, and answers its questions as the flags say.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use portcullis_core::wire::HELLO_RETRY_REQUEST_RANDOM;
 use portcullis_core::x509::CertificateError;
 use portcullis_core::{
     AlertDescription, Connection, ConnectionInformation, DatagramConnection, Error, Handshake,
-    ProtocolVersion, Reason, Refusal, SignatureScheme, Step,
+    Monotonic, ProtocolVersion, Reason, Refusal, SignatureScheme, Step,
 };
 
 use crate::credential::{self, Credential, Unfit};
@@ -57,7 +58,12 @@ pub(crate) struct Driver<'a> {
     refused: Option<&'static str>,
     early: Early,
     ticket_age_skew: Option<i64>,
+    /// Over datagrams: when the core gives up a peer that has begun to answer and says nothing more. BoringSSL never does.
+    silence: Cell<Option<Monotonic>>,
 }
+
+/// RFC 9147 §5.8.2: no timer of a flight is longer.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How many times a delayed answer lets the handshake go round before it is given.
 const DELAY: usize = 2;
@@ -83,6 +89,7 @@ impl<'a> Driver<'a> {
             refused: None,
             early: Early::default(),
             ticket_age_skew: None,
+            silence: Cell::new(None),
         }
     }
 
@@ -225,17 +232,23 @@ impl<'a> Driver<'a> {
 
     /// Over datagrams: until something comes, be it time.
     fn wait(&self, handshake: &mut Handshake, transport: &mut Transport) -> Result<(), Stop> {
+        let deadline = handshake.deadline();
+        if deadline.is_some_and(|due| due.0.saturating_sub(transport.clock()) > LONGEST_TIMEOUT) {
+            self.silence.set(deadline);
+        }
+        let deadline = deadline.filter(|due| self.silence.get() != Some(*due));
         match transport.hear()? {
             Heard::Datagram(datagram) => {
                 transport.heard.extend_from_slice(&datagram);
                 handshake.receive(&datagram, transport.now(self.past));
             }
+            // Nothing else is due.
+            Heard::Time if deadline.is_none() => {}
             Heard::Time => {
-                let deadline = handshake.deadline();
                 handshake.handle_timeout(transport.now_or(deadline, self.past));
             }
             Heard::Expectation(expected) => {
-                transport.check_deadline(handshake.deadline(), expected)?;
+                transport.check_deadline(deadline, expected)?;
             }
             Heard::Mtu(bytes) => handshake.set_path_mtu(bytes),
             Heard::Timeout(initial) => handshake.set_initial_timeout(initial),
@@ -266,6 +279,9 @@ impl<'a> Driver<'a> {
                     Err(error) => return Err(self.failed(&error, transport)),
                 }
             }
+        }
+        if matches!(question, Question::Sign(_) | Question::Decrypt(_)) {
+            self.use_key(handshake, transport)?;
         }
         match question {
             Question::ChooseConfiguration(question) => self.on_hello(*question),
@@ -321,6 +337,30 @@ impl<'a> Driver<'a> {
             }
             Question::ClaimEarlyData(question) => Ok(question.accept()),
             question => Ok(question.default_answer()),
+        }
+    }
+
+    /// The private key takes its time, in which what is due goes out.
+    fn use_key(&self, handshake: &mut Handshake, transport: &mut Transport) -> Result<(), Stop> {
+        let delay = self.options.private_key_delay_ms;
+        if delay == 0 {
+            return Ok(());
+        }
+        if !self.options.dtls {
+            return Err(Stop::unimplemented("-private-key-delay-ms over a stream"));
+        }
+        transport.let_pass(Duration::from_millis(delay));
+        let deadline = handshake.deadline();
+        handshake.handle_timeout(transport.now_or(deadline, self.past));
+        loop {
+            match handshake.poll() {
+                Ok(Step::Transmit(bytes)) => transport.send(&bytes)?,
+                Ok(Step::Wait { .. }) => return Ok(()),
+                Ok(step) => {
+                    return Err(Stop::failed(format!("{step:?} while a question is open")));
+                }
+                Err(error) => return Err(self.failed(&error, transport)),
+            }
         }
     }
 
@@ -446,7 +486,6 @@ impl<'a> Driver<'a> {
     }
 
     fn on_sign(&mut self, question: Sign) -> Result<Answer, Stop> {
-        std::thread::sleep(Duration::from_millis(self.options.private_key_delay_ms));
         let scheme: SignatureScheme = question.scheme();
         let credential = credential::find(self.credentials, question.identity());
         if let Some(why) = credential.and_then(Credential::unusable) {
@@ -461,7 +500,6 @@ impl<'a> Driver<'a> {
     }
 
     fn on_decrypt(&mut self, question: Decrypt) -> Result<Answer, Stop> {
-        std::thread::sleep(Duration::from_millis(self.options.private_key_delay_ms));
         let credential = credential::find(self.credentials, question.identity());
         if let Some(why) = credential.and_then(Credential::unusable) {
             return Err(Stop::unimplemented(format!("this credential: {why}")));

@@ -187,9 +187,7 @@ fn in_full(
         Established::Stream(connection) => {
             exchange::run(options, &mut driver, connection, early, transport, past.now)?
         }
-        Established::Datagrams(connection) => {
-            datagrams::run(&options.body, connection, transport, past)?
-        }
+        Established::Datagrams(connection) => datagrams::run(options, connection, transport, past)?,
     };
     expectation::check_session(options, &information, session.as_ref())?;
     Ok(Left {

@@ -69,6 +69,13 @@ fn violation_token(violation: Violation, stage: Stage, hellos: Hellos) -> Option
         V::UnknownAlertLevel => ":UNKNOWN_ALERT_TYPE:",
         V::TooManyWarnings => ":TOO_MANY_WARNING_ALERTS:",
         V::UnexpectedMessage | V::UnknownHandshakeType | V::SecondRetry => ":UNEXPECTED_MESSAGE:",
+        V::MalformedFragment => ":BAD_HANDSHAKE_RECORD:",
+        V::FragmentContradictsMessage => ":FRAGMENT_MISMATCH:",
+        V::MalformedAck | V::LegacyCookieInHello => ":DECODE_ERROR:",
+        // Over datagrams it has no renegotiation, and so no hello request that could be a bad one.
+        V::UnexpectedPostHandshakeMessage if hellos.dtls && hellos.before_tls13 => {
+            ":UNEXPECTED_RECORD:"
+        }
         V::MalformedMessage | V::UnexpectedPostHandshakeMessage
             if stage == Stage::Connected && hellos.before_tls13 =>
         {

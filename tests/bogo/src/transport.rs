@@ -72,6 +72,11 @@ impl Transport {
         self.clock
     }
 
+    /// Over datagrams: time passes that the runner does not tell of.
+    pub(crate) fn let_pass(&mut self, time: Duration) {
+        self.clock += time;
+    }
+
     /// The time as the runner has it.
     pub(crate) fn now(&self, past: &Past) -> Now {
         let moved = self.clock.saturating_sub(past.clock);

@@ -83,12 +83,15 @@ impl Handshake {
         let config = config.for_datagrams().map_err(misuse)?;
         options.check().map_err(misuse)?;
         let policy = &config.0.policy;
-        let incoming = Incoming::datagrams(
+        let mut incoming = Incoming::datagrams(
             Role::Client,
             policy.max_handshake_size,
             0,
             options.own_connection_id(),
         );
+        if options.trusts_unprotected() {
+            incoming.trust_unprotected();
+        }
         let outgoing = Outgoing::first_datagrams(options);
         let mut this = Self::over(incoming, outgoing, policy, random);
         this.now = now;
@@ -133,6 +136,9 @@ impl Handshake {
             message,
             options.own_connection_id(),
         );
+        if options.trusts_unprotected() {
+            incoming.trust_unprotected();
+        }
         let mut outgoing = Outgoing::datagrams(options, message, next_record);
         if is_unproved {
             incoming.begin_unproved();

@@ -23,6 +23,13 @@ impl Incoming {
         Self::Datagram(Box::new(incoming))
     }
 
+    /// Over datagrams: what is not protected is taken for the peer's.
+    pub(crate) fn trust_unprotected(&mut self) {
+        if let Self::Datagram(datagram) = self {
+            datagram.trust_unprotected();
+        }
+    }
+
     /// Over datagrams: takes over from an established connection.
     pub(crate) fn after_datagrams(reader: &mut DatagramReader) -> Self {
         Self::Datagram(Box::new(datagram::Incoming::after(reader)))

@@ -303,7 +303,7 @@ impl Reader {
         let is_late = self.is_late(opened);
         let mut rest = content;
         loop {
-            let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedMessage)?;
+            let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedFragment)?;
             let (header, fragment, behind) = split;
             // What is late is of the handshake that has brought the newest keys, and of no use any more.
             if !is_late {
@@ -330,11 +330,14 @@ impl Reader {
         if is_wish || is_answer {
             self.on_wish(epoch, header, fragment, is_answer && !is_wish)
         } else if self.reassembly.is_old(header.message_seq) {
-            self.mail.note(Notes {
-                repeated: true,
-                repeated_before: true,
-                ..Notes::default()
-            });
+            // However many pieces it comes in, it is one wish.
+            if header.fragment_offset == 0 {
+                self.mail.note(Notes {
+                    repeated: true,
+                    repeated_before: true,
+                    ..Notes::default()
+                });
+            }
             Ok(())
         } else {
             Err(Violation::UnexpectedPostHandshakeMessage.into())

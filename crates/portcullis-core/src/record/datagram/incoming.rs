@@ -15,7 +15,7 @@ use super::reassembly::{Reassembly, Taken};
 use super::{Discarded, Discards, Fault};
 use crate::alert::AlertLevel;
 use crate::clock::Monotonic;
-use crate::error::Abort;
+use crate::error::{Abort, Reason};
 use crate::record::keys::Keys;
 use crate::record::stream::Message;
 use crate::record::{MAX_CLIENT_HELLO, MAX_INNER_PLAINTEXT, MAX_WARNINGS, alert};
@@ -65,6 +65,8 @@ pub(crate) struct Incoming {
     early_data: Option<Box<Receiving>>,
     /// Nobody here takes any.
     declines_early_data: bool,
+    /// See [`DatagramOptions::dangerous_trust_unprotected`](super::DatagramOptions::dangerous_trust_unprotected).
+    trusts_unprotected: bool,
 }
 
 impl Incoming {
@@ -99,6 +101,20 @@ impl Incoming {
             is_unproved: false,
             early_data: None,
             declines_early_data: false,
+            trusts_unprotected: false,
+        }
+    }
+
+    /// What is not protected is taken for the peer's.
+    pub(crate) const fn trust_unprotected(&mut self) {
+        self.trusts_unprotected = true;
+    }
+
+    /// Of a fault in what anybody can have sent.
+    const fn unprotected(&self, violation: Violation, why: Discarded) -> Fault {
+        match self.trusts_unprotected {
+            true => Fault::Abort(Abort(Reason::Violation(violation))),
+            false => Fault::Discard(why),
         }
     }
 
@@ -231,7 +247,7 @@ impl Incoming {
             newest => newest.saturating_add(1),
         };
         let before = self.epochs.newest();
-        if before > 0 && self.reassembly.holds(before) {
+        if (before > 0 || self.trusts_unprotected) && self.reassembly.holds(before) {
             return Err(Violation::MessageSpansKeyChange.into());
         }
         self.check_ids()?;
@@ -378,6 +394,10 @@ impl Incoming {
         let was_protected = self.epochs.current() > 0;
         match typ {
             ContentType::HANDSHAKE => self.on_plain_handshake(sequence, content),
+            ContentType::CHANGE_CIPHER_SPEC if content != [1] => {
+                let violation = Violation::MalformedChangeCipherSpec;
+                Err(self.unprotected(violation, Discarded::ChangeCipherSpec))
+            }
             ContentType::CHANGE_CIPHER_SPEC => Err(Discarded::ChangeCipherSpec.into()),
             ContentType::ALERT if was_protected => Err(Discarded::UnprotectedAfterKeys.into()),
             // A peer that refuses the hello cannot say so otherwise.
@@ -392,10 +412,28 @@ impl Incoming {
                 });
                 Ok(())
             }
-            // An ACK, too, which may name parts of a ServerHello (§7; wolfSSL's client sends it). Nobody has
+            // It may name parts of a ServerHello (§7; wolfSSL's client sends it). Nobody has
             // sealed it: if it were heeded, one datagram of a stranger would keep this side from sending again
             // what was lost, and the handshake would not end. Without it some bytes come twice.
+            ContentType::ACK if !self.trusts_unprotected => Err(Discarded::UnprotectedFault.into()),
+            ContentType::ACK => self.on_plain_acknowledgement(content),
+            ContentType::APPLICATION_DATA => {
+                let violation = Violation::ApplicationDataTooEarly;
+                Err(self.unprotected(violation, Discarded::UnprotectedFault))
+            }
             _ => Err(Discarded::UnprotectedFault.into()),
+        }
+    }
+
+    /// Where it counts: once the version is known, and of what is not protected either.
+    fn on_plain_acknowledgement(&mut self, content: &[u8]) -> Result<(), Fault> {
+        let ack = Ack::decode(content).map_err(|_| Violation::MalformedAck)?;
+        if ack.record_numbers.iter().any(|number| number.epoch > 0) {
+            return Err(Violation::MalformedAck.into());
+        }
+        match self.reassembly.is_old(0) {
+            true => self.on_acknowledgement(0, content),
+            false => Ok(()),
         }
     }
 
@@ -414,14 +452,26 @@ impl Incoming {
             return Err(Discarded::UnprotectedFault.into());
         }
         let is_over = self.epochs.newest() > 0;
+        let mut dropped = None;
         while !rest.is_empty() {
-            let split = FragmentHeader::split(rest).map_err(|_| Discarded::UnprotectedFault)?;
+            let split = FragmentHeader::split(rest).map_err(|_| {
+                self.unprotected(Violation::MalformedFragment, Discarded::UnprotectedFault)
+            })?;
             let (header, fragment, behind) = split;
             rest = behind;
-            match is_over && !self.reassembly.is_old(header.message_seq) {
-                true => return Err(Discarded::UnprotectedAfterKeys.into()),
-                false => self.put(0, header, fragment)?,
-            }
+            let is_old = self.reassembly.is_old(header.message_seq);
+            let put = if is_over && !is_old {
+                let violation = Violation::MessageInOldEpoch;
+                Err(self.unprotected(violation, Discarded::UnprotectedAfterKeys))
+            } else if self.trusts_unprotected && self.reassembly.contradicts(header) {
+                Err(Violation::FragmentContradictsMessage.into())
+            } else {
+                self.put(0, header, fragment)
+            };
+            keep_dropped(put, &mut dropped)?;
+        }
+        if let Some(why) = dropped {
+            return Err(why.into());
         }
         // A hello that comes again comes from a client that has no keys to read an ACK with, or from anybody.
         if self.role == Role::Client {
@@ -599,9 +649,9 @@ impl Incoming {
         if content.is_empty() {
             return Err(Violation::EmptyRecord.into());
         }
-        let mut rest = content;
+        let (mut rest, mut dropped) = (content, None);
         while !rest.is_empty() {
-            let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedMessage)?;
+            let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedFragment)?;
             let (header, fragment, behind) = split;
             rest = behind;
             let epoch = match self.is_older {
@@ -613,7 +663,10 @@ impl Incoming {
             {
                 continue;
             }
-            self.put(epoch, header, fragment)?;
+            keep_dropped(self.put(epoch, header, fragment), &mut dropped)?;
+        }
+        if let Some(why) = dropped {
+            return Err(why.into());
         }
         self.notes.arrived(opened.number);
         Ok(())
@@ -646,6 +699,15 @@ impl Incoming {
         }
         Ok(())
     }
+}
+
+/// A fragment that is dropped takes none of its record with it but the acknowledgement (§7).
+fn keep_dropped(put: Result<(), Fault>, dropped: &mut Option<Discarded>) -> Result<(), Fault> {
+    match put {
+        Err(Fault::Discard(why)) => *dropped = Some(why),
+        other => other?,
+    }
+    Ok(())
 }
 
 impl core::fmt::Debug for Incoming {

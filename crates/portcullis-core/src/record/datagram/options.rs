@@ -22,6 +22,7 @@ pub struct DatagramOptions {
     pub(super) retransmission: Retransmission,
     pub(super) connection_id: Option<ConnectionId>,
     pub(super) checks_paths: bool,
+    trusts_unprotected: bool,
 }
 
 /// When messages are sent again that the peer has not acknowledged (RFC 9147 §5.8).
@@ -120,6 +121,7 @@ impl Default for DatagramOptions {
             retransmission: Retransmission::default(),
             connection_id: None,
             checks_paths: true,
+            trusts_unprotected: false,
         }
     }
 }
@@ -159,6 +161,20 @@ impl DatagramOptions {
     pub const fn path_checks(mut self, on: bool) -> Self {
         self.checks_paths = on;
         self
+    }
+
+    /// For a suite that tests conformance and for nothing else: a datagram in the clear is taken for the peer's, so that a
+    /// fault in it ends the handshake, and an acknowledgement counts (RFC 9147 §7). Anybody can send such a datagram, and
+    /// would end or stop the handshakes of others. Off by default: what is wrong there is dropped and counted.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn dangerous_trust_unprotected(mut self, on: bool) -> Self {
+        self.trusts_unprotected = on;
+        self
+    }
+
+    pub(crate) const fn trusts_unprotected(&self) -> bool {
+        self.trusts_unprotected
     }
 
     /// Whether a connection id is set.

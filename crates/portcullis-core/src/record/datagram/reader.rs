@@ -408,8 +408,9 @@ impl Reader {
         }
         let epoch = u16::try_from(opened.number.epoch).unwrap_or(u16::MAX);
         let (mut rest, mut notes, mut update) = (content, Notes::default(), None);
+        let mut dropped = None;
         while !rest.is_empty() {
-            let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedMessage)?;
+            let split = FragmentHeader::split(rest).map_err(|_| Violation::MalformedFragment)?;
             let (header, fragment, behind) = split;
             rest = behind;
             if self.reassembly.is_old(header.message_seq) {
@@ -421,7 +422,10 @@ impl Reader {
             match self.reassembly.put(epoch, header, fragment) {
                 Taken::New => {}
                 Taken::Old => notes.repeated = true,
-                Taken::Dropped(why) => return Err(why.into()),
+                Taken::Dropped(why) => {
+                    dropped = Some(why);
+                    continue;
+                }
                 Taken::Broken(violation) => return Err(violation.into()),
             }
             if header.msg_type == HandshakeType::KEY_UPDATE {
@@ -430,6 +434,11 @@ impl Reader {
         }
         while let Some((epoch, message)) = self.reassembly.pop_any() {
             self.on_message(epoch, &message)?;
+        }
+        if let Some(why) = dropped {
+            // It takes none of its record with it but the acknowledgement (§7).
+            self.mail.note(notes);
+            return Err(why.into());
         }
         // §8: to whom KeyUpdate is acknowledged, he uses the next key. So that has to be there.
         match update.filter(|message_seq| !self.reassembly.is_old(*message_seq)) {

@@ -416,6 +416,15 @@ impl Reassembly {
         }
     }
 
+    /// Whether what is held of this message has another type or length.
+    pub(super) fn contradicts(&self, header: FragmentHeader) -> bool {
+        let ahead = self
+            .next
+            .and_then(|next| header.message_seq.checked_sub(next));
+        let slot = ahead.and_then(|ahead| self.parts.get(usize::from(ahead)));
+        slot.is_some_and(|slot| slot.iter().any(|part| !part.is_same(header)))
+    }
+
     /// Whether something is held of a message that came in this epoch or a later one.
     pub(super) fn holds(&self, epoch: u16) -> bool {
         let mut parts = self.parts.iter().flatten();

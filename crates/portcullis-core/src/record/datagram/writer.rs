@@ -250,8 +250,9 @@ impl Writer {
     /// The longest message whose datagram fits the path, as far as it is known
     /// ([`set_path_mtu`](Self::set_path_mtu)). With padding the datagram may be longer.
     pub fn max_message_len(&self) -> usize {
-        let overhead = self.transmitter.newest().map_or(0, WriteEpoch::overhead);
-        let fits = self.transmitter.mtu().saturating_sub(overhead);
+        let mtu = self.transmitter.mtu();
+        let epoch = self.transmitter.newest();
+        let fits = epoch.map_or(mtu, |epoch| epoch.most_content(mtu));
         fits.min(self.most_message_len())
     }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::network::{Network, Side, usual};
 use crate::error::Reason;
-use crate::record::{DatagramOptions, Discarded};
+use crate::record::{DatagramOptions, Discarded, hello_pieces};
 use crate::testing::{client_config, part, server_config};
 use crate::wire::{ContentType, FragmentHeader, HandshakeType};
 use crate::{AlertDescription, ProtocolVersion, Violation};
@@ -141,6 +141,173 @@ fn a_message_in_the_clear_is_not_taken() {
         network.inject(0, forged);
         network.run(&mut |_, datagram| usual(datagram));
         network.check();
+    }
+}
+
+/// A piece of a message that is far ahead stands before the server's, in one record: that is taken all the same.
+#[test]
+fn a_piece_that_is_dropped_takes_no_other_with_it() {
+    let mut network = Network::new(client_config(), server_config());
+    let far = fragment(HandshakeType::SERVER_HELLO, 99, 2, 0, &[7; 2]);
+    let mut is_first = true;
+    network.run(&mut |_, datagram| {
+        let is_of_server = hello_pieces(datagram).is_err();
+        if !is_of_server || !core::mem::take(&mut is_first) {
+            return usual(datagram);
+        }
+        // It has one record, which is the whole request to say hello again.
+        let content = [&far[13..], &datagram[13..]].concat();
+        let mut changed = plain(ContentType::HANDSHAKE, &content);
+        changed[..11].copy_from_slice(&datagram[..11]);
+        usual(&changed)
+    });
+    network.check();
+    assert!(
+        network.clock < Duration::from_millis(500),
+        "{:?}",
+        network.clock
+    );
+    let discards = network.sides[0].connection().reader.discards();
+    assert_eq!(discards.count(Discarded::BeyondWindow), 1);
+}
+
+/// The numbers of an ACK, each an epoch and a sequence number.
+fn acknowledgement(numbers: &[(u64, u64)]) -> Vec<u8> {
+    let mut content = ((numbers.len() * 16) as u16).to_be_bytes().to_vec();
+    for (epoch, number) in numbers {
+        content.extend([epoch.to_be_bytes(), number.to_be_bytes()].concat());
+    }
+    plain(ContentType::ACK, &content)
+}
+
+fn trusting(trusts: bool) -> Network {
+    let options = DatagramOptions::default().dangerous_trust_unprotected(trusts);
+    let client = client_config().to_builder().ask_verification(true).build();
+    Network::resuming(client.unwrap(), server_config(), Vec::new(), options)
+}
+
+/// For a suite of conformance a fault of anybody ends the handshake; for everybody else it is dropped.
+#[test]
+fn what_is_in_the_clear_is_trusted_by_name_alone() {
+    use HandshakeType as T;
+    use Violation as V;
+    let contradicting = |typ, length| {
+        let first = fragment(T::SERVER_HELLO, 0, 100, 0, &[2]);
+        [first, fragment(typ, 0, length, 1, &[2])].concat()
+    };
+    // Before the server has answered, and while the client thinks about its certificate.
+    let at_first = Duration::ZERO;
+    let with_keys = Duration::from_millis(500);
+    let after_retry = Duration::from_millis(25);
+    let cases = [
+        (
+            at_first,
+            plain(ContentType::APPLICATION_DATA, b"data"),
+            V::ApplicationDataTooEarly,
+        ),
+        (
+            at_first,
+            plain(ContentType::CHANGE_CIPHER_SPEC, &[2]),
+            V::MalformedChangeCipherSpec,
+        ),
+        (
+            at_first,
+            plain(ContentType::CHANGE_CIPHER_SPEC, &[1, 1]),
+            V::MalformedChangeCipherSpec,
+        ),
+        (
+            at_first,
+            plain(ContentType::HANDSHAKE, &[1, 2, 3]),
+            V::MalformedFragment,
+        ),
+        (
+            at_first,
+            contradicting(T::SERVER_HELLO, 101),
+            V::FragmentContradictsMessage,
+        ),
+        (
+            at_first,
+            contradicting(T::FINISHED, 100),
+            V::FragmentContradictsMessage,
+        ),
+        (
+            at_first,
+            plain(ContentType::ACK, &[0, 1, 7]),
+            V::MalformedAck,
+        ),
+        (
+            at_first,
+            acknowledgement(&[(0, 0), (2, 0)]),
+            V::MalformedAck,
+        ),
+        // Erratum 8108: more than the 16 bits that epochs have here.
+        (at_first, acknowledgement(&[(1 << 63, 0)]), V::MalformedAck),
+        // The one behind that which is due, and then the keys come that it should be under.
+        (
+            after_retry,
+            fragment(T::ENCRYPTED_EXTENSIONS, 2, 2, 0, &[0, 0]),
+            V::MessageSpansKeyChange,
+        ),
+        (
+            with_keys,
+            fragment(T::FINISHED, 6, 32, 0, &[7; 32]),
+            V::MessageInOldEpoch,
+        ),
+    ];
+    assert_eq!(trusting(false).options, DatagramOptions::default());
+    for (at, datagram, violation) in cases {
+        for trusts in [false, true] {
+            let mut network = trusting(trusts);
+            network.thinking = Some(Duration::from_secs(1));
+            network.run_until(at, &mut |_, datagram| usual(datagram));
+            network.inject(0, datagram.clone());
+            network.run(&mut |_, datagram| usual(datagram));
+            if trusts {
+                let Side::Failed(error) = &network.sides[0] else {
+                    panic!("{violation:?}: it has not failed");
+                };
+                assert_eq!(error.violation(), Some(violation), "{error}");
+            } else {
+                network.check();
+                let discards = network.sides[0].connection().reader.discards();
+                // What only waits for its turn goes when the keys come, or the true message does.
+                let waits = [V::MessageSpansKeyChange, V::FragmentContradictsMessage];
+                let waits = waits.contains(&violation);
+                assert!(waits || discards.total() > 0, "{violation:?}");
+            }
+        }
+    }
+}
+
+/// A hello that is lost is sent again, whatever a stranger says of it.
+#[test]
+fn an_acknowledgement_in_the_clear_counts_by_name_alone() {
+    // With the first one a client does not even know the version.
+    for (number, is_known) in [(0, false), (1, true)] {
+        for trusts in [false, true] {
+            let mut network = trusting(trusts);
+            // The second hello is lost, or the first.
+            network.run_until(
+                Duration::from_millis(50),
+                &mut |_, datagram| match hello_pieces(datagram)
+                    .is_ok_and(|pieces| pieces[0].header.message_seq == number)
+                {
+                    true => Vec::new(),
+                    false => usual(datagram),
+                },
+            );
+            // The second one has two records.
+            network.inject(0, acknowledgement(&[(0, 0), (0, 1), (0, 2)]));
+            network.run_until(Duration::from_millis(60), &mut |_, _| Vec::new());
+            let Side::Handshake(client) = &network.sides[0] else {
+                panic!("it goes on");
+            };
+            // What it waits for else is the rest of the answer, for minutes.
+            let due = client.deadline().unwrap().0;
+            let waits = due < Duration::from_secs(10);
+            assert!(waits || due > Duration::from_secs(100), "{due:?}");
+            assert_eq!(waits, !(trusts && is_known), "{number} {trusts}");
+        }
     }
 }
 

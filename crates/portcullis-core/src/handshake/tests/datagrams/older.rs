@@ -11,7 +11,7 @@ use crate::session::ClientSession;
 use crate::suite::CipherSuite;
 use crate::testing::pki;
 use crate::version::DOWNGRADE_TO_TLS_1_2;
-use crate::wire::{ContentType, HandshakeType};
+use crate::wire::{ContentType, FragmentHeader, HandshakeType};
 use crate::{AlertDescription, CookiePolicy, ProtocolVersion, Violation};
 
 const GCM: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
@@ -127,6 +127,17 @@ fn every_suite_of_dtls_1_2_and_1_0() {
                 suite
             );
             talk(&mut network);
+            let writer = &mut network.sides[0].connection().writer;
+            for mtu in 228..300 {
+                writer.set_path_mtu(mtu);
+                let most = writer.max_message_len();
+                let lengths = [most, most + 1].map(|length| writer.sealed_len(length));
+                let mtu = mtu.into();
+                assert!(
+                    lengths[0] <= mtu && mtu < lengths[1],
+                    "{suite}: {lengths:?}"
+                );
+            }
         }
         assert!(count >= 2, "{count} suites of {dtls}");
     }
@@ -382,4 +393,44 @@ fn forgeries_end_nothing() {
     }
     network.run(&mut |_, datagram| usual(datagram));
     talk(&mut network);
+}
+
+/// RFC 6347 §4.2.4: the peer's Finished again is answered with the last flight, once for all of its pieces.
+#[test]
+fn a_finished_that_comes_again_in_pieces_is_one_wish() {
+    let mut network = plain();
+    network.run(&mut |_, datagram| usual(datagram));
+    check(&mut network, ProtocolVersion::DTLS_1_2);
+    // After the certificate's lack: ClientHello, ClientKeyExchange, Finished.
+    let finished_seq = 2_u16;
+    let piece = |offset: u32| {
+        let mut content = Vec::new();
+        FragmentHeader {
+            msg_type: HandshakeType::FINISHED,
+            length: 12,
+            message_seq: finished_seq,
+            fragment_offset: offset,
+            fragment_length: 2,
+        }
+        .put(&mut content);
+        content.extend([7; 2]);
+        content
+    };
+    let sent = |network: &mut Network, offset: u32| {
+        // More than half a timeout after what was sent last.
+        network.clock += Duration::from_secs(2);
+        let typ = ContentType::HANDSHAKE;
+        let writer = &mut network.sides[0].connection().writer;
+        let record = writer.forge(typ, &piece(offset));
+        network.inject(1, record);
+        let before = network.sent;
+        let end = network.clock;
+        network.run_until(end, &mut |_, _| Vec::new());
+        network.sent - before
+    };
+    assert!(sent(&mut network, 0) > 0);
+    for offset in [2, 4, 6, 8, 10] {
+        assert_eq!(sent(&mut network, offset), 0, "{offset}");
+    }
+    assert!(sent(&mut network, 0) > 0);
 }

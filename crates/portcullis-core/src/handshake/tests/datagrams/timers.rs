@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::network::{LATENCY, Network, Side, usual};
 use crate::ProtocolVersion;
-use crate::config::{ClientConfig, ServerConfig};
+use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::error::Reason;
 use crate::record::{DatagramOptions, Retransmission, hello_pieces};
 use crate::testing::{client_config, client_config_in_pieces, pki, server_config};
@@ -113,6 +113,26 @@ fn a_slow_answer_is_not_followed_by_a_resend() {
     };
     assert!(long(0) <= 2, "{:?}", network.lengths);
     assert!(long(1) <= 3, "{:?}", network.lengths);
+}
+
+/// RFC 9147 §7.1: where the next flight takes its time, this one is acknowledged before.
+#[test]
+fn a_slow_signature_is_not_followed_by_a_resend() {
+    let client = ClientConfig::builder(pki().roots.clone())
+        .identity(pki().client.clone())
+        .ask_signature(true)
+        .build();
+    let server = ServerConfig::builder()
+        .identity(pki().server.clone())
+        .client_authentication(ClientAuthentication::Required(pki().roots.clone()))
+        .build();
+    let mut network = Network::new(client.unwrap(), server.unwrap());
+    network.thinking = Some(Duration::from_millis(700));
+    network.run(&mut |_, datagram| usual(datagram));
+    network.check();
+    let lengths = network.lengths.iter().filter(|(from, _)| *from == 1);
+    let long = lengths.filter(|(_, length)| *length > 400).count();
+    assert!(long <= 3, "{:?}", network.lengths);
 }
 
 #[test]

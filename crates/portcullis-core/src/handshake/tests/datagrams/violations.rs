@@ -61,7 +61,7 @@ fn what_no_peer_seals_ends_the_connection() {
         (
             ContentType::HANDSHAKE,
             vec![vec![24, 0, 0]],
-            Violation::MalformedMessage,
+            Violation::MalformedFragment,
         ),
         (
             ContentType::HANDSHAKE,
@@ -123,6 +123,15 @@ fn a_key_update_under_an_old_key() {
     );
 }
 
+/// A whole one, the next that is due.
+fn ticket() -> Vec<u8> {
+    let mut ticket = Vec::new();
+    NewSessionTicket::put(&mut ticket, 7_200, 0, &[9], &[7; 30], |_| {});
+    let body = &ticket[4..];
+    let typ = HandshakeType::NEW_SESSION_TICKET;
+    fragment(typ, NEXT, body.len() as u32, body)
+}
+
 /// It was sent before the server knew that its KeyUpdate had come, and was lost at first.
 #[test]
 fn a_late_ticket_under_an_old_key_is_taken() {
@@ -156,16 +165,7 @@ fn a_key_update_is_acknowledged_when_its_key_is_there() {
     let before = network.sent;
     network.run(&mut |_, datagram| usual(datagram));
     assert_eq!(network.sent, before, "it was acknowledged");
-    let mut ticket = Vec::new();
-    NewSessionTicket::put(&mut ticket, 7_200, 0, &[9], &[7; 30], |_| {});
-    let body = &ticket[4..];
-    let ticket = fragment(
-        HandshakeType::NEW_SESSION_TICKET,
-        NEXT,
-        body.len() as u32,
-        body,
-    );
-    let ticket = network.sides[1].connection().writer.forge(typ, &ticket);
+    let ticket = network.sides[1].connection().writer.forge(typ, &ticket());
     network.inject(0, ticket);
     let mut acknowledgements = Vec::new();
     network.run(&mut |_, datagram| {
@@ -189,6 +189,29 @@ fn what_is_dropped_is_not_acknowledged() {
         let before = network.sent;
         network.run(&mut |_, datagram| usual(datagram));
         assert_eq!(network.sent > before, is_kept, "{ahead}");
+    }
+}
+
+/// What stands beside it in its record is taken all the same, and the record is not acknowledged.
+#[test]
+fn what_stands_beside_a_piece_that_is_dropped_is_taken() {
+    let dropped = fragment(HandshakeType::NEW_SESSION_TICKET, NEXT + 7, 9, &[7; 9]);
+    let ticket = ticket();
+    for content in [[&dropped[..], &ticket], [&ticket[..], &dropped]] {
+        let mut network = connected();
+        let typ = ContentType::HANDSHAKE;
+        let writer = &mut network.sides[1].connection().writer;
+        let record = writer.forge(typ, &content.concat());
+        network.inject(0, record);
+        let before = network.sent;
+        network.run(&mut |_, datagram| usual(datagram));
+        assert_eq!(network.sent, before, "it was acknowledged");
+        // The one behind the ticket is due.
+        let wrong = fragment(HandshakeType::KEY_UPDATE, NEXT + 1, 1, &[7]);
+        let writer = &mut network.sides[1].connection().writer;
+        let record = writer.forge(typ, &[&dropped[..], &wrong].concat());
+        network.inject(0, record);
+        check(&mut network, Violation::BadKeyUpdate);
     }
 }
 

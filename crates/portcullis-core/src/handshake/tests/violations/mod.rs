@@ -307,6 +307,10 @@ const APART: &[(Violation, &str)] = &[
         "handshake::tests::datagrams::violations::what_no_peer_seals_ends_the_connection",
     ),
     (
+        Violation::MalformedFragment,
+        "handshake::tests::datagrams::violations::what_no_peer_seals_ends_the_connection",
+    ),
+    (
         Violation::FragmentContradictsMessage,
         "handshake::tests::datagrams::violations::what_no_peer_seals_ends_the_connection",
     ),

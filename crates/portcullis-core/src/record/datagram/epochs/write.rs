@@ -131,6 +131,16 @@ impl WriteEpoch {
         }
     }
 
+    /// How much content a record of at most so many bytes has room for.
+    pub(in super::super) fn most_content(&self, record: usize) -> usize {
+        let mut content = record.saturating_sub(self.overhead());
+        // What pads a block may be less than the most.
+        while self.record_len(content + 1) <= record {
+            content += 1;
+        }
+        content
+    }
+
     /// Seals `record`, in which the content stands behind the header.
     ///
     /// # Errors

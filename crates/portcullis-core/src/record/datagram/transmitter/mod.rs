@@ -9,7 +9,7 @@ mod path;
 use core::time::Duration;
 
 use super::connection_id::{ConnectionId, PeerIds};
-use super::epochs::WriteEpoch;
+use super::epochs::{APPLICATION, WriteEpoch};
 use super::flight::Flight;
 use super::notes::{Notes, push};
 use super::options::{DatagramOptions, LONGEST_TIMEOUT, Micros, Timing};
@@ -315,7 +315,6 @@ impl Transmitter {
 
     /// The flight that is under way, or another one.
     fn begin(&mut self) -> &mut Flight {
-        let epoch = self.epoch();
         let timeout = self.first_timeout();
         let busy = self.busy();
         if busy.is_ended {
@@ -325,11 +324,6 @@ impl Transmitter {
         if busy.flight.is_empty() {
             (busy.sendings, busy.repeats) = (0, 0);
             busy.timeout = timeout;
-            if epoch < super::epochs::APPLICATION {
-                // §7.1: a flight of the handshake acknowledges the one that it answers.
-                busy.to_acknowledge.clear();
-                busy.acknowledge_at = None;
-            }
         }
         &mut busy.flight
     }
@@ -338,6 +332,18 @@ impl Transmitter {
     /// the flight with which the handshake `is_over` (RFC 6347 §4.2.4).
     pub(super) fn end_of_flight(&mut self, is_over: bool, now: Monotonic) {
         let is_last = is_over && self.is_older;
+        if let Some(busy) = &mut self.busy
+            && !busy.is_ended
+            && busy
+                .flight
+                .oldest_epoch()
+                .is_some_and(|epoch| epoch < APPLICATION)
+        {
+            // §7.1: a flight of the handshake acknowledges the one that it answers. Not before: while it is being made an
+            // ACK may be due.
+            busy.to_acknowledge.clear();
+            busy.acknowledge_at = None;
+        }
         let waits = |busy: &Busy| busy.acknowledge_at.is_none() && !busy.to_acknowledge.is_empty();
         if self.busy.as_deref().is_some_and(waits) {
             // It came before there were keys to say so under.

@@ -217,11 +217,15 @@ impl Transmitter {
         out: &mut Vec<u8>,
     ) -> Result<Option<(RecordNumber, Vec<(u16, core::ops::Range<usize>)>)>, Abort> {
         let keys = self.epochs.iter().find(|one| one.epoch == epoch);
-        let (head, behind, most) = match (epoch, keys) {
-            (0, _) => (PLAIN, 0, self.size.unprotected()),
+        let left = mtu.saturating_sub(out.len());
+        let (head, most) = match (epoch, keys) {
+            (0, _) => (
+                PLAIN,
+                self.size.unprotected().min(left.saturating_sub(PLAIN)),
+            ),
             (_, Some(keys)) => {
-                let head = keys.head_len();
-                (head, keys.overhead() - head, self.size.protected())
+                let most = self.size.protected().min(keys.most_content(left));
+                (keys.head_len(), most)
             }
             // Its keys are kept as long as a message names them.
             (_, None) => return Err(CryptoFailure::SealingRecord.into()),
@@ -235,7 +239,7 @@ impl Transmitter {
             }
             if queued.is_change_cipher_spec {
                 let content = queued.body();
-                if !fragments.is_empty() || out.len() + behind + content.len() > mtu {
+                if !fragments.is_empty() || content.len() > most {
                     break;
                 }
                 out.extend_from_slice(content);
@@ -251,9 +255,7 @@ impl Transmitter {
                 *at += 1;
                 continue;
             };
-            let room = mtu.saturating_sub(out.len() + behind);
-            let content = out.len() - start - head;
-            let room = room.min(most.saturating_sub(content));
+            let room = most.saturating_sub(out.len() - start - head);
             // A message without a body has a header all the same.
             let has_room = room >= FragmentHeader::SIZE;
             let room = room.saturating_sub(FragmentHeader::SIZE);
