@@ -163,7 +163,10 @@ fn who_cannot_be_asked_hears_which_option_is_missing() {
         );
         assert!(older.contains("--tls"), "{older}");
         for text in [newest, older] {
-            assert!(!text.contains("_certificate") && !text.contains("authentication"), "{text}");
+            assert!(
+                !text.contains("_certificate") && !text.contains("authentication"),
+                "{text}"
+            );
         }
     }
 }
@@ -463,6 +466,20 @@ fn what_was_expected_is_said() {
         (
             server(&["--ciphers", "TLS_AES_128_GCM_SHA256", "--tls", "1.2"]),
             "--ciphers: TLS_AES_128_GCM_SHA256 cannot be used in TLSv1.2",
+        ),
+        (
+            server(&["--ticket-period", "60"]),
+            "--ticket-period has no effect without --tickets or --ticket-seed\n",
+        ),
+        (
+            said(&run(&[
+                "client",
+                "a.test",
+                "--insecure",
+                "--crl",
+                "/nowhere/at/all",
+            ])),
+            "portcullis: --crl: cannot read /nowhere/at/all: ",
         ),
         (
             server(&["--crl", "http"]),
