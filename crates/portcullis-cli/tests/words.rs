@@ -475,7 +475,8 @@ fn what_was_expected_is_said() {
             said(&run(&[
                 "client",
                 "a.test",
-                "--insecure",
+                "--cafile",
+                &made.ca,
                 "--crl",
                 "/nowhere/at/all",
             ])),
