@@ -77,3 +77,23 @@ struct Hsm;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/how-to/ech.md")]
 struct Ech;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/later.md")]
+struct Later;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/environment.md")]
+struct SharedEnvironment;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/dtls-early-data.md")]
+struct DtlsEarlyData;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/ech-front.md")]
+struct EchFront;

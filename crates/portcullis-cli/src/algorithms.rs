@@ -59,10 +59,11 @@ pub(crate) fn versions(range: &str) -> Result<Versions, String> {
     let (from, to) = range.split_once("..").unwrap_or((range, range));
     let place = |number: &str| {
         let number = number.trim();
-        let name = match number.get(..4) {
-            Some(prefix) if prefix.eq_ignore_ascii_case("TLSv") => number.to_owned(),
-            _ => format!("TLSv{number}"),
-        };
+        // TLSv1.3 and TLS1.3 are what others write.
+        let bare = number.to_ascii_lowercase();
+        let bare = bare.strip_prefix("tls").unwrap_or(&bare);
+        let bare = bare.strip_prefix('v').unwrap_or(bare).trim_start();
+        let name = format!("TLSv{bare}");
         let mut supported = ProtocolVersion::SUPPORTED.iter();
         supported
             .position(|version| {
@@ -88,9 +89,27 @@ pub(crate) fn versions(range: &str) -> Result<Versions, String> {
     }
 }
 
-/// Reads a group by its IANA name.
+/// What others call a group: NIST, OpenSSL (X9.62), and whoever leaves a hyphen out.
+const OTHER_NAMES: &[(&str, NamedGroup)] = &[
+    ("P-256", NamedGroup::SECP256R1),
+    ("P256", NamedGroup::SECP256R1),
+    ("prime256v1", NamedGroup::SECP256R1),
+    ("P-384", NamedGroup::SECP384R1),
+    ("P384", NamedGroup::SECP384R1),
+    ("P-521", NamedGroup::SECP521R1),
+    ("P521", NamedGroup::SECP521R1),
+    ("ML-KEM-768", NamedGroup::MLKEM768),
+    ("ML-KEM-1024", NamedGroup::MLKEM1024),
+];
+
+/// Reads a group by its IANA name, or by another one that it has.
 pub(crate) fn group(name: &str) -> Result<NamedGroup, String> {
-    let known = NamedGroup::from_name(name.trim());
+    let name = name.trim();
+    let other = OTHER_NAMES
+        .iter()
+        .find(|(other, _)| other.eq_ignore_ascii_case(name));
+    let other = other.map(|(_, group)| *group);
+    let known = NamedGroup::from_name(name).or(other);
     if let Some(why) = known.and_then(NamedGroup::why_never) {
         return Err(format!("not implemented: {why}"));
     }
@@ -98,7 +117,8 @@ pub(crate) fn group(name: &str) -> Result<NamedGroup, String> {
         .filter(|group| NamedGroup::SUPPORTED.contains(group))
         .ok_or_else(|| {
             format!(
-                "not a supported group; choose from {}",
+                "not a supported group{}; choose from {}",
+                meant(name, NamedGroup::SUPPORTED),
                 list(NamedGroup::SUPPORTED)
             )
         })
@@ -140,12 +160,17 @@ pub(crate) fn cipher(name: &str) -> Result<CipherSuite, String> {
         .ok()
         .filter(|suite| CipherSuite::SUPPORTED.contains(suite))
         .ok_or_else(|| {
-            let near = match nearest(name, CipherSuite::SUPPORTED) {
-                near if near.is_empty() => String::new(),
-                near => format!("; the nearest are {}", near.join(", ")),
-            };
+            let near = meant(name, CipherSuite::SUPPORTED);
             format!("not a supported cipher suite{near}; `--ciphers help` lists all")
         })
+}
+
+/// What may have been meant, as a part of a sentence.
+fn meant<T: ToString>(typed: &str, values: &[T]) -> String {
+    match nearest(typed, values) {
+        near if near.is_empty() => String::new(),
+        near => format!("; the nearest are {}", near.join(", ")),
+    }
 }
 
 /// At most three that have pairs of letters in common with what was typed, the most alike first.
@@ -153,7 +178,7 @@ fn nearest<T: ToString>(typed: &str, values: &[T]) -> Vec<String> {
     let typed = typed.to_uppercase().replace('-', "_");
     let names = values.iter().map(ToString::to_string);
     let mut near: Vec<_> = names
-        .map(|name| (strsim::sorensen_dice(&typed, &name), name))
+        .map(|name| (strsim::sorensen_dice(&typed, &name.to_uppercase()), name))
         .filter(|(alike, _)| *alike > 0.0)
         .collect();
     near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
@@ -214,16 +239,38 @@ pub(crate) fn with_old(named: &[CipherSuite], versions: Option<&Versions>) -> Ve
         .collect()
 }
 
-/// Reads a signature scheme by its IANA name.
+/// Reads a signature scheme by its IANA name, or as OpenSSL writes it: `ECDSA+SHA256`, `RSA+SHA256`, `RSA-PSS+SHA256`.
 pub(crate) fn signature_scheme(name: &str) -> Result<SignatureScheme, String> {
-    SignatureScheme::from_name(name.trim())
+    let name = name.trim();
+    SignatureScheme::from_name(name)
+        .or_else(|| key_and_hash(name))
         .filter(|scheme| SignatureScheme::SUPPORTED.contains(scheme))
         .ok_or_else(|| {
             format!(
-                "not a supported signature scheme; choose from {}",
+                "not a supported signature scheme{}; choose from {}",
+                meant(name, SignatureScheme::SUPPORTED),
                 list(SignatureScheme::SUPPORTED)
             )
         })
+}
+
+/// A kind of key and a hash, with a plus between. A scheme for ECDSA has the curve in its name that is as strong as the hash.
+fn key_and_hash(name: &str) -> Option<SignatureScheme> {
+    let (key, hash) = name.split_once('+')?;
+    let (key, hash) = (key.to_lowercase(), hash.to_lowercase());
+    let curve = match &*hash {
+        "sha256" => "secp256r1_",
+        "sha384" => "secp384r1_",
+        "sha512" => "secp521r1_",
+        _ => "",
+    };
+    SignatureScheme::from_name(&match &*key {
+        "ecdsa" => format!("ecdsa_{curve}{hash}"),
+        "rsa" => format!("rsa_pkcs1_{hash}"),
+        "rsa-pss" | "pss" => format!("rsa_pss_rsae_{hash}"),
+        "dsa" => format!("dsa_{hash}"),
+        _ => return None,
+    })
 }
 
 /// Whether a side signs so only where the scheme is named.
@@ -238,4 +285,91 @@ fn list<T: ToString>(values: &[T]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_written_in_many_ways() {
+        for text in ["1.3", "TLSv1.3", "tlsv1.3", "TLS1.3", "tls 1.3", " 1.3 "] {
+            let read = versions(text).map(|Versions(versions)| versions);
+            assert_eq!(read, Ok(vec![ProtocolVersion::TLS_1_3]), "{text}");
+        }
+        for text in ["", "TLS", "1.4", "1.2,1.3", "1.2-1.3", "SSLv3"] {
+            let said = versions(text).unwrap_err();
+            assert!(said.contains("as 1.2..1.3"), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn groups_have_other_names() {
+        for (name, expected) in [
+            ("secp256r1", NamedGroup::SECP256R1),
+            ("P-256", NamedGroup::SECP256R1),
+            ("p256", NamedGroup::SECP256R1),
+            ("prime256v1", NamedGroup::SECP256R1),
+            (" P-384 ", NamedGroup::SECP384R1),
+            ("P-521", NamedGroup::SECP521R1),
+            ("X25519", NamedGroup::X25519),
+            ("x25519mlkem768", NamedGroup::X25519_MLKEM768),
+            ("ML-KEM-768", NamedGroup::MLKEM768),
+        ] {
+            assert_eq!(group(name), Ok(expected), "{name}");
+        }
+        for (name, near) in [
+            ("secp256", "the nearest are secp256r1, "),
+            ("curve25519", "the nearest are x25519, "),
+            ("x25519kyber768", "the nearest are x25519, X25519MLKEM768, "),
+        ] {
+            let said = group(name).unwrap_err();
+            assert!(said.contains(near), "{name}: {said}");
+        }
+        // Nothing is like it.
+        let said = group("?").unwrap_err();
+        assert!(
+            said.starts_with("not a supported group; choose from X25519MLKEM768, "),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn schemes_may_be_written_as_openssl_writes_them() {
+        for (name, expected) in [
+            ("ed25519", "ed25519"),
+            ("ECDSA+SHA256", "ecdsa_secp256r1_sha256"),
+            ("ecdsa+sha512", "ecdsa_secp521r1_sha512"),
+            ("ECDSA+SHA1", "ecdsa_sha1"),
+            ("RSA+SHA384", "rsa_pkcs1_sha384"),
+            ("RSA-PSS+SHA256", "rsa_pss_rsae_sha256"),
+            ("PSS+SHA512", "rsa_pss_rsae_sha512"),
+            ("DSA+SHA256", "dsa_sha256"),
+        ] {
+            assert_eq!(
+                signature_scheme(name).map(|scheme| scheme.to_string()),
+                Ok(expected.to_owned())
+            );
+        }
+        for (name, near) in [
+            (
+                "ecdsa_p256_sha256",
+                "the nearest are ecdsa_secp256r1_sha256",
+            ),
+            (
+                "rsa_pss_sha256",
+                "the nearest are rsa_pss_pss_sha256, rsa_pss_rsae_sha256",
+            ),
+        ] {
+            let said = signature_scheme(name).unwrap_err();
+            assert!(said.contains(near), "{name}: {said}");
+        }
+        for name in ["RSA+MD5", "ECDSA+SHA3", "+", "RSA+"] {
+            let said = signature_scheme(name).unwrap_err();
+            assert!(
+                said.starts_with("not a supported signature scheme"),
+                "{said}"
+            );
+        }
+    }
 }

@@ -184,7 +184,7 @@ pub(crate) fn text(place: usize, der: &CertificateDer<'_>) -> String {
         )],
     };
     for (name, value) in lines {
-        text.push_str(&format!("  {:<11}{value}\n", format!("{name}:")));
+        text.push_str(&format!("  {:<10} {value}\n", format!("{name}:")));
     }
     text
 }

@@ -38,8 +38,8 @@ pub(crate) struct Route {
     #[arg(long, value_parser = from, value_name = "ADDRESS[:PORT]")]
     pub(crate) bind: Option<SocketAddr>,
     /// Connect through this proxy of HTTP (CONNECT), which looks for HOST.
-    #[arg(long, value_parser = proxy, value_name = "HOST:PORT", conflicts_with = "resolve")]
-    pub(crate) proxy: Option<(String, u16)>,
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "resolve")]
+    pub(crate) proxy: Option<String>,
     /// Seconds for connecting and the handshake. [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: Option<u64>,
@@ -65,6 +65,9 @@ impl Route {
     /// What leads to this target.
     pub(crate) fn to(&self, target: &str) -> Result<Destination, Failure> {
         let target = Target::parse(target, self.starttls)?;
+        // Not by clap, which shows what it cannot read: there may be a password in it.
+        let proxy = self.proxy.as_deref().map(proxy).transpose();
+        let proxy = proxy.map_err(|why| Failure::usage(format!("--proxy: {why}")))?;
         let family = match (self.ipv4, self.ipv6) {
             (true, _) => Some(Family::V4),
             (_, true) => Some(Family::V6),
@@ -82,7 +85,7 @@ impl Route {
         Ok(Destination {
             family: family.or(self.bind.map(|own| Family::of(own.ip()))),
             bind: self.bind,
-            proxy: self.proxy.clone(),
+            proxy,
             name: target.name(self.name.as_deref())?,
             addresses: self.resolve.clone(),
             limit: Duration::from_secs(self.timeout.unwrap_or(DEFAULT_TIMEOUT)),
@@ -104,8 +107,8 @@ fn from(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Reads where a proxy is.
-fn proxy(text: &str) -> Result<(String, u16), String> {
-    let hint = "it is a host and a port, as proxy.example:3128, and speaks HTTP";
+fn proxy(text: &str) -> Result<(String, u16), &'static str> {
+    let hint = "it is a host and a port, as proxy.example:3128, speaks HTTP, and does not want to know who asks";
     let text = text.strip_prefix("http://").unwrap_or(text);
     let (host, port) = text.rsplit_once(':').ok_or(hint)?;
     let host = match host.strip_prefix('[') {
@@ -114,7 +117,7 @@ fn proxy(text: &str) -> Result<(String, u16), String> {
     };
     let port = port.parse().map_err(|_| hint)?;
     match host.is_empty() || host.contains(is_odd) {
-        true => Err(hint.to_owned()),
+        true => Err(hint),
         false => Ok((host.to_owned(), port)),
     }
 }

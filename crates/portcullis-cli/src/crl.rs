@@ -146,7 +146,7 @@ impl Lists {
                     let crls = MemoryCrls::new();
                     let input = CrlInput::File(path.to_owned());
                     crls.insert(input, None)
-                        .map_err(|error| Failure::usage(format!("--crl {error}")))?;
+                        .map_err(|error| Failure::usage(format!("--crl: {error}")))?;
                     files.push((path.to_owned(), crls.clone()));
                     Arc::new(crls)
                 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand, ValueEnum};
+use portcullis::Identity;
 use portcullis::ech::{EchConfigList, EchKem, EchKey, EchKeys};
 use zeroize::Zeroizing;
 
@@ -150,21 +151,53 @@ pub(crate) fn keys(paths: &[PathBuf]) -> Result<Option<EchKeys>, Failure> {
         return Ok(None);
     }
     let mut keys = Vec::new();
-    let mut unusable = None;
+    let mut unusable = Vec::new();
     for path in paths {
         match key(path) {
             Ok(key) => keys.push(key.send_as_retry(keys.is_empty())),
-            Err(failure) => {
-                eprintln!("warning: this key is left out: {failure}");
-                unusable.get_or_insert(failure);
-            }
+            Err(failure) => unusable.push(failure.while_doing("--ech-keys")),
         }
     }
-    if let (true, Some(failure)) = (keys.is_empty(), unusable) {
+    // One that is all there is is an error, and said once.
+    let is_alone = keys.is_empty() && unusable.len() == 1;
+    for failure in unusable.iter().filter(|_| !is_alone) {
+        eprintln!("warning: this key is left out: {failure}");
+    }
+    if keys.is_empty()
+        && let Some(failure) = unusable.into_iter().next()
+    {
         return Err(failure);
     }
     let keys = EchKeys::new(keys).map_err(|misuse| Failure::usage(misuse.to_string()))?;
     Ok(Some(keys))
+}
+
+/// What is to be said of a server that has no certificate for a public name of its keys: it works for clients that have its
+/// keys, and nobody else can be told of them.
+pub(crate) fn unproved(keys: &EchKeys, identity: Option<&Identity>) -> Option<String> {
+    let is_for = |own: &str, wanted: &str| match own.strip_prefix('*') {
+        // It stands for a whole label.
+        Some(parent) => wanted.find('.').is_some_and(|dot| {
+            let rest = wanted.get(dot..).unwrap_or_default();
+            rest.eq_ignore_ascii_case(parent)
+        }),
+        None => own.eq_ignore_ascii_case(wanted),
+    };
+    let is_proved = |wanted: &String| {
+        identity.is_some_and(|identity| identity.names().any(|own| is_for(own, wanted)))
+    };
+    let names: Vec<_> = keys.public_names();
+    let names: Vec<_> = names.iter().filter(|name| !is_proved(name)).collect();
+    let names = match &*names {
+        [] => return None,
+        names => names.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
+    };
+    let names = names.join(", ");
+    Some(format!(
+        "warning: --ech-keys: the certificate is not for the public name {names}, and a client whose hello is not decrypted \
+         believes what it is told of other keys only from a server with such a certificate (RFC 9849 §6.1.6): it is turned \
+         away for good"
+    ))
 }
 
 fn key(path: &Path) -> Result<EchKey, Failure> {

@@ -135,7 +135,18 @@ async fn main() {
             print!("{}", algorithms::all_ciphers());
             std::process::exit(output::finish().map_or_else(|failure| failure.exit_code(), |()| 0));
         }
-        Err(error) => error.exit(),
+        Err(error) => {
+            let text = match std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+                true => error.render().ansi().to_string(),
+                false => error.render().to_string(),
+            };
+            // What is asked for, as the help, goes to standard output.
+            if !error.use_stderr() {
+                error.exit();
+            }
+            eprint!("{}", wording::of_arguments(&text));
+            std::process::exit(error.exit_code());
+        }
     };
     let log = match &action {
         Action::Server(_) | Action::Ech(_) => said::log(),
@@ -189,8 +200,8 @@ fn datagram_options(mtu: Option<u16>, cid: Option<usize>) -> portcullis::DtlsOpt
 /// Where to listen.
 fn parse_listen(text: &str) -> Result<std::net::SocketAddr, String> {
     text.parse().map_err(|_| {
-        let port = text.trim_start_matches(':').parse::<u16>();
-        let port = port.unwrap_or(4433);
+        let port = text.rsplit(':').next().unwrap_or_default();
+        let port = port.parse::<u16>().unwrap_or(4433);
         format!("it is an IP address and a port: 127.0.0.1:{port}, 0.0.0.0:{port} for all of IPv4, or [::]:{port}")
     })
 }

@@ -306,7 +306,8 @@ fn own(information: &ConnectionInformation) -> String {
 fn listed(lines: Vec<(&'static str, String)>) -> String {
     let lines = lines.into_iter();
     lines
-        .map(|(name, value)| format!("{:<17}{value}\n", format!("{name}:")))
+        // A blank stands between them also where a name is longer than the column.
+        .map(|(name, value)| format!("{:<16} {value}\n", format!("{name}:")))
         .collect()
 }
 

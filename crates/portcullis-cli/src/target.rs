@@ -98,6 +98,22 @@ impl fmt::Display for Target {
     }
 }
 
+/// What was typed, as it may be repeated: before an `@` there may be a password.
+pub(crate) fn shown(text: &str) -> String {
+    let Some((before, host)) = text.rsplit_once('@') else {
+        return text.to_owned();
+    };
+    match before.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://…@{host}"),
+        None => format!("…@{host}"),
+    }
+}
+
+fn has_user() -> Failure {
+    // Not repeated: there may be a password in it.
+    Failure::usage("the target has a user name in it: leave it away, this command does not log in")
+}
+
 /// What a scheme says of the beginning of a connection and of its port.
 fn of_scheme(
     text: &str,
@@ -111,14 +127,15 @@ fn of_scheme(
         (Some(*protocol), *port)
     } else {
         let hint = match is("http") || is("ws") {
-            true => "it has no TLS",
+            true => "it has no TLS; write https, or HOST:PORT for TLS on the port of your own",
             false => "this scheme is not known; write HOST:PORT, with --starttls if need be",
         };
-        return Err(Failure::usage(format!("{text:?}: {hint}")));
+        return Err(Failure::usage(format!("{:?}: {hint}", shown(text))));
     };
     match starttls {
         Some(asked) if Some(asked) != implied => Err(Failure::usage(format!(
-            "{text:?} and --starttls {asked} contradict each other"
+            "{:?} and --starttls {asked} contradict each other",
+            shown(text)
         ))),
         _ => Ok((implied, port)),
     }
@@ -128,17 +145,19 @@ fn of_scheme(
 fn authority<'a>(text: &str, rest: &'a str) -> Result<&'a str, Failure> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    if !matches!(path, "" | "/") {
-        return Err(Failure::usage(format!(
-            "{text:?}: leave {path:?} away; this command sends what is on its standard input, and \
-             requests nothing by itself"
-        )));
-    }
     if authority.contains('@') {
-        // Not repeated: there may be a password in it.
-        return Err(Failure::usage(
-            "the URL has a user name in it: leave it away, this command does not log in",
-        ));
+        return Err(has_user());
+    }
+    if !matches!(path, "" | "/") {
+        // A password may have a slash in it.
+        let path = match path.contains('@') {
+            true => "what is behind the host".to_owned(),
+            false => format!("{path:?}"),
+        };
+        return Err(Failure::usage(format!(
+            "{:?}: leave {path} away; this command sends what is on its standard input, and requests nothing by itself",
+            shown(text)
+        )));
     }
     Ok(authority)
 }
@@ -150,10 +169,14 @@ pub(crate) fn is_odd(c: char) -> bool {
 
 /// Host and port. An IPv6 address with a port is in brackets; without one it need not be.
 fn split<'a>(text: &str, authority: &'a str) -> Result<(&'a str, Option<u16>), Failure> {
+    if authority.contains('@') {
+        return Err(has_user());
+    }
     let wrong = || {
         Failure::usage(format!(
-            "{text:?} is not HOST, HOST:PORT or a URL, e.g. example.com, [::1]:443, \
-             https://example.com"
+            "{:?} is not HOST, HOST:PORT or a URL, e.g. example.com, [::1]:443, \
+             https://example.com",
+            shown(text)
         ))
     };
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
@@ -265,8 +288,18 @@ mod tests {
             assert!(seen.starts_with("! "), "{text:?}: {seen}");
         }
         assert!(parsed("https://example.com/a?b").contains("leave \"/a?b\" away"));
-        let with_password = parsed("https://me:secret@example.com/");
-        assert!(!with_password.contains("secret"), "{with_password}");
+        for text in [
+            "https://me:secret@example.com/",
+            "https://me:secret@example.com/a?b",
+            "https://me:1/secret@example.com",
+            "gopher://me:secret@example.com",
+            "me:secret@example.com:443",
+            "me:secret@example.com:x",
+        ] {
+            let with_password = parsed(text);
+            assert!(with_password.starts_with("! "), "{with_password}");
+            assert!(!with_password.contains("secret"), "{with_password}");
+        }
         let contradiction = Target::parse("https://example.com", Some(Protocol::Smtp));
         assert!(
             contradiction

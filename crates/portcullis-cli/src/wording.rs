@@ -10,6 +10,7 @@ type Change = (&'static str, &'static str);
 /// Which option a text is about, at its beginning.
 const SUBJECTS: &[Change] = &[
     ("alpn: ", "--alpn: "),
+    ("crl_check: ", "--crl: "),
     ("early_data: ", "--early-data: "),
     ("early_data_window: ", "--early-data-window: "),
     ("ech: ", "--ech: "),
@@ -19,6 +20,7 @@ const SUBJECTS: &[Change] = &[
     ("max_early_data: ", "--early-data: "),
     ("post_handshake_authentication: ", "--post-handshake-auth: "),
     ("psk: ", "--psk: "),
+    ("public_name: ", "--public-name: "),
     ("versions: ", "--tls: "),
 ];
 
@@ -93,6 +95,10 @@ const CHANGES: &[Change] = &[
     ),
     ("give them with `srp`", "give them with --srp"),
     ("client_authentication", "--client-auth"),
+    (
+        "this side has none to show: give it one with `identity`",
+        "this side has none to show: give it one with --cert",
+    ),
     (", or have it asked for with ask_identity", " with --cert"),
     ("`key_minimum` is", "the least is"),
     (", or lower that with the feature `ffi`", ""),
@@ -119,8 +125,8 @@ const CHANGES: &[Change] = &[
     // Commands on a connection.
     ("`update_keys` changes keys", "`:update-keys` changes keys"),
     (
-        "the configuration must have `Renegotiation::Once`, which allows one, or `Accept`, ",
-        "",
+        "set `renegotiation` to `Renegotiation::Once`, which allows one, or to `Accept`",
+        "give --commands",
     ),
     (
         "before, there is `renegotiation`",
@@ -195,6 +201,32 @@ pub(crate) const OF_ANOTHER_TIME: &[Change] = &[
     (": renew the certificate or correct the clock", ""),
     (": wait or correct the clock", ""),
 ];
+
+/// What the standard library says of what it cannot read.
+const OF_ARGUMENTS: &[Change] = &[
+    ("invalid digit found in string", "it is a whole number"),
+    (
+        "cannot parse integer from empty string",
+        "it is a whole number, and nothing is there",
+    ),
+    (
+        "number too large to fit in target type",
+        "the number is too large",
+    ),
+    (
+        "number too small to fit in target type",
+        "the number is too small",
+    ),
+    (
+        "invalid IP address syntax",
+        "it is an IP address, as 192.0.2.1 or 2001:db8::1",
+    ),
+];
+
+/// What clap says of an argument.
+pub(crate) fn of_arguments(text: &str) -> Cow<'_, str> {
+    changed(text.into(), OF_ARGUMENTS)
+}
 
 /// The text with options in the place of functions.
 pub(crate) fn with_options(text: &str) -> Cow<'_, str> {
@@ -309,9 +341,17 @@ mod tests {
                  authenticates anew",
             ),
             (
-                "renegotiate: this connection cannot: the configuration must have `Renegotiation::Once`, which allows \
-                 one, or `Accept`, the peer must know RFC 5746",
-                "renegotiate: this connection cannot: the peer must know RFC 5746",
+                "renegotiate: this side's configuration does not allow it; set `renegotiation` to `Renegotiation::Once`, \
+                 which allows one, or to `Accept`",
+                "renegotiate: this side's configuration does not allow it; give --commands",
+            ),
+            (
+                "the peer sent the alert handshake_failure: no acceptable set of security parameters was found; the \
+                 server asked for a certificate, and this side has none to show: give it one with `identity`, while \
+                 waiting for change_cipher_spec",
+                "the peer sent the alert handshake_failure: no acceptable set of security parameters was found; the \
+                 server asked for a certificate, and this side has none to show: give it one with --cert, while \
+                 waiting for change_cipher_spec",
             ),
             (
                 "timed out: the client sent nothing within 10s (`first_byte_timeout`)",

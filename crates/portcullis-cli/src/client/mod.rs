@@ -68,7 +68,7 @@ pub(crate) struct Client {
     /// Versions of TLS: one, as 1.3, or a range, as 1.2..1.3.
     #[arg(long, value_parser = algorithms::versions, value_name = "MIN..MAX")]
     tls: Option<algorithms::Versions>,
-    /// Groups in order of preference, separated by commas.
+    /// Groups in order of preference, separated by commas, as x25519 and secp256r1, which is P-256.
     #[arg(long, value_delimiter = ',', value_parser = algorithms::group, value_name = "NAMES")]
     groups: Vec<NamedGroup>,
     /// Cipher suites in order of preference, separated by commas.
@@ -170,7 +170,7 @@ impl Client {
             Ok(connecting) => connecting,
             Err(failure) => {
                 let report = Report {
-                    target: self.target.clone(),
+                    target: crate::target::shown(&self.target),
                     ..Report::default()
                 };
                 return Err(self.failed(&report, failure));
@@ -198,7 +198,8 @@ impl Client {
             };
             converse(stream, &first, manner).await
         };
-        self.sessions.write(store.as_deref()).await?;
+        let logs_in = self.login.is_there();
+        self.sessions.write(store.as_deref(), logs_in).await?;
         conversed.map_err(|error| {
             let failure = Failure::connection(&error);
             if !self.json {
@@ -290,6 +291,9 @@ impl Client {
         };
         let log = key_log(self.keylog.as_deref())?;
         let crls = self.lists.source()?;
+        let (name, versions) = (&destination.name, self.tls.as_ref());
+        self.sessions
+            .say_if_useless(&offered, name, versions, self.dtls);
         let connecting = Connecting::new(destination, config, trust);
         let connecting = match self.status {
             Some(_) => connecting.asking_for_status(),
@@ -492,9 +496,15 @@ impl Client {
                     "rejected, and sent after the handshake; a server whose store has just begun rejects all for some 80 \
                      seconds",
                 (EarlyDataOutcome::Rejected(_), true) =>
-                    "rejected, and sent after the handshake; over DTLS a server takes none that asks for a cookie, or for another \
-                     share: with --groups x25519 it needs none",
-                (EarlyDataOutcome::NotOffered(_), _) => "sent after the handshake",
+                    "rejected, and sent after the handshake; over DTLS a server takes none that asks for a cookie, as for a \
+                     hello in several datagrams (with a larger --mtu it is one), or for another share: with --groups x25519 \
+                     it needs none",
+                (EarlyDataOutcome::NotOffered(_), false) =>
+                    "sent after the handshake; it goes before only with a session of TLS 1.3, of --sess-in or --reconnect, that \
+                     allows so much",
+                (EarlyDataOutcome::NotOffered(_), true) =>
+                    "sent after the handshake; over DTLS it goes before only if a session allows it and --mtu has room for it \
+                     behind the hello, which is shorter with --groups x25519",
             }
         );
         outcome.into_unsent().unwrap_or_default()

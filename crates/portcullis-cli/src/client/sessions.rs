@@ -14,12 +14,15 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use portcullis::pki_types::UnixTime;
 use portcullis::session::{ClientSession, SessionKey};
-use portcullis::{MemorySessionStore, SessionStore as _};
+use portcullis::{MemorySessionStore, ProtocolVersion, ServerName, SessionStore as _};
 use zeroize::Zeroizing;
 
+use crate::algorithms::Versions;
 use crate::failure::Failure;
 use crate::files;
+use crate::text::printable;
 
 const HEAD: &str = "portcullis client sessions 1";
 /// The longest file, in bytes: a session takes a few thousand at most.
@@ -41,7 +44,8 @@ pub(crate) struct Sessions {
     sess_in: Option<PathBuf>,
     /// Send the bytes in this file before the handshake is over, where there is a session of TLS 1.3 that allows it,
     /// and else after it. An attacker that has recorded them can send them again, so they must do no harm twice. With --dtls
-    /// they are one message, which has to fit into a datagram.
+    /// they are one message, which goes before if --mtu has room for it behind the hello; a server that asks for a cookie, or
+    /// for a share of another group, takes none: `--groups x25519` needs no other share, and makes the hello shorter.
     #[arg(long, value_name = "FILE")]
     early_data: Option<PathBuf>,
 }
@@ -67,8 +71,37 @@ impl Sessions {
         parse(&bytes).map_err(about)
     }
 
+    /// Says why none of these sessions is offered, where that can be known.
+    pub(super) fn say_if_useless(
+        &self,
+        offered: &[ClientSession],
+        name: &ServerName<'_>,
+        versions: Option<&Versions>,
+        is_dtls: bool,
+    ) {
+        let now = UnixTime::now();
+        let mut useless = offered
+            .iter()
+            .map(|session| useless(session, name, versions, is_dtls, now));
+        // One that is of use is enough. None at all are those of nobody.
+        let first = match useless.next() {
+            Some(Some(first)) if useless.all(|one| one.is_some()) => first,
+            _ => return,
+        };
+        if let Some(file) = &self.sess_in {
+            eprintln!(
+                "--sess-in {}: not offered, {first}: this is a full handshake",
+                file.display()
+            );
+        }
+    }
+
     /// Writes down what the store has; nothing if the server has given none.
-    pub(super) async fn write(&self, store: Option<&MemorySessionStore>) -> Result<(), Failure> {
+    pub(super) async fn write(
+        &self,
+        store: Option<&MemorySessionStore>,
+        logs_in: bool,
+    ) -> Result<(), Failure> {
         let (Some(file), Some(store)) = (&self.sess_out, store) else {
             return Ok(());
         };
@@ -77,8 +110,22 @@ impl Sessions {
         store.for_each(&mut visit).await;
         if sessions.is_empty() {
             let file = file.display();
-            eprintln!("--sess-out {file}: not written, the server has given no session");
+            let why = match logs_in && self.sess_in.is_some() {
+                // Which password it was is not in the file that it was read from.
+                true => {
+                    "a session of a user of SRP is written only by the connection in which the password was given"
+                }
+                false => "the server has given no session",
+            };
+            eprintln!("--sess-out {file}: not written, {why}");
             return Ok(());
+        }
+        if let Some(user) = sessions.iter().find_map(ClientSession::srp_user) {
+            eprintln!(
+                "--sess-out {}: whoever has this file is the user {} at the server, whatever password he gives",
+                file.display(),
+                printable(&String::from_utf8_lossy(user))
+            );
         }
         sessions.sort_by_key(|session| std::cmp::Reverse(session.received_at().as_secs()));
         let written = files::replace(file, text(&sessions).as_bytes(), files::Readers::Owner);
@@ -113,6 +160,41 @@ impl Sessions {
             false => Ok(Some(data.to_vec())),
         }
     }
+}
+
+/// Why a session cannot be resumed in a connection with this server, in these versions.
+fn useless(
+    session: &ClientSession,
+    name: &ServerName<'_>,
+    versions: Option<&Versions>,
+    is_dtls: bool,
+    now: UnixTime,
+) -> Option<String> {
+    let version = session.version();
+    let (of_tls, is_of_dtls) = match version {
+        ProtocolVersion::DTLS_1_3 => (ProtocolVersion::TLS_1_3, true),
+        ProtocolVersion::DTLS_1_2 => (ProtocolVersion::TLS_1_2, true),
+        ProtocolVersion::DTLS_1_0 => (ProtocolVersion::TLS_1_1, true),
+        version => (version, false),
+    };
+    if is_of_dtls != is_dtls {
+        let option = match is_dtls {
+            true => "and --dtls speaks another protocol",
+            false => "which is spoken with --dtls",
+        };
+        return Some(format!("it is of {version}, {option}"));
+    }
+    if versions.is_some_and(|Versions(versions)| !versions.contains(&of_tls)) {
+        return Some(format!("it is of {version}, and --tls has it not"));
+    }
+    if session.server_name() != name {
+        return Some(format!(
+            "it is of the server {}, and this one is {}",
+            session.server_name().to_str(),
+            name.to_str()
+        ));
+    }
+    session.is_expired(now).then(|| "it has expired".to_owned())
 }
 
 fn text(sessions: &[ClientSession]) -> Zeroizing<String> {

@@ -267,7 +267,8 @@ async fn authenticate(
         Err(error)
             if std::io::Error::from(error.clone()).kind() == std::io::ErrorKind::InvalidInput =>
         {
-            Ok(Err(error.to_string()))
+            let version = connection.information().version();
+            Ok(Err(super::not_to_be_asked(version)))
         }
         Err(error) => Err(error),
     }

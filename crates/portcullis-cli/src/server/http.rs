@@ -108,7 +108,9 @@ async fn authenticate(stream: &mut TlsStream<TcpStream>) -> io::Result<Result<St
             "This page is for clients with a certificate.".to_owned()
         )),
         // It has not offered to be asked.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(Err(error.to_string())),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Ok(Err(super::not_to_be_asked(stream.information().version())))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    ClientAuthentication, Identity, Incoming, LoadedFiles, MemoryCrls, NamedGroup, Roots,
-    ServerConfig, SignatureScheme, Stapler, Stapling, TlsAcceptor, TlsListener, TlsStream,
+    ClientAuthentication, Identity, Incoming, LoadedFiles, MemoryCrls, NamedGroup, ProtocolVersion,
+    Roots, ServerConfig, SignatureScheme, Stapler, Stapling, TlsAcceptor, TlsListener, TlsStream,
 };
 use portcullis_pkcs11::{Pkcs11Signer, Pkcs11Uri};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -88,7 +88,7 @@ pub(crate) struct Server {
     /// Versions of TLS: one, as 1.3, or a range, as 1.2..1.3.
     #[arg(long, value_parser = algorithms::versions, value_name = "MIN..MAX")]
     tls: Option<algorithms::Versions>,
-    /// Groups in order of preference, separated by commas.
+    /// Groups in order of preference, separated by commas, as x25519 and secp256r1, which is P-256.
     #[arg(long, value_delimiter = ',', value_parser = algorithms::group, value_name = "NAMES")]
     groups: Vec<NamedGroup>,
     /// Cipher suites in order of preference, separated by commas.
@@ -283,6 +283,11 @@ impl Server {
         self.users.check(&self.ciphers, self.tls.as_ref())?;
         let suites = self.suites();
         let may_show = |suite| algorithms::has_certificates(suite, self.tls.as_ref());
+        // Suites that there are not in these versions are refused for that.
+        let spoken = |suite: &CipherSuite| algorithms::is_spoken(*suite, self.tls.as_ref());
+        if !self.ciphers.is_empty() && !self.ciphers.iter().any(spoken) {
+            return Ok(());
+        }
         if self.cert.is_none() || suites.is_empty() || suites.into_iter().any(may_show) {
             return Ok(());
         }
@@ -361,6 +366,12 @@ impl Server {
     ) -> Result<ServerConfig, Failure> {
         let usage = |error: portcullis::Misuse| Failure::usage(error.to_string());
         let mut builder = ServerConfig::builder();
+        if let Some(keys) = crate::ech::keys(&self.ech_keys)? {
+            if let Some(warning) = crate::ech::unproved(&keys, identity.as_ref()) {
+                say(warning);
+            }
+            builder = builder.ech_keys(keys);
+        }
         if let Some(identity) = identity {
             builder = builder.identity(identity);
         }
@@ -389,9 +400,6 @@ impl Server {
         }
         if let Some(users) = self.users.load()? {
             builder = builder.srp_users(users);
-        }
-        if let Some(keys) = crate::ech::keys(&self.ech_keys)? {
-            builder = builder.ech_keys(keys);
         }
         if self.ech_backend {
             builder = builder.ech_backend(true);
@@ -562,6 +570,21 @@ impl Service {
 #[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn failed(error: portcullis::Error) -> Failure {
     Failure::handshake(&error)
+}
+
+/// What a client hears that cannot be asked for a certificate after the handshake.
+fn not_to_be_asked(version: ProtocolVersion) -> String {
+    match version {
+        ProtocolVersion::TLS_1_3 | ProtocolVersion::DTLS_1_3 => {
+            "This client has not offered to be asked for a certificate after the handshake; `portcullis client` does with \
+             --post-handshake-auth, `openssl s_client` with -enable_pha."
+                .to_owned()
+        }
+        older => format!(
+            "This is {older}, in which no client is asked for a certificate after the handshake; `portcullis client` and this \
+             server speak TLS 1.3 unless --tls leaves it out."
+        ),
+    }
 }
 
 /// Gives back what comes.

@@ -176,8 +176,13 @@ impl Sessions {
                     ("--early-data", self.takes_early_data()),
                     ("--ticket-period", self.ticket_period.is_some()),
                 ]);
+                // Keys of a file have no period, nor have sessions that are kept.
+                let missing = match self.ticket_period.is_some() {
+                    true => "--tickets or --ticket-seed",
+                    false => "--tickets, --ticket-seed, --ticket-key or --store",
+                };
                 return Err(Failure::usage(format!(
-                    "{given} no effect without --tickets, --ticket-seed, --ticket-key or --store"
+                    "{given} no effect without {missing}"
                 )));
             }
             None => Opened::default(),

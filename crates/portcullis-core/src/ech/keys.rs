@@ -245,7 +245,7 @@ impl EchKeyBuilder {
         let random = &mut Random::system();
         if public_name(self.public_name.as_bytes()).is_none() {
             return Err(Misuse::new(format!(
-                "ech: {:?} is no host name of letters, digits and hyphens, and clients would pass it by",
+                "public_name: {:?} is no host name of letters, digits and hyphens, and clients would pass it by",
                 self.public_name
             )));
         }
@@ -401,7 +401,8 @@ impl Snapshot {
         let retry = keys.iter().filter(|key| key.is_retry);
         if retry.clone().next().is_none() {
             return Err(Misuse::new(
-                "ech_keys: none of the keys is sent to clients that have another, so that they could not connect                  again; leave out `send_as_retry(false)` for one",
+                "ech_keys: none of the keys is sent to clients that have another, so that they could not connect \
+                 again; leave out `send_as_retry(false)` for one",
             ));
         }
         Ok(Self {

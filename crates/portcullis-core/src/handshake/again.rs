@@ -16,7 +16,9 @@ use crate::clock::Now;
 use crate::config::Policy;
 use crate::crypto::random::Random;
 use crate::error::{Abort, Error, Misuse, Reason, Stage};
-use crate::record::{Another, HandshakeBytes, Incoming, MAX_IDLE, Outgoing, Reader, Writer};
+use crate::record::{
+    Another, Barred, HandshakeBytes, Incoming, MAX_IDLE, Outgoing, Reader, Writer,
+};
 #[cfg(feature = "dtls")]
 use crate::record::{DatagramReader, DatagramWriter};
 use crate::role::Role;
@@ -68,7 +70,8 @@ impl Beginning {
 
 /// The reading half of a connection that another handshake takes over from.
 trait Predecessor {
-    fn is_before_tls13(&self) -> bool;
+    /// Why there is none, where there is none.
+    fn barred(&self) -> Barred;
     /// Whether the peer has asked for it.
     fn is_requested(&self) -> bool;
     fn another(&mut self) -> Option<&mut Another>;
@@ -77,8 +80,8 @@ trait Predecessor {
 }
 
 impl Predecessor for Reader {
-    fn is_before_tls13(&self) -> bool {
-        self.is_before_tls13()
+    fn barred(&self) -> Barred {
+        self.barred()
     }
 
     fn is_requested(&self) -> bool {
@@ -96,8 +99,8 @@ impl Predecessor for Reader {
 
 #[cfg(feature = "dtls")]
 impl Predecessor for DatagramReader {
-    fn is_before_tls13(&self) -> bool {
-        self.is_before_tls13()
+    fn barred(&self) -> Barred {
+        self.barred()
     }
 
     fn is_requested(&self) -> bool {
@@ -163,7 +166,7 @@ impl Handshake {
     pub fn check_renegotiation(reader: &mut Reader) -> Result<(), Error> {
         match reader.another() {
             Some(_) => Ok(()),
-            None => Err(refused(reader.is_before_tls13())),
+            None => Err(refused(reader.barred())),
         }
     }
 
@@ -190,12 +193,12 @@ impl Handshake {
         (now, random): (Now, Random),
         #[cfg(test)] tamper: Option<super::tests::Tamper>,
     ) -> Result<Self, Error> {
-        let (is_older, is_asked) = (reader.is_before_tls13(), reader.is_requested());
+        let (barred, is_asked) = (reader.barred(), reader.is_requested());
         let Some(another) = reader.another() else {
-            return Err(refused(is_older));
+            return Err(refused(barred));
         };
         let Some(mut beginning) = Beginning::of(another) else {
-            return Err(refused(is_older));
+            return Err(refused(barred));
         };
         let outgoing = outgoing(another.unanswered.is_some())?;
         beginning.unanswered = another.unanswered.take();
@@ -417,7 +420,7 @@ impl Handshake {
     pub fn check_datagram_renegotiation(reader: &mut DatagramReader) -> Result<(), Error> {
         match reader.another() {
             Some(_) => Ok(()),
-            None => Err(refused(reader.is_before_tls13())),
+            None => Err(refused(reader.barred())),
         }
     }
 
@@ -439,18 +442,7 @@ impl Handshake {
 }
 
 #[cold]
-fn refused(is_older: bool) -> Error {
-    let why = match is_older {
-        false => {
-            "renegotiate: TLS 1.3 has no renegotiation; `update_keys` changes keys, and a new \
-             connection authenticates anew"
-        }
-        true => {
-            "renegotiate: this connection cannot: the configuration must have `Renegotiation::Once`, \
-             which allows one, or `Accept`, the peer must know RFC 5746, the protocol must not be HTTP/2, a session \
-             that is resumed must have the extended master secret, and neither end may have closed"
-        }
-    };
-    let reason = Reason::Misuse(Misuse::new(why));
+fn refused(why: Barred) -> Error {
+    let reason = Reason::Misuse(Misuse::new(why.sentence()));
     Error::new(Stage::Connected, None, reason)
 }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use rustls_pki_types::{ServerName, UnixTime};
 
 use super::again::Again;
+use super::client::Unshown;
 use super::machine::{Entered, Machine};
 use super::{Cx, Outcome};
 use crate::apart::Apart;
@@ -58,6 +59,7 @@ pub struct Handshake {
     observe: bool,
     alerts: Vec<(Violation, AlertDescription)>,
     shared: Option<Shared>,
+    unshown: Option<Unshown>,
     #[cfg(test)]
     tamper: Option<super::tests::Tamper>,
 }
@@ -179,6 +181,7 @@ impl Handshake {
             observe: policy.observe_messages,
             alerts: policy.alerts.clone(),
             shared: None,
+            unshown: None,
             #[cfg(test)]
             tamper: None,
         }
@@ -195,6 +198,7 @@ impl Handshake {
             observe: &mut self.observe,
             alerts: &mut self.alerts,
             shared: &mut self.shared,
+            unshown: &mut self.unshown,
             #[cfg(test)]
             tamper: &mut self.tamper,
         }
@@ -570,7 +574,14 @@ impl Handshake {
             _ => None,
         };
         let of_secret = || self.shared.filter(|_| error.may_be_of_another_secret());
-        of_hello.or_else(|| Some(of_secret()?.advice().to_owned()))
+        let of_secret = || Some(of_secret()?.advice().to_owned());
+        let of_certificate = || match error.alert() {
+            Some((Direction::Received, alert)) if self.unshown.is_some() => {
+                self.unshown?.advice(alert).map(str::to_owned)
+            }
+            _ => None,
+        };
+        of_hello.or_else(of_secret).or_else(of_certificate)
     }
 
     /// What the configuration has the peer told in the place of the RFC's alert.

@@ -52,6 +52,7 @@ use std::sync::Arc;
 use rustls_pki_types::{ServerName, UnixTime};
 
 use self::again::Ending;
+use self::client::Unshown;
 use self::machine::{End, Machine};
 use self::post_handshake_auth::PostHandshakeEnd;
 use self::renegotiation::{Kept, Settled};
@@ -67,8 +68,8 @@ use crate::key_schedule::{AddMessage, ExporterSecret, ResumptionMasterSecret};
 use crate::psk::Shared;
 use crate::question::Question;
 use crate::record::{
-    Another, ConnectionId, HandshakeBytes, Incoming, Later, Mailbox, Older, OnRequest, Outgoing,
-    Tickets, ToWriter,
+    Another, Barred, ConnectionId, HandshakeBytes, Incoming, Later, Mailbox, Older, OnRequest,
+    Outgoing, Tickets, ToWriter,
 };
 use crate::session::{ReceivedTicket, Resumable};
 use crate::step::Event;
@@ -172,7 +173,7 @@ impl Outcome {
     ) -> Self {
         let on_request = renegotiation::on_request(end, settled, &self.information, now);
         if session.is_some() || on_request.is_some() {
-            let on_request = on_request.unwrap_or(OnRequest::Decline);
+            let on_request = on_request.unwrap_or(OnRequest::Decline(Barred::Configuration));
             let older = Older {
                 session,
                 on_request,
@@ -245,6 +246,8 @@ pub(crate) struct Cx<'a> {
     /// What both ends had before they met, once keys are made of it: from there on it shows whether that was
     /// the same.
     pub(crate) shared: &'a mut Option<Shared>,
+    /// Why a client before TLS 1.3 has shown no certificate that the server has asked for: the server may go because of that.
+    pub(crate) unshown: &'a mut Option<Unshown>,
     #[cfg(test)]
     pub(crate) tamper: &'a mut Option<tests::Tamper>,
 }

@@ -13,7 +13,7 @@ use crate::Violation;
 use crate::config::{Policy, Renegotiation, SecureRenegotiation};
 use crate::crypto::secret::ConstantTimeEq;
 use crate::information::{ConnectionInformation, Information, TlsUnique};
-use crate::record::{Another, OnRequest};
+use crate::record::{Another, Barred, OnRequest};
 use crate::srtp::Srtp;
 use crate::suite::CipherSuite;
 use crate::version::Version;
@@ -276,7 +276,7 @@ pub(super) fn agrees(policy: &Policy, secure: bool, protocol: Option<&[u8]>) -> 
     is_allowed && secure && protocol != Some(HTTP_2)
 }
 
-/// What the connection does when its peer asks for another handshake. `None` is to decline.
+/// What the connection does when its peer asks for another handshake. `None` is to decline, as the configuration says.
 pub(super) fn on_request(
     end: impl End,
     settled: Settled,
@@ -301,11 +301,16 @@ pub(super) fn on_request(
         encrypt_then_mac,
         ..
     } = &information.0;
-    // RFC 7627 §5.4: who is between the ends can have made the session.
-    let is_safe = settled.secure && (settled.extended || !resumed);
     let protocol = alpn.as_deref().or_else(|| information.next_protocol());
-    if !is_safe || protocol == Some(HTTP_2) {
-        return None;
+    let barred = match () {
+        () if !settled.secure => Some(Barred::UnknownToPeer),
+        () if protocol == Some(HTTP_2) => Some(Barred::Http2),
+        // RFC 7627 §5.4: who is between the ends can have made the session.
+        () if *resumed && !settled.extended => Some(Barred::UnboundSession),
+        () => None,
+    };
+    if let Some(barred) = barred {
+        return Some(OnRequest::Decline(barred));
     }
     let (client_verify_data, server_verify_data) = settled.finished.by_side(*resumed)?;
     let before = settled.previous.as_deref();

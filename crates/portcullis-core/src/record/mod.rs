@@ -51,7 +51,7 @@ pub(crate) use datagram::{
 };
 pub(crate) use incoming::Incoming;
 pub(crate) use keys::Keys;
-pub(crate) use later::{Another, Later, Older, OnRequest};
+pub(crate) use later::{Another, Barred, Later, Older, OnRequest};
 pub use mailbox::Mailbox;
 pub(crate) use outgoing::Outgoing;
 pub(crate) use post_handshake::Tickets;

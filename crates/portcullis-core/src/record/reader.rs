@@ -10,7 +10,7 @@ use rustls_pki_types::UnixTime;
 use super::assembler::Assembler;
 use super::header::{self, Form, Header};
 use super::keys::Keys;
-use super::later::{Another, Later, OnRequest};
+use super::later::{Another, Barred, Later, OnRequest};
 use super::post_handshake::{Idle, PostHandshake, count};
 use super::protect::Unopened;
 use super::{HEADER, MAX_IDLE, MAX_WARNINGS, Mailbox, Role, alert, misuse};
@@ -288,7 +288,7 @@ impl Reader {
         if let Some(Later::Older(older)) = self.later.as_deref_mut()
             && let OnRequest::Accept(_) = older.on_request
         {
-            older.on_request = OnRequest::Decline;
+            older.on_request = OnRequest::Decline(Barred::GivenUp);
         }
     }
 
@@ -303,6 +303,17 @@ impl Reader {
         match self.state {
             State::Open | State::Requested => self.later.as_deref_mut()?.another(),
             State::Closed | State::Failed(_) => None,
+        }
+    }
+
+    /// Why [`another`](Self::another) gives nothing.
+    pub(crate) fn barred(&self) -> Barred {
+        match (&self.state, self.later.as_deref()) {
+            _ if !self.is_before_tls13() => Barred::Tls13,
+            (State::Closed | State::Failed(_), _) => Barred::Closed,
+            (_, Some(Later::Older(older))) => older.on_request.barred(),
+            // Nothing is kept where the configuration would keep nothing.
+            _ => Barred::Configuration,
         }
     }
 
@@ -537,7 +548,7 @@ impl Reader {
         let (request, idle) = (&mut self.post_handshake, &mut self.idle);
         let on_request = match self.later.as_deref_mut() {
             Some(Later::Older(older)) => &mut older.on_request,
-            _ => &mut OnRequest::Decline,
+            _ => &mut OnRequest::Decline(Barred::Configuration),
         };
         match on_request {
             OnRequest::Accept(another) => {
@@ -555,7 +566,7 @@ impl Reader {
                 self.stop(State::Requested);
             }
             _ if !request.on_older_record(content, idle)? => {}
-            OnRequest::Decline => self.mailbox.decline_renegotiation(),
+            OnRequest::Decline(_) => self.mailbox.decline_renegotiation(),
             OnRequest::Forbid(why) => {
                 let violation = Violation::RenegotiationForbidden;
                 return Err(why.map_or_else(|| violation.into(), |why| violation.explained(why)));

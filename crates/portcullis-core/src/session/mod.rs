@@ -66,6 +66,10 @@ pub(crate) fn lifetime_in_seconds(what: &str, lifetime: Duration) -> Result<u32,
     let most = Duration::from_secs(MAX_TICKET_LIFETIME.into());
     let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
     match seconds {
+        // What is cut off would be another period than the one that was named.
+        1.. if lifetime <= most && lifetime.subsec_nanos() != 0 => Err(Misuse::new(format!(
+            "{what}: {lifetime:?} is no whole number of seconds; it is counted in whole ones, as {seconds}s"
+        ))),
         1.. if lifetime <= most => Ok(seconds),
         _ => Err(Misuse::new(format!(
             "{what}: {lifetime:?} is outside of 1 second to 7 days"

@@ -108,7 +108,7 @@ impl TicketKeys {
     /// ```
     ///
     /// # Errors
-    /// When `period` is out of bounds.
+    /// When `period` is out of bounds, or no whole number of seconds.
     pub fn rotating(period: Duration) -> Result<Self, Misuse> {
         let seconds = lifetime_in_seconds("ticket keys", period)?;
         Ok(Self(Arc::new(Keys {
@@ -142,7 +142,8 @@ impl TicketKeys {
     /// ```
     ///
     /// # Errors
-    /// When `period` or the length of the seed is out of bounds, or the seed is nothing but zeros.
+    /// When `period` or the length of the seed is out of bounds, `period` is no whole number of seconds, or the seed is
+    /// nothing but zeros.
     pub fn derived(seed: &[u8], period: Duration) -> Result<Self, Misuse> {
         let seconds = lifetime_in_seconds("ticket keys", period)?;
         if !(32..=1_024).contains(&seed.len()) {

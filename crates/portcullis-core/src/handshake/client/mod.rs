@@ -19,6 +19,7 @@ mod tls12;
 mod tls13;
 
 pub(crate) use hello::start;
+pub(crate) use shown_identity::Unshown;
 pub(crate) use tls13::post_handshake_auth::{
     Asked, ChoosingLater, PostHandshakeClient, SigningLater,
 };

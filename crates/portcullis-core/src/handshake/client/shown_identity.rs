@@ -9,7 +9,7 @@ use crate::config::Policy;
 use crate::error::Abort;
 use crate::question::{AnswerContent, WantedIdentity};
 use crate::x509::{Identity, Sha256Digest};
-use crate::{Misuse, SignatureScheme};
+use crate::{AlertDescription, Misuse, SignatureScheme};
 
 /// What the answer to `ChooseIdentity` shows, if anything, and with what it signs.
 pub(super) fn answered(
@@ -55,5 +55,45 @@ impl ShownIdentity {
             scheme: Some(scheme),
             key: Some(Arc::clone(identity.key_digest())),
         }
+    }
+}
+
+/// Why a client before TLS 1.3 has answered a CertificateRequest with an empty list (RFC 5246 §7.4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unshown {
+    /// It has no certificate.
+    NoneThere,
+    /// It has some, and the server takes none of these.
+    NoneFits,
+    /// The answer to `ChooseIdentity` was none.
+    Answered,
+}
+
+impl Unshown {
+    /// What a server may have meant that says no more than this: a handshake_failure where it follows RFC 5246 §7.4.6, and
+    /// the others where it does not.
+    pub(crate) const fn advice(self, alert: AlertDescription) -> Option<&'static str> {
+        if !matches!(
+            alert,
+            AlertDescription::HANDSHAKE_FAILURE
+                | AlertDescription::BAD_CERTIFICATE
+                | AlertDescription::CERTIFICATE_UNKNOWN
+                | AlertDescription::CERTIFICATE_REQUIRED
+                | AlertDescription::ACCESS_DENIED
+        ) {
+            return None;
+        }
+        Some(match self {
+            Self::NoneThere => {
+                "the server asked for a certificate, and this side has none to show: give it one with `identity`"
+            }
+            Self::NoneFits => {
+                "the server asked for a certificate, and none that this side has is of an authority, a kind of key, and a \
+                 signature scheme that it takes"
+            }
+            Self::Answered => {
+                "the server asked for a certificate, and this side chose to show none"
+            }
+        })
     }
 }

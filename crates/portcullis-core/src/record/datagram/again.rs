@@ -20,7 +20,7 @@ use crate::clock::Monotonic;
 use crate::error::{Error, Reason, Stage};
 use crate::misuse::Misuse;
 use crate::record::post_handshake::count;
-use crate::record::{Another, MAX_CLIENT_HELLO, MAX_WARNINGS, OnRequest, PeerRequest};
+use crate::record::{Another, Barred, MAX_CLIENT_HELLO, MAX_WARNINGS, OnRequest, PeerRequest};
 use crate::role::Role;
 use crate::violation::Violation;
 use crate::wire::{
@@ -251,7 +251,7 @@ impl Reader {
         if let Some(older) = self.older.as_deref_mut()
             && let OnRequest::Accept(_) = older.on_request
         {
-            older.on_request = OnRequest::Decline;
+            older.on_request = OnRequest::Decline(Barred::GivenUp);
         }
     }
 
@@ -272,8 +272,15 @@ impl Reader {
         }
     }
 
-    pub(crate) const fn is_before_tls13(&self) -> bool {
-        self.is_older
+    /// Why [`another`](Self::another) gives nothing.
+    pub(crate) fn barred(&self) -> Barred {
+        match (&self.state, self.older.as_deref()) {
+            _ if !self.is_older => Barred::Tls13,
+            (State::Open, _) if self.epochs.newest() == u16::MAX => Barred::LastEpoch,
+            (State::Open, Some(older)) => older.on_request.barred(),
+            (State::Open, None) => Barred::Configuration,
+            _ => Barred::Closed,
+        }
     }
 
     /// Whether the peer waits for another handshake.

@@ -256,6 +256,22 @@ fn derived_keys_are_the_same_everywhere() {
         let error = TicketKeys::derived(seed, Duration::from_secs(period)).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     }
+    // A part of a second is another period than the one that is named, and servers would not have the same keys.
+    for period in [1_500, 7_200_001] {
+        let period = Duration::from_millis(period);
+        for made in [
+            TicketKeys::derived(&[7; 32], period),
+            TicketKeys::rotating(period),
+        ] {
+            let error = made.unwrap_err().to_string();
+            assert!(error.contains("no whole number of seconds"), "{error}");
+        }
+    }
+    let error = TicketKeys::derived(&[7; 32], Duration::from_millis(999)).unwrap_err();
+    assert!(
+        error.to_string().contains("outside of 1 second to 7 days"),
+        "{error}"
+    );
     let error = one.replace([&[7; 48]]).unwrap_err();
     assert!(error.to_string().contains("change by themselves"));
     assert_eq!(format!("{one:?}"), "TicketKeys { keys: 3, .. }");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::super::super::renegotiation::VerifyData;
 use super::super::super::{Cx, check_signature_length, wrong_answer};
 use super::super::Next;
-use super::super::shown_identity::{ShownIdentity, answered};
+use super::super::shown_identity::{ShownIdentity, Unshown, answered};
 use super::Negotiated;
 use super::finished::{AwaitingFinished, WaitChangeCipherSpec, WaitNewSessionTicket};
 use super::key_exchange::ServerShare;
@@ -72,7 +72,13 @@ pub(super) fn authenticate(
     }
     match wanted.choose(&config.identities) {
         Some((identity, scheme)) => show(proved, identity, scheme, cx),
-        None => show_none(proved, cx),
+        None => {
+            let why = match config.identities.is_empty() {
+                true => Unshown::NoneThere,
+                false => Unshown::NoneFits,
+            };
+            show_none(proved, why, cx)
+        }
     }
 }
 
@@ -84,13 +90,14 @@ impl ChoosingIdentity {
         let (proved, wanted) = *self.0;
         match answered(answer, &wanted, &proved.negotiated.client.config.policy)? {
             Some((identity, scheme)) => show(proved, identity, scheme, cx),
-            None => show_none(proved, cx),
+            None => show_none(proved, Unshown::Answered, cx),
         }
     }
 }
 
 /// §7.4.6: a client without a fitting certificate sends an empty list.
-fn show_none(mut proved: ServerProved, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+fn show_none(mut proved: ServerProved, why: Unshown, cx: &mut Cx<'_>) -> Result<Next, Abort> {
+    *cx.unshown = Some(why);
     cx.send(&mut proved.negotiated.transcript, |out| {
         Certificate::put(out, core::iter::empty::<[u8; 0]>());
     });

@@ -313,8 +313,32 @@ fn what_cannot_work_is_refused_when_it_is_built() {
     let server_says = |server: ServerConfigBuilder| server.build().unwrap_err().to_string();
     let v1_2 = [ProtocolVersion::TLS_1_2];
     let unnamed = PreSharedKey::new("", [7; 16]).unwrap();
+    // Before TLS 1.3 an identity may be empty (RFC 4279 §2).
+    let older = client()
+        .versions(v1_2)
+        .cipher_suites([CipherSuite::TLS_PSK_WITH_AES_128_GCM_SHA256]);
+    older.psk(unnamed.clone()).build().unwrap();
     for (said, why) in [
-        (client_says(client().psk(unnamed)), "an empty identity"),
+        (
+            client_says(client().psk(unnamed.clone())),
+            "an empty identity",
+        ),
+        (
+            server_says(server().psk(unnamed.clone())),
+            "RFC 8446 §4.2.11",
+        ),
+        // Before TLS 1.3 it could be sent, and nobody would know why it is not in TLS 1.3.
+        (
+            client_says(
+                client()
+                    .cipher_suites([
+                        CipherSuite::TLS_AES_128_GCM_SHA256,
+                        CipherSuite::TLS_PSK_WITH_AES_128_GCM_SHA256,
+                    ])
+                    .psk(unnamed.clone()),
+            ),
+            "leave TLSv1.3 out of versions",
+        ),
         (
             client_says(client().versions(v1_2).psk(psk())),
             "no cipher suite takes a pre-shared key",

@@ -34,8 +34,13 @@ fn nobody_asks_by_default() {
             client().renegotiation(policy),
             server().renegotiation(policy),
         );
-        refused(&mut ends.client);
-        refused(&mut ends.server);
+        for end in [&mut ends.client, &mut ends.server] {
+            let why = refused(end);
+            assert!(
+                why.contains("this side's configuration does not allow it"),
+                "{why}"
+            );
+        }
         ends.exchange();
     }
 }
@@ -44,8 +49,10 @@ fn nobody_asks_by_default() {
 #[test]
 fn never_over_http_2() {
     let mut ends = Ends::new(client().alpn(["h2"]), server().alpn(["h2"]));
-    refused(&mut ends.client);
-    refused(&mut ends.server);
+    for end in [&mut ends.client, &mut ends.server] {
+        let why = refused(end);
+        assert!(why.contains("the protocol is HTTP/2"), "{why}");
+    }
     ends.exchange();
 }
 
@@ -117,10 +124,11 @@ fn never_with_a_peer_without_rfc_5746() {
     for (by, typ) in [(By::Client, T::CLIENT_HELLO), (By::Server, T::SERVER_HELLO)] {
         let (client, server) = (client().build().unwrap(), server().build().unwrap());
         let (client, server) = pair(client, server, by, without(typ)).run();
-        match by {
+        let why = match by {
             By::Client => refused(&mut server.unwrap()),
             By::Server => refused(&mut client.unwrap()),
         };
+        assert!(why.contains("the peer does not know RFC 5746"), "{why}");
     }
 }
 
@@ -165,8 +173,35 @@ fn never_after_a_resumption_without_the_extended_master_secret() {
     let (client, server) = resuming(client, server, sessions).run();
     let (mut client, mut server) = (client.unwrap(), server.unwrap());
     assert!(client.information.is_resumed());
-    refused(&mut client);
-    refused(&mut server);
+    for end in [&mut client, &mut server] {
+        let why = refused(end);
+        assert!(
+            why.contains("a session without the extended master secret"),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn never_once_it_is_closed() {
+    let mut ends = Ends::new(client(), server());
+    let mut alert = vec![0; 100];
+    let written = ends.server.writer.close_notify(&mut alert).unwrap();
+    let read = read_all(&mut ends.client.reader, alert[..written].to_vec());
+    assert_eq!(read.unwrap(), b"");
+    let why = refused(&mut ends.client);
+    assert!(why.contains("has been closed, or has failed"), "{why}");
+}
+
+#[test]
+fn never_where_half_of_it_is_gone() {
+    let mut ends = Ends::new(client(), server());
+    ends.client.reader.decline_renegotiations();
+    let why = refused(&mut ends.client);
+    assert!(
+        why.contains("the other half of the connection is gone"),
+        "{why}"
+    );
 }
 
 #[test]
@@ -239,7 +274,7 @@ fn once_is_once() {
             From::Server => refused(&mut ends.client),
         };
         assert!(
-            why.contains("`Renegotiation::Once`, which allows one"),
+            why.contains("it would be the second one, and `Renegotiation::Once` allows one"),
             "{why}"
         );
         let says = forbids(&mut ends, from);

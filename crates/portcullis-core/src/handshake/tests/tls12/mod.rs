@@ -19,6 +19,7 @@ pub(super) mod rsa_psk;
 mod scripts;
 mod states;
 pub(super) mod static_ecdh;
+mod unshown;
 #[cfg(feature = "finite-field")]
 pub(super) mod user;
 

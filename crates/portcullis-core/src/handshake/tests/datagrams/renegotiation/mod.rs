@@ -453,7 +453,11 @@ fn never_for_a_peer_without_rfc_5746() {
         }))]
     }));
     run(&mut network);
-    assert!(!network.sides[0].connection().reader.may_renegotiate());
+    let reader = &mut network.sides[0].connection().reader;
+    assert!(!reader.may_renegotiate());
+    let error = Handshake::check_datagram_renegotiation(reader).unwrap_err();
+    let why = error.to_string();
+    assert!(why.contains("the peer does not know RFC 5746"), "{why}");
     talk("without", &mut network);
 
     // What the server says of the handshake before has to be right.
