@@ -127,8 +127,13 @@ impl Prk {
         debug_assert!(usize::from(len) <= self.algorithm.output_len());
         #[allow(clippy::cast_possible_truncation, reason = "it is 6")]
         const PREFIX: u8 = PREFIX_LEN as u8;
+        type Info = Short<128>;
+        // All that is pushed, at its longest.
+        const LONGEST: usize =
+            3 + PREFIX_LEN + MAX_LABEL_LEN + 1 + HashAlgorithm::MAX_OUTPUT_LEN + 1;
+        const { assert!(LONGEST <= Info::ROOM) };
         // In one piece, by copies of sizes that are known: there are some twenty of these in a handshake.
-        let mut info = Short::<128>::new();
+        let mut info = Info::new();
         info.push(&[0, len, PREFIX + label.len], 3);
         info.push(self.prefix.as_bytes(), PREFIX_LEN);
         info.push(&label.bytes, label.len.into());

@@ -75,7 +75,13 @@ pub(super) struct Short<const N: usize> {
     used: usize,
 }
 
+/// What hashes need behind a message: a bit, and the length.
+const PADDING: usize = 17;
+
 impl<const N: usize> Short<N> {
+    /// How many bytes it has room for.
+    pub(super) const ROOM: usize = N - PADDING;
+
     pub(super) const fn new() -> Self {
         // Whole blocks of every hash.
         const { assert!(N.is_multiple_of(128)) };
@@ -86,11 +92,11 @@ impl<const N: usize> Short<N> {
     }
 
     /// Appends the first `len` bytes of `padded`, behind which are zeros: a copy whose size is known beforehand. What
-    /// does not fit, with the padding that is still to come, is left out, and that is a mistake of ours.
+    /// does not fit, with the padding that is still to come, is left out, and that is a mistake of ours: whoever pushes
+    /// holds the longest message against [`ROOM`](Self::ROOM) when it is compiled.
     pub(super) fn push<const M: usize>(&mut self, padded: &[u8; M], len: usize) {
-        const PADDING: usize = 17;
         let room = self.bytes.get_mut(self.used..).unwrap_or_default();
-        let fits = self.used + len + PADDING <= N;
+        let fits = self.used + len <= Self::ROOM;
         let room = room.first_chunk_mut().filter(|_| fits);
         debug_assert!(room.is_some() && len <= M, "a message is not short");
         if let Some(room) = room {

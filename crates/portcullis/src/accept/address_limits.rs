@@ -88,6 +88,16 @@ impl From<IpAddr> for Address {
     }
 }
 
+/// What counts as one client, in bytes that no other has.
+#[cfg(feature = "dtls")]
+pub(crate) fn host(address: IpAddr) -> [u8; 8] {
+    match Address::from(address) {
+        // No prefix that is given out begins with zeros.
+        Address::V4([a, b, c, d]) => [0, 0, 0, 0, a, b, c, d],
+        Address::V6(prefix) => prefix,
+    }
+}
+
 fn prefix(address: Ipv6Addr) -> [u8; 8] {
     let [a, b, c, d, e, f, g, h, ..] = address.octets();
     [a, b, c, d, e, f, g, h]
@@ -268,6 +278,16 @@ mod tests {
         assert!(enter("192.0.2.1").is_err());
         drop(first);
         assert!(enter("2001:db8::2").is_ok());
+    }
+
+    #[cfg(feature = "dtls")]
+    #[test]
+    fn a_gate_tells_the_same_clients_apart() {
+        let host = |text: &str| host(text.parse().unwrap());
+        assert_eq!(host("2001:db8::1"), host("2001:db8::ffff:1"));
+        assert_ne!(host("2001:db8::1"), host("2001:db8:0:1::1"));
+        assert_eq!(host("::ffff:192.0.2.1"), host("192.0.2.1"));
+        assert_ne!(host("192.0.2.1"), host("192.0.2.2"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,6 +21,8 @@ use tokio::sync::mpsc;
 
 pub use address_limits::AddressLimits;
 #[cfg(feature = "dtls")]
+#[cfg(feature = "dtls")]
+pub(crate) use address_limits::host;
 pub(crate) use address_limits::{Addresses, Place};
 pub use connections::{ConnectionError, Connections};
 #[cfg(feature = "dtls")]

@@ -25,7 +25,7 @@ use super::link::Path;
 use super::lock;
 use super::moves::{Migration, Moves, Sealer};
 use super::renegotiation::{Meanwhile, Renegotiation};
-use super::rivals::Origin;
+use super::rivals::{Origin, Said};
 use super::statistics::DtlsStatistics;
 use crate::authentication::Authentication;
 use crate::error::Error;
@@ -133,6 +133,8 @@ pub(super) enum Phase {
 pub(super) struct Waiting {
     datagrams: VecDeque<Vec<u8>>,
     most: (usize, usize),
+    /// The random of the hello of the handshake in whose place this is.
+    pub(super) instead_of: Option<[u8; 32]>,
 }
 
 /// What a datagram has told besides what is read.
@@ -194,6 +196,7 @@ impl Association {
                 phase: Phase::Handshake(Box::new(Waiting {
                     datagrams: VecDeque::new(),
                     most: FEW,
+                    instead_of: None,
                 })),
                 messages: VecDeque::new(),
                 bytes: 0,
@@ -289,10 +292,12 @@ impl Association {
     }
 
     /// Ends without a word, if it is a handshake that is weaker than one that begins with this hello. Whether it did.
-    pub(super) fn give_way(&self, hello: Option<[u8; 32]>) -> bool {
+    pub(super) fn give_way(&self, said: &Said) -> bool {
         let mut reading = lock(&self.reading);
-        let is_shaking = matches!(reading.phase, Phase::Handshake(_));
-        if !is_shaking || !self.is_weaker_than(hello) {
+        let Phase::Handshake(waiting) = &reading.phase else {
+            return false;
+        };
+        if !self.is_weaker_than(said, waiting.instead_of) {
             return false;
         }
         reading.has_given_way = true;
@@ -300,9 +305,7 @@ impl Association {
             true => {
                 "the peer has called at the same time: the connection is the one that the listener accepts"
             }
-            false => {
-                "another client has shown that it reads at this address, which was not known of this one"
-            }
+            false => "another client has begun at this address, and has shown that it reads there",
         };
         reading
             .end
@@ -338,6 +341,13 @@ impl Association {
     }
 
     // What a handshake does.
+
+    /// It is in the place of another handshake, of which this was the hello's random.
+    pub(super) fn comes_after(&self, hello: Option<[u8; 32]>) {
+        if let Phase::Handshake(waiting) = &mut lock(&self.reading).phase {
+            waiting.instead_of = hello;
+        }
+    }
 
     /// Somebody runs the handshake.
     pub(super) fn begin(&self) {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis_core::config::ClientConfig;
@@ -17,7 +18,7 @@ use tracing::Instrument as _;
 use super::connection::DtlsConnection;
 use super::driver::Driver;
 use super::endpoint::Endpoint;
-use super::handshake::{Running, deadline_from};
+use super::handshake::{Running, deadline_from, is_nobody_there};
 use super::link::{Link, NOWHERE, Path};
 use super::listener::DtlsListener;
 use super::options::DtlsOptions;
@@ -31,6 +32,9 @@ use crate::error::Error;
 use crate::handshake::{Until, span};
 use crate::name::ToServerName;
 use crate::preparation::{Prepared, Transport, look};
+
+/// How long an address is silent before the next one is tried: a hello was said again by then.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Connects to servers over DTLS: a [`TlsConnector`], which says who answers and where sessions are kept, and the
 /// [`DtlsOptions`]. Cheap to clone.
@@ -103,7 +107,10 @@ impl DtlsConnector {
     }
 
     /// Connects over a UDP socket of its own, and shakes hands, all within the
-    /// [`handshake_timeout`](TlsConnector::handshake_timeout). Of several addresses it is the first that there is a way to.
+    /// [`handshake_timeout`](TlsConnector::handshake_timeout). Of several addresses the next one is tried where there is no way
+    /// to one, nobody listens there, or nothing has come from there for 2 seconds, or for less if that is more than its share of
+    /// the time that is left; not so with [early data](Self::connect_with_early_data), which may have come where the answer was
+    /// lost, and is not said twice.
     ///
     /// That nobody listens there is what the network says by ICMP, of a socket that is connected (Linux, Android, Windows), and
     /// what anybody can forge who guesses this client's port. So it ends a handshake only while nothing at all has come from
@@ -165,23 +172,59 @@ impl DtlsConnector {
             let limit = this.tls.conduct.handshake_timeout;
             let deadline = deadline_from(Instant::now(), limit);
             let mut tried = Vec::new();
-            let udp = this.udp.as_deref().cloned().unwrap_or_default();
-            let reaching = reach(address, &udp, &mut tried);
-            let reached = match timeout_at(deadline, reaching).await {
-                Ok(reached) => reached.map_err(|error| Error::io(error, Stage::Connecting)),
-                Err(_) => Err(Error::timeout(Stage::Connecting, limit)),
-            };
-            let shaken = match reached {
-                Ok((link, peer)) => {
-                    let path = Path { peer, local: None };
-                    tried = vec![peer];
-                    let way = Way::Own(link, path);
-                    this.shake(way, name, deadline, early).await
+            let shaken = match timeout_at(deadline, lookup_host(address)).await {
+                Ok(Ok(found)) => {
+                    let found = found.collect();
+                    this.shake_with_any(found, name, deadline, early, &mut tried)
+                        .await
                 }
-                Err(error) => Err(error),
+                Ok(Err(error)) => Err(Error::io(error, Stage::Connecting)),
+                Err(_) => Err(Error::timeout(Stage::Connecting, limit)),
             };
             shaken.map_err(|error| error.at(&host, None, &tried))
         })
+    }
+
+    /// With the first of these addresses at which somebody is. Those that an error is about stand in `tried`.
+    async fn shake_with_any(
+        &self,
+        found: Vec<SocketAddr>,
+        name: ServerName<'static>,
+        deadline: Instant,
+        early: Option<Bytes>,
+        tried: &mut Vec<SocketAddr>,
+    ) -> Result<(DtlsConnection, bool), Error> {
+        let udp = self.udp.as_deref().cloned().unwrap_or_default();
+        let none = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+        let mut last = Error::io(none, Stage::Connecting);
+        let count = found.len();
+        for (at, peer) in found.into_iter().enumerate() {
+            tried.push(peer);
+            let link = match socket::connect(peer, &udp).and_then(Socket::new) {
+                Ok(socket) => Link::Socket(socket),
+                Err(error) => {
+                    last = Error::io(error, Stage::Connecting);
+                    continue;
+                }
+            };
+            let left = u32::try_from(count - at).unwrap_or(u32::MAX);
+            let has_others = left > 1 && early.is_none();
+            let patience = has_others.then(|| {
+                let now = Instant::now();
+                now + PATIENCE.min(deadline.saturating_duration_since(now) / left)
+            });
+            let way = Way::Own(link, Path { peer, local: None });
+            let more = (early.clone(), patience);
+            match self.shake(way, name.clone(), deadline, more).await {
+                Err(error) if has_others && is_nobody_there(&error) => last = error,
+                Err(error) if is_nobody_there(&error) => return Err(error),
+                other => {
+                    *tried = vec![peer];
+                    return other;
+                }
+            }
+        }
+        Err(last)
     }
 
     /// Connects from the socket of a listener, as [`connect`](Self::connect) from one of its own: clients and servers share
@@ -247,7 +290,7 @@ impl DtlsConnector {
                 Ok(peer) => {
                     tried.push(peer);
                     let way = Way::Shared(endpoint, Path { peer, local: None });
-                    let shaken = this.shake(way, name, deadline, None).await;
+                    let shaken = this.shake(way, name, deadline, (None, None)).await;
                     shaken.map(|(connection, _)| connection)
                 }
                 Err(error) => Err(error),
@@ -292,7 +335,7 @@ impl DtlsConnector {
             let limit = this.tls.conduct.handshake_timeout;
             let deadline = deadline_from(Instant::now(), limit);
             let way = Way::Own(link, NOWHERE);
-            this.shake(way, name, deadline, early).await
+            this.shake(way, name, deadline, (early, None)).await
         })
     }
 
@@ -341,16 +384,18 @@ impl DtlsConnector {
         Ok(())
     }
 
-    /// Says, too, whether there was early data that could not be sent.
+    /// Says, too, whether there was early data that could not be sent. If there is somewhere else to go, something has to have
+    /// come by then.
     pub(super) async fn shake(
         &self,
         way: Way,
         name: ServerName<'static>,
         deadline: Instant,
-        early: Option<Bytes>,
+        (early, patience): (Option<Bytes>, Option<Instant>),
     ) -> Result<(DtlsConnection, bool), Error> {
         let more = (Questions::none(), early);
-        let (running, span) = self.begin(way, name, deadline, more).await?;
+        let (mut running, span) = self.begin(way, name, deadline, more).await?;
+        running.be_answered_by(patience);
         let within = span.clone();
         let running = running.run_with_early_data(&within);
         running.instrument(span).await
@@ -459,21 +504,4 @@ async fn find(address: impl ToSocketAddrs, endpoint: &Endpoint) -> io::Result<So
         io::ErrorKind::AddrNotAvailable,
         "the name has no address of IPv4, and the listener's socket has no other",
     ))
-}
-
-/// A socket for the first address that there is a way to. Those that were tried stand in `tried`.
-async fn reach(
-    address: impl ToSocketAddrs,
-    options: &UdpOptions,
-    tried: &mut Vec<SocketAddr>,
-) -> io::Result<(Link, SocketAddr)> {
-    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
-    for address in lookup_host(address).await? {
-        tried.push(address);
-        match socket::connect(address, options).and_then(Socket::new) {
-            Ok(socket) => return Ok((Link::Socket(socket), address)),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

@@ -37,6 +37,10 @@ impl Doubt {
         self.is_heard = true;
     }
 
+    pub(super) const fn is_heard(&self) -> bool {
+        self.is_heard
+    }
+
     pub(super) fn says_again(&mut self) {
         self.is_said_again = self.was_told;
     }

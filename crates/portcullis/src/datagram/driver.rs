@@ -19,8 +19,8 @@ use super::lock;
 use super::options::DtlsOptions;
 use super::passages::Passages;
 use super::peers::Peers;
-use super::rivals::{Origin, Whose};
-use crate::accept::{Addresses, Place};
+use super::rivals::{Origin, Said, Whose};
+use crate::accept::{Addresses, Place, host};
 use crate::error::Error;
 use crate::metrics::{self, Full};
 
@@ -303,8 +303,11 @@ impl Driver {
             return self.on_stranger(path, datagram, now);
         };
         match candidate.and_then(|id| self.peers.get(id).cloned()) {
-            // Whose it is only their keys know.
+            // Whose it is only their keys know, but for hellos.
             Some(candidate) => {
+                if candidate.whose(datagram) == Whose::Strangers {
+                    return self.on_stranger(path, datagram, now);
+                }
                 candidate.receive(&mut datagram.to_vec(), path, now.monotonic);
             }
             None => match current.whose(datagram) {
@@ -372,7 +375,8 @@ impl Driver {
             Some(door) => {
                 door.reload();
                 door.gate.set_handshakes(under_way);
-                door.gate.on_datagram(&bytes(path.peer), datagram, now)
+                let (host, peer) = (host(path.peer.ip()), bytes(path.peer));
+                door.gate.on_datagram_of_host(&host, &peer, datagram, now)
             }
             None => Verdict::Discard(Discarded::NoHello),
         };
@@ -399,7 +403,8 @@ impl Driver {
                 // Without a policy the gate has not looked.
                 let hello = admission.hello_random();
                 let hello = hello.or_else(|| hello::client_hello(datagram).flatten());
-                self.admit(path, admission, hello);
+                let has_cookie = admission.has_cookie();
+                self.admit(path, admission, Said { hello, has_cookie });
             }
         }
     }
@@ -416,13 +421,13 @@ impl Driver {
     }
 
     /// A handshake may begin, if there is room for one.
-    fn admit(&mut self, path: Path, admission: Admission, hello: Option<[u8; 32]>) {
-        let here = self.peers.at(&path).map(|(current, _)| current);
+    fn admit(&mut self, path: Path, admission: Admission, said: Said) {
+        let (current, candidate) = self.peers.at(&path).unzip();
+        let candidate = candidate.flatten().and_then(|id| self.peers.get(id));
+        let here = [current, candidate.cloned()];
         // The hello of one who is here already, once more, or of a call that has crossed one of this side's.
-        if here
-            .as_ref()
-            .is_some_and(|here| !here.leaves_room_for(hello))
-        {
+        let mut all = here.iter().flatten();
+        if !all.all(|here| here.leaves_room_for(&said)) {
             return;
         }
         let Some(door) = &self.door else {
@@ -465,8 +470,15 @@ impl Driver {
             is_unproved: admission.is_unproved(),
         };
         let owner = self.associate(path, origin, &options, place);
-        if here.is_some_and(|here| here.give_way(hello)) {
-            let _silent = self.peers.replace(owner.id);
+        for (at, before) in here.iter().enumerate() {
+            let Some(before) = before.as_ref().filter(|before| before.give_way(&said)) else {
+                continue;
+            };
+            owner.comes_after(before.hello.get().copied());
+            // The place of a connection is taken when the handshake is over.
+            if at == 0 {
+                let _silent = self.peers.replace(owner.id);
+            }
         }
         self.peers.identify(owner.id, connection_id);
         let incoming = DtlsIncoming::new(owner, admission, config, conduct, datagrams);

@@ -50,6 +50,8 @@ pub(super) struct Running {
     has_lost_early_data: bool,
     /// At a client's own socket: whether anybody is there.
     doubt: Option<Doubt>,
+    /// Until when something has to have come from there, if there is somewhere else to go.
+    patience: Option<Instant>,
 }
 
 /// What it waits for.
@@ -86,7 +88,13 @@ impl Running {
             early_message: None,
             has_lost_early_data: false,
             doubt: is_clients.then(|| Doubt::new(Instant::now())),
+            patience: None,
         }
+    }
+
+    /// There are other addresses: it is [over](is_nobody_there) if nothing at all has come by then.
+    pub(super) fn be_answered_by(&mut self, patience: Option<Instant>) {
+        self.patience = patience;
     }
 
     /// Somebody receives early data: it stands still at each message.
@@ -131,7 +139,9 @@ impl Running {
             span::report(span, error, &self.conduct);
             let place = self.sessions.take();
             let place = place.filter(|(_, offers)| *offers).map(|(place, _)| place);
-            preparation::blame(place, error);
+            // Who is not there has not seen them.
+            let goes_on = self.patience.is_some() && is_nobody_there(error);
+            preparation::blame(place.filter(|_| !goes_on), error);
         }
         reached
     }
@@ -159,6 +169,8 @@ impl Running {
         let (answering, doubt) = (&mut self.answering, &mut self.doubt);
         let mut sleep = pin!(sleep_until(self.deadline));
         loop {
+            let is_heard = doubt.as_ref().is_none_or(Doubt::is_heard);
+            let patience = self.patience.filter(|_| !is_heard);
             let due = match handshake.poll().map_err(Error::from)? {
                 Step::Transmit(datagram) => {
                     // What the system does not take is lost, and sent again in its time, but for early data.
@@ -191,6 +203,7 @@ impl Running {
                 _ => continue,
             };
             let due = due.filter(|due| *due < self.deadline);
+            let due = due.into_iter().chain(patience).min();
             let (deadline, waiting) = (self.deadline, &mut *answering);
             let woken = poll_fn(|cx| {
                 wait(
@@ -222,6 +235,9 @@ impl Running {
                     {
                         return Err(Error::io(nobody_listens(), Stage::Connecting));
                     }
+                }
+                Woken::Due if patience.is_some_and(|until| until <= Instant::now()) => {
+                    return Err(Error::io(nobody_answers(), Stage::Connecting));
                 }
                 Woken::Due => {
                     if let Some(doubt) = doubt {
@@ -399,6 +415,15 @@ fn wait(
 fn nobody_listens() -> std::io::Error {
     let why = "connection refused: nobody listens there, the network says";
     std::io::Error::new(std::io::ErrorKind::ConnectionRefused, why)
+}
+
+fn nobody_answers() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "nothing has come from there")
+}
+
+/// Whether it has failed since nobody has said anything, so that another address may be tried.
+pub(super) fn is_nobody_there(error: &Error) -> bool {
+    error.stage() == Stage::Connecting && error.transport().is_some()
 }
 
 /// Until when a handshake may take that began then.

@@ -5,6 +5,8 @@
 //! sent goes to the old address until something has come back from the new one that was sent there alone, and until
 //! then that is no more than three times what came from there.
 
+use std::net::SocketAddr;
+
 use portcullis_core::{DatagramWriter, Handshake, Monotonic};
 
 use super::association::{Association, Seen};
@@ -48,11 +50,22 @@ pub(super) struct Moves {
 /// Whether the peer reads there.
 #[derive(Debug)]
 struct Trial {
-    path: Path,
-    /// Of the challenges that went there, the newest first.
-    cookies: Vec<[u8; 8]>,
+    peer: SocketAddr,
+    /// Challenges that went there, the newest first, and by which address of this host each did: what an answer proves is
+    /// the way of the question, wherever it has come to itself.
+    challenges: Vec<([u8; 8], Path)>,
     /// When another one may be sent.
     again: Monotonic,
+}
+
+impl Trial {
+    /// The way that a challenge went which was answered.
+    fn proved(&self, seen: &Seen) -> Option<Path> {
+        let response = seen.response?;
+        let mut challenges = self.challenges.iter();
+        let answered = challenges.find(|(cookie, _)| *cookie == response);
+        answered.map(|(_, path)| *path)
+    }
 }
 
 /// Who seals what is said about paths.
@@ -106,45 +119,42 @@ impl Association {
         }
         let mut moves = lock(&self.moves);
         let moves = moves.get_or_insert_default();
-        let has_moved = match self.migration {
+        let moved_to = match self.migration {
             Migration::Refuse => {
                 moves.refused += u64::from(seen.is_newest);
-                false
+                None
             }
-            Migration::Trust => seen.is_newest,
+            Migration::Trust => seen.is_newest.then_some(from),
             Migration::Verify => {
-                let there = moves.trial.take_if(|trial| trial.path.peer == from.peer);
-                let is_answered = there.as_ref().is_some_and(|trial| {
-                    let response = seen.response.as_ref();
-                    response.is_some_and(|cookie| trial.cookies.contains(cookie))
-                });
+                let there = moves.trial.take_if(|trial| trial.peer == from.peer);
+                let proved = there.as_ref().and_then(|trial| trial.proved(seen));
                 match there {
-                    _ if is_answered => true,
+                    _ if proved.is_some() => proved,
                     Some(trial) if trial.again > now || !seen.is_newest => {
                         moves.trial = Some(trial);
-                        false
+                        None
                     }
                     // Of several the newest counts.
                     there if seen.is_newest => {
-                        let before = there.map(|trial| trial.cookies);
+                        let before = there.map(|trial| trial.challenges);
                         let before = before.unwrap_or_default();
                         let trial = self.try_path((from, length), before, now, &mut sealer);
                         moves.refused += u64::from(trial.is_none());
                         moves.trial = trial.or(moves.trial.take());
-                        false
+                        None
                     }
-                    _ => false,
+                    _ => None,
                 }
             }
         };
-        if has_moved {
+        if let Some(to) = moved_to {
             moves.trial = None;
             moves.moved += 1;
-            self.set_path(from);
+            self.set_path(to);
             // RFC 9147 §9: nobody is to see that it is the same connection.
             let _none_left = self.with_writer(|writer| writer.use_next_connection_id());
         }
-        has_moved
+        moved_to.is_some()
     }
 
     /// Sends a challenge there, which only those who read there can answer; `None` if that is not agreed on. What the peer
@@ -152,7 +162,7 @@ impl Association {
     fn try_path(
         &self,
         (to, length): (Path, usize),
-        mut cookies: Vec<[u8; 8]>,
+        mut challenges: Vec<([u8; 8], Path)>,
         now: Monotonic,
         sealer: &mut Sealer<'_>,
     ) -> Option<Box<Trial>> {
@@ -163,11 +173,11 @@ impl Association {
         }
         let datagram = scratch.get(..sealed)?;
         let _lost = self.endpoint.link.try_send(&to, datagram, None);
-        cookies.insert(0, cookie);
-        cookies.truncate(CHALLENGES);
+        challenges.insert(0, (cookie, to));
+        challenges.truncate(CHALLENGES);
         Some(Box::new(Trial {
-            path: to,
-            cookies,
+            peer: to.peer,
+            challenges,
             again: Monotonic(now.0.saturating_add(TRIAL)),
         }))
     }

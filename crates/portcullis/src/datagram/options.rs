@@ -109,7 +109,8 @@ impl DtlsOptions {
     /// encrypted hellos of those whose addresses may be forged, and a tenth of a second's at once. 1 to 1,000,000; 5,000
     /// by default, which is about a tenth of a processor. A hello is tried with the keys that have the id which it names, most
     /// often one. Second hellos count apart, in front of other servers ([`DtlsEchFront`](crate::DtlsEchFront)), as many
-    /// again; elsewhere they are of handshakes. What is over is dropped unread, counted as [`Discarded::TooManyEncrypted`](crate::Discarded), and
+    /// again: a half for whoever comes first, the other shared out by address, an IPv6 network of /64 being one, so that
+    /// nobody takes all; elsewhere they are of handshakes. What is over is dropped unread, counted as [`Discarded::TooManyEncrypted`](crate::Discarded), and
     /// clients say it again: whoever sends more makes them wait.
     #[must_use]
     pub fn decryptions(mut self, per_second: u32) -> Self {

@@ -1,10 +1,12 @@
 //! Several who say hello at one address: whose a hello is, and who goes on.
 //!
 //! A hello in the clear can be forged, and so can its address until a cookie has come back from there. Who has shown that he
-//! reads there takes the place of a handshake that has not, and of a connection when his own handshake is over.
+//! reads there takes the place of a handshake, and of a connection when his own handshake is over (RFC 9147 §5.11 and RFC 6347
+//! §4.2.8 let the cookie do for both): a client that starts anew waits for nothing. Of two hellos with cookies the first that was
+//! given up does not come back, so copies of them that were late on their way do not take turns.
 
-use super::association::{Association, Standing};
-use super::hello;
+use super::association::{Association, Phase, Standing};
+use super::{hello, lock};
 use crate::sync::Ordering;
 
 /// How an association began.
@@ -17,6 +19,15 @@ pub(super) enum Origin {
         hello: Option<[u8; 32]>,
         is_unproved: bool,
     },
+}
+
+/// What somebody has said who wants to be at an address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said {
+    /// The random of his hello.
+    pub(super) hello: Option<[u8; 32]>,
+    /// A cookie came with it, which was sent there.
+    pub(super) has_cookie: bool,
 }
 
 /// Whose a datagram may be that comes from where an association is.
@@ -40,13 +51,13 @@ impl Association {
         match hello::client_hello(datagram) {
             // No server says that.
             Some(_) if self.is_called => Whose::Strangers,
-            // Who was let in without a cookie need not be at his address: whoever is there has another random.
-            Some(Some(random)) if self.is_unproved() => match self.is_of(Some(random)) {
-                true => Whose::Its,
-                false => Whose::Strangers,
+            // Another random is of whoever starts anew, or is at an address where who was let in without a cookie is not.
+            Some(Some(random)) => match self.hello.get() {
+                Some(own) if *own != random => Whose::Strangers,
+                _ => Whose::Its,
             },
-            Some(None) if self.is_unproved() => Whose::Either,
-            _ => Whose::Its,
+            Some(None) => Whose::Either,
+            None => Whose::Its,
         }
     }
 
@@ -66,15 +77,23 @@ impl Association {
 
     /// Whether a handshake that begins with this hello, whose sender reads at this address, may begin beside this, or
     /// in its place.
-    pub(super) fn leaves_room_for(&self, hello: Option<[u8; 32]>) -> bool {
-        !self.is_of(hello) && (self.standing() != Standing::Handshake || self.is_weaker_than(hello))
+    pub(super) fn leaves_room_for(&self, said: &Said) -> bool {
+        !self.is_of(said.hello)
+            && match &lock(&self.reading).phase {
+                Phase::Handshake(waiting) => self.is_weaker_than(said, waiting.instead_of),
+                _ => true,
+            }
     }
 
-    /// Of two calls that cross, both sides go on with the one whose hello has the greater random: each knows both.
-    pub(super) fn is_weaker_than(&self, hello: Option<[u8; 32]>) -> bool {
+    /// Of two calls that cross, both sides go on with the one whose hello has the greater random: each knows both. Of two
+    /// clients it is the later one who has shown that he is there, but for one in whose place this is.
+    pub(super) fn is_weaker_than(&self, said: &Said, instead_of: Option<[u8; 32]>) -> bool {
         match self.is_called {
-            true => hello.as_ref() > self.hello.get(),
-            false => self.is_unproved(),
+            true => said.hello.as_ref() > self.hello.get(),
+            false => {
+                let is_back = said.hello.is_some() && said.hello == instead_of;
+                self.is_unproved() || said.has_cookie && !is_back
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 mod ends;
 mod link;
 
+mod anew;
 mod authentication;
 mod bounds;
 mod cancel;

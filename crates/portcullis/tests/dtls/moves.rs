@@ -18,32 +18,36 @@ use crate::{accept, ask, echo, listen};
 
 /// Between a client and a server, as a router that translates addresses: the server sees the address of the router, and
 /// the router can take another one.
-struct Router {
+pub(crate) struct Router {
     near: UdpSocket,
-    far: Mutex<Arc<UdpSocket>>,
-    server: SocketAddr,
+    pub(crate) far: Mutex<Arc<UdpSocket>>,
+    pub(crate) server: Mutex<SocketAddr>,
     client: Mutex<Option<SocketAddr>>,
     changed: Notify,
     /// All that the client has sent.
-    seen: Mutex<Vec<Vec<u8>>>,
+    pub(crate) seen: Mutex<Vec<Vec<u8>>>,
     /// Of what the client sends, nothing goes on.
-    is_cut: Mutex<bool>,
+    pub(crate) is_cut: Mutex<bool>,
     /// Of what the server sends, nothing goes on, and how much that was.
-    is_deaf: Mutex<bool>,
+    pub(crate) is_deaf: Mutex<bool>,
     lost: AtomicUsize,
     /// That begins with the next datagram of the client.
     turns_deaf: Mutex<bool>,
+    /// Where the server is reached from the datagram after the next on.
+    reached_at: Mutex<Option<SocketAddr>>,
+    /// Where its last datagram came from.
+    heard_at: Mutex<Option<SocketAddr>>,
 }
 
 impl Router {
-    async fn new(server: SocketAddr) -> (Arc<Self>, SocketAddr) {
+    pub(crate) async fn new(server: SocketAddr) -> (Arc<Self>, SocketAddr) {
         let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = near.local_addr().unwrap();
         let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let router = Arc::new(Self {
             near,
             far: Mutex::new(Arc::new(far)),
-            server,
+            server: Mutex::new(server),
             client: Mutex::default(),
             changed: Notify::new(),
             seen: Mutex::default(),
@@ -51,6 +55,8 @@ impl Router {
             is_deaf: Mutex::default(),
             lost: AtomicUsize::new(0),
             turns_deaf: Mutex::default(),
+            reached_at: Mutex::default(),
+            heard_at: Mutex::default(),
         });
         let (up, down) = (Arc::clone(&router), Arc::clone(&router));
         tokio::spawn(async move {
@@ -63,8 +69,12 @@ impl Router {
                     *up.is_deaf.lock().unwrap() = true;
                 }
                 let far = Arc::clone(&up.far.lock().unwrap());
+                let server = *up.server.lock().unwrap();
                 if !*up.is_cut.lock().unwrap() {
-                    let _ = far.send_to(&bytes[..length], up.server).await;
+                    let _ = far.send_to(&bytes[..length], server).await;
+                }
+                if let Some(other) = up.reached_at.lock().unwrap().take() {
+                    *up.server.lock().unwrap() = other;
                 }
             }
         });
@@ -80,7 +90,8 @@ impl Router {
                             down.lost.fetch_add(1, Ordering::Relaxed);
                             continue;
                         }
-                        if let (Ok((length, _)), Some(client)) = (came, client) {
+                        if let (Ok((length, from)), Some(client)) = (came, client) {
+                            *down.heard_at.lock().unwrap() = Some(from);
                             let _ = down.near.send_to(&bytes[..length], client).await;
                         }
                     }
@@ -239,6 +250,32 @@ async fn a_peer_that_moves_in_a_renegotiation_is_followed() {
         client.close(Duration::from_secs(5)).await.unwrap();
         assert_eq!(server.await.unwrap(), Some(after));
     }
+}
+
+/// What an answer proves is the way of its question. Wherever it comes to, the server goes on from where it has asked.
+#[tokio::test]
+async fn an_answer_to_another_address_of_the_server_proves_the_first() {
+    let acceptor = DtlsAcceptor::new(server_config()).options(options(8));
+    let listener = DtlsListener::bind("0.0.0.0:0", acceptor).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (one, other) = (
+        SocketAddr::from(([127, 0, 0, 1], port)),
+        SocketAddr::from(([127, 0, 0, 2], port)),
+    );
+    let (router, address) = Router::new(one).await;
+    let dtls = DtlsConnector::new(client_config()).options(options(0));
+    let (client, server) = tokio::join!(dtls.connect(address, name()), accept(&listener));
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    let after = router.rebind().await;
+    *router.reached_at.lock().unwrap() = Some(other);
+    client.send(&[b"elsewhere"]).await.unwrap();
+    assert_eq!(&server.recv().await.unwrap()[..], b"elsewhere");
+    let reading = tokio::spawn(async move { client.recv().await });
+    crate::eventually("it has moved", || server.peer_addr() == Some(after)).await;
+    assert_eq!(*router.server.lock().unwrap(), other);
+    server.send(&[b"there"]).await.unwrap();
+    assert_eq!(&reading.await.unwrap().unwrap()[..], b"there");
+    assert_eq!(*router.heard_at.lock().unwrap(), Some(one));
 }
 
 /// Without connection ids nobody knows who that is.

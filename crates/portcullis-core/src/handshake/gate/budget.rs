@@ -1,6 +1,8 @@
 //! How many hellos of those who may not be there are decrypted.
 
+use core::hash::BuildHasher as _;
 use core::time::Duration;
+use std::hash::RandomState;
 
 use crate::clock::Monotonic;
 
@@ -43,9 +45,91 @@ impl Budget {
     }
 }
 
+/// Sets of hosts that have a share each.
+const SETS: u32 = 256;
+/// For how long a host is in the same set as others: who says its hello again is then not where it was.
+const SHUFFLED: Duration = Duration::from_secs(1);
+
+/// Of hosts that have shown that they are there, so one can be told from another. One half of all is for whoever comes
+/// first, the other is shared out: what one host takes leaves all others but those of its set theirs, and those have
+/// another set a second later.
+#[derive(Debug)]
+pub(super) struct Shares {
+    first_come: Budget,
+    /// Until when each set has spent what it has; allocated when somebody comes.
+    sets: Vec<Budget>,
+    /// What there is for each set in a second.
+    each: Duration,
+    hosts: RandomState,
+    shuffled: Duration,
+}
+
+impl Shares {
+    pub(super) fn per_second(keys: u32) -> Self {
+        let first_come = Budget {
+            each: Budget::per_second(keys).each.saturating_mul(2),
+            spent: Duration::ZERO,
+        };
+        Self {
+            each: first_come.each.saturating_mul(SETS),
+            first_come,
+            sets: Vec::new(),
+            hosts: RandomState::new(),
+            shuffled: Duration::ZERO,
+        }
+    }
+
+    /// Whether there is something left for this host, on whose hello one key is tried.
+    pub(super) fn take(&mut self, host: &[u8], now: Monotonic) -> bool {
+        if self.sets.is_empty() {
+            let (each, spent) = (self.each, Duration::ZERO);
+            let sets = (0..SETS).map(|_| Budget { each, spent });
+            self.sets = sets.collect();
+        }
+        if now.0.saturating_sub(self.shuffled) >= SHUFFLED {
+            self.hosts = RandomState::new();
+            self.shuffled = now.0;
+        }
+        let set = (self.hosts.hash_one(host) % u64::from(SETS)) as usize;
+        let own = self.sets.get_mut(set);
+        own.is_some_and(|own| own.take(1, now)) || self.first_come.take(1, now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One host asks for far more than there is, for ten seconds; a hundred others come once, say it again every 400 ms as
+    /// clients do, and are all served within seconds.
+    #[test]
+    fn one_host_does_not_take_what_others_need() {
+        let mut shares = Shares::per_second(5_000);
+        let mut taken = 0;
+        let mut waiting: Vec<u32> = (0..100).collect();
+        for time in 0..10_000 {
+            taken += (0..20).filter(|_| shares.take(b"many", at(time))).count();
+            if time % 400 == 399 {
+                waiting.retain(|host| !shares.take(&host.to_be_bytes(), at(time)));
+            }
+        }
+        assert_eq!(waiting, []);
+        // Half of all, and what its sets had.
+        assert!((25_000..27_500).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn all_hosts_together_have_what_there_is() {
+        let mut shares = Shares::per_second(5_000);
+        let mut taken = 0;
+        for time in 0..10_000 {
+            let host = |one: u32| (time as u32 * 20 + one).to_be_bytes();
+            taken += (0..20)
+                .filter(|one| shares.take(&host(*one), at(time)))
+                .count();
+        }
+        assert!((45_000..52_000).contains(&taken), "{taken}");
+    }
 
     fn at(milliseconds: u64) -> Monotonic {
         Monotonic(Duration::from_millis(1_000 + milliseconds))

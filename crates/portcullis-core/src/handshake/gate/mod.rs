@@ -13,7 +13,7 @@ mod tests;
 
 use core::time::Duration;
 
-use self::budget::Budget;
+use self::budget::{Budget, Shares};
 use self::cookie::{OlderHello, Secrets};
 use self::front::is_decrypted;
 pub use self::front::{FrontedAnswer, FrontedHello};
@@ -112,6 +112,7 @@ pub struct Admission {
     hello_random: Option<[u8; 32]>,
     /// Nobody has asked whether somebody reads there.
     pub(super) is_unproved: bool,
+    has_cookie: bool,
     /// Whose cookie it is, if a server in front has asked for it.
     client: Option<Box<[u8]>>,
     /// What was decrypted, if it may be for a server behind.
@@ -138,6 +139,7 @@ impl Admission {
             next_record: 0,
             hello_random: None,
             is_unproved: false,
+            has_cookie: false,
             client: None,
             fronted: None,
         }
@@ -147,6 +149,12 @@ impl Admission {
     /// for. `None` if there is none, or it was taken: whoever it is from is this side's own client.
     pub fn take_fronted(&mut self) -> Option<Box<FrontedHello>> {
         self.fronted.take()
+    }
+
+    /// Whether a cookie has come back: somebody reads at this address, for all that the transport knows. With
+    /// [`CookiePolicy::Never`] nobody has asked.
+    pub const fn has_cookie(&self) -> bool {
+        self.has_cookie
     }
 
     /// The client's address as a server in front of this one knows it (RFC 9849 §3.1), in whose cookie it is: what that
@@ -171,7 +179,7 @@ pub struct Gate {
     random: Random,
     decryptions: Budget,
     /// Of second hellos in front of other servers.
-    second_decryptions: Budget,
+    second_decryptions: Shares,
     /// Whether hellos that were decrypted are given out.
     is_front: bool,
     /// When the first datagram came.
@@ -214,7 +222,7 @@ impl Gate {
             pieces: Pieces::default(),
             random,
             decryptions: Budget::per_second(budget::DEFAULT),
-            second_decryptions: Budget::per_second(budget::DEFAULT),
+            second_decryptions: Shares::per_second(budget::DEFAULT),
             is_front: false,
             began: None,
             // Unless it is told.
@@ -235,11 +243,12 @@ impl Gate {
     /// of a second's at once; at least 1, and 5,000 by default. A hello is tried with the keys that have the id which it
     /// names, most often one. What is over is [dropped](Discarded::TooManyEncrypted) unread, and clients say it again.
     /// Second hellos, whose cookie has come back, do not count; [in front](Self::in_front) of other servers, where they are
-    /// decrypted before there is a handshake, as many of them are, besides.
+    /// decrypted before there is a handshake, as many of them are, besides: a half of these for whoever comes first, and the
+    /// other shared out by [host](Self::on_datagram_of_host), so that nobody takes all.
     #[must_use]
     pub fn decryptions(mut self, per_second: u32) -> Self {
         self.decryptions = Budget::per_second(per_second);
-        self.second_decryptions = Budget::per_second(per_second);
+        self.second_decryptions = Shares::per_second(per_second);
         self
     }
 
@@ -281,13 +290,30 @@ impl Gate {
     /// What becomes of a datagram from an address with which there is no connection. `peer` is the
     /// address in any form that is always the same for it, and no other's.
     pub fn on_datagram(&mut self, peer: &[u8], datagram: &[u8], now: Now) -> Verdict {
-        match self.judge(peer, datagram, now) {
+        self.on_datagram_of_host(peer, peer, datagram, now)
+    }
+
+    /// The same, where one `host` may have many addresses: those of all ports, or of all addresses of an IPv6 network. What
+    /// is [shared out](Self::decryptions) is by host.
+    pub fn on_datagram_of_host(
+        &mut self,
+        host: &[u8],
+        peer: &[u8],
+        datagram: &[u8],
+        now: Now,
+    ) -> Verdict {
+        match self.judge((host, peer), datagram, now) {
             Ok(verdict) => verdict,
             Err(why) => Verdict::Discard(why),
         }
     }
 
-    fn judge(&mut self, peer: &[u8], datagram: &[u8], now: Now) -> Result<Verdict, Discarded> {
+    fn judge(
+        &mut self,
+        (host, peer): (&[u8], &[u8]),
+        datagram: &[u8],
+        now: Now,
+    ) -> Result<Verdict, Discarded> {
         let hello = hello_pieces(datagram)?;
         if self.policy == CookiePolicy::Never {
             return Ok(Verdict::Admit(Admission::without_cookie(datagram)));
@@ -348,7 +374,11 @@ impl Gate {
         let last = hello.last().map_or(first.sequence, |piece| piece.sequence);
         let verdict = match admitted {
             Verdict::Admit(admission) if self.is_front => {
-                self.decrypt(admission, message, first, (last, received), now.monotonic)?
+                // With the key that the first was decrypted with.
+                if is_encrypted(&admission) && !self.second_decryptions.take(host, now.monotonic) {
+                    return Err(Discarded::TooManyEncrypted);
+                }
+                self.decrypt(admission, message, first, (last, received))?
             }
             other => other,
         };
@@ -357,20 +387,15 @@ impl Gate {
 
     /// Decrypts a second hello whose cookie was good, if its first was.
     fn decrypt(
-        &mut self,
+        &self,
         mut admission: Admission,
         message: HandshakeBytes,
         piece: &HelloPiece<'_>,
         (last, received): (u64, usize),
-        now: Monotonic,
     ) -> Result<Verdict, Discarded> {
         if let Some(cookie) = &admission.returned
-            && is_decrypted(cookie.requested.ech.as_ref())
+            && is_encrypted(&admission)
         {
-            // With the key that the first was decrypted with.
-            if !self.second_decryptions.take(1, now) {
-                return Err(Discarded::TooManyEncrypted);
-            }
             let (inner, view) = match peel_fronted(cookie, &self.config.0, message) {
                 Ok(peeled) => peeled,
                 Err(abort) => return bounded(told(abort, piece)?, received),
@@ -477,6 +502,7 @@ impl Gate {
             next_record: piece.sequence,
             hello_random: None,
             is_unproved: false,
+            has_cookie: true,
             client,
             fronted: None,
         }))
@@ -536,6 +562,12 @@ impl Gate {
         };
         bounded(reply, received)
     }
+}
+
+/// Whether the hello is decrypted, as its first was.
+fn is_encrypted(admission: &Admission) -> bool {
+    let cookie = admission.returned.as_ref();
+    cookie.is_some_and(|cookie| is_decrypted(cookie.requested.ech.as_ref()))
 }
 
 /// Why there is no other answer.

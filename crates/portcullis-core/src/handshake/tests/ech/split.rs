@@ -322,6 +322,24 @@ fn second_hellos_are_decrypted_so_many_in_a_second() {
     assert_eq!(flood(101), 1);
 }
 
+/// A host that says its hello again and again, from whichever port, leaves others theirs.
+#[test]
+fn no_host_has_all_second_hellos_decrypted() {
+    let key = key(1);
+    let config = server(&key).groups([NamedGroup::X25519]).build().unwrap();
+    let mut front = in_front(&config).decryptions(10);
+    let client = client(key.config_list()).build().unwrap();
+    let second = second_hello(&mut front, client);
+    let mut is_passed_on = |host: u8| {
+        let verdict = front.on_datagram_of_host(&[host], PEER, &second, at(0));
+        matches!(verdict, Verdict::Admit(_))
+    };
+    assert_eq!((0..1_000).filter(|_| is_passed_on(0)).count(), 2);
+    // But for those that are in one set.
+    let others = (1..=40).filter(|host| is_passed_on(*host)).count();
+    assert!(others > 25, "{others}");
+}
+
 /// Without a connection: pieces of somebody else's at the client's address, before its own come.
 #[test]
 fn forged_pieces_keep_no_second_hello_out() {

@@ -8,7 +8,7 @@ use super::super::flight::Flight;
 use super::super::header::{self, PLAIN};
 use super::super::notes::MOST_NUMBERS;
 use super::super::writer::KEPT_RECORDS;
-use super::{Busy, Transmitter};
+use super::{Busy, LEAST_CREDIT, Transmitter};
 use crate::alert::AlertDescription;
 use crate::clock::Monotonic;
 use crate::crypto::CryptoFailure;
@@ -66,7 +66,8 @@ impl Transmitter {
     }
 
     /// How many bytes of data may go out in a datagram of their own before the handshake is over, as far as the address at
-    /// which nobody may read allows; none while something else has to go out first.
+    /// which nobody may read allows; none while something else has to go out first. What the flight takes once more is not
+    /// for data: it may be lost, and a client that waits for it may have nothing to say that would be worth another byte.
     pub(in super::super) fn room_for_data(&self) -> u64 {
         let goes_first = |busy: &Busy| busy.flight.has_to_send();
         if self.busy.as_deref().is_some_and(goes_first) {
@@ -74,9 +75,25 @@ impl Transmitter {
         }
         match (self.credit, self.newest()) {
             (None, _) => u64::MAX,
-            (Some(left), Some(epoch)) => u64::from(left).saturating_sub(epoch.overhead() as u64),
+            (Some(left), Some(epoch)) => {
+                let overhead = epoch.overhead();
+                u64::from(left).saturating_sub((overhead + self.kept_for_flight(overhead)) as u64)
+            }
             (Some(_), None) => 0,
         }
+    }
+
+    /// What the flight takes at most when it is sent again, with what has to be left before the last of its datagrams.
+    fn kept_for_flight(&self, overhead: usize) -> usize {
+        let Some(busy) = self.busy.as_deref().filter(|busy| !busy.flight.is_empty()) else {
+            return 0;
+        };
+        let messages = &busy.flight.messages;
+        let lengths = messages.iter().map(|one| one.body().len());
+        let bytes: usize = lengths.sum();
+        // A record for each message, and one more for each cut.
+        let records = messages.len() + bytes / self.mtu().max(1) + 1;
+        bytes + records * (FragmentHeader::SIZE + overhead.max(PLAIN)) + LEAST_CREDIT as usize
     }
 
     /// Seals a message under the newest keys as the next datagram, whole or not at all.
@@ -87,7 +104,12 @@ impl Transmitter {
         if self.room_for_data() < data.len() as u64 {
             return Ok(None);
         }
-        let most = self.room();
+        let mut most = self.mtu();
+        if let (Some(left), Some(newest)) = (self.credit, self.newest()) {
+            // Padding is sent, too.
+            let left = (left as usize).saturating_sub(self.kept_for_flight(newest.overhead()));
+            most = most.min(left);
+        }
         let Some(epoch) = self
             .epochs
             .last_mut()

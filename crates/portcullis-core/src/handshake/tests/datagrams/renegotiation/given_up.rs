@@ -4,6 +4,13 @@
 
 use super::*;
 
+/// Both ends, when their first handshake is over.
+fn connected(client: ClientConfigBuilder, server: ServerConfigBuilder) -> Network {
+    let mut network = of(client, server);
+    run(&mut network);
+    network
+}
+
 #[test]
 fn who_does_not_want_to_says_so_and_the_connection_goes_on() {
     for side in [0, 1] {
@@ -39,11 +46,10 @@ fn who_does_not_want_to_says_so_and_the_connection_goes_on() {
 
 #[test]
 fn forbidden_ends_the_connection_and_ignored_does_not() {
-    let mut network = of(
+    let mut network = connected(
         client(V1_2),
         server(V1_2).renegotiation(Renegotiation::Forbid),
     );
-    run(&mut network);
     network.renegotiate(0);
     run(&mut network);
     let error = network.sides[1].error();
@@ -55,8 +61,7 @@ fn forbidden_ends_the_connection_and_ignored_does_not() {
 
     // Nobody answers, and in the end the server goes on as it was.
     let client = client(V1_2).renegotiation(Renegotiation::Ignore);
-    let mut network = of(client, server(V1_2));
-    run(&mut network);
+    let mut network = connected(client, server(V1_2));
     network.renegotiate(1);
     let sent = network.sent;
     run(&mut network);
@@ -67,11 +72,10 @@ fn forbidden_ends_the_connection_and_ignored_does_not() {
 
 #[test]
 fn once_is_once_and_apart_is_apart() {
-    let mut network = of(
+    let mut network = connected(
         client(V1_2),
         server(V1_2).renegotiation(Renegotiation::Once),
     );
-    run(&mut network);
     network.renegotiate(0);
     run(&mut network);
     check("once", &mut network);
@@ -83,8 +87,7 @@ fn once_is_once_and_apart_is_apart() {
     let apart = Renegotiation::Accept {
         apart: Duration::from_secs(12),
     };
-    let mut network = of(client(V1_2), server(V1_2).renegotiation(apart));
-    run(&mut network);
+    let mut network = connected(client(V1_2), server(V1_2).renegotiation(apart));
     network.renegotiate(0);
     run(&mut network);
     check("apart", &mut network);
@@ -97,11 +100,10 @@ fn once_is_once_and_apart_is_apart() {
 /// Each that is declined costs an alert.
 #[test]
 fn a_flood_of_wishes_ends_the_connection() {
-    let mut network = of(
+    let mut network = connected(
         client(V1_2),
         server(V1_2).renegotiation(Renegotiation::Decline),
     );
-    run(&mut network);
     for time in 0..6 {
         if let Side::Failed(error) = &network.sides[1] {
             assert_eq!(error.violation(), Some(Violation::TooManyWarnings));
@@ -117,8 +119,7 @@ fn a_flood_of_wishes_ends_the_connection() {
 /// An answer that comes when it is not waited for any more is one all the same.
 #[test]
 fn an_answer_after_giving_up_is_taken() {
-    let mut network = plain();
-    run(&mut network);
+    let mut network = connected(client(V1_2), server(V1_2));
     network.renegotiate(0);
     network.run_until(
         network.clock + Duration::from_millis(1),
@@ -137,8 +138,7 @@ fn an_answer_after_giving_up_is_taken() {
 /// A hello that was lost, given up, and wished for once more: it is the same hello that is said.
 #[test]
 fn a_hello_that_was_lost_is_said_again_after_giving_up() {
-    let mut network = plain();
-    run(&mut network);
+    let mut network = connected(client(V1_2), server(V1_2));
     network.renegotiate(0);
     network.run_until(network.clock + Duration::from_millis(1), &mut |_, _| vec![]);
     let Side::Handshake(handshake) = &mut network.sides[0] else {
@@ -346,11 +346,10 @@ fn a_refusal_that_is_late_declines_nothing_else() {
 #[test]
 fn refusals_are_believed_in_the_end() {
     for is_seen in [true, false] {
-        let mut network = of(
+        let mut network = connected(
             client(V1_2),
             server(V1_2).renegotiation(Renegotiation::Decline),
         );
-        run(&mut network);
         let refusal = {
             let writer = &mut network.sides[1].connection().writer;
             writer.forge(ContentType::ALERT, &[1, 100])
@@ -383,11 +382,10 @@ fn refusals_are_believed_in_the_end() {
 /// However often it was said: as many answers in a row as are not too many.
 #[test]
 fn refusals_that_do_not_come_are_few() {
-    let mut network = of(
+    let mut network = connected(
         client(V1_2),
         server(V1_2).renegotiation(Renegotiation::Decline),
     );
-    run(&mut network);
     network.renegotiate(0);
     let mut sent = 0;
     network.run(&mut |_, datagram| {
@@ -408,11 +406,10 @@ fn refusals_that_do_not_come_are_few() {
 /// What has not come in ten seconds does not come.
 #[test]
 fn refusals_that_are_lost_are_not_waited_for_later() {
-    let mut network = of(
+    let mut network = connected(
         client(V1_2),
         server(V1_2).renegotiation(Renegotiation::Decline),
     );
-    run(&mut network);
     network.renegotiate(0);
     let mut sent = 0;
     network.run(&mut |_, datagram| {
