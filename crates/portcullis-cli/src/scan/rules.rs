@@ -5,11 +5,13 @@ use std::str::FromStr;
 use portcullis::{CertificateDer, NamedGroup};
 use serde_json::Value;
 
+use super::chain;
 use super::checks::{Accepted, Offered, Seen};
 use super::codes::{Over, Weakness};
-use super::hello::{TLS_1_2, TLS_1_3};
+use super::hello::{TLS_1_0, TLS_1_2, TLS_1_3};
 use super::judge::{FINDINGS, Finding, Severity};
 use super::library::Found;
+use super::names::Meets;
 use super::ssl2;
 use super::suites::Suite;
 use crate::certificate;
@@ -189,6 +191,7 @@ impl Known<'_> {
 
     /// Why it is not known whether there is something to be found. What a server has chosen wrongly is seen or not.
     fn unknown_of(&self, id: &str) -> Option<String> {
+        let found = self.found;
         let of_version = |wanted: u16| self.unknown_version(|version| version == wanted);
         let of_older = || self.unknown_version(|version| version <= TLS_1_2);
         let of_fact = |name: &str| {
@@ -245,6 +248,35 @@ impl Known<'_> {
                 of_found(&self.found.early_data, "early data", is_spoken)
                     .or_else(|| of_version(TLS_1_3))
             }
+            "ticket.long-lived" => {
+                self.unknown_resumption(&found.resumption, |version| version <= TLS_1_2)
+            }
+            "session.other-name" => {
+                let meets = found.other_name.as_ref().and_then(Meets::why);
+                let meets = meets.map(|why| format!("what is shown at another name: {why}"));
+                let at_own = || self.unknown_resumption(&found.resumption, |_| true);
+                let at_other = || self.unknown_resumption(&found.at_other_name, |_| true);
+                meets.or_else(at_own).or_else(at_other)
+            }
+            _ if id.starts_with("hello.") => {
+                let mut forms = self.seen.forms.iter();
+                let why = forms.find_map(|(form, offered)| {
+                    let (finding, _) = form.finding?;
+                    let why = offered.why().filter(|_| finding == id)?;
+                    Some(format!("{}: {why}", form.words))
+                });
+                why.or_else(|| self.unknown_version(|version| version >= TLS_1_0))
+            }
+            "chain.order" | "chain.root" => {
+                let is_read = chain::order(&found.shown);
+                let why = is_read.as_ref().and_then(Offered::why).map(str::to_owned);
+                self.unknown_certificate().or(why)
+            }
+            _ if id.starts_with("staple.") => {
+                let mut whys = found.shown.iter().filter_map(|shown| shown.staple.why());
+                let why = whys.next().map(|why| format!("the OCSP response: {why}"));
+                self.unknown_certificate().or(why)
+            }
             _ if id.starts_with("suite.") => self.unknown_suites(|_| true),
             "certificate.weak-key" => self
                 .unknown_certificate()
@@ -266,6 +298,27 @@ impl Known<'_> {
             let why = offered.as_ref()?.why()?;
             Some(format!("{}: {why}", self.seen.over.version_name(*version)))
         })
+    }
+
+    /// Why it is not known whether sessions of these versions are resumed, as far as they are spoken.
+    fn unknown_resumption(
+        &self,
+        resumption: &[(u16, Offered)],
+        is: impl Fn(u16) -> bool,
+    ) -> Option<String> {
+        let name = |version| self.seen.over.version_name(version);
+        let mut of_version = resumption.iter().filter(|(version, _)| is(*version));
+        let why = of_version.find_map(|(version, offered)| {
+            let why = offered.why()?;
+            Some(format!("{} resumption: {why}", name(*version)))
+        });
+        // What could not be asked about because nothing was agreed on.
+        let is_spoken = [TLS_1_2, TLS_1_3]
+            .iter()
+            .any(|version| is(*version) && self.seen.offers(*version));
+        let failed = self.found.failed.as_ref().filter(|_| is_spoken);
+        why.or_else(|| failed.map(|why| format!("resumption: {why}")))
+            .or_else(|| self.unknown_version(|version| version >= TLS_1_2 && is(version)))
     }
 
     /// Why it is not known which suites there are in these versions.

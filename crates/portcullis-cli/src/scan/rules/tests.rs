@@ -1,7 +1,11 @@
+use std::time::Duration;
+
 use super::super::checks::{Order, Suites};
 use super::super::codes;
 use super::super::judge::findings;
-use super::super::shown::Shown;
+use super::super::sessions::Tickets;
+use super::super::shown::{Shown, Staple};
+use super::super::tolerance;
 use super::*;
 
 fn verdict(rule: &Rule, seen: &Seen, found: &Found, leaves: &[Value]) -> Verdict {
@@ -26,7 +30,35 @@ fn shown(verdict: Result<String, String>, is_proved: bool) -> Shown {
         chain: vec![certificate::tests::weak()],
         verdict,
         is_proved,
+        staple: Staple::None,
     }
+}
+
+fn forms(offered: &Offered) -> Vec<(&'static tolerance::Form, Offered)> {
+    let forms = [
+        tolerance::RECORDS,
+        tolerance::SEGMENTS,
+        tolerance::AT_LENGTH,
+        tolerance::AT_GREAT_LENGTH,
+        tolerance::UNKNOWN_VALUES,
+        tolerance::VERSION,
+        tolerance::OLD_VERSION,
+    ];
+    forms.map(|form| (form, offered.clone())).into()
+}
+
+fn tickets(seconds: u64) -> Tickets {
+    Tickets {
+        count: 2,
+        lifetime: Some(Duration::from_secs(seconds)),
+    }
+}
+
+/// One that signs itself.
+fn root() -> CertificateDer<'static> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made = rcgen::CertificateParams::default().self_signed(&key);
+    made.unwrap().der().clone()
 }
 
 #[test]
@@ -58,6 +90,7 @@ fn every_finding_is_a_rule_by_its_name() {
             fact("secure_renegotiation", &Offered::No),
             fact("fallback_scsv", &Offered::No),
         ],
+        forms: forms(&Offered::No),
         ..Seen::default()
     };
     // And one over datagrams.
@@ -70,13 +103,28 @@ fn every_finding_is_a_rule_by_its_name() {
     let found = Found {
         early_data: Some(Offered::Yes),
         renegotiation: Some(Offered::Yes),
-        shown: vec![shown(Err("self-signed".to_owned()), true)],
+        tickets: vec![(TLS_1_2, tickets(86_401))],
+        other_name: Some(Meets::Other),
+        at_other_name: vec![(TLS_1_3, Offered::Yes)],
+        // The first one in no order, and with a root.
+        shown: [Staple::None, Staple::Revoked, Staple::NotKnown]
+            .map(|staple| {
+                let mut shown = shown(Err("self-signed".to_owned()), true);
+                shown.chain.push(shown.chain[0].clone());
+                shown.chain.push(root());
+                Shown { staple, ..shown }
+            })
+            .into(),
         ..Found::default()
     };
     let mut names = std::collections::BTreeSet::new();
     for days in [-1, 1] {
         let leaf = serde_json::json!({ "days_left": days });
-        let leaf = [serde_json::json!({ "days_left": 100 }), leaf];
+        let leaf = [
+            serde_json::json!({ "days_left": 100, "must_staple": true }),
+            leaf.clone(),
+            leaf,
+        ];
         for seen in [&seen, &old] {
             let findings = findings(seen, &found, &leaf);
             for finding in &findings {
@@ -191,10 +239,8 @@ fn what_is_older_over_datagrams_is_older_than_what_does_not_exist() {
 
 /// A server that declines everything but what is said here, and has one certificate for 100 days.
 fn fine() -> (Seen, Found, Vec<Value>) {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let made = rcgen::CertificateParams::default().self_signed(&key);
     let strong = Shown {
-        chain: vec![made.unwrap().der().clone()],
+        chain: vec![root()],
         ..shown(Ok("us".to_owned()), true)
     };
     let all = [ssl2::VERSION, 0x0300, 0x0301, 0x0302, TLS_1_2, TLS_1_3];
@@ -208,6 +254,7 @@ fn fine() -> (Seen, Found, Vec<Value>) {
             accepted: accepted(&[0xc02f]),
         }],
         groups: vec![(TLS_1_3, accepted(&[0x11ec]))],
+        forms: forms(&Offered::Yes),
         facts: ["compression", "secure_renegotiation", "fallback_scsv"]
             .map(|name| (name, Offered::of(name != "compression")))
             .into(),
@@ -218,6 +265,14 @@ fn fine() -> (Seen, Found, Vec<Value>) {
         schemes: Some(accepted(&[0x0403])),
         early_data: Some(Offered::No),
         renegotiation: Some(Offered::No),
+        resumption: [TLS_1_3, TLS_1_2]
+            .map(|version| (version, Offered::Yes))
+            .into(),
+        tickets: vec![(TLS_1_3, tickets(7 * 86_400)), (TLS_1_2, tickets(86_400))],
+        other_name: Some(Meets::Same),
+        at_other_name: [TLS_1_3, TLS_1_2]
+            .map(|version| (version, Offered::Yes))
+            .into(),
         ..Found::default()
     };
     (seen, found, vec![serde_json::json!({ "days_left": 100 })])
@@ -248,7 +303,7 @@ fn what_is_not_known_passes_no_rule_about_it() {
             *offered = Offered::Unknown("late".to_owned());
         }
     }
-    let changes: [(Change, &[&str], Verdict); 15] = [
+    let changes: [(Change, &[&str], Verdict); 21] = [
         (
             |seen, _, _| of_version(seen, 0x0301),
             &[
@@ -325,6 +380,39 @@ fn what_is_not_known_passes_no_rule_about_it() {
             late("early data"),
         ),
         (
+            |_, found, _| found.resumption[1].1 = Offered::Unknown("late".to_owned()),
+            &["warn", "ticket.long-lived", "session.other-name"],
+            late("TLSv1.2 resumption"),
+        ),
+        (
+            |_, found, _| {
+                found.resumption.clear();
+                found.failed = unknown();
+            },
+            &["ticket.long-lived", "session.other-name"],
+            late("resumption"),
+        ),
+        (
+            |_, found, _| found.at_other_name[0].1 = Offered::Unknown("late".to_owned()),
+            &["warn", "session.other-name"],
+            late("TLSv1.3 resumption"),
+        ),
+        (
+            |_, found, _| found.other_name = Some(Meets::Unknown("late".to_owned())),
+            &["warn", "session.other-name"],
+            late("what is shown at another name"),
+        ),
+        (
+            |seen, _, _| seen.forms[2].1 = Offered::Unknown("late".to_owned()),
+            &["warn", "hello.long"],
+            late("hello of 4 KiB"),
+        ),
+        (
+            |_, found, _| found.shown[0].staple = Staple::NotJudged("late".to_owned()),
+            &["bad", "staple.missing", "staple.revoked", "staple.unusable"],
+            late("the OCSP response"),
+        ),
+        (
             |_, found, _| found.shown_unknown = unknown(),
             &["bad", "untrusted", "expires<30d", "certificate.expired"],
             late("certificates of another kind"),
@@ -365,6 +453,49 @@ fn what_is_not_known_passes_no_rule_about_it() {
         change(&mut known.0, &mut known.1, &mut known.2);
         for rule in rules {
             assert_eq!(is(rule, &known), expected, "{rule}");
+        }
+    }
+}
+
+#[test]
+fn a_session_at_another_name_matters_where_another_certificate_is_shown() {
+    let rule = "session.other-name";
+    for (meets, expected) in [
+        (Meets::Same, Verdict::Passed),
+        (Meets::Other, Verdict::Hit),
+        (Meets::Refused("unrecognized_name".to_owned()), Verdict::Hit),
+    ] {
+        let mut known = fine();
+        known.1.other_name = Some(meets);
+        assert_eq!(is(rule, &known), expected);
+        known.1.at_other_name = vec![(TLS_1_3, Offered::No)];
+        assert_eq!(is(rule, &known), Verdict::Passed);
+    }
+}
+
+#[test]
+fn what_a_certificate_demands_is_looked_for() {
+    for (staple, demanded, hit) in [
+        (Staple::None, true, Some("staple.missing")),
+        (Staple::None, false, None),
+        (Staple::Good, true, None),
+        (Staple::Revoked, true, Some("staple.revoked")),
+        (Staple::NotKnown, false, Some("staple.unusable")),
+        (
+            Staple::Unusable("is over".to_owned()),
+            false,
+            Some("staple.unusable"),
+        ),
+    ] {
+        let mut known = fine();
+        known.1.shown[0].staple = staple.clone();
+        known.2[0]["must_staple"] = demanded.into();
+        for rule in ["staple.missing", "staple.revoked", "staple.unusable"] {
+            let expected = match hit == Some(rule) {
+                true => Verdict::Hit,
+                false => Verdict::Passed,
+            };
+            assert_eq!(is(rule, &known), expected, "{rule} {staple:?}");
         }
     }
 }
