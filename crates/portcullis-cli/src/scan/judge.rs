@@ -1,7 +1,5 @@
 //! What is to be said against a server, and which of it ends a scan badly.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::chain;
@@ -22,9 +20,6 @@ const SHORTEST_PRIME: usize = 2_048;
 /// The shortest key of RSA that resists (RFC 9325 §4.2).
 const SHORTEST_KEY: usize = 2_048;
 
-/// How long a ticket may live before TLS 1.3: its key is rotated less often than once in this time.
-const LONGEST_TICKET: Duration = Duration::from_secs(24 * 60 * 60);
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
     Warn,
@@ -41,7 +36,7 @@ impl Severity {
 }
 
 /// The names of all findings. They stay as they are; new ones come.
-pub(super) const FINDINGS: [(&str, Severity); 43] = {
+pub(super) const FINDINGS: [(&str, Severity); 42] = {
     use Severity::{Bad, Warn};
     [
         ("version.ssl2", Bad),
@@ -70,7 +65,6 @@ pub(super) const FINDINGS: [(&str, Severity); 43] = {
         ("renegotiation.client", Warn),
         ("fallback.unprotected", Warn),
         ("early-data", Warn),
-        ("ticket.long-lived", Warn),
         ("session.other-name", Warn),
         ("hello.records", Warn),
         ("hello.segments", Warn),
@@ -257,21 +251,6 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaves: &[Value]) -> Vec<Find
         say(
             "early-data",
             "early data is accepted, which can be sent again by others".to_owned(),
-        );
-    }
-    let of_old = found
-        .tickets
-        .iter()
-        .filter(|(version, _)| *version <= TLS_1_2);
-    let longest = of_old.filter_map(|(_, tickets)| tickets.lifetime).max();
-    if let Some(longest) = longest.filter(|lifetime| *lifetime > LONGEST_TICKET) {
-        let hours = longest.as_secs() / 3_600;
-        say(
-            "ticket.long-lived",
-            format!(
-                "tickets of before TLSv1.3 live for {hours} hours: for as long, who gets the key that they are sealed with \
-                 reads the connections that they are of (RFC 5077 §5.5)"
-            ),
         );
     }
     let mut elsewhere = found.other_name.iter().filter(|meets| meets.is_elsewhere());

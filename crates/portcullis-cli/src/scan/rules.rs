@@ -248,14 +248,11 @@ impl Known<'_> {
                 of_found(&self.found.early_data, "early data", is_spoken)
                     .or_else(|| of_version(TLS_1_3))
             }
-            "ticket.long-lived" => {
-                self.unknown_resumption(&found.resumption, |version| version <= TLS_1_2)
-            }
             "session.other-name" => {
                 let meets = found.other_name.as_ref().and_then(Meets::why);
                 let meets = meets.map(|why| format!("what is shown at another name: {why}"));
-                let at_own = || self.unknown_resumption(&found.resumption, |_| true);
-                let at_other = || self.unknown_resumption(&found.at_other_name, |_| true);
+                let at_own = || self.unknown_resumption(&found.resumption);
+                let at_other = || self.unknown_resumption(&found.at_other_name);
                 meets.or_else(at_own).or_else(at_other)
             }
             _ if id.starts_with("hello.") => {
@@ -300,25 +297,18 @@ impl Known<'_> {
         })
     }
 
-    /// Why it is not known whether sessions of these versions are resumed, as far as they are spoken.
-    fn unknown_resumption(
-        &self,
-        resumption: &[(u16, Offered)],
-        is: impl Fn(u16) -> bool,
-    ) -> Option<String> {
-        let name = |version| self.seen.over.version_name(version);
-        let mut of_version = resumption.iter().filter(|(version, _)| is(*version));
-        let why = of_version.find_map(|(version, offered)| {
+    /// Why it is not known whether sessions are resumed, as far as versions are spoken that have them.
+    fn unknown_resumption(&self, resumption: &[(u16, Offered)]) -> Option<String> {
+        let why = resumption.iter().find_map(|(version, offered)| {
             let why = offered.why()?;
-            Some(format!("{} resumption: {why}", name(*version)))
+            let version = self.seen.over.version_name(*version);
+            Some(format!("{version} resumption: {why}"))
         });
         // What could not be asked about because nothing was agreed on.
-        let is_spoken = [TLS_1_2, TLS_1_3]
-            .iter()
-            .any(|version| is(*version) && self.seen.offers(*version));
+        let is_spoken = self.seen.offers(TLS_1_2) || self.seen.offers(TLS_1_3);
         let failed = self.found.failed.as_ref().filter(|_| is_spoken);
         why.or_else(|| failed.map(|why| format!("resumption: {why}")))
-            .or_else(|| self.unknown_version(|version| version >= TLS_1_2 && is(version)))
+            .or_else(|| self.unknown_version(|version| version >= TLS_1_2))
     }
 
     /// Why it is not known which suites there are in these versions.

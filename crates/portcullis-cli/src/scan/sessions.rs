@@ -30,7 +30,8 @@ const LONG: u16 = 4_096;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tickets {
     pub(super) count: u32,
-    /// The longest that one of them lives, as the server says. An id of a session has no such time.
+    /// The longest that one of them lives, as the server says; before TLS 1.3 a day at most, and where it does not say. An id
+    /// of a session has no such time.
     pub(super) lifetime: Option<Duration>,
 }
 

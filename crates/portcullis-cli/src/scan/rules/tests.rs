@@ -1,9 +1,6 @@
-use std::time::Duration;
-
 use super::super::checks::{Order, Suites};
 use super::super::codes;
 use super::super::judge::findings;
-use super::super::sessions::Tickets;
 use super::super::shown::{Shown, Staple};
 use super::super::tolerance;
 use super::*;
@@ -45,13 +42,6 @@ fn forms(offered: &Offered) -> Vec<(&'static tolerance::Form, Offered)> {
         tolerance::OLD_VERSION,
     ];
     forms.map(|form| (form, offered.clone())).into()
-}
-
-fn tickets(seconds: u64) -> Tickets {
-    Tickets {
-        count: 2,
-        lifetime: Some(Duration::from_secs(seconds)),
-    }
 }
 
 /// One that signs itself.
@@ -103,7 +93,6 @@ fn every_finding_is_a_rule_by_its_name() {
     let found = Found {
         early_data: Some(Offered::Yes),
         renegotiation: Some(Offered::Yes),
-        tickets: vec![(TLS_1_2, tickets(86_401))],
         other_name: Some(Meets::Other),
         at_other_name: vec![(TLS_1_3, Offered::Yes)],
         // The first one in no order, and with a root.
@@ -268,7 +257,6 @@ fn fine() -> (Seen, Found, Vec<Value>) {
         resumption: [TLS_1_3, TLS_1_2]
             .map(|version| (version, Offered::Yes))
             .into(),
-        tickets: vec![(TLS_1_3, tickets(7 * 86_400)), (TLS_1_2, tickets(86_400))],
         other_name: Some(Meets::Same),
         at_other_name: [TLS_1_3, TLS_1_2]
             .map(|version| (version, Offered::Yes))
@@ -381,7 +369,7 @@ fn what_is_not_known_passes_no_rule_about_it() {
         ),
         (
             |_, found, _| found.resumption[1].1 = Offered::Unknown("late".to_owned()),
-            &["warn", "ticket.long-lived", "session.other-name"],
+            &["warn", "session.other-name"],
             late("TLSv1.2 resumption"),
         ),
         (
@@ -389,7 +377,7 @@ fn what_is_not_known_passes_no_rule_about_it() {
                 found.resumption.clear();
                 found.failed = unknown();
             },
-            &["ticket.long-lived", "session.other-name"],
+            &["session.other-name"],
             late("resumption"),
         ),
         (
