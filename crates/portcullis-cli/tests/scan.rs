@@ -28,6 +28,7 @@ fn rules_end_a_scan_with_codes_of_their_own() {
         "TLSv1.3 group                 x25519",
         "TLSv1.3 tickets               0",
         "hello in two records          yes",
+        "old hello of one to come      yes",
         "hello of 20,000 bytes         yes",
         "at scan.invalid               the same certificate",
         "chain in order                yes",

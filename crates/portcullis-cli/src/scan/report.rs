@@ -315,7 +315,7 @@ impl Report<'_> {
             );
         }
         for (version, offered) in &found.at_other_name {
-            let name = format!("{} at another name", version_name(*version));
+            let name = format!("{} resumed elsewhere", version_name(*version));
             say(&name, said(offered));
         }
         for (version, tickets) in &found.tickets {

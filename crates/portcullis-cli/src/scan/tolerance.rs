@@ -84,7 +84,7 @@ pub(super) const VERSION: &Form = &form(
 );
 pub(super) const OLD_VERSION: &Form = &form(
     "old_version",
-    "the same in the old form",
+    "old hello of one to come",
     Some((
         "hello.version",
         "a hello of a version to come, in the form of before TLSv1.3, is not answered as it should be (RFC 5246 E.1)",
