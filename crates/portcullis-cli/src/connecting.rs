@@ -9,7 +9,10 @@ use portcullis::answers::{Answers, Questions};
 use portcullis::ech::EchConfigList;
 use portcullis::pki_types::UnixTime;
 use portcullis::question::{Answer, VerifyChain};
-use portcullis::x509::{CertificateErrorKind, ChainPolicy, PresentedChain, verify_server};
+use portcullis::x509::{
+    CertificateErrorKind, ChainPolicy, OcspError, OcspVerdict, PresentedChain,
+    verify_ocsp_response, verify_server,
+};
 use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsConnector,
     DtlsOptions, EarlyDataOutcome, Misuse, Roots, TlsConnector, TlsStream,
@@ -17,7 +20,9 @@ use portcullis::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use crate::cert::issued;
 use crate::connect::{self, Destination};
 use crate::failure::Failure;
 use crate::report::{Report, Verdict};
@@ -257,6 +262,30 @@ impl Connecting {
             .map_err(|error| with_options(&error.to_string()).into_owned())
     }
 
+    /// The OCSP response that came with the server's certificate, and what it says, whoever trusts the chain; `None` if none
+    /// came.
+    pub(crate) fn status(&self, trust: &Trust) -> Option<Result<OcspVerdict, OcspError>> {
+        let (chain, _) = self.witness.seen()?;
+        let response = chain.ocsp_response(0)?;
+        let policy = ChainPolicy::new(trust.roots.clone());
+        let now = UnixTime::now();
+        // Its issuer is on the way to a root; else it may be among what was sent.
+        let verified = verify_server(&chain, &self.destination.name, now, &policy).ok();
+        let above = verified.as_ref().and_then(|verified| {
+            let above = verified.path().nth(1);
+            above.or_else(|| verified.anchor_certificate())
+        });
+        let sent = || {
+            let mut sent = chain.intermediates().iter();
+            sent.find(|der| is_issuer(der, chain.end_entity()))
+        };
+        let Some(issuer) = above.or_else(sent) else {
+            return Some(Err(OcspError::NoIssuer));
+        };
+        let leaf = chain.end_entity();
+        Some(verify_ocsp_response(response, leaf, issuer, now, &policy))
+    }
+
     /// What there is to say of the connection, or of the attempt.
     pub(crate) fn report<'a>(
         &self,
@@ -296,6 +325,15 @@ impl Connecting {
                     .and_then(|trust| check(&trust)),
             ),
         })
+    }
+}
+
+/// Whether a certificate that can be read has issued another one.
+fn is_issuer(issuer: &CertificateDer<'_>, other: &CertificateDer<'_>) -> bool {
+    let read = [issuer, other].map(|der| X509Certificate::from_der(der));
+    match read {
+        [Ok((_, issuer)), Ok((_, other))] => issued(&issuer, &other),
+        _ => false,
     }
 }
 

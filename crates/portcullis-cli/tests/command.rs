@@ -412,38 +412,6 @@ fn what_few_peers_have_is_there_by_name() {
     }
 }
 
-/// As OpenSSL and the summary write them, in small letters, and with a blank behind a comma.
-#[test]
-fn names_are_read_as_people_write_them() {
-    let suites = "tls_aes_128_gcm_sha256, ecdhe-ecdsa-aes128-gcm-sha256";
-    let server = Server::start(&[
-        "--ciphers",
-        suites,
-        "--groups",
-        "X25519, secp256r1",
-        "--tls",
-        "TLSv1.2 .. tlsv1.3",
-        "--sigalgs",
-        "ed25519, ECDSA_SHA1",
-    ]);
-    for (version, suite) in [
-        ("TLSv1.2", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
-        ("tlsv1.3", "TLS_AES_128_GCM_SHA256"),
-    ] {
-        let arguments = [&server.address, "--insecure", "--json", "--tls", version];
-        let output = client(&arguments, b"");
-        let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(facts["cipher_suite"], suite, "{facts}");
-        assert_eq!(facts["version"], version.replace("tlsv", "TLSv"), "{facts}");
-    }
-    for wrong in ["1.4", "tlsv", "TLSv1.1.1", "é1.2"] {
-        let output = client(&["localhost:1", "--tls", wrong], b"");
-        assert_eq!(output.status.code(), Some(2), "{output:?}");
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains("give one of 1.3, 1.2, 1.1, 1.0"), "{said}");
-    }
-}
-
 /// The certificate of the server is on P-256, and so is that of the client.
 #[test]
 fn signatures_are_those_that_are_named() {
@@ -616,32 +584,6 @@ fn an_option_without_effect_is_refused() {
 }
 
 #[test]
-fn a_transport_that_is_not_there_is_exit_code_1() {
-    let said = sentence(client(&["127.0.0.1:1", "--insecure"], b""), 1);
-    assert!(said.contains("connecting to 127.0.0.1:1"), "{said}");
-    // No resolver is asked for what cannot be a name.
-    let route = ["a..b:1", "--name", "a.test", "--insecure"];
-    let said = sentence(client(&route, b""), 1);
-    assert!(said.contains("the address of a..b"), "{said}");
-}
-
-#[test]
-fn the_next_address_is_tried_if_one_does_not_answer() {
-    let made = Certificates::make();
-    let server = Server::start(&made.server());
-    let localhost = format!("localhost:{}", server.port());
-    // Nobody listens at the first.
-    let route = [
-        &localhost,
-        "--resolve",
-        "127.0.0.9,127.0.0.1",
-        "--cafile",
-        &made.ca,
-    ];
-    assert_eq!(printed(client(&route, b"hello")), "hello");
-}
-
-#[test]
 fn a_client_reconnects_and_resumes() {
     let made = Certificates::make();
     for (tickets, how) in [(true, "resumed"), (false, "full handshake")] {
@@ -662,105 +604,6 @@ fn a_client_reconnects_and_resumes() {
         let output = client(&[&client_arguments[..], &["--json"]].concat(), b"");
         let facts: Value = serde_json::from_str(&printed(output)).unwrap();
         assert_eq!(facts["resumed"], tickets);
-    }
-}
-
-#[test]
-fn a_wrong_name_is_blamed_and_not_the_host() {
-    let output = client(&["localhost:1", "--insecure", "--name", "not a name"], b"");
-    let said = sentence(output, 2);
-    assert!(said.contains("--name \"not a name\""), "{said}");
-    assert!(!said.contains("localhost"), "{said}");
-}
-
-#[test]
-fn completions_and_manual_pages_have_every_command() {
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = printed(run(&["completions", shell]));
-        assert!(
-            script.contains("--starttls") || script.contains("starttls"),
-            "{shell}"
-        );
-    }
-    let page = printed(run(&["man"]));
-    assert!(
-        page.contains(".TH portcullis 1") && page.contains("Exit codes"),
-        "{page}"
-    );
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().to_str().unwrap();
-    printed(run(&["man", "--out", out]));
-    for name in [
-        "",
-        "-client",
-        "-server",
-        "-cert",
-        "-cert-dev",
-        "-cert-show",
-        "-bench-handshake",
-        "-scan",
-    ] {
-        let page = fs::read_to_string(support::path(folder.path(), &format!("portcullis{name}.1")));
-        assert!(page.unwrap().contains(".TH"), "{name}");
-    }
-}
-
-/// `docs/command.md` and the README name no option and no command that is not there.
-#[test]
-fn the_guide_names_what_is_there() {
-    let commands: [&[&str]; 27] = [
-        &["client"],
-        &["server"],
-        &["cert", "dev"],
-        &["cert", "show"],
-        &["cert", "verify"],
-        &["cert", "fingerprint"],
-        &["cert", "bundle"],
-        &["cert", "p12", "show"],
-        &["cert", "p12", "extract"],
-        &["cert", "p12", "make"],
-        &["crl", "fetch"],
-        &["crl", "check"],
-        &["crl", "show"],
-        &["ech", "new"],
-        &["ech", "show"],
-        &["ech", "front"],
-        &["ticket-key", "new"],
-        &["ticket-key", "rotate"],
-        &["bench", "handshake"],
-        &["bench", "throughput"],
-        &["bench", "pingpong"],
-        &["bench", "hold"],
-        &["bench", "serve"],
-        &["scan"],
-        &["proxy"],
-        &["completions"],
-        &["man"],
-    ];
-    let help: String = [&[][..]]
-        .iter()
-        .chain(&commands)
-        .map(|command| printed(run(&[*command, &["--help"]].concat())))
-        .collect();
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    for page in ["docs/command.md", "README.md"] {
-        let text = fs::read_to_string(format!("{root}/{page}")).unwrap();
-        let lines = text.lines().filter(|line| !line.contains("cargo "));
-        let words = lines.flat_map(|line| line.split(|c: char| c != '-' && !c.is_alphanumeric()));
-        for option in
-            words.filter(|word| word.starts_with("--") && word.contains(char::is_alphanumeric))
-        {
-            // That of curl.
-            let is_there = option == "--pinnedpubkey" || help.contains(option);
-            assert!(is_there, "{page}: {option}");
-        }
-    }
-    let guide = fs::read_to_string(format!("{root}/docs/command.md")).unwrap();
-    for command in commands {
-        assert!(
-            guide.contains(&format!("| `{}", command.join(" "))),
-            "{command:?}"
-        );
     }
 }
 

@@ -26,6 +26,13 @@ fn rules_end_a_scan_with_codes_of_their_own() {
         "SSLv2                         no",
         "encrypted hello               no",
         "TLSv1.3 group                 x25519",
+        "TLSv1.3 tickets               0",
+        "hello in two records          yes",
+        "old hello of one to come      yes",
+        "hello of 20,000 bytes         yes",
+        "at scan.invalid               the same certificate",
+        "chain in order                yes",
+        "chain with root               no",
         "WARN group.no-pq: ",
     ] {
         assert!(
@@ -69,6 +76,13 @@ fn rules_end_a_scan_with_codes_of_their_own() {
     let finding = finding.unwrap_or_else(|| panic!("{text}"));
     assert!(finding.ends_with(" --cafile"), "{finding}");
     sentence(unknown, 7);
+    let address = scan(&server.address, &made, &["--other-name", "127.0.0.1"]);
+    assert_eq!(address.status.code(), Some(2));
+    let said = String::from_utf8(address.stderr).unwrap();
+    assert!(
+        said.contains("the name of a host, and no address"),
+        "{said}"
+    );
     let wrong = scan(&server.address, &made, &["--fail-on", "good"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(

@@ -107,7 +107,68 @@ fn made() -> Certificates {
         "x509 -req -in weak.csr -CA weak-ca.pem -CAkey weak-ca-key.pem -set_serial 7 -sha1 -days 3 -out weak.pem",
     );
     openssl("genpkey -genparam -algorithm DH -pkeyopt group:modp_1536 -out dh.pem");
+    chains(&made, &openssl);
+    statuses(&made, &openssl);
     made
+}
+
+/// A certificate below an authority that is below the one that is trusted, and those in two orders.
+fn chains(made: &Certificates, openssl: &dyn Fn(&str)) {
+    let write = |name: &str, text: &str| std::fs::write(made.path(name), text).unwrap();
+    let read = |name: &str| std::fs::read_to_string(made.path(name)).unwrap();
+    write("ca.ext", "basicConstraints=critical,CA:TRUE\n");
+    write(
+        "leaf.ext",
+        "basicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n",
+    );
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    let sign = "-CAkey ca-key.pem -days 90";
+    openssl(&format!(
+        "req {key} -subj /CN=between -keyout between-key.pem -out between.csr"
+    ));
+    openssl(&format!(
+        "x509 -req -in between.csr -CA ca.pem {sign} -set_serial 21 -extfile ca.ext -out between.pem"
+    ));
+    openssl(&format!(
+        "req {key} -subj /CN=localhost -keyout below-key.pem -out below.csr"
+    ));
+    openssl(
+        "x509 -req -in below.csr -CA between.pem -CAkey between-key.pem -days 90 -set_serial 22 -extfile leaf.ext -out below.pem",
+    );
+    let (between, root) = (read("between.pem"), read("ca.pem"));
+    write("rooted.pem", &format!("{between}{root}"));
+    write("reversed.pem", &format!("{root}{between}"));
+    // One that is not to be shown without an OCSP response.
+    let leaf = read("leaf.ext");
+    write(
+        "demanding.ext",
+        &format!("{leaf}tlsfeature=status_request\n"),
+    );
+    openssl(&format!(
+        "x509 -req -in below.csr -CA ca.pem {sign} -set_serial 23 -extfile demanding.ext -out demanding.pem"
+    ));
+}
+
+/// What a responder says of that, and of another.
+fn statuses(made: &Certificates, openssl: &dyn Fn(&str)) {
+    for (name, line) in [
+        ("good", "V\t400101000000Z\t\t17\tunknown\t/CN=localhost\n"),
+        (
+            "revoked",
+            "R\t400101000000Z\t250101000000Z\t17\tunknown\t/CN=localhost\n",
+        ),
+        ("none", "V\t400101000000Z\t\t99\tunknown\t/CN=other\n"),
+    ] {
+        std::fs::write(made.path(&format!("{name}.txt")), line).unwrap();
+        let responder = "-CA ca.pem -rsigner ca.pem -rkey ca-key.pem -ndays 3";
+        openssl(&format!(
+            "ocsp -index {name}.txt {responder} -issuer ca.pem -cert demanding.pem -no_nonce -respout {name}.ocsp"
+        ));
+    }
+    let other = "-issuer between.pem -cert below.pem -CA between.pem -rsigner between.pem";
+    openssl(&format!(
+        "ocsp -index none.txt {other} -rkey between-key.pem -ndays 3 -no_nonce -respout other.ocsp"
+    ));
 }
 
 /// Echoes nothing: it reads until the client closes.
@@ -336,6 +397,8 @@ struct Row {
     options: Vec<String>,
     /// The options of the one from which it differs, if that is not the first of the program.
     like: Option<Vec<String>>,
+    /// The name that the server is asked for by, if it is not by its address.
+    name: Option<String>,
     /// Facts that there are none of.
     without: Vec<String>,
     seen: BTreeMap<String, String>,
@@ -354,6 +417,7 @@ impl Row {
             program: text(row["program"].get_ref()),
             options: texts("options").unwrap(),
             like: texts("like"),
+            name: row.get("name").map(|name| text(name.get_ref())),
             without: texts("without").unwrap_or_default(),
             seen: seen
                 .map(|(name, value)| (name.get_ref().to_string(), text(value.get_ref())))
@@ -393,11 +457,14 @@ fn are_seen_as_they_are_set(program: &str) {
         expected.extend(row.seen);
         known.push((row.options.clone(), expected.clone()));
         let running = Running::start(program, &row.options, &made);
-        let more: &[&str] = match is_over_datagrams(program) {
-            true => &["--dtls"],
-            false => &[],
-        };
-        let seen = facts(&scanned(running.port(), &made, more));
+        let mut more = Vec::new();
+        if is_over_datagrams(program) {
+            more.push("--dtls");
+        }
+        if let Some(name) = &row.name {
+            more.extend(["--name", name]);
+        }
+        let seen = facts(&scanned(running.port(), &made, &more));
         let all: std::collections::BTreeSet<_> = expected.keys().chain(seen.keys()).collect();
         for name in all {
             let (expected, seen) = (expected.get(name), seen.get(name));

@@ -127,29 +127,36 @@ impl One<'_> {
         self.read.subject().as_raw() == self.read.issuer().as_raw()
     }
 
-    fn extension(&self, find: impl Fn(&ParsedExtension<'_>) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
-        let mut all = self.read.extensions().iter();
-        all.find_map(|extension| find(extension.parsed_extension()))
-    }
-
-    /// By its names and identifiers of keys (RFC 5280 §4.2.1.1), and because it is an authority. What the signature says
-    /// is found out by whoever verifies.
     fn issued(&self, other: &One<'_>) -> bool {
-        let own = self.extension(|extension| match extension {
-            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
-            _ => None,
-        });
-        let wanted = other.extension(|extension| match extension {
-            ParsedExtension::AuthorityKeyIdentifier(id) => {
-                id.key_identifier.as_ref().map(|id| id.0.to_vec())
-            }
-            _ => None,
-        });
-        let is_authority = self.read.is_ca() || self.read.version.0 == 0;
-        is_authority
-            && self.read.subject().as_raw() == other.read.issuer().as_raw()
-            && (own.is_none() || wanted.is_none() || own == wanted)
+        issued(&self.read, &other.read)
     }
+}
+
+/// Whether one has issued another: by its names and identifiers of keys (RFC 5280 §4.2.1.1), and because it is an
+/// authority. What the signature says is found out by whoever verifies.
+pub(crate) fn issued(issuer: &X509Certificate<'_>, other: &X509Certificate<'_>) -> bool {
+    let own = extension(issuer, |extension| match extension {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+        _ => None,
+    });
+    let wanted = extension(other, |extension| match extension {
+        ParsedExtension::AuthorityKeyIdentifier(id) => {
+            id.key_identifier.as_ref().map(|id| id.0.to_vec())
+        }
+        _ => None,
+    });
+    let is_authority = issuer.is_ca() || issuer.version.0 == 0;
+    is_authority
+        && issuer.subject().as_raw() == other.issuer().as_raw()
+        && (own.is_none() || wanted.is_none() || own == wanted)
+}
+
+fn extension(
+    of: &X509Certificate<'_>,
+    find: impl Fn(&ParsedExtension<'_>) -> Option<Vec<u8>>,
+) -> Option<Vec<u8>> {
+    let mut all = of.extensions().iter();
+    all.find_map(|extension| find(extension.parsed_extension()))
 }
 
 enum End<'a> {

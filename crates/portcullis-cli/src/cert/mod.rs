@@ -14,6 +14,7 @@ use clap::Subcommand;
 
 use crate::failure::Failure;
 
+pub(crate) use bundle::issued;
 pub(crate) use dev::Leaf;
 pub(crate) use key_password::{KeyPassword, about_files};
 pub(crate) use show::read;

@@ -5,15 +5,16 @@
 use portcullis::CertificateDer;
 
 use super::codes::{self, Over, VERSIONS, Weakness};
-use super::hello::{Hello, TLS_1_2, TLS_1_3};
+use super::hello::{Hello, Shape, TLS_1_2, TLS_1_3};
 use super::prober::{INTERNAL_ERROR, Outcome, Prober, alert};
 use super::reply::{NOT_TLS, Needs, ServerHello};
 use super::ssl2;
 use super::suites::{Exchange, Suite};
+use super::tolerance::Form;
 use crate::certificate;
 
 /// The most suites of one hello: some servers read no more than 128.
-const CHUNK: usize = 100;
+pub(super) const CHUNK: usize = 100;
 /// Alerts (RFC 8446 §6.2, RFC 7507 §5).
 const PROTOCOL_VERSION: u8 = 70;
 const INAPPROPRIATE_FALLBACK: u8 = 86;
@@ -129,6 +130,8 @@ pub(super) struct Seen {
     pub(super) facts: Vec<(&'static str, Offered)>,
     /// Over datagrams: whether a version was spoken only after a cookie.
     pub(super) cookies: Vec<(u16, bool)>,
+    /// Whether hellos in other forms are answered as the usual one.
+    pub(super) forms: Vec<(&'static Form, Offered)>,
 }
 
 impl Seen {
@@ -187,6 +190,7 @@ impl Seen {
             .filter_map(|(_, offered)| offered.as_ref())
             .all(known)
             && self.facts.iter().all(|(_, offered)| known(offered))
+            && self.forms.iter().all(|(_, offered)| known(offered))
             && self.lists().all(|list| list.unknown.is_none())
             && orders.into_iter().all(|why| why.is_none())
             && self.primes().all(|bits| bits.is_ok())
@@ -252,7 +256,7 @@ pub(super) async fn all(prober: &mut Prober) -> Seen {
 }
 
 impl Prober {
-    fn hello(&self, version: u16, suites: &[u16]) -> Hello {
+    pub(super) fn hello(&self, version: u16, suites: &[u16]) -> Hello {
         Hello {
             version,
             suites: suites.to_vec(),
@@ -265,6 +269,7 @@ impl Prober {
             deflate: false,
             extras: false,
             server_name: self.server_name(),
+            shape: Shape::default(),
         }
     }
 

@@ -23,21 +23,77 @@ pub(super) struct Hello {
     /// datagrams connection_id.
     pub(super) extras: bool,
     pub(super) server_name: Option<String>,
+    pub(super) shape: Shape,
 }
 
+/// In what a hello differs from those that servers see every day. Each of these has to make no difference.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shape {
+    pub(super) cut: Cut,
+    /// So many bytes of message at least (RFC 7685): no more than 65,535.
+    pub(super) least: usize,
+    /// Also values that nobody knows, before all others (RFC 8701).
+    pub(super) has_unknown: bool,
+    /// Another newest version than is offered in the form of before TLS 1.3 (RFC 5246 E.1).
+    pub(super) old_version: Option<u16>,
+    /// What `supported_versions` has instead (RFC 8446 §4.2.1).
+    pub(super) versions: Vec<u16>,
+}
+
+/// How a hello goes over a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// In records as long as can be, all at once.
+    #[default]
+    Not,
+    /// In two records (RFC 8446 §5.1).
+    Records,
+    /// In two parts, between which nothing is sent for a moment.
+    Segments,
+}
+
+/// What is in a record at most (RFC 8446 §5.1).
+const RECORD: usize = 1 << 14;
+
+/// Values that nobody will ever know (RFC 8701 §2).
+const UNKNOWN_SUITE: u16 = 0x1a1a;
+const UNKNOWN_GROUP: u16 = 0x2a2a;
+const UNKNOWN_SCHEME: u16 = 0x3a3a;
+const UNKNOWN_VERSION: u16 = 0x4a4a;
+const UNKNOWN_EXTENSIONS: [u16; 2] = [0x5a5a, 0x6a6a];
+
 impl Hello {
-    /// The record with the hello in it. Of TLS 1.3 it has an empty `key_share`: the server names the group that it wants
+    /// The parts that it is sent in, a moment apart.
+    pub(super) fn parts(&self, random: &[u8; 32]) -> Vec<Vec<u8>> {
+        let records = self.records(random);
+        match self.shape.cut {
+            Cut::Not | Cut::Records => vec![records],
+            Cut::Segments => {
+                let (first, second) = records.split_at(records.len() / 2);
+                vec![first.to_vec(), second.to_vec()]
+            }
+        }
+    }
+
+    /// The records with the hello in them: one, if it is as usual. Of TLS 1.3 it has an empty `key_share`: the server names the group that it wants
     /// (§4.2.8), so that no key is needed. SSL 3 has no extensions.
-    pub(super) fn record(&self, random: &[u8; 32]) -> Vec<u8> {
+    fn records(&self, random: &[u8; 32]) -> Vec<u8> {
         let mut message = vec![1];
         with_length(&mut message, 3, |message| {
             message.extend(self.body(random, None))
         });
-        // Some servers of old take no other version in the first record (§5.1).
-        let mut record = vec![22];
-        record.extend(self.version.min(TLS_1_0).to_be_bytes());
-        with_length(&mut record, 2, |record| record.extend(message));
-        record
+        let most = match self.shape.cut {
+            Cut::Records => message.len().div_ceil(2),
+            Cut::Not | Cut::Segments => RECORD,
+        };
+        let mut records = Vec::new();
+        for part in message.chunks(most) {
+            records.push(22);
+            // Some servers of old take no other version in the first record (§5.1).
+            records.extend(self.version.min(TLS_1_0).to_be_bytes());
+            with_length(&mut records, 2, |records| records.extend(part));
+        }
+        records
     }
 
     /// The same in one datagram, with a cookie of the server's if it has given one; the how manieth message and record of
@@ -73,13 +129,14 @@ impl Hello {
             None => Over::Stream,
         };
         let mut body = Vec::new();
-        body.extend(over.wire(self.version.min(TLS_1_2)).to_be_bytes());
+        let version = self.shape.old_version.unwrap_or(self.version.min(TLS_1_2));
+        body.extend(over.wire(version).to_be_bytes());
         body.extend(random);
         body.push(0);
         if let Some(cookie) = cookie {
             with_length(&mut body, 1, |body| body.extend(cookie));
         }
-        let mut suites = self.suites.clone();
+        let mut suites = self.with_unknown(UNKNOWN_SUITE, &self.suites);
         if self.version < TLS_1_0 {
             // Nothing else says it there (RFC 5746 §3.3).
             suites.push(0x00ff);
@@ -88,12 +145,33 @@ impl Hello {
         let methods: &[u8] = if self.deflate { &[1, 0] } else { &[0] };
         with_length(&mut body, 1, |body| body.extend(methods));
         if self.version >= TLS_1_0 {
-            with_length(&mut body, 2, |body| self.extensions(body, over));
+            let mut extensions = Vec::new();
+            self.extensions(&mut extensions, over);
+            // Behind the length of all of them, its own head and that of the message.
+            let length = body.len().saturating_add(extensions.len());
+            let missing = self.shape.least.saturating_sub(length.saturating_add(10));
+            if missing > 0 {
+                extension(&mut extensions, 21, |into| {
+                    into.resize(into.len().saturating_add(missing), 0);
+                });
+            }
+            with_length(&mut body, 2, |body| body.append(&mut extensions));
         }
         body
     }
 
+    /// These behind one that nobody knows, if there are such.
+    fn with_unknown(&self, unknown: u16, known: &[u16]) -> Vec<u16> {
+        let unknown = self.shape.has_unknown.then_some(unknown);
+        unknown.into_iter().chain(known.iter().copied()).collect()
+    }
+
     fn extensions(&self, into: &mut Vec<u8>, over: Over) {
+        let has_unknown = self.shape.has_unknown;
+        let [first, last] = UNKNOWN_EXTENSIONS;
+        if has_unknown {
+            extension(into, first, |_| {});
+        }
         if let Some(name) = &self.server_name {
             extension(into, 0, |into| {
                 with_length(into, 2, |into| {
@@ -103,22 +181,43 @@ impl Hello {
             });
         }
         extension(into, 10, |into| {
-            with_length(into, 2, |into| put(into, &self.groups))
+            with_length(into, 2, |into| {
+                put(into, &self.with_unknown(UNKNOWN_GROUP, &self.groups))
+            })
         });
         if self.version >= TLS_1_2 {
             extension(into, 13, |into| {
-                with_length(into, 2, |into| put(into, &self.schemes))
+                with_length(into, 2, |into| {
+                    put(into, &self.with_unknown(UNKNOWN_SCHEME, &self.schemes))
+                })
             });
         }
         if self.version < TLS_1_3 {
             extension(into, 11, |into| into.extend([1, 0]));
             extension(into, 0xff01, |into| into.push(0));
-        } else {
+        }
+        let versions = match (&*self.shape.versions, self.version) {
+            ([], TLS_1_3..) => vec![over.wire(TLS_1_3)],
+            (versions, _) => versions.to_vec(),
+        };
+        if !versions.is_empty() {
             extension(into, 43, |into| {
-                with_length(into, 1, |into| put(into, &[over.wire(TLS_1_3)]))
+                with_length(into, 1, |into| {
+                    put(into, &self.with_unknown(UNKNOWN_VERSION, &versions))
+                })
             });
+        }
+        if self.version >= TLS_1_3 {
             extension(into, 45, |into| into.extend([1, 1]));
-            extension(into, 51, |into| with_length(into, 2, |_| {}));
+            extension(into, 51, |into| {
+                with_length(into, 2, |into| {
+                    if has_unknown {
+                        // A share of one byte.
+                        into.extend(UNKNOWN_GROUP.to_be_bytes());
+                        into.extend([0, 1, 0]);
+                    }
+                });
+            });
         }
         if self.extras {
             extension(into, 15, |into| into.push(1));
@@ -129,6 +228,9 @@ impl Hello {
                 // One of no bytes: the server's may have some (RFC 9146 §3).
                 extension(into, 54, |into| into.push(0));
             }
+        }
+        if has_unknown {
+            extension(into, last, |into| into.push(0));
         }
     }
 }
@@ -165,8 +267,9 @@ mod tests {
             deflate: false,
             extras: true,
             server_name: Some("a.test".to_owned()),
+            shape: Shape::default(),
         };
-        let record = hello.record(&[7; 32]);
+        let record = hello.records(&[7; 32]);
         assert_eq!(record[..3], [22, 3, 1]);
         assert_eq!(
             usize::from(u16::from_be_bytes([record[3], record[4]])),
@@ -181,7 +284,69 @@ mod tests {
             deflate: true,
             ..hello
         };
-        assert!(old.record(&[7; 32]).ends_with(&[0x00, 0xff, 2, 1, 0]));
+        assert!(old.records(&[7; 32]).ends_with(&[0x00, 0xff, 2, 1, 0]));
+    }
+
+    /// The message in these records, and how long each of them is.
+    fn joined(mut records: &[u8]) -> (Vec<u8>, Vec<usize>) {
+        let (mut message, mut lengths) = (Vec::new(), Vec::new());
+        while let [22, 3, 1, high, low, rest @ ..] = records {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            message.extend(&rest[..length]);
+            lengths.push(length);
+            records = &rest[length..];
+        }
+        assert!(records.is_empty());
+        (message, lengths)
+    }
+
+    #[test]
+    fn other_forms_say_the_same() {
+        let usual = Hello {
+            version: TLS_1_3,
+            suites: vec![0x1301],
+            groups: vec![0x001d],
+            schemes: vec![0x0403],
+            deflate: false,
+            extras: false,
+            server_name: None,
+            shape: Shape::default(),
+        };
+        let parts = |shape: Shape| {
+            let hello = Hello {
+                shape,
+                ..usual.clone()
+            };
+            hello.parts(&[7; 32])
+        };
+        let [whole] = &parts(Shape::default())[..] else {
+            panic!("parts")
+        };
+        let (message, lengths) = joined(whole);
+        assert_eq!(lengths, [message.len()]);
+        let cut = |cut| Shape {
+            cut,
+            ..Shape::default()
+        };
+        let [records] = &parts(cut(Cut::Records))[..] else {
+            panic!("parts")
+        };
+        let (same, lengths) = joined(records);
+        assert_eq!((&same, lengths.len()), (&message, 2));
+        let segments = parts(cut(Cut::Segments));
+        assert_eq!((segments.len(), &segments.concat()), (2, whole));
+        for least in [4_096, 16_384, 20_000] {
+            let long = parts(Shape {
+                least,
+                ..Shape::default()
+            });
+            let (long, lengths) = joined(&long.concat());
+            let length = u32::from_be_bytes([0, long[1], long[2], long[3]]);
+            assert_eq!((long.len(), length as usize), (least, least - 4));
+            assert!(lengths.iter().all(|length| *length <= 1 << 14));
+            // The padding is the last of its extensions (RFC 7685).
+            assert_eq!(long[message.len()..message.len() + 2], [0, 21]);
+        }
     }
 
     #[test]
@@ -195,6 +360,7 @@ mod tests {
             deflate: true,
             extras: true,
             server_name: Some("a".repeat(253)),
+            shape: Shape::default(),
         };
         let datagram = hello.datagram(&[7; 32], &[9; 255], 1, 5);
         // It is not to be cut on its way, wherever that goes (RFC 8200 §5).

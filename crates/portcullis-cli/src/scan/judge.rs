@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
+use super::chain;
 use super::checks::{Offered, Seen};
 use super::codes::{self, Over, Weakness};
 use super::hello::{TLS_1_2, TLS_1_3};
 use super::library::Found;
+use super::shown::Staple;
 use super::ssl2;
 use crate::certificate;
 use portcullis::NamedGroup;
@@ -34,7 +36,7 @@ impl Severity {
 }
 
 /// The names of all findings. They stay as they are; new ones come.
-pub(super) const FINDINGS: [(&str, Severity); 31] = {
+pub(super) const FINDINGS: [(&str, Severity); 42] = {
     use Severity::{Bad, Warn};
     [
         ("version.ssl2", Bad),
@@ -63,6 +65,17 @@ pub(super) const FINDINGS: [(&str, Severity); 31] = {
         ("renegotiation.client", Warn),
         ("fallback.unprotected", Warn),
         ("early-data", Warn),
+        ("session.other-name", Warn),
+        ("hello.records", Warn),
+        ("hello.segments", Warn),
+        ("hello.long", Warn),
+        ("hello.unknown-values", Warn),
+        ("hello.version", Warn),
+        ("chain.order", Warn),
+        ("chain.root", Warn),
+        ("staple.revoked", Bad),
+        ("staple.unusable", Warn),
+        ("staple.missing", Bad),
         ("certificate.untrusted", Bad),
         ("certificate.expired", Bad),
         ("certificate.expires", Warn),
@@ -239,6 +252,53 @@ pub(super) fn findings(seen: &Seen, found: &Found, leaves: &[Value]) -> Vec<Find
             "early-data",
             "early data is accepted, which can be sent again by others".to_owned(),
         );
+    }
+    let mut elsewhere = found.other_name.iter().filter(|meets| meets.is_elsewhere());
+    let mut resumed = found.at_other_name.iter();
+    if elsewhere.next().is_some() && resumed.any(|(_, offered)| *offered == Offered::Yes) {
+        say(
+            "session.other-name",
+            "a session is resumed at another name, though another certificate or none is shown there: who was let in by \
+             one name may be taken for let in by the other"
+                .to_owned(),
+        );
+    }
+    for (form, offered) in &seen.forms {
+        if let (Some((id, why)), Offered::No) = (form.finding, offered) {
+            say(id, why.to_owned());
+        }
+    }
+    if chain::order(&found.shown) == Some(Offered::No) {
+        say(
+            "chain.order",
+            "a certificate of the chain has not issued the one before it (RFC 5246 §7.4.2)"
+                .to_owned(),
+        );
+    }
+    if chain::root(&found.shown) == Some(Offered::Yes) {
+        say(
+            "chain.root",
+            "a root is sent, of which nobody makes use: who trusts it has it".to_owned(),
+        );
+    }
+    for (shown, leaf) in found.shown.iter().zip(leaves) {
+        match &shown.staple {
+            Staple::Revoked => say(
+                "staple.revoked",
+                "the responder says that the certificate was revoked".to_owned(),
+            ),
+            Staple::NotKnown => say(
+                "staple.unusable",
+                "the responder does not know the certificate".to_owned(),
+            ),
+            Staple::Unusable(why) => say("staple.unusable", format!("the OCSP response {why}")),
+            Staple::None if leaf["must_staple"] == true => say(
+                "staple.missing",
+                "the certificate demands an OCSP response (RFC 7633), and none comes with it"
+                    .to_owned(),
+            ),
+            _ => {}
+        }
     }
     for why in found.distrust() {
         say("certificate.untrusted", why.to_owned());

@@ -1,16 +1,15 @@
 //! What stands behind encryption: the library's own client asks.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis::config::Renegotiation;
+use portcullis::config::{Renegotiation, ServerNameIndication};
 use portcullis::ech::EchKey;
+use portcullis::pki_types::DnsName;
 use portcullis::suite::{Authentication, CipherSuite, KeyExchange};
 use portcullis::{
-    AlertDescription, ClientConfig, ConnectionInformation, DatagramOptions, DtlsConnection,
-    DtlsConnector, DtlsOptions, EarlyDataOutcome, MemorySessionStore, NamedGroup, ProtocolVersion,
-    SignatureScheme, TlsConnector, TlsStream,
+    AlertDescription, ClientConfig, ConnectionInformation, DtlsConnection, DtlsConnector,
+    DtlsOptions, NamedGroup, ProtocolVersion, SignatureScheme, TlsConnector, TlsStream,
 };
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -18,9 +17,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::checks::{Accepted, Offered, Seen};
 use super::codes::Over;
-use super::hello::{TLS_1_2, TLS_1_3};
+use super::hello::TLS_1_3;
+use super::names::{self, Meets, Said};
 use super::prober::{OVER, Prober};
 use super::renegotiation;
+use super::sessions::{self, Tickets};
 use super::shown::{self, Shown};
 use crate::certificate;
 use crate::connect::{self, Destination};
@@ -29,9 +30,6 @@ use crate::failure::Failure;
 
 /// Groups with ML-KEM have this code, or a higher one.
 const HYBRIDS: u16 = 0x0200;
-
-/// A datagram with a hello in which there is a share of ML-KEM-1024 and a curve, and a ticket.
-const LONG: u16 = 4_096;
 
 /// A hello is said again after 1, 2, 4 … seconds, at last each minute (RFC 9147 §5.8.2): seven times in this time.
 const LONGEST_HANDSHAKE: Duration = Duration::from_secs(120);
@@ -56,7 +54,14 @@ pub(super) struct Found {
     pub(super) ocsp: Option<Offered>,
     pub(super) alpn: Vec<(&'static str, String)>,
     pub(super) resumption: Vec<(u16, Offered)>,
+    /// By version: what the server gives in a full handshake to be resumed with.
+    pub(super) tickets: Vec<(u16, Tickets)>,
+    /// By version: whether a session of the server's name is resumed by who says another one.
+    pub(super) at_other_name: Vec<(u16, Offered)>,
     pub(super) early_data: Option<Offered>,
+    /// What is shown to who says another name, and to who says none.
+    pub(super) other_name: Option<Meets>,
+    pub(super) no_name: Option<Meets>,
     /// Whether the server has keys to which a hello can be encrypted (RFC 9849).
     pub(super) ech: Option<Offered>,
     /// Why the handshake failed that everything else here needs.
@@ -87,6 +92,10 @@ impl Found {
             && self.early_data.iter().all(known)
             && self.ech.iter().all(known)
             && self.resumption.iter().all(|(_, offered)| known(offered))
+            && self.at_other_name.iter().all(|(_, offered)| known(offered))
+            && self.other_name.iter().all(|meets| meets.why().is_none())
+            && self.no_name.iter().all(|meets| meets.why().is_none())
+            && self.shown.iter().all(|shown| shown.staple.why().is_none())
             && self
                 .alpn
                 .iter()
@@ -94,7 +103,13 @@ impl Found {
     }
 }
 
-pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Result<Found, Failure> {
+/// `other` is the name that is said in place of the server's.
+pub(super) async fn all(
+    prober: &mut Prober,
+    seen: &Seen,
+    trust: &Trust,
+    other: &DnsName<'static>,
+) -> Result<Found, Failure> {
     let mut found = Found::default();
     let mut connecting = connecting(prober, seen, Wish::default())?.asking_for_status();
     match connect(prober, &mut connecting).await {
@@ -151,26 +166,8 @@ pub(super) async fn all(prober: &mut Prober, seen: &Seen, trust: &Trust) -> Resu
         };
         found.alpn.push((protocol, word));
     }
-    for (code, version) in [
-        (TLS_1_3, ProtocolVersion::TLS_1_3),
-        (TLS_1_2, ProtocolVersion::TLS_1_2),
-    ] {
-        if seen.offers(code) {
-            let store = Arc::new(MemorySessionStore::new(16));
-            let wish = Wish {
-                version: Some(version),
-                ..Wish::default()
-            };
-            let mut connecting = self::connecting(prober, seen, wish)?
-                .with(|connector| connector.session_store(store));
-            let offered = resumption(prober, &mut connecting).await;
-            if code == TLS_1_3 {
-                let early_data = early_data(prober, seen, &mut connecting, &offered).await;
-                found.early_data = Some(early_data);
-            }
-            found.resumption.push((code, offered));
-        }
-    }
+    names::all(prober, seen, &mut found, other).await?;
+    sessions::all(prober, seen, &mut found, other).await?;
     if seen.offers(TLS_1_3) {
         found.ech = Some(ech(prober).await);
     }
@@ -334,7 +331,7 @@ pub(super) async fn connect(
 }
 
 /// Until the time is over.
-async fn within<T>(
+pub(super) async fn within<T>(
     until: Instant,
     connected: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
@@ -343,69 +340,9 @@ async fn within<T>(
 }
 
 /// Whether a connection stands, or the server has said why not.
-fn is_answered<T>(connected: &Result<T, Failure>) -> bool {
+pub(super) fn is_answered<T>(connected: &Result<T, Failure>) -> bool {
     let is_refused = |failure: &Failure| failure.json()["alert"].is_object();
     connected.as_ref().err().is_none_or(is_refused)
-}
-
-async fn resumption(prober: &mut Prober, connecting: &mut Connecting) -> Offered {
-    for is_second in [false, true] {
-        match connect(prober, connecting).await {
-            Ok(stream) => {
-                let is_resumed = stream.information().is_resumed();
-                // Who is refused gets no session, which says nothing of others.
-                if let Err(refused) = stream.close().await {
-                    return Offered::Unknown(refused.to_string());
-                }
-                if is_second {
-                    return Offered::of(is_resumed);
-                }
-            }
-            Err(refused) => return Offered::Unknown(refused.why),
-        }
-    }
-    Offered::No
-}
-
-/// One byte, which is sent with the ticket and never again. Whoever does not resume takes none.
-async fn early_data(
-    prober: &mut Prober,
-    seen: &Seen,
-    connecting: &mut Connecting,
-    resumption: &Offered,
-) -> Offered {
-    if *resumption != Offered::Yes {
-        return resumption.clone();
-    }
-    if let Err(why) = prober.turn().await {
-        return Offered::Unknown(why);
-    }
-    let until = prober.until();
-    let byte = vec![b'\n'];
-    let connected = match prober.over {
-        Over::Stream => {
-            let connected = within(until, connecting.connect_with_early_data(byte)).await;
-            connected.map(|(stream, outcome)| (Connection::Stream(stream), outcome))
-        }
-        Over::Datagrams => {
-            // Where all shares are long the hello is, too, and has to be one datagram all the same: it is cut on its way.
-            let options = match has_short_groups(seen) {
-                true => DtlsOptions::default(),
-                false => DtlsOptions::default().datagrams(DatagramOptions::default().mtu(LONG)),
-            };
-            let connecting = connecting.connect_dtls_with_early_data(options, byte);
-            let connected = within(until, connecting).await;
-            connected.map(|(connection, outcome)| (Connection::Datagrams(connection), outcome))
-        }
-    };
-    prober.note(is_answered(&connected));
-    match connected {
-        Ok((connection, outcome)) => {
-            let _ = connection.close().await;
-            Offered::of(matches!(outcome, EarlyDataOutcome::Accepted))
-        }
-        Err(failure) => Offered::Unknown(failure.to_string()),
-    }
 }
 
 /// All groups that are spoken here, with TLS 1.3 or without.
@@ -420,7 +357,7 @@ fn groups(has_new: bool) -> Vec<NamedGroup> {
 }
 
 /// Whether the server has groups of TLS 1.3 whose shares are short, as far as is known.
-fn has_short_groups(seen: &Seen) -> bool {
+pub(super) fn has_short_groups(seen: &Seen) -> bool {
     let accepted = accepted_groups(seen);
     accepted.is_empty() || accepted.iter().any(|code| *code < HYBRIDS)
 }
@@ -442,6 +379,7 @@ pub(super) struct Wish<'a> {
     /// How the server may sign.
     pub(super) schemes: Option<Vec<SignatureScheme>>,
     pub(super) renegotiates: bool,
+    pub(super) name: Said,
 }
 
 /// Everything that is spoken here and has certificates, and nobody is refused.
@@ -524,6 +462,11 @@ pub(super) fn connecting(
             .signature_schemes(schemes)
             .certificate_signature_schemes(any);
     }
+    config = config.server_name_indication(match wish.name {
+        Said::Own => ServerNameIndication::Send,
+        Said::Other(name) => ServerNameIndication::SendOther(name),
+        Said::None => ServerNameIndication::Omit,
+    });
     if wish.renegotiates {
         config = config.renegotiation(Renegotiation::Once);
     }
@@ -542,8 +485,6 @@ fn destination(prober: &Prober) -> Destination {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
-
     use super::*;
     use crate::connect::Route;
 
@@ -565,44 +506,5 @@ mod tests {
         assert_eq!(destination(&prober).limit, Duration::from_secs(3_600));
         let prober = prober.over_datagrams();
         assert_eq!(destination(&prober).limit, LONGEST_HANDSHAKE);
-    }
-
-    #[tokio::test]
-    async fn early_data_is_as_unknown_as_resumption() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        // Nobody answers any more.
-        drop(listener);
-        let route = Route {
-            starttls: None,
-            name: None,
-            resolve: Vec::new(),
-            ipv4: false,
-            ipv6: false,
-            bind: None,
-            proxy: None,
-            timeout: Some(1),
-        };
-        let destination = route.to(&address.to_string()).unwrap();
-        let mut prober = Prober::new(destination, 300, 1_000, Duration::from_secs(60));
-        let new = Some(ProtocolVersion::TLS_1_3);
-        let seen = Seen::default();
-        let wish = Wish {
-            version: new,
-            ..Wish::default()
-        };
-        let mut connecting = connecting(&prober, &seen, wish).unwrap();
-        let late = Offered::Unknown("late".to_owned());
-        for resumption in [Offered::No, late] {
-            let offered = early_data(&mut prober, &seen, &mut connecting, &resumption).await;
-            assert_eq!(offered, resumption);
-        }
-        assert_eq!(prober.used(), 0);
-        // A server that does not answer is left alone after a while, also if it is asked for this.
-        let mut offered = Offered::No;
-        for _ in 0..7 {
-            offered = early_data(&mut prober, &seen, &mut connecting, &Offered::Yes).await;
-        }
-        assert_eq!(offered.why(), Some("the server stopped answering"));
     }
 }

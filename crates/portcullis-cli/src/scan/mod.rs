@@ -4,26 +4,31 @@
 //! asked, [`library`] what takes a whole handshake; [`judge`] has an opinion, [`report`] the words. What comes over UDP
 //! [`datagrams`] puts together.
 
+mod chain;
 mod checks;
 mod codes;
 mod datagrams;
 mod hello;
 mod judge;
 mod library;
+mod names;
 mod prober;
 mod renegotiation;
 mod reply;
 mod report;
 mod rules;
+mod sessions;
 mod shown;
 mod ssl2;
 mod suites;
+mod tolerance;
 
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use portcullis::pki_types::DnsName;
 
 use crate::connect::Route;
 use crate::connecting::Trust;
@@ -47,6 +52,10 @@ pub(crate) struct Scan {
     /// Trust the certificates in this PEM file instead of those of the operating system.
     #[arg(long, value_name = "FILE")]
     cafile: Option<PathBuf>,
+    /// Another name than the server's, to see what is shown to who says it, and whether a session is resumed there: nobody has
+    /// the one that is said otherwise.
+    #[arg(long, value_parser = other_name, value_name = "NAME", default_value = "scan.invalid")]
+    other_name: DnsName<'static>,
     /// The most connections, 1 to 2,000. One is open at a time.
     #[arg(long, value_name = "NUMBER", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     connections: u32,
@@ -84,6 +93,12 @@ impl std::str::FromStr for Ruled {
     }
 }
 
+/// Reads the name of a host.
+fn other_name(text: &str) -> Result<DnsName<'static>, String> {
+    let read = DnsName::try_from(text.to_owned());
+    read.map_err(|_| "it is the name of a host, and no address".to_owned())
+}
+
 impl Scan {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let destination = self.route.to(&self.target)?;
@@ -105,7 +120,7 @@ impl Scan {
         if self.dtls {
             prober = prober.over_datagrams();
         }
-        let seen = checks::all(&mut prober).await;
+        let mut seen = checks::all(&mut prober).await;
         if let (true, Some(why)) = (self.dtls, seen.is_nobody()) {
             let error = std::io::Error::other(format!(
                 "{why}; over UDP a server that does not answer a hello looks like none"
@@ -122,7 +137,8 @@ impl Scan {
                 self.target
             )));
         }
-        let found = library::all(&mut prober, &seen, &trust).await?;
+        let found = library::all(&mut prober, &seen, &trust, &self.other_name).await?;
+        seen.forms = tolerance::all(&mut prober, &seen).await;
         let leaves = found.leaves();
         let findings = judge::findings(&seen, &found, &leaves);
         let known = Known {
@@ -148,6 +164,7 @@ impl Scan {
             starttls,
             seconds: began.elapsed().as_secs_f64(),
             connections: prober.used(),
+            other_name: self.other_name.as_ref().to_owned(),
             ended: prober.ended().map(str::to_owned),
             failed_rules: hit.iter().map(|ruled| ruled.text.clone()).collect(),
             undecided_rules: undecided.clone(),

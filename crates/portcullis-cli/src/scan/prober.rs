@@ -27,6 +27,9 @@ const MOST_UNANSWERED: u32 = 6;
 /// How long a server may take to close after we have.
 const CLOSE_WITHIN: Duration = Duration::from_millis(200);
 
+/// How long the second part of a hello comes after the first: nobody reads both at once.
+const MOMENT: Duration = Duration::from_millis(200);
+
 /// As RFC 6347 §4.2.4.1 has it.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The most datagrams of one question, besides the farewell.
@@ -176,7 +179,7 @@ impl Prober {
             }
             let mut reader = Reader::new(needs);
             prober
-                .once(&hello.record(&random), |bytes| reader.take(bytes))
+                .once(&hello.parts(&random), |bytes| reader.take(bytes))
                 .await
         };
         let passes = |answer: &Answer| *answer == Answer::Alert(INTERNAL_ERROR);
@@ -208,7 +211,7 @@ impl Prober {
             aws_lc_rs::rand::fill(&mut challenge).map_err(|_| "no random bytes".to_owned())?;
             let mut reader = ssl2::Reader::default();
             prober
-                .once(&ssl2::hello(&challenge), |bytes| reader.take(bytes))
+                .once(&[ssl2::hello(&challenge)], |bytes| reader.take(bytes))
                 .await
         };
         let passes = |answer: &ssl2::Answer| *answer == ssl2::Answer::Alert(INTERNAL_ERROR);
@@ -246,17 +249,22 @@ impl Prober {
         Err(why)
     }
 
-    /// Sends this, and gives what comes to what reads it: no bytes are the end.
+    /// Sends these parts, a moment apart, and gives what comes to what reads it: no bytes are the end.
     async fn once<T>(
         &self,
-        hello: &[u8],
+        hello: &[Vec<u8>],
         mut take: impl FnMut(&[u8]) -> Result<Option<T>, &'static str>,
     ) -> Result<T, String> {
         let deadline = self.destination.deadline().min(self.until);
         let connected = self.destination.connect(deadline).await;
         let mut io = connected.map_err(|failure: Failure| failure.to_string())?;
         let conversation = async {
-            io.write_all(hello).await?;
+            for (at, part) in hello.iter().enumerate() {
+                if at > 0 {
+                    tokio::time::sleep(MOMENT).await;
+                }
+                io.write_all(part).await?;
+            }
             let mut part = vec![0; 16 << 10];
             loop {
                 let count = match io.read(&mut part).await {

@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 use portcullis::NamedGroup;
 use serde_json::{Map, Value, json};
 
+use super::chain;
 use super::checks::{Accepted, Offered, Seen};
 use super::codes::{Over, group_name, scheme_name, suite_name};
 use super::hello::{TLS_1_2, TLS_1_3};
 use super::judge::Finding;
 use super::library::Found;
-use super::shown::Shown;
+use super::names::Meets;
+use super::shown::{Shown, Staple};
 use super::ssl2;
 use crate::certificate;
 use crate::text::{printable, printable_sentence};
@@ -24,6 +26,8 @@ pub(super) struct Report<'a> {
     pub(super) starttls: Option<&'static str>,
     pub(super) seconds: f64,
     pub(super) connections: u32,
+    /// The name that was said in place of the server's.
+    pub(super) other_name: String,
     /// Why it has ended before its time, if it has.
     pub(super) ended: Option<String>,
     pub(super) failed_rules: Vec<String>,
@@ -55,13 +59,46 @@ impl Report<'_> {
         for (name, offered) in more {
             facts.insert(name.to_owned(), offered.as_ref().map(word).into());
         }
-        let resumption = found
-            .resumption
-            .iter()
-            .map(|(version, offered)| (version_name(*version), word(offered)));
+        for (name, resumption) in [
+            ("resumption", &found.resumption),
+            ("resumption_at_other_name", &found.at_other_name),
+        ] {
+            let resumption = resumption.iter();
+            let resumption =
+                resumption.map(|(version, offered)| (version_name(*version), word(offered)));
+            facts.insert(name.to_owned(), resumption.collect::<Map<_, _>>().into());
+        }
+        let tickets = found.tickets.iter();
+        let counts = tickets.map(|(version, own)| (version_name(*version), own.count.into()));
+        facts.insert("tickets".to_owned(), counts.collect::<Map<_, _>>().into());
+        let tickets = found.tickets.iter();
+        let lifetimes = tickets.filter_map(|(version, own)| {
+            let seconds = own.lifetime?.as_secs();
+            Some((version_name(*version), seconds.into()))
+        });
         facts.insert(
-            "resumption".to_owned(),
-            resumption.collect::<Map<_, _>>().into(),
+            "ticket_lifetime".to_owned(),
+            lifetimes.collect::<Map<_, _>>().into(),
+        );
+        for (name, meets) in [
+            ("at_other_name", &found.other_name),
+            ("at_no_name", &found.no_name),
+        ] {
+            let meets = meets.as_ref().map(|meets| match meets.why() {
+                Some(why) => unknown(why),
+                None => meets.word().into(),
+            });
+            facts.insert(name.to_owned(), meets.into());
+        }
+        let forms = seen.forms.iter();
+        let forms = forms.map(|(form, offered)| (form.name.to_owned(), word(offered)));
+        facts.insert("hello".to_owned(), forms.collect::<Map<_, _>>().into());
+        for (name, fact) in self.of_chain() {
+            facts.insert(name.to_owned(), fact.as_ref().map(word).into());
+        }
+        facts.insert(
+            "ocsp_status".to_owned(),
+            found.shown.first().map(status).into(),
         );
         let alpn = found
             .alpn
@@ -144,7 +181,7 @@ impl Report<'_> {
         };
         let first = found.shown.first();
         let others = found.shown.iter().skip(1).map(|other| {
-            json!({ "chain": chain(other), "trusted": other.verdict.is_ok(), "proved": other.is_proved })
+            json!({ "chain": chain(other), "trusted": other.verdict.is_ok(), "proved": other.is_proved, "ocsp_status": status(other) })
         });
         let others = match &found.shown_unknown {
             Some(why) => unknown(why),
@@ -157,6 +194,7 @@ impl Report<'_> {
             "address": self.address,
             "proxy": self.proxy,
             "server_name": self.server_name,
+            "other_name": self.other_name,
             "starttls": self.starttls,
             "transport": match seen.over {
                 Over::Stream => "tcp",
@@ -180,6 +218,15 @@ impl Report<'_> {
             "failed_rules": self.failed_rules,
             "undecided_rules": self.undecided_rules.iter().map(|(rule, why)| json!({ "rule": rule, "why": printable_sentence(why) })).collect::<Vec<_>>(),
         })
+    }
+
+    /// What all chains look like that were shown.
+    fn of_chain(&self) -> [(&'static str, Option<Offered>); 2] {
+        let shown = &self.found.shown;
+        [
+            ("chain_in_order", chain::order(shown)),
+            ("chain_with_root", chain::root(shown)),
+        ]
     }
 
     /// By the versions in which signatures are made so.
@@ -267,6 +314,16 @@ impl Report<'_> {
                 said(offered),
             );
         }
+        for (version, offered) in &found.at_other_name {
+            let name = format!("{} resumed elsewhere", version_name(*version));
+            say(&name, said(offered));
+        }
+        for (version, tickets) in &found.tickets {
+            let lifetime = tickets.lifetime.map(|lifetime| lifetime.as_secs());
+            let lifetime = lifetime.map(|seconds| format!(", for {seconds} s"));
+            let tickets = format!("{}{}", tickets.count, lifetime.unwrap_or_default());
+            say(&format!("{} tickets", version_name(*version)), tickets);
+        }
         for (name, offered) in [
             ("early data", &found.early_data),
             ("OCSP staple", &found.ocsp),
@@ -279,6 +336,27 @@ impl Report<'_> {
         }
         for (name, answer) in &found.alpn {
             say(&format!("ALPN {name}"), printable(answer));
+        }
+        for (form, offered) in &seen.forms {
+            say(form.words, said(offered));
+        }
+        for (name, meets) in [
+            (&*self.other_name, &found.other_name),
+            ("no name", &found.no_name),
+        ] {
+            if let Some(meets) = meets {
+                let what = match meets {
+                    Meets::Refused(alert) => format!("refused: alert {alert}"),
+                    Meets::Unknown(why) => format!("unknown: {}", printable(why)),
+                    shown => shown.word().to_owned(),
+                };
+                say(&format!("at {name}"), what);
+            }
+        }
+        for (name, fact) in self.of_chain() {
+            if let Some(fact) = fact {
+                say(&name.replace('_', " "), said(&fact));
+            }
         }
         if let Some(why) = &found.failed {
             say("handshake", format!("FAILED: {}", printable_sentence(why)));
@@ -296,6 +374,16 @@ impl Report<'_> {
             if !shown.is_proved {
                 let why = "NOT PROVED: no handshake has shown that the server has its key";
                 let _ = writeln!(text, "{name:<30}{why}");
+            }
+            let what = match (&shown.staple, shown.staple.word()) {
+                (Staple::Unusable(why) | Staple::NotJudged(why), Some(word)) => Some(format!(
+                    "{word}: the OCSP response {}",
+                    printable_sentence(why)
+                )),
+                (_, word) => word.map(str::to_owned),
+            };
+            if let Some(what) = what {
+                let _ = writeln!(text, "{:<30}{what}", "OCSP status");
             }
             for (number, der) in shown.chain.iter().enumerate() {
                 text.push_str(&certificate::text(number, der));
@@ -338,6 +426,14 @@ impl Report<'_> {
 fn word(offered: &Offered) -> Value {
     let word = || offered.word().into();
     offered.why().map_or_else(word, unknown)
+}
+
+/// What the OCSP response says; nothing if there is none.
+fn status(shown: &Shown) -> Value {
+    match shown.staple.why() {
+        Some(why) => unknown(why),
+        None => shown.staple.word().into(),
+    }
 }
 
 fn unknown(why: &str) -> Value {

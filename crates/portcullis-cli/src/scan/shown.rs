@@ -1,7 +1,7 @@
 //! The certificates that a server has, of each kind, whether it has their keys, and how it signs with them in TLS 1.3.
 
 use portcullis::suite::CipherSuite;
-use portcullis::x509::PresentedChain;
+use portcullis::x509::{OcspError, OcspStatus, OcspVerdict, PresentedChain};
 use portcullis::{CertificateDer, ProtocolVersion, SignatureScheme};
 
 use super::checks::{Accepted, Seen, declines};
@@ -21,6 +21,60 @@ pub(super) struct Shown {
     pub(super) verdict: Result<String, String>,
     /// Whether the server has signed with its key, or a handshake with it has come to its end. Anybody can send a chain.
     pub(super) is_proved: bool,
+    pub(super) staple: Staple,
+}
+
+/// What the OCSP response says that comes with a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Staple {
+    /// No handshake has come so far, in which one would have come.
+    NotSeen,
+    None,
+    Good,
+    Revoked,
+    /// The responder does not know the certificate.
+    NotKnown,
+    /// It does not count, for this reason.
+    Unusable(String),
+    /// Nobody can tell, for this reason.
+    NotJudged(String),
+}
+
+impl Staple {
+    fn of(came: Option<Result<OcspVerdict, OcspError>>) -> Self {
+        match came {
+            None => Self::None,
+            Some(Err(error @ OcspError::NoIssuer)) => Self::NotJudged(error.to_string()),
+            Some(Err(error)) => Self::Unusable(error.to_string()),
+            Some(Ok(verdict)) => match verdict.status() {
+                OcspStatus::Good => Self::Good,
+                OcspStatus::Revoked { .. } => Self::Revoked,
+                OcspStatus::Unknown => Self::NotKnown,
+                _ => Self::NotJudged("a status that is not known here".to_owned()),
+            },
+        }
+    }
+
+    /// Nothing where there is none.
+    pub(super) fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::NotSeen | Self::None => None,
+            Self::Good => Some("good"),
+            Self::Revoked => Some("revoked"),
+            Self::NotKnown => Some("not known to the responder"),
+            Self::Unusable(_) => Some("does not count"),
+            Self::NotJudged(_) => Some("unknown"),
+        }
+    }
+
+    /// Why it is not known what it says, or that there is none.
+    pub(super) fn why(&self) -> Option<&str> {
+        match self {
+            Self::NotSeen => Some("no handshake in which one would come has come so far"),
+            Self::NotJudged(why) => Some(why),
+            _ => None,
+        }
+    }
 }
 
 impl Found {
@@ -31,7 +85,12 @@ impl Found {
         };
         let mut known = self.shown.iter_mut();
         match known.find(|known| known.chain.first() == Some(leaf)) {
-            Some(known) => known.is_proved |= shown.is_proved,
+            Some(known) => {
+                known.is_proved |= shown.is_proved;
+                if matches!(known.staple, Staple::NotSeen | Staple::None) {
+                    known.staple = shown.staple;
+                }
+            }
             None => self.shown.push(shown),
         }
     }
@@ -48,6 +107,7 @@ pub(super) fn on(connecting: &Connecting, trust: &Trust, is_proved: bool) -> Opt
         chain: connecting.chain(),
         verdict: connecting.judged_by(trust)?,
         is_proved,
+        staple: Staple::of(connecting.status(trust)),
     })
 }
 
@@ -100,23 +160,26 @@ async fn look(
     let any = connecting(prober, seen, Wish::default())?;
     let presented = PresentedChain::new(chain.clone()).map_err(|error| error.to_string());
     let verdict = presented.and_then(|presented| any.judge(&presented, trust));
-    let is_proved = proves(prober, seen, with, chain.first()).await?;
+    let proof = proves(prober, seen, trust, with, chain.first()).await?;
+    let (is_proved, staple) = proof.map_or((false, Staple::NotSeen), |staple| (true, staple));
     found.show(Shown {
         chain,
         verdict,
         is_proved,
+        staple,
     });
     Ok(Ok(()))
 }
 
 /// Whether the server shows in a handshake that it has the key of this certificate, as it can with suites that are spoken
-/// here.
+/// here. Gives what came with the certificate, then.
 async fn proves(
     prober: &mut Prober,
     seen: &Seen,
+    trust: &Trust,
     (version, suites): (u16, &[u16]),
     leaf: Option<&CertificateDer<'static>>,
-) -> Result<bool, Failure> {
+) -> Result<Option<Staple>, Failure> {
     let version = ProtocolVersion(version);
     let is_signed = |suite: &CipherSuite| Suite::of(suite.0).is_some_and(Suite::is_signed);
     let suites = suites.iter().map(|code| CipherSuite(*code));
@@ -130,7 +193,7 @@ async fn proves(
         false => (signed, true),
     };
     if suites.is_empty() || !ProtocolVersion::SUPPORTED.contains(&version) {
-        return Ok(false);
+        return Ok(None);
     }
     let wish = Wish {
         version: Some(version),
@@ -145,7 +208,8 @@ async fn proves(
         }
         Err(refused) => are_signed && refused.came_after_signature,
     };
-    Ok(is_proved && connecting.chain().first() == leaf)
+    let is_proved = is_proved && connecting.chain().first() == leaf;
+    Ok(is_proved.then(|| Staple::of(connecting.status(trust))))
 }
 
 /// Those that a handshake of TLS 1.3 may be signed with (RFC 8446 §4.2.3), of all that is verified here.
@@ -264,6 +328,7 @@ mod tests {
             chain: vec![vec![byte].into(), vec![9].into()],
             verdict: Ok("somebody".to_owned()),
             is_proved,
+            staple: Staple::None,
         };
         let mut found = Found::default();
         for (byte, is_proved) in [(1, false), (2, false), (1, true), (1, false)] {
