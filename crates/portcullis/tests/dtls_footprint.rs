@@ -214,7 +214,7 @@ fn spoofed(hellos: u64) {
             Verdict::Reply(reply) => answered += reply.len() as u64,
             other => panic!("{other:?}"),
         }
-        if number % 1_000 == 0 {
+        if number.is_multiple_of(1_000) {
             comes_in(gate, now);
         }
     };

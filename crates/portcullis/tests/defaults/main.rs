@@ -48,7 +48,8 @@ fn flatten(path: &str, text: &str, found: &mut Vec<(String, String)>) {
         found.push((path.to_owned(), text.to_owned()));
         return;
     };
-    if !name.chars().all(char::is_alphanumeric) || bracketed(&text[name.len() + 1..]).1 != "" {
+    if !name.chars().all(char::is_alphanumeric) || !bracketed(&text[name.len() + 1..]).1.is_empty()
+    {
         found.push((path.to_owned(), text.to_owned()));
         return;
     }
