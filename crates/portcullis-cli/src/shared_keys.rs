@@ -53,8 +53,21 @@ fn unread(text: &str) -> Result<Unread, Infallible> {
 }
 
 impl SharedKeys {
-    pub(crate) fn load(&self) -> Result<Vec<PreSharedKey>, Failure> {
+    /// The keys, to be used in one of these versions.
+    pub(crate) fn load(&self, versions: Option<&Versions>) -> Result<Vec<PreSharedKey>, Failure> {
         let keys = self.read()?;
+        // The library leaves a key without an identity out of TLS 1.3: who types the option would not know why.
+        let is_tls13 = versions.is_none_or(|Versions(all)| all.contains(&ProtocolVersion::TLS_1_3));
+        if is_tls13 && keys.iter().any(|key| key.identity().is_empty()) {
+            let option = match &self.psk_file {
+                None => "--psk",
+                Some(_) => "--psk-file",
+            };
+            return Err(Failure::usage(format!(
+                "{option}: a key has an empty identity, which TLS 1.3 cannot send (RFC 8446 §4.2.11); give it one of a \
+                 byte or more, or leave TLS 1.3 out of --tls"
+            )));
+        }
         let Some(context) = &self.psk_import else {
             return Ok(keys);
         };

@@ -94,8 +94,8 @@ impl SharedSecretName {
 
 impl PreSharedKey {
     /// A key of 1 to 65,535 bytes and its identity of at most as many. The identity is sent in the
-    /// clear; RFC 4279 §5.1 wants it to be UTF-8. An empty one is for versions before TLS 1.3 (RFC 8446 §4.2.11):
-    /// a configuration that has TLS 1.3 takes no key with it.
+    /// clear; RFC 4279 §5.1 wants it to be UTF-8. An empty one is for versions before TLS 1.3, and not
+    /// offered in that (RFC 8446 §4.2.11).
     ///
     /// ```
     /// # mod portcullis { pub use portcullis_core::config::PreSharedKey; }

@@ -262,7 +262,7 @@ impl Client {
         };
         self.keys.check(&self.ciphers, self.tls.as_ref())?;
         self.login.check(&self.ciphers, self.tls.as_ref())?;
-        let (keys, login) = (self.keys.load()?, self.login.load()?);
+        let (keys, login) = (self.keys.load(self.tls.as_ref())?, self.login.load()?);
         let identity = match &self.cert {
             Some(cert) => Some(self.password.identity(cert, self.key.as_deref())?),
             None => None,

@@ -395,7 +395,7 @@ impl Server {
         if !ciphers.is_empty() {
             builder = builder.cipher_suites(ciphers);
         }
-        for key in self.keys.load()? {
+        for key in self.keys.load(self.tls.as_ref())? {
             builder = builder.psk(key);
         }
         if let Some(users) = self.users.load()? {

@@ -52,10 +52,10 @@ impl Policy {
                 "psk: a key is imported, which is of TLS 1.3, and `versions` leaves that out",
             ));
         }
-        if is_tls13 && self.psks.iter().any(|psk| psk.identity().is_empty()) {
+        if of_older.is_none() && self.psks.iter().any(|psk| psk.identity().is_empty()) {
             return Err(Misuse::new(
                 "psk: a key has an empty identity, which TLS 1.3 cannot send (RFC 8446 §4.2.11); give it one of a byte \
-                 or more, or leave TLSv1.3 out of versions",
+                 or more, or name a cipher suite of PSK or ECDHE_PSK",
             ));
         }
         self.check_hashes()
