@@ -120,6 +120,8 @@ impl Case {
     fn versions(self) -> Vec<ProtocolVersion> {
         match self.version {
             ProtocolVersion::DTLS_1_0 => vec![ProtocolVersion::TLS_1_1],
+            // Before there is no such group.
+            _ if self.is_hybrid => vec![ProtocolVersion::TLS_1_3],
             _ => vec![ProtocolVersion::TLS_1_3, ProtocolVersion::TLS_1_2],
         }
     }
@@ -129,6 +131,7 @@ impl Case {
             ProtocolVersion::DTLS_1_0 => {
                 vec![CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA]
             }
+            _ if self.is_hybrid => vec![CipherSuite::TLS_AES_128_GCM_SHA256],
             _ => CipherSuite::DEFAULT.to_vec(),
         }
     }

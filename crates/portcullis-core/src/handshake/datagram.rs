@@ -128,6 +128,7 @@ impl Handshake {
             next_message: message,
             next_record,
             is_unproved,
+            round_trip,
             ..
         } = admission;
         let mut incoming = Incoming::datagrams(
@@ -140,6 +141,9 @@ impl Handshake {
             incoming.trust_unprotected();
         }
         let mut outgoing = Outgoing::datagrams(options, message, next_record);
+        if let Some(taken) = round_trip {
+            outgoing.measured(taken);
+        }
         if is_unproved {
             incoming.begin_unproved();
             outgoing.begin_unproved();

@@ -191,6 +191,13 @@ impl Outgoing {
         }
     }
 
+    /// Over datagrams: a gate has seen how long a round trip takes.
+    pub(crate) fn measured(&mut self, round_trip: Duration) {
+        if let Self::Datagram(datagram) = self {
+            datagram.measured(round_trip);
+        }
+    }
+
     /// Does what is due.
     ///
     /// # Errors

@@ -218,7 +218,7 @@ impl Secrets {
         cookie
     }
 
-    /// Whether the cookie in the hello was given to this address for it, and not long ago.
+    /// How long ago the cookie in the hello was given to this address for it.
     ///
     /// # Errors
     /// Whatever of it is wrong.
@@ -227,7 +227,7 @@ impl Secrets {
         peer: &[u8],
         now: Duration,
         hello: &OlderHello<'_>,
-    ) -> Result<(), Discarded> {
+    ) -> Result<Duration, Discarded> {
         let (sealed, received) = hello
             .cookie
             .split_last_chunk::<TAG>()
@@ -239,15 +239,16 @@ impl Secrets {
         Self::check_age(now, u32::from_be_bytes([t3, t2, t1, t0]))
     }
 
-    fn check_age(now: Duration, time: u32) -> Result<(), Discarded> {
+    fn check_age(now: Duration, time: u32) -> Result<Duration, Discarded> {
         // The clock of another server, which has given it out, may be ahead.
         let age = milliseconds(now)
             .wrapping_sub(time)
             .cast_signed()
             .unsigned_abs();
-        match Duration::from_millis(age.into()) > LIFETIME {
+        let age = Duration::from_millis(age.into());
+        match age > LIFETIME {
             true => Err(Discarded::StaleCookie),
-            false => Ok(()),
+            false => Ok(age),
         }
     }
 
@@ -279,13 +280,13 @@ impl Secrets {
             tag(key, peer, &opened).ct_eq(received)
         })?;
         let (time, requested) = decode(&opened).map_err(|DecodeError| Discarded::BadCookie)?;
-        Self::check_age(now, time)?;
-        Ok((requested, client.map(Into::into)))
+        let age = Self::check_age(now, time)?;
+        Ok((requested, client.map(Into::into), age))
     }
 }
 
-/// What was sealed, and the address in it, if a server in front has sealed it.
-type Opened = (Requested, Option<Box<[u8]>>);
+/// What was sealed, the address in it, if a server in front has sealed it, and how long ago that was.
+type Opened = (Requested, Option<Box<[u8]>>, Duration);
 
 /// The address in a cookie of a server in front, and where it ends.
 fn fronted(sealed: &[u8]) -> Option<(&[u8], usize)> {

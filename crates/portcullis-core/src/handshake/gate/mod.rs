@@ -113,6 +113,8 @@ pub struct Admission {
     /// Nobody has asked whether somebody reads there.
     pub(super) is_unproved: bool,
     has_cookie: bool,
+    /// How long the cookie was under way: no shorter than a round trip.
+    pub(super) round_trip: Option<Duration>,
     /// Whose cookie it is, if a server in front has asked for it.
     client: Option<Box<[u8]>>,
     /// What was decrypted, if it may be for a server behind.
@@ -140,6 +142,7 @@ impl Admission {
             hello_random: None,
             is_unproved: false,
             has_cookie: false,
+            round_trip: None,
             client: None,
             fronted: None,
         }
@@ -476,12 +479,14 @@ impl Gate {
         since: Duration,
     ) -> Result<Verdict, Discarded> {
         let mut client = None;
+        let age;
         let returned = match found {
             // Only before DTLS 1.3 may a server ask more than once.
             Found::Cookie(_) if piece.header.message_seq > 1 => return Err(Discarded::NoHello),
             Found::Cookie(cookie) => match self.secrets.open(peer, since, cookie, self.is_behind())
             {
-                Ok((requested, fronted)) => {
+                Ok((requested, fronted, ago)) => {
+                    age = ago;
                     client = fronted.filter(|_| self.is_behind());
                     Some(Box::new(ReturnedCookie {
                         requested,
@@ -491,7 +496,10 @@ impl Gate {
                 Err(why) => return refuse(why, piece, received),
             },
             Found::Older(hello) => match self.secrets.check_older(peer, since, hello) {
-                Ok(()) => None,
+                Ok(ago) => {
+                    age = ago;
+                    None
+                }
                 // RFC 6347 §4.2.1: as if there were no cookie.
                 Err(Discarded::BadCookie | Discarded::StaleCookie) => {
                     return self.verify(peer, hello, piece, received, since);
@@ -509,6 +517,8 @@ impl Gate {
             hello_random: None,
             is_unproved: false,
             has_cookie: true,
+            // Not where the clock may have been another server's. Of a millisecond that has begun it is not known how much is over.
+            round_trip: (!self.secrets.are_shared()).then(|| age + Duration::from_millis(1)),
             client,
             fronted: None,
         }))

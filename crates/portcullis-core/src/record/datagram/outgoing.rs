@@ -85,6 +85,11 @@ impl Outgoing {
         self.transmitter.go_on(next_message, next_record);
     }
 
+    /// A gate has seen how long a round trip takes.
+    pub(crate) fn measured(&mut self, round_trip: Duration) {
+        self.transmitter.measured(round_trip);
+    }
+
     /// Nobody has asked yet whether somebody reads where this is sent.
     pub(crate) const fn begin_unproved(&mut self) {
         self.transmitter.begin_unproved();

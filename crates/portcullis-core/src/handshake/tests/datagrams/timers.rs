@@ -4,11 +4,11 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use super::network::{LATENCY, Network, Side, usual};
-use crate::ProtocolVersion;
 use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::error::Reason;
 use crate::record::{DatagramOptions, Retransmission, hello_pieces};
 use crate::testing::{client_config, client_config_in_pieces, pki, server_config};
+use crate::{CookiePolicy, ProtocolVersion};
 
 #[test]
 fn a_peer_that_never_answers_is_given_up_after_thirteen_sendings() {
@@ -252,4 +252,112 @@ fn a_server_that_begins_and_says_nothing_more_is_given_up() {
         assert!(is_missing, "{error}");
         assert_eq!(error.alert(), None);
     }
+}
+
+/// How long it takes until both ends are connected, if the first datagram for which `is_lost` says so does not come.
+fn with_lost(network: &mut Network, is_lost: &dyn Fn(&[u8]) -> bool) -> Duration {
+    let mut lost = false;
+    while !matches!(network.sides, [Side::Connected(_), Side::Connected(_)]) {
+        let end = network.clock + Duration::from_millis(1);
+        network.run_until(end, &mut |_, datagram| {
+            if !lost && is_lost(datagram) {
+                lost = true;
+                return Vec::new();
+            }
+            usual(datagram)
+        });
+        network.clock = end;
+        assert!(end < Duration::from_secs(60));
+    }
+    network.clock
+}
+
+/// RFC 9147 §5.8.2: once it is known how long a round trip takes, nobody has to wait for a second. The cookie, which has gone to
+/// the client and back, tells a server before it has said anything.
+#[test]
+fn a_server_knows_by_its_cookie_when_to_send_again() {
+    let begins = |datagram: &[u8]| datagram[0] == 22 && datagram[13] == 2;
+    // Its certificate and what follows, where that is long; before DTLS 1.3 the client says nothing of what it has.
+    let goes_on = |datagram: &[u8]| datagram[0] == 22 && matches!(datagram[13], 11 | 12);
+    type Lost<'a> = &'a dyn Fn(&[u8]) -> bool;
+    let cases: [(_, u16, Lost<'_>); 3] = [
+        // The retry is the gate's, and is no ServerHello of a server whose flight has more in the same datagram.
+        (ProtocolVersion::TLS_1_3, 1_200, &|datagram| {
+            begins(datagram) && datagram.len() > 300
+        }),
+        (ProtocolVersion::TLS_1_2, 1_200, &begins),
+        (ProtocolVersion::TLS_1_2, 548, &goes_on),
+    ];
+    for (version, mtu, is_lost) in cases {
+        let server = ServerConfig::builder().identity(pki().server.clone());
+        let server = server
+            .versions([version])
+            .resumption(false)
+            .build()
+            .unwrap();
+        let options = DatagramOptions::default().mtu(mtu);
+        let began = || {
+            let client = client_config();
+            let mut network = Network::resuming(client, server.clone(), Vec::new(), options);
+            network.begin_with_gate(&server, CookiePolicy::Always);
+            network
+        };
+        let later = with_lost(&mut began(), is_lost) - with_lost(&mut began(), &|_| false);
+        // Else nothing was lost.
+        let least = Duration::from_millis(100);
+        let most = Duration::from_millis(220);
+        assert!((least..=most).contains(&later), "{version:?}: {later:?}");
+    }
+}
+
+/// Who says its hello again has not got the answer, and may know how long a round trip takes where the server does not.
+#[test]
+fn a_repeated_hello_is_answered_where_no_round_trip_was_measured() {
+    let server = ServerConfig::builder().identity(pki().server.clone());
+    let server = server.versions([ProtocolVersion::TLS_1_2]).build().unwrap();
+    let hasty = Retransmission::default().initial(Duration::from_millis(200));
+    let hasty = DatagramOptions::default().retransmission(hasty);
+    let mut network = Network::resuming(client_config(), server, Vec::new(), hasty);
+    network.options = DatagramOptions::default();
+    let took = with_lost(&mut network, &|datagram| {
+        datagram[0] == 22 && datagram[13] == 2
+    });
+    assert!(took < Duration::from_millis(300), "{took:?}");
+}
+
+/// Anybody may repeat what is said in the clear: however often, and where no round trip was measured, it is answered a few times.
+#[test]
+fn a_hello_that_is_repeated_without_end_is_answered_ever_less_often() {
+    let server = ServerConfig::builder().identity(pki().server.clone());
+    let server = server.versions([ProtocolVersion::TLS_1_2]).build().unwrap();
+    let mut network = Network::new(client_config(), server);
+    let mut hello = Vec::new();
+    network.run_until(LATENCY * 2, &mut |index, datagram| {
+        if index == 0 {
+            hello = datagram.to_vec();
+        }
+        match datagram[13] {
+            1 => usual(datagram),
+            _ => Vec::new(),
+        }
+    });
+    let began = network.clock;
+    let mut sendings = BTreeSet::new();
+    for millisecond in 1..=900 {
+        network.inject(1, hello.clone());
+        network.run_until(
+            began + Duration::from_millis(millisecond),
+            &mut |_, datagram| {
+                // ServerHello begins each.
+                if datagram[0] == 22 && datagram[13] == 2 {
+                    sendings.insert(millisecond);
+                }
+                Vec::new()
+            },
+        );
+    }
+    let times: Vec<_> = sendings.into_iter().collect();
+    assert_eq!(times.len(), 3, "{times:?}");
+    let pauses: Vec<_> = times.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(pauses[0] >= 200 && pauses[1] >= 400, "{times:?}");
 }

@@ -106,6 +106,15 @@ impl Busy {
         self.resend_at = None;
     }
 
+    /// How long after the flight was sent a peer that repeats its own is heeded.
+    fn pause_before_repeat(&self, is_guessed: bool) -> Duration {
+        let half = self.timeout / 2;
+        match is_guessed {
+            true => half.min((SHORTEST_ADAPTIVE / 2).saturating_mul(1 << self.repeats)),
+            false => half,
+        }
+    }
+
     /// Whether what is to be sent of the flight was sent before.
     const fn is_sent_again(&self) -> bool {
         self.sendings > 1 || self.repeats > 0
@@ -138,6 +147,11 @@ impl Transmitter {
     pub(super) fn go_on(&mut self, next_message: u16, next_record: u64) {
         self.next_message = Some(next_message);
         self.plain = next_record;
+    }
+
+    /// Somebody else has seen how long a round trip takes.
+    pub(super) fn measured(&mut self, round_trip: Duration) {
+        self.round_trip = Some(round_trip.into());
     }
 
     /// A client begins.
@@ -544,18 +558,21 @@ impl Transmitter {
         }
     }
 
-    /// The peer has not got what it waits for; that is worth a sending in half a timeout.
+    /// The peer has not got what it waits for; that is worth a sending in half a timeout. Where nothing was measured, that is
+    /// long, and the peer, which says it again, knows more: it is answered sooner, but every time only after twice as long.
     fn on_repeat(&mut self, now: Monotonic) {
         let prompt = self.timing.prompt || self.is_older;
+        let is_guessed = self.timing.adaptive && self.round_trip.is_none();
         if let Some(busy) = &mut self.busy
             && prompt
             && busy.is_ended
             && !busy.is_answered
             && !busy.is_given_up
+
             // Else the rest of it goes out first, now that there is credit.
             && !busy.flight.has_to_send()
             && busy.repeats < MOST_REPEATS
-            && after(busy.last_sent, busy.timeout / 2) <= now
+            && after(busy.last_sent, busy.pause_before_repeat(is_guessed)) <= now
         {
             busy.last_sent = now;
             busy.repeats += 1;
