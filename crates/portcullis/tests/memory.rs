@@ -103,6 +103,50 @@ fn an_idle_connection_holds_less_than_a_kilobyte() {
     });
 }
 
+/// Encrypted ClientHello leaves nothing behind in either end; a client that may be asked for a certificate afterwards, and the
+/// server that may ask, keep the transcript of their handshake.
+#[test]
+fn what_a_hello_or_a_later_request_needs_is_little() {
+    use portcullis::ClientAuthentication;
+    use portcullis::ech::{EchKey, EchKeys, EchStatus};
+
+    block_on(async {
+        let (key, _) = EchKey::builder("public.test").generate().unwrap();
+        let keys = EchKeys::new([key.clone()]).unwrap();
+        let hidden = (
+            client_config().with_ech(key.config_list()).unwrap(),
+            server_config().to_builder().ech_keys(keys).build().unwrap(),
+        );
+        let roots = ends::pki().roots.clone();
+        let asking = server_config().to_builder();
+        let asking = asking.client_authentication(ClientAuthentication::Optional(roots));
+        let client = client_config().to_builder();
+        let asked = (
+            client.post_handshake_authentication(true).build().unwrap(),
+            asking.post_handshake_authentication(true).build().unwrap(),
+        );
+        for ((client, server), more) in [(hidden, (0, 0)), (asked, (700, 1_150))] {
+            let connector = TlsConnector::new(client).without_resumption();
+            let acceptor = TlsAcceptor::new(server);
+            let (mut clients, mut servers) = (
+                Vec::with_capacity(CONNECTIONS),
+                Vec::with_capacity(CONNECTIONS),
+            );
+            for _ in 0..CONNECTIONS {
+                let (client, server) = pair(&connector, &acceptor).await;
+                let is_hidden = server.information().ech() == EchStatus::Accepted;
+                assert_eq!(is_hidden, more == (0, 0));
+                clients.push(client);
+                servers.push(server);
+            }
+            let (client, server) = (each(clients), each(servers));
+            println!("client {client}, server {server}");
+            assert!(client <= 860 + more.0, "a client holds {client} bytes");
+            assert!(server <= 860 + more.1, "a server holds {server} bytes");
+        }
+    });
+}
+
 /// With tickets, as by default: a connection that has resumed another one, and has been given the
 /// tickets of its own. The tickets are in the store, which is no connection's.
 #[test]

@@ -568,6 +568,103 @@ async fn the_codec_does_the_same() {
     ));
 }
 
+/// Records are not packets: before TLS 1.1 one with a byte, or with nothing, goes out in front of each write.
+#[tokio::test]
+async fn tls12_empty_records_are_no_packets() {
+    use portcullis::config::BeastMitigation;
+    use portcullis::suite::CipherSuite;
+    use portcullis::{
+        ClientConfig, PreSharedKey, ProtocolVersion, Roots, ServerConfig, TlsAcceptor, TlsConnector,
+    };
+
+    let psk = || PreSharedKey::new("meter-17", [7; 32]).unwrap();
+    let suites = [CipherSuite::TLS_PSK_WITH_AES_128_CBC_SHA];
+    for mitigation in [BeastMitigation::OneNMinusOne, BeastMitigation::ZeroN] {
+        let client = ClientConfig::builder(Roots::empty()).versions([ProtocolVersion::TLS_1_0]);
+        let client = client.cipher_suites(suites).psk(psk());
+        let client = client.beast_mitigation(mitigation).build().unwrap();
+        let server = ServerConfig::builder().versions([ProtocolVersion::TLS_1_0]);
+        let server = server.cipher_suites(suites).psk(psk()).build().unwrap();
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let (client, server) = tokio::join!(
+            TlsConnector::new(client).upgrade(near, name()),
+            TlsAcceptor::new(server).upgrade(far)
+        );
+        let (mut client, server) = (client.unwrap(), server.unwrap());
+        let mut server = server.into_packets(Packet::Length2);
+        for write in [&b"\0\x05hello"[..], b"\0", b"\0", b"\0\x02hi\0\0"] {
+            client.send(&[write]).await.unwrap();
+        }
+        for packet in [&b"hello"[..], b"", b"hi", b""] {
+            assert_eq!(now(server.recv()).await.unwrap().unwrap(), data(packet));
+        }
+        assert!(now(server.recv()).await.is_none());
+        client.shutdown().await.unwrap();
+        assert!(server.recv().await.unwrap_err().is_closed());
+    }
+}
+
+#[tokio::test]
+async fn hibernates_with_a_half_packet() {
+    let (mut client, server) = pair().await;
+    let mut server = server.into_packets(Packet::Length2);
+    client.send(&[b"\0\x05he"]).await.unwrap();
+    assert!(now(server.recv()).await.is_none());
+    server.get_mut().hibernate();
+    assert!(server.get_ref().is_hibernating());
+    assert!(now(server.recv()).await.is_none());
+    client.send(&[b"llo\0\x02hi"]).await.unwrap();
+    for packet in [b"hello", &b"hi"[..]] {
+        assert_eq!(now(server.recv()).await.unwrap().unwrap(), data(packet));
+    }
+}
+
+/// What is left over has no reader, and keeps nobody from closing in good order.
+#[tokio::test]
+async fn close_after_unparsed_rest() {
+    let soon = Duration::from_secs(5);
+    for (packet, rest) in [
+        (Packet::Length2, &b"\0\x05he"[..]),
+        (Packet::Tpkt, b"\x02no TPKT"),
+    ] {
+        let (mut client, server) = pair().await;
+        let mut server = server.into_packets(packet);
+        client.send(&[rest]).await.unwrap();
+        let scanned = now(server.recv()).await;
+        assert!(scanned.is_none_or(|piece| piece.is_err()));
+        let closing = tokio::spawn(client.close(soon));
+        server.into_inner().close(soon).await.unwrap();
+        closing.await.unwrap().unwrap();
+    }
+}
+
+/// What a codec has read of the hello that follows goes to the acceptor.
+#[cfg(feature = "codec")]
+#[tokio::test]
+async fn codec_then_upgrade_keeps_the_buffer() {
+    use portcullis::packet::PacketCodec;
+    use tokio_util::codec::Framed;
+
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let mut far = Framed::new(far, PacketCodec::new(Packet::Line));
+    let client = async {
+        let mut near = near;
+        near.write_all(b"STARTTLS\n").await.unwrap();
+        // It waits for no answer.
+        connector().upgrade(near, name()).await.unwrap()
+    };
+    let server = async {
+        assert_eq!(far.next().await.unwrap().unwrap(), data(b"STARTTLS\n"));
+        let parts = far.into_parts();
+        assert!(!parts.read_buf.is_empty());
+        let upgrading = acceptor().upgrade_with_prefix(parts.io, parts.read_buf.freeze());
+        upgrading.await.unwrap()
+    };
+    let (mut client, mut server) = tokio::join!(client, server);
+    client.send(&[b"ping"]).await.unwrap();
+    assert_eq!(&server.recv(4).await.unwrap()[..], b"ping");
+}
+
 #[test]
 fn idle_packets_are_as_small_as_their_stream() {
     assert!(size_of::<Packets<portcullis::TlsStream<tokio::io::DuplexStream>>>() < 256);

@@ -1,18 +1,22 @@
 //! Authentication after the handshake (RFC 8446 §4.6.2) while messages flow, or are lost.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use portcullis::question::{Answer, ChooseIdentity, Sign, VerifyChain};
 use portcullis::{
-    Answers, ClientAuthentication, ClientCertificate, DtlsAcceptor, DtlsConnection, DtlsConnector,
-    Error, ProtocolVersion, Questions, TlsAcceptor, TlsConnector, Violation,
+    Answers, ClientAuthentication, ClientCertificate, DatagramTransport, DtlsAcceptor,
+    DtlsConnection, DtlsConnector, Error, ProtocolVersion, Questions, TlsAcceptor, TlsConnector,
+    Violation,
 };
+use tokio::io::ReadBuf;
 use tokio::sync::Notify;
 
 use crate::ends::*;
-use crate::link::{at_random, link};
+use crate::link::{End, at_random, link};
 use crate::{ask, echo};
 
 /// Longer than any of it takes.
@@ -218,6 +222,66 @@ async fn who_closes_meanwhile_signs_nothing() {
     }
 }
 
+/// A transport that holds a datagram back, once it is told to, and sends it with the next one, in one.
+struct Joining {
+    end: End,
+    joins: Arc<AtomicBool>,
+    held: Mutex<Vec<u8>>,
+}
+
+impl DatagramTransport for Joining {
+    fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.end.poll_recv(cx, buf)
+    }
+
+    fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
+        let mut held = self.held.lock().unwrap();
+        held.extend(datagram);
+        match self.joins.swap(false, Ordering::Relaxed) {
+            true => Ok(()),
+            false => self.end.try_send(&std::mem::take(&mut *held)),
+        }
+    }
+
+    fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.end.poll_send_ready(cx)
+    }
+}
+
+/// Nor is what comes with the end, in one datagram: nobody reads the answer.
+#[tokio::test(start_paused = true)]
+async fn who_is_left_signs_nothing() {
+    for leaves in [true, false] {
+        let signed = Counting::default();
+        let dtls = DtlsConnector::new(connector(true).answers(signed.clone()));
+        let (near, end) = link(64);
+        let joins = Arc::new(AtomicBool::new(false));
+        let far = Joining {
+            end,
+            joins: Arc::clone(&joins),
+            held: Mutex::default(),
+        };
+        let acceptor = DtlsAcceptor::new(optional());
+        let (client, server) = tokio::join!(dtls.upgrade(near, name()), acceptor.accept(far));
+        let (client, (receiver, sender)) = (client.unwrap(), server.unwrap().into_split());
+        // What is said of the handshake and for tickets is over.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        joins.store(true, Ordering::Relaxed);
+        let _pending = sender.request_client_certificate().unwrap();
+        // Before the request is said again.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!joins.load(Ordering::Relaxed));
+        match leaves {
+            true => sender.close_notify(),
+            false => sender.send(&[b"and more"]).await.unwrap(),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let signed = signed.0.load(Ordering::Relaxed);
+        assert_eq!(signed, usize::from(!leaves));
+        drop((client, receiver, sender));
+    }
+}
+
 /// Panics when it is asked, but not at once.
 struct Broken;
 
@@ -261,7 +325,7 @@ async fn who_waits_is_told_when_there_is_no_answer() {
 #[tokio::test(start_paused = true)]
 async fn who_may_not_ask_is_told_why() {
     let misuse = |error: Error| {
-        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         error.to_string()
     };
     let (client, server) = connected(connector(true), optional(), 0).await;

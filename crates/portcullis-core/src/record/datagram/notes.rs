@@ -269,3 +269,29 @@ impl Mail {
         (work, notes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idle connection has a pointer, but for the ids that a reader goes on needing.
+    #[test]
+    fn what_was_taken_holds_nothing() {
+        let mail = Mail::new(None);
+        let worth = || Notes {
+            at_once: true,
+            ..Notes::default()
+        };
+        mail.note(worth());
+        assert!(mail.post().is_some());
+        assert!(mail.take().1.at_once);
+        assert!(mail.post().is_none());
+        let ids = [ConnectionId::new(b"id").unwrap()];
+        mail.issue(&ids);
+        mail.note(worth());
+        assert!(mail.take().1.at_once);
+        assert_eq!(mail.issued(), ids);
+        // Two numbers, a lock with a pointer in it, and a pointer.
+        assert!(size_of::<Mail>() <= size_of::<OnceLock<Error>>() + 8 + 16 + 8);
+    }
+}
