@@ -481,7 +481,7 @@ impl Driver {
             let Some(before) = before.as_ref().filter(|before| before.give_way(&said)) else {
                 continue;
             };
-            owner.comes_after(before.hello.get().copied());
+            owner.comes_after(before);
             // The place of a connection is taken when the handshake is over.
             if at == 0 {
                 let _silent = self.peers.replace(owner.id);
