@@ -38,6 +38,8 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 const FEW: (usize, usize) = (4, 8 * 1024);
 /// What is kept for a handshake that does something else just now.
 const MANY: (usize, usize) = (32, 64 * 1024);
+/// Of how many handshakes that were given up one after the other at an address no copy of a hello comes back.
+const GIVEN_UP: usize = 8;
 
 /// One peer: a handshake, a connection, or what is left of it.
 #[derive(Debug)]
@@ -133,8 +135,8 @@ pub(super) enum Phase {
 pub(super) struct Waiting {
     datagrams: VecDeque<Vec<u8>>,
     most: (usize, usize),
-    /// The random of the hello of the handshake in whose place this is.
-    pub(super) instead_of: Option<[u8; 32]>,
+    /// The randoms of the hellos of handshakes in whose place this is, the newest last.
+    pub(super) instead_of: Vec<[u8; 32]>,
 }
 
 /// What a datagram has told besides what is read.
@@ -196,7 +198,7 @@ impl Association {
                 phase: Phase::Handshake(Box::new(Waiting {
                     datagrams: VecDeque::new(),
                     most: FEW,
-                    instead_of: None,
+                    instead_of: Vec::new(),
                 })),
                 messages: VecDeque::new(),
                 bytes: 0,
@@ -297,7 +299,7 @@ impl Association {
         let Phase::Handshake(waiting) = &reading.phase else {
             return false;
         };
-        if !self.is_weaker_than(said, waiting.instead_of) {
+        if !self.is_weaker_than(said, &waiting.instead_of) {
             return false;
         }
         reading.has_given_way = true;
@@ -342,10 +344,17 @@ impl Association {
 
     // What a handshake does.
 
-    /// It is in the place of another handshake, of which this was the hello's random.
-    pub(super) fn comes_after(&self, hello: Option<[u8; 32]>) {
+    /// It is in the place of another handshake, and of those in whose place that was: the newest of them are remembered.
+    pub(super) fn comes_after(&self, before: &Self) {
+        let mut all = match &lock(&before.reading).phase {
+            Phase::Handshake(waiting) => waiting.instead_of.clone(),
+            _ => Vec::new(),
+        };
+        all.extend(before.hello.get());
         if let Phase::Handshake(waiting) = &mut lock(&self.reading).phase {
-            waiting.instead_of = hello;
+            waiting.instead_of.extend(all);
+            let over = waiting.instead_of.len().saturating_sub(GIVEN_UP);
+            waiting.instead_of.drain(..over);
         }
     }
 

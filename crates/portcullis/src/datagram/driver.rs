@@ -302,20 +302,16 @@ impl Driver {
         let Some((current, candidate)) = here else {
             return self.on_stranger(path, datagram, now);
         };
-        match candidate.and_then(|id| self.peers.get(id).cloned()) {
-            // Whose it is only their keys know, but for hellos.
-            Some(candidate) => {
-                if candidate.whose(datagram) == Whose::Strangers {
-                    return self.on_stranger(path, datagram, now);
-                }
-                candidate.receive(&mut datagram.to_vec(), path, now.monotonic);
-            }
-            None => match current.whose(datagram) {
-                Whose::Its => {}
-                Whose::Rest if !self.has_begun(path, now) => {}
-                Whose::Either | Whose::Rest => self.on_stranger(path, datagram, now),
-                Whose::Strangers => return self.on_stranger(path, datagram, now),
-            },
+        let candidate = candidate.and_then(|id| self.peers.get(id).cloned());
+        match candidate.as_ref().unwrap_or(&current).whose(datagram) {
+            Whose::Its => {}
+            Whose::Rest if !self.has_begun(path, now) => {}
+            Whose::Either | Whose::Rest => self.on_stranger(path, datagram, now),
+            Whose::Strangers => return self.on_stranger(path, datagram, now),
+        }
+        // Whose it is of the two only their keys know.
+        if let Some(candidate) = candidate {
+            candidate.receive(&mut datagram.to_vec(), path, now.monotonic);
         }
         if current.receive(datagram, path, now.monotonic).has_work {
             self.look_after(current.id);
@@ -481,7 +477,7 @@ impl Driver {
             let Some(before) = before.as_ref().filter(|before| before.give_way(&said)) else {
                 continue;
             };
-            owner.comes_after(before.hello.get().copied());
+            owner.comes_after(before);
             // The place of a connection is taken when the handshake is over.
             if at == 0 {
                 let _silent = self.peers.replace(owner.id);

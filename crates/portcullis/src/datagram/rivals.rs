@@ -3,7 +3,7 @@
 //! A hello in the clear can be forged, and so can its address until a cookie has come back from there. Who has shown that he
 //! reads there takes the place of a handshake, and of a connection when his own handshake is over (RFC 9147 §5.11 and RFC 6347
 //! §4.2.8 let the cookie do for both): a client that starts anew waits for nothing. Of two hellos with cookies the first that was
-//! given up does not come back, so copies of them that were late on their way do not take turns.
+//! given up does not come back, nor do those before it, so copies of them that were late on their way do not take turns.
 
 use super::association::{Association, Phase, Standing};
 use super::{hello, lock};
@@ -84,18 +84,18 @@ impl Association {
     pub(super) fn leaves_room_for(&self, said: &Said) -> bool {
         !self.is_of(said.hello)
             && match &lock(&self.reading).phase {
-                Phase::Handshake(waiting) => self.is_weaker_than(said, waiting.instead_of),
+                Phase::Handshake(waiting) => self.is_weaker_than(said, &waiting.instead_of),
                 _ => true,
             }
     }
 
     /// Of two calls that cross, both sides go on with the one whose hello has the greater random: each knows both. Of two
-    /// clients it is the later one who has shown that he is there, but for one in whose place this is.
-    pub(super) fn is_weaker_than(&self, said: &Said, instead_of: Option<[u8; 32]>) -> bool {
+    /// clients it is the later one who has shown that he is there, but for those in whose place this is.
+    pub(super) fn is_weaker_than(&self, said: &Said, instead_of: &[[u8; 32]]) -> bool {
         match self.is_called {
             true => said.hello.as_ref() > self.hello.get(),
             false => {
-                let is_back = said.hello.is_some() && said.hello == instead_of;
+                let is_back = said.hello.is_some_and(|hello| instead_of.contains(&hello));
                 self.is_unproved() || said.has_cookie && !is_back
             }
         }

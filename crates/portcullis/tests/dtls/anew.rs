@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use portcullis::{DtlsConnector, DtlsListener, TlsAcceptor};
+use portcullis::{
+    DatagramOptions, DtlsConnector, DtlsListener, DtlsOptions, TlsAcceptor, TlsConnector,
+};
 
 use crate::ends::*;
 use crate::moves::Router;
@@ -66,27 +68,68 @@ async fn a_client_that_begins_anew_does_not_wait_for_its_handshake_before() {
     }
 }
 
-/// A hello of the one before that was late on its way does not bring that back.
+/// A hello of one before that was late on its way does not bring that back, however many there were since.
 #[tokio::test]
 async fn a_copy_of_the_hello_before_ends_nothing() {
+    const BEFORE: u64 = 3;
     let (listener, server) = listen(patient()).await;
     let (router, address) = Router::new(server).await;
     let dtls = DtlsConnector::new(connector());
-    begun_and_gone(&router, &dtls, address, &listener).await;
-    let _first = listener.accept().await.unwrap();
+    let mut given_up = Vec::new();
+    for _ in 0..BEFORE {
+        begun_and_gone(&router, &dtls, address, &listener).await;
+        given_up.push(listener.accept().await.unwrap());
+    }
     let before: Vec<_> = std::mem::take(&mut *router.seen.lock().unwrap());
     let connecting = tokio::spawn(dtls.connect(address, name()));
-    let second = listener.accept().await.unwrap();
+    let last = listener.accept().await.unwrap();
     let far = std::sync::Arc::clone(&router.far.lock().unwrap());
     let is_handshake = |datagram: &&Vec<u8>| datagram.first() == Some(&22);
     for datagram in before.iter().filter(is_handshake) {
         far.send_to(datagram, server).await.unwrap();
     }
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(listener.statistics().admitted, 2);
-    let served = tokio::spawn(echo(second.handshake().await.unwrap()));
+    assert_eq!(listener.statistics().admitted, BEFORE + 1);
+    let served = tokio::spawn(echo(last.handshake().await.unwrap()));
     let mut client = connecting.await.unwrap().unwrap();
     ask(&mut client, b"still here").await;
     drop(client);
     served.await.unwrap().unwrap();
+}
+
+/// A hello that is longer than a datagram, as those with shares of hybrids are, begins anew as well: beside a connection, too,
+/// for whose place another handshake waits.
+#[tokio::test]
+async fn a_hello_in_pieces_does_not_wait_for_the_handshake_before() {
+    for has_connection in [false, true] {
+        let (listener, server) = listen(patient()).await;
+        let (router, address) = Router::new(server).await;
+        let dtls = DtlsConnector::new(connector());
+        let datagrams = DatagramOptions::default().mtu(600);
+        let in_pieces = portcullis::ClientConfig::builder(pki().roots.clone()).alpn([
+            &*"abc".repeat(80),
+            &*"def".repeat(80),
+            "echo",
+        ]);
+        let in_pieces = TlsConnector::new(in_pieces.build().unwrap()).without_resumption();
+        let in_pieces = DtlsConnector::new(in_pieces);
+        let in_pieces = in_pieces.options(DtlsOptions::new().datagrams(datagrams));
+        let mut connection = None;
+        if has_connection {
+            let (client, served) = tokio::join!(dtls.connect(address, name()), accept(&listener));
+            connection = Some((client.unwrap(), served.unwrap()));
+        }
+        begun_and_gone(&router, &dtls, address, &listener).await;
+        let _first = listener.accept().await.unwrap();
+        let both = async { tokio::join!(in_pieces.connect(address, name()), accept(&listener)) };
+        let within = tokio::time::timeout(Duration::from_secs(10), both).await;
+        let (second, served) = within.expect("it is let in");
+        let served = tokio::spawn(echo(served.unwrap()));
+        let mut second = second.unwrap();
+
+        ask(&mut second, b"anew").await;
+        drop(second);
+        served.await.unwrap().unwrap();
+        drop(connection);
+    }
 }
