@@ -50,6 +50,11 @@ struct Reload;
 
 /// The code of the page compiles.
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to/revocation.md")]
+struct Revocation;
+
+/// The code of the page compiles.
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/how-to/fleet.md")]
 struct Fleet;
 

@@ -202,11 +202,15 @@ pub(crate) fn unproved(keys: &EchKeys, identity: Option<&Identity>) -> Option<St
 
 fn key(path: &Path) -> Result<EchKey, Failure> {
     let text = read(path)?;
-    let private = section(&text, "PRIVATE KEY").map(Zeroizing::new);
-    let (Some(private), Some(configs)) = (private, section(&text, "ECHCONFIG")) else {
-        let what = "a file of `portcullis ech new` has a PRIVATE KEY and an ECHCONFIG";
-        return Err(about(path, &what));
+    let lacks = |what: &str| {
+        let what = format!(
+            "there is no {what}: a file of `portcullis ech new` has a PRIVATE KEY and an ECHCONFIG"
+        );
+        about(path, &what)
     };
+    let private = section(&text, "PRIVATE KEY").map(Zeroizing::new);
+    let private = private.ok_or_else(|| lacks("PRIVATE KEY"))?;
+    let configs = section(&text, "ECHCONFIG").ok_or_else(|| lacks("ECHCONFIG"))?;
     EchKey::from_pkcs8(&configs, &private).map_err(|misuse| about(path, &misuse))
 }
 

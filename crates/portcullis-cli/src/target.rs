@@ -198,11 +198,20 @@ fn split<'a>(text: &str, authority: &'a str) -> Result<(&'a str, Option<u16>), F
     // `u16` would take a sign.
     let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     let port = match port {
-        Some(port) if is_number(port) => Some(port.parse().map_err(|_| wrong())?),
+        Some(port) if !port.is_empty() && is_number(port) => match port.parse() {
+            Ok(number @ 1..) if !host.is_empty() => Some(number),
+            Ok(1..) => return Err(wrong()),
+            _ => {
+                return Err(Failure::usage(format!(
+                    "{:?}: {port} is no port, which is a number from 1 to 65535",
+                    shown(text)
+                )));
+            }
+        },
         Some(_) => return Err(wrong()),
         None => None,
     };
-    if host.is_empty() || host.contains(is_odd) || port == Some(0) {
+    if host.is_empty() || host.contains(is_odd) {
         return Err(wrong());
     }
     Ok((host, port))
@@ -286,6 +295,14 @@ mod tests {
             let seen = parsed(text);
             // The port of `example.com:` is left out, which a URL may do and a person does not.
             assert!(seen.starts_with("! "), "{text:?}: {seen}");
+        }
+        for port in ["65536", "0", "99999999999999999999"] {
+            assert_eq!(
+                parsed(&format!("https://example.com:{port}")),
+                format!(
+                    "! \"https://example.com:{port}\": {port} is no port, which is a number from 1 to 65535"
+                )
+            );
         }
         assert!(parsed("https://example.com/a?b").contains("leave \"/a?b\" away"));
         for text in [

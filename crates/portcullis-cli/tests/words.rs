@@ -118,6 +118,33 @@ fn early_data_over_datagrams_names_what_helps() {
 }
 
 #[test]
+fn a_file_of_another_kind_is_told_what_it_lacks() {
+    let made = Certificates::make();
+    let key = &made.server()[3];
+    let configs = made.path("configs.pem");
+    fs::write(
+        &configs,
+        "-----BEGIN ECHCONFIG-----\nAAA=\n-----END ECHCONFIG-----\n",
+    )
+    .unwrap();
+    for (file, lacks) in [(*key, "ECHCONFIG"), (&*configs, "PRIVATE KEY")] {
+        let arguments = [&["server"], &made.server()[..], &["--ech-keys", file]].concat();
+        assert_eq!(
+            sentence(run(&arguments), 2),
+            format!(
+                "portcullis: --ech-keys: {file}: there is no {lacks}: a file of `portcullis ech new` has a PRIVATE KEY \
+                 and an ECHCONFIG\n"
+            )
+        );
+    }
+    let missing = made.path("missing.pem");
+    assert_eq!(
+        sentence(run(&["cert", "show", &missing]), 2),
+        format!("portcullis: {missing}: cannot be read: No such file or directory (os error 2)\n")
+    );
+}
+
+#[test]
 fn a_name_that_is_none_is_that_of_the_option_that_has_it() {
     let said = sentence(run(&["ech", "new", "--public-name", "a_b", "nowhere"]), 2);
     assert!(

@@ -127,7 +127,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// Ends TLS and keeps the transport: close_notify goes both ways, within the given time.
     ///
     /// The peer has to know that this comes, and what follows. Both sides wait for each other's
-    /// close_notify before they write plain text.
+    /// close_notify before they write plain text. The first of the peer's may be in
+    /// [`leftover`](Downgraded::leftover) already, so read that before the transport: with
+    /// [`chain`](tokio::io::AsyncReadExt::chain) it is one reader.
     ///
     /// ```
     /// use std::time::Duration;
@@ -142,7 +144,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
     /// let (mut client, mut server) = (client?, server?);
     /// client.transport.write_all(b"plain").await?;
     /// let mut text = [0; 5];
-    /// server.transport.read_exact(&mut text).await?;
+    /// let mut reader = (&server.leftover[..]).chain(&mut server.transport);
+    /// reader.read_exact(&mut text).await?;
     /// assert_eq!(&text, b"plain");
     /// # Ok(())
     /// # }

@@ -147,7 +147,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure>
     let mut contents = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut contents))
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(format!("cannot be read: {error}")))?;
     if contents.len() as u64 > MAX_FILE {
         return Err(failed(format!("has more than {MAX_FILE} bytes")));
     }

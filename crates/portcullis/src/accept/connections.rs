@@ -207,7 +207,8 @@ impl<A: Accept> Connections<A> {
     }
 
     /// What stops these connections from elsewhere, gracefully, also when they were moved into
-    /// `axum::serve` or another server.
+    /// `axum::serve` or another server. That server ends by its own means: axum's `with_graceful_shutdown` takes
+    /// [`stopped`](StopHandle::stopped).
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doctest/mod.rs"));

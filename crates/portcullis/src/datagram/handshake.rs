@@ -205,6 +205,7 @@ impl Running {
             let due = due.filter(|due| *due < self.deadline);
             let due = due.into_iter().chain(patience).min();
             let (deadline, waiting) = (self.deadline, &mut *answering);
+            let mut refusal = pin!(endpoint.link.refusal());
             let woken = poll_fn(|cx| {
                 wait(
                     cx,
@@ -213,7 +214,9 @@ impl Running {
                         Poll::Pending if endpoint.link.take_refusal() => {
                             Poll::Ready(Ok(Woken::Refused))
                         }
-                        Poll::Pending => Poll::Pending,
+                        // It ends nothing any more.
+                        Poll::Pending if is_heard => Poll::Pending,
+                        Poll::Pending => refusal.as_mut().poll(cx).map(|()| Ok(Woken::Refused)),
                     },
                     waiting,
                     sleep.as_mut(),

@@ -1,6 +1,6 @@
 //! What datagrams go over: a socket with any number of peers, or a transport to one.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll, ready};
@@ -126,6 +126,17 @@ impl Link {
         match self {
             Self::Socket(socket) => socket.take_refusal(),
             Self::Transport { .. } => false,
+        }
+    }
+
+    /// Waits until the network says so.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing that was said is lost.
+    pub(super) async fn refusal(&self) {
+        match self {
+            Self::Socket(socket) => socket.refusal().await,
+            Self::Transport { .. } => pending().await,
         }
     }
 

@@ -203,7 +203,8 @@ impl DtlsOptions {
             within("cookies, handshakes under load", handshakes, 1, most)?;
         }
         if let Some(length @ 1..) = self.connection_ids {
-            within("connection_ids", length, 8, ConnectionId::MAX_LEN)?;
+            let what = "connection_ids, which may be 0 for none on the peer's records";
+            within(what, length, 8, ConnectionId::MAX_LEN)?;
         }
         let (messages, bytes) = self.inbox;
         within("inbox, messages", messages, 1, 1 << 20)?;
@@ -262,5 +263,11 @@ mod tests {
             assert!(options.check().is_err(), "{options:?}");
         }
         assert!(default.idle_timeout(None).check().is_ok());
+        let short = default.connection_ids(Some(4)).check().unwrap_err();
+        assert_eq!(
+            short.to_string(),
+            "connection_ids, which may be 0 for none on the peer's records: 4 is outside of 8..=32"
+        );
+        assert!(default.connection_ids(Some(0)).check().is_ok());
     }
 }

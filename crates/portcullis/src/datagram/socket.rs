@@ -1,5 +1,6 @@
 //! A UDP socket: several datagrams in a call, and which of our addresses they came to.
 
+use std::future::pending;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -120,6 +121,23 @@ impl Socket {
     /// Whether the network has said since the last call that nobody listens where something was sent.
     pub(super) fn take_refusal(&self) -> bool {
         self.is_refused.swap(false, Ordering::AcqRel)
+    }
+
+    /// Waits until the network says that nobody listens there. What it says wakes nobody who waits for datagrams.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing that was said is lost.
+    pub(super) async fn refusal(&self) {
+        while !self.take_refusal() {
+            if self.io.ready(Interest::ERROR).await.is_err() {
+                return pending().await;
+            }
+            if let Ok(Some(error)) = self.io.take_error() {
+                let _ = self.note(Err::<(), _>(error));
+            }
+            let nothing_more = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = self.io.try_io(Interest::ERROR, nothing_more);
+        }
     }
 
     pub(super) async fn writable(&self) -> io::Result<()> {

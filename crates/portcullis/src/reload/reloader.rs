@@ -54,7 +54,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// let mut watching = files.watch(listener.reloadable());
 /// tokio::spawn(async move {
 ///     while let Some(event) = watching.next_event().await {
-///         println!("{event:?}");
+///         println!("{event}");
 ///     }
 /// });
 /// # Ok(())

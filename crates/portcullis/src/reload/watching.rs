@@ -67,6 +67,40 @@ pub enum ReloadEvent {
     },
 }
 
+impl fmt::Display for ReloadEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Published {
+                generation,
+                changed,
+            } => {
+                write!(
+                    f,
+                    "generation {generation} is served, with what has changed in"
+                )?;
+                for (at, path) in changed.iter().enumerate() {
+                    let before = if at == 0 { " " } else { ", " };
+                    write!(f, "{before}{}", path.display())?;
+                }
+                Ok(())
+            }
+            Self::Rejected { error, serving } => write!(
+                f,
+                "nothing was taken over, and generation {serving} is still served: {error}"
+            ),
+            Self::Restored { serving } => write!(
+                f,
+                "the files say again what is served, generation {serving}"
+            ),
+            Self::Warning { path, warning } => write!(f, "{}: {warning}", path.display()),
+            Self::NotWatched { error } => write!(
+                f,
+                "the system does not tell of changes, so files are looked at from time to time alone: {error}"
+            ),
+        }
+    }
+}
+
 /// The task that looks at the files: dropping this ends it, and what is served stays. OCSP responses are fetched no more,
 /// and the last ones are shown until they are over.
 pub struct Watching {
@@ -310,5 +344,51 @@ impl<C: Configuration + Send + Sync + 'static> Task<C> {
 impl fmt::Debug for Watching {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watching").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_sentences() {
+        let path = |name| PathBuf::from(name);
+        let missing = ReloadWarning::Incomplete {
+            issuer: "CN=An authority".to_owned(),
+        };
+        for (event, sentence) in [
+            (
+                ReloadEvent::Published {
+                    generation: 2,
+                    changed: vec![path("tls.crt"), path("tls.key")],
+                },
+                "generation 2 is served, with what has changed in tls.crt, tls.key",
+            ),
+            (
+                ReloadEvent::Rejected {
+                    error: Misuse::new("tls.key: there is no private key"),
+                    serving: 1,
+                },
+                "nothing was taken over, and generation 1 is still served: tls.key: there is no private key",
+            ),
+            (
+                ReloadEvent::Restored { serving: 1 },
+                "the files say again what is served, generation 1",
+            ),
+            (
+                ReloadEvent::NotWatched {
+                    error: Misuse::new("no more watches"),
+                },
+                "the system does not tell of changes, so files are looked at from time to time alone: no more watches",
+            ),
+        ] {
+            assert_eq!(event.to_string(), sentence);
+        }
+        let warning = ReloadEvent::Warning {
+            path: path("tls.crt"),
+            warning: missing.clone(),
+        };
+        assert_eq!(warning.to_string(), format!("tls.crt: {missing}"));
     }
 }
