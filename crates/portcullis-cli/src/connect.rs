@@ -1,6 +1,11 @@
 //! From the name of a server to a transport on which it waits for TLS.
 
+#[cfg(unix)]
+use std::net::Ipv4Addr;
 use std::net::{IpAddr, SocketAddr};
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,6 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::failure::Failure;
+use crate::io::Io;
 use crate::starttls::{self, Parties, Protocol};
 use crate::target::{Target, is_odd};
 use crate::tunnel;
@@ -40,6 +46,9 @@ pub(crate) struct Route {
     /// Connect through this proxy of HTTP (CONNECT), which looks for HOST.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "resolve")]
     pub(crate) proxy: Option<String>,
+    /// Connect to this Unix socket; HOST is then whose certificate is expected, and the name in the hello.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["resolve", "ipv4", "ipv6", "bind", "proxy"])]
+    pub(crate) unix: Option<PathBuf>,
     /// Seconds for connecting and the handshake. [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: Option<u64>,
@@ -56,6 +65,7 @@ impl Route {
             (self.ipv6, "--ipv6"),
             (self.bind.is_some(), "--bind"),
             (self.proxy.is_some(), "--proxy"),
+            (self.unix.is_some(), "--unix"),
             (self.timeout.is_some(), "--timeout"),
         ];
         used.into_iter()
@@ -65,6 +75,9 @@ impl Route {
     /// What leads to this target.
     pub(crate) fn to(&self, target: &str) -> Result<Destination, Failure> {
         let target = Target::parse(target, self.starttls)?;
+        if cfg!(not(unix)) && self.unix.is_some() {
+            return Err(Failure::usage("--unix: this system has no such sockets"));
+        }
         // Not by clap, which shows what it cannot read: there may be a password in it.
         let proxy = self.proxy.as_deref().map(proxy).transpose();
         let proxy = proxy.map_err(|why| Failure::usage(format!("--proxy: {why}")))?;
@@ -86,6 +99,7 @@ impl Route {
             family: family.or(self.bind.map(|own| Family::of(own.ip()))),
             bind: self.bind,
             proxy,
+            unix: self.unix.clone(),
             name: target.name(self.name.as_deref())?,
             addresses: self.resolve.clone(),
             limit: Duration::from_secs(self.timeout.unwrap_or(DEFAULT_TIMEOUT)),
@@ -175,6 +189,8 @@ pub(crate) struct Destination {
     /// The own end of connections.
     bind: Option<SocketAddr>,
     proxy: Option<(String, u16)>,
+    /// A socket in place of all addresses.
+    unix: Option<PathBuf>,
     /// How long it may take until a connection stands.
     pub(crate) limit: Duration,
 }
@@ -213,7 +229,7 @@ impl Destination {
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub(crate) async fn connect(&self, deadline: Instant) -> Result<TcpStream, Failure> {
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Io, Failure> {
         let mut io = self.reach(deadline).await?;
         if self.proxy.is_some() {
             match timeout_at(deadline, tunnel::ask(&mut io, &self.target)).await {
@@ -224,7 +240,11 @@ impl Destination {
         let Some(protocol) = self.target.starttls else {
             return Ok(io);
         };
-        let own = io.local_addr().map_err(|error| self.failed(&error))?.ip();
+        let own = match &io {
+            Io::Tcp(io) => io.local_addr().map_err(|error| self.failed(&error))?.ip(),
+            #[cfg(unix)]
+            Io::Unix(_) => Ipv4Addr::LOCALHOST.into(),
+        };
         let parties = Parties {
             host: &self.target.host,
             own,
@@ -237,7 +257,21 @@ impl Destination {
         }
     }
 
-    async fn reach(&self, deadline: Instant) -> Result<TcpStream, Failure> {
+    #[cfg(unix)]
+    async fn reach_unix(&self, path: &Path, deadline: Instant) -> Result<Io, Failure> {
+        let doing = || format!("connecting to the socket {}", path.display());
+        let connected = timeout_at(deadline, tokio::net::UnixStream::connect(path)).await;
+        let connected = connected.map_err(|_| self.late(&doing()))?;
+        connected
+            .map(Io::Unix)
+            .map_err(|error| Failure::transport(&doing(), &error).at("Connect"))
+    }
+
+    async fn reach(&self, deadline: Instant) -> Result<Io, Failure> {
+        #[cfg(unix)]
+        if let Some(path) = &self.unix {
+            return self.reach_unix(path, deadline).await;
+        }
         let addresses = self.resolved(deadline).await?;
         let mut last = None;
         for (at, address) in addresses.iter().enumerate() {
@@ -249,7 +283,7 @@ impl Destination {
                 Ok(Ok(io)) => {
                     // A handshake is a dialogue of small messages.
                     let _ = io.set_nodelay(true);
-                    return Ok(io);
+                    return Ok(Io::Tcp(io));
                 }
                 Ok(Err(error)) => Failure::transport(
                     &match &self.proxy {
@@ -279,11 +313,14 @@ impl Destination {
         socket.connect(address).await
     }
 
-    /// The addresses of the host.
+    /// The addresses of the host; none where it is a socket that is connected to.
     ///
     /// # Cancel safety
     /// Dropped, nothing has happened.
     pub(crate) async fn resolved(&self, deadline: Instant) -> Result<Vec<SocketAddr>, Failure> {
+        if self.unix.is_some() {
+            return Ok(Vec::new());
+        }
         // Of a target behind a proxy only that has to be found.
         let (host, port) = match &self.proxy {
             Some((host, port)) => (&**host, *port),

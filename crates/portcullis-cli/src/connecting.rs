@@ -18,13 +18,13 @@ use portcullis::{
     DtlsOptions, EarlyDataOutcome, Misuse, Roots, TlsConnector, TlsStream,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::cert::issued;
 use crate::connect::{self, Destination};
 use crate::failure::Failure;
+use crate::io::Io;
 use crate::report::{Report, Verdict};
 use crate::wording::with_options;
 
@@ -114,7 +114,7 @@ impl Connecting {
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub(crate) async fn connect(&mut self) -> Result<TlsStream<TcpStream>, Failure> {
+    pub(crate) async fn connect(&mut self) -> Result<TlsStream<Io>, Failure> {
         let (connector, io) = self.reach().await?;
         let connected = connector.upgrade(io, self.destination.name.clone()).await;
         connected.map_err(|error| Failure::handshake(&error))
@@ -127,7 +127,7 @@ impl Connecting {
     pub(crate) async fn connect_with_early_data(
         &mut self,
         data: Vec<u8>,
-    ) -> Result<(TlsStream<TcpStream>, EarlyDataOutcome), Failure> {
+    ) -> Result<(TlsStream<Io>, EarlyDataOutcome), Failure> {
         let (connector, io) = self.reach().await?;
         let name = self.destination.name.clone();
         let connected = connector.upgrade_with_early_data(io, name, data).await;
@@ -142,7 +142,7 @@ impl Connecting {
     pub(crate) async fn connect_with_ech_retry(
         &mut self,
         list: EchConfigList,
-    ) -> Result<(TlsStream<TcpStream>, EchConfigList), Failure> {
+    ) -> Result<(TlsStream<Io>, EchConfigList), Failure> {
         let deadline = self.destination.deadline();
         self.address = None;
         self.witness.forget();
@@ -152,7 +152,7 @@ impl Connecting {
         let reach = || async {
             let io = destination.connect(deadline).await;
             let (known, io) = match io {
-                Ok(io) => (Ok(io.peer_addr().ok()), Ok(io)),
+                Ok(io) => (Ok(io.peer_addr()), Ok(io)),
                 Err(failure) => {
                     let error = std::io::Error::other(failure.to_string());
                     (Err(failure), Err(error))
@@ -232,12 +232,12 @@ impl Connecting {
         Ok((DtlsConnector::new(connector).options(options), addresses))
     }
 
-    async fn reach(&mut self) -> Result<(TlsConnector, TcpStream), Failure> {
+    async fn reach(&mut self) -> Result<(TlsConnector, Io), Failure> {
         let deadline = self.destination.deadline();
         self.address = None;
         self.witness.forget();
         let io = self.destination.connect(deadline).await?;
-        self.address = io.peer_addr().ok();
+        self.address = io.peer_addr();
         let left = connect::left(deadline);
         Ok((self.connector.clone().handshake_timeout(left), io))
     }
@@ -342,10 +342,7 @@ fn is_issuer(issuer: &CertificateDer<'_>, other: &CertificateDer<'_>) -> bool {
 ///
 /// # Cancel safety
 /// Dropped, the connection is closed.
-pub(crate) async fn close(
-    mut stream: TlsStream<TcpStream>,
-    within: Duration,
-) -> Result<(), Failure> {
+pub(crate) async fn close(mut stream: TlsStream<Io>, within: Duration) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::connection(&error).while_doing("closing");
     let until = Instant::now() + within;
     match timeout_at(until, stream.shutdown()).await {

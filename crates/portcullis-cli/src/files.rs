@@ -93,6 +93,20 @@ pub(crate) fn secret(path: &Path, most: usize) -> io::Result<Zeroizing<Vec<u8>>>
     secret_of(&mut File::open(path)?, most)
 }
 
+/// The longest password, in bytes.
+const PASSWORD: usize = 4_096;
+
+/// The first line of a file with a password.
+pub(crate) fn first_line(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut line = secret(path, PASSWORD)?;
+    let end = line
+        .iter()
+        .position(|byte| matches!(byte, b'\n' | b'\r'))
+        .unwrap_or(line.len());
+    line.truncate(end);
+    Ok(line)
+}
+
 fn secret_of(file: &mut impl Read, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(vec![0; most.saturating_add(1)]);
     let mut length: usize = 0;

@@ -19,6 +19,7 @@ mod ech_front;
 mod extensions;
 mod failure;
 mod files;
+mod io;
 mod logins;
 mod manual;
 #[cfg(unix)]

@@ -55,6 +55,11 @@ fn an_authority_is_made_once_and_signs_whatever_is_made_in_its_folder() {
     assert_eq!(own["purposes"], serde_json::json!(["clientAuth"]));
     assert_eq!(own["issuer"], leaf["issuer"]);
 
+    let workload = ["--force", "--client", "spiffe://a.test/ns/one/sa/web"];
+    printed(dev(folder.path(), &workload));
+    let own = shown(&file("client.pem"));
+    assert_eq!(own["names"], serde_json::json!([workload[2]]));
+
     let again = dev(folder.path(), &["c.test"]);
     assert!(sentence(again, 2).contains("--force"));
     printed(dev(folder.path(), &["--force", "--days", "7", "c.test"]));
@@ -98,6 +103,12 @@ fn names_that_cannot_be_are_refused_and_nothing_is_written() {
         (&["*.test"], "no wildcard above a single label"),
         (&["bücher.test"], "xn--"),
         (&["alice@a.test"], "use --client"),
+        (&["spiffe://a.test/web"], "use --client"),
+        (&["a.test", "spiffe://a.test/a//b"], "not a SPIFFE ID"),
+        (
+            &["--client", "spiffe://a.test/a", "spiffe://a.test/b"],
+            "one SPIFFE ID at most",
+        ),
         (&[""], "it is not a host name"),
     ] {
         let said = sentence(dev(folder.path(), names), 2);

@@ -240,3 +240,75 @@ fn keying_material_is_printed_where_it_is_wanted() {
     let alone = run(&["client", "a.test", "--keying-length", "10"]);
     assert_eq!(alone.status.code(), Some(2));
 }
+
+/// Whoever connects takes the socket in place of an address: `client`, `scan`, `cert show` and `bench`, here to a proxy that
+/// listens at it.
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_is_a_way_for_all_that_connect() {
+    let made = Certificates::make();
+    let behind = Server::start(&made.server());
+    let socket = made.path("a.sock");
+    let at = format!("unix:{socket}");
+    let mut proxy =
+        support::portcullis(&["proxy", "--listen", &at, "--pass", "--to", &behind.address]);
+    let mut proxy = proxy.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut ready = String::new();
+    let mut lines = std::io::BufReader::new(proxy.stdout.as_mut().unwrap());
+    std::io::BufRead::read_line(&mut lines, &mut ready).unwrap();
+    let way = ["--cafile", &made.ca, "--unix", &socket];
+    let output = client(&[&["localhost"][..], &way].concat(), b"hello\n");
+    let json = client(&[&["localhost", "--json"][..], &way].concat(), b"");
+    let shown = run(&[&["cert", "show", "localhost"][..], &way].concat());
+    let few = ["--connections", "9", "--rate", "1000", "--json"];
+    let scanned = run(&[&["scan", "localhost"][..], &few, &way].concat());
+    let short = [
+        "--warm-up",
+        "0",
+        "--duration",
+        "1",
+        "--rounds",
+        "1",
+        "--json",
+    ];
+    let measured = run(&[&["bench", "pingpong", "localhost"][..], &short, &way].concat());
+    let plain = run(&[
+        &["client", "localhost", "--starttls", "smtp", "--insecure"][..],
+        &way[2..],
+    ]
+    .concat());
+    let _ = proxy.kill();
+    let _ = proxy.wait();
+    assert!(ready.starts_with("READY "), "{ready}");
+    assert_eq!(printed(output), "hello\n");
+    let facts: Value = serde_json::from_str(&printed(json)).unwrap();
+    assert_eq!(facts["address"], Value::Null, "{facts}");
+    assert!(printed(shown).contains("CN=localhost"));
+    let scan: Value = serde_json::from_str(&printed(scanned)).unwrap();
+    assert_eq!(scan["protocols"][0]["offered"], "yes", "{scan}");
+    let bench: Value = serde_json::from_str(&printed(measured)).unwrap();
+    assert_eq!(bench["complete"], true, "{bench}");
+    assert!(sentence(plain, 4).contains("--starttls smtp"));
+
+    let gone = client(
+        &["localhost", "--insecure", "--unix", &made.path("none")],
+        b"",
+    );
+    assert!(sentence(gone, 1).contains("connecting to the socket"));
+    for more in [
+        &["--resolve", "127.0.0.1"][..],
+        &["-4"],
+        &["--bind", "127.0.0.1"],
+        &["--proxy", "a.test:1"],
+        &["--dtls"],
+    ] {
+        let all = [
+            &["client", "localhost", "--insecure", "--unix", "a"][..],
+            more,
+        ]
+        .concat();
+        assert_eq!(run(&all).status.code(), Some(2), "{more:?}");
+    }
+    let shown = run(&["cert", "show", &made.ca, "--unix", "a"]);
+    assert!(sentence(shown, 2).contains("--unix has no effect"));
+}

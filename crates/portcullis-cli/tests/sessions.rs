@@ -359,6 +359,10 @@ fn options_that_do_not_go_together() {
             &["--tickets", "--store-cafile", &key],
             "--store-cafile has no effect",
         ),
+        (
+            &["--store", "memory", "--store-password-file", &key],
+            "--store-password-file has no effect",
+        ),
         (&["--tickets", "--early-data", "0"], "0 bytes are none"),
         (
             &["--tickets", "--early-data", "--early-data-window", "61"],

@@ -315,10 +315,14 @@ async fn sessions_and_early_data_are_remembered_in_redis() {
     std::fs::write(files.path("key"), [7; 32]).unwrap();
     std::fs::write(files.path("tickets"), [7; 48]).unwrap();
     let socket = files.path("redis.sock").to_str().unwrap().to_owned();
+    // Known to who has the file, and with signs that mean something in a URL.
+    let password = "s/e:c r@e?t&+%";
+    files.write("password", &format!("{password}\n"));
+    let wants = ["--requirepass", password];
     let arguments = ["--port", "0", "--save", "", "--unixsocket", &socket];
-    let redis = Program::start("redis-server", &arguments);
+    let redis = Program::start("redis-server", &[&arguments[..], &wants].concat());
     let cli = async |words: &[&str]| {
-        let arguments = [&["-s", &socket], words].concat();
+        let arguments = [&["-s", &socket, "--no-auth-warning", "-a", password], words].concat();
         said("redis-cli", &arguments).await.trim().to_owned()
     };
     for _ in 0..500 {
@@ -328,8 +332,8 @@ async fn sessions_and_early_data_are_remembered_in_redis() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let back = echo("a").await;
-    let in_store = "tickets = { store = \"unix://@/redis.sock\", store_key = \"@/key\" }";
-    let in_file = "tickets = { file = \"@/tickets\", replay_guard = \"unix://@/redis.sock\" }";
+    let in_store = "tickets = { store = \"unix://@/redis.sock\", store_key = \"@/key\", redis_password_file = \"@/password\" }";
+    let in_file = "tickets = { file = \"@/tickets\", replay_guard = \"unix://@/redis.sock\", redis_password_file = \"@/password\" }";
     let both = |tickets: &str| [(); 2].map(|()| files.start(&terminating(tickets, back, EARLY)));
     let at = |proxies: &[support::Running; 2]| [0, 1].map(|it| proxies[it].address());
     let connector = files.connector(&[]);

@@ -50,7 +50,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use layered::LayeredServerSessionStore;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub use redis::{RedisReplayGuard, RedisStore};
+pub use redis::{RedisReplayGuard, RedisStore, redis_url_with_password};
 pub use replay::{Claim, MemoryReplayGuard, ReplayGuard};
 #[cfg(any(feature = "disk", feature = "redis"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "disk", feature = "redis"))))]

@@ -269,7 +269,7 @@ pub use portcullis_session_cache::{
 pub use portcullis_session_cache::{DiskOptions, DiskStore};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub use portcullis_session_cache::{RedisReplayGuard, RedisStore};
+pub use portcullis_session_cache::{RedisReplayGuard, RedisStore, redis_url_with_password};
 #[cfg(any(feature = "disk", feature = "redis"))]
 pub use portcullis_session_cache::{StoreError, StoreErrorKind, StoreKeys};
 pub use rustls_pki_types::{self as pki_types, CertificateDer, ServerName};

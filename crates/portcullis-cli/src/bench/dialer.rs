@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use portcullis::{EarlyDataOutcome, MemorySessionStore, TlsConnector, TlsStream};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 use crate::connect::{self, Destination};
 use crate::connecting;
 use crate::failure::Failure;
+use crate::io::Io;
 
 /// How long a server may take to close after we have.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ impl Dialer {
     ///
     /// # Cancel safety
     /// Dropped, the connection is closed.
-    pub(super) async fn connect(&self) -> Result<TlsStream<TcpStream>, Failure> {
+    pub(super) async fn connect(&self) -> Result<TlsStream<Io>, Failure> {
         let (connector, io) = self.reach().await?;
         let connected = connector.upgrade(io, self.destination.name.clone()).await;
         connected.map_err(|error| Failure::handshake(&error))
@@ -66,14 +66,14 @@ impl Dialer {
     pub(super) async fn connect_with_early_data(
         &self,
         data: bytes::Bytes,
-    ) -> Result<(TlsStream<TcpStream>, EarlyDataOutcome), Failure> {
+    ) -> Result<(TlsStream<Io>, EarlyDataOutcome), Failure> {
         let (connector, io) = self.reach().await?;
         let name = self.destination.name.clone();
         let connected = connector.upgrade_with_early_data(io, name, data).await;
         connected.map_err(|error| Failure::handshake(&error))
     }
 
-    async fn reach(&self) -> Result<(TlsConnector, TcpStream), Failure> {
+    async fn reach(&self) -> Result<(TlsConnector, Io), Failure> {
         let deadline = self.destination.deadline();
         let io = self.destination.connect(deadline).await?;
         let left = connect::left(deadline);
@@ -102,6 +102,6 @@ impl Dialer {
 }
 
 /// Closes, and waits until the server has, too.
-pub(super) async fn close(stream: TlsStream<TcpStream>) -> Result<(), Failure> {
+pub(super) async fn close(stream: TlsStream<Io>) -> Result<(), Failure> {
     connecting::close(stream, CLOSE_WITHIN).await
 }

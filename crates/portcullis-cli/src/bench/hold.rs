@@ -9,7 +9,6 @@ use clap::Args;
 use portcullis::TlsStream;
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -21,6 +20,7 @@ use super::process;
 use super::results::{failed, failures, latency, percentiles, print, recorded, several, verdict};
 use super::settings::{self, Peer, seconds};
 use crate::failure::Failure;
+use crate::io::Io;
 
 #[derive(Debug, Args)]
 pub(crate) struct Hold {
@@ -205,7 +205,7 @@ impl Connection {
         Fate::Kept(took)
     }
 
-    async fn open(&self) -> Result<TlsStream<TcpStream>, Failure> {
+    async fn open(&self) -> Result<TlsStream<Io>, Failure> {
         let mut stream = self.dialer.connect().await?;
         exchange(&mut stream, &self.message, self.dialer.limit()).await?;
         Ok(stream)

@@ -8,7 +8,6 @@ use clap::Args;
 use portcullis::TlsStream;
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::dialer::{self, Dialer};
@@ -18,6 +17,7 @@ use super::results::Results;
 use super::settings::{self, Load, Peer};
 use super::work::{Work, repeat};
 use crate::failure::Failure;
+use crate::io::Io;
 
 #[derive(Debug, Args)]
 pub(crate) struct Pingpong {
@@ -72,7 +72,7 @@ struct Answered {
 }
 
 impl Work for Answered {
-    type Slot = TlsStream<TcpStream>;
+    type Slot = TlsStream<Io>;
 
     async fn open(&self) -> Result<Self::Slot, Failure> {
         self.dialer.connect().await
@@ -113,7 +113,7 @@ pub(super) fn message(length: usize) -> Vec<u8> {
 
 /// Sends a message, and waits until it is back, for so long.
 pub(super) async fn exchange(
-    stream: &mut TlsStream<TcpStream>,
+    stream: &mut TlsStream<Io>,
     message: &[u8],
     limit: Duration,
 ) -> Result<(), Failure> {
@@ -126,7 +126,7 @@ pub(super) async fn exchange(
     }
 }
 
-async fn exchanged(stream: &mut TlsStream<TcpStream>, message: &[u8]) -> Result<(), Failure> {
+async fn exchanged(stream: &mut TlsStream<Io>, message: &[u8]) -> Result<(), Failure> {
     if message.is_empty() {
         return Ok(());
     }
@@ -161,6 +161,8 @@ mod tests {
     use portcullis::{ClientConfig, Identity, ServerConfig, TlsAcceptor, TlsConnector};
     use tokio::net::TcpListener;
 
+    use tokio::net::TcpStream;
+
     use super::*;
 
     #[tokio::test]
@@ -179,7 +181,7 @@ mod tests {
         });
         let config = ClientConfig::dangerous_builder_without_verification();
         let connector = TlsConnector::new(config.build().unwrap());
-        let io = TcpStream::connect(address).await.unwrap();
+        let io = Io::Tcp(TcpStream::connect(address).await.unwrap());
         let name = portcullis::ServerName::try_from("localhost").unwrap();
         let mut stream = connector.upgrade(io, name).await.unwrap();
         let exchange = exchange(&mut stream, b"line\n", Duration::from_millis(100));

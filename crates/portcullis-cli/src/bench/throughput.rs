@@ -7,7 +7,6 @@ use clap::{Args, ValueEnum};
 use portcullis::{ReadHalf, TlsStream, WriteHalf};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use super::dialer::Dialer;
@@ -17,6 +16,7 @@ use super::results::Results;
 use super::settings::{self, Load, Peer};
 use super::work::{PAUSE, Work, repeat_until_failure};
 use crate::failure::Failure;
+use crate::io::Io;
 
 /// How much is read at a time.
 const PART: usize = 64 << 10;
@@ -88,7 +88,7 @@ struct Flowing {
 }
 
 impl Work for Flowing {
-    type Slot = TlsStream<TcpStream>;
+    type Slot = TlsStream<Io>;
 
     async fn open(&self) -> Result<Self::Slot, Failure> {
         self.dialer.connect().await
@@ -115,7 +115,7 @@ impl Work for Flowing {
 }
 
 impl Flowing {
-    async fn down(&self, mut stream: TlsStream<TcpStream>, meter: &Meter) -> Result<(), Failure> {
+    async fn down(&self, mut stream: TlsStream<Io>, meter: &Meter) -> Result<(), Failure> {
         let mut part = vec![0; PART];
         let turn = async || {
             let received = read(&mut stream, &mut part).await?;
@@ -128,7 +128,7 @@ impl Flowing {
     }
 
     /// Reads all the while, or an echo that nobody takes would stop the server.
-    async fn up(&self, stream: TlsStream<TcpStream>, meter: &Meter) -> Result<(), Failure> {
+    async fn up(&self, stream: TlsStream<Io>, meter: &Meter) -> Result<(), Failure> {
         let (mut reading, mut writing): (ReadHalf<_>, WriteHalf<_>) = stream.into_split();
         let turn = async || {
             let sent = writing.send(&[&self.data]).await;

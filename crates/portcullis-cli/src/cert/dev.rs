@@ -25,8 +25,8 @@ const LOCALHOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
-    /// Host names, IP addresses and e-mail addresses the certificate is for; the first is also
-    /// its common name, for a server the first that is no e-mail address.
+    /// Host names, IP addresses, e-mail addresses and a SPIFFE ID (spiffe://a.test/web) the certificate is for; the first is
+    /// also its common name, for a server the first that is a host name or an IP address.
     /// [default for a server: localhost 127.0.0.1 ::1]
     names: Vec<String>,
     /// Make a certificate for a client: client.pem and client-key.pem.
@@ -98,10 +98,14 @@ impl Dev {
             return parse(&LOCALHOST);
         }
         let names = parse(&self.names)?;
-        if !self.client && names.iter().all(Name::is_mail) {
+        if !self.client && !names.iter().any(Name::is_host) {
             return Err(Failure::usage(
-                "a server has a host name or an IP address; for the certificate of a person use \
-                 --client",
+                "a server has a host name or an IP address; for the certificate of a person or a workload use --client",
+            ));
+        }
+        if names.iter().filter(|name| name.is_spiffe()).count() > 1 {
+            return Err(Failure::usage(
+                "a certificate has one SPIFFE ID at most: whoever has two is taken by nobody",
             ));
         }
         Ok(names)
@@ -160,7 +164,7 @@ impl Leaf {
         params.distinguished_name = DistinguishedName::new();
         // A server is a host: a person's address is one of its names (nodes of Erlang are `a@host`), never what it is
         // shown as.
-        let mut fit = names.iter().filter(|name| client || !name.is_mail());
+        let mut fit = names.iter().filter(|name| client || name.is_host());
         let first = fit.next().map(ToString::to_string);
         // A name that is too long stands in the subjectAltName alone.
         if let Some(first) = first.filter(|name| name.len() <= LONGEST_COMMON_NAME) {

@@ -10,9 +10,6 @@ use zeroize::Zeroizing;
 use crate::failure::Failure;
 use crate::files;
 
-/// The longest password, in bytes.
-const MOST: usize = 4_096;
-
 /// Where the password is.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct KeyPassword {
@@ -36,13 +33,7 @@ pub(super) fn load(
 ) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     if let Some(file) = file {
         let wrong = |error| Failure::usage(format!("--password-file {}: {error}", file.display()));
-        let mut password = files::secret(file, MOST).map_err(wrong)?;
-        let end = password
-            .iter()
-            .position(|byte| matches!(byte, b'\n' | b'\r'));
-        let end = end.unwrap_or(password.len());
-        password.truncate(end);
-        return Ok(Some(password));
+        return files::first_line(file).map(Some).map_err(wrong);
     }
     let Some(name) = variable else {
         return Ok(None);

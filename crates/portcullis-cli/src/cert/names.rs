@@ -15,6 +15,8 @@ pub(super) enum Name {
     Dns(String),
     Ip(IpAddr),
     Mail(String),
+    /// Of a workload: `spiffe://` and whatever trusts it.
+    Spiffe(String),
 }
 
 impl Name {
@@ -24,8 +26,16 @@ impl Name {
         if let Ok(address) = text.parse() {
             return Ok(Self::Ip(address));
         }
+        if text.starts_with("spiffe:") {
+            return match is_spiffe(text) {
+                true => Ok(Self::Spiffe(text.to_owned())),
+                false => wrong("it is not a SPIFFE ID such as spiffe://a.test/ns/one/sa/web"),
+            };
+        }
         if text.contains("://") {
-            return wrong("write the host of the URL alone");
+            return wrong(
+                "write the host of the URL alone; the only URI here is a SPIFFE ID, spiffe://a.test/web",
+            );
         }
         if !text.is_ascii() {
             return wrong("write an international name in its ASCII form (xn--…)");
@@ -52,8 +62,13 @@ impl Name {
         }
     }
 
-    pub(super) fn is_mail(&self) -> bool {
-        matches!(self, Self::Mail(_))
+    /// Whether a server can be found by it.
+    pub(super) fn is_host(&self) -> bool {
+        matches!(self, Self::Dns(_) | Self::Ip(_))
+    }
+
+    pub(super) fn is_spiffe(&self) -> bool {
+        matches!(self, Self::Spiffe(_))
     }
 
     pub(super) fn to_san(&self) -> Result<SanType, rcgen::Error> {
@@ -61,6 +76,7 @@ impl Name {
             Self::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
             Self::Ip(address) => SanType::IpAddress(*address),
             Self::Mail(address) => SanType::Rfc822Name(address.as_str().try_into()?),
+            Self::Spiffe(uri) => SanType::URI(uri.as_str().try_into()?),
         })
     }
 }
@@ -68,7 +84,7 @@ impl Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dns(name) | Self::Mail(name) => f.write_str(name),
+            Self::Dns(name) | Self::Mail(name) | Self::Spiffe(name) => f.write_str(name),
             Self::Ip(address) => address.fmt(f),
         }
     }
@@ -80,6 +96,31 @@ fn is_host(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit());
     !is_number && !name.ends_with('.') && DnsName::try_from(name).is_ok()
+}
+
+/// A trust domain, and segments of a path, none of which leads elsewhere (SPIFFE-ID §2).
+fn is_spiffe(text: &str) -> bool {
+    let Some(rest) = text
+        .strip_prefix("spiffe://")
+        .filter(|_| text.len() <= 2_048)
+    else {
+        return false;
+    };
+    let of = |bytes: &str, upper: bool| {
+        let mut bytes = bytes.bytes();
+        bytes.all(|byte| match byte {
+            b'A'..=b'Z' => upper,
+            _ => byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte),
+        })
+    };
+    let (domain, path) = rest
+        .split_once('/')
+        .map_or((rest, None), |(domain, path)| (domain, Some(path)));
+    let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && of(segment, true);
+    !domain.is_empty()
+        && domain.len() <= 255
+        && of(domain, false)
+        && path.is_none_or(|path| path.split('/').all(is_segment))
 }
 
 /// A dot-atom (RFC 5322 §3.2.3); quoted ones are not for certificates of development.
@@ -106,6 +147,11 @@ mod tests {
             ("xn--bcher-kva.test", Name::Dns("xn--bcher-kva.test".into())),
             ("::1", Name::Ip("::1".parse().unwrap())),
             ("alice.b+c@a.test", Name::Mail("alice.b+c@a.test".into())),
+            ("spiffe://a.test", Name::Spiffe("spiffe://a.test".into())),
+            (
+                "spiffe://a.test/ns/One/sa/web_1",
+                Name::Spiffe("spiffe://a.test/ns/One/sa/web_1".into()),
+            ),
         ] {
             assert_eq!(Name::parse(text), Ok(expected));
         }
@@ -139,6 +185,18 @@ mod tests {
             "a\n.test",
             "a,b",
             "[::1]",
+            "spiffe:",
+            "spiffe://",
+            "spiffe:///web",
+            "spiffe://A.test/web",
+            "spiffe://a.test:1/web",
+            "spiffe://me@a.test/web",
+            "spiffe://a.test/",
+            "spiffe://a.test/a//b",
+            "spiffe://a.test/a/../b",
+            "spiffe://a.test/%61",
+            "spiffe://a.test/a?b",
+            "spiffe://a.test/*",
         ] {
             assert!(Name::parse(text).is_err(), "{text:?}");
         }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use portcullis::{ReadHalf, TlsStream, WriteHalf};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader, Stdin};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::commands::{Command, Line, Lines};
+
+use crate::io::Io;
 
 /// How long the peer may take to close after we have.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -24,7 +25,7 @@ pub(super) struct Manner {
 
 /// Speaks, first what is given, until the peer has closed.
 pub(super) async fn converse(
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Io>,
     first: &[u8],
     manner: Manner,
 ) -> std::io::Result<()> {
@@ -41,8 +42,8 @@ pub(super) async fn converse(
 type Request = oneshot::Sender<Result<(), portcullis::Error>>;
 
 async fn both_ways(
-    reader: &mut ReadHalf<TcpStream>,
-    writer: &mut WriteHalf<TcpStream>,
+    reader: &mut ReadHalf<Io>,
+    writer: &mut WriteHalf<Io>,
     first: &[u8],
     manner: Manner,
 ) -> std::io::Result<()> {
@@ -101,7 +102,7 @@ async fn both_ways(
 }
 
 /// Sends standard input; what the peer asks for is answered meanwhile.
-async fn pass_on(writer: &mut WriteHalf<TcpStream>) -> std::io::Result<()> {
+async fn pass_on(writer: &mut WriteHalf<Io>) -> std::io::Result<()> {
     let mut stdin = tokio::io::stdin();
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -118,10 +119,7 @@ async fn pass_on(writer: &mut WriteHalf<TcpStream>) -> std::io::Result<()> {
 }
 
 /// Sends the lines of standard input, and does what those say that are commands.
-async fn obey(
-    writer: &mut WriteHalf<TcpStream>,
-    requests: mpsc::Sender<Request>,
-) -> std::io::Result<()> {
+async fn obey(writer: &mut WriteHalf<Io>, requests: mpsc::Sender<Request>) -> std::io::Result<()> {
     let mut lines = Lines::<BufReader<Stdin>>::new(BufReader::new(tokio::io::stdin()));
     loop {
         let line = tokio::select! {

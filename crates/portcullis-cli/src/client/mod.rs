@@ -21,7 +21,6 @@ use portcullis::{
     ServerName, SignatureScheme, TlsStream,
 };
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
 use crate::cert::KeyPassword;
@@ -29,6 +28,7 @@ use crate::connect::Route;
 use crate::connecting::{Connecting, Trust};
 use crate::crl::Lists;
 use crate::failure::Failure;
+use crate::io::Io;
 use crate::logins::{Credentials, Login};
 use crate::report::{self, Report};
 use crate::shared_keys::SharedKeys;
@@ -126,7 +126,7 @@ pub(crate) struct Client {
     #[arg(long, value_name = "FILE")]
     save_cert: Option<PathBuf>,
     /// Speak DTLS, over UDP: each line of standard input is a message, and each message that comes is printed.
-    #[arg(long, conflicts_with_all = ["commands", "starttls", "bind", "proxy"])]
+    #[arg(long, conflicts_with_all = ["commands", "starttls", "bind", "proxy", "unix"])]
     dtls: bool,
     /// With --dtls: the longest datagram of the handshake, in bytes of UDP payload. [default: 1200]
     #[arg(long, value_name = "BYTES", requires = "dtls", value_parser = clap::value_parser!(u16).range(228..=65_507))]
@@ -462,7 +462,7 @@ impl Client {
     async fn connect(
         &self,
         connecting: &mut Connecting,
-    ) -> Result<(TlsStream<TcpStream>, Bytes), Failure> {
+    ) -> Result<(TlsStream<Io>, Bytes), Failure> {
         let reconnect = self.sessions.reconnect;
         let early = self.sessions.early_data()?;
         let mut list = self.list_to_retry_with()?;
@@ -637,7 +637,7 @@ impl Client {
 async fn connect_once(
     connecting: &mut Connecting,
     list: &mut Option<EchConfigList>,
-) -> Result<TlsStream<TcpStream>, Failure> {
+) -> Result<TlsStream<Io>, Failure> {
     let Some(offered) = list.take() else {
         return connecting.connect().await;
     };

@@ -12,7 +12,6 @@ use portcullis::{
     DtlsOptions, NamedGroup, ProtocolVersion, SignatureScheme, TlsConnector, TlsStream,
 };
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::checks::{Accepted, Offered, Seen};
@@ -27,6 +26,7 @@ use crate::certificate;
 use crate::connect::{self, Destination};
 use crate::connecting::{self, Connecting, Trust};
 use crate::failure::Failure;
+use crate::io::Io;
 
 /// Groups with ML-KEM have this code, or a higher one.
 const HYBRIDS: u16 = 0x0200;
@@ -270,7 +270,7 @@ pub(super) struct Refused {
 
 /// A connection, over what is scanned.
 pub(super) enum Connection {
-    Stream(TlsStream<TcpStream>),
+    Stream(TlsStream<Io>),
     Datagrams(DtlsConnection),
 }
 
@@ -498,6 +498,7 @@ mod tests {
             ipv6: false,
             bind: None,
             proxy: None,
+            unix: None,
             timeout: Some(3_600),
         };
         let to = route.to("127.0.0.1:1").unwrap();

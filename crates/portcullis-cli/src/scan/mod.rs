@@ -47,7 +47,7 @@ pub(crate) struct Scan {
     #[command(flatten)]
     route: Route,
     /// Scan DTLS over UDP.
-    #[arg(long, conflicts_with_all = ["starttls", "bind", "proxy"])]
+    #[arg(long, conflicts_with_all = ["starttls", "bind", "proxy", "unix"])]
     dtls: bool,
     /// Trust the certificates in this PEM file instead of those of the operating system.
     #[arg(long, value_name = "FILE")]

@@ -253,6 +253,7 @@ mod tests {
             ipv6: false,
             bind: None,
             proxy: None,
+            unix: None,
             timeout: Some(600),
         };
         let destination = route.to(&address.to_string()).unwrap();

@@ -219,6 +219,7 @@ mod tests {
             ipv6: false,
             bind: None,
             proxy: None,
+            unix: None,
             timeout: Some(1),
         };
         let destination = route.to(&address.to_string()).unwrap();

@@ -297,6 +297,7 @@ mod tests {
             ipv6: false,
             bind: None,
             proxy: None,
+            unix: None,
             timeout: Some(30),
         };
         let destination = route.to(&address.to_string()).unwrap();

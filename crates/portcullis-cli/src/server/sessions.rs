@@ -13,7 +13,8 @@ use portcullis::session::{AntiReplay, BloomFilters, TicketKeys};
 use portcullis::{
     ClientConfig, DiskStore, MemoryReplayGuard, MemoryServerSessionStore, RedisReplayGuard,
     RedisStore, ReplayGuard, Roots, ServerSessionStore, StoreError, StoreErrorKind, StoreKeys,
-    TicketKeyFile, TlsAcceptor, TlsConnector, redis_over_tls, replay_guard_over_tls,
+    TicketKeyFile, TlsAcceptor, TlsConnector, redis_over_tls, redis_url_with_password,
+    replay_guard_over_tls,
 };
 use zeroize::Zeroizing;
 
@@ -64,6 +65,10 @@ pub(crate) struct Sessions {
     /// Trust the certificates in this PEM file, instead of those of the operating system, for rediss://.
     #[arg(long, value_name = "FILE")]
     store_cafile: Option<PathBuf>,
+    /// The password of Redis, in --store and in --replay-guard, is the first line of this file, which others cannot read as
+    /// they can a command line. A user is named in the place: redis://USER@HOST.
+    #[arg(long, value_name = "FILE")]
+    store_password_file: Option<PathBuf>,
     /// Accept so many bytes of early data, 16,384 unless it is said, from clients that resume a session of TLS 1.3.
     #[arg(long, value_name = "BYTES", num_args = 0..=1, default_missing_value = "16384")]
     early_data: Option<u32>,
@@ -190,6 +195,13 @@ impl Sessions {
         let places = [&self.store, &self.replay_guard];
         let mut places = places.into_iter().flatten();
         let is_over_tls = |place: &Place| place.0.starts_with("rediss:");
+        let is_redis =
+            |place: &Place| matches!(place.kind(""), Ok(Kind::Redis(_) | Kind::RedisOverTls(_)));
+        if self.store_password_file.is_some() && !places.clone().any(is_redis) {
+            return Err(Failure::usage(
+                "--store-password-file has no effect without a Redis in --store or --replay-guard",
+            ));
+        }
         if self.store_cafile.is_some() && !places.any(is_over_tls) {
             return Err(Failure::usage(
                 "--store-cafile has no effect without rediss://",
@@ -275,11 +287,13 @@ impl Sessions {
                 opened.store = Some(Arc::new(store));
             }
             (Kind::Redis(url), Some(keys)) => {
-                let store = RedisStore::open(url, keys).map_err(wrong)?;
+                let url = self.with_password(url, "--store")?;
+                let store = RedisStore::open(&url, keys).map_err(wrong)?;
                 self.keep_in_redis(&mut opened, store).await;
             }
             (Kind::RedisOverTls(url), Some(keys)) => {
-                let store = redis_over_tls(url, self.connector()?, keys).map_err(wrong)?;
+                let url = self.with_password(url, "--store")?;
+                let store = redis_over_tls(&url, self.connector()?, keys).map_err(wrong)?;
                 self.keep_in_redis(&mut opened, store).await;
             }
             _ => opened.store = Some(Arc::new(MemoryServerSessionStore::default())),
@@ -318,16 +332,19 @@ impl Sessions {
     }
 
     async fn guard(&self, place: &Place) -> Result<Arc<dyn ReplayGuard>, Failure> {
-        let wrong = |error: StoreError| Failure::usage(format!("--replay-guard: {error}"));
-        let guard = match place.kind("--replay-guard")? {
+        const OPTION: &str = "--replay-guard";
+        let wrong = |error: StoreError| Failure::usage(format!("{OPTION}: {error}"));
+        let guard = match place.kind(OPTION)? {
             Kind::Memory => return Ok(Arc::new(MemoryReplayGuard::new(CLAIMS))),
             Kind::Disk(_) => {
                 return Err(Failure::usage(
                     "--replay-guard: there is none on disk; take redis://, rediss://, unix:// or memory",
                 ));
             }
-            Kind::Redis(url) => RedisReplayGuard::open(url),
-            Kind::RedisOverTls(url) => replay_guard_over_tls(url, self.connector()?),
+            Kind::Redis(url) => RedisReplayGuard::open(&self.with_password(url, OPTION)?),
+            Kind::RedisOverTls(url) => {
+                replay_guard_over_tls(&self.with_password(url, OPTION)?, self.connector()?)
+            }
         };
         let guard = guard.map_err(wrong)?;
         let asked = guard.clone();
@@ -354,6 +371,20 @@ impl Sessions {
             Ok(_) => {}
         }
         Arc::new(guard)
+    }
+
+    /// The URL of a Redis, with the password of the file if there is one.
+    fn with_password(&self, url: &str, option: &str) -> Result<Zeroizing<String>, Failure> {
+        let Some(file) = &self.store_password_file else {
+            return Ok(Zeroizing::new(url.to_owned()));
+        };
+        let wrong = |what: &dyn fmt::Display| {
+            Failure::usage(format!("--store-password-file {}: {what}", file.display()))
+        };
+        let line = files::first_line(file).map_err(|error| wrong(&error))?;
+        let password =
+            std::str::from_utf8(&line).map_err(|_| wrong(&"the password is no UTF-8"))?;
+        redis_url_with_password(url, password).map_err(|error| wrong(&format!("{option}: {error}")))
     }
 
     /// For a Redis that speaks TLS.

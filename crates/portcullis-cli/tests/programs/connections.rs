@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -299,4 +300,36 @@ fn gnutls_logs_in_as_a_user_of_openssl() {
         ours.env("PORTCULLIS_SRP_PASSWORD", "wonderland");
         assert_eq!(printed(with_input(ours, b"me too")), "me too");
     }
+}
+
+/// `--unix`: OpenSSL's server at a Unix socket, whose certificate has to be for the host all the same.
+#[test]
+fn a_unix_socket_is_a_way_to_openssl() {
+    let made = Certificates::make();
+    let socket = made.path("openssl.sock");
+    let fixed = ["s_server", "-unix", &socket, "-quiet", "-rev"];
+    let own = ["-cert", &made.cert, "-key", &made.key];
+    let mut server = program("openssl", &[&fixed[..], &own].concat());
+    let mut server = server.stdin(Stdio::null()).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    while !fs::exists(&socket).unwrap() {
+        assert!(Instant::now() < end, "openssl does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let at = |host: &str, input: &[u8]| {
+        let arguments = [host, "--cafile", &made.ca, "--unix", &socket, "-v"];
+        client(&arguments, input)
+    };
+    let output = at("localhost", b"hello\n");
+    let wrong = at("b.test", b"hello\n");
+    let _ = server.kill();
+    let _ = server.wait();
+    assert_eq!(printed(output), "olleh\n");
+    assert!(sentence_of_last_line(&wrong, 3).contains("b.test"));
+}
+
+fn sentence_of_last_line(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.lines().last().unwrap_or_default().to_owned()
 }

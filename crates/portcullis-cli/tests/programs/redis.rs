@@ -9,11 +9,16 @@ use serde_json::Value;
 use crate::support::{Certificates, Server, client, printed};
 use crate::{program, ran};
 
-/// A Redis that speaks TLS alone, with the certificate of the server. It is killed when dropped.
+/// Of what a Redis wants of everybody, with signs that mean something in a URL.
+const PASSWORD: &str = "s/e:c r@e?t&+%";
+
+/// A Redis that speaks TLS alone, with the certificate of the server, and wants a password. It is killed when dropped.
 struct Redis {
     child: Child,
     port: String,
     ca: String,
+    /// The file of the password.
+    password: String,
 }
 
 impl Redis {
@@ -30,6 +35,7 @@ impl Redis {
             ["--tls-auth-clients", "no"],
             ["--save", ""],
             ["--appendonly", "no"],
+            ["--requirepass", PASSWORD],
         ];
         let mut child = program("redis-server", words.as_flattened())
             .spawn()
@@ -37,8 +43,14 @@ impl Redis {
         let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
         let is_ready = lines.any(|line| line.unwrap().contains("Ready to accept connections"));
         assert!(is_ready, "redis-server does not start");
-        let ca = made.ca.clone();
-        Self { child, port, ca }
+        let password = made.path("password");
+        fs::write(&password, format!("{PASSWORD}\n")).unwrap();
+        Self {
+            child,
+            port,
+            ca: made.ca.clone(),
+            password,
+        }
     }
 
     fn url(&self) -> String {
@@ -55,6 +67,9 @@ impl Redis {
             "--tls",
             "--cacert",
             &self.ca,
+            "--no-auth-warning",
+            "-a",
+            PASSWORD,
         ];
         printed(ran(program("redis-cli", &[&fixed[..], words].concat())))
     }
@@ -96,9 +111,14 @@ fn servers_share_sessions_in_a_redis_with_tls() {
     let redis = Redis::start(&made);
     let key = made.path("store.key");
     fs::write(&key, [7; 32]).unwrap();
-    let store = ["--store", &redis.url(), "--store-key", &key].map(str::to_owned);
-    let store: Vec<_> = store.iter().map(String::as_str).collect();
-    let trusting = [&made.server()[..], &store, &["--store-cafile", &made.ca]].concat();
+    let url = redis.url();
+    let store = [
+        ["--store", &url],
+        ["--store-key", &key],
+        ["--store-password-file", &redis.password],
+    ];
+    let store = store.as_flattened();
+    let trusting = [&made.server()[..], store, &["--store-cafile", &made.ca]].concat();
     let servers = [Server::start(&trusting), Server::start(&trusting)];
     for tls in ["1.3", "1.2"] {
         for round in 0..4 {
@@ -111,7 +131,7 @@ fn servers_share_sessions_in_a_redis_with_tls() {
     assert_ne!(size.trim(), "0");
     // Who does not trust Redis's authority says so, and serves without sessions.
     let other = Certificates::make();
-    let doubting = [&made.server()[..], &store, &["--store-cafile", &other.ca]].concat();
+    let doubting = [&made.server()[..], store, &["--store-cafile", &other.ca]].concat();
     let mut server = Server::start(&doubting);
     for _ in 0..2 {
         let (facts, _) = resumed(&server, &made, &["--tls", "1.3"]);
@@ -143,6 +163,7 @@ fn servers_share_a_replay_guard_in_a_redis_with_tls() {
         ["--early-data", "100"],
         ["--replay-guard", &url],
         ["--store-cafile", &made.ca],
+        ["--store-password-file", &redis.password],
     ];
     let guarded = [&made.server()[..], guarded.as_flattened()].concat();
     let start = || [Server::start(&guarded), Server::start(&guarded)];

@@ -46,6 +46,8 @@ pub(super) struct Tickets {
     pub(super) replay_guard: Option<Text>,
     /// The authorities of a Redis that speaks TLS.
     pub(super) redis_roots: Option<Text>,
+    /// The password of Redis, where it is not in its URL.
+    pub(super) redis_password_file: Option<Text>,
     pub(super) span: Range<usize>,
 }
 
@@ -325,7 +327,14 @@ impl File {
         let of_clients = clients.map(|it| it.and_then(|it| it.roots.as_ref()));
         let all = of_identities.chain(of_backends).chain(of_clients);
         let tickets = self.tickets.iter();
-        let of_tickets = tickets.flat_map(|it| [&it.file, &it.store_key, &it.redis_roots]);
+        let of_tickets = tickets.flat_map(|it| {
+            [
+                &it.file,
+                &it.store_key,
+                &it.redis_roots,
+                &it.redis_password_file,
+            ]
+        });
         all.chain(of_tickets.map(Option::as_ref)).flatten()
     }
 
@@ -341,7 +350,14 @@ impl File {
 /// What a backend may say; one of a route alone has no name.
 const BACKEND: [&str; 5] = ["name", "servers", "tls", "send_proxy", "health"];
 
-const TICKETS: [&str; 5] = ["file", "store", "store_key", "replay_guard", "redis_roots"];
+const TICKETS: [&str; 6] = [
+    "file",
+    "store",
+    "store_key",
+    "replay_guard",
+    "redis_roots",
+    "redis_password_file",
+];
 
 fn required(table: &Section<'_>, key: &str, expected: &str) -> Option<Text> {
     if !table.has(key) {
@@ -364,6 +380,7 @@ impl Tickets {
             store_key: table.text("store_key"),
             replay_guard: table.text("replay_guard"),
             redis_roots: table.text("redis_roots"),
+            redis_password_file: table.text("redis_password_file"),
             span: table.span(),
         }
     }

@@ -325,6 +325,11 @@ fn what_else_is_refused() {
         ),
         (
             "version = 1\n",
+            "version = 1\ntickets = { file = \"@/tickets\", redis_password_file = \"@/ca.pem\" }\n",
+            "there is no Redis that wants a password",
+        ),
+        (
+            "version = 1\n",
             "version = 1\ntickets = { file = \"@/none\" }\n",
             "none",
         ),
@@ -431,6 +436,8 @@ fn no_text_is_too_much() {
 fn the_address_of_a_redis_is_not_told() {
     let files = files();
     std::fs::write(files.path("key"), [7; 32]).unwrap();
+    std::fs::write(files.path("password"), "hidden\n").unwrap();
+    std::fs::write(files.path("long"), [b'h'; 4_097]).unwrap();
     for (tickets, expected) in [
         (
             "store = \"redis://:hidden@\", store_key = \"@/key\"",
@@ -448,6 +455,18 @@ fn the_address_of_a_redis_is_not_told() {
             "store = \"redis://:hidden@h\", store_key = \"@/none\"",
             "@/none: ",
         ),
+        (
+            "store = \"redis://:hidden@h\", store_key = \"@/key\", redis_password_file = \"@/password\"",
+            "@/password: the password cannot be used: the URL of Redis has one already",
+        ),
+        (
+            "store = \"redis://h\", store_key = \"@/key\", redis_password_file = \"@/none\"",
+            "@/none: ",
+        ),
+        (
+            "store = \"redis://h\", store_key = \"@/key\", redis_password_file = \"@/long\"",
+            "@/long: longer than 4096 bytes",
+        ),
     ] {
         let text = RIGHT.replacen('\n', &format!("\ntickets = {{ {tickets} }}\n"), 1);
         let said = said(&files, &text).unwrap_err();
@@ -457,6 +476,8 @@ fn the_address_of_a_redis_is_not_told() {
         );
     }
     let right = "\ntickets = { store = \"rediss://:hidden@h:1/2\", store_key = \"@/key\", redis_roots = \"@/ca.pem\" }\n";
+    said(&files, &RIGHT.replacen('\n', right, 1)).unwrap();
+    let right = "\ntickets = { store = \"redis://me@h\", store_key = \"@/key\", redis_password_file = \"@/password\" }\n";
     said(&files, &RIGHT.replacen('\n', right, 1)).unwrap();
 }
 

@@ -13,6 +13,7 @@
 
 mod client;
 mod link;
+mod password;
 mod replay;
 mod server;
 
@@ -25,6 +26,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, cmd};
 use rustls_pki_types::UnixTime;
 
+pub use self::password::redis_url_with_password;
 pub use self::replay::RedisReplayGuard;
 
 use self::link::Link;

@@ -72,6 +72,7 @@ async fn patient(
         ipv6: false,
         bind: None,
         proxy: None,
+        unix: None,
         timeout: Some(seconds),
     };
     let destination = route.to(&listener.local_addr().unwrap().to_string());
@@ -310,6 +311,7 @@ async fn prober_of_datagrams(
         ipv6: false,
         bind: None,
         proxy: None,
+        unix: None,
         timeout: Some(seconds),
     };
     let destination = route.to(&socket.local_addr().unwrap().to_string());

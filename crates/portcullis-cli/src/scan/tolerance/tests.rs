@@ -112,6 +112,7 @@ async fn forms(mean: Mean, versions: &[u16]) -> Vec<(&'static str, Offered)> {
         ipv6: false,
         bind: None,
         proxy: None,
+        unix: None,
         timeout: Some(30),
     };
     let destination = route.to(&address.to_string()).unwrap();

@@ -18,6 +18,10 @@ use crate::kept::{Kept, Watched};
 use crate::proxy_header::Version;
 use crate::route::Mode;
 
+/// The longest password, in bytes.
+#[cfg(feature = "redis")]
+const PASSWORD: usize = 4_096;
+
 /// What all routes have in common.
 #[derive(Default)]
 pub(super) struct Tickets {
@@ -114,6 +118,13 @@ impl Maker<'_> {
             let text = "no route has `early_data`, so there is nothing to remember; leave `replay_guard` out";
             wrong(&entry.replay_guard, text);
         }
+        if entry.redis_password_file.is_some()
+            && entry.store.is_none()
+            && entry.replay_guard.is_none()
+        {
+            let text = "there is no Redis that wants a password; leave `redis_password_file` out";
+            wrong(&entry.redis_password_file, text);
+        }
         if entry.redis_roots.is_some()
             && ![&entry.store, &entry.replay_guard]
                 .into_iter()
@@ -144,10 +155,11 @@ impl Maker<'_> {
         if let Some(place) = &entry.store
             && let Some(keys) = entry.store_key.as_ref().and_then(|it| self.store_keys(it))
             && let Some(over_tls) = self.redis(place, entry)
+            && let Some(url) = self.with_password(place, entry)
         {
             let store = match over_tls {
-                Some(connector) => redis_over_tls(place.get_ref(), connector, keys),
-                None => RedisStore::open(place.get_ref(), keys),
+                Some(connector) => redis_over_tls(&url, connector, keys),
+                None => RedisStore::open(&url, keys),
             };
             if let Ok(store) = store.map_err(|error| wrong(place, error)) {
                 if self.takes_early_data() {
@@ -166,10 +178,11 @@ impl Maker<'_> {
             .as_ref()
             .filter(|_| entry.store.is_none())
             && let Some(over_tls) = self.redis(place, entry)
+            && let Some(url) = self.with_password(place, entry)
         {
             let guard = match over_tls {
-                Some(connector) => replay_guard_over_tls(place.get_ref(), connector),
-                None => RedisReplayGuard::open(place.get_ref()),
+                Some(connector) => replay_guard_over_tls(&url, connector),
+                None => RedisReplayGuard::open(&url),
             };
             if let Ok(guard) = guard.map_err(|error| wrong(place, error)) {
                 let ping = ping(guard.clone(), |it| async move { it.ping().await });
@@ -207,23 +220,61 @@ impl Maker<'_> {
         }
     }
 
+    /// Its URL, with the password of the file if there is one; `None` if that is of no use.
     #[cfg(feature = "redis")]
-    fn store_keys(&self, file: &Text) -> Option<portcullis::StoreKeys> {
+    fn with_password(
+        &self,
+        place: &Text,
+        entry: &model::Tickets,
+    ) -> Option<zeroize::Zeroizing<String>> {
+        use portcullis::redis_url_with_password;
+        use zeroize::Zeroizing;
+
+        let Some(file) = &entry.redis_password_file else {
+            return Some(Zeroizing::new(place.get_ref().clone()));
+        };
+        self.warn_of_readers(file);
+        let told = |what: String| self.wrong(&file.span(), format!("{}: {what}", file.get_ref()));
+        let bytes = self.secret(file, PASSWORD)?;
+        if bytes.len() > PASSWORD {
+            told(format!("longer than {PASSWORD} bytes"));
+            return None;
+        }
+        let mut lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
+        let Ok(password) = std::str::from_utf8(lines.next().unwrap_or_default()) else {
+            told("the password is no UTF-8".to_owned());
+            return None;
+        };
+        redis_url_with_password(place.get_ref(), password)
+            .map_err(|error| told(error.to_string()))
+            .ok()
+    }
+
+    /// What is in a file, up to a byte more than it may have: what is read does not grow, which would leave its beginning in
+    /// memory.
+    #[cfg(feature = "redis")]
+    fn secret(&self, file: &Text, most: usize) -> Option<zeroize::Zeroizing<Vec<u8>>> {
         use std::io::Read as _;
 
+        let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(most + 1));
+        let most = bytes.capacity() as u64;
+        let read = std::fs::File::open(file.get_ref());
+        let read = read.and_then(|open| open.take(most).read_to_end(&mut bytes));
+        let told = |error| self.wrong(&file.span(), format!("{}: {error}", file.get_ref()));
+        read.map_err(told).ok()?;
+        Some(bytes)
+    }
+
+    #[cfg(feature = "redis")]
+    fn store_keys(&self, file: &Text) -> Option<portcullis::StoreKeys> {
         use portcullis::StoreKeys;
-        use zeroize::Zeroizing;
 
         /// The most keys in a file.
         const MOST: usize = 8;
 
         self.warn_of_readers(file);
         let told = |what: String| self.wrong(&file.span(), format!("{}: {what}", file.get_ref()));
-        let mut bytes = Zeroizing::new(Vec::with_capacity(MOST * StoreKeys::KEY_LEN + 1));
-        let most = bytes.capacity() as u64;
-        let read = std::fs::File::open(file.get_ref());
-        let read = read.and_then(|open| open.take(most).read_to_end(&mut bytes));
-        read.map_err(|error| told(error.to_string())).ok()?;
+        let bytes = self.secret(file, MOST * StoreKeys::KEY_LEN)?;
         let (keys, rest) = bytes.as_chunks::<{ StoreKeys::KEY_LEN }>();
         if !rest.is_empty() || keys.is_empty() || keys.len() > MOST {
             let expected =
