@@ -21,9 +21,7 @@ use tokio::sync::mpsc;
 
 pub use address_limits::AddressLimits;
 #[cfg(feature = "dtls")]
-#[cfg(feature = "dtls")]
-pub(crate) use address_limits::host;
-pub(crate) use address_limits::{Addresses, Place};
+pub(crate) use address_limits::{Addresses, Place, host};
 pub use connections::{ConnectionError, Connections};
 #[cfg(feature = "dtls")]
 pub(crate) use handshakes::{Handshakes, Shaken};
