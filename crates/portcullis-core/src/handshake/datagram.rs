@@ -27,14 +27,6 @@ fn misuse(misuse: Misuse) -> Error {
     Abort::from(misuse).into_silent_error(Stage::Start)
 }
 
-impl Admission {
-    /// Whether nobody has asked if somebody reads at the address: without load
-    /// ([`CookiePolicy::UnderLoad`](crate::CookiePolicy::UnderLoad)). A handshake that succeeds shows it.
-    pub fn is_unproved(&self) -> bool {
-        self.is_unproved
-    }
-}
-
 impl Handshake {
     /// Starts as a client of the server `name` over datagrams, and offers to resume these sessions, as
     /// [`client_resuming`](Self::client_resuming).
