@@ -15,7 +15,7 @@ mod tests;
 use core::time::Duration;
 
 pub use self::admission::Admission;
-use self::budget::{Budget, Shares};
+use self::budget::{Budget, HostBudget};
 use self::cookie::{OlderHello, Secrets};
 pub use self::front::{FrontedAnswer, FrontedHello};
 use self::pieces::{MAX_HELLO, Pieces};
@@ -109,7 +109,7 @@ pub struct Gate {
     random: Random,
     decryptions: Budget,
     /// Of second hellos in front of other servers.
-    second_decryptions: Shares,
+    second_decryptions: HostBudget,
     /// Whether hellos that were decrypted are given out.
     is_front: bool,
     /// When the first datagram came.
@@ -152,7 +152,7 @@ impl Gate {
             pieces: Pieces::default(),
             random,
             decryptions: Budget::per_second(budget::DEFAULT),
-            second_decryptions: Shares::per_second(budget::DEFAULT),
+            second_decryptions: HostBudget::per_second(budget::DEFAULT),
             is_front: false,
             began: None,
             // Unless it is told.
@@ -178,7 +178,7 @@ impl Gate {
     #[must_use]
     pub fn decryptions(mut self, per_second: u32) -> Self {
         self.decryptions = Budget::per_second(per_second);
-        self.second_decryptions = Shares::per_second(per_second);
+        self.second_decryptions = HostBudget::per_second(per_second);
         self
     }
 
