@@ -28,6 +28,7 @@ mod said;
 mod scan;
 mod server;
 mod shared_keys;
+mod spoken;
 mod starttls;
 mod target;
 mod text;
