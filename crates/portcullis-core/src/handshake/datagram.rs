@@ -299,7 +299,7 @@ impl Outcome {
             reader.close(now);
         }
         let mut writer = outgoing.take_datagram_writer(mail, self.key_update_at, own)?;
-        // As over a stream: who has declined is not asked again under the same key.
+        // As over a stream: a peer that has declined is not asked again under the same key.
         if ending == Ending::New && reader.may_renegotiate() {
             let usual = self.key_update_at == Policy::KEY_UPDATE_AT;
             writer.renegotiate_at((!usual).then_some(self.key_update_at));
