@@ -24,7 +24,7 @@ const BESIDE: usize = 4 * 1024;
 /// How long a place is kept for the rest.
 const LIFETIME: Duration = Duration::from_secs(1);
 
-/// Holds at most [`MOST`](Self::MOST) bytes, allocated as they come.
+/// Holds at most `SETS` times a hello of [`MAX_HELLO`] and what it costs [besides](BESIDE), allocated as they come.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     sets: Vec<Vec<Place>>,
