@@ -312,13 +312,20 @@ impl Driver {
             }
             None => match current.whose(datagram) {
                 Whose::Its => {}
-                Whose::Either => self.on_stranger(path, datagram, now),
+                Whose::Rest if !self.has_begun(path, now) => {}
+                Whose::Either | Whose::Rest => self.on_stranger(path, datagram, now),
                 Whose::Strangers => return self.on_stranger(path, datagram, now),
             },
         }
         if current.receive(datagram, path, now.monotonic).has_work {
             self.look_after(current.id);
         }
+    }
+
+    /// Whether somebody has said a part of a hello there, of which the rest is to come.
+    fn has_begun(&self, path: Path, now: Now) -> bool {
+        let door = self.door.as_ref();
+        door.is_some_and(|door| door.gate.has_begun(&bytes(path.peer), now))
     }
 
     /// Whoever has this connection id, wherever it comes from.

@@ -36,6 +36,8 @@ pub(super) enum Whose {
     Its,
     /// Or of somebody who begins anew.
     Either,
+    /// Or of somebody who begins anew, where the gate has the beginning of his hello.
+    Rest,
     Strangers,
 }
 
@@ -57,7 +59,9 @@ impl Association {
                 Some(own) if *own != random => Whose::Strangers,
                 _ => Whose::Its,
             },
-            Some(None) => Whose::Either,
+            Some(None) if self.is_unproved() => Whose::Either,
+            // The gate keeps nothing of one whom it has let in with the first of several pieces.
+            Some(None) => Whose::Rest,
             None => Whose::Its,
         }
     }

@@ -217,6 +217,12 @@ impl Gate {
         Ok(())
     }
 
+    /// Whether a first hello that is too long for a datagram has begun to come from there, and its rest has not.
+    #[must_use]
+    pub fn has_begun(&self, peer: &[u8], now: Now) -> bool {
+        self.pieces.has_begun(peer, now.monotonic)
+    }
+
     /// What becomes of a datagram from an address with which there is no connection. `peer` is the
     /// address in any form that is always the same for it, and no other's.
     pub fn on_datagram(&mut self, peer: &[u8], datagram: &[u8], now: Now) -> Verdict {

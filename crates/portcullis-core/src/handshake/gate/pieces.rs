@@ -58,7 +58,7 @@ impl Pieces {
         if self.sets.is_empty() {
             self.sets.resize_with(SETS, Vec::new);
         }
-        let set = (self.keys.hash_one(peer) % SETS as u64) as usize;
+        let set = self.set_of(peer);
         let Some(set) = self.sets.get_mut(set) else {
             return Err(Discarded::NoHello);
         };
@@ -85,6 +85,16 @@ impl Pieces {
         why.map_or(Ok(None), Err)
     }
 
+    fn set_of(&self, peer: &[u8]) -> usize {
+        (self.keys.hash_one(peer) % SETS as u64) as usize
+    }
+
+    /// Whether the rest of a hello is to come from there.
+    pub(super) fn has_begun(&self, peer: &[u8], now: Monotonic) -> bool {
+        let mut places = self.sets.get(self.set_of(peer)).into_iter().flatten();
+        places.any(|place| *place.peer == *peer && !place.is_over(now))
+    }
+
     /// What is held, in bytes.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
@@ -93,10 +103,15 @@ impl Pieces {
     }
 }
 
+impl Place {
+    fn is_over(&self, now: Monotonic) -> bool {
+        now.0.saturating_sub(self.since.0) > LIFETIME
+    }
+}
+
 /// The place of this address, or a new one.
 fn take_place(set: &mut Vec<Place>, peer: &[u8], message_seq: u16, now: Monotonic) -> Place {
-    let is_over = |place: &Place| now.0.saturating_sub(place.since.0) > LIFETIME;
-    set.retain(|place| !is_over(place));
+    set.retain(|place| !place.is_over(now));
     let is_same = |place: &Place| *place.peer == *peer && place.message_seq == message_seq;
     match set.iter().position(is_same) {
         Some(at) => set.remove(at),
