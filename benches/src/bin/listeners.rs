@@ -10,39 +10,18 @@
 //! All is on one thread, over the loopback interface: in a round each client sends 64 messages twenty times, which are read
 //! before it sends more. The processor time counts what the system does for the calls; nothing is waited for.
 
-use std::future::Future;
 use std::time::Duration;
 
-use cpu_time::ThreadTime;
-use portcullis::pki_types::{PrivateKeyDer, ServerName};
-use portcullis::{
-    ClientConfig, DtlsConnection, DtlsConnector, DtlsListener, Identity, ServerConfig, TlsAcceptor,
-    TlsConnector,
-};
+use portcullis::pki_types::ServerName;
+use portcullis::{ClientConfig, DtlsConnection, DtlsConnector, DtlsListener, TlsConnector};
+use portcullis_benches::datagrams::{Failure, TOGETHER, acceptor, number, timed};
 use portcullis_benches::pki::{Pki, SERVER_NAME};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
-type Failure = Box<dyn std::error::Error>;
-
-/// How many are sent before they are read: they have room in the system's queue.
-const TOGETHER: usize = 64;
 /// How often, in a round.
 const TIMES: usize = 20;
 const SOCKETS: [usize; 3] = [1, 2, 4];
-
-fn number(name: &str, default: usize) -> usize {
-    let set = std::env::var(name).ok();
-    set.and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// The time that a future takes of the processor, whatever else the runtime does meanwhile.
-async fn timed<T>(spent: &mut Duration, work: impl Future<Output = T>) -> T {
-    let start = ThreadTime::now();
-    let done = work.await;
-    *spent += start.elapsed();
-    done
-}
 
 /// A server with so many sockets, and its clients.
 struct Server {
@@ -53,11 +32,7 @@ struct Server {
 
 impl Server {
     async fn with(pki: &Pki, sockets: usize, clients: usize) -> Result<Self, Failure> {
-        let identity = &pki.ecdsa_p256;
-        let key = PrivateKeyDer::Pkcs8(identity.key.clone().into());
-        let identity = Identity::from_der(vec![identity.certificate.clone().into()], &key)?;
-        let config = ServerConfig::builder().identity(identity).build()?;
-        let acceptor = TlsAcceptor::new(config);
+        let acceptor = acceptor(pki)?;
         let listeners = DtlsListener::bind_many("127.0.0.1:0", acceptor, sockets).await?;
         let address = listeners.first().ok_or("no listener")?.local_addr()?;
         let (sender, mut accepted) = mpsc::channel(1);

@@ -11,35 +11,13 @@
 //! Both ends are on one thread, over the loopback interface: 64 messages are sent, and then read. The processor time counts what
 //! the system does for the calls; nothing is waited for.
 
-use std::future::Future;
 use std::time::Duration;
 
-use cpu_time::ThreadTime;
-use portcullis::pki_types::{PrivateKeyDer, ServerName};
-use portcullis::{
-    ClientConfig, DtlsConnection, DtlsConnector, DtlsListener, Identity, ServerConfig, TlsAcceptor,
-    TlsConnector,
-};
+use portcullis::pki_types::ServerName;
+use portcullis::{ClientConfig, DtlsConnection, DtlsConnector, DtlsListener, TlsConnector};
+use portcullis_benches::datagrams::{Failure, TOGETHER, acceptor, number, timed};
 use portcullis_benches::pki::{Pki, SERVER_NAME};
 use tokio::runtime::Builder;
-
-type Failure = Box<dyn std::error::Error>;
-
-/// How many are sent before they are read: they have room in the system's queue.
-const TOGETHER: usize = 64;
-
-fn number(name: &str, default: usize) -> usize {
-    let set = std::env::var(name).ok();
-    set.and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// The time that a future takes of the processor, whatever else the runtime does meanwhile.
-async fn timed<T>(spent: &mut Duration, work: impl Future<Output = T>) -> T {
-    let start = ThreadTime::now();
-    let done = work.await;
-    *spent += start.elapsed();
-    done
-}
 
 /// Two ends that are connected.
 struct Ends {
@@ -51,11 +29,7 @@ struct Ends {
 
 impl Ends {
     async fn connected(pki: &Pki) -> Result<Self, Failure> {
-        let identity = &pki.ecdsa_p256;
-        let key = PrivateKeyDer::Pkcs8(identity.key.clone().into());
-        let identity = Identity::from_der(vec![identity.certificate.clone().into()], &key)?;
-        let config = ServerConfig::builder().identity(identity).build()?;
-        let listener = DtlsListener::bind("127.0.0.1:0", TlsAcceptor::new(config)).await?;
+        let listener = DtlsListener::bind("127.0.0.1:0", acceptor(pki)?).await?;
         let config = ClientConfig::dangerous_builder_without_verification().build()?;
         let connector = DtlsConnector::new(TlsConnector::new(config));
         let (address, name) = (listener.local_addr()?, ServerName::try_from(SERVER_NAME)?);

@@ -5,6 +5,7 @@
 
 mod loss;
 mod portcullis;
+mod sockets;
 mod stream;
 mod wire;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use cpu_time::ThreadTime;
 
 pub use portcullis::{Portcullis, Prepared};
+pub use sockets::{TOGETHER, acceptor, timed};
 pub use wire::End;
 
 /// What goes wrong ends the program.
@@ -32,7 +34,8 @@ pub trait Pair {
 /// A full handshake, both ends.
 pub type Connects = Box<dyn FnMut() -> Result<(), Failure>>;
 
-fn number<T: FromStr>(name: &str, default: T) -> T {
+/// A number that the environment sets.
+pub fn number<T: FromStr>(name: &str, default: T) -> T {
     let set = std::env::var(name).ok();
     set.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -43,7 +46,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Processor time of one of so many.
-fn timed(times: u32, mut one: impl FnMut() -> Result<(), Failure>) -> Result<Duration, Failure> {
+fn time_of_one(
+    times: u32,
+    mut one: impl FnMut() -> Result<(), Failure>,
+) -> Result<Duration, Failure> {
     let start = ThreadTime::now();
     for _ in 0..times {
         one()?;
@@ -94,7 +100,7 @@ pub fn messages(stacks: &mut [(&str, Box<dyn Pair>)]) -> Result<(), Failure> {
     for size in sizes.split(',') {
         let message = vec![7; size.trim().parse()?];
         rows(size, 1.0, OURS, stacks, |pair| {
-            timed(times, || match pair.pass(&message)? {
+            time_of_one(times, || match pair.pass(&message)? {
                 length if length == message.len() => Ok(()),
                 length => Err(format!("{length} bytes came of {}", message.len()).into()),
             })
@@ -119,6 +125,6 @@ pub fn handshakes_beside(base: &str, stacks: &mut [(&str, Connects)]) -> Result<
     let times = number("HANDSHAKES", 100_u32);
     println!("| what | stack | best, us | of {base}, in the same round |\n|---|---|---|---|");
     rows("full handshake", 1e3, base, stacks, |connect| {
-        timed(times, connect)
+        time_of_one(times, connect)
     })
 }

@@ -161,7 +161,7 @@ impl Routes {
     }
 }
 
-/// Who has ended in good order, or was left because of the other one, has no line.
+/// A side that has ended in good order, or was left because of the other one, has no line.
 fn worth_a_line(outcome: &RelayOutcome) -> Result<(), Failure> {
     for way in [&outcome.a_to_b, &outcome.b_to_a] {
         match &way.end {

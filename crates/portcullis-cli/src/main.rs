@@ -29,6 +29,7 @@ mod said;
 mod scan;
 mod server;
 mod shared_keys;
+mod spoken;
 mod starttls;
 mod target;
 mod text;

@@ -167,7 +167,7 @@ impl Command {
             println!("ADMIN {admin}");
         }
         loop {
-            // A file may be on a disk that does not answer: who wants this to end does not wait for it.
+            // A file may be on a disk that does not answer: whoever wants this to end does not wait for it.
             let ends = async {
                 tokio::select! {
                     _ = terminate.recv() => {}

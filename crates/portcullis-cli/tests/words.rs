@@ -280,7 +280,7 @@ fn a_file_of_sessions_that_is_as_good_as_a_password_is_said() {
     assert_eq!(
         first,
         format!(
-            "--sess-out {sessions}: whoever has this file is the user alice at the server, whatever password he gives\n"
+            "--sess-out {sessions}: whoever has this file is the user alice at the server, whatever password is given\n"
         )
     );
     // It is offered, and is not written once more: that the server has given none would not be true.

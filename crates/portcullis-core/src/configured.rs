@@ -120,6 +120,8 @@ impl Options {
     }
 }
 
-/// The configuration that a connection was made with, of either role. What writes its options down knows which: so no
-/// program has it that does not ask.
+/// The configuration that a connection was made with, of either role.
+///
+/// Its type is hidden on purpose: only [`ConnectionInformation::options`](crate::ConnectionInformation::options) names the two
+/// that it can be, so a program that never calls that is linked without the code that writes options down.
 pub(crate) type InForce = Arc<dyn Any + Send + Sync>;

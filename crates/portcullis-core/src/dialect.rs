@@ -91,7 +91,7 @@ impl Dialect {
 mod tests {
     use super::*;
 
-    /// RFC 6347 §4.2.1, RFC 5246 §E.1: to who says a version that is not known, the newest that is known is answered.
+    /// RFC 5246 §E.1: a peer that says a version which is not known is answered with the newest one that is.
     #[test]
     fn versions_to_come_are_newer() {
         let up_to = |dialect: Dialect, code| dialect.up_to(ProtocolVersion(code));

@@ -37,7 +37,7 @@ pub(crate) enum Signatures {
 /// The IV of a record with a block cipher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Iv {
-    /// The end of the record before (RFC 2246 §6.2.3.2): who sees that knows the next IV.
+    /// The end of the record before (RFC 2246 §6.2.3.2): whoever sees that knows the next IV.
     Chained,
     /// In front of the record, and random (RFC 4346 §6.2.3.2).
     Explicit,

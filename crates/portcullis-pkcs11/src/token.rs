@@ -196,8 +196,8 @@ impl Token {
     }
 
     /// Signs with a key that wants the PIN for each signature: the login belongs to the operation that was begun
-    /// (CKU_CONTEXT_SPECIFIC, PKCS#11 3.0 §5.6.8). One at a time: cards forget the PIN when anything comes between, and who
-    /// waits hears of a wrong one before he tries it himself. After a failure the session has an operation under way,
+    /// (CKU_CONTEXT_SPECIFIC, PKCS#11 3.0 §5.6.8). One at a time: cards forget the PIN when anything comes between, and whoever
+    /// waits hears of a wrong one before trying it, too. After a failure the session has an operation under way,
     /// and is of no use.
     ///
     /// What the token says, or why it was not asked.

@@ -129,7 +129,7 @@ impl Account {
 
         let groups: Vec<_> = self.groups.iter().copied().map(Gid::from_raw).collect();
         let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));
-        // In this order: who is no longer root may change no groups. Libc changes all threads.
+        // In this order: a process that is no longer root may change no groups. Libc changes all threads.
         if !self.is_this() {
             setgroups(&groups)?;
         } else {

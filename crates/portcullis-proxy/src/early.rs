@@ -118,7 +118,7 @@ mod tests {
         assert!(timeout(Duration::from_millis(20), writing).await.is_err());
         assert_eq!(count, 8);
 
-        // Who takes nothing will not take more.
+        // A server that takes nothing will not take more.
         let (mut room, mut count) = ([0; 8], 0);
         let mut full = io::Cursor::new(&mut room[..]);
         let written = write_counted(&mut full, &[7; 20], &mut count).await;

@@ -17,7 +17,7 @@ impl Addresses {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place, unless there are `most` already; 0 is no limit, and who has no address has none.
+    /// A place, unless there are `most` already; 0 is no limit, and a client that has no address has none.
     pub(crate) fn enter(&self, address: Option<IpAddr>, most: usize) -> Option<AddressPlace> {
         let Some(address) = address.filter(|_| most > 0) else {
             return Some(AddressPlace(None));

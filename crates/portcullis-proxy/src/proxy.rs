@@ -404,7 +404,7 @@ impl Proxy {
         // It has descriptors of the sockets, too.
         self.giver.get_mut().shutdown().await;
         if self.is_taken.load(Ordering::Relaxed) {
-            // Who asks is to hear of the one that runs.
+            // Whoever asks is to hear of the one that runs.
             self.admin_task.abort_all();
         }
         self.shared.phase.send_replace(Phase::Draining);

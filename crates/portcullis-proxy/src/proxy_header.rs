@@ -112,7 +112,7 @@ fn v2(addresses: Option<(SocketAddr, SocketAddr)>, client: &Client<'_>) -> Vec<u
             false => CLIENT_SSL,
         };
         let mut value = vec![seen];
-        // 0: it was verified. So is every certificate here, and who has shown none has failed nothing.
+        // 0: it was verified. So is every certificate here, and a client that has shown none has failed nothing.
         value.extend(0_u32.to_be_bytes());
         put(&mut value, SSL_VERSION, tls.version.as_bytes());
         put(&mut value, SSL_CIPHER, tls.suite.as_bytes());

@@ -442,7 +442,7 @@ mod tests {
             (own, own, None, true),
             (0, own, None, true),
             (other, own, None, false),
-            // Who is not root becomes nobody else.
+            // Whoever is not root becomes nobody else.
             (other, own, Some(other), false),
             (other, 0, Some(other), true),
             (other, 0, Some(own), false),

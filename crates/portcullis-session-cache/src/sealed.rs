@@ -218,7 +218,7 @@ impl Place {
 }
 
 /// Seals a client's session for its place; `None` if there is no randomness, or it is of no use elsewhere: which password
-/// a user of SRP had is not written down, so nobody could tell whether it is his who finds it.
+/// a user of SRP had is not written down, so nobody could tell whether the session belongs to the user who finds it.
 pub(crate) fn seal_client(
     keys: &Seal,
     place: &Place,

@@ -157,7 +157,7 @@ impl Conduct {
         Ok(())
     }
 
-    /// Who has lists is asked for some. Another configuration, chosen at a hello, need not want them.
+    /// Whoever has lists is asked for some. Another configuration, chosen at a hello, need not want them.
     fn check_crls_wanted(&self, check: CrlCheck) -> Result<(), Misuse> {
         if !check.is_on() && self.crls.is_some() {
             return Err(Misuse::new(

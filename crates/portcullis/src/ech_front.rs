@@ -228,7 +228,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Fronted<IO> {
             io.write_all(&INTERNAL_ERROR).await?;
             io.shutdown().await
         };
-        // Who does not take seven bytes does not want to know.
+        // A client that does not take seven bytes does not want to know.
         let _ = timeout(Duration::from_secs(1), declined).await;
     }
 }

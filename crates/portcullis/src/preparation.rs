@@ -121,7 +121,7 @@ pub(crate) fn look(
 pub(crate) fn blame(place: Option<Place>, error: &Error) {
     let is_innocent = matches!(
         error.reason(),
-        // Who has rejected the hello has not seen them.
+        // A server that has rejected the hello has not seen them.
         Some(Reason::Cancelled | Reason::Refused(_) | Reason::EchRejected(_))
     );
     if let Some(place) = place.filter(|_| !is_innocent) {

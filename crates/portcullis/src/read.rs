@@ -648,7 +648,7 @@ impl Receiving {
                 let mut out = vec![0; inner];
                 match self.reader.open_into(record, &mut out)? {
                     Opened::Data(content) => {
-                        // Padding is not kept with the content: who queues messages counts
+                        // Padding is not kept with the content: whoever queues messages counts
                         // their lengths.
                         *message = Some(if content.end < inner / 2 {
                             Bytes::copy_from_slice(&out[content])

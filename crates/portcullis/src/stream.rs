@@ -504,7 +504,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Parts<IO> {
         if read.is_pending() {
             self.write.reader = Task::of(cx.waker());
             self.idle(cx);
-            // Who reads is not to wait for a peer that takes nothing.
+            // Whoever reads is not to wait for a peer that takes nothing.
             if let Some(error) = self.write.timed_out() {
                 return Poll::Ready(Err(error));
             }

@@ -10,10 +10,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use portcullis::pki_types::UnixTime;
 use portcullis::session::{AntiReplay, BloomFilters, TicketKeys};
-use portcullis::suite::CipherSuite;
-use portcullis::{
-    Identity, Incoming, NamedGroup, ServerConfig, TlsAcceptor, TlsListener, TlsStream,
-};
+use portcullis::{Identity, Incoming, ServerConfig, TlsAcceptor, TlsListener, TlsStream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -22,7 +19,7 @@ use tokio::time::sleep;
 use super::{plain, process};
 use crate::cert::{self, KeyPassword};
 use crate::failure::Failure;
-use crate::{algorithms, algorithms::Versions};
+use crate::spoken::Spoken;
 
 /// How much is read, or sent, at a time.
 pub(super) const PART: usize = 64 << 10;
@@ -54,18 +51,8 @@ pub(crate) struct Serve {
     key: Option<PathBuf>,
     #[command(flatten)]
     password: KeyPassword,
-    /// Versions of TLS: one, as 1.3, or a range, as 1.2..1.3.
-    #[arg(long, value_parser = algorithms::versions, value_name = "MIN..MAX")]
-    tls: Option<Versions>,
-    /// Groups in order of preference, separated by commas.
-    #[arg(long, value_delimiter = ',', value_parser = algorithms::group, value_name = "NAMES")]
-    groups: Vec<NamedGroup>,
-    /// Cipher suites in order of preference, separated by commas.
-    #[arg(long, value_delimiter = ',', value_parser = algorithms::cipher, value_name = "NAMES")]
-    ciphers: Vec<CipherSuite>,
-    /// Application protocols in order of preference, separated by commas.
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
-    alpn: Vec<String>,
+    #[command(flatten)]
+    spoken: Spoken,
     /// Give no tickets.
     #[arg(long, conflicts_with = "early_data")]
     no_tickets: bool,
@@ -149,16 +136,8 @@ impl Serve {
                     .map_err(misuse)?
             }
         };
-        let mut builder = ServerConfig::builder().identity(identity).alpn(&self.alpn);
-        if let Some(Versions(versions)) = &self.tls {
-            builder = builder.versions(versions.clone());
-        }
-        if !self.groups.is_empty() {
-            builder = builder.groups(self.groups.clone());
-        }
-        if !self.ciphers.is_empty() {
-            builder = builder.cipher_suites(self.ciphers.clone());
-        }
+        let builder = ServerConfig::builder().identity(identity);
+        let mut builder = self.spoken.server(builder, self.spoken.ciphers.clone());
         builder = match self.no_tickets {
             true => builder.resumption(false),
             false => builder.ticket_keys(TicketKeys::rotating(PERIOD).map_err(misuse)?),

@@ -4,16 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use portcullis::suite::CipherSuite;
-use portcullis::{ClientConfig, NamedGroup, TlsConnector};
+use portcullis::{ClientConfig, TlsConnector};
 
 use super::dialer::Dialer;
 use super::process;
-use crate::algorithms;
 use crate::cert::KeyPassword;
 use crate::connect::Route;
 use crate::connecting::Trust;
 use crate::failure::Failure;
+use crate::spoken::Spoken;
 
 /// The longest write, in bytes.
 const MOST_BYTES: usize = 16 << 20;
@@ -42,18 +41,8 @@ pub(super) struct Peer {
     key: Option<PathBuf>,
     #[command(flatten)]
     password: KeyPassword,
-    /// Application protocols in order of preference, separated by commas.
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
-    alpn: Vec<String>,
-    /// Versions of TLS: one, as 1.3, or a range, as 1.2..1.3.
-    #[arg(long, value_parser = algorithms::versions, value_name = "MIN..MAX")]
-    tls: Option<algorithms::Versions>,
-    /// Groups in order of preference, separated by commas.
-    #[arg(long, value_delimiter = ',', value_parser = algorithms::group, value_name = "NAMES")]
-    groups: Vec<NamedGroup>,
-    /// Cipher suites in order of preference, separated by commas.
-    #[arg(long, value_delimiter = ',', value_parser = algorithms::cipher, value_name = "NAMES")]
-    ciphers: Vec<CipherSuite>,
+    #[command(flatten)]
+    spoken: Spoken,
     /// Print the results as one line of JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -78,20 +67,12 @@ impl Peer {
                 ClientConfig::builder(trust.roots)
             }
         };
-        if let Some(algorithms::Versions(versions)) = &self.tls {
-            builder = builder.versions(versions.clone());
-        }
-        if !self.groups.is_empty() {
-            builder = builder.groups(self.groups.clone());
-        }
-        if !self.ciphers.is_empty() {
-            builder = builder.cipher_suites(self.ciphers.clone());
-        }
+        builder = self.spoken.client(builder, self.spoken.ciphers.clone());
         if let Some(cert) = &self.cert {
             let identity = self.password.identity(cert, self.key.as_deref())?;
             builder = builder.identity(identity);
         }
-        builder.alpn(&self.alpn).build().map_err(misuse)
+        builder.build().map_err(misuse)
     }
 }
 

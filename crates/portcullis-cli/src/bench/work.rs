@@ -54,7 +54,7 @@ pub(super) async fn repeat_until_failure(
                 sleep_until(due).await;
                 Instant::now()
             }
-            // No slot was free: who waits for one waits for the server.
+            // No slot was free: whoever waits for one waits for the server.
             Some(due) => due,
         };
         slot.begins(began);

@@ -17,8 +17,8 @@ use portcullis::ech::EchConfigList;
 use portcullis::suite::CipherSuite;
 use portcullis::{
     CertificateDer, ClientConfig, ConnectionInformation, DtlsConnection, DtlsOptions,
-    EarlyDataOutcome, Identity, MemorySessionStore, NamedGroup, OcspPolicy, PreSharedKey,
-    ServerName, SignatureScheme, TlsStream,
+    EarlyDataOutcome, Identity, MemorySessionStore, OcspPolicy, PreSharedKey, ServerName,
+    SignatureScheme, TlsStream,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -32,6 +32,7 @@ use crate::io::Io;
 use crate::logins::{Credentials, Login};
 use crate::report::{self, Report};
 use crate::shared_keys::SharedKeys;
+use crate::spoken::Spoken;
 use crate::text::hex;
 use crate::wording::NO_CERTIFICATE_WANTED;
 use crate::{Verbosity, algorithms, certificate, files, key_log};
@@ -62,18 +63,8 @@ pub(crate) struct Client {
     key: Option<PathBuf>,
     #[command(flatten)]
     password: KeyPassword,
-    /// Application protocols in order of preference, separated by commas.
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
-    alpn: Vec<String>,
-    /// Versions of TLS: one, as 1.3, or a range, as 1.2..1.3.
-    #[arg(long, value_parser = algorithms::versions, value_name = "MIN..MAX")]
-    tls: Option<algorithms::Versions>,
-    /// Groups in order of preference, separated by commas, as x25519 and secp256r1, which is P-256.
-    #[arg(long, value_delimiter = ',', value_parser = algorithms::group, value_name = "NAMES")]
-    groups: Vec<NamedGroup>,
-    /// Cipher suites in order of preference, separated by commas.
-    #[arg(long, value_delimiter = ',', value_parser = algorithms::cipher, value_name = "NAMES")]
-    ciphers: Vec<CipherSuite>,
+    #[command(flatten)]
+    spoken: Spoken,
     /// Signature schemes that are accepted of the server, in order of preference, separated by commas. Named with
     /// SHA-1 or SHA-224, they are signed with, too.
     #[arg(long, value_delimiter = ',', value_parser = algorithms::signature_scheme, value_name = "NAMES")]
@@ -260,9 +251,14 @@ impl Client {
             false if self.trusts_nobody() => Some(Trust::none()),
             false => Some(Trust::load(self.cafile.as_deref()).map_err(misuse)?),
         };
-        self.keys.check(&self.ciphers, self.tls.as_ref())?;
-        self.login.check(&self.ciphers, self.tls.as_ref())?;
-        let (keys, login) = (self.keys.load(self.tls.as_ref())?, self.login.load()?);
+        self.keys
+            .check(&self.spoken.ciphers, self.spoken.tls.as_ref())?;
+        self.login
+            .check(&self.spoken.ciphers, self.spoken.tls.as_ref())?;
+        let (keys, login) = (
+            self.keys.load(self.spoken.tls.as_ref())?,
+            self.login.load()?,
+        );
         let identity = match &self.cert {
             Some(cert) => Some(self.password.identity(cert, self.key.as_deref())?),
             None => None,
@@ -291,7 +287,7 @@ impl Client {
         };
         let log = key_log(self.keylog.as_deref())?;
         let crls = self.lists.source()?;
-        let (name, versions) = (&destination.name, self.tls.as_ref());
+        let (name, versions) = (&destination.name, self.spoken.tls.as_ref());
         self.sessions
             .say_if_useless(&offered, name, versions, self.dtls);
         let connecting = Connecting::new(destination, config, trust);
@@ -299,7 +295,7 @@ impl Client {
             Some(_) => connecting.asking_for_status(),
             None => connecting,
         };
-        let connecting = match self.ciphers.iter().any(report::is_anonymous) {
+        let connecting = match self.spoken.ciphers.iter().any(report::is_anonymous) {
             true => connecting.without_chain(),
             false => connecting,
         };
@@ -325,9 +321,9 @@ impl Client {
 
     /// Refuses what has no effect, or contradicts another option.
     fn check_options(&self) -> Result<(), Failure> {
-        let versions = self.tls.as_ref();
-        algorithms::check_alpn(&self.alpn)?;
-        algorithms::check_groups(&self.groups, &self.suites(), versions)?;
+        let versions = self.spoken.tls.as_ref();
+        algorithms::check_alpn(&self.spoken.alpn)?;
+        algorithms::check_groups(&self.spoken.groups, &self.suites(), versions)?;
         for (is_given, option) in [
             (self.sessions.have_early_data(), "--early-data"),
             (self.ech.is_some(), "--ech"),
@@ -343,8 +339,8 @@ impl Client {
     fn check_certificates(&self) -> Result<(), Failure> {
         let may_come = !self.trusts_nobody() && self.suites_have_certificates();
         // Suites that there are not in these versions are refused for that.
-        let spoken = |suite: &CipherSuite| algorithms::is_spoken(*suite, self.tls.as_ref());
-        if may_come || !self.ciphers.is_empty() && !self.ciphers.iter().any(spoken) {
+        let spoken = |suite: &CipherSuite| algorithms::is_spoken(*suite, self.spoken.tls.as_ref());
+        if may_come || !self.spoken.ciphers.is_empty() && !self.spoken.ciphers.iter().any(spoken) {
             return Ok(());
         }
         // Nobody is asked for one, either.
@@ -360,7 +356,7 @@ impl Client {
         let Some(option) = more.chain(self.about_certificates()).next() else {
             return Ok(());
         };
-        Err(Failure::usage(match self.ciphers.is_empty() {
+        Err(Failure::usage(match self.spoken.ciphers.is_empty() {
             true => format!(
                 "{option} has no effect with a pre-shared key or a password, and no --ciphers that have certificates"
             ),
@@ -382,21 +378,23 @@ impl Client {
 
     /// Whether a server that shows a certificate is refused, whatever it is.
     fn trusts_nobody(&self) -> bool {
-        let has_certificates = !self.ciphers.is_empty() && self.suites_have_certificates();
+        let has_certificates = !self.spoken.ciphers.is_empty() && self.suites_have_certificates();
         !self.insecure && self.shares_a_secret() && !has_certificates
     }
 
     /// Whether there is a suite with which a server can show a certificate.
     fn suites_have_certificates(&self) -> bool {
         let suites = self.suites();
-        let may_show = |suite| algorithms::has_certificates(suite, self.tls.as_ref());
+        let may_show = |suite| algorithms::has_certificates(suite, self.spoken.tls.as_ref());
         suites.is_empty() || suites.into_iter().any(may_show)
     }
 
     /// The cipher suites that are offered; none are those of every client.
     fn suites(&self) -> Vec<CipherSuite> {
-        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
-        algorithms::with_old(self.login.ciphers(&named), self.tls.as_ref())
+        let named = self
+            .keys
+            .ciphers(&self.spoken.ciphers, self.spoken.tls.as_ref());
+        algorithms::with_old(self.login.ciphers(&named), self.spoken.tls.as_ref())
     }
 
     /// Whether both ends prove themselves by something that both know.
@@ -418,18 +416,9 @@ impl Client {
         if let Some(identity) = identity {
             builder = builder.identity(identity);
         }
-        if let Some(algorithms::Versions(versions)) = &self.tls {
-            builder = builder.versions(versions.clone());
-        }
-        if !self.groups.is_empty() {
-            builder = builder.groups(self.groups.clone());
-        }
+        builder = self.spoken.client(builder, self.suites());
         if !self.sigalgs.is_empty() {
             builder = builder.signature_schemes(self.sigalgs.clone());
-        }
-        let ciphers = self.suites();
-        if !ciphers.is_empty() {
-            builder = builder.cipher_suites(ciphers);
         }
         for key in keys {
             builder = builder.psk(key);
@@ -451,7 +440,6 @@ impl Client {
             builder = builder.server_name_indication(name.clone());
         }
         builder
-            .alpn(&self.alpn)
             .crl_check(self.lists.check())
             .key_log(self.keylog.is_some())
             .post_handshake_authentication(self.post_handshake_auth)

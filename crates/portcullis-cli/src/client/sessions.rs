@@ -122,7 +122,7 @@ impl Sessions {
         }
         if let Some(user) = sessions.iter().find_map(ClientSession::srp_user) {
             eprintln!(
-                "--sess-out {}: whoever has this file is the user {} at the server, whatever password he gives",
+                "--sess-out {}: whoever has this file is the user {} at the server, whatever password is given",
                 file.display(),
                 printable(&String::from_utf8_lossy(user))
             );

@@ -267,7 +267,7 @@ mod tests {
         let length = getxattr(&path, of_file, &mut after[..]).unwrap();
         assert_eq!(after[..length], list);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
-        // And a list for what is made in the folder gives nobody what was not his.
+        // And a list for what is made in the folder gives nobody what they did not have.
         fs::remove_file(&path).unwrap();
         fs::write(&path, b"one").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();

@@ -299,7 +299,7 @@ impl Prober {
             TLS_1_3 => codes::new_suites(),
             _ => codes::older_suites(),
         };
-        // Who wants other suites is asked about these.
+        // A server that wants other suites is asked about these.
         for chunk in suites.chunks(CHUNK) {
             let hello = self.hello(version, chunk);
             match self.ask(&hello, Needs::Hello).await {
@@ -313,7 +313,7 @@ impl Prober {
         Offered::No
     }
 
-    /// Whether SSL 2 is spoken, and with which ciphers. Who closes at a hello that is none of TLS has declined it, if it
+    /// Whether SSL 2 is spoken, and with which ciphers. A server that closes at a hello that is none of TLS has declined it, if it
     /// answers others.
     async fn ssl2(&mut self, seen: &Seen) -> (Offered, Option<Result<Vec<ssl2::Cipher>, String>>) {
         let answers = |(_, offered): &(u16, Option<Offered>)| *offered == Some(Offered::Yes);

@@ -60,7 +60,7 @@ pub(super) async fn all(
 ) -> Result<(), Failure> {
     let said = Said::Other(other.clone());
     found.other_name = Some(meets(prober, seen, found, said).await?);
-    // Who goes to an address says none anyway.
+    // Whoever goes to an address says none anyway.
     if prober.server_name().is_some() {
         found.no_name = Some(meets(prober, seen, found, Said::None).await?);
     }

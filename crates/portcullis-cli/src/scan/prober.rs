@@ -268,7 +268,7 @@ impl Prober {
             let mut part = vec![0; 16 << 10];
             loop {
                 let count = match io.read(&mut part).await {
-                    // Who closes with something unread resets.
+                    // Whoever closes with something unread resets.
                     Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => 0,
                     count => count?,
                 };

@@ -143,7 +143,7 @@ fn has_ended(error: &Error) -> bool {
 
 /// Whether an alert says that there is to be no other handshake.
 fn refuses(alert: AlertDescription) -> bool {
-    // RFC 5246 §7.2.2; who expects no handshake says unexpected_message.
+    // RFC 5246 §7.2.2; a server that expects no handshake says unexpected_message.
     let more = [
         AlertDescription::NO_RENEGOTIATION,
         AlertDescription::UNEXPECTED_MESSAGE,

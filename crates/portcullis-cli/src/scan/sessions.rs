@@ -137,7 +137,7 @@ async fn resumption<const N: usize>(
     let offered = match connect(prober, second).await {
         Ok(stream) => {
             let is_resumed = stream.information().is_resumed();
-            // Who is refused gets no session, which says nothing of others.
+            // Whoever is refused gets no session, which says nothing of others.
             match stream.close().await {
                 Ok(()) => Offered::of(is_resumed),
                 Err(refused) => Offered::Unknown(refused.to_string()),

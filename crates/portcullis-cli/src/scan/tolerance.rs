@@ -167,7 +167,7 @@ fn usual(prober: &Prober, seen: &Seen, version: u16) -> Hello {
     prober.hello(version, suites.get(..CHUNK).unwrap_or(suites))
 }
 
-/// Whether the hello is answered in this shape as it is in its own. Who says nothing, closes or resets does not bear it if
+/// Whether the hello is answered in this shape as it is in its own. A server that says nothing, closes or resets does not bear it if
 /// what is usual is still answered then.
 async fn bears(prober: &mut Prober, usual: &Hello, shape: Shape) -> Offered {
     let is_right = |outcome: &Outcome| match outcome {

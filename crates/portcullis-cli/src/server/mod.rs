@@ -15,8 +15,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use portcullis::suite::CipherSuite;
 use portcullis::{
-    ClientAuthentication, Identity, Incoming, LoadedFiles, MemoryCrls, NamedGroup, ProtocolVersion,
-    Roots, ServerConfig, SignatureScheme, Stapler, Stapling, TlsAcceptor, TlsListener, TlsStream,
+    ClientAuthentication, Identity, Incoming, LoadedFiles, MemoryCrls, ProtocolVersion, Roots,
+    ServerConfig, SignatureScheme, Stapler, Stapling, TlsAcceptor, TlsListener, TlsStream,
 };
 use portcullis_pkcs11::{Pkcs11Signer, Pkcs11Uri};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -29,6 +29,7 @@ use crate::failure::Failure;
 use crate::logins::Users;
 use crate::said::{say, tell};
 use crate::shared_keys::SharedKeys;
+use crate::spoken::Spoken;
 use crate::{Verbosity, algorithms, cert, key_log, report};
 use folder::Folder;
 use sessions::{Opened, Sessions};
@@ -82,18 +83,8 @@ pub(crate) struct Server {
     /// The authorities of client certificates (PEM).
     #[arg(long, value_name = "FILE")]
     cafile: Option<PathBuf>,
-    /// Application protocols in order of preference, separated by commas.
-    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
-    alpn: Vec<String>,
-    /// Versions of TLS: one, as 1.3, or a range, as 1.2..1.3.
-    #[arg(long, value_parser = algorithms::versions, value_name = "MIN..MAX")]
-    tls: Option<algorithms::Versions>,
-    /// Groups in order of preference, separated by commas, as x25519 and secp256r1, which is P-256.
-    #[arg(long, value_delimiter = ',', value_parser = algorithms::group, value_name = "NAMES")]
-    groups: Vec<NamedGroup>,
-    /// Cipher suites in order of preference, separated by commas.
-    #[arg(long, value_delimiter = ',', value_parser = algorithms::cipher, value_name = "NAMES")]
-    ciphers: Vec<CipherSuite>,
+    #[command(flatten)]
+    spoken: Spoken,
     /// Signature schemes that are accepted of the client, in order of preference, separated by commas. Named with
     /// SHA-1 or SHA-224, they are signed with, too.
     #[arg(long, value_delimiter = ',', value_parser = algorithms::signature_scheme, value_name = "NAMES")]
@@ -246,9 +237,9 @@ impl Server {
                 )));
             }
         }
-        let versions = self.tls.as_ref();
-        algorithms::check_alpn(&self.alpn)?;
-        algorithms::check_groups(&self.groups, &self.suites(), versions)?;
+        let versions = self.spoken.tls.as_ref();
+        algorithms::check_alpn(&self.spoken.alpn)?;
+        algorithms::check_groups(&self.spoken.groups, &self.suites(), versions)?;
         let names_none = !self
             .sigalgs
             .iter()
@@ -268,7 +259,12 @@ impl Server {
             },
             (None, false) => return Ok(Service::Echo),
         };
-        match self.alpn.iter().find(|name| !HTTP.contains(&name.as_str())) {
+        match self
+            .spoken
+            .alpn
+            .iter()
+            .find(|name| !HTTP.contains(&name.as_str()))
+        {
             Some(other) => Err(Failure::usage(format!(
                 "--alpn {other}: --www and --dir speak {} alone",
                 HTTP.join(" and ")
@@ -279,19 +275,21 @@ impl Server {
 
     /// Whether keys, passwords, versions and the certificate go with the cipher suites.
     fn check_ciphers(&self) -> Result<(), Failure> {
-        self.keys.check(&self.ciphers, self.tls.as_ref())?;
-        self.users.check(&self.ciphers, self.tls.as_ref())?;
+        self.keys
+            .check(&self.spoken.ciphers, self.spoken.tls.as_ref())?;
+        self.users
+            .check(&self.spoken.ciphers, self.spoken.tls.as_ref())?;
         let suites = self.suites();
-        let may_show = |suite| algorithms::has_certificates(suite, self.tls.as_ref());
+        let may_show = |suite| algorithms::has_certificates(suite, self.spoken.tls.as_ref());
         // Suites that there are not in these versions are refused for that.
-        let spoken = |suite: &CipherSuite| algorithms::is_spoken(*suite, self.tls.as_ref());
-        if !self.ciphers.is_empty() && !self.ciphers.iter().any(spoken) {
+        let spoken = |suite: &CipherSuite| algorithms::is_spoken(*suite, self.spoken.tls.as_ref());
+        if !self.spoken.ciphers.is_empty() && !self.spoken.ciphers.iter().any(spoken) {
             return Ok(());
         }
         if self.cert.is_none() || suites.is_empty() || suites.into_iter().any(may_show) {
             return Ok(());
         }
-        Err(Failure::usage(match self.ciphers.is_empty() {
+        Err(Failure::usage(match self.spoken.ciphers.is_empty() {
             true => {
                 "--cert has no effect with a pre-shared key or a password, and no --ciphers that have certificates; for a \
                  password these are such as TLS_SRP_SHA_RSA_WITH_AES_256_CBC_SHA"
@@ -302,8 +300,10 @@ impl Server {
 
     /// The cipher suites that are accepted; none are those of every server.
     fn suites(&self) -> Vec<CipherSuite> {
-        let named = self.keys.ciphers(&self.ciphers, self.tls.as_ref());
-        algorithms::with_old(self.users.ciphers(&named), self.tls.as_ref())
+        let named = self
+            .keys
+            .ciphers(&self.spoken.ciphers, self.spoken.tls.as_ref());
+        algorithms::with_old(self.users.ciphers(&named), self.spoken.tls.as_ref())
     }
 
     /// Who the server is, and whom it trusts.
@@ -312,7 +312,7 @@ impl Server {
         let identity = match &self.cert {
             Some(cert) => Some(self.password.identity(cert, self.key.as_deref())?),
             // Whoever has no key is to get nothing in its place.
-            None if self.keys.are_there() && self.ciphers.is_empty() => None,
+            None if self.keys.are_there() && self.spoken.ciphers.is_empty() => None,
             None => {
                 let made = cert::Leaf::for_localhost()?;
                 let made = (made.certificate.as_bytes(), Some(made.key.as_bytes()));
@@ -382,20 +382,11 @@ impl Server {
                 _ => ClientAuthentication::Optional(roots),
             });
         }
-        if let Some(algorithms::Versions(versions)) = &self.tls {
-            builder = builder.versions(versions.clone());
-        }
-        if !self.groups.is_empty() {
-            builder = builder.groups(self.groups.clone());
-        }
+        builder = self.spoken.server(builder, self.suites());
         if !self.sigalgs.is_empty() {
             builder = builder.signature_schemes(self.sigalgs.clone());
         }
-        let ciphers = self.suites();
-        if !ciphers.is_empty() {
-            builder = builder.cipher_suites(ciphers);
-        }
-        for key in self.keys.load(self.tls.as_ref())? {
+        for key in self.keys.load(self.spoken.tls.as_ref())? {
             builder = builder.psk(key);
         }
         if let Some(users) = self.users.load()? {
@@ -407,10 +398,9 @@ impl Server {
         builder = sessions.configure(builder);
         // A client that speaks HTTP/2 alone is to hear so in the handshake, not in its midst.
         let speaks_http = self.www || self.dir.is_some();
-        builder = match self.alpn.is_empty() && speaks_http {
-            true => builder.alpn(HTTP),
-            false => builder.alpn(&self.alpn),
-        };
+        if self.spoken.alpn.is_empty() && speaks_http {
+            builder = builder.alpn(HTTP);
+        }
         builder
             .crl_check(self.lists.check())
             .key_log(self.keylog.is_some())

@@ -281,7 +281,7 @@ mod tests {
         }
     }
 
-    /// Who waits for what is asked for looks at each byte a bounded number of times.
+    /// Whoever waits for what is asked for looks at each byte a bounded number of times.
     #[test]
     fn the_smallest_records_are_looked_at_seldom() {
         let records = records(&of_length(10_000), 1);

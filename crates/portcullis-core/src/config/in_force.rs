@@ -1,6 +1,7 @@
 //! What is configured, in words: the names of the builders' methods, and those of Erlang.
 //!
-//! No key, password, ticket or callback is shown, only whether it is there.
+//! No key, password, ticket or callback is shown, only whether it is there. [`ConnectionInformation::options`] is here because
+//! it reads the private fields of both roles' configurations.
 
 use super::client::{ClientOptions, ServerNameIndication};
 use super::client_authentication::ClientAuthentication;
@@ -121,7 +122,7 @@ impl ConnectionInformation {
         ) {
             (Some(client), _) => client.options(),
             (None, Some(server)) => server.options(),
-            // No configuration is of another type.
+            // There are two roles.
             (None, None) => Vec::new(),
         }
     }

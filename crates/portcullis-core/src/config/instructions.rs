@@ -328,7 +328,7 @@ mod tests {
         assert!(error.to_string().contains("resumption(false)"), "{error}");
     }
 
-    /// Who has switched resumption off, and asks about sessions all the same, has made no configuration for a store.
+    /// Whoever has switched resumption off, and asks about sessions all the same, has made no configuration for a store.
     #[test]
     fn what_was_made_for_a_store_is_known() {
         let builder = || ServerConfig::builder().identity(pki().server.clone());

@@ -1,4 +1,4 @@
-//! Hybrid public key encryption, in base mode: who seals is not known to whoever opens.
+//! Hybrid public key encryption, in base mode: the one who seals is not known to whoever opens.
 //!
 //! RFC 9180 §4, §5. The library has no HPKE in its safe interface, and what there is has no P-256; it is made here
 //! from the key exchange, HKDF and the AEADs that are there.

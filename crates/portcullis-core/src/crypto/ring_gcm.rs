@@ -64,7 +64,7 @@ fn reported() -> u64 {
 }
 
 /// What is left by the variable that AWS-LC reads (`OPENSSL_cpuid_setup`): the comparison is with the
-/// code that AWS-LC takes, and who forbids instructions to one library means the other too. Its second
+/// code that AWS-LC takes, and whoever forbids instructions to one library means the other too. Its second
 /// value is this leaf's.
 fn masked(reported: u64, variable: &str) -> u64 {
     let Some((_, second)) = variable.split_once(':') else {

@@ -27,14 +27,6 @@ fn misuse(misuse: Misuse) -> Error {
     Abort::from(misuse).into_silent_error(Stage::Start)
 }
 
-impl Admission {
-    /// Whether nobody has asked if somebody reads at the address: without load
-    /// ([`CookiePolicy::UnderLoad`](crate::CookiePolicy::UnderLoad)). A handshake that succeeds shows it.
-    pub fn is_unproved(&self) -> bool {
-        self.is_unproved
-    }
-}
-
 impl Handshake {
     /// Starts as a client of the server `name` over datagrams, and offers to resume these sessions, as
     /// [`client_resuming`](Self::client_resuming).
@@ -311,7 +303,7 @@ impl Outcome {
             reader.close(now);
         }
         let mut writer = outgoing.take_datagram_writer(mail, self.key_update_at, own)?;
-        // As over a stream: who has declined is not asked again under the same key.
+        // As over a stream: a peer that has declined is not asked again under the same key.
         if ending == Ending::New && reader.may_renegotiate() {
             let usual = self.key_update_at == Policy::KEY_UPDATE_AT;
             writer.renegotiate_at((!usual).then_some(self.key_update_at));

@@ -71,7 +71,7 @@ impl Handshake {
     /// [`mtu`](crate::DatagramOptions::mtu). What is not transmitted when the connection is taken is lost there, too.
     ///
     /// A server says this to somebody who has the key of a session, or has recorded who had it, and sends that again (§8): only
-    /// who has the key can read the answer.
+    /// whoever has the key can read the answer.
     pub fn send(&mut self, data: &[u8]) -> usize {
         if self.room() == 0 {
             return 0;

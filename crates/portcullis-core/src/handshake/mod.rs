@@ -203,7 +203,7 @@ impl Outcome {
         }
         let taken = outgoing.take_writer(mailbox, self.key_update_at);
         let (mut writer, transmit) = taken.map_err(failed)?;
-        // Who has declined is not asked again under the same key.
+        // A peer that has declined is not asked again under the same key.
         if ending == Ending::New && reader.may_renegotiate() {
             let usual = self.key_update_at == Policy::KEY_UPDATE_AT;
             writer.renegotiate_at((!usual).then_some(self.key_update_at));

@@ -109,7 +109,7 @@ impl Previous {
         Ok(())
     }
 
-    /// RFC 7627 §1: who is in the middle has a certificate of its own.
+    /// RFC 7627 §1: whoever is in the middle has a certificate of its own.
     pub(crate) fn check_certificate(&self, shown: Option<&Presented>) -> Result<(), Violation> {
         let before = self.information().peer.as_ref();
         match before.map(Presented::end_entity) == shown.map(Presented::end_entity) {
@@ -305,7 +305,7 @@ pub(super) fn on_request(
     let barred = match () {
         () if !settled.secure => Some(Barred::UnknownToPeer),
         () if protocol == Some(HTTP_2) => Some(Barred::Http2),
-        // RFC 7627 §5.4: who is between the ends can have made the session.
+        // RFC 7627 §5.4: whoever is between the ends can have made the session.
         () if *resumed && !settled.extended => Some(Barred::UnboundSession),
         () => None,
     };

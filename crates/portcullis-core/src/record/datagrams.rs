@@ -183,7 +183,7 @@ impl Outgoing {
         }
     }
 
-    /// Over datagrams: until somebody has shown that he reads there, no more is sent than the few bytes for each that
+    /// Over datagrams: until a peer has shown that it reads there, no more is sent than the few bytes for each that
     /// has come.
     pub(crate) fn begin_unproved(&mut self) {
         if let Self::Datagram(datagram) = self {

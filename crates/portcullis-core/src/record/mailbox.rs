@@ -64,7 +64,7 @@ impl Mailbox {
         self.flags.fetch_or(AUTHENTICATE, Ordering::Release);
     }
 
-    /// This side says nothing more: who is asked for a certificate does not sign for nothing.
+    /// This side says nothing more: whoever is asked for a certificate does not sign for nothing.
     pub(super) fn silence(&self) {
         if self.authentication.is_some() {
             self.flags.fetch_or(SILENT, Ordering::Release);

@@ -166,7 +166,7 @@ impl ClientSession {
     /// one can take the place of either end of a connection that resumes it; before TLS 1.3 one can also read the
     /// connection that it comes from and all that have resumed it, for as long as anybody has recorded them. Keep them as
     /// a key. Not written down are OCSP responses that the server had stapled, and what would tell the password of a user of
-    /// SRP from another: whoever offers the session again answers for it that this is his, and a connector takes none from a
+    /// SRP from another: whoever offers the session again answers for it that this is the same user, and a connector takes none from a
     /// store ([`SessionKey::admits`](super::SessionKey::admits)).
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         self.written(None)

@@ -85,7 +85,7 @@ fn no_issuer(wanted: Wanted<'_>, place: usize, signatures: &mut Signatures) -> C
     let issuer = || distinguished_name(top.issuer);
     let is_pinned = policy.roots.has_pinned_name(top.issuer);
     let has_own_name = top.issuer == top.subject;
-    // Who has the key of a pinned certificate may have given its name to another one.
+    // Whoever has the key of a pinned certificate may have given its name to another one.
     let kind = if is_pinned && !(has_own_name && is_signed_by(signatures, wanted, &top, top.spki)) {
         Kind::PinnedIssuer { issuer: issuer() }
     } else if has_own_name {

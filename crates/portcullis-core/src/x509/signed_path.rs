@@ -22,7 +22,7 @@ use crate::wire::codec::{Cursor, DecodeError};
 /// The longest path of which it is kept. Another one is verified by what the memo remembers.
 const LONGEST: usize = 15;
 
-/// Half a digest: who could make a second key with the same would have to have it trusted.
+/// Half a digest: whoever could make a second key with the same would have to have it trusted.
 const DIGEST_LEN: usize = 16;
 
 /// Each certificate of a path was signed by the key of the next, and the last by the anchor's.

@@ -345,7 +345,7 @@ mod tests {
         }
     }
 
-    /// Who finds nothing says where it was looked for, and all that was wrong there.
+    /// Whoever finds nothing says where it was looked for, and all that was wrong there.
     #[test]
     fn every_path_that_was_tried_is_told() {
         let error = of("/no/such/file", "/no/such/folder:/nor/this").unwrap_err();

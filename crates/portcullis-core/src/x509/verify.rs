@@ -1,6 +1,6 @@
 //! Whether a chain leads from the peer to a trust anchor: path, dates, purpose, name, usage.
 //!
-//! RFC 5280 §6, RFC 9525 for names, RFC 8446 §4.4.2.2 for the key usage, by the [walk](super::walk).
+//! RFC 5280 §6, RFC 9525 for names, RFC 8446 §4.4.2.2 for the key usage, by the [walk].
 //! Pure: the same arguments give the same answer.
 
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};

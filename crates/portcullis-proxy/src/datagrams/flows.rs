@@ -192,7 +192,7 @@ impl Table {
         };
         self.put(&way, datagram);
         there.insert(path, way);
-        // Who is dropped at once forgets itself.
+        // A client that is dropped at once forgets itself.
         drop(there);
         place.send(Flow {
             path,
@@ -366,7 +366,7 @@ mod tests {
         new.store(BYTES / long * long, Ordering::Relaxed);
         held.push(flows.accept().await.unwrap());
         assert_eq!(held[1].bytes.load(Ordering::Relaxed), 0);
-        // Who is served is not kept out by those who are not.
+        // Whoever is served is not kept out by those who are not.
         assert_eq!(held[0].recv().await.len(), long);
         let [new, served] = &flows.table.bytes;
         assert_eq!(new.load(Ordering::Relaxed), 0);

@@ -180,7 +180,7 @@ pub(crate) async fn serve(
         hello::alert(flow, AlertDescription::INTERNAL_ERROR).await;
     }
     let is_anybody = trial.is_some() || is_unserved;
-    // Before the line: who reads it finds it so.
+    // Before the line: whoever reads it finds it so.
     drop((client, server, trial));
     match is_anybody {
         true => record.end_of_anybody(shared, Some(&route), over.outcome),

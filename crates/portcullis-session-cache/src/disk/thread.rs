@@ -14,7 +14,7 @@ use super::tables::{Answer, Tables};
 use crate::sealed::LastError;
 use crate::{StoreError, StoreErrorKind, StoreFuture};
 
-/// How many wait at most; who comes then has no session.
+/// How many wait at most; whoever comes then has no session.
 const MOST_WAITING: usize = 4_096;
 /// How many are written together at most.
 const MOST_TOGETHER: usize = 1_024;

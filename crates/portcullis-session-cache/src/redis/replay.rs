@@ -274,7 +274,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisReplayGuard<C> {
         let Some(state) = self.state(Some(token), lifetime).await else {
             return Claim::Unavailable;
         };
-        // What was asked before the marker was made anew knows nothing of it: who made it younger again for that, with claims all
+        // What was asked before the marker was made anew knows nothing of it: whoever made it younger again for that, with claims all
         // the time, would never be old enough.
         if self.watch().is_of_before(&state) {
             return Claim::Unavailable;

@@ -59,7 +59,7 @@ pub(super) struct Association {
     pub(super) hello: OnceLock<[u8; 32]>,
     /// It began here.
     pub(super) is_called: bool,
-    /// The peer was not asked for a cookie, and nothing has shown since that he reads where he says.
+    /// The peer was not asked for a cookie, and nothing has shown since that it reads where it says.
     pub(super) is_unproved: AtomicBool,
     /// Messages and bytes that wait to be read.
     pub(super) inbox: (u32, u32),

@@ -334,7 +334,7 @@ impl Driver {
     ) {
         let before = association.path();
         if path.peer != before.peer && association.standing() == Standing::Handshake {
-            // Nobody moves before it is known who he is.
+            // No peer moves before it is known who it is.
             let mut statistics = lock(&self.endpoint.statistics);
             statistics.discards.add(Discarded::UnknownConnectionId);
             return;
@@ -364,14 +364,14 @@ impl Driver {
         let _closed = association.with_writer(|writer| writer.new_connection_ids(&new, false));
     }
 
-    /// Somebody with whom there is no connection. Nothing of him is kept before the gate has let him in.
+    /// Somebody with whom there is no connection. Nothing of theirs is kept before the gate has let them in.
     fn on_stranger(&mut self, path: Path, datagram: &[u8], now: Now) {
         let link = &self.endpoint.link;
         let under_way = match self.peers.at(&path) {
-            // Whose address has all it may have is turned away when he has shown that it is his.
+            // An address that has all it may have: a client is turned away once it has shown that it reads there.
             None if self.has_room_for(path) => self.peers.handshakes(),
             None => usize::MAX,
-            // Who wants the place of another is asked in any case: a forged hello would take it, or keep others from it.
+            // A client that wants the place of another is asked in any case: a forged hello would take it, or keep others from it.
             Some(_) => usize::MAX,
         };
         let verdict = match &mut self.door {

@@ -78,7 +78,7 @@ impl DtlsEchFront {
     }
 
     /// How many clients are passed on at once, each with a socket. 1 to 65,536; 4,096 by default. Of those of one address there
-    /// are as many as [`DtlsOptions::per_address`](crate::DtlsOptions::per_address) says. Who comes besides is not answered,
+    /// are as many as [`DtlsOptions::per_address`](crate::DtlsOptions::per_address) says. Whoever comes besides is not answered,
     /// and asks again by itself.
     #[must_use]
     pub fn clients(mut self, at_once: usize) -> Self {

@@ -136,7 +136,7 @@ impl Endpoint {
             bell.is_over = true;
             bell.handed = Handed::default();
         });
-        // Behind that: whoever asks for it later looks whether it is over when he has.
+        // Behind that: whoever asks for it looks afterwards whether it is over.
         *lock(&self.foreign) = None;
         self.take_newcomers()
     }

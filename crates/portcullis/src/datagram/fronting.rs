@@ -15,7 +15,7 @@ impl Driver {
         let Some(passages) = &self.passages else {
             return false;
         };
-        // A hello may be of somebody who begins anew, who is asked who he is; and what is not DTLS (RFC 7983) is for nobody.
+        // A hello may be of a client that begins anew, which is asked for a cookie; and what is not DTLS (RFC 7983) is for nobody.
         let is_hello = hello::client_hello(datagram).is_some();
         if is_hello || !matches!(datagram, [20..=63, ..]) {
             return false;
@@ -31,7 +31,7 @@ impl Driver {
         let Some(from) = passages.identified(datagram) else {
             return false;
         };
-        // Nobody has shown yet that he reads there, so no place of that address is taken.
+        // Nobody has shown yet to be there, so no place of that address is taken.
         if !from.may_move() || self.is_full() {
             return true;
         }

@@ -139,7 +139,7 @@ impl Running {
             span::report(span, error, &self.conduct);
             let place = self.sessions.take();
             let place = place.filter(|(_, offers)| *offers).map(|(place, _)| place);
-            // Who is not there has not seen them.
+            // A server that is not there has not seen them.
             let goes_on = self.patience.is_some() && is_nobody_there(error);
             preparation::blame(place.filter(|_| !goes_on), error);
         }

@@ -89,8 +89,8 @@ impl DtlsOptions {
         self
     }
 
-    /// Server: what one address may have of these. Default: 64 at once. Whoever was not asked for a cookie
-    /// ([`CookiePolicy::UnderLoad`]) counts when his handshake is over: until then his address may be another's.
+    /// Server: what one address may have of these. Default: 64 at once. A client that was not asked for a cookie
+    /// ([`CookiePolicy::UnderLoad`]) counts when its handshake is over: until then its address may be another's.
     #[must_use]
     pub fn per_address(mut self, limits: AddressLimits) -> Self {
         self.per_address = limits;

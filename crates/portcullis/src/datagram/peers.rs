@@ -148,7 +148,7 @@ impl Paths {
     }
 }
 
-/// The same with whichever address of this host: who began here left that to the system.
+/// The same with whichever address of this host: a client that began here left that to the system.
 const fn anywhere(path: &Path) -> Path {
     Path {
         peer: path.peer,

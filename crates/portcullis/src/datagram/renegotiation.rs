@@ -118,7 +118,7 @@ impl Renegotiation {
     /// Tells whoever waits how it has ended.
     fn tell(&self, outcome: Result<(), Error>) {
         let mut wish = lock(&self.wish);
-        // Who wants it may not have looked yet.
+        // Whoever wants it may not have looked yet.
         if wish.is_wanted {
             wish.outcome = Some(outcome);
         }
@@ -290,7 +290,7 @@ impl Association {
         }
     }
 
-    /// Who is silent, and who has moved, is as it is without a handshake.
+    /// Silence and moves count as they do without a handshake.
     fn receive_again(&self, handshake: &mut Handshake, from: Path, datagram: &[u8]) {
         let now = self.endpoint.now();
         handshake.receive(datagram, now);

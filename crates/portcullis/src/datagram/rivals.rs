@@ -1,7 +1,7 @@
 //! Several who say hello at one address: whose a hello is, and who goes on.
 //!
-//! A hello in the clear can be forged, and so can its address until a cookie has come back from there. Who has shown that he
-//! reads there takes the place of a handshake, and of a connection when his own handshake is over (RFC 9147 §5.11 and RFC 6347
+//! A hello in the clear can be forged, and so can its address until a cookie has come back from there. A client that has shown
+//! that it reads there takes the place of a handshake, and of a connection when its own handshake is over (RFC 9147 §5.11 and RFC 6347
 //! §4.2.8 let the cookie do for both): a client that starts anew waits for nothing. Of two hellos with cookies the first that was
 //! given up does not come back, nor do those before it, so copies of them that were late on their way do not take turns.
 
@@ -24,7 +24,7 @@ pub(super) enum Origin {
 /// What somebody has said who wants to be at an address.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Said {
-    /// The random of his hello.
+    /// The random of the hello.
     pub(super) hello: Option<[u8; 32]>,
     /// A cookie came with it, which was sent there.
     pub(super) has_cookie: bool,
@@ -53,7 +53,8 @@ impl Association {
         match hello::client_hello(datagram) {
             // No server says that.
             Some(_) if self.is_called => Whose::Strangers,
-            // Another random is of whoever starts anew, or is at an address where who was let in without a cookie is not.
+            // Another random is of a client that starts anew; or of the one that is really at this address, where the
+            // association was let in without a cookie and is not.
             Some(Some(random)) => match self.hello.get() {
                 Some(own) if *own != random => Whose::Strangers,
                 _ => Whose::Its,
@@ -74,7 +75,7 @@ impl Association {
         self.is_unproved.load(Ordering::Acquire)
     }
 
-    /// The peer reads where he says. Whether that was not known before.
+    /// The peer reads where it says. Whether that was not known before.
     pub(super) fn is_proved(&self) -> bool {
         self.is_unproved.swap(false, Ordering::AcqRel)
     }
@@ -90,7 +91,7 @@ impl Association {
     }
 
     /// Of two calls that cross, both sides go on with the one whose hello has the greater random: each knows both. Of two
-    /// clients it is the later one who has shown that he is there, but for those in whose place this is.
+    /// clients it is the later one that has shown that it is there, but for those in whose place this is.
     pub(super) fn is_weaker_than(&self, said: &Said, instead_of: &[[u8; 32]]) -> bool {
         match self.is_called {
             true => said.hello.as_ref() > self.hello.get(),

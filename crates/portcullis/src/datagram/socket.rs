@@ -279,7 +279,7 @@ mod tests {
         assert!(SockRef::from(&bound).only_v6().expect("it is asked"));
     }
 
-    /// Who comes by IPv4 to a socket of both gets datagrams with the same options as one who comes by IPv6.
+    /// A peer that comes by IPv4 to a socket of both gets datagrams with the same options as one who comes by IPv6.
     #[test]
     fn options_of_a_socket_for_both_are_those_of_both() {
         let options = UdpOptions::new().ttl(33).expect("hops").traffic_class(0x20);

@@ -371,7 +371,7 @@ impl Until {
             Self::HelloSent => stage == Stage::WaitServerHello,
             Self::EarlyData => stage == Stage::WaitEndOfEarlyData,
             Self::MoreEarlyData => stage != Stage::WaitEndOfEarlyData,
-            // Who has accepted early data asks for no certificate.
+            // A server that has accepted early data asks for no certificate.
             #[cfg(feature = "dtls")]
             Self::FlightSent => stage == Stage::WaitFinished,
             _ => false,

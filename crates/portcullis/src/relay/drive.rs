@@ -215,7 +215,7 @@ impl<A: RelayEnd, B: RelayEnd> Relay<A, B> {
         }
     }
 
-    /// Who takes no more and has not said why is known by the error of writing.
+    /// An end that takes no more and has not said why is known by the error of writing.
     fn name_the_lost(&mut self) {
         let (of_a, of_b) = (&mut self.a_to_b, &mut self.b_to_a);
         of_a.end = of_a.end.take().or_else(|| of_b.lost_end());
@@ -347,7 +347,7 @@ fn source_ended<S: RelayEnd>(source: &S, way: &mut Way, back: &mut Way) -> bool 
 fn source_broke(error: io::Error, way: &mut Way, back: &mut Way) -> bool {
     let end = HowEnded::of(error);
     let is_truncated = matches!(end, HowEnded::Truncated);
-    // Who has failed to take something was reset, even if reading sees an end.
+    // An end that has failed to take something was reset, even if reading sees an end.
     let end = match &back.lost {
         Some(_) if is_truncated => HowEnded::Reset,
         _ => end,

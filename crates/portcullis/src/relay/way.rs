@@ -342,7 +342,7 @@ impl Way {
 
     /// Whether the sink has taken something since it was looked at last; notes since when it has not while something waits.
     pub(super) fn look(&mut self, held: usize, now: &mut Option<Instant>) -> bool {
-        // Who is asked to flush, or to close, and is not ready, has something, too.
+        // An end that is asked to flush, or to close, and is not ready, has something, too.
         let waiting = held + usize::from(self.blocked);
         let has_moved = self.bytes != self.seen.bytes || waiting < self.seen.waiting;
         if waiting == 0 {

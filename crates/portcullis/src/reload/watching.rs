@@ -131,7 +131,7 @@ impl Watching {
         Self { task, look, events }
     }
 
-    /// Looks at the files now, e.g. on SIGHUP; an event tells what came of it, if they have changed. Who asks while files are
+    /// Looks at the files now, e.g. on SIGHUP; an event tells what came of it, if they have changed. Whoever asks while files are
     /// there that do not fit together says that their writer is done: they are not waited for any longer. Of an identity
     /// without the OCSP response that it should have, the responder is asked now, too.
     pub fn look_now(&self) {

@@ -6,7 +6,7 @@
 //! renegotiate have a meeting.
 //!
 //! Where nothing but the writer's key wants a handshake, the writing half says that it waits, the reading half that it is
-//! there, and only then the writer is left. Who has waited to write and does no more, because that was cancelled, so
+//! there, and only then the writer is left. Whoever has waited to write and does no more, because that was cancelled, so
 //! begins no handshake that nobody would send.
 
 use std::mem;

@@ -18,7 +18,7 @@ use crate::renegotiation::Ends;
 use crate::write::Sending;
 
 /// Before the writing half does anything else: leaves its writer for a handshake, sends what that says,
-/// takes back what it has made. Whether it then does that: who `writes` may have to wait for another key.
+/// takes back what it has made. Whether it then does that: whoever `writes` may have to wait for another key.
 #[cold]
 pub(super) fn attend<W: AsyncWrite + Unpin>(
     shared: &Shared,

@@ -264,7 +264,7 @@ fn explain(
     broken: Error,
 ) -> Poll<Error> {
     shared.writer.register(cx.waker());
-    // In this order: who has ended has left its alert before.
+    // In this order: a half that has ended has left its alert before.
     let is_over = shared.read_end.get().is_some() || Arc::strong_count(shared) == 1;
     let alert = write.received_alert();
     let Some(failure) = write.open_failure() else {

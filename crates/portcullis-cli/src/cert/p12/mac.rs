@@ -1,4 +1,4 @@
-//! Who has the password has made the file: its MAC.
+//! The MAC of a file: whoever has made it had the password.
 //!
 //! RFC 7292 §5.1, §B; for PBMAC1 RFC 9879, which is in [`pbmac1`].
 

@@ -8,7 +8,7 @@
 //!                        public name; the end of the handshake is an error
 //! ```
 //!
-//! Until then the client of [`Offered`](super::hello::Offered) is that of the inner hello. Only [`resolve`] decides, and what
+//! Until then the client of [`Offered`] is that of the inner hello. Only [`resolve`] decides, and what
 //! comes later has one hello.
 
 use std::sync::Arc;

@@ -289,9 +289,9 @@ impl Shares {
 impl Client {
     /// The group of the only share, and whether a hybrid's classical half stands for itself, too: the first group that a
     /// share can be of. Over datagrams a share that makes the hello longer than one of them is left out: servers
-    /// that remember nothing of a stranger read his hello from one datagram, and not all others put pieces together before
-    /// they know that he reads (wolfSSL). Whoever wants such a group asks for it by the
-    /// HelloRetryRequest that his cookie takes anyway.
+    /// that remember nothing of a stranger read its hello from one datagram, and not all others put pieces together before
+    /// they know that it reads there (wolfSSL). A server that wants such a group asks for it by the
+    /// HelloRetryRequest that its cookie takes anyway.
     fn preferred_group(
         &mut self,
         sessions: &[OfferedPsk],
@@ -566,7 +566,7 @@ impl WaitServerHello {
             Some(previous) => versions::selected_again(cx.dialect, previous.version(), &hello)?,
         };
         if version == Version::V1_3 && self.0.client.hello_cookie.is_some() {
-            // RFC 9147 §5.1: who speaks that does not ask for cookies so.
+            // RFC 9147 §5.1: a server that speaks that does not ask for cookies so.
             return Err(Violation::VersionChangedAfterVerify.into());
         }
         if version != Version::V1_3 && self.0.client.sends_early_data() {

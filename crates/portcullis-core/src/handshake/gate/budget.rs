@@ -12,7 +12,7 @@ pub(super) const DEFAULT: u32 = 5_000;
 /// For how long the budget may be spent ahead, so that who comes together is served.
 const AHEAD: Duration = Duration::from_millis(100);
 
-/// One number, whoever asks. What is over is dropped without a word, and clients say it again: who sends many hellos makes
+/// One number, whoever asks. What is over is dropped without a word, and clients say it again: whoever sends many hellos makes
 /// others wait, since nobody can tell which addresses are forged, and keeps nobody out for good.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -47,14 +47,14 @@ impl Budget {
 
 /// Sets of hosts that have a share each.
 const SETS: u32 = 256;
-/// For how long a host is in the same set as others: who says its hello again is then not where it was.
+/// For how long a host is in the same set as others: a client that says its hello again is then not where it was.
 const SHUFFLED: Duration = Duration::from_secs(1);
 
-/// Of hosts that have shown that they are there, so one can be told from another. One half of all is for whoever comes
+/// A budget for hosts that have shown that they are there, so one can be told from another. One half is for whoever comes
 /// first, the other is shared out: what one host takes leaves all others but those of its set theirs, and those have
 /// another set a second later.
 #[derive(Debug)]
-pub(super) struct Shares {
+pub(super) struct HostBudget {
     first_come: Budget,
     /// Until when each set has spent what it has; allocated when somebody comes.
     sets: Vec<Budget>,
@@ -64,7 +64,7 @@ pub(super) struct Shares {
     shuffled: Duration,
 }
 
-impl Shares {
+impl HostBudget {
     pub(super) fn per_second(keys: u32) -> Self {
         let first_come = Budget {
             each: Budget::per_second(keys).each.saturating_mul(2),
@@ -104,13 +104,13 @@ mod tests {
     /// clients do, and are all served within seconds.
     #[test]
     fn one_host_does_not_take_what_others_need() {
-        let mut shares = Shares::per_second(5_000);
+        let mut budget = HostBudget::per_second(5_000);
         let mut taken = 0;
         let mut waiting: Vec<u32> = (0..100).collect();
         for time in 0..10_000 {
-            taken += (0..20).filter(|_| shares.take(b"many", at(time))).count();
+            taken += (0..20).filter(|_| budget.take(b"many", at(time))).count();
             if time % 400 == 399 {
-                waiting.retain(|host| !shares.take(&host.to_be_bytes(), at(time)));
+                waiting.retain(|host| !budget.take(&host.to_be_bytes(), at(time)));
             }
         }
         assert_eq!(waiting, []);
@@ -120,12 +120,12 @@ mod tests {
 
     #[test]
     fn all_hosts_together_have_what_there_is() {
-        let mut shares = Shares::per_second(5_000);
+        let mut budget = HostBudget::per_second(5_000);
         let mut taken = 0;
         for time in 0..10_000 {
             let host = |one: u32| (time as u32 * 20 + one).to_be_bytes();
             taken += (0..20)
-                .filter(|one| shares.take(&host(*one), at(time)))
+                .filter(|one| budget.take(&host(*one), at(time)))
                 .count();
         }
         assert!((45_000..52_000).contains(&taken), "{taken}");

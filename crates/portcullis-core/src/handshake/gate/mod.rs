@@ -1,8 +1,9 @@
-//! Who may begin a handshake over datagrams: who reads at the address that he writes from.
+//! Who may begin a handshake over datagrams: whoever reads at the address that is written from.
 //!
 //! RFC 9147 §5.1, RFC 6347 §4.2.1. A server keeps nothing of a client before its cookie has come back, but for the pieces of
 //! hellos that are too long for a datagram, in a fixed number of places.
 
+mod admission;
 mod budget;
 mod cookie;
 mod front;
@@ -13,9 +14,9 @@ mod tests;
 
 use core::time::Duration;
 
-use self::budget::{Budget, Shares};
+pub use self::admission::Admission;
+use self::budget::{Budget, HostBudget};
 use self::cookie::{OlderHello, Secrets};
-use self::front::is_decrypted;
 pub use self::front::{FrontedAnswer, FrontedHello};
 use self::pieces::{MAX_HELLO, Pieces};
 pub use self::shared_secret::CookieSecret;
@@ -99,80 +100,6 @@ fn random_of(hello: &[u8]) -> Option<[u8; 32]> {
     hello.get(2..34)?.try_into().ok()
 }
 
-/// Proof that somebody reads at an address, and what was received from there:
-/// [`Handshake::datagram_server`](crate::Handshake::datagram_server) begins with it.
-pub struct Admission {
-    pub(super) datagram: Vec<u8>,
-    /// If it was asked for by a HelloRetryRequest.
-    pub(super) returned: Option<Box<ReturnedCookie>>,
-    /// The message_seq of the hello that it begins with, and of the server's first message.
-    pub(super) next_message: u16,
-    /// The number of the first record that the server sends.
-    pub(super) next_record: u64,
-    hello_random: Option<[u8; 32]>,
-    /// Nobody has asked whether somebody reads there.
-    pub(super) is_unproved: bool,
-    has_cookie: bool,
-    /// How long the cookie was under way: no shorter than a round trip.
-    pub(super) round_trip: Option<Duration>,
-    /// Whose cookie it is, if a server in front has asked for it.
-    client: Option<Box<[u8]>>,
-    /// What was decrypted, if it may be for a server behind.
-    fronted: Option<Box<FrontedHello>>,
-}
-
-impl core::fmt::Debug for Admission {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Admission")
-            .field("datagram", &self.datagram.len())
-            .field("returned", &self.returned.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Admission {
-    /// Begins without a cookie: the caller says that the address was proved by other means. `datagram` is
-    /// the first that came from there.
-    pub fn without_cookie(datagram: impl Into<Vec<u8>>) -> Self {
-        Self {
-            datagram: datagram.into(),
-            returned: None,
-            next_message: 0,
-            next_record: 0,
-            hello_random: None,
-            is_unproved: false,
-            has_cookie: false,
-            round_trip: None,
-            client: None,
-            fronted: None,
-        }
-    }
-
-    /// Of a gate that is [in front](Gate::in_front) of other servers: the hello that was decrypted, for the one that it is
-    /// for. `None` if there is none, or it was taken: whoever it is from is this side's own client.
-    pub fn take_fronted(&mut self) -> Option<Box<FrontedHello>> {
-        self.fronted.take()
-    }
-
-    /// Whether a cookie has come back: somebody reads at this address, for all that the transport knows. With
-    /// [`CookiePolicy::Never`] nobody has asked.
-    pub const fn has_cookie(&self) -> bool {
-        self.has_cookie
-    }
-
-    /// The client's address as a server in front of this one knows it (RFC 9849 §3.1), in whose cookie it is: what that
-    /// has given its gate for `peer`.
-    pub fn fronted_client(&self) -> Option<&[u8]> {
-        self.client.as_deref()
-    }
-
-    /// The random of the hello: one that comes twice is not from two clients. `None` without a policy that asks for
-    /// cookies.
-    pub fn hello_random(&self) -> Option<[u8; 32]> {
-        self.hello_random
-    }
-}
-
 /// Decides who may begin a handshake. Its memory does not depend on how many ask.
 pub struct Gate {
     config: ServerConfig,
@@ -182,7 +109,7 @@ pub struct Gate {
     random: Random,
     decryptions: Budget,
     /// Of second hellos in front of other servers.
-    second_decryptions: Shares,
+    second_decryptions: HostBudget,
     /// Whether hellos that were decrypted are given out.
     is_front: bool,
     /// When the first datagram came.
@@ -225,7 +152,7 @@ impl Gate {
             pieces: Pieces::default(),
             random,
             decryptions: Budget::per_second(budget::DEFAULT),
-            second_decryptions: Shares::per_second(budget::DEFAULT),
+            second_decryptions: HostBudget::per_second(budget::DEFAULT),
             is_front: false,
             began: None,
             // Unless it is told.
@@ -251,7 +178,7 @@ impl Gate {
     #[must_use]
     pub fn decryptions(mut self, per_second: u32) -> Self {
         self.decryptions = Budget::per_second(per_second);
-        self.second_decryptions = Shares::per_second(per_second);
+        self.second_decryptions = HostBudget::per_second(per_second);
         self
     }
 
@@ -384,7 +311,7 @@ impl Gate {
         let verdict = match admitted {
             Verdict::Admit(admission) if self.is_front => {
                 // With the key that the first was decrypted with.
-                if is_encrypted(&admission) && !self.second_decryptions.take(host, now.monotonic) {
+                if admission.is_encrypted() && !self.second_decryptions.take(host, now.monotonic) {
                     return Err(Discarded::TooManyEncrypted);
                 }
                 self.decrypt(admission, message, first, (last, received))?
@@ -403,7 +330,7 @@ impl Gate {
         (last, received): (u64, usize),
     ) -> Result<Verdict, Discarded> {
         if let Some(cookie) = &admission.returned
-            && is_encrypted(&admission)
+            && admission.is_encrypted()
         {
             let (inner, view) = match peel_fronted(cookie, &self.config.0, message) {
                 Ok(peeled) => peeled,
@@ -447,7 +374,7 @@ impl Gate {
         if version.is_err() || version.is_ok_and(|version| version < Version::V1_3) {
             return None;
         }
-        // Who is over is asked, and then dropped: there is nothing left for that either.
+        // A hello that is beyond the budget is asked for a cookie, and then dropped: there is nothing left for that either.
         if !self
             .decryptions
             .take(keys_tried(&self.config.0, &hello), now)
@@ -509,18 +436,15 @@ impl Gate {
             Found::NoCookie | Found::MoreIsNeeded => return Err(Discarded::BadCookie),
         };
         Ok(Verdict::Admit(Admission {
-            datagram,
             returned,
             next_message: piece.header.message_seq,
             // RFC 6347 §4.2.2: as servers do that keep nothing; what was sent before had a lower one.
             next_record: piece.sequence,
-            hello_random: None,
-            is_unproved: false,
             has_cookie: true,
             // Not where the clock may have been another server's. Of a millisecond that has begun it is not known how much is over.
             round_trip: (!self.secrets.are_shared()).then(|| age + Duration::from_millis(1)),
             client,
-            fronted: None,
+            ..Admission::without_cookie(datagram)
         }))
     }
 
@@ -578,12 +502,6 @@ impl Gate {
         };
         bounded(reply, received)
     }
-}
-
-/// Whether the hello is decrypted, as its first was.
-fn is_encrypted(admission: &Admission) -> bool {
-    let cookie = admission.returned.as_ref();
-    cookie.is_some_and(|cookie| is_decrypted(cookie.requested.ech.as_ref()))
 }
 
 /// Why there is no other answer.

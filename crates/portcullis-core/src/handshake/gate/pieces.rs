@@ -1,7 +1,7 @@
 //! First hellos that are too long for a datagram, until they are whole.
 //!
 //! RFC 9147 §5.1, §5.5. With a post-quantum share nearly every hello is. There are as many places as there are,
-//! whoever asks. An address has its places in one of many sets, which nobody outside can tell: who forges
+//! whoever asks. An address has its places in one of many sets, which nobody outside can tell: whoever forges
 //! addresses takes places at random, and has to send thousands of pieces between two of a client's to keep it
 //! out for sure.
 
@@ -24,7 +24,7 @@ const BESIDE: usize = 4 * 1024;
 /// How long a place is kept for the rest.
 const LIFETIME: Duration = Duration::from_secs(1);
 
-/// Holds at most [`MOST`](Self::MOST) bytes, allocated as they come.
+/// Holds at most `SETS` times a hello of [`MAX_HELLO`] and what it costs [besides](BESIDE), allocated as they come.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
     sets: Vec<Vec<Place>>,

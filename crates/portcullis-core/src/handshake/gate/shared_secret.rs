@@ -31,7 +31,7 @@ const MOST_SEEDS: usize = 4;
 /// Encrypted ClientHello they need the same keys of that as well, or a second hello that comes to another server ends the
 /// handshake.
 ///
-/// Who has the seed can begin handshakes in the name of any address, and no more: it says nothing of any connection.
+/// Whoever has the seed can begin handshakes in the name of any address, and no more: it says nothing of any connection.
 #[derive(Clone)]
 pub struct CookieSecret(Arc<RwLock<Seeds>>);
 

@@ -70,7 +70,7 @@ impl CertificateTypes {
     }
 }
 
-/// §4.1: who has nothing but X.509 leaves the extension out.
+/// §4.1: a side that has nothing but X.509 leaves the extension out.
 fn check(
     list: Option<List<'_, CertificateType>>,
 ) -> Result<Option<List<'_, CertificateType>>, Violation> {

@@ -66,7 +66,7 @@ pub(in super::super) fn peel_forgetting(
         (None, _) => None,
         (Some(_), None) => Some(ReturnedEch::Inner),
         (Some(ech), Some(mut outer)) => {
-            // Whoever looks on is not to see what became of it: who only pretends is answered so, too (§10.10.4).
+            // Whoever looks on is not to see what became of it: a client that only pretends is answered so, too (§10.10.4).
             if let Ech::Declined { instead, .. } = ech {
                 let bytes = instead_of(message.raw());
                 *instead = Some(bytes);

@@ -387,7 +387,7 @@ impl Reader {
                 true => Taken::New,
                 false => put(wish, epoch, header, fragment),
             };
-            // Who begins another handshake has all of the one before, and maybe nothing of a hello that was given up.
+            // Whoever begins another handshake has all of the one before, and maybe nothing of a hello that was given up.
             self.mail.note(Notes {
                 answered: is_answer,
                 has_before: true,

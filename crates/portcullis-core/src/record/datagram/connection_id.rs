@@ -28,7 +28,7 @@ impl ConnectionId {
     /// The longest, in bytes, of either side. RFC 9146 has 255, which hardly a datagram has room for.
     pub const MAX_LEN: usize = 32;
 
-    /// One that is put on no record: who offers it takes an id of the peer, and needs none itself.
+    /// One that is put on no record: whoever offers it takes an id of the peer, and needs none itself.
     pub const EMPTY: Self = Self {
         length: 0,
         bytes: [0; Self::MAX_LEN],

@@ -21,14 +21,14 @@ pub(crate) struct HelloPiece<'a> {
     pub(crate) sequence: u64,
 }
 
-/// The pieces of one hello, a first or a second, in a datagram that has nothing else.
-///
-/// # Errors
-/// When it has.
 /// The message_seq of a client's last hello: a server of before DTLS 1.3 may ask for a cookie again when that which it
 /// gave is not good any more (RFC 6347 §4.2.1).
 const MOST_HELLOS: u16 = 3;
 
+/// The pieces of one hello, a first or a second, in a datagram that has nothing else.
+///
+/// # Errors
+/// When it has, or is no hello.
 pub(crate) fn hello_pieces(datagram: &[u8]) -> Result<Vec<HelloPiece<'_>>, Discarded> {
     let (mut rest, mut pieces) = (datagram, Vec::<HelloPiece<'_>>::new());
     let none = OwnIds::default();

@@ -299,7 +299,7 @@ impl Reader {
         }
     }
 
-    /// §9; RFC 9146 §3: who was given an id has it on each of them, and nobody else has one.
+    /// §9; RFC 9146 §3: a side that was given an id has it on each of them, and nobody else has one.
     fn check_id(&self, has_id: bool) -> Result<(), Discarded> {
         match self.ids.is_used() == has_id {
             true => Ok(()),
@@ -355,7 +355,7 @@ impl Reader {
         let is_late = self.is_late(&opened);
         if opened.typ == ContentType::APPLICATION_DATA {
             if !is_late && core::mem::take(&mut self.is_fresh) {
-                // RFC 6347 §4.2.4: who sends data has the last flight, if it was this side's.
+                // RFC 6347 §4.2.4: a peer that sends data has the last flight, if it was this side's.
                 self.mail.note(Notes {
                     has_before: true,
                     ..Notes::default()
@@ -440,7 +440,7 @@ impl Reader {
             self.mail.note(notes);
             return Err(why.into());
         }
-        // §8: to whom KeyUpdate is acknowledged, he uses the next key. So that has to be there.
+        // §8: a peer whose KeyUpdate is acknowledged uses the next key. So that has to be there.
         match update.filter(|message_seq| !self.reassembly.is_old(*message_seq)) {
             Some(message_seq) => {
                 self.waiting_update = Some(Box::new((message_seq, opened.number)));
@@ -657,7 +657,7 @@ impl Reader {
 impl<'d> Records<'_, 'd> {
     /// Whether one of the records so far was the newest of all that have come: none under the newest keys with a
     /// higher number was opened before. Only from where such a one comes a peer may have moved to
-    /// (RFC 9147 §11, RFC 9146 §6): who repeats an older one is not the peer.
+    /// (RFC 9147 §11, RFC 9146 §6): whoever repeats an older one is not the peer.
     pub fn is_newest(&self) -> bool {
         self.is_newest
     }

@@ -34,30 +34,30 @@ pub(in crate::x509) type Statuses = Vec<Option<Result<OcspVerdict, OcspError>>>;
 
 type Look = fn(&mut VerifiedChain, UnixTime, &ChainPolicy) -> Vec<StapleFault>;
 
-/// A policy with what looks at responses by it.
+/// A policy, with what looks at responses where somebody has asked for them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Staples {
     policy: OcspPolicy,
-    look: Through<Look>,
+    look: Option<Through<Look>>,
 }
 
 impl Staples {
-    /// Those that nobody was asked for.
-    pub(crate) const OFF: Self = Self::unseen(OcspPolicy::Off);
-    /// What is to become of them where nobody has asked yet.
-    pub(crate) const UNASKED: Self = Self::unseen(OcspPolicy::Accept);
+    /// Nobody has asked for any, and what comes all the same is not looked at.
+    pub(crate) const OFF: Self = Self::unasked(OcspPolicy::Off);
+    /// Nobody has asked for any yet; where somebody does, they are judged by the default policy.
+    pub(crate) const UNASKED: Self = Self::unasked(OcspPolicy::Accept);
 
-    const fn unseen(policy: OcspPolicy) -> Self {
-        Self {
-            policy,
-            look: Through(|_, _, _| Vec::new()),
-        }
+    const fn unasked(policy: OcspPolicy) -> Self {
+        Self { policy, look: None }
     }
 
     pub(crate) const fn by(policy: OcspPolicy) -> Self {
-        Self {
-            policy,
-            look: Through(look_at_all),
+        match policy {
+            OcspPolicy::Off => Self::OFF,
+            OcspPolicy::Accept | OcspPolicy::Require => Self {
+                policy,
+                look: Some(Through(look_at_all)),
+            },
         }
     }
 
@@ -97,7 +97,10 @@ pub(in crate::x509) fn look(
     now: UnixTime,
     policy: &ChainPolicy,
 ) -> Vec<StapleFault> {
-    (policy.staples.look.0)(proof, now, policy)
+    match policy.staples.look {
+        Some(Through(look)) => look(proof, now, policy),
+        None => Vec::new(),
+    }
 }
 
 fn look_at_all(proof: &mut VerifiedChain, now: UnixTime, policy: &ChainPolicy) -> Vec<StapleFault> {

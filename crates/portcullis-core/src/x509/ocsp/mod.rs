@@ -1,7 +1,7 @@
 //! What a responder says of a certificate: that it is good, or was taken back.
 //!
 //! RFC 6960, as far as servers staple it (RFC 6066 §8, RFC 8446 §4.4.2.1), and RFC 7633, by which a certificate says
-//! that it comes with such a response. [`response`] reads, [`verify`] says what a response is worth, [`judge`] what
+//! that it comes with such a response. [`response`] reads, [`verify`] says what a response is worth, [`judge()`] what
 //! becomes of a chain, and [`request`] asks.
 
 mod error;

@@ -236,7 +236,7 @@ fn find<'a>(
     found.ok_or_else(|| not_about(serial, response))
 }
 
-/// Until when a response is shown with a certificate, by the responder's own word: who shows it need not know who has
+/// Until when a response is shown with a certificate, by the responder's own word: whoever shows it need not know who has
 /// issued the certificate but by name.
 pub(in crate::x509) fn staple_ends(
     response: &[u8],

@@ -321,7 +321,7 @@ impl RevocationCheck {
     }
 
     /// What is wrong with a certificate: that it is revoked, or that this cannot be told. [`conclude`](Self::conclude)
-    /// refuses the chain for it; who may think otherwise goes on with [`accept`](Self::accept), and then there may be
+    /// refuses the chain for it; whoever may think otherwise goes on with [`accept`](Self::accept), and then there may be
     /// another [`query`](Self::query), or another fault.
     pub fn fault(&self) -> Option<Judgement> {
         let State::Faulty(place, error) = &self.state else {

@@ -1,7 +1,7 @@
 //! The judgement of a chain, certificate by certificate, from the anchor down.
 //!
 //! RFC 5280 §6. A walk is a machine that never waits: it goes on until there is something to be
-//! judged, and goes on from there with a [`Verdict`]. [`check`] is the walk that nobody listens
+//! judged ([`Pending`]), and goes on from there with what was decided. [`check`] is the walk that nobody listens
 //! to: every fault refuses the path, and the next one is tried.
 //!
 //! ```text

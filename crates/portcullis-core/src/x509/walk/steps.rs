@@ -75,7 +75,7 @@ impl Row {
     }
 
     /// What comes after it. Names are compared when the signature is known to be good, so that a
-    /// bad one costs no comparison; who listens is told of both, names first.
+    /// bad one costs no comparison; whoever listens is told of both, names first.
     pub(super) const fn next(self, listening: bool) -> Self {
         match (self, listening) {
             (Self::AnchorDates, _) => Self::PathLength,
@@ -373,7 +373,7 @@ fn form(walk: &mut Walk, subject: &Subject<'_>, part: usize) -> Result<(), Fault
     }
 }
 
-/// §6.1.4 (k): who has issued a certificate is a CA. And a CA is no peer, unless exactly this
+/// §6.1.4 (k): whoever has issued a certificate is a CA. And a CA is no peer, unless exactly this
 /// certificate is trusted: tools set CA:TRUE on self-signed certificates of servers.
 fn basic_constraints(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {
     let is_ca = subject.basic_constraints()?.is_ca;
@@ -388,7 +388,7 @@ fn basic_constraints(wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fa
     )
 }
 
-/// §6.1.4 (n): who has issued a certificate may sign certificates. RFC 8446 §4.4.2.2: the leaf
+/// §6.1.4 (n): whoever has issued a certificate may sign certificates. RFC 8446 §4.4.2.2: the leaf
 /// may sign; before TLS 1.3 a server's key may decrypt or agree instead (RFC 5246 §7.4.2), and
 /// where it has to sign that is found out there.
 fn key_usage(walk: &mut Walk, wanted: Wanted<'_>, subject: &Subject<'_>) -> Result<(), Fault> {

@@ -122,7 +122,7 @@ impl Maker<'_> {
         }
     }
 
-    /// Whoever terminates DTLS answers a hello with a cookie of his own, and whoever passes it on answers nothing.
+    /// Whoever terminates DTLS answers a hello with a cookie of its own, and whoever passes it on answers nothing.
     pub(super) fn check_passing(&self, entry: &model::Listener, listener: &Listener) {
         let routes = &listener.routes;
         let terminates = |route: &Arc<Route>| matches!(route.mode, Mode::Terminate(..));

@@ -108,7 +108,7 @@ impl WaitFinished {
         // The handshake is over, or the server waits now: nothing may follow.
         cx.incoming.end_of_flight()?;
         transcript.add(message.hashed());
-        // §7.3: who resumes, answers.
+        // §7.3: the side that resumes, answers.
         if flight.resumed.is_some() {
             let (keys, master) = (&mut flight.write, &flight.master);
             let verify_data = flight.negotiated.send_finished(keys, master, cx)?;

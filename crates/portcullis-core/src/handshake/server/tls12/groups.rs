@@ -109,7 +109,7 @@ impl Field {
                 &any
             }
         };
-        // Who has named some has said which is the best.
+        // Whoever has named some has said which is the best.
         let is_enough =
             |group: &&NamedGroup| names_fields(config) || group.field_bits() >= strength;
         let group = groups.iter().find(is_enough).or(groups.last());

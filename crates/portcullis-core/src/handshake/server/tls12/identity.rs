@@ -168,7 +168,7 @@ fn wanted_with_suites(
 ) -> Result<(WantedIdentity, Vec<CipherSuite>), Abort> {
     let hello = decoded_hello(&negotiated.hello)?;
     let mut wanted = wanted(&negotiated.config, &hello, negotiated.version)?;
-    // Another handshake is of the same connection: who names nobody in it means whom the first has named.
+    // Another handshake is of the same connection: a client that names nobody in it means whom the first has named.
     if let (None, Some(previous)) = (&wanted.server_name, &negotiated.previous) {
         wanted.server_name = previous.information.server_name().map(str::to_owned);
     }

@@ -69,7 +69,7 @@ pub(super) fn resume_or_authenticate(
     let ticket = find::<SessionTicket<'_>>(&hello.extensions)?.map(|ticket| ticket.0);
     let ticket = match ticket.filter(|ticket| !ticket.is_empty()) {
         Some(ticket) if negotiated.config.gives_tickets_before_tls13() => ticket,
-        // RFC 5077 §3.4: who sends a ticket means no other session.
+        // RFC 5077 §3.4: a client that sends a ticket means no other session.
         Some(_) => return choose_identity(negotiated, cx),
         None => return find_session(negotiated, cx),
     };

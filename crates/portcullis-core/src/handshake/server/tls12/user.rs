@@ -90,7 +90,7 @@ fn verifier_in(answer: AnswerContent, user: &[u8]) -> Result<Option<SrpVerifier>
     }
 }
 
-/// §2.5.1.3: who is not there gets what somebody who is would get, in the same time.
+/// §2.5.1.3: a user who is not there gets what one who is would get, in the same time.
 fn go_on(
     greeted: Greeted,
     user: Box<[u8]>,

@@ -205,16 +205,7 @@ pub(super) fn send_flight(
         ProvedBy::Certificate(identity, scheme) => (identity, *scheme),
     };
     if answering.config.asks_in_handshake() {
-        let grease = match answering.config.grease {
-            true => {
-                let [[extension, scheme, ..]] = cx.random_bytes()?;
-                Some([extension, scheme])
-            }
-            false => None,
-        };
-        cx.send(&mut answering.transcript, |out| {
-            put_certificate_request(out, &[], &answering.config, grease);
-        });
+        request_certificate(&answering.config, &mut answering.transcript, cx)?;
     }
     cx.send(&mut answering.transcript, |out| {
         put_certificate(out, identity, staple.as_deref(), compression);
@@ -234,6 +225,25 @@ pub(super) fn send_flight(
     let signature = identity.sign(scheme, &content)?;
     send_certificate_verify(&mut answering, &signature, cx)?;
     send_finished(answering, secrets, cx)
+}
+
+/// §4.3.2.
+fn request_certificate(
+    config: &ServerOptions,
+    transcript: &mut Transcript,
+    cx: &mut Cx<'_>,
+) -> Result<(), Abort> {
+    let grease = match config.grease {
+        true => {
+            let [[extension, scheme, ..]] = cx.random_bytes()?;
+            Some([extension, scheme])
+        }
+        false => None,
+    };
+    cx.send(transcript, |out| {
+        put_certificate_request(out, &[], config, grease);
+    });
+    Ok(())
 }
 
 /// How many tickets the client gets, and what it is told of that (RFC 9149 §3): nothing if it has not said how many
@@ -345,22 +355,18 @@ fn send_server_hello(
         ids.apply(cx)?;
     }
     cx.outgoing.install_write(keys.server)?;
-    let read = match early_data {
-        None => {
+    // §4.5: where there is an EndOfEarlyData, the client's keys change behind it.
+    let is_later = early_data.is_some() && dialect.has_end_of_early_data();
+    if let Some((secret, limit)) = early_data {
+        cx.secret_log(&config.policy, hello.random)
+            .of_early_data(&secret);
+        cx.incoming.take_early_data(secret, limit)?;
+    }
+    let read = match is_later {
+        true => Some(Box::new(keys.client)),
+        false => {
             cx.incoming.install_read(keys.client)?;
             None
-        }
-        // §4.5: the client's keys change behind EndOfEarlyData.
-        Some((secret, limit)) => {
-            cx.secret_log(&config.policy, hello.random)
-                .of_early_data(&secret);
-            cx.incoming.take_early_data(secret, limit)?;
-            if dialect.has_end_of_early_data() {
-                Some(Box::new(keys.client))
-            } else {
-                cx.incoming.install_read(keys.client)?;
-                None
-            }
         }
     };
     let secrets = FlightSecrets {
@@ -556,7 +562,7 @@ fn send_finished(
         ProvedBy::Certificate(..) | ProvedBy::External(_) => None,
     };
     if sent.answering.early_data == EarlyDataStatus::Accepted {
-        // §2.3: who resumes has proved who it is, so early data may be answered.
+        // §2.3: a client that resumes has proved who it is, so early data may be answered.
         cx.outgoing.allow_data();
     }
     match read {

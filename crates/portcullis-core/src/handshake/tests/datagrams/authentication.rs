@@ -5,8 +5,7 @@
 use core::time::Duration;
 
 use super::faults::{ALL, Damage, damaged};
-use super::loss::Chance;
-use super::network::{LATENCY, Network, Side, usual};
+use super::network::{Chance, LATENCY, Network, Side, usual};
 use crate::config::{ClientAuthentication, ClientConfigBuilder, ServerConfigBuilder};
 use crate::error::Reason;
 use crate::record::{ConnectionId, DatagramOptions};
@@ -142,7 +141,7 @@ fn a_fifth_of_all_datagrams_is_lost() {
             DatagramOptions::default()
         };
         let mut network = connect(alice(), server(), options);
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut chance = Chance::of_seed(seed);
         let mut fate = |_: usize, datagram: &[u8]| match chance.of(20) {
             true => Vec::new(),
             false => {

@@ -7,14 +7,14 @@ use core::time::Duration;
 use super::connection_ids::id;
 use super::early_data::{
     accepting, accepting_many, client, handshake, many, saying, server, sessions, settled, step,
+    unproved,
 };
 use super::faults::{ALL, Damage, damaged};
-use super::loss::Chance;
-use super::network::{LATENCY, Network, Side, usual};
+use super::network::{Chance, LATENCY, Network, Side, usual};
 use crate::config::ServerConfig;
 use crate::record::{ConnectionId, DatagramOptions, Discarded, PaddingPolicy};
 use crate::session::ClientSession;
-use crate::{Admission, EarlyDataStatus, Handshake, Stage, Step};
+use crate::{EarlyDataStatus, Handshake, Stage, Step};
 
 /// As long as the question.
 fn answer(data: &[u8]) -> Vec<u8> {
@@ -114,20 +114,8 @@ fn whatever_is_lost_nobody_waits_for_ever() {
         network.unproved = (seed % 2 == 0).then_some((0, 0));
         network.early_answer = Some(if seed % 3 == 0 { answer } else { long_answer });
         network.options = DatagramOptions::default().mtu(if seed % 5 == 0 { 228 } else { 1_200 });
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        network.run(&mut |_, datagram| {
-            let mut copies = Vec::new();
-            while copies.len() < 3 {
-                if !chance.of(20) {
-                    let delay = Duration::from_millis(5 + chance.next() % 40);
-                    copies.push((delay, datagram.to_vec()));
-                }
-                if !chance.of(10) {
-                    break;
-                }
-            }
-            copies
-        });
+        let mut chance = Chance::of_seed(seed);
+        network.run(&mut |_, datagram| chance.fate(datagram));
         let heard = core::mem::take(&mut network.received[0]);
         let mut once = heard.clone();
         once.sort();
@@ -145,17 +133,8 @@ fn whatever_is_lost_nobody_waits_for_ever() {
 #[test]
 fn an_address_that_is_not_proved_is_not_flooded() {
     let server = accepting();
-    let mut network = saying(&server, sessions(&server), &[b"one"]);
-    let mut recorded = Vec::new();
-    network.run_until(LATENCY / 2, &mut |_, datagram| {
-        recorded.push(datagram.to_vec());
-        Vec::new()
-    });
+    let (mut server, recorded, mut now) = unproved(server);
     let heard: usize = recorded.iter().map(Vec::len).sum();
-    let mut admission = Admission::without_cookie(recorded[0].clone());
-    admission.is_unproved = true;
-    let (options, mut now) = (DatagramOptions::default(), network.now());
-    let mut server = Handshake::datagram_server(server, admission, options, now).unwrap();
     // Nothing goes out before the flight.
     assert_eq!((server.room(), server.send(b"too soon")), (0, 0));
     server.receive(&recorded[1], now);

@@ -9,6 +9,7 @@ use super::super::attack::{resuming_client, ticket_keys};
 use super::super::early_data::local;
 use super::faults::{ALL, Damage, damaged};
 use super::network::{LATENCY, Network, Side, usual};
+use crate::clock::Now;
 use crate::config::{ClientConfig, KeyShares, ServerConfig, ServerConfigBuilder};
 use crate::error::Reason;
 use crate::record::DatagramOptions;
@@ -361,22 +362,28 @@ fn a_replay_is_rejected() {
     assert!(!handshake(&mut again, 1).is_receiving_early_data());
 }
 
-/// What somebody has recorded can be sent from anywhere: that it opens does not say who reads there.
-#[test]
-fn it_proves_no_address() {
-    let server = accepting();
-    let mut network = saying(&server, sessions(&server), &[b"one"]);
+/// A server that has read the hello of a client with early data, at an address where nobody may read; and all that the client
+/// has said, the hello first.
+pub(super) fn unproved(config: ServerConfig) -> (Handshake, Vec<Vec<u8>>, Now) {
+    let mut network = saying(&config, sessions(&config), &[b"one"]);
     let mut recorded = Vec::new();
     network.run_until(LATENCY / 2, &mut |_, datagram| {
         recorded.push(datagram.to_vec());
         Vec::new()
     });
-    let heard: usize = recorded.iter().map(Vec::len).sum();
     let mut admission = Admission::without_cookie(recorded[0].clone());
     admission.is_unproved = true;
-    let options = DatagramOptions::default();
-    let mut now = network.now();
-    let mut server = Handshake::datagram_server(server, admission, options, now).unwrap();
+    let (options, now) = (DatagramOptions::default(), network.now());
+    let server = Handshake::datagram_server(config, admission, options, now).unwrap();
+    (server, recorded, now)
+}
+
+/// What somebody has recorded can be sent from anywhere: that it opens does not say who reads there.
+#[test]
+fn it_proves_no_address() {
+    let server = accepting();
+    let (mut server, recorded, mut now) = unproved(server);
+    let heard: usize = recorded.iter().map(Vec::len).sum();
     for datagram in &recorded[1..] {
         server.receive(datagram, now);
     }

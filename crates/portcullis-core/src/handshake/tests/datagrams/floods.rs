@@ -3,8 +3,7 @@
 use core::time::Duration;
 
 use super::faults::talk;
-use super::loss::Chance;
-use super::network::{LATENCY, Network, Side, usual};
+use super::network::{Chance, LATENCY, Network, Side, usual};
 use crate::config::{ClientConfig, ServerConfig};
 use crate::record::{DatagramOptions, Discarded};
 use crate::testing::{client_config, pki, server_config};
@@ -138,7 +137,7 @@ fn acknowledgements_of_a_part_are_worth_a_sending_in_a_round_trip() {
             false => usual(datagram),
         });
     }
-    let mut chance = Chance(9);
+    let mut chance = Chance::of_seed(9);
     // When a datagram of the tickets went out: acknowledgements are shorter.
     let mut sendings = Vec::new();
     let start = network.clock;

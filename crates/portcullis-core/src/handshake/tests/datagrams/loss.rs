@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::faults::{Shape, check, one_is_damaged, two_are_damaged};
-use super::network::{Network, Side, usual};
+use super::network::{Chance, Network, Side, usual};
 use super::older;
 use crate::config::{ClientAuthentication, ClientConfig, KeyShares, ServerConfig};
 use crate::named_group::NamedGroup;
@@ -187,22 +187,6 @@ fn a_lost_head_of_server_hello_holds_nobody_up_who_drops_what_is_in_the_clear() 
     }
 }
 
-/// Numbers that follow from a seed (xorshift).
-pub(super) struct Chance(pub(super) u64);
-
-impl Chance {
-    pub(super) fn of(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-}
-
 /// Of each version by turns: as many seeds of DTLS 1.2 and 1.0 as shapes.
 fn with_loss(seeds: impl Iterator<Item = u64>) -> usize {
     let newest = SHAPES.iter().take(SHAPES.len() - 2);
@@ -212,20 +196,8 @@ fn with_loss(seeds: impl Iterator<Item = u64>) -> usize {
         count += 1;
         let (what, network, version) = shapes[(seed % shapes.len() as u64) as usize];
         let mut network = network();
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let mut fate = |_: usize, datagram: &[u8]| {
-            let mut copies = Vec::new();
-            while copies.len() < 3 {
-                if !chance.of(20) {
-                    let delay = Duration::from_millis(5 + chance.next() % 40);
-                    copies.push((delay, datagram.to_vec()));
-                }
-                if !chance.of(10) {
-                    break;
-                }
-            }
-            copies
-        };
+        let mut chance = Chance::of_seed(seed);
+        let mut fate = |_: usize, datagram: &[u8]| chance.fate(datagram);
         network.run(&mut fate);
         for side in &network.sides {
             if let Side::Failed(error) = side {

@@ -76,10 +76,48 @@ impl Side {
 }
 
 /// What becomes of a datagram: when it comes, each time it comes.
-pub(crate) type Fate<'a> = dyn FnMut(usize, &[u8]) -> Vec<(Duration, Vec<u8>)> + 'a;
+pub(crate) type Fate<'a> = dyn FnMut(usize, &[u8]) -> Arrivals + 'a;
+/// After which time it comes, each time, and as what.
+pub(crate) type Arrivals = Vec<(Duration, Vec<u8>)>;
+
+/// Numbers that follow from a seed (xorshift).
+pub(super) struct Chance(u64);
+
+impl Chance {
+    /// Of seeds that follow one another the numbers differ from the first on.
+    pub(super) const fn of_seed(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(super) const fn of(&mut self, percent: u64) -> bool {
+        self.next() % 100 < percent
+    }
+
+    pub(super) const fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// What a bad network makes of a datagram: a fifth is lost, a tenth comes twice, and they overtake one another.
+    pub(super) fn fate(&mut self, datagram: &[u8]) -> Arrivals {
+        let mut copies = Vec::new();
+        while copies.len() < 3 {
+            if !self.of(20) {
+                let delay = Duration::from_millis(5 + self.next() % 40);
+                copies.push((delay, datagram.to_vec()));
+            }
+            if !self.of(10) {
+                break;
+            }
+        }
+        copies
+    }
+}
 
 /// It comes once, after the usual time.
-pub(crate) fn usual(datagram: &[u8]) -> Vec<(Duration, Vec<u8>)> {
+pub(crate) fn usual(datagram: &[u8]) -> Arrivals {
     vec![(LATENCY, datagram.to_vec())]
 }
 

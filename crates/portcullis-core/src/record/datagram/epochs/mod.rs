@@ -165,7 +165,7 @@ impl ReadEpochs {
         let at = self.epochs.iter().rposition(|one| is_meant(one));
         let one = at.and_then(|at| self.epochs.get_mut(at));
         let one = one.ok_or(Discarded::UnknownEpoch)?;
-        // Who refuses a number of forgeries by ending gives everybody the means to end it (RFC 6347 §4.1.2.7); the limits
+        // Whoever refuses a number of forgeries by ending gives everybody the means to end it (RFC 6347 §4.1.2.7); the limits
         // of RFC 9147 §4.5.3 are those of DTLS 1.3.
         let mut opened = one.open_older(header, record, limit)?;
         opened.is_newest &= epoch >= self.current;

@@ -289,8 +289,8 @@ fn may_change(ech: Option<&Ech>) -> bool {
 /// Bytes of the digest of what a second hello has to repeat.
 ///
 /// Eight are enough: the digest keeps honest mistakes apart, and nothing is secure because of it. Whoever wants two
-/// hellos with the same one, which takes 2^32 tries, has to write both, and so deceives nobody but
-/// himself: all that the server decides by the first (suite, group, whether there was a key) is kept beside
+/// hellos with the same one, which takes 2^32 tries, has to write both, and so deceives nobody
+/// else: all that the server decides by the first (suite, group, whether there was a key) is kept beside
 /// the digest and checked by itself, both hellos are in the transcript whole, so that whoever changes
 /// one on its way does not get past Finished, and in a cookie it is sealed.
 pub(in super::super::super) const UNCHANGING: usize = 8;

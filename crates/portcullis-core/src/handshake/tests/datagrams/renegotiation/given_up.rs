@@ -159,8 +159,6 @@ fn a_hello_that_was_lost_is_said_again_after_giving_up() {
 const SOON: Duration = Duration::from_millis(500);
 
 /// What arrives of a datagram, and when.
-type Arrivals = Vec<(Duration, Vec<u8>)>;
-
 /// Of a side whose hello is out for a moment.
 fn give_up(network: &mut Network, hello: &mut dyn FnMut(usize, &[u8]) -> Arrivals) {
     network.renegotiate(0);
@@ -356,14 +354,7 @@ fn refusals_are_believed_in_the_end() {
         };
         network.renegotiate(0);
         // Of the two only the second comes.
-        let mut sent = 0;
-        network.run(&mut |_, datagram| {
-            sent += 1;
-            match sent {
-                1 => Vec::new(),
-                _ => usual(datagram),
-            }
-        });
+        run_without(&mut network, 1);
         assert_eq!(network.declined, [1, 0]);
         if is_seen {
             network.inject(0, refusal);
@@ -379,6 +370,18 @@ fn refusals_are_believed_in_the_end() {
     }
 }
 
+/// The first so many datagrams are lost.
+fn run_without(network: &mut Network, lost: usize) {
+    let mut sent = 0;
+    network.run(&mut |_, datagram| {
+        sent += 1;
+        match sent > lost {
+            true => usual(datagram),
+            false => Vec::new(),
+        }
+    });
+}
+
 /// However often it was said: as many answers in a row as are not too many.
 #[test]
 fn refusals_that_do_not_come_are_few() {
@@ -387,14 +390,7 @@ fn refusals_that_do_not_come_are_few() {
         server(V1_2).renegotiation(Renegotiation::Decline),
     );
     network.renegotiate(0);
-    let mut sent = 0;
-    network.run(&mut |_, datagram| {
-        sent += 1;
-        match sent {
-            1..=6 => Vec::new(),
-            _ => usual(datagram),
-        }
-    });
+    run_without(&mut network, 6);
     assert_eq!(network.declined, [1, 0]);
     talk("refused", &mut network);
     network.renegotiate(0);
@@ -411,14 +407,7 @@ fn refusals_that_are_lost_are_not_waited_for_later() {
         server(V1_2).renegotiation(Renegotiation::Decline),
     );
     network.renegotiate(0);
-    let mut sent = 0;
-    network.run(&mut |_, datagram| {
-        sent += 1;
-        match sent {
-            1..=3 => Vec::new(),
-            _ => usual(datagram),
-        }
-    });
+    run_without(&mut network, 3);
     assert_eq!(network.declined, [1, 0]);
     network.clock += Duration::from_secs(11);
     talk("refused", &mut network);

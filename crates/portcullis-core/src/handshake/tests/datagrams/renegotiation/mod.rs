@@ -12,8 +12,7 @@ use std::io::IoSlice;
 use super::super::parts::server_hello;
 use super::super::tamper::{Put, first};
 use super::faults::{ALL, Damage, damaged};
-use super::loss::Chance;
-use super::network::{LATENCY, Network, Side, usual};
+use super::network::{Arrivals, Chance, LATENCY, Network, Side, usual};
 use crate::config::{ClientAuthentication, ClientConfig, ServerConfig};
 use crate::config::{ClientConfigBuilder, Renegotiation, ServerConfigBuilder};
 use crate::error::Refusal;
@@ -254,20 +253,8 @@ fn a_fifth_of_all_datagrams_is_lost() {
     for seed in 1..120_u64 {
         let (what, shape) = SHAPES[(seed % SHAPES.len() as u64) as usize];
         let mut network = shape();
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let mut fate = |_: usize, datagram: &[u8]| {
-            let mut copies = Vec::new();
-            while copies.len() < 3 {
-                if !chance.of(20) {
-                    let delay = Duration::from_millis(5 + chance.next() % 40);
-                    copies.push((delay, datagram.to_vec()));
-                }
-                if !chance.of(10) {
-                    break;
-                }
-            }
-            copies
-        };
+        let mut chance = Chance::of_seed(seed);
+        let mut fate = |_: usize, datagram: &[u8]| chance.fate(datagram);
         network.begins = Some((seed % 2) as usize);
         network.run(&mut fate);
         check(what, &mut network);

@@ -2,6 +2,9 @@
 //!
 //! RFC 9147 §4.5, §5.2, §5.8, §7, §9; RFC 9146.
 
+mod before_keys;
+mod unprotected;
+
 use std::collections::VecDeque;
 
 use super::again::{self, Again, Heard};
@@ -15,20 +18,14 @@ use super::reassembly::{Reassembly, Taken};
 use super::{Discarded, Discards, Fault};
 use crate::alert::AlertLevel;
 use crate::clock::Monotonic;
-use crate::error::{Abort, Reason};
+use crate::error::Abort;
 use crate::record::keys::Keys;
 use crate::record::stream::Message;
 use crate::record::{MAX_CLIENT_HELLO, MAX_INNER_PLAINTEXT, MAX_WARNINGS, alert};
 use crate::role::Role;
 use crate::violation::Violation;
-use crate::wire::{Ack, ContentType, FragmentHeader, MAX_PLAINTEXT, RecordNumber};
+use crate::wire::{Ack, ContentType, FragmentHeader, MAX_PLAINTEXT};
 
-/// How many records are held that came before their keys, and how many bytes of them: what one datagram has
-/// behind a ServerHello, and more.
-const MOST_EARLY: usize = 64;
-const MOST_EARLY_BYTES: usize = 16 * 1024;
-/// A part of both is kept for the handshake: of four parts, data has three.
-const DATA_PARTS: usize = 3;
 /// Alerts that wait to be taken; anybody can send them in the clear.
 const MOST_ALERTS: usize = 4;
 
@@ -105,19 +102,6 @@ impl Incoming {
         }
     }
 
-    /// What is not protected is taken for the peer's.
-    pub(crate) const fn trust_unprotected(&mut self) {
-        self.trusts_unprotected = true;
-    }
-
-    /// Of a fault in what anybody can have sent.
-    const fn unprotected(&self, violation: Violation, why: Discarded) -> Fault {
-        match self.trusts_unprotected {
-            true => Fault::Abort(Abort(Reason::Violation(violation))),
-            false => Fault::Discard(why),
-        }
-    }
-
     /// Nobody has asked yet whether somebody reads where the datagrams come from.
     pub(crate) const fn begin_unproved(&mut self) {
         self.is_unproved = true;
@@ -128,7 +112,7 @@ impl Incoming {
     }
 
     /// A record has opened, and its keys have only those who have read what was sent.
-    const fn is_proved(&mut self) {
+    const fn prove_address(&mut self) {
         if self.is_unproved {
             self.is_unproved = false;
             self.notes.proved = true;
@@ -192,11 +176,8 @@ impl Incoming {
             };
             let (record, behind) = rest.split_at_mut(length);
             rest = behind;
-            match self.on_record(header, record, now) {
-                Ok(()) => {}
-                Err(Fault::Discard(why)) => self.discard(why),
-                Err(Fault::Abort(abort)) => return Err(abort),
-            }
+            let taken = self.on_record(header, record, now);
+            self.count_discarded(taken)?;
         }
         if self.reassembly.has_gap() {
             self.notes.at_once = true;
@@ -330,19 +311,8 @@ impl Incoming {
         self.discards.get_or_insert_default().add(why);
     }
 
-    /// Tries the records that came before their keys.
-    fn try_early(&mut self, now: Monotonic) -> Result<(), Abort> {
-        for mut record in core::mem::take(&mut self.early) {
-            self.receive_held(&mut record, now)?;
-        }
-        Ok(())
-    }
-
-    fn receive_held(&mut self, record: &mut [u8], now: Monotonic) -> Result<(), Abort> {
-        let Ok((header, _)) = header::split(record, &self.ids) else {
-            return Ok(());
-        };
-        match self.on_record(header, record, now) {
+    fn count_discarded(&mut self, taken: Result<(), Fault>) -> Result<(), Abort> {
+        match taken {
             Ok(()) => Ok(()),
             Err(Fault::Discard(why)) => {
                 self.discard(why);
@@ -389,54 +359,6 @@ impl Incoming {
         }
     }
 
-    /// What anybody can have sent.
-    fn on_plain(&mut self, typ: ContentType, sequence: u64, content: &[u8]) -> Result<(), Fault> {
-        let was_protected = self.epochs.current() > 0;
-        match typ {
-            ContentType::HANDSHAKE => self.on_plain_handshake(sequence, content),
-            ContentType::CHANGE_CIPHER_SPEC if content != [1] => {
-                let violation = Violation::MalformedChangeCipherSpec;
-                Err(self.unprotected(violation, Discarded::ChangeCipherSpec))
-            }
-            ContentType::CHANGE_CIPHER_SPEC => Err(Discarded::ChangeCipherSpec.into()),
-            ContentType::ALERT if was_protected => Err(Discarded::UnprotectedAfterKeys.into()),
-            // A peer that refuses the hello cannot say so otherwise.
-            ContentType::ALERT => {
-                let alert = alert::decode(content).map_err(|_| Discarded::UnprotectedFault)?;
-                if self.alerts.len() >= MOST_ALERTS || !self.counts_warning(alert.level) {
-                    return Err(Discarded::UnprotectedFault.into());
-                }
-                self.alerts.push_back(Message::Alert {
-                    level: alert.level,
-                    description: alert.description,
-                });
-                Ok(())
-            }
-            // It may name parts of a ServerHello (§7; wolfSSL's client sends it). Nobody has
-            // sealed it: if it were heeded, one datagram of a stranger would keep this side from sending again
-            // what was lost, and the handshake would not end. Without it some bytes come twice.
-            ContentType::ACK if !self.trusts_unprotected => Err(Discarded::UnprotectedFault.into()),
-            ContentType::ACK => self.on_plain_acknowledgement(content),
-            ContentType::APPLICATION_DATA => {
-                let violation = Violation::ApplicationDataTooEarly;
-                Err(self.unprotected(violation, Discarded::UnprotectedFault))
-            }
-            _ => Err(Discarded::UnprotectedFault.into()),
-        }
-    }
-
-    /// Where it counts: once the version is known, and of what is not protected either.
-    fn on_plain_acknowledgement(&mut self, content: &[u8]) -> Result<(), Fault> {
-        let ack = Ack::decode(content).map_err(|_| Violation::MalformedAck)?;
-        if ack.record_numbers.iter().any(|number| number.epoch > 0) {
-            return Err(Violation::MalformedAck.into());
-        }
-        match self.reassembly.is_old(0) {
-            true => self.on_acknowledgement(0, content),
-            false => Ok(()),
-        }
-    }
-
     fn counts_warning(&mut self, level: AlertLevel) -> bool {
         if level != AlertLevel::WARNING {
             return true;
@@ -444,43 +366,6 @@ impl Incoming {
         let is_within = self.warnings < MAX_WARNINGS;
         self.warnings = self.warnings.saturating_add(1);
         is_within
-    }
-
-    fn on_plain_handshake(&mut self, sequence: u64, content: &[u8]) -> Result<(), Fault> {
-        let mut rest = content;
-        if rest.is_empty() {
-            return Err(Discarded::UnprotectedFault.into());
-        }
-        let is_over = self.epochs.newest() > 0;
-        let mut dropped = None;
-        while !rest.is_empty() {
-            let split = FragmentHeader::split(rest).map_err(|_| {
-                self.unprotected(Violation::MalformedFragment, Discarded::UnprotectedFault)
-            })?;
-            let (header, fragment, behind) = split;
-            rest = behind;
-            let is_old = self.reassembly.is_old(header.message_seq);
-            let put = if is_over && !is_old {
-                let violation = Violation::MessageInOldEpoch;
-                Err(self.unprotected(violation, Discarded::UnprotectedAfterKeys))
-            } else if self.trusts_unprotected && self.reassembly.contradicts(header) {
-                Err(Violation::FragmentContradictsMessage.into())
-            } else {
-                self.put(0, header, fragment)
-            };
-            keep_dropped(put, &mut dropped)?;
-        }
-        if let Some(why) = dropped {
-            return Err(why.into());
-        }
-        // A hello that comes again comes from a client that has no keys to read an ACK with, or from anybody.
-        if self.role == Role::Client {
-            self.notes.arrived(RecordNumber {
-                epoch: 0,
-                sequence_number: sequence,
-            });
-        }
-        Ok(())
     }
 
     /// Takes a fragment; an error means that its record is not acknowledged.
@@ -512,12 +397,12 @@ impl Incoming {
         if unified.epoch == (APPLICATION & 3) as u8 || !self.epochs.has(unified.epoch) {
             return self.hold(unified, record);
         }
-        // §9: who was given an id has it on each of them.
+        // §9: a side that was given an id has it on each of them.
         if self.ids.is_used() != (unified.id > 0) {
             return Err(Discarded::UnknownConnectionId.into());
         }
         let opened = self.epochs.open(unified, record, self.inner_limit, now)?;
-        self.is_proved();
+        self.prove_address();
         let content = record.get(opened.content.clone()).unwrap_or_default();
         match opened.typ {
             ContentType::HANDSHAKE => self.on_handshake(&opened, content),
@@ -529,7 +414,7 @@ impl Incoming {
     }
 
     /// It may have come before the hello, or while somebody is asked about that. It proves nothing of where it has come
-    /// from: who has recorded it can send it from anywhere.
+    /// from: whoever has recorded it can send it from anywhere.
     fn on_early_data(
         &mut self,
         unified: Unified,
@@ -593,7 +478,7 @@ impl Incoming {
             }
             opened => opened?,
         };
-        self.is_proved();
+        self.prove_address();
         if let Some(again) = &mut self.again {
             again.heard.opened(&opened);
         }
@@ -616,33 +501,6 @@ impl Incoming {
             },
             _ => Err(Violation::UnknownRecordType.into()),
         }
-    }
-
-    /// Keeps a record whose keys may come.
-    fn hold(&mut self, unified: Unified, record: &[u8]) -> Result<(), Fault> {
-        if ![HANDSHAKE, APPLICATION].contains(&unified.epoch.into()) {
-            return Err(Discarded::UnknownEpoch.into());
-        }
-        match unified.epoch == (APPLICATION & 3) as u8 {
-            // Else what a server says behind its flight, and the network before, would keep the flight out.
-            true => self.hold_within(record, DATA_PARTS),
-            false => self.hold_record(record),
-        }
-    }
-
-    fn hold_record(&mut self, record: &[u8]) -> Result<(), Fault> {
-        self.hold_within(record, 4)
-    }
-
-    /// Within so many of four parts of what may be held.
-    fn hold_within(&mut self, record: &[u8], parts: usize) -> Result<(), Fault> {
-        let held: usize = self.early.iter().map(Vec::len).sum();
-        let (records, bytes) = (MOST_EARLY / 4 * parts, MOST_EARLY_BYTES / 4 * parts);
-        if self.early.len() >= records || held + record.len() > bytes {
-            return Err(Discarded::EarlyFull.into());
-        }
-        self.early.push(record.to_vec());
-        Ok(())
     }
 
     fn on_handshake(&mut self, opened: &Opened, content: &[u8]) -> Result<(), Fault> {
